@@ -1,0 +1,1 @@
+"""Reading brain MRI and packing it as a cohort."""

@@ -1,0 +1,45 @@
+"""Every error that Synthoma raises on purpose.
+
+    SynthomaError
+    ├── InputError      a file or folder that cannot be used
+    ├── CohortError     a cohort that is damaged, incomplete or of another version
+    ├── ConfigError     a setting that does not exist or has a value out of range
+    └── LeakError       something that must stay apart was about to meet
+
+A message has three parts: what was expected, what came, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class SynthomaError(Exception):
+    """Base of all errors that are the input's fault, not the program's.
+
+    Args:
+        expected: what the program needed, as a noun phrase ("a grey or RGB image of at most 268 megapixels").
+        came: what it met instead ("a PNG header that declares 90000x90000 pixels").
+        todo: what the user can do ("re-export the file, or remove it from the folder").
+    """
+
+    def __init__(self, expected: str, came: str, todo: str) -> None:
+        self.expected, self.came, self.todo = expected, came, todo
+        super().__init__(expected, came, todo)
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}; came {self.came}; {self.todo}"
+
+
+class InputError(SynthomaError):
+    """A file or folder that cannot be read or understood."""
+
+
+class CohortError(SynthomaError):
+    """A cohort folder that is damaged, incomplete, or written by an unknown version."""
+
+
+class ConfigError(SynthomaError):
+    """A setting that does not exist or whose value is out of range."""
+
+
+class LeakError(SynthomaError):
+    """A split or a training set that would let one group be on both sides."""

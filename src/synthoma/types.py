@@ -1,0 +1,31 @@
+"""The vocabulary: array aliases, modalities, tumour labels. Shapes are written in docstrings as (z, y, x)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Floats = NDArray[np.floating[Any]]
+Float32 = NDArray[np.float32]
+Float16 = NDArray[np.float16]
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+Plane = Literal["axial", "sagittal", "coronal"]
+Origin = Literal["real", "phantom", "synthetic"]
+
+MODALITIES: tuple[str, ...] = ("t1", "t1c", "t2", "flair")
+"""The four sequences of a tumour protocol, in the order in which channels are stacked."""
+
+PLAIN_MODALITY = "image"
+"""The modality of a picture that does not say which sequence it shows."""
+
+REGIONS: dict[int, str] = {1: "core", 2: "oedema", 3: "enhancing"}
+"""Tumour sub-regions: necrotic and non-enhancing core, oedema, enhancing tumour (values as BraTS since 2023)."""
+
+WHOLE_TUMOUR: dict[int, str] = {1: "tumour"}
+"""The one label of a cohort whose masks only say tumour or not."""
