@@ -1,0 +1,40 @@
+# Two commands for a fresh machine: `make test` and `make demo`. Each sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help setup test check demo bench-data format clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"expected Python 3.11 or newer; came {v.major}.{v.minor}; run make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: .venv/.ready ## Make .venv with the tested versions
+
+test: setup ## Check style and types, then run all tests (at most 15 minutes on 2 cores)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+check: test ## The same as test
+
+demo: setup ## The whole chain on simulated patients; no data needed (at most 10 minutes on 2 cores)
+	$(BIN)/synthoma demo --output demo --force
+
+bench-data: setup ## Measure reading, duplicate search and phantom; writes benchmarks/results
+	$(BIN)/python benchmarks/preparation.py
+	$(BIN)/python benchmarks/duplicates.py
+	$(BIN)/python benchmarks/phantom_speed.py
+
+format: setup ## Bring the code into its standard form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the environment and the demo
+	rm -rf .venv demo

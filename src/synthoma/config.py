@@ -1,0 +1,105 @@
+"""Typed settings: defaults beside what they configure, then a TOML file, then ``key=value``, then flags; last wins."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from synthoma.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of all settings: immutable, validated, and closed to keys that do not exist."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def resolve(
+        cls,
+        file: Path | None = None,
+        assignments: Iterable[str] = (),
+        flags: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Settings from all sources; later ones win.
+
+        Args:
+            file: TOML file with any of the fields.
+            assignments: ``key=value`` texts; the value is read as TOML, and as plain text where it is none.
+            flags: values given by the caller; None means "not given".
+
+        Raises:
+            ConfigError: an unknown key (with the nearest known one), a wrong type, a value out of range.
+        """
+        values: dict[str, Any] = _read_toml(file) if file else {}
+        for assignment in assignments:
+            _assign(values, assignment)
+        values.update({key: value for key, value in (flags or {}).items() if value is not None})
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise _explain(cls, error) from None
+
+    def to_toml(self) -> str:
+        """The resolved settings as TOML; fields that are None (meaning "decide for me") stand as comments."""
+        return "\n".join(toml_lines(self.model_dump(mode="json"))) + "\n"
+
+
+def toml_lines(values: Mapping[str, Any]) -> list[str]:
+    """One ``key = value`` line each; a value that is None stands as a comment."""
+    return [
+        f"# {key} = (decided from the input)" if value is None else f"{key} = {_toml_value(value)}"
+        for key, value in values.items()
+    ]
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError("a readable settings file", f"{file}: {error.strerror}", "check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("a TOML file", f"{file}: {error}", "see --print-config for a valid one") from None
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    """Set ``key.sub=value`` in nested ``values``."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError("key=value", repr(assignment), "write for example --set size=64")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *parents, leaf = key.strip().replace("-", "_").split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    values[leaf] = value
+
+
+def _explain(cls: type[Config], error: ValidationError) -> ConfigError:
+    """The first validation problem in one line, with the nearest known name for a key that does not exist."""
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"]) or cls.__name__
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, cls.model_fields, n=1)
+        todo = f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(cls.model_fields)}"
+        return ConfigError("a known setting", repr(key), todo)
+    message = problem["msg"].removeprefix("Value error, ")
+    return ConfigError(f"a valid value of {key!r}", f"{problem.get('input')!r} ({message})", "see --print-config")
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml_value(item)}" for key, item in value.items()) + " }"
+    return str(value)

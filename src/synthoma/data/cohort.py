@@ -1,0 +1,246 @@
+"""The cohort: a folder of labelled slices, the one data artefact of the whole chain.
+
+    cohort.json   what it is: origin, modalities, labels, size, settings, provenance
+    slices.csv    one row a slice: case, patient, group, split, label, geometry, how to undo the normalisation
+    images.npy    float16 (N, modalities, size, size); 0 is background, 1 the brightest ordinary tissue
+    masks.npy     uint8 (N, size, size); 0 is no tumour, other values as cohort.json names them
+
+All of it is plain enough to be made by hand. Arrays are memory-mapped, so a cohort may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+import numpy as np
+
+from synthoma.errors import CohortError
+from synthoma.provenance import write_json
+from synthoma.types import Array, Bytes, Float16, Float32
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = "synthoma.cohort/1"
+TEXT_COLUMNS = (
+    "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "twin", "origin",
+    "direction",
+)  # fmt: skip
+"""Columns of slices.csv that are text even where they look like numbers; an empty cell is an empty text."""
+REQUIRED_COLUMNS = ("case", "group", "split", "label")
+
+
+class Cohort:
+    """An opened cohort folder.
+
+    Attributes:
+        path: the folder.
+        meta: the content of cohort.json.
+
+    Raises:
+        CohortError: no cohort there, an unknown schema, files missing, or shapes that do not fit together.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.meta: dict[str, Any] = _read_meta(self.path)
+        count, channels, height, width = self.images.shape
+        masks_fit = self.masks.shape == (count, height, width)
+        if channels != len(self.modalities) or not masks_fit or count != self.meta["slices"]:
+            came = f"images {self.images.shape}, masks {self.masks.shape}, cohort.json: {self.meta['slices']} slices"
+            raise CohortError("images, masks and cohort.json that agree", came, "prepare the cohort again")
+
+    def __len__(self) -> int:
+        return int(self.meta["slices"])
+
+    def __repr__(self) -> str:
+        return f"Cohort({str(self.path)!r}: {len(self)} {self.origin} slices of {'+'.join(self.modalities)})"
+
+    @property
+    def origin(self) -> str:
+        """'real', 'phantom' or 'synthetic'."""
+        return str(self.meta["origin"])
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the image channels, in order."""
+        return tuple(self.meta["modalities"])
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """What the values of a mask mean; empty where the cohort has no masks."""
+        return {int(value): name for value, name in self.meta["labels"].items()}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order in which a model numbers them."""
+        return tuple(self.meta["classes"])
+
+    @property
+    def size(self) -> int:
+        """Side of the square slices, in pixels."""
+        return int(self.meta["size"])
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """slices.csv as a table, one row a slice, in the order of the arrays."""
+        import pandas as pd
+
+        path = self.path / "slices.csv"
+        try:
+            table = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, "str"), keep_default_na=True)
+        except (OSError, ValueError) as error:
+            raise CohortError("a readable slices.csv", f"{path}: {error}", "prepare the cohort again") from None
+        absent = [column for column in REQUIRED_COLUMNS if column not in table]
+        if absent or len(table) != len(self):
+            came = f"{len(table)} rows for {len(self)} slices; columns missing: {', '.join(absent) or 'none'}"
+            raise CohortError("one row a slice in slices.csv", came, "prepare the cohort again")
+        for column in set(TEXT_COLUMNS) & set(table.columns):
+            table[column] = table[column].fillna("")
+        return table
+
+    @cached_property
+    def images(self) -> Float16:
+        """Memory-mapped images (N, modalities, size, size)."""
+        images: Float16 = _map_array(self.path / "images.npy", np.float16, 4)
+        return images
+
+    @cached_property
+    def masks(self) -> Bytes:
+        """Memory-mapped masks (N, size, size)."""
+        masks: Bytes = _map_array(self.path / "masks.npy", np.uint8, 3)
+        return masks
+
+    def rows(self, *, split: str | None = None, label: str | None = None) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Positions of the slices of one split and/or one class, in order."""
+        keep = np.ones(len(self), dtype=bool)
+        if split is not None:
+            keep &= (self.slices["split"] == split).to_numpy()
+        if label is not None:
+            keep &= (self.slices["label"] == label).to_numpy()
+        return np.flatnonzero(keep)
+
+    def batches(self, size: int = 1024) -> Iterator[tuple[slice, Float32, Bytes]]:
+        """All slices in order, ``size`` at a time: position, images float32 (B, C, S, S), masks uint8 (B, S, S).
+
+        Pages are given back after each batch, so that walking through a cohort of any length needs memory for one
+        batch only: a memory map that lives on would count every page it ever touched as resident.
+        """
+        for start in range(0, len(self), size):
+            part = slice(start, min(start + size, len(self)))
+            images = _map_array(self.path / "images.npy", np.float16, 4)[part].astype(np.float32)
+            masks = np.array(_map_array(self.path / "masks.npy", np.uint8, 3)[part])
+            yield part, images, masks
+
+    def original(self, row: int) -> Float32:
+        """Images of one slice (C, S, S) on the scanner's own intensity scale (normalisation undone)."""
+        record = self.slices.iloc[row]
+        scale = np.array([record.get(f"scale_{name}", 1.0) for name in self.modalities], dtype=np.float32)
+        offset = np.array([record.get(f"offset_{name}", 0.0) for name in self.modalities], dtype=np.float32)
+        return np.asarray(self.images[row], np.float32) * scale[:, None, None] + offset[:, None, None]
+
+
+class CohortWriter:
+    """Fills a cohort folder slice by slice; nothing but the table is held in memory.
+
+    Args:
+        folder: an existing, empty folder (see ``provenance.new_folder``).
+        channels: number of modalities.
+        size: side of a slice in pixels.
+    """
+
+    def __init__(self, folder: Path, *, channels: int, size: int) -> None:
+        self.folder = folder
+        self.records: list[dict[str, Any]] = []
+        self._images = _ArrayFile(folder / "images.npy", np.dtype(np.float16), (channels, size, size))
+        self._masks = _ArrayFile(folder / "masks.npy", np.dtype(np.uint8), (size, size))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._images.close()
+        self._masks.close()
+
+    def add(self, images: Array, masks: Array, records: Sequence[dict[str, Any]]) -> None:
+        """Append B slices: images (B, C, S, S), masks (B, S, S), and one record each for slices.csv."""
+        if not len(images) == len(masks) == len(records):
+            raise ValueError(f"{len(images)} images, {len(masks)} masks, {len(records)} records")
+        self._images.append(images)
+        self._masks.append(masks)
+        self.records.extend(records)
+
+    def finish(self, table: pd.DataFrame, meta: dict[str, Any]) -> None:
+        """Write slices.csv and cohort.json; ``table`` has one row for each slice added, in that order."""
+        self._images.close()
+        self._masks.close()
+        text = table.to_csv(index=False, lineterminator="\n", float_format="%.7g")
+        (self.folder / "slices.csv").write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_json(self.folder / "cohort.json", {"schema": SCHEMA, "slices": len(table), **meta})
+
+
+class _ArrayFile:
+    """A .npy file that grows: the header has room for any length and is written last."""
+
+    HEADER = 128
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], item_shape: tuple[int, ...]) -> None:
+        self.dtype, self.item_shape, self.count = dtype, item_shape, 0
+        self._file: BinaryIO = path.open("wb")
+        self._file.write(b"\0" * self.HEADER)
+
+    def append(self, items: Array) -> None:
+        if items.shape[1:] != self.item_shape:
+            raise ValueError(f"items of shape {items.shape[1:]} for a file of {self.item_shape}")
+        self._file.write(np.ascontiguousarray(items, self.dtype).tobytes())
+        self.count += len(items)
+
+    def close(self) -> None:
+        if self._file.closed:
+            return
+        shape = (self.count, *self.item_shape)
+        # NPY format version 1.0: magic, version, little-endian length of a padded Python literal.
+        text = f"{{'descr': '{self.dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+        text = text.ljust(self.HEADER - 11) + "\n"
+        self._file.seek(0)
+        self._file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin1"))
+        self._file.close()
+
+
+def is_cohort(path: Path) -> bool:
+    """Whether the folder calls itself a cohort."""
+    return (path / "cohort.json").is_file()
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    file = path / "cohort.json"
+    if not file.is_file():
+        todo = "make one with `synthoma prepare FOLDER -o COHORT`"
+        raise CohortError("a cohort (a folder with cohort.json)", str(path), todo)
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CohortError("a readable cohort.json", f"{file}: {error}", "prepare the cohort again") from None
+    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
+        came = meta.get("schema") if isinstance(meta, dict) else type(meta).__name__
+        raise CohortError(f"schema {SCHEMA!r}", f"{came!r} in {file}", "prepare the cohort again with this version")
+    absent = [key for key in ("slices", "origin", "modalities", "labels", "classes", "size") if key not in meta]
+    if absent:
+        raise CohortError("a complete cohort.json", f"no {', '.join(absent)} in {file}", "prepare the cohort again")
+    return meta
+
+
+def _map_array(path: Path, dtype: Any, dimensions: int) -> Any:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
+    except ValueError:  # an empty file cannot be mapped, nor a truncated one
+        array = None
+    if array is None or array.dtype != dtype or array.ndim != dimensions:
+        came = "nothing readable" if array is None else f"{array.dtype} {array.shape}"
+        todo = "prepare the cohort again"
+        raise CohortError(f"{np.dtype(dtype)} with {dimensions} dimensions in {path.name}", f"{came} in {path}", todo)
+    return array

@@ -1,0 +1,176 @@
+"""What every reader needs before it opens a file: a walk that ends, a look at the content, a name that prints."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import stat
+import zlib
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from synthoma.data.case import Skipped
+from synthoma.errors import InputError
+
+Kind = Literal["png", "jpeg", "tiff", "nifti", "metaimage", "nrrd", "dicom", "parquet", "unknown"]
+
+PICTURES: frozenset[Kind] = frozenset({"png", "jpeg", "tiff"})
+VOLUMES: frozenset[Kind] = frozenset({"nifti", "metaimage", "nrrd"})
+SUFFIXES: dict[str, str] = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"} | {
+    ".nii": "NIfTI", ".nii.gz": "NIfTI", ".mha": "MetaImage", ".mhd": "MetaImage", ".nrrd": "NRRD", ".nhdr": "NRRD"
+}  # fmt: skip
+"""What a suffix promises. Content decides; a promise not kept is worth a line in the list of skipped files."""
+
+DEFLATE_RATIO = 1100
+"""No deflate stream (PNG, gzip, zlib) grows by more than 1032:1; whoever declares more is lying."""
+
+_UNSEEN = {"__macosx", "thumbs.db", "desktop.ini", "@eadir"}
+_LOOK_BYTES = 544
+
+
+def printable(name: str | Path) -> str:
+    r"""Text that every terminal and JSON writer takes: bytes that are no UTF-8 become ``\xNN``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def natural(name: str | Path) -> tuple[tuple[int, int, str], ...]:
+    """Sorting key that puts ``slice_2`` before ``slice_10``."""
+    parts = re.split(r"(\d+)", str(name))
+    return tuple((0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts)
+
+
+def suffix_of(path: Path) -> str:
+    """Suffix in lower case, ``.nii.gz`` in one piece; "" where there is none."""
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def stem_of(path: Path) -> str:
+    """File name without the suffix that `suffix_of` gives."""
+    return path.name[: len(path.name) - len(suffix_of(path))]
+
+
+def walk(root: Path) -> tuple[list[Path], list[Skipped]]:
+    """All visible, non-empty, regular files below a folder in natural order, and what could not be listed.
+
+    Every real directory is entered once: links to directories wait until all plain ones have been seen, so a loop ends
+    and a file is named by its plain path. Hidden files and those that operating systems leave behind are not mentioned.
+    """
+    files: list[Path] = []
+    skipped: list[Skipped] = []
+    plain, linked, seen = [root], list[Path](), set[tuple[int, int]]()
+    while plain or linked:
+        folder = (plain or linked).pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    _sort_in(entry, files, skipped, plain, linked)
+        except OSError as error:
+            skipped.append(Skipped(folder, str(_unreadable("a folder that may be listed", error))))
+    return sorted(files, key=natural), sorted(skipped, key=lambda item: natural(item.path))
+
+
+def _sort_in(
+    entry: os.DirEntry[str], files: list[Path], skipped: list[Skipped], plain: list[Path], linked: list[Path]
+) -> None:
+    """Put one directory entry where it belongs."""
+    if entry.name.startswith(".") or entry.name.lower() in _UNSEEN:
+        return
+    path = Path(entry.path)
+    if entry.is_dir(follow_symlinks=False):
+        plain.append(path)
+    elif entry.is_dir():
+        linked.append(path)
+    else:
+        try:
+            regular_size(path)
+            files.append(path)
+        except InputError as error:
+            skipped.append(Skipped(path, str(error)))
+
+
+def regular_size(path: Path) -> int:
+    """Size of a regular, non-empty file in bytes.
+
+    Raises:
+        InputError: nothing there, a pipe or device (which could block the reader for ever), or an empty file.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise _unreadable("a readable file", error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError("a regular file", "a folder, pipe or device", "give the file itself")
+    if status.st_size == 0:
+        raise InputError("a file with content", "an empty file (0 bytes)", "copy it again from its source")
+    return status.st_size
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular, non-empty file for reading.
+
+    Raises:
+        InputError: as `regular_size`, or no permission.
+    """
+    regular_size(path)
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable("a readable file", error) from error
+
+
+def _unreadable(expected: str, error: Exception) -> InputError:
+    """The operating system's refusal, without the path that its own message repeats."""
+    came = error.strerror if isinstance(error, OSError) and error.strerror else "a name that cannot be a path"
+    return InputError(expected, came.lower(), "check that it exists and that you may read it")
+
+
+def kind_of(path: Path) -> Kind:
+    """What the first bytes of a file say it is; "unknown" also where it cannot be opened."""
+    try:
+        with open_file(path) as stream:
+            return _kind_of_bytes(stream.read(_LOOK_BYTES), stream)
+    except (InputError, OSError):
+        return "unknown"
+
+
+def _kind_of_bytes(head: bytes, stream: BinaryIO) -> Kind:
+    """Compare with the formats' signatures. DICOM comes first: its 128-byte preamble may imitate another format."""
+    if head[128:132] == b"DICM":
+        return "dicom"
+    signatures: tuple[tuple[bytes, Kind], ...] = (
+        (b"\x89PNG\r\n\x1a\n", "png"),
+        (b"\xff\xd8\xff", "jpeg"),
+        (b"II*\x00", "tiff"),
+        (b"MM\x00*", "tiff"),
+        (b"II+\x00", "tiff"),
+        (b"MM\x00+", "tiff"),
+        (b"NRRD000", "nrrd"),
+        (b"PAR1", "parquet"),
+    )
+    for signature, kind in signatures:
+        if head.startswith(signature):
+            return kind
+    if head.startswith(b"\x1f\x8b"):
+        head = inflated_head(stream)
+    if head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2"):
+        return "nifti"
+    if re.match(rb"\s*(ObjectType|Comment|NDims|ObjectSubType|TransformType|Name|ID)\s*[=:]", head):
+        return "metaimage"
+    return "unknown"
+
+
+def inflated_head(stream: BinaryIO) -> bytes:
+    """The first bytes inside a gzip stream, enough for a NIfTI header; b"" where it is no sound gzip stream."""
+    stream.seek(0)
+    try:
+        with gzip.GzipFile(fileobj=stream) as inflated:
+            return inflated.read(_LOOK_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return b""
+

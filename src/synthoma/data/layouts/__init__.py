@@ -1,0 +1,130 @@
+"""From a folder to its cases: the layouts in which people keep brain-tumour scans, recognised by names and content."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from synthoma.data.case import Case, Inventory, Skipped
+from synthoma.data.files import suffix_of
+from synthoma.data.layouts import brats, brats2, folders, lgg
+from synthoma.data.layouts.listing import Found, Layout, Listing, counted
+from synthoma.data.layouts.loading import load_only
+from synthoma.errors import ConfigError, InputError
+
+LAYOUTS: tuple[Layout, ...] = (lgg.LAYOUT, brats.LAYOUT, brats2.LAYOUT, folders.LAYOUT)
+"""From the most to the least specific; the first that fits is taken."""
+
+_PAPERS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".pdf", ".xlsx", ".xls", ".xml", ".html", ".rtf", ".docx"})
+_BESIDE_HEADERS = frozenset({".raw", ".zraw"})
+
+
+def take_inventory(
+    folder: Path, *, layout: str | None = None, key: bytes = b"", modalities: Sequence[str] | None = None
+) -> Inventory:
+    """List the cases of a folder without loading them.
+
+    Args:
+        folder: a folder, or one file.
+        layout: name of the layout, where recognition should not decide.
+        key: secret under which DICOM identifiers become pseudonyms.
+        modalities: keep only these.
+
+    Returns:
+        Cases in natural order with unique names, every file that is not part of one with the reason, and remarks.
+
+    Raises:
+        InputError: nothing there, nothing readable, or not what ``layout`` names.
+        ConfigError: no layout of that name.
+    """
+    if not folder.exists():
+        raise InputError("a folder or file with scans", "a path where nothing is", "check its spelling")
+    listing = Listing.of(folder, key)
+    chosen = _recognised(listing, layout)
+    found = chosen.take(listing)
+    cases, dropped = _wanted(_uniquely_named(listing, found.cases), modalities)
+    skipped = (*listing.skipped, *found.skipped, *dropped, *_left_over(listing, chosen, found))
+    if not cases:
+        came = f"{listing.summary()}, none of them usable" + (f"; the first: {skipped[0].reason}" if skipped else "")
+        raise InputError(f"at least one case ({chosen.looks_for})", came, "correct the files, or choose another layout")
+    return Inventory(chosen.name, cases, skipped, (*found.remarks, *_remarks(cases)))
+
+
+def _recognised(listing: Listing, name: str | None) -> Layout:
+    """The named layout, or the first that fits."""
+    if name is None:
+        fitting = next((layout for layout in LAYOUTS if layout.fits(listing)), None)
+        if fitting is None:
+            known = "; ".join(f"{layout.name}: {layout.looks_for}" for layout in LAYOUTS)
+            raise InputError(f"scans in one of these layouts ({known})", listing.summary(), "rearrange the folder")
+        return fitting
+    chosen = next((layout for layout in LAYOUTS if layout.name == name), None)
+    if chosen is None:
+        raise ConfigError("a layout: " + ", ".join(layout.name for layout in LAYOUTS), repr(name), "choose one of these")
+    if not chosen.fits(listing):
+        todo = "leave the layout to be recognised, or rearrange the folder"
+        raise InputError(f"the layout {name}: {chosen.looks_for}", listing.summary(), todo)
+    return chosen
+
+
+def _uniquely_named(listing: Listing, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """Put the folder before names that come more than once; what is still equal gets a number."""
+    twice = {name for name, count in Counter(case.name for case in cases).items() if count > 1}
+    used: Counter[str] = Counter()
+    named = []
+    for case in cases:
+        name = case.name
+        if name in twice and case.sources:
+            name = f"{listing.name(case.sources[0].parent)}/{name}"
+        used[name] += 1
+        named.append(replace(case, name=name if used[name] == 1 else f"{name}#{used[name]}"))
+    return tuple(named)
+
+
+def _wanted(cases: tuple[Case, ...], modalities: Sequence[str] | None) -> tuple[tuple[Case, ...], list[Skipped]]:
+    """Restrict cases to some modalities; a case that has none of them is skipped."""
+    if modalities is None:
+        return cases, []
+    kept, dropped = [], []
+    for case in cases:
+        names = tuple(name for name in case.modalities if name in modalities)
+        if names:
+            same = names == case.modalities
+            kept.append(case if same else replace(case, modalities=names, load=partial(load_only, case.load, names)))
+        else:
+            error = InputError(f"one of {', '.join(modalities)}", ", ".join(case.modalities), "ask for these")
+            dropped.append(Skipped(case.sources[0].parent, str(error)))
+    return tuple(kept), dropped
+
+
+def _left_over(listing: Listing, layout: Layout, found: Found) -> list[Skipped]:
+    """Files that no case reads and nobody explained; papers beside the scans are not worth a line."""
+    known = {path for case in found.cases for path in case.sources} | found.ignored
+    named = {item.path for item in found.skipped}
+    skipped = []
+    for path in listing.files:
+        if path in known or path in named or named & set(path.parents) or _is_paper(path):
+            continue
+        error = InputError(f"a file of the layout {layout.name}", f"one that is not ({listing.kinds[path]})", "remove it")
+        skipped.append(Skipped(path, str(error)))
+    return skipped
+
+
+def _is_paper(path: Path) -> bool:
+    return suffix_of(path) in _PAPERS | _BESIDE_HEADERS or path.name.upper().startswith(("README", "LICENSE", "LICENCE"))
+
+
+def _remarks(cases: tuple[Case, ...]) -> list[str]:
+    """What the user should know of a set as a whole."""
+    remarks = []
+    union = sorted({name for case in cases for name in case.modalities})
+    for name in union if len(union) > 1 else ():
+        if lacking := sum(name not in case.modalities for case in cases):
+            remarks.append(f"{counted(lacking, 'case')} of {len(cases)} without {name}")
+    studies = Counter(case.patient for case in cases if case.patient is not None)
+    if several := sum(count > 1 for count in studies.values()):
+        remarks.append(f"{counted(several, 'patient')} with several studies: kept together as one patient")
+    return remarks

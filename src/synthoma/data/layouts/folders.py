@@ -1,0 +1,106 @@
+"""``folders``: pictures in class folders (``<class>/*.png``), in a given split (``Training/<class>/*``), or flat."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from synthoma.data.case import Case, Skipped
+from synthoma.data.files import PICTURES, printable
+from synthoma.data.layouts.listing import SPLIT_NAMES, Found, Layout, Listing, counted, promised, split_of
+from synthoma.data.layouts.loading import load_files
+from synthoma.errors import InputError
+from synthoma.types import PLAIN_MODALITY
+
+_MASK_FOLDERS = frozenset({"mask", "masks", "label", "labels", "annotation", "annotations", "segmentations"})
+_IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs"})
+_MASK_ENDINGS = ("_mask", "-mask", "_seg", "-seg", "_segmentation")
+_PICTURE_FORMATS = frozenset({"PNG", "JPEG", "TIFF"})
+_MOST_CLASSES = 30
+
+_Place = tuple[tuple[str, ...], str]
+
+
+def _fits(listing: Listing) -> bool:
+    pictures = sum(kind in PICTURES for kind in listing.kinds.values())
+    others = sum(kind in ("dicom", "nifti", "metaimage", "nrrd") for kind in listing.kinds.values())
+    return pictures > others or (pictures == 0 == others and any(map(_is_promised, listing.files)))
+
+
+def _take(listing: Listing) -> Found:
+    """One case a picture: nobody knows which pictures show one patient."""
+    pictures = [path for path in listing.files if listing.kinds[path] in PICTURES]
+    skipped = [_not_a_picture(path) for path in listing.files if _is_promised(path) and path not in set(pictures)]
+    images, masks, alone = _pair(listing, pictures)
+    skipped += alone
+    classes = {_label(listing, path) for path in images}
+    remarks = []
+    if len(classes) > _MOST_CLASSES:
+        remarks.append(f"{counted(len(classes), 'folder')} are too many for classes: each is taken as one patient")
+    cases = tuple(_case(listing, path, masks.get(path), by_patient=bool(remarks)) for path in images)
+    return Found(cases, tuple(skipped), tuple(remarks))
+
+
+def _is_promised(path: Path) -> bool:
+    return promised(path) in _PICTURE_FORMATS
+
+
+def _not_a_picture(path: Path) -> Skipped:
+    came = f"other content in a file named {printable(path.suffix)}"
+    return Skipped(path, str(InputError("a PNG, JPEG or TIFF picture", came, "export it again, or remove it")))
+
+
+def _pair(listing: Listing, pictures: list[Path]) -> tuple[list[Path], dict[Path, Path], list[Skipped]]:
+    """Images, the mask of each that has one, and the halves of incomplete pairs."""
+    places = {path: _place(listing, path) for path in pictures}
+    images = {place: path for path, (place, is_mask) in places.items() if not is_mask}
+    masks = {place: path for path, (place, is_mask) in places.items() if is_mask}
+    pairs = {path: masks[place] for place, path in images.items() if place in masks}
+    skipped = [_alone(path, "a mask without image") for place, path in masks.items() if place not in images]
+    masked_folders = {path.parent for path in pairs}
+    kept = []
+    for path in (path for path, (_, is_mask) in places.items() if not is_mask):
+        if path.parent in masked_folders and path not in pairs:
+            skipped.append(_alone(path, "an image without mask in a folder where others have one"))
+        else:
+            kept.append(path)
+    return kept, pairs, skipped
+
+
+def _place(listing: Listing, path: Path) -> tuple[_Place, bool]:
+    """Where a picture's pair is looked for, equal for image and mask, and whether it is the mask."""
+    inner = listing.inner(path)
+    folders = tuple(part for part in inner if part.lower() not in _MASK_FOLDERS | _IMAGE_FOLDERS)
+    in_mask_folder = any(part.lower() in _MASK_FOLDERS for part in inner)
+    stem = path.stem
+    ending = next((end for end in _MASK_ENDINGS if stem.lower().endswith(end)), "")
+    return (folders, stem.removesuffix(stem[len(stem) - len(ending) :]) if ending else stem), bool(ending) or in_mask_folder
+
+
+def _alone(path: Path, came: str) -> Skipped:
+    return Skipped(path, str(InputError("each image with its mask", came, "add what is missing, or remove it")))
+
+
+def _label(listing: Listing, path: Path) -> str | None:
+    """Innermost folder that is neither a split nor one of "images"."""
+    parts = [part for part in listing.inner(path) if part.lower() not in SPLIT_NAMES | _IMAGE_FOLDERS]
+    return printable(parts[-1]) if parts else None
+
+
+def _case(listing: Listing, path: Path, mask: Path | None, *, by_patient: bool) -> Case:
+    label = _label(listing, path)
+    sources = (path,) if mask is None else (path, mask)
+    return Case(
+        name=listing.name(path),
+        patient=label if by_patient else None,
+        modalities=(PLAIN_MODALITY,),
+        load=partial(load_files, ((PLAIN_MODALITY, (path,)),), sources[1:], "tumour"),
+        label=None if by_patient else label,
+        has_mask=mask is not None,
+        sources=sources,
+        slice_names=(listing.name(path),),
+        facts=split_of(listing.inner(path)),
+    )
+
+
+LAYOUT = Layout("folders", "PNG, JPEG or TIFF pictures, flat or in class folders", _fits, _take)

@@ -1,0 +1,129 @@
+"""What a layout is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from synthoma.data.case import Case, Skipped
+from synthoma.data.files import SUFFIXES, Kind, kind_of, printable, suffix_of, walk
+
+CLASS_NAMES = frozenset(
+    "yes no tumor tumour notumor notumour no_tumor no_tumour no-tumor normal healthy control abnormal positive negative "
+    "glioma glioma_tumor meningioma meningioma_tumor pituitary pituitary_tumor metastasis metastases glioblastoma gbm "
+    "lymphoma hgg lgg hg lg benign malignant".split()
+)
+"""Folder names that are classes beyond doubt; a folder named otherwise may carry a patient's name."""
+
+SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
+"""Folder names of a split that somebody made before."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder, and what is known of them before any is read.
+
+    Attributes:
+        root: the folder; of a single file, its folder.
+        files: visible, regular, non-empty files in natural order.
+        skipped: what the walk could not use.
+        key: secret under which identifiers become pseudonyms.
+        single: the file, where the user gave a file.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    skipped: tuple[Skipped, ...] = ()
+    key: bytes = field(default=b"", repr=False)
+    single: Path | None = None
+
+    @classmethod
+    def of(cls, path: Path, key: bytes) -> Listing:
+        """Walk a folder, or take one file."""
+        if not path.is_dir():
+            return cls(path.parent, (path,), (), key, path)
+        files, skipped = walk(path)
+        return cls(path, tuple(files), tuple(skipped), key)
+
+    @cached_property
+    def kinds(self) -> dict[Path, Kind]:
+        """What each file's content says it is."""
+        return {path: kind_of(path) for path in self.files}
+
+    @cached_property
+    def folders(self) -> dict[Path, list[Path]]:
+        """Files by the folder they lie in."""
+        folders: dict[Path, list[Path]] = defaultdict(list)
+        for path in self.files:
+            folders[path.parent].append(path)
+        return dict(folders)
+
+    def inner(self, path: Path) -> tuple[str, ...]:
+        """Names of the folders between the root and a file."""
+        return path.parent.relative_to(self.root).parts
+
+    def name(self, path: Path) -> str:
+        """Path below the root as printable text with forward slashes."""
+        return printable(path.relative_to(self.root).as_posix())
+
+    def summary(self) -> str:
+        """What was found, for a message: "3 png, 1 unknown"."""
+        counts = Counter(self.kinds[path] for path in self.files)
+        return ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or "no file"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a layout makes of a listing.
+
+    Attributes:
+        cases: in natural order.
+        skipped: files that were looked at and refused.
+        remarks: for the user.
+        ignored: files that are neither used nor worth a line.
+    """
+
+    cases: tuple[Case, ...]
+    skipped: tuple[Skipped, ...] = ()
+    remarks: tuple[str, ...] = ()
+    ignored: frozenset[Path] = frozenset()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which people arrange scans.
+
+    Attributes:
+        name: as ``--layout`` takes it.
+        looks_for: what it recognises, as a noun phrase.
+        fits: whether a listing has it. Looks at names first and opens few files.
+        take: cases of a listing that fits.
+    """
+
+    name: str
+    looks_for: str
+    fits: Callable[[Listing], bool]
+    take: Callable[[Listing], Found]
+
+
+def promised(path: Path) -> str | None:
+    """The format that the suffix promises, None where it promises nothing."""
+    return SUFFIXES.get(suffix_of(path))
+
+
+def class_of(parts: tuple[str, ...]) -> str | None:
+    """Innermost folder whose name is a class beyond doubt."""
+    return next((printable(part) for part in reversed(parts) if part.lower() in CLASS_NAMES), None)
+
+
+def split_of(parts: tuple[str, ...]) -> dict[str, str | float]:
+    """Fact ``folder_split`` where a folder is named as a split."""
+    return next(({"folder_split": printable(part)} for part in parts if part.lower() in SPLIT_NAMES), {})
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 case", "2 cases"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

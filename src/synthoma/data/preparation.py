@@ -1,0 +1,283 @@
+"""From an inventory of cases to a cohort: load, slice, normalise, find duplicates, split by group, pack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthoma.data.case import Case, Inventory, Skipped
+from synthoma.data.cohort import Cohort, CohortWriter
+from synthoma.data.settings import PrepareConfig
+from synthoma.data.slicing import PreparedCase, case_path, label_names, prepare_case
+from synthoma.data.splits import (
+    SPLITS,
+    assign_groups,
+    check_disjoint,
+    group_profiles,
+    join_groups,
+    read_split,
+    write_nnunet_splits,
+)
+from synthoma.errors import InputError
+from synthoma.provenance import pseudonym, secret_key, software, write_text
+from synthoma.types import MODALITIES, PLAIN_MODALITY, Float32
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthoma.data.duplicates import Duplicates
+
+SEARCHED_SLICES = 12_000
+"""Slices that the duplicate search looks at; volumes of a larger cohort are represented by evenly spaced slices."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and how much there is."""
+
+
+def pack(
+    inventory: Inventory,
+    folder: Path,
+    config: PrepareConfig,
+    *,
+    source: str,
+    progress: Progress = lambda text, done, total: None,
+) -> Cohort:
+    """Turn the cases of ``inventory`` into a cohort in ``folder``.
+
+    Args:
+        inventory: what was found, see ``layouts.take_inventory``; or simulated cases.
+        folder: an existing, empty folder.
+        config: the settings.
+        source: what to call the input in the provenance.
+        progress: told how far the work is.
+
+    Raises:
+        InputError: no case could be used.
+        LeakError: ``config.split_from`` puts one group on two sides.
+    """
+    modalities = config.modalities or choose_modalities(inventory.cases)
+    inventory = _with_pseudonyms(inventory) if config.pseudonyms or inventory.layout == "dicom" else inventory
+    skipped, remarks = list(inventory.skipped), list(inventory.remarks)
+    thumbnails: list[Float32] = []
+    searched: list[int] = []
+    labels: dict[int, str] | None = None
+    with CohortWriter(folder, channels=len(modalities), size=config.size) as writer:
+        for done, (case, result) in enumerate(_prepare_all(inventory, config, modalities), start=1):
+            progress("reading", done, len(inventory.cases))
+            if isinstance(result, PreparedCase) and result.labels and labels and result.labels != labels:
+                came = f"{label_names(result.labels)} in this case, {label_names(labels)} in others"
+                error = InputError("masks with the same labels in all cases", came, "use --merge whole-tumour")
+                result = Skipped(case_path(case), str(error))
+            if isinstance(result, Skipped):
+                skipped.append(result)
+                continue
+            labels = result.labels or labels
+            searched += [len(writer.records) + row for row in result.searched]
+            thumbnails.append(result.thumbnails)
+            remarks += result.remarks
+            writer.add(result.images, result.masks, result.records)
+        if not writer.records:
+            came = f"{len(inventory.cases)} cases, none with a usable slice"
+            raise InputError("at least one usable slice", came, _first_reason(skipped))
+        table = _table(writer.records, config)
+        found = _search(table, np.concatenate(thumbnails), np.array(searched), config, progress)
+        table["twin"] = _twins(len(table), searched, found)
+        table["group"] = _groups(table)
+        _split(table, config)
+        writer.finish(_tidy(table), _meta(table, inventory, config, modalities, labels or {}, remarks, source))
+    _write_lists(folder, table, searched, found, skipped, inventory)
+    return Cohort(folder)
+
+
+# --- cases ----------------------------------------------------------------------------------------------------
+
+
+def choose_modalities(cases: Sequence[Case]) -> tuple[str, ...]:
+    """The modalities that at least half of the cases have, in the usual order; else those that any has."""
+    counts = {name: sum(name in case.modalities for case in cases) for name in (*MODALITIES, PLAIN_MODALITY)}
+    common = tuple(name for name, count in counts.items() if 2 * count >= len(cases) and count)
+    return common or tuple(name for name, count in counts.items() if count)
+
+
+def _with_pseudonyms(inventory: Inventory) -> Inventory:
+    """The inventory with keyed hashes for every name that could point at a person."""
+    from dataclasses import replace
+
+    key = secret_key()
+
+    def hidden(case: Case) -> Case:
+        patient = None if case.patient is None else pseudonym(case.patient, key)
+        names = tuple(pseudonym(name, key) for name in case.slice_names)
+        return replace(case, name=pseudonym(case.name, key), patient=patient, slice_names=names)
+
+    if inventory.layout == "dicom":  # its reader gives hashes already
+        return inventory
+    return replace(inventory, cases=tuple(hidden(case) for case in inventory.cases))
+
+
+def _prepare_all(
+    inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...]
+) -> Iterator[tuple[Case, PreparedCase | Skipped]]:
+    """Each case with its slices, or with the reason why it has none; in order, whatever the number of workers."""
+    from joblib import Parallel, delayed
+
+    cases = inventory.cases
+    jobs = config.jobs or min(os.cpu_count() or 1, -(-len(cases) // (64 if inventory.layout == "folders" else 1)))
+    per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
+    work = (delayed(prepare_case)(case, config, modalities, per_case) for case in cases)
+    results = Parallel(n_jobs=jobs, return_as="generator")(work)
+    yield from zip(cases, results, strict=True)
+
+
+def _first_reason(skipped: Sequence[Skipped]) -> str:
+    return f"first reason: {skipped[0].reason}" if skipped else "check the folder"
+
+
+# --- the cohort as a whole --------------------------------------------------------------------------------------
+
+
+def _table(records: list[dict[str, Any]], config: PrepareConfig) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(records)
+    by_mask = np.where(table["tumour_pixels"] > 0, "tumour", "healthy")
+    folder = table["case_label"].to_numpy()
+    if config.classes == "folder" and (folder == "").any():
+        name = table["case"][int(np.argmax(folder == ""))]
+        raise InputError("a class folder for every case", f"none for {name}", "use --classes mask or auto")
+    if config.classes == "mask" and not table["has_mask"].all():
+        name = table["case"][int(np.argmin(table["has_mask"]))]
+        raise InputError("a mask for every case", f"none for {name}", "use --classes folder or auto")
+    from_mask = table["has_mask"].to_numpy() if config.classes == "auto" else config.classes == "mask"
+    table["label"] = np.where(from_mask, by_mask, np.where(folder == "", "unlabelled", folder))
+    return table
+
+
+def _search(
+    table: pd.DataFrame, thumbnails: Float32, searched: np.ndarray[Any, Any], config: PrepareConfig, progress: Progress
+) -> Duplicates | None:
+    """Duplicates among the searched slices; None where the search is switched off."""
+    if not config.duplicates:
+        return None
+    from synthoma.data.duplicates import find_duplicates
+
+    rows = table.iloc[searched]
+    files = rows["file_sha256"].fillna("").tolist() if "file_sha256" in rows else None
+    return find_duplicates(
+        thumbnails,
+        file_digests=files,
+        pixel_digests=rows["pixels_sha256"].tolist(),
+        patients=[patient or None for patient in rows["patient"]],
+        progress=lambda done, total: progress("comparing", done, total),
+    )
+
+
+def _twins(count: int, searched: list[int], found: Duplicates | None) -> list[str]:
+    """Name of the duplicate set of each slice; empty where a slice has no twin."""
+    twins = [""] * count
+    if found is not None:
+        members = np.bincount(found.groups, minlength=len(searched))
+        for position, row in enumerate(searched):
+            if members[found.groups[position]] > 1:
+                twins[row] = f"twins-{searched[found.groups[position]]}"
+    return twins
+
+
+def _groups(table: pd.DataFrame) -> list[str]:
+    """Name of each slice's group: its patient, or its case where no patient is known, joined over duplicates."""
+    joined = join_groups(table["patient"].tolist(), table["case"].tolist(), table["twin"].tolist())
+    names = [patient or case for patient, case in zip(table["patient"], table["case"], strict=True)]
+    return [names[first] for first in joined]
+
+
+def _split(table: pd.DataFrame, config: PrepareConfig) -> None:
+    """Write the columns split and, if asked for, fold."""
+    names, profiles = group_profiles(table)
+    if config.split_from:
+        table["split"] = read_split(config.split_from, table)
+    else:
+        parts = assign_groups(profiles, config.split, seed=config.seed)
+        table["split"] = table["group"].map({name: SPLITS[part] for name, part in zip(names, parts, strict=True)})
+    if config.folds:
+        if config.folds > len(names):
+            raise InputError(f"{config.folds} groups or more", f"{len(names)}", "ask for fewer folds")
+        parts = assign_groups(profiles, [1.0] * config.folds, seed=config.seed, purpose="folds")
+        table["fold"] = table["group"].map(dict(zip(names, parts.tolist(), strict=True)))
+    check_disjoint(table)
+
+
+def _tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns that matter most in front."""
+    first = ["case", "slice", "patient", "group", "split", "fold", "label", "case_label", "site", "tumour_pixels"]
+    leading = [column for column in first if column in table]
+    return table[leading + [column for column in table if column not in leading]]
+
+
+def _meta(
+    table: pd.DataFrame,
+    inventory: Inventory,
+    config: PrepareConfig,
+    modalities: tuple[str, ...],
+    labels: dict[int, str],
+    remarks: list[str],
+    source: str,
+) -> dict[str, Any]:
+    settings = config.model_dump(mode="json")
+    for volatile in ("jobs", "split_from"):  # neither changes what the cohort is; paths stay private
+        settings.pop(volatile)
+    classes = sorted(set(table["label"]), key=lambda name: (name not in ("healthy", "no", "notumor"), name))
+    return {
+        "origin": config.origin,
+        "layout": inventory.layout,
+        "modalities": list(modalities),
+        "labels": {str(value): name for value, name in sorted(labels.items())},
+        "classes": classes,
+        "size": config.size,
+        "plane": config.plane,
+        "cases": int(table["case"].nunique()),
+        "patients": int(table["patient"][table["patient"] != ""].nunique()),
+        "groups": int(table["group"].nunique()),
+        "remarks": remarks,
+        "provenance": {"source": source, "config": settings, "software": software()},
+    }
+
+
+def _write_lists(
+    folder: Path,
+    table: pd.DataFrame,
+    searched: list[int],
+    found: Duplicates | None,
+    skipped: list[Skipped],
+    inventory: Inventory,
+) -> None:
+    """The lists beside the cohort: skipped files, duplicate pairs, and the split in nnU-Net's form."""
+    import pandas as pd
+
+    private = inventory.layout == "dicom"
+    key = secret_key() if private and skipped else b""
+    rows = [(pseudonym(str(item.path), key) if private else str(item.path), item.reason) for item in skipped]
+    listing = pd.DataFrame(rows, columns=["path", "reason"])
+    write_text(folder / "skipped.csv", listing.to_csv(index=False, lineterminator="\n"))
+    if found is not None:
+        pairs = _pair_table(table, searched, found)
+        write_text(folder / "duplicates.csv", pairs.to_csv(index=False, lineterminator="\n"))
+    write_nnunet_splits(folder / "splits_final.json", table)
+
+
+def _pair_table(table: pd.DataFrame, searched: list[int], found: Duplicates) -> pd.DataFrame:
+    """One row a pair: rows of slices.csv, where both come from, and how one becomes the other."""
+    import pandas as pd
+
+    columns = ["first", "second", "first_source", "second_source", "first_label", "second_label"]
+    columns += ["kind", "score", "flip", "rotation_deg", "shift_x", "shift_y"]
+    rows = []
+    for pair in found.pairs:
+        first, second = searched[pair.first], searched[pair.second]
+        names = [table[column].iat[row] for column in ("source", "label") for row in (first, second)]
+        motion = [pair.flip, round(pair.rotation_deg, 2), round(pair.shift_x, 2), round(pair.shift_y, 2)]
+        rows.append([first, second, *names, pair.kind, round(pair.score, 4), *motion])
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,314 @@
+"""Rigid registration of small pictures in bulk: is one a flipped, turned, shifted or re-encoded copy of another?
+
+All steps work on 64 x 64 px thumbnails and on thousands of pairs at a time:
+
+1. *Detail*: a band-pass (difference of Gaussians) divided by its own local strength. Brightness, contrast and gamma
+   drop out, and a bright skull counts no more than faint gyri.
+2. *Rotation*, after Reddy and Chatterji (1996, "An FFT-based technique for translation, rotation, and scale-invariant
+   image registration", IEEE Trans. Image Processing 5(8)): the magnitude of the Fourier spectrum ignores shifts, turns
+   with the picture and is mirrored with it. Sampled on a polar grid, a turn becomes a circular shift of the angle.
+3. *Shift*: cross-correlation by FFT for every candidate turn and mirror state, at 32 px.
+4. *Refinement*: Gauss-Newton on an affine map, inverse compositional form (Baker and Matthews 2004, "Lucas-Kanade 20
+   years on", IJCV 56(3)), at 32 px and then at 64 px. Affine rather than rigid, because re-saved pictures are often
+   squeezed a little by a crop.
+5. *Score*: the correlation coefficient in a Gaussian window around every pixel, and of those values the one that
+   three quarters of the detail exceed. Two heads at the same level agree along the skull; only copies agree
+   nearly everywhere, and a watermark or a cut edge touches less than a quarter.
+
+Coordinates are in thumbnail pixels from the centre, u to the right and v downwards. Angles are counter-clockwise as
+displayed, like ``numpy.rot90`` and ``scipy.ndimage.rotate``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthoma.types import Bools, Float32, Floats
+
+SIDE = 64
+"""Side of a thumbnail in px."""
+
+_FINE, _BROAD = 0.7, 2.5  # px: the band in which slices of different people differ and copies agree
+_LOCAL = 4.0  # px: how far "local strength" reaches
+_FLOOR = 0.5  # share of the picture's rms detail below which detail fades out instead of being amplified
+_SPECTRUM = 128  # px: the spectrum is zero-padded to this side so that a polar grid can sample it finely
+_RADII, _ANGLES, _HARMONICS = 24, 64, 12
+_LOWEST, _HIGHEST = 3 / 64, 22 / 64  # cycles per px; below sits the outline, above what resizing destroys
+_COARSE = 32  # px: side at which shifts are searched
+_REACH = 8  # px at the coarse side: largest shift tried
+_WINDOW = 3.0  # px: Gaussian window of the local correlation
+_WORST = 0.25  # share of the detail that may agree less than the score says
+_MIN_SPECTRUM, _MIN_SHIFT, _MIN_COARSE = 0.30, 0.45, 0.75  # gates before the next, dearer step
+_MIN_OVERLAP = 0.5  # share of the thumbnail that both pictures must cover
+_MIN_DETAIL = 0.1  # share of the thumbnail that must hold detail in both: less is no evidence
+_ZOOM = (0.8, 1.25)  # range of the affine map's singular values
+
+
+@dataclass(frozen=True)
+class Views:
+    """What registration needs of N thumbnails.
+
+    ``fine`` (N, 64, 64) and ``coarse`` (N, 32, 32) hold detail; ``harmonics`` (N, radii, harmonics + 1) holds the
+    angular Fourier coefficients of the polar log spectrum; ``blank`` (N,) marks pictures without any detail.
+    """
+
+    fine: Tensor
+    coarse: Tensor
+    harmonics: Tensor
+    blank: Tensor
+
+
+@dataclass(frozen=True)
+class Poses:
+    """How P first pictures lie over P second ones: ``score`` (P,) in [-1, 1] and ``maps`` (P, 2, 3).
+
+    A map takes a place of the *second* picture to the place of the first that shows the same tissue. Pairs that
+    cannot be copies of one another score 0 and keep no meaningful map.
+    """
+
+    score: Float32
+    maps: Float32
+
+
+@cache
+def _gaussian(side: int, sigma: float) -> Tensor:
+    """Blur as a (side, side) matrix; rows sum to 1, so that the border is not darkened."""
+    place = torch.arange(side, dtype=torch.float32)
+    weights = torch.exp(-0.5 * ((place[:, None] - place) / sigma) ** 2)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _blur(pictures: Tensor, sigma: float) -> Tensor:
+    kernel = _gaussian(pictures.shape[-1], sigma)
+    return kernel @ pictures @ kernel.T
+
+
+def _detail(pictures: Tensor) -> Tensor:
+    """Band-passed pictures divided by their local strength, about 1 in magnitude wherever there is structure."""
+    band = _blur(pictures, _FINE) - _blur(pictures, _BROAD)
+    rms = band.square().mean((-1, -2), keepdim=True).sqrt()
+    return band / (_blur(band.square(), _LOCAL) + (_FLOOR * rms).square() + 1e-12).sqrt()
+
+
+@cache
+def _polar_grid() -> Tensor:
+    """Places (1, radii, angles, 2) on the centred spectrum, half a turn only: magnitudes repeat after 180 degrees."""
+    angle = torch.arange(_ANGLES) * (math.pi / _ANGLES)
+    radius = torch.linspace(_LOWEST, _HIGHEST, _RADII)[:, None] * _SPECTRUM
+    place = torch.stack([radius * torch.cos(angle), -radius * torch.sin(angle)], -1) + _SPECTRUM / 2
+    return (place / (_SPECTRUM - 1) * 2 - 1)[None]
+
+
+def _harmonics(detail: Tensor) -> Tensor:
+    """Angular Fourier coefficients of the unit-norm polar log spectrum: (N, radii, harmonics + 1) complex."""
+    # The border is faded out over 8 px: a cut edge would draw a cross through the spectrum.
+    ramp = torch.arange(SIDE) + 0.5
+    fade = torch.sin((torch.minimum(ramp, SIDE - ramp) / 8).clamp(max=1) * (math.pi / 2)).square()
+    spectrum = torch.fft.fft2(detail * fade * fade[:, None], s=(_SPECTRUM, _SPECTRUM)).abs()
+    log = torch.log1p(torch.fft.fftshift(spectrum, dim=(-2, -1)))
+    grid = _polar_grid().expand(len(log), -1, -1, -1)
+    polar = torch.nn.functional.grid_sample(log[:, None], grid, align_corners=True)[:, 0]
+    polar = polar - polar.mean(-1, keepdim=True)
+    polar = polar / polar.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-9)
+    return torch.fft.rfft(polar, dim=-1)[..., : _HARMONICS + 1].contiguous()
+
+
+def prepare(thumbnails: Float32) -> Views:
+    """Views of thumbnails (N, 64, 64) of any finite intensity scale."""
+    pictures = torch.from_numpy(np.ascontiguousarray(thumbnails, dtype=np.float32))
+    low, high = pictures.amin((1, 2), keepdim=True), pictures.amax((1, 2), keepdim=True)
+    blank = (high - low)[:, 0, 0] <= 1e-6 * high[:, 0, 0].abs().clamp_min(1e-30)
+    # Blank pictures are zeroed, or the division would blow rounding errors up into detail.
+    scaled = (pictures - low) / (high - low).clamp_min(1e-30) * ~blank[:, None, None]
+    fine = _detail(scaled)
+    coarse = torch.nn.functional.avg_pool2d(_blur(fine, 1.0)[:, None], 2)[:, 0]
+    return Views(fine, coarse, _harmonics(fine), blank)
+
+
+def concatenate(parts: list[Views]) -> Views:
+    """One set of views out of several."""
+    return Views(
+        torch.cat([part.fine for part in parts]),
+        torch.cat([part.coarse for part in parts]),
+        torch.cat([part.harmonics for part in parts]),
+        torch.cat([part.blank for part in parts]),
+    )
+
+
+def fingerprint(views: Views) -> Float32:
+    """Magnitudes (N, radii x harmonics) that shift, rotation and flips leave nearly unchanged."""
+    magnitudes: Float32 = views.harmonics[..., 1:].abs().flatten(1).numpy()
+    return magnitudes
+
+
+def _turns(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Best spectrum correlation (P, 2) and angle in radians (P, 2), without and with a mirror.
+
+    A mirrored picture has the complex conjugate harmonics.
+    """
+    cross = torch.stack([(first.conj() * second).sum(1), (first * second).sum(1)], 1)
+    curve = torch.fft.irfft(cross, n=_ANGLES)
+    peak, at = curve.max(-1)
+    left = curve.gather(-1, ((at - 1) % _ANGLES)[..., None])[..., 0]
+    right = curve.gather(-1, ((at + 1) % _ANGLES)[..., None])[..., 0]
+    # A parabola through the peak and its neighbours gives the angle between two samples of 2.8 degrees.
+    between = 0.5 * (left - right) / (left - 2 * peak + right).clamp_max(-1e-9)
+    return peak, (at + between.clamp(-0.5, 0.5)) * (math.pi / _ANGLES)
+
+
+def _pull(mirrored: Tensor, angle: Tensor) -> Tensor:
+    """Linear maps (..., 2, 2) that undo "mirror left-right if asked, then turn by angle"."""
+    cos, sin = angle.cos(), angle.sin()
+    back = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    return torch.stack([1 - 2 * mirrored, torch.ones_like(mirrored)], -1)[..., None] * back
+
+
+@cache
+def _places(side: int) -> Tensor:
+    """Homogeneous centred places (side x side, 3) in px of a picture of that side."""
+    line = torch.arange(side) - (side - 1) / 2
+    down, right = torch.meshgrid(line, line, indexing="ij")
+    return torch.stack([right, down, torch.ones_like(right)], -1).reshape(-1, 3)
+
+
+def _warp(pictures: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Pictures (P, s, s) seen through maps (P, 2, 3), and where (P, s, s) they have something to show."""
+    count, side = len(pictures), pictures.shape[-1]
+    grid = (_places(side) @ maps.mT).view(count, side, side, 2) / (side / 2)
+    seen = torch.nn.functional.grid_sample(pictures[:, None], grid, align_corners=False)[:, 0]
+    return seen, (grid.abs().amax(-1) < 1).float()
+
+
+def _correlation(first: Tensor, second: Tensor) -> Tensor:
+    power = first.square().sum((1, 2)) * second.square().sum((1, 2))
+    return (first * second).sum((1, 2)) / power.sqrt().clamp_min(1e-9)
+
+
+def _shifts(first: Tensor, second: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
+    """Best correlation (P, H) over whole-pixel shifts for linear maps (P, H, 2, 2), and that shift (P, H, 2)."""
+    count, tried = linear.shape[:2]
+    still = torch.cat([linear, torch.zeros(count, tried, 2, 1)], -1).flatten(0, 1)
+    turned, _ = _warp(first.repeat_interleave(tried, 0), still)
+    target = torch.fft.rfft2(second).repeat_interleave(tried, 0)
+    curve = torch.fft.irfft2(torch.fft.rfft2(turned).conj() * target, s=(_COARSE, _COARSE))
+    width = 2 * _REACH + 1
+    near = curve.roll((_REACH, _REACH), (1, 2))[:, :width, :width].flatten(1)
+    peak, at = near.max(1)
+    power = turned.square().sum((1, 2)) * second.square().sum((1, 2)).repeat_interleave(tried)
+    shift = torch.stack([at % width - _REACH, at // width - _REACH], -1).float()
+    return (peak / power.sqrt().clamp_min(1e-9)).view(count, tried), shift.view(count, tried, 2)
+
+
+def _start(first: Tensor, second: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
+    """The best of eight poses by correlation (P,) and its map (P, 2, 3) at the coarse side.
+
+    The spectrum leaves 180 degrees open, and mirrored heads have nearly the same one: four poses. Four more keep the
+    spectrum's angle, but rounded to a quarter turn: the exact answer for the commonest copies.
+    """
+    count = len(first)
+    quarter = (angles / (math.pi / 2)).round() * (math.pi / 2)
+    angle = torch.cat([angles, angles + math.pi, quarter, quarter + math.pi], 1)
+    linear = _pull(torch.tensor([0.0, 1.0]).repeat(4).expand(count, -1), angle)
+    correlation, shift = _shifts(first, second, linear)
+    best, at = correlation.max(1)
+    row = torch.arange(count)
+    chosen = linear[row, at]
+    return best, torch.cat([chosen, -(chosen @ shift[row, at][..., None])], -1)
+
+
+def _refine(first: Tensor, second: Tensor, maps: Tensor, steps: int) -> Tensor:
+    """Maps (P, 2, 3) improved by Gauss-Newton steps on the squared difference of first, warped, and second."""
+    count, side = len(first), first.shape[-1]
+    right, down = torch.zeros_like(second), torch.zeros_like(second)
+    right[:, :, 1:-1] = (second[:, :, 2:] - second[:, :, :-2]) / 2
+    down[:, 1:-1] = (second[:, 2:] - second[:, :-2]) / 2
+    slope = torch.stack([right.flatten(1), down.flatten(1)], 1)
+    # Linear parts are scaled by half a side, so that all six parameters move the picture by about as much.
+    unit = torch.tensor([side / 2, side / 2, 1.0])
+    jacobian = (slope[:, :, None] * (_places(side) / unit).T).reshape(count, 6, -1)
+    normal = jacobian @ jacobian.mT
+    damped = normal + torch.diag_embed(1e-3 * normal.diagonal(dim1=1, dim2=2) + 1e-6)
+    inverse = torch.linalg.inv(damped)
+    bottom = torch.tensor([[[0.0, 0.0, 1.0]]]).expand(count, 1, 3)
+    for _ in range(steps):
+        seen, valid = _warp(first, maps)
+        gradient = jacobian @ ((seen - second) * valid).flatten(1)[..., None]
+        step = (inverse @ gradient).view(count, 2, 3) / unit + torch.eye(3)[:2]
+        # A step is never allowed to fold the picture; where it would, that pair stays as it is.
+        sane = (torch.linalg.det(step[:, :, :2]) > 0.25)[:, None, None]
+        step = torch.where(sane, step, torch.eye(3)[:2])
+        maps = maps @ torch.linalg.inv(torch.cat([step, bottom], 1))
+    return maps
+
+
+def _agreement(first: Tensor, second: Tensor, maps: Tensor) -> Tensor:
+    """Score (P,): the local correlation that three quarters of the detail exceed; 0 where there is too little of it."""
+    seen, valid = _warp(first, maps)
+    seen, fixed = seen * valid, second * valid
+    power = torch.stack([_blur(seen.square(), _WINDOW), _blur(fixed.square(), _WINDOW)])
+    local = _blur(seen * fixed, _WINDOW) / power.prod(0).sqrt().clamp_min(1e-6)
+    shared = power.amin(0)
+    ordered, at = local.flatten(1).sort(1)
+    weight = shared.sqrt().flatten(1).gather(1, at).cumsum(1)
+    rank = (weight < _WORST * weight[:, -1:]).sum(1, keepdim=True).clamp_max(SIDE * SIDE - 1)
+    score = ordered.gather(1, rank)[:, 0]
+    zoom = torch.linalg.svdvals(maps[:, :, :2])
+    enough = (valid.mean((1, 2)) >= _MIN_OVERLAP) & (shared.mean((1, 2)) >= _MIN_DETAIL)
+    return score * (enough & (zoom.amax(1) <= _ZOOM[1]) & (zoom.amin(1) >= _ZOOM[0]))
+
+
+def register(views: Views, first: Tensor, second: Tensor) -> Poses:
+    """Poses of P pairs of pictures given by their indices (P,) each.
+
+    Pairs that fail a cheap step are not taken through the dearer ones and score 0.
+    """
+    score, maps = torch.zeros(len(first)), torch.zeros(len(first), 2, 3)
+    peak, angles = _turns(views.harmonics[first], views.harmonics[second])
+    left = (peak.amax(1) >= _MIN_SPECTRUM).nonzero()[:, 0]
+    a, b = first[left], second[left]
+    best, pose = _start(views.coarse[a], views.coarse[b], angles[left])
+    keep = best >= _MIN_SHIFT
+    left, a, b, pose = left[keep], a[keep], b[keep], pose[keep]
+    pose = _refine(views.coarse[a], views.coarse[b], pose, steps=6)
+    seen, valid = _warp(views.coarse[a], pose)
+    keep = _correlation(seen, views.coarse[b] * valid) >= _MIN_COARSE
+    left, a, b, pose = left[keep], a[keep], b[keep], pose[keep]
+    # From coarse to fine pixels only the shift changes its unit.
+    pose = pose * torch.tensor([1.0, 1.0, SIDE / _COARSE])
+    pose = _refine(views.fine[a], views.fine[b], pose, steps=6)
+    score[left], maps[left] = _agreement(views.fine[a], views.fine[b], pose), pose
+    return Poses(score.numpy(), maps.numpy())
+
+
+@dataclass(frozen=True)
+class Motion:
+    """First picture to second: mirror left-right if ``flip``, turn counter-clockwise, zoom, then shift (right, down)."""
+
+    flip: Bools
+    rotation_deg: Floats
+    zoom: Floats
+    shift_x: Floats
+    shift_y: Floats
+
+
+def motion(maps: Floats, *, reverse: Bools) -> Motion:
+    """The rigid part of maps (P, 2, 3); where ``reverse`` (P,), of the motion from the second picture to the first.
+
+    An up-down flip is a left-right flip turned by 180 degrees.
+    """
+    pulled, offset = maps[:, :, :2].astype(np.float64), maps[:, :, 2].astype(np.float64)
+    pushed = np.linalg.inv(pulled)
+    # A map q -> A q + b takes second to first, so the motion first to second is p -> A^-1 p - A^-1 b.
+    linear = np.where(reverse[:, None, None], pulled, pushed)
+    shift = np.where(reverse[:, None], offset, -(pushed @ offset[..., None])[..., 0])
+    flip = np.linalg.det(linear) < 0
+    u, size, v = np.linalg.svd(linear)
+    turn = (u @ v) * np.where(flip, -1.0, 1.0)[:, None, None] ** np.array([1.0, 0.0])
+    rotation = np.degrees(np.arctan2(turn[:, 0, 1], turn[:, 0, 0]))
+    return Motion(flip, rotation, np.sqrt(size.prod(1)), shift[:, 0], shift[:, 1])

@@ -1,0 +1,235 @@
+"""From one case to its normalised square slices, with one record each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthoma.data.case import Case, Skipped, Study
+from synthoma.data.checks import suspicions
+from synthoma.data.preprocessing import (
+    Fit,
+    fit_square,
+    head_box,
+    intensity_window,
+    resize,
+    resize_mask,
+    to_lps,
+    to_plane,
+    whole,
+)
+from synthoma.data.settings import PrepareConfig
+from synthoma.errors import InputError
+from synthoma.provenance import bytes_digest, file_digest
+from synthoma.types import WHOLE_TUMOUR, Array, Bytes, Float16, Float32
+
+TISSUE = 0.1
+"""Normalised intensity above which a pixel counts as tissue."""
+
+CHECKED_SLICES = 3
+"""Slices of a volume that are checked for burned-in text: it stands on all of them or on none."""
+
+
+@dataclass
+class PreparedCase:
+    """One case after loading: its slices and what is known of each."""
+
+    images: Float16
+    masks: Bytes
+    records: list[dict[str, Any]]
+    thumbnails: Float32
+    searched: list[int]
+    labels: dict[int, str]
+    remarks: list[str] = field(default_factory=list)
+
+
+def prepare_case(
+    case: Case, config: PrepareConfig, modalities: tuple[str, ...], thumbnails_per_case: int
+) -> PreparedCase | Skipped:
+    """The slices of a case, or the reason why it has none.
+
+    Args:
+        case: not yet loaded.
+        config: the settings of ``prepare``.
+        modalities: the channels, in order; a channel that the case lacks stays 0 and is named in ``missing``.
+        thumbnails_per_case: how many of its slices the duplicate search will look at.
+    """
+    try:
+        return _slices_of(case, config, modalities, thumbnails_per_case)
+    except InputError as error:
+        return Skipped(case_path(case), str(error))
+    except Exception as error:  # a decoder's own bug must not stop the other files
+        reason = InputError("a readable case", f"{type(error).__name__}: {error}", "re-export it, or remove it")
+        return Skipped(case_path(case), str(reason))
+
+
+def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], searched_slices: int) -> PreparedCase:
+    study = to_lps(case.load())
+    present = [name for name in modalities if name in study.images]
+    if not present:
+        came = ", ".join(study.images) or "none"
+        raise InputError(f"one of the modalities {', '.join(modalities)}", came, "choose others with --modalities")
+    if config.slices == "tumour" and study.mask is None:
+        raise InputError("a mask to choose tumour slices by", "a case without mask", "use --slices all")
+    images, mask, pixel_mm, step = to_plane(study, config.plane)
+    images = {name: images[name] for name in present}
+    if all(np.ptp(image) == 0 for image in images.values()):
+        raise InputError("an image with content", "one value everywhere", "re-export it, or remove it")
+    mask, labels = _merge(mask, dict(study.labels), config)
+    shape = images[present[0]].shape
+    box = head_box(images) if config.crop else whole(images[present[0]])
+    fit, side_mm = fit_square(box, pixel_mm, config.size)
+    windows = {name: intensity_window(image, config.normalise) for name, image in images.items()}
+    kept = [z for z in range(0, shape[0], config.every) if _wanted(images, mask, windows, z, fit, config)]
+    if not kept:
+        raise InputError("a slice that is wanted", f"none of {shape[0]}", "loosen --slices, --min-brain or --every")
+    pixels = np.zeros((len(kept), len(modalities), config.size, config.size), dtype=np.float16)
+    masks = np.zeros((len(kept), config.size, config.size), dtype=np.uint8)
+    for row, z in enumerate(kept):
+        for name in present:
+            pixels[row, modalities.index(name)] = _normalised(images[name], z, windows[name], fit)
+        if mask is not None:
+            masks[row] = resize_mask(mask[z], fit)
+    common = {
+        **_case_record(case, study, fit, shape),
+        "pixel_mm": side_mm if study.geometry else None,
+        "step_mm": step,
+        "missing": "+".join(name for name in modalities if name not in present),
+        **{f"offset_{name}": windows[name][0] for name in present},
+        **{f"scale_{name}": windows[name][1] for name in present},
+    }
+    records = [
+        {
+            **common,
+            "source": case.slice_names[z] if case.slice_names else case.name,
+            "slice": z,
+            "tumour_pixels": int((masks[row] > 0).sum()),
+            "tissue": float((pixels[row].max(axis=0) > TISSUE).mean()),
+            "pixels_sha256": _pixel_digest({name: images[name][z] for name in present}),
+        }
+        for row, z in enumerate(kept)
+    ]
+    if len(case.sources) == 1 and shape[0] == 1:
+        records[0]["file_sha256"] = file_digest(case.sources[0])
+    looked_at = images[_shown(present)][kept]
+    for row in _spread(len(kept), CHECKED_SLICES):
+        records[row]["look_at"] = ", ".join(suspicions(looked_at[row]))
+    searched = _spread(len(kept), searched_slices)
+    remarks = [f"{case.name}: {common['missing'].replace('+', ', ')} missing; the channel is empty"]
+    return PreparedCase(
+        pixels,
+        masks,
+        records,
+        thumbnails=_thumbnails([looked_at[row] for row in searched]),
+        searched=searched,
+        labels=labels,
+        remarks=remarks if common["missing"] else [],
+    )
+
+
+def _shown(present: Sequence[str]) -> str:
+    """The modality that stands for a slice in searches and pictures: FLAIR where there is one."""
+    return "flair" if "flair" in present else present[0]
+
+
+def _normalised(image: Array, z: int, window: tuple[float, float], fit: Fit) -> Float32:
+    offset, scale = window
+    fill = (float(image.min()) - offset) / scale
+    return resize((image[z].astype(np.float32) - offset) / scale, fit, fill)
+
+
+def _wanted(
+    images: dict[str, Array],
+    mask: Bytes | None,
+    windows: dict[str, tuple[float, float]],
+    z: int,
+    fit: Fit,
+    config: PrepareConfig,
+) -> bool:
+    """Whether slice ``z`` has content, enough tissue, and tumour if that is asked for."""
+    if all(np.ptp(image[z]) == 0 for image in images.values()):
+        return False
+    if config.slices == "tumour" and (mask is None or not resize_mask(mask[z], fit).any()):
+        return False
+    if config.min_brain == 0:
+        return True
+    square = np.max([_normalised(image, z, windows[name], fit) for name, image in images.items()], axis=0)
+    return bool((square > TISSUE).mean() >= config.min_brain)
+
+
+def _merge(mask: Bytes | None, labels: dict[int, str], config: PrepareConfig) -> tuple[Bytes | None, dict[int, str]]:
+    if mask is None:
+        return None, {}
+    unknown = sorted(set(np.unique(mask).tolist()) - {0, *labels})
+    if unknown:
+        came = f"value {unknown[0]} besides {label_names(labels)}"
+        raise InputError("a mask with known labels", came, "correct the mask, or merge labels before")
+    if config.merge == "whole-tumour":
+        return (mask > 0).astype(np.uint8), dict(WHOLE_TUMOUR)
+    return mask, labels
+
+
+def _case_record(case: Case, study: Study, fit: Fit, shape: tuple[int, ...]) -> dict[str, Any]:
+    """What slices.csv says about every slice of a case."""
+    geometry = study.geometry
+    return {
+        "case": case.name,
+        "patient": case.patient or "",
+        "case_label": case.label or "",
+        "site": case.site or "",
+        "has_mask": study.mask is not None,
+        "height": shape[1],
+        "width": shape[2],
+        "box_top": fit.box.top,
+        "box_left": fit.box.left,
+        "box_height": fit.box.height,
+        "box_width": fit.box.width,
+        "rows": fit.rows,
+        "columns": fit.columns,
+        "spacing": _vector(geometry.spacing) if geometry else "",
+        "origin": _vector(geometry.origin) if geometry else "",
+        "direction": _vector(geometry.direction) if geometry else "",
+        **{(f"fact_{key}" if key in _OWN else key): value for key, value in case.facts.items()},
+    }
+
+
+_OWN = frozenset(("case", "patient", "group", "split", "fold", "label", "site", "source", "slice", "origin", "missing"))
+
+
+def _vector(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.7g}" for value in values)
+
+
+def _pixel_digest(images: dict[str, Array]) -> str:
+    """SHA-256 of a slice's raw pixels; empty for a slice of one value, which is nobody's copy."""
+    if all(np.ptp(image) == 0 for image in images.values()):
+        return ""
+    parts = [f"{image.shape}".encode() + image.astype(np.float32).tobytes() for image in images.values()]
+    return bytes_digest(b"".join(parts))
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most ``most`` positions among ``count``, evenly spaced."""
+    return sorted({int(position) for position in np.linspace(0, count - 1, min(count, most)).round()})
+
+
+def _thumbnails(slices: list[Array]) -> Float32:
+    from synthoma.data.duplicates import thumbnail
+
+    if not slices:
+        return np.zeros((0, 64, 64), dtype=np.float32)
+    return np.stack([thumbnail(image) for image in slices])
+
+
+def case_path(case: Case) -> Path:
+    """The file that stands for a case in messages."""
+    return case.sources[0] if case.sources else Path(case.name)
+
+
+def label_names(labels: dict[int, str]) -> str:
+    """Mask values with their names, as a text."""
+    return ", ".join(f"{value} {name}" for value, name in sorted(labels.items())) or "none"

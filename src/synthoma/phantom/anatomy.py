@@ -1,0 +1,263 @@
+"""One person's head: what the person is like, the deformation of the template, and the tissue at every place.
+
+The deformation is the exponential of a stationary velocity field drawn at four scales (Arsigny et al. 2006,
+"A log-Euclidean framework for statistics on diffeomorphisms", MICCAI), so it never folds; ventricles and tumour then
+push the tissue aside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthoma.phantom.atlas import Atlas, to_unit
+from synthoma.phantom.config import PhantomConfig
+from synthoma.phantom.fields import Lattice, SplineField, sample
+from synthoma.phantom.head import FLESH, UNSET
+from synthoma.phantom.tissue import Tissue
+from synthoma.types import Floats
+
+NODE_MM = 4.0
+WARPS: tuple[tuple[float, float], ...] = ((44.0, 4.2), (20.0, 2.6), (11.0, 1.5), (7.0, 0.8))
+"""Distance of spline knots and standard deviation of the displacement, both mm, of each scale of the deformation."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a person is like. Lengths in mm, angles in radians, age in years; the rest are shares or factors.
+
+    Attributes:
+        age: years; the next four follow it.
+        ventricle_mm: growth of the ventricles at their wall.
+        atrophy: 0 (full brain) to 1 (wide sulci).
+        lesions: load of white-matter lesions, 0 to 1.
+        gap_mm: fluid between brain and skull.
+        scale: size relative to the template along (x, y, z).
+        tilt: rotations about (x, y, z): nodding, leaning, turning.
+        skull_mm, scalp_mm, fat_mm: thickness of the vault, of the scalp, and of the fat under the face's skin.
+        diploe: share of the vault's thickness that is marrow.
+        ears: whether ears were not folded away by the coil.
+        sinus_fluid: chance that a sinus place is swollen mucosa instead of air.
+    """
+
+    age: float
+    ventricle_mm: float
+    atrophy: float
+    lesions: float
+    gap_mm: float
+    scale: tuple[float, float, float]
+    tilt: tuple[float, float, float]
+    skull_mm: float
+    scalp_mm: float
+    fat_mm: float
+    diploe: float
+    ears: bool
+    sinus_fluid: float
+
+
+def draw_traits(rng: np.random.Generator, config: PhantomConfig) -> Traits:
+    """Draw one person."""
+    age = float(rng.uniform(*config.age))
+    old = (age - 18) / 62
+    size = rng.normal(0, 0.03)
+    scale = np.array([0.96, 0.965, 0.945]) + size + rng.normal(0, [0.02, 0.022, 0.022])
+    tilt = np.deg2rad(rng.normal([4.0, 0.0, 0.0], [7.0, 2.0, 3.0]))
+    atrophy = float(np.clip(0.1 + 0.55 * old + rng.normal(0, 0.16), 0, 1))
+    return Traits(
+        age=age,
+        ventricle_mm=float(np.clip(-0.6 + 2.2 * old + rng.normal(0, 0.8), -1.2, 4.0)),
+        atrophy=atrophy,
+        lesions=float(np.clip(rng.gamma(1.2, 0.25) * max(0.0, old - 0.2), 0, 1)),
+        gap_mm=float(0.6 + 1.6 * atrophy + rng.uniform(0, 0.6)),
+        scale=(float(scale[0]), float(scale[1]), float(scale[2])),
+        tilt=(float(tilt[0]), float(tilt[1]), float(tilt[2])),
+        skull_mm=float(np.clip(rng.normal(6.2, 1.0), 4.2, 9.0)),
+        scalp_mm=float(np.clip(rng.normal(5.6, 1.3), 3.0, 9.5)),
+        fat_mm=float(rng.uniform(4.0, 12.0)),
+        diploe=float(rng.uniform(0.15, 0.5)),
+        ears=bool(rng.random() < 0.7),
+        sinus_fluid=float(rng.choice([0.0, 0.0, 0.0, 0.3, 1.0])),
+    )
+
+
+@dataclass(frozen=True)
+class Push:
+    """How a tumour pushes: everything within ``radius_mm`` of ``centre`` moved out, by ``shift_mm`` at that radius."""
+
+    centre: tuple[float, float, float]
+    radius_mm: float
+    shift_mm: float
+    reach_mm: float
+
+
+@dataclass(frozen=True)
+class Body:
+    """A person on the coarse lattice, in the scanner's frame.
+
+    Attributes:
+        lattice: nodes, 4 mm apart, that hold the whole head.
+        places: template position in mm of each node, float32 (3, z, y, x).
+        layers: float32 (5, z, y, x), in mm: distance to the brain's surface, to the outer fluid's, to the outside of
+            the skull and to the skin (negative inside), and to the ventricles.
+        noise: three independent smooth fields of unit variance and about 15 mm wavelength, float32 (3, z, y, x).
+    """
+
+    lattice: Lattice
+    places: Tensor
+    layers: Tensor
+    noise: Tensor
+
+
+def scan_lattice() -> Lattice:
+    """Nodes over every place where a head can be."""
+    return Lattice(
+        np.arange(-116.0, 117.0, NODE_MM), np.arange(124.0, -145.0, -NODE_MM), np.arange(108.0, -109.0, -NODE_MM)
+    )
+
+
+def deform(rng: np.random.Generator, traits: Traits, lattice: Lattice) -> Tensor:
+    """Template position in mm of each node for a person without tumour: float32 (3, z, y, x)."""
+    velocity = torch.zeros((3, *lattice.shape))
+    for knot_mm, size_mm in WARPS:
+        velocity += size_mm * SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x)
+    shift = velocity / 16
+    for _ in range(4):
+        shift = shift + lattice.displaced(shift, shift)
+    points = lattice.points() + shift
+    turned = torch.einsum("ij,jzyx->izyx", torch.from_numpy(_rotation(traits.tilt).astype(np.float32)), points)
+    scale = torch.tensor(traits.scale).reshape(3, 1, 1, 1)
+    # Turn about the middle of the head, which lies a little behind the template's origin.
+    pivot = torch.tensor([0.0, -18.0, 0.0]).reshape(3, 1, 1, 1)
+    return turned / scale + pivot
+
+
+def _rotation(angles: tuple[float, float, float]) -> Floats:
+    (a, b, c), eye = angles, np.eye(3)
+    x, y, z = eye.copy(), eye.copy(), eye.copy()
+    x[1:, 1:] = [[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]
+    y[::2, ::2] = [[np.cos(b), np.sin(b)], [-np.sin(b), np.cos(b)]]
+    z[:2, :2] = [[np.cos(c), -np.sin(c)], [np.sin(c), np.cos(c)]]
+    rotation: Floats = x @ y @ z
+    return rotation
+
+
+def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push) -> Tensor:
+    """Places after a growing mass moved the tissue outwards; what lies at the skull stays."""
+    hull = sample(template.distances[:1], to_unit(places))
+    hold = (-(hull + 1.0) / 14.0).clamp(0, 1)
+    away = lattice.points() - torch.tensor(push.centre).reshape(3, 1, 1, 1)
+    r = away.square().sum(0, keepdim=True).sqrt()
+    inside = r / push.radius_mm
+    size = push.shift_mm * torch.where(inside < 1, inside, torch.exp((push.radius_mm - r) / push.reach_mm))
+    return lattice.displaced(places, -away / r.clamp_min(1e-3) * size * hold)
+
+
+def build(rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, places: Tensor) -> Body:
+    """Ventricles, skull, scalp and face of a person whose template places are known."""
+    wall = sample(template.distances[3:], to_unit(places))
+    # Reading nearer to the ventricle makes it larger; the effect fades within some centimetres.
+    near = torch.exp(-wall.clamp_min(0) / 18)
+    places = places - traits.ventricle_mm * near * sample(template.outward, to_unit(places))
+    found = sample(template.distances, to_unit(places))
+    axes = lattice.z, lattice.y, lattice.x
+    wide = SplineField.draw(rng, 32.0, 4).on(*axes)
+    hull, face = found[0], found[2 if traits.ears else 1] + 1.5 * wide[3]
+    outer_fluid = hull - traits.gap_mm * (1 + 0.35 * wide[0]).clamp_min(0.2)
+    bone = outer_fluid - traits.skull_mm * (1 + 0.2 * wide[1]).clamp_min(0.4)
+    vault = bone - traits.scalp_mm * (1 + 0.22 * wide[2]).clamp_min(0.35)
+    blend = (8.0 - (vault - face).abs()).clamp_min(0) / 8.0
+    skin = torch.minimum(vault, face) - blend.square() * 2.0
+    return Body(
+        lattice=lattice,
+        places=places,
+        layers=torch.stack((hull, outer_fluid, bone, skin, found[3])),
+        noise=SplineField.draw(rng, 5.0, 3).on(*axes),
+    )
+
+
+@dataclass
+class Brain:
+    """The places of a grid that lie inside the skull, as lists of length n, and what each holds.
+
+    Attributes:
+        index: flat index into the grid, int64.
+        fluid, grey, white: fractions that sum to 1, float32.
+        fluid_code, grey_code: which fluid and which grey matter is meant, uint8 ``Tissue``.
+        wall: distance to the ventricles in mm.
+        noise: float32 (3, n), smooth unit fields.
+        unit: template coordinates -1..1, float32 (3, n).
+    """
+
+    index: Tensor
+    fluid: Tensor
+    grey: Tensor
+    white: Tensor
+    fluid_code: Tensor
+    grey_code: Tensor
+    wall: Tensor
+    noise: Tensor
+    unit: Tensor
+
+
+def resolve(body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x: Floats) -> tuple[Tensor, Brain]:
+    """Tissue on a fine grid: a code for every sample (uint8 (z, y, x)), and the brain's soft fractions."""
+    lattice = body.lattice
+    unit = lattice.expand(to_unit(body.places), z, y, x)
+    hull, fluid, bone, skin, wall = lattice.expand(body.layers, z, y, x)
+    noise = lattice.expand(body.noise, z, y, x)
+    painted = sample(template.labels, unit, "nearest")[0].to(torch.uint8)
+    codes = _head_codes(traits, painted, fluid, bone, skin, noise)
+    inside = (fluid < 0) & ((painted == UNSET) | (painted >= Tissue.DURA) & (painted < FLESH))
+    index = inside.flatten().nonzero()[:, 0]
+    brain = _brain(
+        traits, template, index, unit.flatten(1)[:, index], noise.flatten(1)[:, index], painted.flatten()[index],
+        hull.flatten()[index], wall.flatten()[index],
+    )  # fmt: skip
+    return codes, brain
+
+
+def _head_codes(traits: Traits, painted: Tensor, fluid: Tensor, bone: Tensor, skin: Tensor, noise: Tensor) -> Tensor:
+    """Codes outside the brain, uint8 (z, y, x); inside it CSF or what is painted there."""
+    codes = torch.full_like(painted, int(Tissue.SCALP))
+    codes[skin > -1.6] = int(Tissue.SKIN)
+    thick = bone - fluid
+    rest = 0.5 - 0.5 * traits.diploe
+    marrow = (fluid > -rest * thick) & (bone < rest * thick) & (noise[0] > -1.2)
+    skull = (bone < 0) & (skin < 0)
+    codes[skull] = int(Tissue.SKULL)
+    codes[skull & marrow] = int(Tissue.MARROW)
+    codes[(fluid < 0) & (skin < 0)] = int(Tissue.CSF)
+    deep = (painted == FLESH) & (skin < -traits.fat_mm * (1 + 0.3 * noise[1]))
+    seams = (noise[0].abs() < 0.22) | (noise[1].abs() < 0.15)
+    codes[deep] = int(Tissue.MUSCLE)
+    codes[deep & seams] = int(Tissue.FAT)
+    solid = (painted < UNSET) & (painted != FLESH) & (skin < -1.6)
+    if traits.sinus_fluid:
+        swollen = solid & (painted == Tissue.AIR) & (noise[2] > 1.6 - 1.2 * traits.sinus_fluid)
+        painted = torch.where(swollen, torch.full_like(painted, int(Tissue.MUCOSA)), painted)
+    codes = torch.where(solid, painted, codes)
+    codes[skin > 0] = int(Tissue.AIR)
+    return codes
+
+
+def _brain(
+    traits: Traits, template: Atlas, index: Tensor, unit: Tensor, noise: Tensor, painted: Tensor, hull: Tensor, wall: Tensor
+) -> Brain:
+    grey, white = sample(template.matter, unit)
+    matter = grey + white
+    # The template is an average, so its sulci are grey veils: a steep threshold opens them, and age widens them.
+    limit = 0.60 + 0.22 * traits.atrophy + 0.09 * noise[0]
+    solid = ((matter - limit) / 0.34 + 0.5).clamp(0, 1)
+    solid *= (0.5 - hull).clamp(0, 1)
+    share = white / matter.clamp_min(1e-3)
+    share = ((share - 0.52 - 0.07 * noise[1]) / 0.62 + 0.5).clamp(0, 1)
+    ventricle = painted == Tissue.VENTRICLE
+    special = (painted >= Tissue.DURA) & (painted <= Tissue.CHOROID) & ~ventricle
+    solid = torch.where(special, 0.35 * solid, solid)
+    fluid_code = torch.where(special | ventricle, painted, torch.full_like(painted, int(Tissue.CSF)))
+    deep = painted == Tissue.DEEP_GREY
+    grey_code = torch.where(deep, painted, torch.full_like(painted, int(Tissue.GREY)))
+    return Brain(index, 1 - solid, solid * (1 - share), solid * share, fluid_code, grey_code, wall, noise, unit)

@@ -1,0 +1,118 @@
+"""Smooth fields in space: random splines that depend on millimetres alone, and a coarse lattice to carry them.
+
+All operations are elementwise or gathers, so their result does not depend on the number of threads (a matrix product's
+may). Fields are drawn on a fixed box around the head: a patient keeps the same anatomy on every scan grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from synthoma.types import Floats
+
+HALF_BOX_MM = 150.0
+
+
+@dataclass(frozen=True)
+class SplineField:
+    """A smooth random field: uniform cubic B-splines over control values.
+
+    Attributes:
+        control: float32 (channels, n, n, n), values at nodes ``knot_mm`` apart, from -150 mm onwards on each axis.
+        knot_mm: distance of the nodes; the field's shortest wavelength is about three times this.
+    """
+
+    control: Tensor
+    knot_mm: float
+
+    @staticmethod
+    def draw(rng: np.random.Generator, knot_mm: float, channels: int = 1) -> SplineField:
+        """Gaussian field of mean 0 and standard deviation about 1 in each channel."""
+        n = int(np.ceil(2 * HALF_BOX_MM / knot_mm)) + 4
+        values = rng.standard_normal((channels, n, n, n), dtype=np.float32)
+        # A cubic B-spline averages white noise: variance sum of squared weights, mean 151/315 an axis.
+        return SplineField(torch.from_numpy(values / np.float32((151 / 315) ** 1.5)), knot_mm)
+
+    def on(self, z: Floats, y: Floats, x: Floats) -> Tensor:
+        """Values on the grid spanned by three axes in mm: float32 (channels, z, y, x)."""
+        values = self.control
+        for axis, positions in ((3, x), (2, y), (1, z)):
+            values = _spline_along(values, axis, (positions + HALF_BOX_MM) / self.knot_mm)
+        return values
+
+
+def _spline_along(values: Tensor, axis: int, position: Floats) -> Tensor:
+    first = np.clip(np.floor(position).astype(np.int64), 0, values.shape[axis] - 4)
+    t = np.clip(position - first, 0.0, 1.0)
+    weights = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
+    shape = [1] * values.ndim
+    shape[axis] = len(position)
+    total: Tensor | None = None
+    for offset, weight in enumerate(weights):
+        part = values.index_select(axis, torch.from_numpy(first + offset))
+        part *= torch.from_numpy(weight.astype(np.float32)).reshape(shape)
+        total = part if total is None else total.add_(part)
+    if total is None:  # pragma: no cover - there are always four weights
+        raise AssertionError
+    return total
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Coarse nodes that carry smooth quantities, each axis evenly spaced in mm (x right, y front, z up).
+
+    Attributes:
+        z, y, x: positions of the nodes; z rises, y and x fall, so that indices run upwards, to the back, to the left.
+    """
+
+    z: Floats
+    y: Floats
+    x: Floats
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Nodes along (z, y, x)."""
+        return len(self.z), len(self.y), len(self.x)
+
+    def points(self) -> Tensor:
+        """Positions of the nodes in mm, float32 (3, z, y, x), components ordered (x, y, z)."""
+        z, y, x = (torch.from_numpy(axis.astype(np.float32)) for axis in (self.z, self.y, self.x))
+        grid = torch.meshgrid(z, y, x, indexing="ij")
+        return torch.stack((grid[2], grid[1], grid[0]))
+
+    def expand(self, values: Tensor, z: Floats, y: Floats, x: Floats) -> Tensor:
+        """Linear interpolation of node values (channels, z, y, x) to the grid spanned by three axes in mm."""
+        for axis, nodes, positions in ((3, self.x, x), (2, self.y, y), (1, self.z, z)):
+            where = (positions - nodes[0]) / (nodes[1] - nodes[0])
+            low = np.clip(np.floor(where).astype(np.int64), 0, len(nodes) - 2)
+            shape = [1] * 4
+            shape[axis] = len(positions)
+            weight = torch.from_numpy(np.clip(where - low, 0, 1).astype(np.float32)).reshape(shape)
+            a, b = (values.index_select(axis, torch.from_numpy(low + step)) for step in (0, 1))
+            values = torch.lerp(a, b, weight)
+        return values
+
+    def displaced(self, values: Tensor, shift: Tensor) -> Tensor:
+        """Node values (channels, z, y, x) read at the nodes shifted by ``shift`` mm (3, z, y, x)."""
+        spans = [float(axis[-1] - axis[0]) for axis in (self.x, self.y, self.z)]
+        scale = torch.tensor([2 / span for span in spans]).reshape(3, 1, 1, 1)
+        return sample(values, unit_grid(self.shape) + shift * scale)
+
+
+def unit_grid(shape: torch.Size | tuple[int, ...]) -> Tensor:
+    """Coordinates -1 to 1 of a grid's samples, (3, z, y, x) ordered (x, y, z)."""
+    axes = [torch.linspace(-1, 1, n) for n in shape]
+    grid = torch.meshgrid(*axes, indexing="ij")
+    return torch.stack((grid[2], grid[1], grid[0]))
+
+
+def sample(values: Tensor, where: Tensor, mode: str = "bilinear") -> Tensor:
+    """Values (channels, z, y, x) at unit coordinates ``where`` (3, ...): result (channels, ...)."""
+    points = where.reshape(3, 1, 1, -1).permute(1, 2, 3, 0).unsqueeze(0)
+    found = F.grid_sample(values.unsqueeze(0), points, mode=mode, padding_mode="border", align_corners=True)
+    return found.reshape(values.shape[0], *where.shape[1:])

@@ -1,0 +1,132 @@
+"""Where an artefact came from: content hashes, keyed pseudonyms, and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import platform
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from synthoma._version import __version__
+from synthoma.errors import InputError
+
+KEY_VARIABLE = "SYNTHOMA_KEY"
+ARTEFACT_FILES = ("cohort.json", "config.toml", "evaluation.json", "demo.json")
+"""A folder that holds one of these was written by Synthoma, and only such a folder may be replaced."""
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bytes_digest(data: bytes | memoryview) -> str:
+    """SHA-256 of bytes in memory."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def secret_key() -> bytes:
+    """The key that pseudonyms are made with: ``$SYNTHOMA_KEY``, or 32 random bytes kept in the user's own folder.
+
+    One person's scans get one pseudonym on this computer, so leaks between cohorts can be seen; nobody without the
+    key can test a name against a pseudonym.
+    """
+    if value := os.environ.get(KEY_VARIABLE):
+        return value.encode()
+    path = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "synthoma" / "key"
+    try:
+        return path.read_bytes()
+    except OSError:
+        key = secrets.token_bytes(32)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+    except FileExistsError:  # another process was first
+        return path.read_bytes()
+    except OSError:  # no home to write to: the pseudonyms of this run stand alone
+        pass
+    return key
+
+
+def pseudonym(value: str, key: bytes) -> str:
+    """Twelve hexadecimal digits that stand for an identifier: HMAC-SHA256 (RFC 2104) under ``key``."""
+    return hmac.new(key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
+
+
+def software() -> dict[str, str]:
+    """Versions that an artefact's bytes may depend on. No date: the same command gives the same bytes."""
+    import numpy as np
+
+    return {"synthoma": __version__, "python": platform.python_version(), "numpy": np.__version__}
+
+
+@contextmanager
+def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
+    """A folder to fill that becomes ``target`` only if the block ends without an error.
+
+    Args:
+        target: the final place. Its parent is made if needed.
+        force: replace ``target`` if it is an artefact of Synthoma or empty; anything else is never deleted.
+
+    Raises:
+        InputError: ``target`` exists and may not be replaced, or its parent cannot be written.
+    """
+    target = target.absolute()
+    _refuse_to_overwrite(target, force)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+    except OSError as error:
+        raise InputError(
+            "an output place that can be written", f"{target}: {error.strerror}", "choose another"
+        ) from None
+    try:
+        partial.chmod(0o755)
+        yield partial
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
+    except BaseException:  # an interrupt leaves no half artefact either
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _refuse_to_overwrite(target: Path, force: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError("a new output folder", f"{target}, which is a file", "choose another name")
+    if not any(target.iterdir()):
+        return
+    if not any((target / name).is_file() for name in ARTEFACT_FILES):
+        todo = "choose another name (it is not something Synthoma wrote, so --force does not replace it)"
+        raise InputError("a new output folder", f"{target}, which holds other files", todo)
+    if not force:
+        raise InputError("a new output folder", f"{target}, which exists", "choose another name, or add --force")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that the file appears whole or not at all; keys keep their order."""
+    text = json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text so that the file appears whole or not at all. Undecodable names are escaped."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,243 @@
+"""The page of a cohort: what came in, what it looks like, how it was split, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthoma.config import toml_lines
+from synthoma.data.cohort import Cohort
+from synthoma.data.leaks import folder_leaks, random_split_leak
+from synthoma.data.prevalence import Prevalence, positive_predictive_value
+from synthoma.data.splits import SPLITS
+from synthoma.reports.figures import contact_sheet, data_uri, grey, histogram, outlined, png
+from synthoma.reports.page import render
+from synthoma.types import Bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN_SLICES = 24
+SHOWN_PAIRS = 24
+SHOWN_LINES = 60
+
+
+def cohort_page(cohort: Cohort) -> str:
+    """The whole page as HTML text."""
+    table = cohort.slices
+    pairs, skipped = _listing(cohort, "duplicates.csv"), _listing(cohort, "skipped.csv")
+    return render(
+        "cohort.html",
+        title=f"Cohort {cohort.path.name}" if not cohort.path.name.startswith(".") else "Cohort",
+        cohort=cohort,
+        table=table,
+        cards=_cards(cohort, pairs, skipped),
+        tiles=_tiles(cohort),
+        study=_one_study(cohort),
+        split_rows=_split_rows(table),
+        sizes=_tumour_sizes(cohort),
+        random_leak=random_split_leak(table, 0.7),
+        imbalance=_imbalance(cohort),
+        leaks=folder_leaks(table),
+        pair_kinds=pairs["kind"].value_counts().to_dict() if len(pairs) else {},
+        pair_tiles=[_pair_tile(cohort, pair) for pair in _spread_over_kinds(pairs, SHOWN_PAIRS)],
+        pair_count=len(pairs),
+        searched="duplicates.csv" if (cohort.path / "duplicates.csv").is_file() else "",
+        conflicts=_conflicts(table),
+        suspects=_suspects(cohort),
+        skipped=skipped.head(SHOWN_LINES).to_dict("records"),
+        skipped_count=len(skipped),
+        remarks=cohort.meta["remarks"][:SHOWN_LINES],
+        remark_count=len(cohort.meta["remarks"]),
+        settings=toml_lines(cohort.meta.get("provenance", {})),
+    )
+
+
+def pair_sheet(cohort: Cohort, most: int = 40) -> bytes | None:
+    """Contact sheet of duplicate pairs as PNG bytes, both images side by side; None where there are no pairs."""
+    pairs = _spread_over_kinds(_listing(cohort, "duplicates.csv"), most)
+    if not pairs:
+        return None
+    rows = [[_picture(cohort, int(pair["first"])), _picture(cohort, int(pair["second"]))] for pair in pairs]
+    return png(contact_sheet(rows, [_pair_caption(pair, "\n") for pair in pairs]))
+
+
+def _listing(cohort: Cohort, name: str) -> pd.DataFrame:
+    import pandas as pd
+
+    path = cohort.path / name
+    return pd.read_csv(path, keep_default_na=False) if path.is_file() else pd.DataFrame()
+
+
+def _cards(cohort: Cohort, pairs: pd.DataFrame, skipped: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The figures at the top: value, what it counts, and a remark."""
+    table, meta = cohort.slices, cohort.meta
+    tumour = int((table["tumour_pixels"] > 0).sum())
+    ill = f"{100 * tumour / len(table):.0f} % show tumour" if cohort.labels else f"{len(cohort.classes)} classes"
+    who = f"{meta['patients']:,}" if meta["patients"] else "unknown"
+    cards = [
+        (f"{len(cohort):,}", "slices", ill),
+        (who, "patients", f"in {meta['groups']:,} groups that no split separates"),
+        ("+".join(cohort.modalities), "modalities", f"{cohort.size} px, {meta['plane']}"),
+    ]
+    if (cohort.path / "duplicates.csv").is_file():
+        redundant = _redundant(table)
+        cards.append((f"{len(pairs):,}", "pairs of duplicates", f"{redundant:,} images are redundant"))
+    cards.append(
+        (f"{len(skipped):,}", "files skipped", "each with its reason below" if len(skipped) else "all were used")
+    )
+    return cards
+
+
+def _redundant(table: pd.DataFrame) -> int:
+    """Images that could go without losing a distinct one: members of duplicate sets, less one a set."""
+    twins = table["twin"][table["twin"] != ""]
+    return len(twins) - twins.nunique()
+
+
+def _picture(cohort: Cohort, row: int, channel: int | None = None, mask: bool = False) -> Bytes:
+    """A slice as a picture: FLAIR if the cohort has it, else its first channel that is not empty."""
+    images = np.asarray(cohort.images[row], np.float32)
+    if channel is None:
+        filled = [index for index in range(len(images)) if np.ptp(images[index]) > 0] or [0]
+        flair = cohort.modalities.index("flair") if "flair" in cohort.modalities else -1
+        channel = flair if flair in filled else filled[0]
+    picture = grey(images[channel])
+    return outlined(picture, np.asarray(cohort.masks[row])) if mask else picture
+
+
+def _tile(picture: Bytes, caption: str) -> dict[str, str]:
+    return {"uri": data_uri(png(picture, scale=2 if picture.shape[0] < 128 else 1)), "caption": caption}
+
+
+def _spread(count: int, most: int) -> list[int]:
+    return sorted({int(position) for position in np.linspace(0, count - 1, min(count, most)).round()}) if count else []
+
+
+def _tiles(cohort: Cohort) -> list[dict[str, Any]]:
+    """For each class, slices spread evenly over its cases, with their masks outlined."""
+    sections = []
+    each = max(6, SHOWN_SLICES // max(1, len(cohort.classes)))
+    for label in cohort.classes:
+        rows = cohort.rows(label=label)
+        # The slice of each case that shows most (tumour, then tissue) stands for it.
+        part = cohort.slices.iloc[rows].assign(row=rows)
+        best = part.sort_values(["tumour_pixels", "tissue"], ascending=False).drop_duplicates("case").sort_values("row")
+        chosen = [best.iloc[position] for position in _spread(len(best), each)]
+        tiles = [_tile(_picture(cohort, int(item["row"]), mask=True), _slice_caption(item)) for item in chosen]
+        sections.append({"label": label, "count": len(rows), "tiles": tiles})
+    return sections
+
+
+def _slice_caption(record: Any) -> str:
+    """Where a slice comes from, in a few words."""
+    same = record["source"] == record["case"]
+    place = f"{record['case']} · slice {record['slice']}" if same and record["height"] else str(record["source"])
+    return f"{place} · {record['split']}"
+
+
+def _one_study(cohort: Cohort) -> list[dict[str, str]]:
+    """All modalities of one slice side by side; empty for a cohort of one modality."""
+    if len(cohort.modalities) < 2:
+        return []
+    table = cohort.slices
+    complete = (table["missing"] == "").to_numpy()
+    area = table["tumour_pixels"].to_numpy() + table["tissue"].to_numpy()
+    row = int(np.argmax(np.where(complete, area, area - cohort.size**2)))
+    tiles = [_tile(_picture(cohort, row, channel), name) for channel, name in enumerate(cohort.modalities)]
+    return [*tiles, _tile(_picture(cohort, row, mask=True), "outlined")]
+
+
+def _split_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Groups, slices, and slices by class of each split."""
+    rows = []
+    for split in SPLITS:
+        part = table[table["split"] == split]
+        by_class = {label: int((part["label"] == label).sum()) for label in sorted(set(table["label"]))}
+        rows.append({"split": split, "groups": part["group"].nunique(), "slices": len(part), "classes": by_class})
+    return rows
+
+
+def _tumour_sizes(cohort: Cohort) -> str:
+    """Histogram of tumour area by split; empty text where no slice shows tumour."""
+    table = cohort.slices
+    ill = table[table["tumour_pixels"] > 0]
+    if len(ill) < 5:
+        return ""
+    share = ill["tumour_pixels"] / cohort.size**2 * 100
+    parts = {split: share[ill["split"] == split].tolist() for split in SPLITS}
+    return histogram({name: part for name, part in parts.items() if part}, "tumour area, % of the picture")
+
+
+def _imbalance(cohort: Cohort) -> dict[str, Any] | None:
+    """Rates of tumour slices, and what they would mean for an alarm; None where slices carry no such class."""
+    table = cohort.slices
+    ill = (table["tumour_pixels"] > 0) if cohort.labels else table["label"].str.lower().isin(["yes", "tumour", "tumor"])
+    if not 0 < int(ill.sum()) < len(table):
+        return None
+    here = Prevalence(int(ill.sum()), len(table))
+    population = Prevalence(50_000, 1_417_000_000)
+    return {
+        "here": here.formula(),
+        "population": population.formula(),
+        "alarms": [
+            (name, f"{100 * rate:.3g} %", f"{100 * positive_predictive_value(rate, 0.9, 0.9):.2g} %")
+            for name, rate in (
+                ("slices of this cohort", here.share),
+                ("1 in 100 of those scanned", 0.01),
+                ("that population", population.share),
+            )
+        ],
+    }
+
+
+def _spread_over_kinds(pairs: pd.DataFrame, most: int) -> list[dict[str, Any]]:
+    """At most ``most`` pairs, as many of each kind as there are turns, the least certain of each kind first."""
+    if not len(pairs):
+        return []
+    kinds: list[list[dict[Any, Any]]] = [
+        part.sort_values("score").to_dict("records") for _, part in pairs.groupby("kind")
+    ]
+    mixed = [kind[turn] for turn in range(max(map(len, kinds))) for kind in kinds if turn < len(kind)]
+    return mixed[:most]
+
+
+def _pair_caption(pair: dict[str, Any], separator: str = " · ") -> str:
+    names = f"{pair['first_source']}{separator}{pair['second_source']}"
+    how = str(pair["kind"])
+    if how == "transformed":
+        how += f": {'mirrored, ' if pair['flip'] else ''}turned {pair['rotation_deg']:.0f}°"
+    return f"{names}{separator}{how}, score {pair['score']:.3f}"
+
+
+def _pair_tile(cohort: Cohort, pair: dict[str, Any]) -> dict[str, str]:
+    both = np.concatenate([_picture(cohort, int(pair["first"])), _picture(cohort, int(pair["second"]))], axis=1)
+    return _tile(both, _pair_caption(pair))
+
+
+def _conflicts(table: pd.DataFrame) -> list[dict[str, str]]:
+    """Sets of duplicates whose members carry different classes."""
+    twins = table[table["twin"] != ""]
+    labels = twins.groupby("twin")["label"].agg(lambda part: sorted(set(part)))
+    mixed = labels[labels.map(len) > 1]
+    return [
+        {"labels": ", ".join(names), "members": ", ".join(twins["source"][twins["twin"] == twin].astype(str))}
+        for twin, names in mixed.items()
+    ][:SHOWN_LINES]
+
+
+def _suspects(cohort: Cohort) -> list[dict[str, Any]]:
+    """What a person should look at, by kind of suspicion, with a few pictures each."""
+    table = cohort.slices
+    if "look_at" not in table:
+        return []
+    found = []
+    for kind in ("burned-in text", "noise-like"):
+        rows = np.flatnonzero(table["look_at"].fillna("").str.contains(kind, regex=False).to_numpy())
+        tiles = [
+            _tile(_picture(cohort, int(rows[at])), str(table["source"].iloc[rows[at]])) for at in _spread(len(rows), 8)
+        ]
+        if len(rows):
+            found.append({"kind": kind, "count": len(rows), "tiles": tiles})
+    return found

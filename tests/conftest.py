@@ -1,0 +1,47 @@
+"""What all tests share: the folder of real scans, and cohorts made in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+DATA_VARIABLE = "SYNTHOMA_TEST_DATA"
+
+
+@pytest.fixture(scope="session")
+def real_scans() -> Path:
+    """Folder of real scans; tests that need it are skipped, and say so, where it is not set."""
+    folder = os.environ.get(DATA_VARIABLE)
+    if not folder or not Path(folder).is_dir():
+        pytest.skip(f"real scans: set {DATA_VARIABLE} to their folder")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def own_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pseudonyms of tests use a fixed key, and never touch the user's own."""
+    monkeypatch.setenv("SYNTHOMA_KEY", "a key for tests only")
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any attempt to open a network connection fails the test."""
+    import socket
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("network use")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+Progressed = list[tuple[str, int, int]]
+
+
+@pytest.fixture
+def progressed() -> tuple[Progressed, Callable[[str, int, int], None]]:
+    """A list of what was reported as progress, and the function that reports."""
+    seen: Progressed = []
+    return seen, lambda text, done, total: seen.append((text, done, total))
