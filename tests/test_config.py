@@ -21,7 +21,9 @@ def test_unknown_key_names_the_nearest() -> None:
         PrepareConfig.resolve(assignments=["modalitys=flair"])
 
 
-@pytest.mark.parametrize("bad", ["size=8", "size=large", "plane=diagonal", "folds=1", "modalities=t1,t9", "split=[1,0]"])
+@pytest.mark.parametrize(
+    "bad", ["size=8", "size=large", "plane=diagonal", "folds=1", "modalities=t1,t9", "split=[1,0]"]
+)
 def test_values_out_of_range_are_refused(bad: str) -> None:
     with pytest.raises(ConfigError, match=bad.split("=")[0]):
         PrepareConfig.resolve(assignments=[bad])

@@ -41,7 +41,9 @@ def _imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" if node.module == "synthoma" else node.module for alias in node.names}
+            found |= {
+                f"{node.module}.{alias.name}" if node.module == "synthoma" else node.module for alias in node.names
+            }
     return {name for name in found if name.split(".")[0] == "synthoma"}
 
 

@@ -56,7 +56,7 @@ def prepare(
         inventory = take_inventory(source, layout=config.layout, key=secret_key())
         hidden = inventory.layout == "dicom" or config.pseudonyms
         pack(inventory, partial, config, source="hidden" if hidden else source.name, progress=progress)
-        _add_report(partial)
+        _add_report(partial, Path(output).name)
     return Cohort(output)
 
 
@@ -95,7 +95,7 @@ def prepare_phantom(
     cases = phantom_cases(patients, config.seed, phantom or PhantomConfig())
     with new_folder(Path(output), force=force) as partial:
         pack(Inventory("phantom", tuple(cases)), partial, config, source=f"{patients} simulated", progress=progress)
-        _add_report(partial)
+        _add_report(partial, Path(output).name)
     return Cohort(output)
 
 
@@ -108,7 +108,7 @@ def report(artefact: Path | str) -> Path:
     path = Path(artefact)
     if not is_cohort(path):
         raise InputError("a cohort", str(path), "make one with `synthoma prepare FOLDER -o COHORT`")
-    _add_report(path)
+    _add_report(path, path.resolve().name)
     return path / "report.html"
 
 
@@ -154,10 +154,10 @@ def _resolve(config: PrepareConfig | None, settings: dict[str, Any]) -> PrepareC
     return config or PrepareConfig.resolve(flags=settings)
 
 
-def _add_report(folder: Path) -> None:
+def _add_report(folder: Path, name: str) -> None:
     from synthoma.reports.cohort_page import cohort_page, pair_sheet
 
     cohort = Cohort(folder)
-    write_text(folder / "report.html", cohort_page(cohort))
+    write_text(folder / "report.html", cohort_page(cohort, name))
     if sheet := pair_sheet(cohort):
         (folder / "duplicates.png").write_bytes(sheet)

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 SCHEMA = "synthoma.cohort/1"
 TEXT_COLUMNS = (
-    "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "twin", "origin",
+    "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "file_sha256", "look_at", "twin", "origin",
     "direction",
 )  # fmt: skip
 """Columns of slices.csv that are text even where they look like numbers; an empty cell is an empty text."""
+OPTIONAL: dict[str, Any] = {"layout": "by hand", "plane": "axial", "patients": 0, "groups": 0, "cases": 0, "remarks": []}
+"""What cohort.json says where it says nothing."""
 REQUIRED_COLUMNS = ("case", "group", "split", "label")
 
 
@@ -99,8 +101,10 @@ class Cohort:
         if absent or len(table) != len(self):
             came = f"{len(table)} rows for {len(self)} slices; columns missing: {', '.join(absent) or 'none'}"
             raise CohortError("one row a slice in slices.csv", came, "prepare the cohort again")
-        for column in set(TEXT_COLUMNS) & set(table.columns):
-            table[column] = table[column].fillna("")
+        for column in TEXT_COLUMNS:  # a cohort made by hand may lack what it does not need
+            table[column] = table[column].fillna("") if column in table else ""
+        if "tumour_pixels" not in table:
+            table["tumour_pixels"] = np.concatenate([(masks > 0).sum(axis=(1, 2)) for _, _, masks in self.batches()])
         return table
 
     @cached_property
@@ -231,13 +235,13 @@ def _read_meta(path: Path) -> dict[str, Any]:
     absent = [key for key in ("slices", "origin", "modalities", "labels", "classes", "size") if key not in meta]
     if absent:
         raise CohortError("a complete cohort.json", f"no {', '.join(absent)} in {file}", "prepare the cohort again")
-    return meta
+    return {**OPTIONAL, **meta}
 
 
 def _map_array(path: Path, dtype: Any, dimensions: int) -> Any:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
-    except ValueError:  # an empty file cannot be mapped, nor a truncated one
+    except (ValueError, EOFError, OSError):  # an empty file cannot be mapped, nor a truncated one
         array = None
     if array is None or array.dtype != dtype or array.ndim != dimensions:
         came = "nothing readable" if array is None else f"{array.dtype} {array.shape}"

@@ -1,4 +1,4 @@
-"""Duplicate images in a collection of brain slices: byte for byte, pixel for pixel, re-encoded, flipped, turned, shifted.
+"""Duplicate images in a collection of brain slices: same bytes, same pixels, re-encoded, flipped, turned or shifted.
 
 Public sets of MRI pictures are full of hidden copies, many of them mirrored before the set was cut into training and
 test. The search looks at thumbnails and takes three steps: equal digests; for every image its nearest neighbours by a
@@ -8,22 +8,24 @@ fingerprint that ignores pose; and a registration of each such pair (``registrat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 from PIL import Image
 from torch import Tensor
 
 from synthoma.data import registration
-from synthoma.data.registration import SIDE, Poses, Views
+from synthoma.data.registration import SIDE, Views, motion
 from synthoma.errors import ConfigError, InputError
 from synthoma.types import Array, Float32, Ints
 
+T = TypeVar("T")
 Kind = Literal["bytes", "pixels", "near", "transformed"]
 
 THRESHOLD = 0.945
@@ -35,7 +37,8 @@ _CLOSEST = 0.5  # a crop keeps at least this share of the longer side: a top of 
 _DIMENSIONS = 128
 _NEIGHBOURS = 16  # per image, in collections of any size
 _COMPARED = 200_000  # neighbours in all that small collections may use instead
-_BLOCK, _CHUNK = 1024, 256  # images per similarity block, pairs per registration
+_BLOCK = 4_000_000  # similarities computed at once
+_CHUNK = 256  # images, or pairs, of one call to registration
 _STILL_DEG, _STILL_PX, _STILL_ZOOM = 1.0, 1.0, 0.03  # smaller motions are what resizing and re-encoding do
 
 
@@ -167,16 +170,22 @@ def find_duplicates(
         ConfigError: a threshold out of range.
     """
     count = _check(thumbnails, file_digests, pixel_digests, patients, threshold)
-    # The whole search runs in an order that only the content decides: so the input's order cannot matter.
+    if count == 0:
+        return Duplicates((), np.zeros(0, dtype=np.int64))
+    # The whole search runs in an order that only the content decides, so that the order of the input cannot matter.
     order = np.array(sorted(range(count), key=lambda i: thumbnails[i].tobytes()), dtype=np.int64)
-    owners = _owners(patients, count)
+    owners = _owners(patients, count)[order]
     with _single_threaded_torch():
-        search = _Search(np.ascontiguousarray(thumbnails[order]), owners[order], threshold, progress, jobs)
-        for digests, kind in ((file_digests, "bytes"), (pixel_digests, "pixels")):
-            if digests is not None:
-                search.link_equal([digests[i] for i in order], "bytes" if kind == "bytes" else "pixels")
-        search.link_copies()
-    return search.result(order)
+        views = _prepare(thumbnails[order], jobs)
+        links = _Links(count)
+        if file_digests is not None:
+            _link_equal(links, "bytes", [file_digests[i] for i in order], owners, views.blank)
+        if pixel_digests is not None:
+            _link_equal(links, "pixels", [pixel_digests[i] for i in order], owners, views.blank)
+        _link_copies(links, views, owners, threshold, progress, jobs)
+    if progress is not None:
+        progress(count, count)
+    return Duplicates(_pairs(links, order), _first_of_group(links.groups, order))
 
 
 def _check(
@@ -220,103 +229,172 @@ def _single_threaded_torch() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@dataclass
-class _Search:
-    """The state of one search over N images in content order."""
+@dataclass(frozen=True)
+class _Link:
+    """A pair by its places in content order; ``pose`` (2, 3) takes the second picture's places to the first's."""
 
-    thumbnails: Float32
-    owners: Ints
-    threshold: float
-    progress: Callable[[int, int], None] | None
-    jobs: int
-    found: dict[tuple[int, int], tuple[Kind, float, Float32]] = field(default_factory=dict)
+    first: int
+    second: int
+    exact: Literal["bytes", "pixels"] | None
+    score: float
+    pose: Float32
 
-    def __post_init__(self) -> None:
-        count = len(self.thumbnails)
-        blocks = [slice(begin, begin + _CHUNK) for begin in range(0, max(count, 1), _CHUNK)]
-        parts = self._parallel(delayed(registration.prepare)(self.thumbnails[block]) for block in blocks)
-        self.views: Views = registration.concatenate(list(parts))
+
+class _Links:
+    """The pairs found so far and the groups (N,) that they join, each named by its smallest member."""
+
+    def __init__(self, count: int) -> None:
         self.groups: Ints = np.arange(count)
+        self.found: list[_Link] = []
 
-    def _parallel(self, calls: Iterator[object]) -> Iterator[object]:
-        results: Iterator[object] = Parallel(n_jobs=self.jobs, require="sharedmem", return_as="generator")(calls)
-        return results
-
-    def _link(self, first: int, second: int, kind: Kind, score: float, pose: Float32) -> None:
-        """Note a pair and join the two groups; the smaller number names the group."""
-        self.found[first, second] = (kind, score, pose)
-        low, high = sorted((self.groups[first], self.groups[second]))
-        if low != high:
-            self.groups[self.groups == high] = low
-
-    def link_equal(self, digests: Sequence[str], kind: Kind) -> None:
-        """Join images of equal digests, unless they are of one patient, blank, or joined already."""
-        members: dict[str, list[int]] = {}
-        for position in np.flatnonzero(~self.views.blank.numpy()).tolist():
-            if digests[position]:
-                members.setdefault(digests[position], []).append(position)
-        for same in members.values():
-            for second in same:
-                # The first of another patient: every member then hangs on one of two, which hang together.
-                first = next((i for i in same if self.owners[i] != self.owners[second]), second)
-                if self.groups[first] != self.groups[second]:
-                    self._link(min(first, second), max(first, second), kind, 1.0, np.eye(2, 3, dtype=np.float32))
-
-    def link_copies(self) -> None:
-        """Join near and transformed copies.
-
-        An image whose neighbours all turn out to be its copies may have more of them: it is searched again among the
-        images outside its group, until nothing new is found.
-        """
-        points = _embedding(registration.fingerprint(self.views), self.views.blank.numpy())
-        waiting = np.flatnonzero(~self.views.blank.numpy())
-        neighbours = min(len(waiting) - 1, max(_NEIGHBOURS, _COMPARED // max(1, len(waiting))))
-        report = self.progress
-        while len(waiting) and neighbours > 0:
-            queries, near = self._neighbours(points, waiting, neighbours)
-            before = self.groups.copy()
-            self._verify(queries, near, report)
-            copies = self.groups[queries] == self.groups[near]
-            full = np.bincount(queries[copies], minlength=len(self.groups)) == neighbours
-            waiting = np.flatnonzero(full & (before != self.groups))
-            waiting, report = np.flatnonzero(full), None
-
-    def _neighbours(self, points: Tensor, queries: Ints, count: int) -> tuple[Ints, Ints]:
-        """Nearest images of each query outside its group and its patient, as (P,) queries and (P,) neighbours."""
-        groups, owners = torch.from_numpy(self.groups), torch.from_numpy(self.owners)
-        hidden = self.views.blank
-
-        def block(rows: Tensor) -> tuple[Tensor, Tensor]:
-            likeness = points[rows] @ points.T
-            barred = (groups[rows, None] == groups) | (owners[rows, None] == owners) | hidden
-            value, near = likeness.masked_fill_(barred, -2.0).topk(count, dim=1)
-            kept = value > -2.0
-            return rows[:, None].expand(-1, count)[kept], near[kept]
-
-        rows = torch.from_numpy(queries).split(_BLOCK)
-        found = [block(part) for part in rows]
-        return torch.cat([a for a, _ in found]).numpy(), torch.cat([b for _, b in found]).numpy()
-
-    def _verify(self, queries: Ints, near: Ints, report: Callable[[int, int], None] | None) -> None:
-        """Register each pair once, and link those that score enough."""
-        total = len(self.groups)
-        keys = np.unique(np.minimum(queries, near) * total + np.maximum(queries, near))
-        first, second = torch.from_numpy(keys // total), torch.from_numpy(keys % total)
-        chunks = list(zip(first.split(_CHUNK), second.split(_CHUNK), strict=True))
-        poses = self._parallel(delayed(registration.register)(self.views, a, b) for a, b in chunks)
-        done = 0
-        for (a, b), pose in zip(chunks, poses, strict=True):
-            assert isinstance(pose, Poses)
-            for row in np.flatnonzero(pose.score >= self.threshold).tolist():
-                kind: Kind = "transformed"
-                self._link(int(a[row]), int(b[row]), kind, float(pose.score[row]), pose.maps[row])
-            done += len(a)
-            if report is not None:
-                report(total * done // len(keys), total)
-
-    def result(self, order: Ints) -> Duplicates:
-        raise NotImplementedError
+    def add(self, link: _Link) -> None:
+        """Note a pair and join its two groups."""
+        self.found.append(link)
+        low, high = sorted((self.groups[link.first], self.groups[link.second]))
+        self.groups[self.groups == high] = low
 
 
-def _embedding(fingerprints: Float32, blank: Array) -> Tensor:
-    raise NotImplementedError
+def _prepare(thumbnails: Float32, jobs: int) -> Views:
+    blocks = np.split(thumbnails, range(_CHUNK, len(thumbnails), _CHUNK))
+    return registration.concatenate(list(_each(registration.prepare, [(block,) for block in blocks], jobs)))
+
+
+def _each(work: Callable[..., T], inputs: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
+    """Results of ``work`` in the order of the inputs, as they come, from threads that share the arrays."""
+    with ThreadPoolExecutor(max(1, effective_n_jobs(jobs))) as threads:
+        yield from threads.map(lambda each: work(*each), inputs)
+
+
+def _link_equal(
+    links: _Links, kind: Literal["bytes", "pixels"], digests: Sequence[str], owners: Ints, blank: Tensor
+) -> None:
+    """Join images of equal digests, unless they are of one patient, blank, or joined already."""
+    members: dict[str, list[int]] = {}
+    for position in torch.nonzero(~blank)[:, 0].tolist():
+        if digests[position]:
+            members.setdefault(digests[position], []).append(position)
+    for same in members.values():
+        for second in same:
+            # The first of another patient: then all hang on one of two members, and these two on each other.
+            first = next((i for i in same if owners[i] != owners[second]), second)
+            if links.groups[first] != links.groups[second]:
+                links.add(_Link(first, second, kind, 1.0, np.eye(2, 3, dtype=np.float32)))
+
+
+def _link_copies(
+    links: _Links,
+    views: Views,
+    owners: Ints,
+    threshold: float,
+    progress: Callable[[int, int], None] | None,
+    jobs: int,
+) -> None:
+    """Join near and transformed copies.
+
+    An image whose neighbours all prove to be its copies may have more of them: it is searched again, among the images
+    outside its group by now, until some neighbour is not a copy.
+    """
+    points = _embedding(registration.fingerprint(views), views.blank)
+    waiting = torch.nonzero(~views.blank)[:, 0]
+    neighbours = min(len(waiting), max(_NEIGHBOURS, _COMPARED // max(1, len(waiting))))
+    while len(waiting):
+        queries, near = _neighbours(points, waiting, neighbours, links.groups, owners, views.blank, jobs)
+        for link in _copies(views, queries, near, threshold, progress, jobs):
+            links.add(link)
+        joined = links.groups[queries] == links.groups[near]
+        waiting = torch.from_numpy(np.flatnonzero(np.bincount(queries[joined]) == neighbours))
+        progress = None  # later rounds are short
+
+
+def _embedding(fingerprints: Tensor, blank: Tensor) -> Tensor:
+    """Unit vectors (N, D) whose scalar products find copies: principal components, half whitened.
+
+    Half, because full whitening makes all images of a small collection equally far from each other.
+    """
+    kept = fingerprints[~blank]
+    if len(kept) == 0:
+        return torch.zeros(len(fingerprints), 1)
+    standard = (fingerprints - kept.mean(0)) / kept.std(0, correction=0).clamp_min(1e-6)
+    variance, axes = torch.linalg.eigh(standard[~blank].T @ standard[~blank] / len(kept))
+    variance, axes = variance[-_DIMENSIONS:], axes[:, -_DIMENSIONS:]
+    # Directions without variance hold rounding errors only.
+    scale = torch.where(variance > 1e-5 * variance[-1], variance.clamp_min(1e-9) ** -0.25, 0)
+    return torch.nn.functional.normalize(standard @ (axes * scale), dim=1)
+
+
+def _neighbours(
+    points: Tensor, queries: Tensor, count: int, groups: Ints, owners: Ints, blank: Tensor, jobs: int
+) -> tuple[Ints, Ints]:
+    """Up to ``count`` images nearest to each query, outside its group and patient: positions (P,) and (P,)."""
+    group, owner = torch.from_numpy(groups), torch.from_numpy(owners)
+
+    def nearest(rows: Tensor) -> tuple[Tensor, Tensor]:
+        barred = (group[rows, None] == group) | (owner[rows, None] == owner) | blank
+        value, near = (points[rows] @ points.T).masked_fill_(barred, -2.0).topk(count, dim=1)
+        allowed = value > -2.0
+        return rows[:, None].expand(-1, count)[allowed], near[allowed]
+
+    size = max(1, _BLOCK // len(points))
+    blocks = [queries[begin : begin + size] for begin in range(0, len(queries), size)]
+    found = list(_each(nearest, [(block,) for block in blocks], jobs))
+    return torch.cat([rows for rows, _ in found]).numpy(), torch.cat([near for _, near in found]).numpy()
+
+
+def _copies(
+    views: Views,
+    queries: Ints,
+    near: Ints,
+    threshold: float,
+    progress: Callable[[int, int], None] | None,
+    jobs: int,
+) -> Iterator[_Link]:
+    """The pairs that registration confirms; each is tried once, whichever image named the other."""
+    total, done = len(views.blank), 0
+    keys = np.unique(np.minimum(queries, near) * total + np.maximum(queries, near))
+    chunks = [(torch.from_numpy(part // total), torch.from_numpy(part % total)) for part in _cut(keys)]
+    poses = _each(registration.register, [(views, *chunk) for chunk in chunks], jobs)
+    for (first, second), pose in zip(chunks, poses, strict=True):
+        for row in np.flatnonzero(pose.score >= threshold).tolist():
+            yield _Link(int(first[row]), int(second[row]), None, float(pose.score[row]), pose.maps[row])
+        done += len(first)
+        if progress is not None:
+            progress(total * done // len(keys), total)
+
+
+def _cut(keys: Ints) -> list[Ints]:
+    return [keys[begin : begin + _CHUNK] for begin in range(0, len(keys), _CHUNK)]
+
+
+def _pairs(links: _Links, order: Ints) -> tuple[Pair, ...]:
+    """The pairs by position in the input, with the motion from the earlier image to the later one."""
+    if not links.found:
+        return ()
+    first = order[[link.first for link in links.found]]
+    second = order[[link.second for link in links.found]]
+    move = motion(np.stack([link.pose for link in links.found]), reverse=first > second)
+    still = ~move.flip & (np.abs(move.rotation_deg) <= _STILL_DEG) & (np.abs(move.zoom - 1) <= _STILL_ZOOM)
+    still &= np.maximum(np.abs(move.shift_x), np.abs(move.shift_y)) <= _STILL_PX
+    pairs = [
+        Pair(
+            first=int(min(first[i], second[i])),
+            second=int(max(first[i], second[i])),
+            kind=link.exact or ("near" if still[i] else "transformed"),
+            score=min(1.0, link.score),
+            flip=bool(move.flip[i]),
+            rotation_deg=float(move.rotation_deg[i]),
+            shift_x=float(move.shift_x[i]),
+            shift_y=float(move.shift_y[i]),
+            zoom=float(move.zoom[i]),
+        )
+        for i, link in enumerate(links.found)
+    ]
+    return tuple(sorted(pairs, key=lambda pair: (pair.first, pair.second)))
+
+
+def _first_of_group(groups: Ints, order: Ints) -> Ints:
+    """Group of each image in input order, named by its smallest position there."""
+    named = np.full(len(order), len(order), dtype=np.int64)
+    np.minimum.at(named, groups, order)
+    result = np.empty_like(named)
+    result[order] = named[groups]
+    return result

@@ -173,4 +173,3 @@ def inflated_head(stream: BinaryIO) -> bytes:
             return inflated.read(_LOOK_BYTES)
     except (OSError, EOFError, zlib.error):
         return b""
-

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from synthoma.data.files import DEFLATE_RATIO, open_file, regular_size
 from synthoma.errors import InputError
@@ -62,8 +62,9 @@ def grey(array: Array) -> Array:
     first = array[..., 0]
     if np.array_equal(first, array[..., 1]) and np.array_equal(first, array[..., 2]):
         return np.ascontiguousarray(first)
-    mixed = array.astype(np.float64) @ _LUMINANCE
-    return (np.rint(mixed) if array.dtype.kind in "ui" else mixed).astype(array.dtype)
+    mixed: Array = array.astype(np.float64) @ _LUMINANCE
+    rounded = np.rint(mixed) if array.dtype.kind in "ui" else mixed
+    return np.asarray(rounded.astype(array.dtype))
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def _decoding() -> Iterator[None]:
             yield
     except (InputError, MemoryError):
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise InputError(_PICTURE, "a file with other content", _AGAIN) from error
     except Exception as error:  # the plugins let escape what their parsing trips over: struct, key, value errors, ...
         raise InputError(_PICTURE, f"a damaged one ({_brief(error)})", _AGAIN) from error

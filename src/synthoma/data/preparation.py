@@ -166,10 +166,9 @@ def _search(
     from synthoma.data.duplicates import find_duplicates
 
     rows = table.iloc[searched]
-    files = rows["file_sha256"].fillna("").tolist() if "file_sha256" in rows else None
     return find_duplicates(
         thumbnails,
-        file_digests=files,
+        file_digests=rows["file_sha256"].tolist(),
         pixel_digests=rows["pixels_sha256"].tolist(),
         patients=[patient or None for patient in rows["patient"]],
         progress=lambda done, total: progress("comparing", done, total),

@@ -35,7 +35,8 @@ class Prevalence:
     def formula(self, people: float = 10_000) -> str:
         """The calculation, written out."""
         left = f"{self.cases:,.0f} / {self.population:,.0f}"
-        return f"{left} = {100 * self.share:.4g} % = {self.per(people):.3g} per {people:,.0f}"
+        rate = f"{self.per(people):,.0f}" if self.per(people) >= 100 else f"{self.per(people):.3g}"
+        return f"{left} = {100 * self.share:.4g} % = {rate} per {people:,.0f}"
 
 
 def positive_predictive_value(prevalence: float, sensitivity: float, specificity: float) -> float:

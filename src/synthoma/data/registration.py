@@ -116,7 +116,8 @@ def _harmonics(detail: Tensor) -> Tensor:
     polar = torch.nn.functional.grid_sample(log[:, None], grid, align_corners=True)[:, 0]
     polar = polar - polar.mean(-1, keepdim=True)
     polar = polar / polar.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-9)
-    return torch.fft.rfft(polar, dim=-1)[..., : _HARMONICS + 1].contiguous()
+    harmonics: Tensor = torch.fft.rfft(polar, dim=-1)[..., : _HARMONICS + 1].contiguous()
+    return harmonics
 
 
 def prepare(thumbnails: Float32) -> Views:
@@ -141,10 +142,9 @@ def concatenate(parts: list[Views]) -> Views:
     )
 
 
-def fingerprint(views: Views) -> Float32:
+def fingerprint(views: Views) -> Tensor:
     """Magnitudes (N, radii x harmonics) that shift, rotation and flips leave nearly unchanged."""
-    magnitudes: Float32 = views.harmonics[..., 1:].abs().flatten(1).numpy()
-    return magnitudes
+    return views.harmonics[..., 1:].abs().flatten(1)
 
 
 def _turns(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -231,7 +231,7 @@ def _refine(first: Tensor, second: Tensor, maps: Tensor, steps: int) -> Tensor:
     slope = torch.stack([right.flatten(1), down.flatten(1)], 1)
     # Linear parts are scaled by half a side, so that all six parameters move the picture by about as much.
     unit = torch.tensor([side / 2, side / 2, 1.0])
-    jacobian = (slope[:, :, None] * (_places(side) / unit).T).reshape(count, 6, -1)
+    jacobian = (slope[:, :, None] * (_places(side) / unit).T).reshape(count, 6, side * side)
     normal = jacobian @ jacobian.mT
     damped = normal + torch.diag_embed(1e-3 * normal.diagonal(dim1=1, dim2=2) + 1e-6)
     inverse = torch.linalg.inv(damped)
@@ -260,7 +260,8 @@ def _agreement(first: Tensor, second: Tensor, maps: Tensor) -> Tensor:
     score = ordered.gather(1, rank)[:, 0]
     zoom = torch.linalg.svdvals(maps[:, :, :2])
     enough = (valid.mean((1, 2)) >= _MIN_OVERLAP) & (shared.mean((1, 2)) >= _MIN_DETAIL)
-    return score * (enough & (zoom.amax(1) <= _ZOOM[1]) & (zoom.amin(1) >= _ZOOM[0]))
+    enough &= (zoom.amax(1) <= _ZOOM[1]) & (zoom.amin(1) >= _ZOOM[0])
+    return torch.where(enough, score, 0.0)
 
 
 def register(views: Views, first: Tensor, second: Tensor) -> Poses:
@@ -271,6 +272,8 @@ def register(views: Views, first: Tensor, second: Tensor) -> Poses:
     score, maps = torch.zeros(len(first)), torch.zeros(len(first), 2, 3)
     peak, angles = _turns(views.harmonics[first], views.harmonics[second])
     left = (peak.amax(1) >= _MIN_SPECTRUM).nonzero()[:, 0]
+    if len(left) == 0:  # the FFT takes no empty batch
+        return Poses(score.numpy(), maps.numpy())
     a, b = first[left], second[left]
     best, pose = _start(views.coarse[a], views.coarse[b], angles[left])
     keep = best >= _MIN_SHIFT
@@ -288,7 +291,7 @@ def register(views: Views, first: Tensor, second: Tensor) -> Poses:
 
 @dataclass(frozen=True)
 class Motion:
-    """First picture to second: mirror left-right if ``flip``, turn counter-clockwise, zoom, then shift (right, down)."""
+    """First picture to second: mirror left-right if ``flip``, turn counter-clockwise, zoom, shift right and down."""
 
     flip: Bools
     rotation_deg: Floats

@@ -109,12 +109,11 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
             "slice": z,
             "tumour_pixels": int((masks[row] > 0).sum()),
             "tissue": float((pixels[row].max(axis=0) > TISSUE).mean()),
+            "file_sha256": file_digest(case.sources[0]) if len(case.sources) == 1 and shape[0] == 1 else "",
             "pixels_sha256": _pixel_digest({name: images[name][z] for name in present}),
         }
         for row, z in enumerate(kept)
     ]
-    if len(case.sources) == 1 and shape[0] == 1:
-        records[0]["file_sha256"] = file_digest(case.sources[0])
     looked_at = images[_shown(present)][kept]
     for row in _spread(len(kept), CHECKED_SLICES):
         records[row]["look_at"] = ", ".join(suspicions(looked_at[row]))

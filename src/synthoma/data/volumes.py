@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813  the name that SimpleITK's own examples use
 
 from synthoma.data.case import Direction, Geometry, Vector3, Volume
 from synthoma.data.files import DEFLATE_RATIO, inflated_head, kind_of, open_file, regular_size, suffix_of
@@ -78,7 +78,9 @@ def read_volume(path: Path) -> Volume:
     voxels = sitk.GetArrayFromImage(image)
     voxels = voxels.reshape(((1, *voxels.shape) if voxels.ndim == 2 else voxels.shape)[-3:])
     if voxels.dtype.kind == "f" and (bad := int(np.count_nonzero(~np.isfinite(voxels)))):
-        raise InputError("finite voxels", f"{bad} of {voxels.size} that are NaN or infinite", "repair or remove the file")
+        raise InputError(
+            "finite voxels", f"{bad} of {voxels.size} that are NaN or infinite", "repair or remove the file"
+        )
     return Volume(voxels, _geometry(image))
 
 
@@ -139,7 +141,9 @@ def onto_grid(volume: Volume, reference: Volume) -> Volume:
         InputError: a geometry is missing, or less than half of the smaller volume lies inside the other.
     """
     if volume.geometry is None or reference.geometry is None:
-        raise InputError("modalities on one grid", "different sizes and no geometry", "resample them onto one grid first")
+        raise InputError(
+            "modalities on one grid", "different sizes and no geometry", "resample them onto one grid first"
+        )
     if volume.voxels.shape == reference.voxels.shape and same_grid(volume.geometry, reference.geometry):
         return volume
     if (share := _overlap(volume, reference)) < 0.5:
@@ -161,7 +165,7 @@ def _overlap(one: Volume, other: Volume) -> float:
 def _box(volume: Volume) -> tuple[Array, Array]:
     """Lowest and highest corner of a grid in patient space, mm."""
     geometry = volume.geometry
-    assert geometry is not None  # noqa: S101  checked by the caller
+    assert geometry is not None
     size = np.array(volume.voxels.shape[::-1])
     corners = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * size - 0.5
     axes = np.array(geometry.direction).reshape(3, 3) * np.array(geometry.spacing)
@@ -230,7 +234,9 @@ def _checked_header(path: Path) -> _Header:
     try:
         return parser(path)
     except (ValueError, struct.error, KeyError) as error:
-        raise InputError("a sound volume header", f"a damaged one ({' '.join(str(error).split())[:80]})", _AGAIN) from error
+        raise InputError(
+            "a sound volume header", f"a damaged one ({' '.join(str(error).split())[:80]})", _AGAIN
+        ) from error
 
 
 def _check_shape(header: _Header) -> None:
@@ -325,7 +331,10 @@ def _metaimage(path: Path) -> _Header:
     shape = tuple(int(length) for length in fields["DimSize"].split())
     if len(shape) != count:
         raise InputError(f"{count} axis lengths", f"{len(shape)}", _AGAIN)
-    if fields.get("BinaryData", "True") not in ("True", "true", "1") or int(fields.get("ElementNumberOfChannels", "1")) != 1:
+    if (
+        fields.get("BinaryData", "True") not in ("True", "true", "1")
+        or int(fields.get("ElementNumberOfChannels", "1")) != 1
+    ):
         raise InputError("binary data with one number a voxel", "text or several numbers", _CONVERT)
     if fields["ElementType"] not in _META_TYPES:
         raise InputError("one real number a voxel", f"the type {fields['ElementType']!r}", _CONVERT)
@@ -340,11 +349,12 @@ def _metaimage(path: Path) -> _Header:
 
 
 _NRRD_TYPES = {
-    1: "signed char,int8,int8_t,uchar,unsigned char,uint8,uint8_t",
-    2: "short,short int,signed short,signed short int,int16,int16_t,ushort,unsigned short,unsigned short int,uint16,uint16_t",
-    4: "int,signed int,int32,int32_t,uint,unsigned int,uint32,uint32_t,float",
-    8: "longlong,long long,long long int,signed long long,signed long long int,int64,int64_t,ulonglong,unsigned long long,"
-    "unsigned long long int,uint64,uint64_t,double",
+    1: "signed char|int8|int8_t|uchar|unsigned char|uint8|uint8_t",
+    2: "short|short int|signed short|signed short int|int16|int16_t"
+    "|ushort|unsigned short|unsigned short int|uint16|uint16_t",
+    4: "int|signed int|int32|int32_t|uint|unsigned int|uint32|uint32_t|float",
+    8: "longlong|long long|long long int|signed long long|signed long long int|int64|int64_t"
+    "|ulonglong|unsigned long long|unsigned long long int|uint64|uint64_t|double",
 }
 
 
@@ -354,7 +364,7 @@ def _nrrd(path: Path) -> _Header:
     shape = tuple(int(length) for length in fields["sizes"].split())
     if len(shape) != int(fields["dimension"]):
         raise InputError(f"{fields['dimension']} axis lengths", f"{len(shape)}", _AGAIN)
-    widths = {name: width for width, names in _NRRD_TYPES.items() for name in names.split(",")}
+    widths = {name: width for width, names in _NRRD_TYPES.items() for name in names.split("|")}
     if fields["type"] not in widths:
         raise InputError("one real number a voxel", f"the type {fields['type']!r}", _CONVERT)
     encoding = fields["encoding"].lower()

@@ -23,13 +23,13 @@ SHOWN_PAIRS = 24
 SHOWN_LINES = 60
 
 
-def cohort_page(cohort: Cohort) -> str:
-    """The whole page as HTML text."""
+def cohort_page(cohort: Cohort, name: str) -> str:
+    """The whole page of a cohort called ``name``, as HTML text."""
     table = cohort.slices
     pairs, skipped = _listing(cohort, "duplicates.csv"), _listing(cohort, "skipped.csv")
     return render(
         "cohort.html",
-        title=f"Cohort {cohort.path.name}" if not cohort.path.name.startswith(".") else "Cohort",
+        title=f"Cohort {name}",
         cohort=cohort,
         table=table,
         cards=_cards(cohort, pairs, skipped),
@@ -50,7 +50,7 @@ def cohort_page(cohort: Cohort) -> str:
         skipped_count=len(skipped),
         remarks=cohort.meta["remarks"][:SHOWN_LINES],
         remark_count=len(cohort.meta["remarks"]),
-        settings=toml_lines(cohort.meta.get("provenance", {})),
+        settings=_settings(cohort),
     )
 
 
@@ -68,6 +68,14 @@ def _listing(cohort: Cohort, name: str) -> pd.DataFrame:
 
     path = cohort.path / name
     return pd.read_csv(path, keep_default_na=False) if path.is_file() else pd.DataFrame()
+
+
+def _settings(cohort: Cohort) -> list[str]:
+    """Provenance, one setting a line."""
+    lines = []
+    for key, value in cohort.meta.get("provenance", {}).items():
+        lines += [f"[{key}]", *toml_lines(value), ""] if isinstance(value, dict) else [*toml_lines({key: value}), ""]
+    return lines
 
 
 def _cards(cohort: Cohort, pairs: pd.DataFrame, skipped: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -123,7 +131,7 @@ def _tiles(cohort: Cohort) -> list[dict[str, Any]]:
         rows = cohort.rows(label=label)
         # The slice of each case that shows most (tumour, then tissue) stands for it.
         part = cohort.slices.iloc[rows].assign(row=rows)
-        best = part.sort_values(["tumour_pixels", "tissue"], ascending=False).drop_duplicates("case").sort_values("row")
+        best = part.sort_values(["tumour_pixels", *({"tissue"} & set(part))], ascending=False).drop_duplicates("case").sort_values("row")
         chosen = [best.iloc[position] for position in _spread(len(best), each)]
         tiles = [_tile(_picture(cohort, int(item["row"]), mask=True), _slice_caption(item)) for item in chosen]
         sections.append({"label": label, "count": len(rows), "tiles": tiles})
@@ -132,8 +140,8 @@ def _tiles(cohort: Cohort) -> list[dict[str, Any]]:
 
 def _slice_caption(record: Any) -> str:
     """Where a slice comes from, in a few words."""
-    same = record["source"] == record["case"]
-    place = f"{record['case']} · slice {record['slice']}" if same and record["height"] else str(record["source"])
+    of_volume = record["source"] == record["case"] and not record["file_sha256"]
+    place = f"{record['case']} · slice {record.get('slice', '')}" if of_volume else str(record["source"])
     return f"{place} · {record['split']}"
 
 
@@ -143,7 +151,7 @@ def _one_study(cohort: Cohort) -> list[dict[str, str]]:
         return []
     table = cohort.slices
     complete = (table["missing"] == "").to_numpy()
-    area = table["tumour_pixels"].to_numpy() + table["tissue"].to_numpy()
+    area = table["tumour_pixels"].to_numpy()
     row = int(np.argmax(np.where(complete, area, area - cohort.size**2)))
     tiles = [_tile(_picture(cohort, row, channel), name) for channel, name in enumerate(cohort.modalities)]
     return [*tiles, _tile(_picture(cohort, row, mask=True), "outlined")]
@@ -230,11 +238,9 @@ def _conflicts(table: pd.DataFrame) -> list[dict[str, str]]:
 def _suspects(cohort: Cohort) -> list[dict[str, Any]]:
     """What a person should look at, by kind of suspicion, with a few pictures each."""
     table = cohort.slices
-    if "look_at" not in table:
-        return []
     found = []
     for kind in ("burned-in text", "noise-like"):
-        rows = np.flatnonzero(table["look_at"].fillna("").str.contains(kind, regex=False).to_numpy())
+        rows = np.flatnonzero(table["look_at"].str.contains(kind, regex=False).to_numpy())
         tiles = [
             _tile(_picture(cohort, int(rows[at])), str(table["source"].iloc[rows[at]])) for at in _spread(len(rows), 8)
         ]

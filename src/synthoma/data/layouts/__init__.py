@@ -10,13 +10,21 @@ from pathlib import Path
 
 from synthoma.data.case import Case, Inventory, Skipped
 from synthoma.data.files import suffix_of
-from synthoma.data.layouts import brats, brats2, folders, lgg
+from synthoma.data.layouts import brats, brats2, dicom_studies, folders, lgg, loose, table
 from synthoma.data.layouts.listing import Found, Layout, Listing, counted
 from synthoma.data.layouts.loading import load_only
 from synthoma.errors import ConfigError, InputError
 
-LAYOUTS: tuple[Layout, ...] = (lgg.LAYOUT, brats.LAYOUT, brats2.LAYOUT, folders.LAYOUT)
-"""From the most to the least specific; the first that fits is taken."""
+LAYOUTS: tuple[Layout, ...] = (
+    table.LAYOUT,
+    lgg.LAYOUT,
+    brats.LAYOUT,
+    brats2.LAYOUT,
+    dicom_studies.LAYOUT,
+    folders.LAYOUT,
+    loose.LAYOUT,
+)
+"""From the most to the least specific; the first that fits is taken. A table was written on purpose, so it leads."""
 
 _PAPERS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".pdf", ".xlsx", ".xls", ".xml", ".html", ".rtf", ".docx"})
 _BESIDE_HEADERS = frozenset({".raw", ".zraw"})
@@ -63,7 +71,9 @@ def _recognised(listing: Listing, name: str | None) -> Layout:
         return fitting
     chosen = next((layout for layout in LAYOUTS if layout.name == name), None)
     if chosen is None:
-        raise ConfigError("a layout: " + ", ".join(layout.name for layout in LAYOUTS), repr(name), "choose one of these")
+        raise ConfigError(
+            "a layout: " + ", ".join(layout.name for layout in LAYOUTS), repr(name), "choose one of these"
+        )
     if not chosen.fits(listing):
         todo = "leave the layout to be recognised, or rearrange the folder"
         raise InputError(f"the layout {name}: {chosen.looks_for}", listing.summary(), todo)
@@ -108,22 +118,24 @@ def _left_over(listing: Listing, layout: Layout, found: Found) -> list[Skipped]:
     for path in listing.files:
         if path in known or path in named or named & set(path.parents) or _is_paper(path):
             continue
-        error = InputError(f"a file of the layout {layout.name}", f"one that is not ({listing.kinds[path]})", "remove it")
+        error = InputError(
+            f"a file of the layout {layout.name}", f"one that is not ({listing.kinds[path]})", "remove it"
+        )
         skipped.append(Skipped(path, str(error)))
     return skipped
 
 
 def _is_paper(path: Path) -> bool:
-    return suffix_of(path) in _PAPERS | _BESIDE_HEADERS or path.name.upper().startswith(("README", "LICENSE", "LICENCE"))
+    return suffix_of(path) in _PAPERS | _BESIDE_HEADERS or path.name.upper().startswith(
+        ("README", "LICENSE", "LICENCE")
+    )
 
 
 def _remarks(cases: tuple[Case, ...]) -> list[str]:
     """What the user should know of a set as a whole."""
-    remarks = []
     union = sorted({name for case in cases for name in case.modalities})
-    for name in union if len(union) > 1 else ():
-        if lacking := sum(name not in case.modalities for case in cases):
-            remarks.append(f"{counted(lacking, 'case')} of {len(cases)} without {name}")
+    lacking = {name: sum(name not in case.modalities for case in cases) for name in union}
+    remarks = [f"{counted(n, 'case')} of {len(cases)} without {name}" for name, n in lacking.items() if n]
     studies = Counter(case.patient for case in cases if case.patient is not None)
     if several := sum(count > 1 for count in studies.values()):
         remarks.append(f"{counted(several, 'patient')} with several studies: kept together as one patient")

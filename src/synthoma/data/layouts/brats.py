@@ -1,4 +1,4 @@
-"""``brats``: one folder a study with ``<case>_{flair,t1,t1ce,t2,seg}.nii.gz`` or ``<case>-{t2f,t1n,t1c,t2w,seg}.nii.gz``."""
+"""``brats``: a folder a study, with ``<case>_{flair,t1,t1ce,t2,seg}.nii.gz`` or ``<case>-{t2f,t1n,t1c,...}.nii.gz``."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def _case(listing: Listing, folder: Path, name: str, roles: Roles) -> Case:
     """Case of one study. Names since 2023 end in the time point, which is not part of the patient."""
     later = _TIME_POINT.match(name)
     collection = _COLLECTION.match(name)
-    meaning: Meaning = "brats-later" if later and later["point"].startswith("1") else "brats"
+    meaning: Meaning = "brats" if name.lower().startswith("brats") else "any"
+    if later and later["point"].startswith("1"):
+        meaning = "brats-later"
     inner = listing.inner(next(iter(roles.values())))
     return case_of_roles(
         name=printable(name),

@@ -12,9 +12,7 @@ from synthoma.data.layouts.brats import Roles, case_of_roles, check_roles
 from synthoma.data.layouts.listing import Found, Layout, Listing, class_of
 from synthoma.errors import InputError
 
-_FILE = re.compile(
-    r"VSD\.Brain[^/]*\.(?:MR_(?P<token>Flair|T1c|T1|T2)|OT)\.[^/]*\.(?:mha|nii|nii\.gz)", re.IGNORECASE
-)
+_FILE = re.compile(r"VSD\.Brain[^/]*\.(?:MR_(?P<token>Flair|T1c|T1|T2)|OT)\.[^/]*\.(?:mha|nii|nii\.gz)", re.IGNORECASE)
 
 
 def _fits(listing: Listing) -> bool:

@@ -9,16 +9,12 @@ from synthoma.data.case import Case, Skipped
 from synthoma.data.files import PICTURES, printable
 from synthoma.data.layouts.listing import SPLIT_NAMES, Found, Layout, Listing, counted, promised, split_of
 from synthoma.data.layouts.loading import load_files
+from synthoma.data.layouts.pairs import IMAGE_FOLDERS, pair
 from synthoma.errors import InputError
 from synthoma.types import PLAIN_MODALITY
 
-_MASK_FOLDERS = frozenset({"mask", "masks", "label", "labels", "annotation", "annotations", "segmentations"})
-_IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs"})
-_MASK_ENDINGS = ("_mask", "-mask", "_seg", "-seg", "_segmentation")
 _PICTURE_FORMATS = frozenset({"PNG", "JPEG", "TIFF"})
 _MOST_CLASSES = 30
-
-_Place = tuple[tuple[str, ...], str]
 
 
 def _fits(listing: Listing) -> bool:
@@ -31,7 +27,7 @@ def _take(listing: Listing) -> Found:
     """One case a picture: nobody knows which pictures show one patient."""
     pictures = [path for path in listing.files if listing.kinds[path] in PICTURES]
     skipped = [_not_a_picture(path) for path in listing.files if _is_promised(path) and path not in set(pictures)]
-    images, masks, alone = _pair(listing, pictures)
+    images, masks, alone = pair(listing, pictures)
     skipped += alone
     classes = {_label(listing, path) for path in images}
     remarks = []
@@ -50,40 +46,9 @@ def _not_a_picture(path: Path) -> Skipped:
     return Skipped(path, str(InputError("a PNG, JPEG or TIFF picture", came, "export it again, or remove it")))
 
 
-def _pair(listing: Listing, pictures: list[Path]) -> tuple[list[Path], dict[Path, Path], list[Skipped]]:
-    """Images, the mask of each that has one, and the halves of incomplete pairs."""
-    places = {path: _place(listing, path) for path in pictures}
-    images = {place: path for path, (place, is_mask) in places.items() if not is_mask}
-    masks = {place: path for path, (place, is_mask) in places.items() if is_mask}
-    pairs = {path: masks[place] for place, path in images.items() if place in masks}
-    skipped = [_alone(path, "a mask without image") for place, path in masks.items() if place not in images]
-    masked_folders = {path.parent for path in pairs}
-    kept = []
-    for path in (path for path, (_, is_mask) in places.items() if not is_mask):
-        if path.parent in masked_folders and path not in pairs:
-            skipped.append(_alone(path, "an image without mask in a folder where others have one"))
-        else:
-            kept.append(path)
-    return kept, pairs, skipped
-
-
-def _place(listing: Listing, path: Path) -> tuple[_Place, bool]:
-    """Where a picture's pair is looked for, equal for image and mask, and whether it is the mask."""
-    inner = listing.inner(path)
-    folders = tuple(part for part in inner if part.lower() not in _MASK_FOLDERS | _IMAGE_FOLDERS)
-    in_mask_folder = any(part.lower() in _MASK_FOLDERS for part in inner)
-    stem = path.stem
-    ending = next((end for end in _MASK_ENDINGS if stem.lower().endswith(end)), "")
-    return (folders, stem.removesuffix(stem[len(stem) - len(ending) :]) if ending else stem), bool(ending) or in_mask_folder
-
-
-def _alone(path: Path, came: str) -> Skipped:
-    return Skipped(path, str(InputError("each image with its mask", came, "add what is missing, or remove it")))
-
-
 def _label(listing: Listing, path: Path) -> str | None:
     """Innermost folder that is neither a split nor one of "images"."""
-    parts = [part for part in listing.inner(path) if part.lower() not in SPLIT_NAMES | _IMAGE_FOLDERS]
+    parts = [part for part in listing.inner(path) if part.lower() not in SPLIT_NAMES | IMAGE_FOLDERS]
     return printable(parts[-1]) if parts else None
 
 

@@ -1,4 +1,4 @@
-"""``lgg``: ``<patient>/<patient>_<k>.tif`` with ``_mask.tif``, three modalities as colour channels (the Kaggle LGG set)."""
+"""``lgg``: ``<patient>/<patient>_<k>.tif`` with ``_mask.tif``, modalities as colour channels (Kaggle's LGG set)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def _take(listing: Listing) -> Found:
         except InputError as error:
             skipped.append(Skipped(folder, str(error)))
     lacking = sum("flair" in case.modalities and len(case.modalities) < len(_CHANNELS) for case in cases)
-    remarks = [f"{counted(lacking, 'case')} with a channel that repeats FLAIR: that modality is not given"] * bool(lacking)
+    remarks = [f"{counted(lacking, 'case')} with a channel that repeats FLAIR: that modality is not given"] * bool(
+        lacking
+    )
     remarks += [f"{counted(gaps, 'case')} with gaps between the slice numbers"] * bool(gaps)
     return Found(tuple(cases), tuple(skipped), tuple(remarks), frozenset(listing.root.glob("data.csv")))
 
@@ -62,7 +64,9 @@ def _patients(listing: Listing) -> dict[Path, _Slices]:
 def _unpaired(path: Path) -> Skipped:
     """Half of a pair."""
     has, lacks = ("a mask", "image") if path.stem.lower().endswith("_mask") else ("an image", "mask")
-    return Skipped(path, str(InputError("each slice with its mask", f"{has} without {lacks}", "add it, or remove both")))
+    return Skipped(
+        path, str(InputError("each slice with its mask", f"{has} without {lacks}", "add it, or remove both"))
+    )
 
 
 def _case(folder: Path, pairs: _Slices) -> Case:

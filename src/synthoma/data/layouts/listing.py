@@ -12,9 +12,12 @@ from synthoma.data.case import Case, Skipped
 from synthoma.data.files import SUFFIXES, Kind, kind_of, printable, suffix_of, walk
 
 CLASS_NAMES = frozenset(
-    "yes no tumor tumour notumor notumour no_tumor no_tumour no-tumor normal healthy control abnormal positive negative "
-    "glioma glioma_tumor meningioma meningioma_tumor pituitary pituitary_tumor metastasis metastases glioblastoma gbm "
-    "lymphoma hgg lgg hg lg benign malignant".split()
+    {
+        *("yes", "no", "tumor", "tumour", "notumor", "notumour", "no_tumor", "no_tumour", "no-tumor", "no-tumour"),
+        *("normal", "healthy", "control", "abnormal", "positive", "negative", "benign", "malignant"),
+        *("glioma", "glioma_tumor", "meningioma", "meningioma_tumor", "pituitary", "pituitary_tumor"),
+        *("metastasis", "metastases", "glioblastoma", "gbm", "lymphoma", "hgg", "lgg", "hg", "lg"),
+    }
 )
 """Folder names that are classes beyond doubt; a folder named otherwise may carry a patient's name."""
 
@@ -125,5 +128,5 @@ def split_of(parts: tuple[str, ...]) -> dict[str, str | float]:
 
 
 def counted(number: int, noun: str) -> str:
-    """ "1 case", "2 cases"."""
+    """Number and noun: "1 case", "2 cases"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

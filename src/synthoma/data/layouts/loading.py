@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,24 +33,29 @@ def load_files(modalities: tuple[Modality, ...], mask: tuple[Path, ...], meaning
     Raises:
         InputError: a file that cannot be read, a constant image, or grids that do not belong together.
     """
-    volumes = {name: _read_all(paths) for name, paths in modalities}
+    study = assemble({name: _read_all(paths) for name, paths in modalities})
+    if not mask:
+        return study
+    stored = _read_all(mask)
+    _check_mask_grid(stored, study)
+    with _naming(mask[0]):
+        labels, names = labelled(stored.voxels, "tumour" if kind_of(mask[0]) in PICTURES else meaning)
+    return Study(study.images, study.geometry, labels, names)
+
+
+def assemble(volumes: Mapping[str, Volume]) -> Study:
+    """Put modalities onto one grid: that of FLAIR, or of the first one where there is no FLAIR.
+
+    Raises:
+        InputError: an image of one value, or grids that do not belong together.
+    """
     for name, volume in volumes.items():
         _check_content(name, volume.voxels)
     reference = volumes.get("flair", next(iter(volumes.values())))
-    images = {name: _aligned(name, volume, reference).voxels for name, volume in volumes.items()}
-    if not mask:
-        return Study(images, reference.geometry)
-    picture = kind_of(mask[0]) in PICTURES
-    stored = _read_all(mask)
-    _check_mask_grid(stored, reference)
-    with _naming(mask[0]):
-        labels, names = labelled(stored.voxels, "tumour" if picture else meaning)
-    return Study(images, reference.geometry, labels, names)
+    return Study({name: _aligned(name, one, reference).voxels for name, one in volumes.items()}, reference.geometry)
 
 
-def load_channels(
-    slices: tuple[Path, ...], masks: tuple[Path, ...], channels: tuple[tuple[str, int], ...]
-) -> Study:
+def load_channels(slices: tuple[Path, ...], masks: tuple[Path, ...], channels: tuple[tuple[str, int], ...]) -> Study:
     """Read a stack of pictures whose colour channels are modalities.
 
     Args:
@@ -127,17 +131,18 @@ def _aligned(name: str, volume: Volume, reference: Volume) -> Volume:
         raise InputError(error.expected, f"{name}: {error.came}", error.todo) from error
 
 
-def _check_mask_grid(mask: Volume, reference: Volume) -> None:
+def _check_mask_grid(mask: Volume, study: Study) -> None:
     """A mask must lie on the image's own grid: resampling labels would move their borders."""
     todo = "save the mask on the image's grid"
-    if mask.voxels.shape != reference.voxels.shape:
-        came = f"{_times(mask.voxels.shape)} for an image of {_times(reference.voxels.shape)} (z, y, x)"
+    shape = next(iter(study.images.values())).shape
+    if mask.voxels.shape != shape:
+        came = f"{_times(mask.voxels.shape)} for an image of {_times(shape)} (z, y, x)"
         raise InputError("a mask of the image's shape", came, todo)
-    if mask.geometry is None or reference.geometry is None or _lost(mask.geometry):
+    if mask.geometry is None or study.geometry is None or _lost(mask.geometry):
         return
     from synthoma.data.volumes import same_grid
 
-    if not same_grid(mask.geometry, reference.geometry):
+    if not same_grid(mask.geometry, study.geometry):
         raise InputError("a mask on the image's grid", "one of the same shape in another place", todo)
 
 

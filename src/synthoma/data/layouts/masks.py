@@ -11,8 +11,11 @@ from synthoma.errors import InputError
 from synthoma.types import REGIONS, WHOLE_TUMOUR, Array, Bytes
 
 Meaning = Literal["tumour", "brats", "brats-later", "brats2", "any"]
-"""``tumour``: anything but background. ``brats``: 2017 to 2023. ``brats-later``: a time point after treatment, where 4 is
-the resection cavity. ``brats2``: 2012 to 2016, where 3 is the non-enhancing core. ``any``: a volume of unknown origin."""
+"""Convention of a mask's values.
+
+``tumour``: anything but background. ``brats``: 2017 to 2023. ``brats-later``: a time point after treatment, where 4 is
+the resection cavity. ``brats2``: 2012 to 2016, where 3 is the non-enhancing core. ``any``: a volume of unknown origin.
+"""
 
 _REMOVE = "correct the mask, or remove it from the folder"
 
@@ -41,7 +44,7 @@ def labelled(values: Array, meaning: Meaning) -> tuple[Bytes, Mapping[int, str]]
 
 
 def whole_tumour(values: Array, present: Array) -> Bytes:
-    """Binary mask: what is not background; above half of the maximum where a lossy or smoothed file has greys between."""
+    """Binary mask: what is not background, or above half of the maximum where a smoothed file has greys between."""
     if present[0] < 0:
         raise InputError("a mask with background 0", f"values from {present[0]:g}", _REMOVE)
     threshold = present[-1] / 2 if present.size > 2 else 0
