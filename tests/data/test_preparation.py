@@ -1,0 +1,233 @@
+"""Cases become a cohort: nothing is lost, nothing leaks, and the pixels are the file's own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from synthoma.data.case import Case, Geometry, Inventory, Skipped, Study
+from synthoma.data.cohort import Cohort
+from synthoma.data.preparation import choose_modalities, pack
+from synthoma.data.settings import PrepareConfig
+from synthoma.errors import ConfigError, InputError
+from synthoma.seeding import stream
+
+LABELS = {1: "core", 2: "oedema", 3: "enhancing"}
+
+
+def scan(
+    seed: int, depth: int = 6, side: int = 48, mask: bool = True, modalities: tuple[str, ...] = ("flair",)
+) -> Study:
+    """A smooth random head with a bright lesion in its middle slices."""
+    rng = stream(seed, "test.scan")
+    z, y, x = np.indices((depth, side, side))
+    head = np.hypot(y - side / 2, x - side / 2) < side * 0.4
+    labels = np.zeros((depth, side, side), np.uint8)
+    labels[2:4][np.hypot(y - 20, x - 28)[2:4] < 6] = 2
+    labels[2:4][np.hypot(y - 20, x - 28)[2:4] < 3] = 1
+    images = {}
+    for name in modalities:
+        texture = ndimage.gaussian_filter(rng.normal(size=labels.shape), (0, 1.5, 1.5)) * 150
+        images[name] = np.clip(np.where(head, 90 + texture + 60 * (labels > 0), 0), 0, 255).astype(np.uint8)
+    geometry = Geometry((1.0, 1.0, 5.0), (-20.0, -30.0, 10.0))
+    return Study(images, geometry, labels if mask else None, LABELS if mask else {})
+
+
+def fails() -> Study:
+    raise InputError("a readable file", "a truncated one", "copy it again")
+
+
+def crashes() -> Study:
+    raise RuntimeError("decoder bug")
+
+
+def cases(count: int, **options: object) -> list[Case]:
+    return [
+        Case(f"case-{i}", f"patient-{i}", ("flair",), partial(scan, i, **options), has_mask=True)  # type: ignore[arg-type]
+        for i in range(count)
+    ]
+
+
+def packed(folder: Path, found: list[Case], **settings: object) -> Cohort:
+    folder.mkdir(parents=True)
+    config = PrepareConfig.resolve(flags={"jobs": 1, "size": 48, **settings})
+    return pack(Inventory("test", tuple(found)), folder, config, source="test")
+
+
+def test_pixels_and_masks_are_the_files_own(tmp_path: Path) -> None:
+    cohort = packed(tmp_path / "c", cases(4), crop=False)
+    for row in range(len(cohort)):
+        record = cohort.slices.iloc[row]
+        study = scan(int(record["case"].removeprefix("case-")))
+        np.testing.assert_array_equal(cohort.original(row)[0].round(), study.images["flair"][record["slice"]])
+        assert study.mask is not None
+        np.testing.assert_array_equal(cohort.masks[row], study.mask[record["slice"]])
+    assert (cohort.slices["label"] == np.where(cohort.slices["tumour_pixels"] > 0, "tumour", "healthy")).all()
+    assert cohort.slices["pixel_mm"].eq(1.0).all()
+    assert cohort.slices["step_mm"].eq(5.0).all()
+    assert cohort.labels == LABELS
+
+
+def test_same_command_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
+    found = [*cases(5), Case("bad", "p", ("flair",), fails)]
+    packed(tmp_path / "a", found, folds=2)
+    packed(tmp_path / "b", found, folds=2, jobs=2)
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "b").iterdir())
+    for name in names:
+        digests = {hashlib.sha256((tmp_path / side / name).read_bytes()).hexdigest() for side in "ab"}
+        assert len(digests) == 1, name
+
+
+def test_one_bad_case_does_not_stop_the_others(tmp_path: Path) -> None:
+    bad = [Case("broken", "x", ("flair",), fails), Case("bug", "y", ("flair",), crashes)]
+    constant = Case("flat", "z", ("flair",), partial(Study, {"flair": np.full((2, 9, 9), 7, np.uint8)}))
+    cohort = packed(tmp_path / "c", [bad[0], *cases(3), bad[1], constant])
+    assert cohort.meta["cases"] == 3
+    reasons = dict(pd.read_csv(tmp_path / "c" / "skipped.csv").to_numpy())
+    assert reasons["broken"] == "expected a readable file; came a truncated one; copy it again"
+    assert "RuntimeError: decoder bug" in reasons["bug"]
+    assert "one value everywhere" in reasons["flat"]
+
+
+def test_nothing_usable_is_an_error_that_gives_the_first_reason(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="copy it again"):
+        packed(tmp_path / "c", [Case("broken", "x", ("flair",), fails)])
+
+
+def test_a_copied_patient_joins_the_group(tmp_path: Path) -> None:
+    found = cases(6)
+    twin = Case("case-9", "patient-9", ("flair",), partial(scan, 2), has_mask=True)  # patient 2 under another name
+    cohort = packed(tmp_path / "c", [*found, twin])
+    groups = cohort.slices.groupby("patient")["group"].first()
+    assert groups["patient-9"] == groups["patient-2"] == "patient-2"
+    assert cohort.meta["groups"] == 6
+    assert cohort.slices.groupby("group")["split"].nunique().eq(1).all()
+    pairs = pd.read_csv(tmp_path / "c" / "duplicates.csv")
+    assert set(pairs["kind"]) == {"pixels"}
+
+
+def test_a_missing_modality_is_an_empty_channel_and_a_note(tmp_path: Path) -> None:
+    full = [
+        Case(f"c{i}", f"p{i}", ("t1", "flair"), partial(scan, i, modalities=("t1", "flair")), has_mask=True)
+        for i in range(2)
+    ]
+    cohort = packed(tmp_path / "c", [*full, *cases(1)])
+    assert cohort.modalities == ("t1", "flair")
+    row = cohort.slices.index[cohort.slices["case"] == "case-0"][0]
+    assert cohort.slices["missing"][row] == "t1"
+    assert not cohort.images[row, 0].any()
+    assert cohort.images[row, 1].any()
+    assert any("case-0" in remark and "t1" in remark for remark in cohort.meta["remarks"])
+
+
+def test_modalities_that_half_of_the_cases_have_are_chosen() -> None:
+    def named(*modalities: str) -> Case:
+        return Case("x", None, modalities, fails)
+
+    assert choose_modalities([named("flair", "t1"), named("flair"), named("flair", "t2")]) == ("flair",)
+    assert choose_modalities([named("flair", "t1"), named("t1")]) == ("t1", "flair")
+    assert choose_modalities([named("t1"), named("t2"), named("flair")]) == ("t1", "t2", "flair")
+
+
+def test_whole_tumour_merges_the_labels(tmp_path: Path) -> None:
+    cohort = packed(tmp_path / "c", cases(3), merge="whole-tumour")
+    assert cohort.labels == {1: "tumour"}
+    assert set(np.unique(cohort.masks)) == {0, 1}
+
+
+def test_masks_of_other_meaning_are_skipped_not_mixed(tmp_path: Path) -> None:
+    def binary() -> Study:
+        study = scan(8)
+        assert study.mask is not None
+        return Study(study.images, study.geometry, (study.mask > 0).astype(np.uint8), {1: "tumour"})
+
+    cohort = packed(tmp_path / "c", [*cases(3), Case("binary", "b", ("flair",), binary, has_mask=True)])
+    assert cohort.meta["cases"] == 3
+    assert "--merge whole-tumour" in (tmp_path / "c" / "skipped.csv").read_text()
+
+
+def test_unnamed_mask_values_are_refused(tmp_path: Path) -> None:
+    def odd() -> Study:
+        study = scan(8)
+        mask = np.array(study.mask)
+        mask[2, 20, 28] = 9
+        return Study(study.images, study.geometry, mask, LABELS)
+
+    packed(tmp_path / "c", [*cases(3), Case("odd", "o", ("flair",), odd, has_mask=True)])
+    assert "value 9" in (tmp_path / "c" / "skipped.csv").read_text()
+
+
+def test_slices_are_chosen_as_asked(tmp_path: Path) -> None:
+    assert len(packed(tmp_path / "all", cases(3))) == 18
+    tumour = packed(tmp_path / "tumour", cases(3), slices="tumour")
+    assert len(tumour) == 6
+    assert (tumour.slices["tumour_pixels"] > 0).all()
+    third = packed(tmp_path / "third", cases(3), every=3)
+    assert sorted(set(third.slices["slice"])) == [0, 3]
+    with pytest.raises(InputError, match="min-brain"):
+        packed(tmp_path / "none", cases(3), min_brain=0.99)
+
+
+def test_class_comes_from_where_it_is_asked(tmp_path: Path) -> None:
+    graded = [
+        Case(f"c{i}", f"p{i}", ("flair",), partial(scan, i), label="HGG" if i else "LGG", has_mask=True)
+        for i in range(4)
+    ]
+    assert packed(tmp_path / "auto", graded).classes == ("healthy", "tumour")
+    assert packed(tmp_path / "folder", graded, classes="folder").classes == ("HGG", "LGG")
+    with pytest.raises(InputError, match="class folder"):
+        packed(tmp_path / "nofolder", cases(3), classes="folder")
+    unmasked = [Case("u", "u", ("flair",), partial(scan, 1, mask=False))]
+    with pytest.raises(InputError, match="mask for every case"):
+        packed(tmp_path / "nomask", [*cases(2), *unmasked], classes="mask")
+
+
+def test_folds_keep_groups_whole_and_cover_everyone(tmp_path: Path) -> None:
+    cohort = packed(tmp_path / "c", cases(7), folds=3, split=[1, 0, 0])
+    assert cohort.slices.groupby("group")["fold"].nunique().eq(1).all()
+    assert set(cohort.slices["fold"]) == {0, 1, 2}
+    assert set(cohort.slices["split"]) == {"train"}
+    folds = json.loads((tmp_path / "c" / "splits_final.json").read_text())
+    assert sorted(name for fold in folds for name in fold["val"]) == [f"case-{i}" for i in range(7)]
+
+
+def test_more_folds_than_groups_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fewer folds"):
+        packed(tmp_path / "c", cases(2), folds=3)
+
+
+def test_pseudonyms_hide_names_and_keep_patients_apart(tmp_path: Path) -> None:
+    cohort = packed(tmp_path / "c", cases(3), pseudonyms=True)
+    content = b"".join(path.read_bytes() for path in (tmp_path / "c").iterdir())
+    assert b"patient-" not in content
+    assert b"case-" not in content
+    assert cohort.slices["patient"].nunique() == 3
+
+
+def test_skipped_files_of_the_inventory_are_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    folder.mkdir()
+    inventory = Inventory("test", tuple(cases(3)), (Skipped(Path("notes.txt"), "not an image"),), ("a remark",))
+    cohort = pack(inventory, folder, PrepareConfig(size=48, jobs=1), source="test")
+    assert pd.read_csv(folder / "skipped.csv").to_numpy().tolist() == [["notes.txt", "not an image"]]
+    assert cohort.meta["remarks"] == ["a remark"]
+
+
+def test_other_planes_have_isotropic_pixels(tmp_path: Path) -> None:
+    cohort = packed(tmp_path / "c", cases(3), plane="sagittal", crop=False)
+    record = cohort.slices.iloc[0]
+    assert (record["rows"], record["columns"]) == (30, 48)  # 6 x 5 mm high, 48 mm wide, at 1 mm
+    assert record["pixel_mm"] == 1.0
+
+
+def test_unknown_settings_are_refused() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'size'"):
+        PrepareConfig.resolve(flags={"sise": 64})
