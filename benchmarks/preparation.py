@@ -1,0 +1,70 @@
+"""Speed of `prepare` on real scans, and memory of walking through a cohort of 200,000 slices."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from record import data_folder, save, seconds
+
+from synthoma.data.cohort import CohortWriter
+
+SYNTHOMA = [sys.executable, "-c", "from synthoma.cli import main; main()"]
+WALK = """
+import resource, sys, time
+from synthoma.data.cohort import Cohort
+start = time.perf_counter()
+cohort = Cohort(sys.argv[1])
+splits = cohort.slices.groupby("split").size()
+total = sum(float(images.mean()) * len(images) for _, images, _ in cohort.batches(1024))
+print(len(cohort), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, time.perf_counter() - start)
+"""
+
+
+def prepare(source: Path, folder: Path, *options: str) -> None:
+    """One `synthoma prepare`, as a whole process."""
+    words = ["prepare", str(source), "-o", str(folder / "cohort"), "--force", *options]
+    subprocess.run([*SYNTHOMA, *words], check=True, capture_output=True)
+
+
+def large_cohort(folder: Path, count: int = 200_000, size: int = 64) -> None:
+    """A cohort of random slices, written block by block."""
+    block = np.random.default_rng(0).random((10_000, 1, size, size)).astype(np.float16)
+    masks = (block[:, 0] > 0.9).astype(np.uint8)
+    with CohortWriter(folder, channels=1, size=size) as writer:
+        for start in range(0, count, len(block)):
+            names = range(start, start + len(block))
+            records = [
+                {"case": f"case-{i // 40}", "patient": f"case-{i // 40}", "group": f"case-{i // 40}", "slice": i % 40,
+                 "split": "train", "label": "tumour", "source": f"case-{i // 40}", "tumour_pixels": 400}
+                for i in names
+            ]  # fmt: skip
+            writer.add(block, masks, records)
+        meta = {"origin": "phantom", "modalities": ["flair"], "labels": {"1": "tumour"}, "classes": ["tumour"]}
+        writer.finish(pd.DataFrame(writer.records), {**meta, "size": size})
+
+
+def main() -> None:
+    scans = data_folder()
+    results: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        results["help_s"] = seconds(lambda: subprocess.run([*SYNTHOMA, "--help"], check=True, capture_output=True), 5)
+        results["lgg_1372_slices_128px_s"] = seconds(lambda: prepare(scans / "lgg", folder))
+        results["lgg_without_duplicate_search_s"] = seconds(lambda: prepare(scans / "lgg", folder, "--no-duplicates"))
+        for name in ("kaggle253", "types", "brats18", "brats2"):
+            results[f"{name}_128px_s"] = seconds(lambda name=name: prepare(scans / name, folder), 1)
+        (folder / "large").mkdir()
+        large_cohort(folder / "large")
+        walk = subprocess.run([sys.executable, "-c", WALK, str(folder / "large")], check=True, capture_output=True)
+        count, resident, taken = walk.stdout.split()
+        results["walk"] = {"slices": int(count), "size": 64, "resident_mb": int(resident), "s": round(float(taken), 1)}
+    save("preparation", results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""Damaged and lying files of every format: an array or an InputError, never a crash, a hang or a blow-up of memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import resource
+import struct
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
+
+from synthoma.data.dicom import find_series, read_series
+from synthoma.data.images import read_image
+from synthoma.data.layouts import take_inventory
+from synthoma.data.volumes import read_volume
+from synthoma.errors import InputError
+from tests.data.writers import CUBIC, OBLIQUE, voxels, write_dicom, write_itk, write_nifti
+
+MEMORY = 2**30
+"""What reading one file of a few kilobytes may ask for, and more than that."""
+SECONDS = 10.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def limited_memory() -> Iterator[None]:
+    """Limit the process's address space, so that a blow-up fails here and not on a user's machine."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def read_series_of_folder(path: Path) -> None:
+    """As `prepare` reads a folder of DICOM files: damaged slices are left out."""
+    for series in find_series(path.parent):
+        read_series(series)
+
+
+def _picture(form: str, array: np.ndarray, **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(array).save(stream, form, **options)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def _stored(name: str, write: Callable[[Path], object]) -> bytes:
+    with TemporaryDirectory() as folder:
+        write(Path(folder) / name)
+        return (Path(folder) / name).read_bytes()
+
+
+def _dicom(**options: object) -> bytes:
+    with TemporaryDirectory() as folder:
+        [path] = write_dicom(Path(folder), voxels(1, (1, 12, 16)), OBLIQUE, **options)  # type: ignore[arg-type]
+        return path.read_bytes()
+
+
+GREY, RGB = voxels(0, (12, 16), np.uint8), voxels(0, (12, 16, 3), np.uint8)
+EXIF = Image.Exif()
+EXIF[274] = 6
+FORMS: dict[str, tuple[str, Callable[[Path], object], Callable[[], bytes]]] = {
+    "png grey": ("a.png", read_image, lambda: _picture("PNG", GREY)),
+    "png deep": ("a.png", read_image, lambda: _picture("PNG", GREY.astype(np.uint16) * 200)),
+    "png colour": ("a.png", read_image, lambda: _picture("PNG", RGB, exif=EXIF)),
+    "jpeg": ("a.jpg", read_image, lambda: _picture("JPEG", RGB, exif=EXIF)),
+    "jpeg progressive": ("a.jpg", read_image, lambda: _picture("JPEG", GREY, progressive=True)),
+    "tiff raw": ("a.tif", read_image, lambda: _picture("TIFF", RGB)),
+    "tiff deflate": ("a.tif", read_image, lambda: _picture("TIFF", RGB, compression="tiff_adobe_deflate")),
+    "tiff lzw": ("a.tif", read_image, lambda: _picture("TIFF", GREY, compression="tiff_lzw")),
+    "tiff float": ("a.tif", read_image, lambda: _picture("TIFF", GREY.astype(np.float32))),
+    "nifti": ("a.nii", read_volume, lambda: _stored("a.nii", lambda path: write_nifti(path, voxels(0), OBLIQUE))),
+    "nifti float": ("a.nii", read_volume, lambda: _stored("a.nii", lambda p: write_nifti(p, voxels(0).astype(np.float32)))),
+    "nifti-2": ("a.nii", read_volume, lambda: _stored("a.nii", lambda path: write_nifti(path, voxels(0), CUBIC, 2))),
+    "nifti gzip": ("a.nii.gz", read_volume, lambda: _stored("a.nii.gz", lambda path: write_nifti(path, voxels(0)))),
+    "metaimage": ("a.mha", read_volume, lambda: _stored("a.mha", lambda p: write_itk(p, voxels(0), OBLIQUE, compress=False))),
+    "metaimage zlib": ("a.mha", read_volume, lambda: _stored("a.mha", lambda path: write_itk(path, voxels(0)))),
+    "nrrd": ("a.nrrd", read_volume, lambda: _stored("a.nrrd", lambda p: write_itk(p, voxels(0), OBLIQUE, compress=False))),
+    "nrrd gzip": ("a.nrrd", read_volume, lambda: _stored("a.nrrd", lambda path: write_itk(path, voxels(0)))),
+    "dicom": ("a", read_series_of_folder, _dicom),
+    "dicom implicit": ("a", read_series_of_folder, lambda: _dicom(syntax=ImplicitVRLittleEndian)),
+    "dicom rle": ("a", read_series_of_folder, lambda: _dicom(change=lambda dataset, _: dataset.compress(RLELossless))),
+    "dicom jpeg-ls": ("a", read_series_of_folder, lambda: _dicom(change=lambda ds, _: ds.compress(JPEGLSLossless))),
+}  # fmt: skip
+
+
+@cache
+def valid(form: str) -> bytes:
+    return FORMS[form][2]()
+
+
+def attempt(form: str, content: bytes) -> InputError | None:
+    """Read the content; anything but success and InputError escapes and fails the test."""
+    name, read, _ = FORMS[form]
+    with TemporaryDirectory() as folder:
+        (Path(folder) / name).write_bytes(content)
+        start = time.monotonic()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                read(Path(folder) / name)
+            return None
+        except InputError as error:
+            cause: BaseException | None = error
+            while cause is not None:
+                assert not isinstance(cause, MemoryError)
+                assert not any(word in str(cause).lower() for word in ("alloc", "memory"))
+                cause = cause.__cause__ or cause.__context__
+            return error
+        finally:
+            assert time.monotonic() - start < SECONDS
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Callable[[bytes], bytes]:
+    """One to four changes: bytes of the header, numbers that overflow, cuts, repeats, exchanged parts."""
+    steps = draw(
+        st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2**16), st.integers(0, 2**16)), min_size=1, max_size=4)
+    )
+    extreme = draw(
+        st.sampled_from([b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", bytes(4), b"\0\0\xc0\x7f", b"99999", b"\x80"])
+    )
+
+    def change(content: bytes) -> bytes:
+        for kind, first, second in steps:
+            size = max(1, len(content))
+            place = first % min(size, 800) if kind < 3 else first % size
+            if kind == 0:  # one byte near the start
+                content = content[:place] + bytes([second % 256]) + content[place + 1 :]
+            elif kind == 1:  # a number near the start
+                content = content[:place] + extreme + content[place + len(extreme) :]
+            elif kind == 2:  # text made longer
+                content = content[:place] + extreme * (1 + second % 3) + content[place:]
+            elif kind == 3:  # cut off
+                content = content[:place]
+            elif kind == 4:  # one byte anywhere
+                content = content[:place] + bytes([second % 256]) + content[place + 1 :]
+            else:  # a part from elsewhere
+                other = second % size
+                content = content[:place] + content[other : other + 64] + content[place + 64 :]
+        return content
+
+    return change
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_valid_file_is_read(form: str) -> None:
+    assert attempt(form, valid(form)) is None
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(
+    max_examples=int(__import__("os").environ.get("FUZZ", "60")),
+    deadline=None,
+    derandomize="FUZZ" not in __import__("os").environ,
+    suppress_health_check=list(HealthCheck),
+)
+@given(change=changes())
+def test_changed_file_is_read_or_refused(form: str, change: Callable[[bytes], bytes]) -> None:
+    attempt(form, change(valid(form)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_truncated_file_is_refused(form: str) -> None:
+    content = valid(form)
+    for share in (0.0, 0.05, 0.3, 0.6, 0.9):
+        error = attempt(form, content[: int(share * len(content))])
+        assert error is not None or form.startswith("dicom")  # of a folder of DICOM files, damaged ones are left out
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_truncated_file_leaves_nothing_usable(form: str, tmp_path: Path) -> None:
+    content = valid(form)
+    (tmp_path / FORMS[form][0]).write_bytes(content[: int(0.6 * len(content))])
+    with pytest.raises(InputError):
+        [case.load() for case in take_inventory(tmp_path).cases]
+
+
+# Known tricks --------------------------------------------------------------------------------------------------------
+
+
+def nifti_header(*axes: int, code: int = 4, bits: int = 16) -> bytes:
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, len(axes), *axes, *[1] * (7 - len(axes)))
+    struct.pack_into("<hh", header, 70, code, bits)
+    struct.pack_into("<8f", header, 76, *[1.0] * 8)
+    struct.pack_into("<f", header, 108, 352.0)
+    header[344:348] = b"n+1\0"
+    return bytes(header)
+
+
+def test_small_file_that_asks_for_gigabytes() -> None:
+    lying = nifti_header(2000, 2000, 2000) + bytes(25)
+    assert len(lying) == 377
+    for form, content in {"nifti": lying, "nifti gzip": gzip.compress(lying)}.items():
+        error = attempt(form, content)
+        assert error is not None
+        assert "2000x2000x2000" in error.came
+
+
+def test_compressed_bombs() -> None:
+    zeros = gzip.compress(bytes(2**27))
+    lying = gzip.compress(nifti_header(64, 64, 64) + bytes(2**27))
+    header = b"ObjectType = Image\nNDims = 3\nCompressedData = True\nDimSize = 9 9 9\nElementType = MET_SHORT\n"
+    meta = header + b"ElementDataFile = LOCAL\n" + zlib.compress(bytes(2**27))
+    nrrd = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 9 9 9\nencoding: gzip\nendian: little\n\n" + zeros
+    for form, content in {"nifti gzip": lying, "metaimage zlib": meta, "nrrd gzip": nrrd}.items():
+        error = attempt(form, content)
+        assert error is not None
+        assert "longer" in error.came
+
+
+def test_compressed_data_that_is_too_short_is_not_filled_up() -> None:
+    header = b"ObjectType = Image\nNDims = 3\nCompressedData = True\nDimSize = 9 9 9\nElementType = MET_SHORT\n"
+    meta = header + b"ElementDataFile = LOCAL\n" + zlib.compress(bytes(100))
+    nrrd = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 9 9 9\nencoding: gzip\nendian: little\n\n" + gzip.compress(
+        bytes(99)
+    )
+    for form, content in {"metaimage zlib": meta, "nrrd gzip": nrrd}.items():
+        error = attempt(form, content)
+        assert error is not None
+        assert "of 1458 bytes" in error.came
+
+
+@pytest.mark.parametrize(
+    "target", ["../secret.raw", "/etc/hostname", "LIST", "a%03d.raw 1 3 1", "sub/data.raw", "link.raw"]
+)
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+def test_header_cannot_reach_outside_its_folder(target: str, suffix: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    for path in (tmp_path / "secret.raw", folder / "sub" / "data.raw"):
+        path.write_bytes(bytes(27))
+    (folder / "link.raw").symlink_to(tmp_path / "secret.raw")
+    meta = f"ObjectType = Image\nNDims = 3\nDimSize = 3 3 3\nElementType = MET_UCHAR\nElementDataFile = {target}\n"
+    nrrd = f"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 3 3 3\nencoding: raw\ndata file: {target}\n\n"
+    (folder / f"a{suffix}").write_text(meta if suffix == ".mhd" else nrrd)
+    with pytest.raises(InputError, match="folder of its header"):
+        read_volume(folder / f"a{suffix}")
+
+
+def test_deflated_dicom_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
+    [path] = write_dicom(tmp_path, voxels(0, (1, 12, 16)))
+    content = path.read_bytes()
+    deflated = content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")  # two bytes longer
+    place = deflated.index(b"1.2.840.10008.1.2.1.99")
+    deflated = (
+        deflated[: place - 2] + struct.pack("<H", 22) + deflated[place : place + 22] + zlib.compress(bytes(2**27))
+    )
+    path.write_bytes(deflated)
+    with pytest.raises(InputError, match="at least one case"):
+        take_inventory(tmp_path)

@@ -1,0 +1,146 @@
+"""The command line as a newcomer types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthoma.cli import main
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    monkeypatch.setattr(sys, "argv", ["synthoma", *words])
+    code = 0
+    try:
+        main()
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two class folders of small random pictures, and one file that is no picture."""
+    rng = np.random.default_rng(0)
+    for label in ("yes", "no"):
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        for number in range(8):
+            values = np.kron(rng.integers(40, 255, (12, 12)), np.ones((6, 6))).astype(np.uint8)
+            values[:6] = values[-6:] = 0
+            Image.fromarray(values).save(tmp_path / "scans" / label / f"{label}{number}.png")
+    (tmp_path / "scans" / "no" / "broken.png").write_bytes(b"not a picture")
+    return tmp_path / "scans"
+
+
+def test_help_needs_no_heavy_library() -> None:
+    heavy = ("torch", "pandas", "numpy", "SimpleITK", "matplotlib", "scipy", "monai", "nilearn", "pydantic")
+    script = (
+        "import sys; sys.argv = ['synthoma', '--help']\n"
+        "from synthoma.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('LOADED', [name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("LOADED []")
+
+
+@pytest.mark.parametrize("command", ["prepare", "info", "report", "demo"])
+def test_help_teaches_by_an_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, command, "--help")
+    assert code == 0
+    assert f"synthoma {command} " in out.split("Example")[1]
+
+
+def test_prepare_info_report(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pictures: Path,
+    tmp_path: Path,
+    no_network: None,
+) -> None:
+    cohort = str(tmp_path / "cohort")
+    code, out, _ = run(monkeypatch, capsys, "prepare", str(pictures), "-o", cohort, "--size", "32")
+    assert code == 0
+    assert "16 slices of 16 cases in 16 groups, image, 32 px" in out
+    assert "1 files were skipped" in out
+    code, out, _ = run(monkeypatch, capsys, "info", cohort, "--json", "--cases", "50000", "--population", "1417000000")
+    content = json.loads(out)
+    assert (content["kind"], content["slices"], content["classes"]) == ("cohort", 16, ["no", "yes"])
+    assert content["prevalence"].endswith("0.353 per 10,000")
+    (tmp_path / "cohort" / "report.html").unlink()
+    code, out, _ = run(monkeypatch, capsys, "report", cohort)
+    assert code == 0
+    assert (tmp_path / "cohort" / "report.html").is_file()
+
+
+def test_info_of_a_folder_of_scans(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pictures: Path
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, "info", str(pictures))
+    assert code == 0
+    assert "classes: no, yes" in out
+
+
+def test_an_existing_cohort_is_safe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pictures: Path, tmp_path: Path
+) -> None:
+    words = ("prepare", str(pictures), "-o", str(tmp_path / "cohort"), "--size", "16")
+    assert run(monkeypatch, capsys, *words)[0] == 0
+    before = (tmp_path / "cohort" / "cohort.json").read_bytes()
+    code, _, err = run(monkeypatch, capsys, *words)
+    assert code == 2
+    assert "--force" in err
+    assert (tmp_path / "cohort" / "cohort.json").read_bytes() == before
+    assert run(monkeypatch, capsys, *words, "--force")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("prepare", "-o", "x"), "a folder of scans or --phantom N"),
+        (("prepare", "absent", "-o", "x"), "absent"),
+        (("prepare", "absent"), "-o cohort"),
+        (("prepare", "absent", "-o", "x", "--size", "5"), "size"),
+        (("prepare", "absent", "-o", "x", "--set", "modality=flair"), "did you mean 'modalities'"),
+        (("prepare", "absent", "-o", "x", "--layout", "dicomm"), "dicom"),
+        (("prepare", "--phantom", "0", "-o", "x"), "phantom"),
+        (("prepare", "--phantom", "1", "-o", "x", "--set", "phantom.skul=whole"), "did you mean 'skull'"),
+        (("info", "absent"), "absent"),
+        (("report", "absent"), "absent"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_code_two(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    words: tuple[str, ...],
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(monkeypatch, capsys, *words)
+    assert code == 2
+    line = err.strip().splitlines()[-1]
+    assert line.startswith("error: expected ")
+    assert complaint in line
+    assert "Traceback" not in out + err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_print_config_reads_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, out, _ = run(monkeypatch, capsys, "prepare", "--size", "96", "--split", "0.5,0.25,0.25", "--print-config")
+    (tmp_path / "config.toml").write_text(out)
+    _, again, _ = run(monkeypatch, capsys, "prepare", "--config", str(tmp_path / "config.toml"), "--print-config")
+    assert again == out
+    assert "size = 96" in out
