@@ -60,7 +60,9 @@ def pack(
         LeakError: ``config.split_from`` puts one group on two sides.
     """
     modalities = config.modalities or choose_modalities(inventory.cases)
-    inventory = _with_pseudonyms(inventory) if config.pseudonyms or inventory.layout == "dicom" else inventory
+    private = config.pseudonyms or inventory.layout == "dicom"
+    if config.pseudonyms and inventory.layout != "dicom":  # the DICOM reader gives hashes already
+        inventory = _with_pseudonyms(inventory)
     skipped, remarks = list(inventory.skipped), list(inventory.remarks)
     thumbnails: list[Float32] = []
     searched: list[int] = []
@@ -89,7 +91,7 @@ def pack(
         table["group"] = _groups(table)
         _split(table, config)
         writer.finish(_tidy(table), _meta(table, inventory, config, modalities, labels or {}, remarks, source))
-    _write_lists(folder, table, searched, found, skipped, inventory)
+    _write_lists(folder, table, searched, found, [_hidden(item) for item in skipped] if private else skipped)
     return Cohort(folder)
 
 
@@ -114,8 +116,6 @@ def _with_pseudonyms(inventory: Inventory) -> Inventory:
         names = tuple(pseudonym(name, key) for name in case.slice_names)
         return replace(case, name=pseudonym(case.name, key), patient=patient, slice_names=names)
 
-    if inventory.layout == "dicom":  # its reader gives hashes already
-        return inventory
     return replace(inventory, cases=tuple(hidden(case) for case in inventory.cases))
 
 
@@ -251,20 +251,24 @@ def _write_lists(
     searched: list[int],
     found: Duplicates | None,
     skipped: list[Skipped],
-    inventory: Inventory,
 ) -> None:
     """The lists beside the cohort: skipped files, duplicate pairs, and the split in nnU-Net's form."""
     import pandas as pd
 
-    private = inventory.layout == "dicom"
-    key = secret_key() if private and skipped else b""
-    rows = [(pseudonym(str(item.path), key) if private else str(item.path), item.reason) for item in skipped]
-    listing = pd.DataFrame(rows, columns=["path", "reason"])
+    listing = pd.DataFrame([(str(item.path), item.reason) for item in skipped], columns=["path", "reason"])
     write_text(folder / "skipped.csv", listing.to_csv(index=False, lineterminator="\n"))
     if found is not None:
         pairs = _pair_table(table, searched, found)
         write_text(folder / "duplicates.csv", pairs.to_csv(index=False, lineterminator="\n"))
     write_nnunet_splits(folder / "splits_final.json", table)
+
+
+def _hidden(item: Skipped) -> Skipped:
+    """A skipped file without its name, which may be a person's; the reason may have named it too."""
+    reason = item.reason
+    for part in sorted(item.path.parts, key=len, reverse=True):
+        reason = reason.replace(part, "(name hidden)") if len(part) > 2 else reason
+    return Skipped(Path(pseudonym(str(item.path), secret_key())), reason)
 
 
 def _pair_table(table: pd.DataFrame, searched: list[int], found: Duplicates) -> pd.DataFrame:
