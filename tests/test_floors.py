@@ -12,7 +12,7 @@ import synthoma
 SOURCE = Path(synthoma.__file__).parent
 FLOOR = {
     "_version": 0, "types": 0, "errors": 0, "seeding": 0, "config": 0, "provenance": 0,
-    "data": 1, "models": 1, "losses": 1, "augment": 1, "metrics": 1,
+    "data": 1, "models": 1, "losses": 1, "augment": 1, "metrics": 1, "pictures": 1,
     "phantom": 2, "training": 2,
     "synthesis": 3, "detection": 3, "evaluation": 3,
     "reports": 4,
@@ -20,11 +20,11 @@ FLOOR = {
 }  # fmt: skip
 MAY_ALSO = {
     "phantom": {"data"},
-    "training": {"data", "models", "losses", "augment"},
-    "synthesis": {"data", "models"},
-    "detection": {"data", "models"},
-    "evaluation": {"data", "models", "metrics", "training"},
-    "reports": {"data", "evaluation"},
+    "training": {"data", "models", "losses", "augment", "metrics", "pictures"},
+    "synthesis": {"data", "models", "pictures"},
+    "detection": {"data", "models", "pictures"},
+    "evaluation": {"data", "models", "metrics", "training", "pictures"},
+    "reports": {"data", "models", "evaluation", "pictures"},
 }
 
 
@@ -34,6 +34,12 @@ def _room(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
+def _module(package: str, name: str) -> str:
+    """The module that ``from package import name`` loads: package.name if that is a module, else package."""
+    place = SOURCE.joinpath(*package.split(".")[1:], name)
+    return f"{package}.{name}" if place.with_suffix(".py").is_file() or place.is_dir() else package
+
+
 def _imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -41,9 +47,7 @@ def _imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: relative import"
-            found |= {
-                f"{node.module}.{alias.name}" if node.module == "synthoma" else node.module for alias in node.names
-            }
+            found |= {_module(node.module, alias.name) for alias in node.names}
     return {name for name in found if name.split(".")[0] == "synthoma"}
 
 

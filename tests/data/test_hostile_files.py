@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import resource
 import struct
 import time
@@ -31,6 +32,10 @@ from tests.data.writers import CUBIC, OBLIQUE, voxels, write_dicom, write_itk, w
 MEMORY = 2**30
 """What reading one file of a few kilobytes may ask for, and more than that."""
 SECONDS = 10.0
+LONGER = os.environ.get("SYNTHOMA_FUZZ")
+"""Number of random examples a format, for a longer search; without it, the same hundred in each run."""
+EXAMPLES = int(LONGER or 100)
+OUT_OF_MEMORY = ("bad_alloc", "unable to alloc", "failed to alloc", "cannot alloc", "out of memory")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -67,7 +72,12 @@ def _dicom(**options: object) -> bytes:
         return path.read_bytes()
 
 
+def write_plain(path: Path) -> None:
+    write_itk(path, voxels(0), OBLIQUE, compress=False)
+
+
 GREY, RGB = voxels(0, (12, 16), np.uint8), voxels(0, (12, 16, 3), np.uint8)
+REAL = voxels(0, dtype=np.float32)
 EXIF = Image.Exif()
 EXIF[274] = 6
 FORMS: dict[str, tuple[str, Callable[[Path], object], Callable[[], bytes]]] = {
@@ -81,12 +91,12 @@ FORMS: dict[str, tuple[str, Callable[[Path], object], Callable[[], bytes]]] = {
     "tiff lzw": ("a.tif", read_image, lambda: _picture("TIFF", GREY, compression="tiff_lzw")),
     "tiff float": ("a.tif", read_image, lambda: _picture("TIFF", GREY.astype(np.float32))),
     "nifti": ("a.nii", read_volume, lambda: _stored("a.nii", lambda path: write_nifti(path, voxels(0), OBLIQUE))),
-    "nifti float": ("a.nii", read_volume, lambda: _stored("a.nii", lambda p: write_nifti(p, voxels(0).astype(np.float32)))),
+    "nifti float": ("a.nii", read_volume, lambda: _stored("a.nii", lambda path: write_nifti(path, REAL))),
     "nifti-2": ("a.nii", read_volume, lambda: _stored("a.nii", lambda path: write_nifti(path, voxels(0), CUBIC, 2))),
     "nifti gzip": ("a.nii.gz", read_volume, lambda: _stored("a.nii.gz", lambda path: write_nifti(path, voxels(0)))),
-    "metaimage": ("a.mha", read_volume, lambda: _stored("a.mha", lambda p: write_itk(p, voxels(0), OBLIQUE, compress=False))),
+    "metaimage": ("a.mha", read_volume, lambda: _stored("a.mha", write_plain)),
     "metaimage zlib": ("a.mha", read_volume, lambda: _stored("a.mha", lambda path: write_itk(path, voxels(0)))),
-    "nrrd": ("a.nrrd", read_volume, lambda: _stored("a.nrrd", lambda p: write_itk(p, voxels(0), OBLIQUE, compress=False))),
+    "nrrd": ("a.nrrd", read_volume, lambda: _stored("a.nrrd", write_plain)),
     "nrrd gzip": ("a.nrrd", read_volume, lambda: _stored("a.nrrd", lambda path: write_itk(path, voxels(0)))),
     "dicom": ("a", read_series_of_folder, _dicom),
     "dicom implicit": ("a", read_series_of_folder, lambda: _dicom(syntax=ImplicitVRLittleEndian)),
@@ -115,7 +125,7 @@ def attempt(form: str, content: bytes) -> InputError | None:
             cause: BaseException | None = error
             while cause is not None:
                 assert not isinstance(cause, MemoryError)
-                assert not any(word in str(cause).lower() for word in ("alloc", "memory"))
+                assert not any(words in str(cause).lower() for words in OUT_OF_MEMORY)
                 cause = cause.__cause__ or cause.__context__
             return error
         finally:
@@ -161,9 +171,9 @@ def test_valid_file_is_read(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @settings(
-    max_examples=int(__import__("os").environ.get("FUZZ", "60")),
+    max_examples=EXAMPLES,
     deadline=None,
-    derandomize="FUZZ" not in __import__("os").environ,
+    derandomize=not LONGER,
     suppress_health_check=list(HealthCheck),
 )
 @given(change=changes())

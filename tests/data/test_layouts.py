@@ -234,6 +234,17 @@ def test_broken_studies_are_listed_and_the_rest_loads(tmp_path: Path) -> None:
     assert without.is_dir()
 
 
+def test_brats_studies_in_one_flat_folder(tmp_path: Path) -> None:
+    for number, name in enumerate(("BraTS20_1", "BraTS20_2", "BraTS20_3")):
+        for role, ending in BRATS_2018.items():
+            if (number, role) != (2, "mask"):
+                write_nifti(tmp_path / f"{name}{ending}.nii", blob() if role == "mask" else voxels(number))
+    (tmp_path / "stray.bin").write_bytes(b"stray")
+    _, studies, skipped = survey(tmp_path)
+    assert set(studies) == {"BraTS20_1", "BraTS20_2"}
+    assert [item.path.name for item in skipped] == ["BraTS20_3_flair.nii", "stray.bin"]
+
+
 def test_lgg_halves_and_gaps(tmp_path: Path) -> None:
     written = write_lgg(tmp_path)
     name = next(iter(written))
@@ -274,6 +285,23 @@ def test_other_grid_is_resampled_onto_flair(tmp_path: Path) -> None:
     image = studies["a"].images["t1"]
     assert image.shape == fine.shape
     np.testing.assert_allclose(image[:9, :19, :23], fine[:9, :19, :23], atol=1e-3)
+
+
+def test_masks_of_loose_volumes_find_their_study(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "a" / "x_flair.nii.gz", voxels(0))
+    write_nifti(tmp_path / "a" / "x_t1.nii.gz", voxels(1))
+    write_nifti(tmp_path / "a" / "x_flair_seg.nii.gz", blob(values=(1, 2, 4)))
+    write_nifti(tmp_path / "b" / "imagesTr" / "y.nii.gz", voxels(2))
+    write_nifti(tmp_path / "b" / "labelsTr" / "y.nii.gz", blob())
+    write_nifti(tmp_path / "c" / "patient 7" / "t2.nii.gz", voxels(3))
+    inventory, studies, skipped = survey(tmp_path)
+    assert skipped == []
+    assert {case.name: (case.modalities, case.has_mask, case.patient) for case in inventory.cases} == {
+        "x": (("t1", "flair"), True, None),
+        "y": (("image",), True, None),
+        "patient 7": (("t2",), False, "patient 7"),
+    }
+    assert (len(studies["x"].labels), len(studies["y"].labels)) == (3, 1)
 
 
 def test_grey_masks_are_cut_at_half(tmp_path: Path) -> None:

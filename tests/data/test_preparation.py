@@ -27,7 +27,7 @@ def scan(
 ) -> Study:
     """A smooth random head with a bright lesion in its middle slices."""
     rng = stream(seed, "test.scan")
-    z, y, x = np.indices((depth, side, side))
+    _, y, x = np.indices((depth, side, side))
     head = np.hypot(y - side / 2, x - side / 2) < side * 0.4
     labels = np.zeros((depth, side, side), np.uint8)
     labels[2:4][np.hypot(y - 20, x - 28)[2:4] < 6] = 2

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 SCHEMA = "synthoma.cohort/1"
 TEXT_COLUMNS = (
-    "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "file_sha256", "look_at", "twin", "origin",
-    "direction",
+    "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "file_sha256", "look_at",
+    "twin", "origin", "direction",
 )  # fmt: skip
 """Columns of slices.csv that are text even where they look like numbers; an empty cell is an empty text."""
-OPTIONAL: dict[str, Any] = {"layout": "by hand", "plane": "axial", "patients": 0, "groups": 0, "cases": 0, "remarks": []}
+OPTIONAL: dict[str, Any] = {
+    "layout": "by hand", "plane": "axial", "patients": 0, "groups": 0, "cases": 0, "remarks": []
+}  # fmt: skip
 """What cohort.json says where it says nothing."""
 REQUIRED_COLUMNS = ("case", "group", "split", "label")
 

@@ -6,11 +6,8 @@ timing) serves to guess the modality and is dropped. Burned-in text is in the pi
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 import math
-import mmap
 import re
 import warnings
 from collections import defaultdict
@@ -18,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -31,6 +28,7 @@ from synthoma.data.case import Direction, Geometry, Skipped, Vector3, Volume
 from synthoma.data.files import DEFLATE_RATIO, kind_of, open_file, regular_size, walk
 from synthoma.data.volumes import MAX_VOXELS
 from synthoma.errors import InputError
+from synthoma.provenance import pseudonym
 from synthoma.types import PLAIN_MODALITY, Array, Floats
 
 _AGAIN = "export the series again from the archive, or remove it from the folder"
@@ -92,11 +90,6 @@ class Series:
         return tuple(dict.fromkeys(plane.file for plane in self.planes))
 
 
-def pseudonym(value: str, key: bytes) -> str:
-    """First 12 hex digits of HMAC-SHA256: the same value and key give the same name, and no way leads back."""
-    return hmac.new(key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
-
-
 def find_series(folder: Path, *, key: bytes = b"") -> list[Series]:
     """All MR and CT series below a folder, whatever the files are called."""
     files = walk(folder)[0]
@@ -108,15 +101,15 @@ def sort_into_series(files: Iterable[Path], key: bytes) -> tuple[list[Series], l
 
     Within one SeriesInstanceUID, slices of another orientation, size, echo, image type or time point are kept apart.
     """
-    groups: dict[tuple[object, ...], list[tuple[_Slice, Plane]]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[list[_Member]]] = defaultdict(list)
     skipped: list[Skipped] = []
     for path in files:
         try:
-            for group, slice_, plane in _slices(path, key):
-                groups[group].append((slice_, plane))
+            for group, member in _slices(path, key):
+                _join(groups[group], member)
         except InputError as error:
             skipped.append(Skipped(path, str(error)))
-    return [_series(members) for members in groups.values()], skipped
+    return [_series(members) for orientations in groups.values() for members in orientations], skipped
 
 
 def read_series(series: Series) -> Volume:
@@ -126,8 +119,8 @@ def read_series(series: Series) -> Volume:
         series: as `find_series` gives it.
 
     Returns:
-        Voxels (z, y, x) after rescale (int32 where slope and intercept are whole numbers, else float32), MONOCHROME1
-        inverted; and LPS geometry.
+        Voxels (z, y, x) after rescale (the stored type where there is none, int32 where slope and intercept are whole
+        numbers, else float32), MONOCHROME1 inverted; and LPS geometry.
 
     Raises:
         InputError: slices missing, twice, unevenly spaced or sheared; pixels damaged or of an unknown compression.
@@ -136,10 +129,12 @@ def read_series(series: Series) -> Volume:
     if len(series.planes) * math.prod(series.shape) > MAX_VOXELS:
         came = f"{len(series.planes)} slices of {series.shape[0]}x{series.shape[1]}"
         raise InputError(f"a series of at most {MAX_VOXELS} voxels", came, _AGAIN)
+    wanted: dict[Path, list[int]] = defaultdict(list)
+    for plane in series.planes:
+        wanted[plane.file].append(plane.frame)
     frames: dict[tuple[Path, int], Array] = {}
-    for path in series.files:
-        wanted = [plane.frame for plane in series.planes if plane.file == path]
-        frames |= {(path, index): frame for index, frame in zip(wanted, _pixels(path, wanted), strict=True)}
+    for path, indices in wanted.items():
+        frames |= {(path, index): frame for index, frame in zip(indices, _pixels(path, indices), strict=True)}
     return Volume(np.stack([frames[plane.file, plane.frame] for plane in series.planes]), geometry)
 
 
@@ -161,6 +156,9 @@ class _Slice:
     frame_of_reference: str | None
 
 
+_Member = tuple[_Slice, Plane]
+
+
 @contextmanager
 def _parsing() -> Iterator[None]:
     """Turn whatever pydicom raises into one InputError, without its text: it may quote what stays private."""
@@ -177,18 +175,16 @@ def _parsing() -> Iterator[None]:
 def _read(path: Path, *tags: str) -> tuple[Dataset, UID]:
     """The wanted elements of a file, and its transfer syntax.
 
-    A memory map bounds every read by the file's size, whatever length an element declares. The two parts are read
-    separately, since pydicom inflates a deflated data set without bound before anybody can look.
+    The file's preamble and meta part are read apart from the rest, since pydicom inflates a deflated data set without
+    bound before anybody can look.
     """
-    with open_file(path) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if data[128:132] != b"DICM":
+    with open_file(path) as source:
+        if source.read(132)[128:] != b"DICM":
             raise InputError("a DICOM file", "a file without DICM at byte 128", _AGAIN)
-        data.seek(132)
-        source = cast(BinaryIO, data)
         meta = read_dataset(source, False, True, stop_when=_after_meta)
         syntax = UID(str(meta.TransferSyntaxUID))
         if syntax == DeflatedExplicitVRLittleEndian or not syntax.is_transfer_syntax:
-            raise InputError("a transfer syntax for images", syntax.name, "save it as Explicit VR Little Endian")
+            raise InputError("a transfer syntax for images", syntax.name[:64], "save it as Explicit VR Little Endian")
         stop = None if "PixelData" in tags else _at_pixels
         dataset = read_dataset(
             source,
@@ -208,7 +204,7 @@ def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return bool(tag >= _PIXEL_DATA)
 
 
-def _slices(path: Path, key: bytes) -> list[tuple[tuple[object, ...], _Slice, Plane]]:
+def _slices(path: Path, key: bytes) -> list[tuple[tuple[object, ...], _Member]]:
     """Each slice of a file, and what it has to share with the others of its series."""
     with _parsing():
         header, _ = _read(path, *_READ)
@@ -219,7 +215,7 @@ def _slices(path: Path, key: bytes) -> list[tuple[tuple[object, ...], _Slice, Pl
             shared = _shared(header, frame, key)
             name = pseudonym(f"{instance}/{index}", key)
             position = cast(Vector3, _numbers(frame, "ImagePositionPatient", 3))
-            found.append((_group(header, shared), shared, Plane(path, index, position, name)))
+            found.append((_group(header, shared), (shared, Plane(path, index, position, name))))
     return found
 
 
@@ -280,13 +276,24 @@ def _shared(header: Dataset, frame: Dataset, key: bytes) -> _Slice:
 
 
 def _group(header: Dataset, shared: _Slice) -> tuple[object, ...]:
-    """What tells series apart within one SeriesInstanceUID. Directions vary in the last digits from slice to slice."""
-    rounded = tuple(round(value, 2) + 0.0 for value in shared.axes)
-    echo = [str(header.get(tag, "")) for tag in ("EchoNumbers", "EchoTime", "TemporalPositionIdentifier")]
-    return (shared.study, shared.series, rounded, shared.shape, shared.spacing, *echo, _words(header, "ImageType"))
+    """What tells series apart within one SeriesInstanceUID, but for the orientation. Echo times to a tenth of a ms."""
+    echo = round(float(header.get("EchoTime") or 0), 1)
+    numbers = [str(header.get(tag, "")) for tag in ("EchoNumbers", "TemporalPositionIdentifier")]
+    kind = _words(header, "ImageType")
+    return (shared.study, shared.series, shared.shape, shared.spacing, echo, *numbers, kind)
 
 
-def _series(members: Sequence[tuple[_Slice, Plane]]) -> Series:
+def _join(orientations: list[list[_Member]], member: _Member) -> None:
+    """Put a slice beside those of its orientation, whose digits may vary a little from slice to slice."""
+    axes = np.array(member[0].axes)
+    for members in orientations:
+        if np.abs(axes - members[0][0].axes).max() < 0.005:
+            members.append(member)
+            return
+    orientations.append([member])
+
+
+def _series(members: Sequence[_Member]) -> Series:
     """Series of slices, sorted by their position along the normal; a guess that not all share is none."""
     first = members[0][0]
     normal = _normal(first.axes)
@@ -328,7 +335,7 @@ def guess_modality(header: Dataset) -> str:
     if header.get("Modality") != "MR" or _OTHER.search(text):
         return PLAIN_MODALITY
     t1 = "T1" in text or "MPRAGE" in text or "SPGR" in text
-    if ("FLAIR" in text and not t1) or "DARK FLUID" in text:
+    if ("FLAIR" in text and not t1) or re.search("DARK[ -]?FLUID", text):
         return "flair"
     if "T2" in text and not t1:
         return "t2"
@@ -426,20 +433,22 @@ def _check_pixels(dataset: Dataset, syntax: UID, file_bytes: int) -> None:
     except NotImplementedError:
         known = False
     if not known:
-        raise InputError("a compression that can be decoded", syntax.name, "save it as Explicit VR Little Endian")
+        raise InputError("a compression that can be decoded", syntax.name[:64], "save it as Explicit VR Little Endian")
 
 
 def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:
     """Stored values as real ones, low to high from dark to bright."""
-    values: Array = stored.astype(np.int32 if stored.dtype.itemsize < 4 else np.int64)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
-        values = (-1 if int(dataset.PixelRepresentation) else 2 ** int(dataset.BitsStored) - 1) - values
+        stored = (-1 if int(dataset.PixelRepresentation) else 2 ** int(dataset.BitsStored) - 1) - stored
     slope, intercept = (
         float(default if frame.get(tag) is None else frame.get(tag))
         for tag, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
     )
     if not (math.isfinite(slope) and math.isfinite(intercept) and slope != 0):
         raise InputError("a finite rescale", f"slope {slope}, intercept {intercept}", _AGAIN)
+    if (slope, intercept) == (1, 0):
+        return stored
+    values = stored.astype(np.int64)
     if slope.is_integer() and intercept.is_integer() and max(abs(slope), abs(intercept)) < 2**14:
-        return np.asarray(values * int(slope) + int(intercept))
+        return np.asarray((values * int(slope) + int(intercept)).astype(np.int32))
     return (values * slope + intercept).astype(np.float32)

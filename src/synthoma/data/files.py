@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import stat
@@ -111,15 +112,32 @@ def regular_size(path: Path) -> int:
     return status.st_size
 
 
-def open_file(path: Path) -> BinaryIO:
+class BoundedReader(io.BufferedReader):
+    """A file whose reads end with the file.
+
+    Python allots the whole length that is asked for before it looks what is there. Decoders ask for the length that a
+    damaged header declares: four bytes cost four gigabytes.
+    """
+
+    def __init__(self, raw: io.RawIOBase, size: int) -> None:
+        super().__init__(raw)
+        self._size = size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to ``size`` bytes, or all that is left."""
+        left = max(0, self._size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+def open_file(path: Path) -> BoundedReader:
     """Open a regular, non-empty file for reading.
 
     Raises:
         InputError: as `regular_size`, or no permission.
     """
-    regular_size(path)
+    size = regular_size(path)
     try:
-        return path.open("rb")
+        return BoundedReader(path.open("rb", buffering=0), size)
     except OSError as error:
         raise _unreadable("a readable file", error) from error
 

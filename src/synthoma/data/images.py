@@ -19,6 +19,7 @@ MAX_PIXELS = 64 * 2**20
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
 _PICTURE = "a PNG, JPEG or TIFF picture"
+_SMALL = f"a picture of at most {MAX_PIXELS // 2**20} megapixels"
 _AGAIN = "export it again from its source, or remove it from the folder"
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as every picture viewer does
 
@@ -78,6 +79,8 @@ def _decoding() -> Iterator[None]:
             yield
     except (InputError, MemoryError):
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(_SMALL, "a header that declares far more", _AGAIN) from error
     except UnidentifiedImageError as error:
         raise InputError(_PICTURE, "a file with other content", _AGAIN) from error
     except Exception as error:  # the plugins let escape what their parsing trips over: struct, key, value errors, ...
@@ -94,7 +97,7 @@ def _check_size(picture: Image.Image, file_bytes: int) -> None:
     width, height = picture.size
     came = f"a {picture.format} header that declares {width}x{height} pixels"
     if not 0 < width * height <= MAX_PIXELS:
-        raise InputError(f"a picture of at most {MAX_PIXELS // 2**20} megapixels", came, _AGAIN)
+        raise InputError(_SMALL, came, _AGAIN)
     ratio = _largest_ratio(picture)
     bits = 1 if picture.mode in ("1", "L", "P") else 8 * len(picture.getbands())  # L and P may be packed 1, 2 or 4 bits
     if ratio and width * height * bits > 8 * ratio * file_bytes:
@@ -106,7 +109,9 @@ def _largest_ratio(picture: Image.Image) -> int:
     compression = picture.info.get("compression")
     if compression == "raw":
         return 1
-    return DEFLATE_RATIO if picture.format == "PNG" or compression in ("tiff_adobe_deflate", "tiff_deflate") else 0
+    # A JPEG spends at least one bit on each block of 64 samples, which is less than deflate can save.
+    deflated = picture.format != "TIFF" or compression in ("tiff_adobe_deflate", "tiff_deflate")
+    return DEFLATE_RATIO if deflated else 0
 
 
 def _check_single_page(picture: Image.Image) -> None:

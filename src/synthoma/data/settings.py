@@ -12,10 +12,13 @@ from synthoma.data.preprocessing import Normalisation
 from synthoma.types import MODALITIES, PLAIN_MODALITY, Origin, Plane
 
 
+Layout = Literal["folders", "lgg", "brats", "brats2", "dicom", "volumes", "table"]
+
+
 class PrepareConfig(Config):
     """How a folder becomes a cohort."""
 
-    layout: str | None = Field(None, description="folders, lgg, brats, brats2, dicom, volumes, table; else recognised")
+    layout: Layout | None = Field(None, description="how the folder is arranged; else recognised")
     modalities: tuple[str, ...] | None = Field(None, description="sequences to stack as channels; else all common ones")
     plane: Plane = "axial"
     size: int = Field(128, ge=16, le=1024, description="side of the square slices, in pixels")

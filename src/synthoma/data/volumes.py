@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 import os
 import struct
+import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  the name that SimpleITK's own examples use
@@ -47,6 +50,8 @@ class _Header:
         start: where the (possibly compressed) payload starts in that file.
         ahead: bytes before the first voxel in the payload.
         compressed: whether the payload is a zlib or gzip stream.
+        floats: type of the stored numbers where they have to be looked at here, since the NIfTI library under SimpleITK
+            silently puts 0 for NaN.
     """
 
     image_io: str
@@ -56,6 +61,7 @@ class _Header:
     start: int = 0
     ahead: int = 0
     compressed: bool = False
+    floats: np.dtype[Any] | None = None
 
 
 def read_volume(path: Path) -> Volume:
@@ -74,13 +80,15 @@ def read_volume(path: Path) -> Volume:
     header = _checked_header(path)
     _check_shape(header)
     _check_payload(header)
-    image = _read_with_itk(path, header)
+    try:
+        with _presented(path, header) as presented:
+            image = _read_with_itk(presented, header)
+    except (struct.error, OverflowError) as error:
+        raise InputError("a NIfTI-2 header that NIfTI-1 can hold", "larger numbers", _CONVERT) from error
     voxels = sitk.GetArrayFromImage(image)
     voxels = voxels.reshape(((1, *voxels.shape) if voxels.ndim == 2 else voxels.shape)[-3:])
     if voxels.dtype.kind == "f" and (bad := int(np.count_nonzero(~np.isfinite(voxels)))):
-        raise InputError(
-            "finite voxels", f"{bad} of {voxels.size} that are NaN or infinite", "repair or remove the file"
-        )
+        raise _not_finite(bad, voxels.size)
     return Volume(voxels, _geometry(image))
 
 
@@ -176,6 +184,41 @@ def _box(volume: Volume) -> tuple[Array, Array]:
 # What SimpleITK does -------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _presented(path: Path, header: _Header) -> Iterator[Path]:
+    """The file itself; for NIfTI-2, which SimpleITK does not know, a NIfTI-1 file of the same content for a moment."""
+    with open_file(path) as stream:
+        head = inflated_head(stream) if header.compressed else stream.read(540)
+    if header.image_io != "NiftiImageIO" or head[4:7] != b"n+2" or head[344:347] == b"n+1":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "volume.nii"
+        with copy.open("wb") as target:
+            target.write(_nifti1_header(head))
+            start = 0
+            for chunk in _payload(header):
+                target.write(chunk[max(0, header.ahead - start) :])
+                start += len(chunk)
+        yield copy
+
+
+def _nifti1_header(head: bytes) -> bytes:
+    """NIfTI-1 header (352 bytes with the extension flag) of a NIfTI-2 header (nifti1.h, nifti2.h)."""
+    order = "<" if struct.unpack_from("<i", head)[0] == 540 else ">"
+    new = bytearray(352)
+    struct.pack_into(order + "i", new, 0, 348)
+    struct.pack_into(order + "f", new, 108, 352.0)
+    moves = (  # type and place in NIfTI-2, type and place in NIfTI-1
+        ("8q", 16, "8h", 40), ("2h", 12, "2h", 70), ("8d", 104, "8f", 76), ("2d", 176, "2f", 112), ("i", 500, "B", 123),
+        ("2i", 344, "2h", 252), ("6d", 352, "6f", 256), ("12d", 400, "12f", 280),
+    )  # fmt: skip
+    for old_type, old, new_type, place in moves:
+        struct.pack_into(order + new_type, new, place, *struct.unpack_from(order + old_type, head, old))
+    new[344:348] = b"n+1\0"
+    return bytes(new)
+
+
 def _read_with_itk(path: Path, header: _Header) -> sitk.Image:
     """Read the file, provided that SimpleITK understands it as the check did."""
     reader = sitk.ImageFileReader()
@@ -259,36 +302,58 @@ def _check_payload(header: _Header) -> None:
     if need > most:
         came = f"a header that declares {need} bytes over {max(there, 0)} bytes of data"
         raise InputError("a header that fits the file", came, _AGAIN)
-    if header.compressed and (got := _inflated_bytes(header, need + _CHUNK)) < need:
-        raise InputError("a complete compressed stream", f"{got} of {need} bytes, then its end or damage", _AGAIN)
+    if header.compressed or header.floats is not None:
+        _check_stream(header, need)
 
 
-def _inflated_bytes(header: _Header, limit: int) -> int:
-    """Length of the inflated payload, never holding more than a chunk of it.
+def _check_stream(header: _Header, need: int) -> None:
+    """Go through the payload once, never holding more than a chunk, to its checksum; count what is not finite."""
+    start = bad = 0
+    rest = b""
+    try:
+        for chunk in _payload(header):
+            if start + len(chunk) > need + _CHUNK:
+                raise InputError("a compressed stream as long as declared", "a longer one", _AGAIN)
+            if header.floats is not None:
+                rest += chunk[max(0, header.ahead - start) : max(0, need - start)]
+                whole = len(rest) - len(rest) % header.voxel_bytes
+                bad += int(np.count_nonzero(~np.isfinite(np.frombuffer(rest[:whole], header.floats))))
+                rest = rest[whole:]
+            start += len(chunk)
+    except (zlib.error, EOFError) as error:
+        raise InputError("a complete compressed stream", f"{start} of {need} bytes, then damage", _AGAIN) from error
+    if start < need:
+        raise InputError("a complete compressed stream", f"{start} of {need} bytes", _AGAIN)
+    if bad:
+        raise _not_finite(bad, math.prod(header.shape))
 
-    A stream that ends early or is damaged counts 0 beyond that point: the checksum at its end has to be right.
+
+def _not_finite(bad: int, size: int) -> InputError:
+    return InputError("finite voxels", f"{bad} of {size} that are NaN or infinite", "repair or remove the file")
+
+
+def _payload(header: _Header) -> Iterator[bytes]:
+    """Chunks of the payload, inflated.
 
     Raises:
-        InputError: more than ``limit`` bytes.
+        zlib.error: damaged.
+        EOFError: the compressed stream ends before its checksum.
     """
-    total = 0
     with open_file(header.data) as stream:
         stream.seek(header.start)
-        inflate, rest = zlib.decompressobj(wbits=47), b""
+        if not header.compressed:
+            yield from iter(lambda: stream.read(_CHUNK), b"")
+            return
+        inflate, rest = zlib.decompressobj(wbits=47), b""  # 47: zlib or gzip, whichever it is
         while data := rest or stream.read(_CHUNK):
-            try:
-                total += len(inflate.decompress(data, _CHUNK))
-            except zlib.error:
-                return 0
-            if total > limit:
-                raise InputError("a compressed stream as long as declared", "a longer one", _AGAIN)
+            yield inflate.decompress(data, _CHUNK)
             rest = inflate.unconsumed_tail
             if inflate.eof:  # a gzip file may hold several members, one after the other
                 rest = inflate.unused_data or stream.read(_CHUNK)
                 if not rest.startswith(b"\x1f\x8b"):
-                    return total
+                    return
                 inflate = zlib.decompressobj(wbits=47)
-    return 0
+        raise EOFError
 
 
 # NIfTI type code -> bytes, for the types that are one real number.
@@ -315,7 +380,8 @@ def _nifti(path: Path) -> _Header:
         raise InputError("one real number a voxel", f"the NIfTI data type {code}", _CONVERT)
     if not 1 <= count <= 7 or not 0 <= offset <= 2**31 or not all(map(math.isfinite, scaling)):
         raise InputError("a sound NIfTI header", f"{count} axes, data at byte {offset}, scaling {scaling}", _AGAIN)
-    return _Header("NiftiImageIO", tuple(axes[:count]), _NIFTI_TYPES[code], path, 0, int(offset), compressed)
+    floats = np.dtype(f"{order}f{_NIFTI_TYPES[code]}") if code in (16, 64) else None
+    return _Header("NiftiImageIO", tuple(axes[:count]), _NIFTI_TYPES[code], path, 0, int(offset), compressed, floats)
 
 
 _META_TYPES = {
@@ -384,6 +450,8 @@ def _fields(path: Path, separator: bytes, last: str) -> tuple[dict[str, str], in
     """
     with open_file(path) as stream:
         head = stream.read(_HEADER_BYTES)
+    if not last and len(head) < _HEADER_BYTES:
+        head += b"\n\n"  # a header whose data lies in another file may end with the file
     fields: dict[str, str] = {}
     place = 0
     while (line_end := head.find(b"\n", place)) >= 0:

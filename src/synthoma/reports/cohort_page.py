@@ -11,7 +11,8 @@ from synthoma.data.cohort import Cohort
 from synthoma.data.leaks import folder_leaks, random_split_leak
 from synthoma.data.prevalence import Prevalence, positive_predictive_value
 from synthoma.data.splits import SPLITS
-from synthoma.reports.figures import contact_sheet, data_uri, grey, histogram, outlined, png
+from synthoma.pictures import contact_sheet, grey, outlined, png
+from synthoma.reports.figures import data_uri, histogram
 from synthoma.reports.page import render
 from synthoma.types import Bytes
 
@@ -131,7 +132,8 @@ def _tiles(cohort: Cohort) -> list[dict[str, Any]]:
         rows = cohort.rows(label=label)
         # The slice of each case that shows most (tumour, then tissue) stands for it.
         part = cohort.slices.iloc[rows].assign(row=rows)
-        best = part.sort_values(["tumour_pixels", *({"tissue"} & set(part))], ascending=False).drop_duplicates("case").sort_values("row")
+        order = ["tumour_pixels", *({"tissue"} & set(part))]
+        best = part.sort_values(order, ascending=False).drop_duplicates("case").sort_values("row")
         chosen = [best.iloc[position] for position in _spread(len(best), each)]
         tiles = [_tile(_picture(cohort, int(item["row"]), mask=True), _slice_caption(item)) for item in chosen]
         sections.append({"label": label, "count": len(rows), "tiles": tiles})

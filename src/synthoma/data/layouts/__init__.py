@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from synthoma.data.case import Case, Inventory, Skipped
-from synthoma.data.files import suffix_of
+from synthoma.data.files import printable, suffix_of
 from synthoma.data.layouts import brats, brats2, dicom_studies, folders, lgg, loose, table
-from synthoma.data.layouts.listing import Found, Layout, Listing, counted
+from synthoma.data.layouts.listing import Found, Layout, Listing, counted, skip_content
 from synthoma.data.layouts.loading import load_only
 from synthoma.errors import ConfigError, InputError
 
@@ -49,7 +49,7 @@ def take_inventory(
         ConfigError: no layout of that name.
     """
     if not folder.exists():
-        raise InputError("a folder or file with scans", "a path where nothing is", "check its spelling")
+        raise InputError("a folder or file with scans", f"{printable(folder)}, where nothing is", "check its spelling")
     listing = Listing.of(folder, key)
     chosen = _recognised(listing, layout)
     found = chosen.take(listing)
@@ -114,15 +114,13 @@ def _left_over(listing: Listing, layout: Layout, found: Found) -> list[Skipped]:
     """Files that no case reads and nobody explained; papers beside the scans are not worth a line."""
     known = {path for case in found.cases for path in case.sources} | found.ignored
     named = {item.path for item in found.skipped}
-    skipped = []
-    for path in listing.files:
-        if path in known or path in named or named & set(path.parents) or _is_paper(path):
-            continue
-        error = InputError(
-            f"a file of the layout {layout.name}", f"one that is not ({listing.kinds[path]})", "remove it"
-        )
-        skipped.append(Skipped(path, str(error)))
-    return skipped
+    used = known | named
+    unexplained = (path for path in listing.files if path not in used and not named & set(path.parents))
+    return [
+        skip_content(path, f"a file of the layout {layout.name}", f"one that is not ({listing.kinds[path]})")
+        for path in unexplained
+        if not _is_paper(path)
+    ]
 
 
 def _is_paper(path: Path) -> bool:

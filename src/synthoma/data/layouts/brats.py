@@ -45,8 +45,10 @@ def _take(listing: Listing) -> Found:
             check_roles(roles, with_mask=with_mask)
             cases.append(_case(listing, folder, name, roles))
         except InputError as error:
-            skipped.append(Skipped(next(iter(roles.values())).parent, str(error)))
-    return Found(tuple(cases), tuple(skipped))
+            skipped.append(Skipped(folder if folder.name == name else next(iter(roles.values())), str(error)))
+    return Found(
+        tuple(cases), tuple(skipped), (), frozenset(path for roles in studies.values() for path in roles.values())
+    )
 
 
 def _studies(listing: Listing) -> tuple[dict[tuple[Path, str], Roles], list[Skipped]]:
@@ -82,8 +84,8 @@ def _case(listing: Listing, folder: Path, name: str, roles: Roles) -> Case:
     later = _TIME_POINT.match(name)
     collection = _COLLECTION.match(name)
     meaning: Meaning = "brats" if name.lower().startswith("brats") else "any"
-    if later and later["point"].startswith("1"):
-        meaning = "brats-later"
+    if later:
+        meaning = "brats-later" if later["point"].startswith("1") else "brats-2023"
     inner = listing.inner(next(iter(roles.values())))
     return case_of_roles(
         name=printable(name),

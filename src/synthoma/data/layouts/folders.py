@@ -7,10 +7,9 @@ from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
 from synthoma.data.files import PICTURES, printable
-from synthoma.data.layouts.listing import SPLIT_NAMES, Found, Layout, Listing, counted, promised, split_of
+from synthoma.data.layouts.listing import SPLIT_NAMES, Found, Layout, Listing, counted, promised, skip_content, split_of
 from synthoma.data.layouts.loading import load_files
 from synthoma.data.layouts.pairs import IMAGE_FOLDERS, pair
-from synthoma.errors import InputError
 from synthoma.types import PLAIN_MODALITY
 
 _PICTURE_FORMATS = frozenset({"PNG", "JPEG", "TIFF"})
@@ -43,7 +42,7 @@ def _is_promised(path: Path) -> bool:
 
 def _not_a_picture(path: Path) -> Skipped:
     came = f"other content in a file named {printable(path.suffix)}"
-    return Skipped(path, str(InputError("a PNG, JPEG or TIFF picture", came, "export it again, or remove it")))
+    return skip_content(path, "a PNG, JPEG or TIFF picture", came)
 
 
 def _label(listing: Listing, path: Path) -> str | None:

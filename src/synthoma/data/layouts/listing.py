@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import SUFFIXES, Kind, kind_of, printable, suffix_of, walk
+from synthoma.data.files import SUFFIXES, Kind, kind_of, open_file, printable, suffix_of, walk
+from synthoma.errors import InputError
 
 CLASS_NAMES = frozenset(
     {
@@ -110,6 +111,15 @@ class Layout:
     looks_for: str
     fits: Callable[[Listing], bool]
     take: Callable[[Listing], Found]
+
+
+def skip_content(path: Path, expected: str, came: str) -> Skipped:
+    """Line for a file whose content is not what was looked for; that it may not be read is said first."""
+    try:
+        open_file(path).close()
+    except InputError as error:
+        return Skipped(path, str(error))
+    return Skipped(path, str(InputError(expected, came, "export it again, or remove it")))
 
 
 def promised(path: Path) -> str | None:

@@ -9,7 +9,17 @@ from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
 from synthoma.data.files import VOLUMES, natural, printable, stem_of, suffix_of
-from synthoma.data.layouts.listing import CLASS_NAMES, SPLIT_NAMES, Found, Layout, Listing, class_of, promised, split_of
+from synthoma.data.layouts.listing import (
+    CLASS_NAMES,
+    SPLIT_NAMES,
+    Found,
+    Layout,
+    Listing,
+    class_of,
+    promised,
+    skip_content,
+    split_of,
+)
 from synthoma.data.layouts.loading import load_files
 from synthoma.data.layouts.pairs import IMAGE_FOLDERS, MASK_FOLDERS, pair, place_of, skip_half
 from synthoma.errors import InputError
@@ -61,7 +71,7 @@ def _is_promised(path: Path) -> bool:
 
 def _not_a_volume(path: Path) -> Skipped:
     came = f"other or damaged content in a file named {suffix_of(path)}"
-    return Skipped(path, str(InputError("a NIfTI, MetaImage or NRRD volume", came, "export it again, or remove it")))
+    return skip_content(path, "a NIfTI, MetaImage or NRRD volume", came)
 
 
 def _split_name(stem: str) -> tuple[str, str]:

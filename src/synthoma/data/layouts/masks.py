@@ -10,11 +10,12 @@ import numpy as np
 from synthoma.errors import InputError
 from synthoma.types import REGIONS, WHOLE_TUMOUR, Array, Bytes
 
-Meaning = Literal["tumour", "brats", "brats-later", "brats2", "any"]
+Meaning = Literal["tumour", "brats", "brats-2023", "brats-later", "brats2", "any"]
 """Convention of a mask's values.
 
-``tumour``: anything but background. ``brats``: 2017 to 2023. ``brats-later``: a time point after treatment, where 4 is
-the resection cavity. ``brats2``: 2012 to 2016, where 3 is the non-enhancing core. ``any``: a volume of unknown origin.
+``tumour``: anything but background. ``brats2``: 2012 to 2016, where 3 is the non-enhancing core. ``brats``: 2017 to
+2021. ``brats-2023``: since then. ``brats-later``: since then, at a time point after treatment, where 4 is the resection
+cavity. ``any``: a volume of unknown origin.
 """
 
 _REMOVE = "correct the mask, or remove it from the folder"
@@ -55,9 +56,9 @@ def _new_labels(meaning: Meaning, *, three_and_four: bool) -> tuple[int, int, in
     """New label for the stored values 0 to 4.
 
     2017 to 2021 have 4 for the enhancing tumour and no 3; since 2023 it is 3. With both in one mask, 3 is the
-    non-enhancing core (2012 to 2016), unless the study was made after treatment, where 4 is the resection cavity.
+    non-enhancing core in older sets, and 4 the resection cavity in newer ones.
     """
-    if meaning == "brats-later":
+    if meaning == "brats-later" or (meaning == "brats-2023" and three_and_four):
         return (0, 1, 2, 3, 0)
     if meaning == "brats2" or three_and_four:
         return (0, 1, 2, 1, 3)

@@ -1,0 +1,1 @@
+"""Random changes of images as pure functions on tensors."""

@@ -1,0 +1,1 @@
+"""Objectives as pure functions on tensors, each with its paper and equation."""

@@ -1,0 +1,1 @@
+"""Scores as pure functions on arrays, each with its source."""

@@ -1,0 +1,102 @@
+"""Distances between two sets of feature vectors, and between two samples of numbers.
+
+Arguments go by keyword (``real``, ``synthetic``): for several of these scores the order matters, and tools disagree.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg, stats
+
+from synthoma.errors import InputError
+from synthoma.seeding import stream
+from synthoma.types import Floats
+
+
+def kernel_distance(*, real: Floats, synthetic: Floats) -> float:
+    """Unbiased squared maximum mean discrepancy with the kernel (x.y / D + 1)^3 (KID, Binkowski et al. 2018, 3).
+
+    Its expectation is 0 where both sets come from one distribution; a single value may be below 0.
+
+    Args:
+        real: (N, D) with N >= 2.
+        synthetic: (M, D) with M >= 2.
+    """
+    _need(real, synthetic, 2)
+    width = real.shape[1]
+
+    def kernel(a: Floats, b: Floats) -> Floats:
+        values: Floats = (a @ b.T / width + 1.0) ** 3
+        return values
+
+    n, m = len(real), len(synthetic)
+    within_real, within_synthetic = kernel(real, real), kernel(synthetic, synthetic)
+    # The diagonals are left out: with them the estimate is biased upwards by 1/N.
+    a = (within_real.sum() - np.trace(within_real)) / (n * (n - 1))
+    b = (within_synthetic.sum() - np.trace(within_synthetic)) / (m * (m - 1))
+    return float(a + b - 2 * kernel(real, synthetic).mean())
+
+
+def frechet_distance(*, real: Floats, synthetic: Floats) -> float:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of Gaussians fitted to both sets (Heusel et al. 2017, eq. 6).
+
+    It is biased upwards at small N, by an amount that depends on the set; read it beside its real-vs-real value.
+
+    Args:
+        real: (N, D) with N >= 2.
+        synthetic: (M, D) with M >= 2.
+    """
+    _need(real, synthetic, 2)
+    difference = real.mean(axis=0) - synthetic.mean(axis=0)
+    first, second = np.atleast_2d(np.cov(real, rowvar=False)), np.atleast_2d(np.cov(synthetic, rowvar=False))
+    # tr (C1 C2)^(1/2) through the symmetric product, whose eigenvalues are real and not negative.
+    values, vectors = linalg.eigh(first)
+    root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
+    overlap = np.sqrt(np.clip(linalg.eigvalsh(root @ second @ root), 0, None)).sum()
+    return float(difference @ difference + np.trace(first) + np.trace(second) - 2 * overlap)
+
+
+def sliced_wasserstein(*, real: Floats, synthetic: Floats, projections: int = 1000, seed: int = 0) -> float:
+    """Mean over random directions of the squared Wasserstein-2 distance of the projected sets (Rabin et al. 2011).
+
+    Args:
+        real: (N, D).
+        synthetic: (M, D).
+        projections: number of directions.
+        seed: of the directions.
+    """
+    _need(real, synthetic, 1)
+    directions = stream(seed, "metrics.sliced_wasserstein").normal(size=(real.shape[1], projections))
+    directions /= np.linalg.norm(directions, axis=0)
+    levels = (np.arange(max(len(real), len(synthetic))) + 0.5) / max(len(real), len(synthetic))
+    first = _quantiles(real @ directions, levels)
+    second = _quantiles(synthetic @ directions, levels)
+    return float(np.mean((first - second) ** 2))
+
+
+def _quantiles(values: Floats, levels: Floats) -> Floats:
+    """Inverse empirical distribution of each column at the given levels: (L, P)."""
+    ordered = np.sort(values, axis=0)
+    if len(levels) == len(values):
+        return ordered
+    chosen: Floats = ordered[np.minimum((levels * len(values)).astype(int), len(values) - 1)]
+    return chosen
+
+
+def intensity_distances(*, real: Floats, synthetic: Floats) -> dict[str, float]:
+    """Distance of two samples of grey values: Wasserstein-1 (in grey units) and the Kolmogorov-Smirnov statistic."""
+    if not (real.size and synthetic.size):
+        raise InputError("grey values on both sides", "an empty side", "check the cohorts")
+    first, second = np.ravel(real), np.ravel(synthetic)
+    return {
+        "wasserstein_1": float(stats.wasserstein_distance(first, second)),
+        "kolmogorov_smirnov": float(stats.ks_2samp(first, second, method="asymp").statistic),
+    }
+
+
+def _need(real: Floats, synthetic: Floats, least: int) -> None:
+    if real.ndim != 2 or synthetic.ndim != 2 or real.shape[1] != synthetic.shape[1]:
+        came = f"{real.shape} and {synthetic.shape}"
+        raise InputError("two sets of feature vectors of one length", came, "use one extractor for both")
+    if min(len(real), len(synthetic)) < least:
+        raise InputError(f"at least {least} images on each side", f"{len(real)} and {len(synthetic)}", "add images")

@@ -1,0 +1,1 @@
+"""Networks by name, their settings, and the file that carries a trained one."""

@@ -1,0 +1,89 @@
+"""The file that carries a trained model: weights, settings and provenance in one safetensors file, no code in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from synthoma.errors import InputError
+from synthoma.provenance import file_digest
+
+SCHEMA = "synthoma.model/1"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model as it lies in a file.
+
+    Attributes:
+        meta: plain data: schema, model name, settings, image shape, classes, modalities, labels, provenance.
+        tensors: weights, named "<network>.<parameter>".
+        digest: SHA-256 of the file.
+    """
+
+    meta: dict[str, Any]
+    tensors: dict[str, Tensor]
+    digest: str
+
+    def weights(self, network: str) -> dict[str, Tensor]:
+        """State of one network, for ``load_state_dict``."""
+        prefix = network + "."
+        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write a safetensors file that appears whole or not at all, and survives a power cut once it has appeared.
+
+    The bytes are a function of the content alone.
+
+    Raises:
+        OSError: the disk is full, or the like; what was there before is untouched.
+    """
+    contiguous = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    content = to_bytes(contiguous, {"synthoma": json.dumps(meta, sort_keys=True)})
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load_tensors(path: Path) -> Bundle:
+    """Open a file that ``save_tensors`` wrote.
+
+    Raises:
+        InputError: no file, a foreign or damaged one, or one of another schema.
+    """
+    todo = "give a run of `synthoma train`, or its model.safetensors"
+    if not path.is_file():
+        raise InputError("a model file", f"nothing at {path}", todo)
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("synthoma")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        came = f"{path.name}, which is none ({error})"
+        if path.suffix in (".pt", ".pth", ".pkl", ".ckpt", ".bin"):
+            came = f"{path.name}: such a file can run code when it is opened, so it is not opened"
+        raise InputError("a safetensors file", came, todo) from None
+    meta = json.loads(text) if text else None
+    if not isinstance(meta, dict) or not str(meta.get("schema", "")).startswith("synthoma."):
+        raise InputError("a model that Synthoma wrote", f"{path.name} without its description", todo)
+    return Bundle(meta, tensors, file_digest(path))

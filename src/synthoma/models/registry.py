@@ -1,0 +1,54 @@
+"""Networks from their settings. A variant is a value, not a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field
+
+from synthoma.config import Config
+from synthoma.models.dcgan import Discriminator, Generator, Normalisation, SeedDiscriminator, SeedGenerator
+
+
+class NetworkConfig(Config):
+    """What a generator and its discriminator are built from."""
+
+    network: Literal["dcgan", "seed"] = "dcgan"
+    latent: int = Field(100, ge=1, le=1024, description="length of the latent vector")
+    width: int = Field(32, ge=4, le=256, description="feature maps of the generator's last hidden layer")
+    critic_width: int = Field(32, ge=4, le=256, description="feature maps of the discriminator's first layer")
+    norm: Normalisation = "batch"
+    critic_norm: Normalisation = "batch"
+    spectral: bool = Field(False, description="spectral normalisation of the discriminator")
+    minibatch_deviation: bool = Field(False, description="let the discriminator see how alike a batch's images are")
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """What a generator draws: ``channels`` modalities and ``labels`` mask channels, ``size`` pixels a side."""
+
+    size: int
+    channels: int
+    labels: int = 0
+    classes: int = 0
+
+    @property
+    def planes(self) -> int:
+        """Channels of the network's images."""
+        return self.channels + self.labels
+
+
+def build_generator(config: NetworkConfig, shape: ImageShape) -> Generator | SeedGenerator:
+    """A new generator with random weights."""
+    if config.network == "seed":
+        return SeedGenerator(shape.size, shape.planes, config.latent, shape.classes)
+    return Generator(shape.size, shape.planes, config.latent, config.width, shape.classes, config.norm)
+
+
+def build_discriminator(config: NetworkConfig, shape: ImageShape) -> Discriminator | SeedDiscriminator:
+    """A new discriminator with random weights."""
+    if config.network == "seed":
+        return SeedDiscriminator(shape.size, shape.planes, shape.classes)
+    options: dict[str, Any] = {"spectral": config.spectral, "minibatch_deviation": config.minibatch_deviation}
+    return Discriminator(shape.size, shape.planes, config.critic_width, shape.classes, config.critic_norm, **options)

@@ -1,0 +1,61 @@
+"""Tables of networks: layers, output shapes, parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of a summary: its name, kind, output shape without the batch, and number of parameters."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+
+
+def layers_of(network: nn.Module, *inputs: Tensor) -> list[Layer]:
+    """Layers in the order in which they run on ``inputs``."""
+    rows: list[Layer] = []
+    hooks = []
+
+    def note(name: str) -> Any:
+        def hook(module: nn.Module, _: object, output: Tensor) -> None:
+            count = sum(parameter.numel() for parameter in module.parameters())
+            rows.append(Layer(name, type(module).__name__, tuple(output.shape[1:]), count))
+
+        return hook
+
+    for name, module in network.named_modules():
+        if not list(module.children()):
+            hooks.append(module.register_forward_hook(note(name)))
+    with torch.no_grad():
+        network(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return rows
+
+
+def gan_summary(config: NetworkConfig, shape: ImageShape) -> dict[str, list[Layer]]:
+    """Summaries of the generator, of the discriminator, and of both combined."""
+    label = [torch.zeros(2, dtype=torch.long)] if shape.classes else []
+    generator = layers_of(build_generator(config, shape).eval(), torch.zeros(2, config.latent), *label)
+    image = torch.zeros(2, shape.planes, shape.size, shape.size)
+    discriminator = layers_of(build_discriminator(config, shape).eval(), image, *label)
+    combined = [
+        Layer("generator", "latent -> image", (shape.planes, shape.size, shape.size), total(generator)),
+        Layer("discriminator", "image -> score", (), total(discriminator)),
+    ]
+    return {"generator": generator, "discriminator": discriminator, "combined": combined}
+
+
+def total(layers: list[Layer]) -> int:
+    """Parameters of all layers."""
+    return sum(layer.parameters for layer in layers)

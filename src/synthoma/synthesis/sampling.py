@@ -1,0 +1,277 @@
+"""Sampling a trained generator: each image is a function of (model, seed, index), so shards can be drawn anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from synthoma.data.cohort import Cohort, CohortWriter
+from synthoma.data.splits import SPLITS
+from synthoma.errors import ConfigError, InputError
+from synthoma.models.bundle import Bundle, load_tensors
+from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
+from synthoma.provenance import software
+from synthoma.seeding import stream
+from synthoma.types import Bytes, Floats
+
+BLOCK = 64
+"""Images drawn at once. Fixed, because a matrix product may round differently in a batch of another size."""
+
+SPECK = 0.0005
+"""Connected regions of a drawn mask below this share of the picture are removed."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A trained generator, ready to draw.
+
+    Attributes:
+        bundle: the model file.
+        shape: of its images.
+        generator: the network, in evaluation mode.
+        latent: length of its latent vectors.
+    """
+
+    bundle: Bundle
+    shape: ImageShape
+    generator: torch.nn.Module
+    latent: int
+
+    @classmethod
+    def open(cls, run: Path) -> Sampler:
+        """Open a run folder or a model file.
+
+        Raises:
+            InputError: not a generator.
+        """
+        bundle = open_generator(run)
+        shape = ImageShape(**bundle.meta["shape"])
+        config = NetworkConfig.model_validate(bundle.meta["network"])
+        generator = build_generator(config, shape).eval().requires_grad_(False)
+        generator.load_state_dict(bundle.weights("generator"))
+        return cls(bundle, shape, generator, config.latent)
+
+    def latents(self, seed: int, indices: range) -> Tensor:
+        """Latent vectors (N, Z) of these images, each from a stream of its own."""
+        rows = [stream(seed, "synthesis.latent", index).standard_normal(self.latent) for index in indices]
+        return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+    def draw(self, latents: Tensor, classes: Tensor) -> Floats:
+        """Images (N, planes, S, S) in -1..1 for latents (N, Z) and class numbers (N,).
+
+        Whatever N, the network sees blocks of 64 (the last one filled up), so an image does not depend on its company.
+        """
+        pieces = []
+        with torch.no_grad():
+            for start in range(0, len(latents), BLOCK):
+                part, label = latents[start : start + BLOCK], classes[start : start + BLOCK]
+                fill = BLOCK - len(part)
+                part = torch.cat([part, part.new_zeros(fill, part.shape[1])])
+                label = torch.cat([label, label.new_zeros(fill)])
+                images = self.generator(part, label if self.shape.classes else None)
+                pieces.append(images[: BLOCK - fill].float().numpy())
+        return np.concatenate(pieces)
+
+
+def open_generator(run: Path) -> Bundle:
+    """The model file of a run that trained a generator.
+
+    Raises:
+        InputError: nothing there, or a model of another kind.
+    """
+    path = run / "model.safetensors" if run.is_dir() else run
+    if run.is_dir() and not path.is_file():
+        unfinished = (run / "checkpoint").is_dir()
+        todo = "finish it with `synthoma train COHORT -o RUN --resume`" if unfinished else "give a run of a generator"
+        raise InputError("a finished run", f"{run} without model.safetensors", todo)
+    bundle = load_tensors(path)
+    if bundle.meta.get("kind") != "generator":
+        raise InputError("a generator", f"a {bundle.meta.get('kind', 'checkpoint')}", "give a run of a generator")
+    return bundle
+
+
+def generate_cohort(
+    sampler: Sampler,
+    folder: Path,
+    count: int,
+    *,
+    seed: int = 0,
+    label: str | None = None,
+    truncation: float = 1.0,
+    shard: tuple[int, int] = (1, 1),
+    progress: Callable[[str, int, int], None] = lambda text, done, total: None,
+) -> Cohort:
+    """Draw images number 0 to ``count`` - 1, or one shard of them, into an existing empty folder as a cohort.
+
+    Args:
+        sampler: the generator.
+        folder: where to write.
+        count: images in all shards together.
+        seed: of the latents.
+        label: class of all images; else classes come in equal shares, in turn.
+        truncation: factor on the latents, above 0 and at most 1; less is more typical and less various.
+        shard: (i, k) for the i-th of k parts, from 1.
+        progress: told how far it is.
+
+    Raises:
+        ConfigError: an unknown class, or numbers out of range.
+    """
+    part, parts = shard
+    if count < 1 or not 0 < truncation <= 1 or not 1 <= part <= parts:
+        came = f"-n {count}, --truncation {truncation}, --shard {part}/{parts}"
+        raise ConfigError("-n from 1, 0 < truncation <= 1, and a shard i/k with 1 <= i <= k", came, "correct them")
+    meta, shape = sampler.bundle.meta, sampler.shape
+    classes = list(meta["classes"])
+    if label is not None and label not in classes:
+        raise ConfigError(f"a class of the model ({', '.join(classes)})", repr(label), "choose one of them")
+    first, last = count * (part - 1) // parts, count * part // parts
+    with CohortWriter(folder, channels=shape.channels, size=shape.size) as writer:
+        for start in range(first, last, BLOCK):
+            indices = range(start, min(start + BLOCK, last))
+            numbers = [classes.index(label) if label else index % len(classes) for index in indices]
+            planes = sampler.draw(sampler.latents(seed, indices) * truncation, torch.tensor(numbers))
+            images, masks = split_planes(planes, shape)
+            records = [
+                _record(index, classes[number], meta, mask, shape)
+                for index, number, mask in zip(indices, numbers, masks, strict=True)
+            ]
+            writer.add(images, masks, records)
+            progress("drawing", indices.stop - first, last - first)
+        writer.finish(
+            pd.DataFrame(writer.records), _cohort_meta(sampler, seed, count, shard, truncation, writer.records)
+        )
+    return Cohort(folder)
+
+
+def split_planes(planes: Floats, shape: ImageShape) -> tuple[Floats, Bytes]:
+    """Images (N, C, S, S) on the cohort's scale (0 background, 1 bright) and clean masks (N, S, S) of drawn planes.
+
+    A pixel belongs to the label whose plane is highest, if that is above 0. Specks are removed.
+    """
+    images = np.clip((planes[:, : shape.channels] + 1) / 2, 0, 1)
+    if not shape.labels:
+        return images, np.zeros((len(planes), shape.size, shape.size), dtype=np.uint8)
+    labels = planes[:, shape.channels :]
+    masks = np.where(labels.max(axis=1) > 0, labels.argmax(axis=1) + 1, 0).astype(np.uint8)
+    return images, np.stack([without_specks(mask) for mask in masks])
+
+
+def without_specks(mask: Bytes) -> Bytes:
+    """The mask (S, S) without connected tumour regions smaller than ``SPECK`` of the picture."""
+    regions, count = ndimage.label(mask > 0)
+    if not count:
+        return mask
+    sizes = np.bincount(regions.ravel())
+    kept = sizes >= max(2.0, SPECK * mask.size)
+    return np.where(kept[regions], mask, 0).astype(np.uint8)
+
+
+def _record(index: int, name: str, meta: dict[str, Any], mask: Bytes, shape: ImageShape) -> dict[str, Any]:
+    case = f"synthetic-{index:06d}"
+    area = int((mask > 0).sum())
+    drawn = "tumour" if area else "healthy"
+    return {
+        "case": case,
+        "slice": 0,
+        "patient": "",
+        "group": case,
+        "split": SPLITS[0],
+        # A class that means the mask must agree with the mask that was drawn.
+        "label": drawn if shape.labels and set(meta["classes"]) <= {"tumour", "healthy"} else name,
+        "asked_for": name,
+        "tumour_pixels": area,
+        "has_mask": bool(shape.labels),
+        "source": case,
+        "missing": "",
+    }
+
+
+def _cohort_meta(
+    sampler: Sampler, seed: int, count: int, shard: tuple[int, int], truncation: float, records: list[dict[str, Any]]
+) -> dict[str, Any]:
+    meta = sampler.bundle.meta
+    drawn = {record["label"] for record in records}
+    classes = [name for name in ("healthy", "tumour") if name in drawn] if sampler.shape.labels else []
+    return {
+        "origin": "synthetic",
+        "layout": "generated",
+        "modalities": meta["modalities"],
+        "labels": meta["labels"],
+        "classes": classes if drawn <= set(classes) else list(meta["classes"]),
+        "size": sampler.shape.size,
+        "plane": meta["plane"],
+        "cases": len(records),
+        "patients": 0,
+        "groups": len(records),
+        "remarks": [],
+        "provenance": {
+            "source": f"generated by {meta['model']}",
+            "model_sha256": sampler.bundle.digest,
+            "seed": seed,
+            "count": count,
+            "shard": list(shard),
+            "truncation": truncation,
+            "trained_on": meta["provenance"]["trained_on"],
+            "training_cohort": meta["provenance"]["cohort"],
+            "software": software(),
+        },
+    }
+
+
+def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list[Floats]]:
+    """Strips of images on the way from one latent to another, along the great circle (White 2016).
+
+    On a straight line the middle would have a shorter latent than any the generator was trained with.
+
+    Returns:
+        ``rows`` lists of ``steps`` samples (planes, S, S) in -1..1.
+    """
+    strips = []
+    for row in range(rows):
+        ends = sampler.latents(seed, range(2 * row, 2 * row + 2)).numpy().astype(np.float64)
+        cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
+        angle = np.arccos(np.clip(cosine, -1, 1))
+        share = np.linspace(0, 1, steps)[:, None]
+        path = (np.sin((1 - share) * angle) * ends[0] + np.sin(share * angle) * ends[1]) / np.sin(angle)
+        classes = torch.full((steps,), row % max(sampler.shape.classes, 1))
+        strips.append(list(sampler.draw(torch.from_numpy(path.astype(np.float32)), classes)))
+    return strips
+
+
+def judge_images(run: Path, images: Floats, classes: Tensor | None = None) -> tuple[Floats, str]:
+    """What the discriminator of a run thinks of images (N, C, S, S) on the cohort's scale (0 background, 1 bright).
+
+    Returns:
+        Scores (N,), and what they are: "probability" (0 fake, 1 real) or "critic score" (more is more real).
+
+    Raises:
+        InputError: images of another size, or a model that judges masks too.
+    """
+    bundle = open_generator(run)
+    shape = ImageShape(**bundle.meta["shape"])
+    if shape.labels:
+        raise InputError("a model that judges images alone", "one trained with masks", "train one without --with-masks")
+    expected = (shape.channels, shape.size, shape.size)
+    if images.shape[1:] != expected:
+        raise InputError(f"images of shape {expected}", f"{images.shape[1:]}", "prepare them as the model's cohort was")
+    network = build_discriminator(NetworkConfig.model_validate(bundle.meta["network"]), shape).eval()
+    network.load_state_dict(bundle.weights("discriminator"))
+    planes = torch.from_numpy(np.clip(images, 0, 1).astype(np.float32) * 2 - 1)
+    numbers = classes if classes is not None else torch.zeros(len(planes), dtype=torch.long)
+    with torch.no_grad():
+        parts = [
+            network(planes[at : at + BLOCK], numbers[at : at + BLOCK] if shape.classes else None)
+            for at in range(0, len(planes), BLOCK)
+        ]
+    scores = torch.cat(parts)
+    if str(bundle.meta["loss"]).startswith("bce"):
+        return scores.sigmoid().double().numpy(), "probability"
+    return scores.double().numpy(), "critic score"

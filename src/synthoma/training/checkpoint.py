@@ -1,0 +1,69 @@
+"""Saving everything that the next step depends on, so that a killed run goes on to the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from synthoma.errors import InputError
+from synthoma.models.bundle import Bundle, load_tensors, save_tensors
+
+SCHEMA = "synthoma.checkpoint/1"
+FOLDER = "checkpoint"
+
+
+def network_state(prefix: str, network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers as "<prefix>.<name>"."""
+    return {f"{prefix}.{name}": value for name, value in network.state_dict().items()}
+
+
+def optimiser_state(prefix: str, optimiser: Optimizer) -> dict[str, Tensor]:
+    """An optimiser's moments and step counts as "<prefix>.<parameter number>.<name>"."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{prefix}.{number}.{name}": torch.as_tensor(value)
+        for number, moments in state.items()
+        for name, value in moments.items()
+    }
+
+
+def restore_optimiser(prefix: str, optimiser: Optimizer, bundle: Bundle) -> None:
+    """Put moments back that ``optimiser_state`` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in bundle.weights(prefix).items():
+        number, moment = name.split(".", 1)
+        state.setdefault(int(number), {})[moment] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: dict[str, Any], keep: int) -> Path:
+    """Write ``checkpoint/step-N.safetensors`` and remove all but the last ``keep``; N is ``meta["step"]``.
+
+    Raises:
+        OSError: the disk is full; older checkpoints are untouched.
+    """
+    folder = run / FOLDER
+    folder.mkdir(exist_ok=True)
+    path = folder / f"step-{meta['step']:09d}.safetensors"
+    save_tensors(path, tensors, {"schema": SCHEMA, **meta})
+    for old in _all(run)[:-keep]:
+        old.unlink()
+    return path
+
+
+def latest_checkpoint(run: Path) -> Bundle | None:
+    """The newest checkpoint that opens; None where there is none. A damaged one is passed over."""
+    for path in reversed(_all(run)):
+        try:
+            return load_tensors(path)
+        except InputError:
+            continue
+    return None
+
+
+def _all(run: Path) -> list[Path]:
+    return sorted((run / FOLDER).glob("step-*.safetensors"))

@@ -1,0 +1,243 @@
+"""The one training loop. It counts images, watches the budget, logs, scores and saves; it does not know its model."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from synthoma.seeding import stream_key
+from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
+
+LOG_SECONDS = 1.0
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        step, images: what has been done.
+        seconds: time spent in this process and before it was resumed.
+        best: lowest snapshot score so far, and the images after which it came.
+        stale: snapshots since then.
+    """
+
+    step: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+    best_images: int = 0
+    stale: int = 0
+    events: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a task says of itself at a snapshot.
+
+    Attributes:
+        score: to be made small; nan where there is nothing to score on.
+        values: further figures for the log.
+        warnings: what goes wrong, in plain words, with what to try.
+        fatal: training cannot go on.
+    """
+
+    score: float
+    values: dict[str, float]
+    warnings: list[str]
+    fatal: bool = False
+
+
+class Task(Protocol):
+    """A model in training, as the loop sees it."""
+
+    batch: int
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Train on batch number ``step`` and give its losses as scalars, not yet waited for."""
+
+    def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
+        """Score the present model and write its sample sheet."""
+
+    def keep_best(self) -> None:
+        """Remember the present model as the best one."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on."""
+
+    def restore(self, bundle: Any) -> None:
+        """Put a state back."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a training ends, and how often it is scored on the way."""
+
+    images: int | None
+    minutes: float | None
+    snapshots: int
+    patience: int = 0
+
+    def share(self, progress: Progress) -> float:
+        """Part of the budget that is spent, 0..1 and above."""
+        if self.images is not None:
+            return progress.images / self.images
+        return progress.seconds / (60 * self.minutes) if self.minutes else 1.0
+
+
+Report = Callable[[Progress, float, dict[str, float]], None]
+"""Called about once a second with the progress, the share of the budget, and mean recent losses and images/s."""
+
+
+def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, report: Report, resume: bool) -> Progress:
+    """Train until the budget is spent, patience ends, or the task says that it cannot go on.
+
+    Each step seeds PyTorch's global generator from (seed, step), so dropout and the like are functions of the step too,
+    and a run that was killed and resumed does what the uninterrupted one did.
+
+    Args:
+        task: the model and its data.
+        budget: images or minutes.
+        run: folder for log.jsonl and checkpoint/.
+        seed: of all draws.
+        keep: number of checkpoints kept.
+        report: told how far it is.
+        resume: go on from the newest checkpoint.
+
+    Returns:
+        How far it came.
+    """
+    # Go on where the newest checkpoint was, and forget what was logged after it.
+    progress = Progress()
+    if resume and (bundle := latest_checkpoint(run)) is not None:
+        task.restore(bundle)
+        known = {name: bundle.meta[name] for name in ("step", "images", "seconds", "best_images", "stale")}
+        progress = Progress(**known, best=_number(bundle.meta["best"]))
+    log = _Log(run / "log.jsonl", progress.step)
+    next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
+    meter = _Meter(progress)
+    try:
+        while budget.share(progress) < 1:
+            # One step.
+            torch.manual_seed(stream_key(seed, "training.step", progress.step) % 2**63)
+            meter.add(task.step(progress.step))
+            progress.step += 1
+            progress.images += task.batch
+            due = budget.share(progress) * budget.snapshots >= next_snapshot
+            if not due and not meter.due():
+                continue
+            # About once a second: wait for the losses, write them down, tell the user.
+            recent = meter.flush(progress)
+            log.write({"step": progress.step, "images": progress.images, **recent})
+            report(progress, budget.share(progress), recent)
+            broken = any(not math.isfinite(value) for value in recent.values())
+            due = budget.share(progress) * budget.snapshots >= next_snapshot  # the clock has moved on
+            if not due and not broken:
+                continue
+            # A tenth of the budget or so: score, keep the best, save.
+            next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
+            snapshot = task.snapshot(progress, recent)
+            if snapshot.score < progress.best:
+                progress.best, progress.best_images, progress.stale = snapshot.score, progress.images, 0
+                task.keep_best()
+            else:
+                progress.stale += 1
+            new = [text for text in snapshot.warnings if text not in progress.events]
+            progress.events += new
+            log.write({"step": progress.step, "images": progress.images, "score": snapshot.score, **snapshot.values})
+            for text in new:
+                log.write({"step": progress.step, "warning": text})
+            if snapshot.fatal:
+                break
+            save_checkpoint(run, task.state(), _meta(progress), keep)
+            meter.tick(progress)  # scoring and saving cost time, but are not what images/s measures
+            if budget.patience and progress.stale >= budget.patience:
+                log.write({"step": progress.step, "stopped": f"no better score in {progress.stale} snapshots"})
+                break
+    finally:
+        log.close()
+    return progress
+
+
+def _meta(progress: Progress) -> dict[str, Any]:
+    best = progress.best if math.isfinite(progress.best) else None
+    names = ("step", "images", "seconds", "best_images", "stale")
+    return {**{name: getattr(progress, name) for name in names}, "best": best}
+
+
+def _number(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+class _Meter:
+    """Sums losses without waiting for the device, and keeps the time."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.steps, self.images, self.last = 0, progress.images, time.perf_counter()
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        """Take the losses of one step."""
+        for name, value in losses.items():
+            self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
+        self.steps += 1
+
+    def due(self) -> bool:
+        """Whether about a second has passed."""
+        return time.perf_counter() - self.last >= LOG_SECONDS
+
+    def flush(self, progress: Progress) -> dict[str, float]:
+        """Mean losses since the last time, and the speed."""
+        recent = {name: float(value) / self.steps for name, value in self.sums.items()}
+        shown = progress.images - self.images
+        recent["images_per_second"] = shown / max(self.tick(progress), 1e-9)
+        self.sums, self.steps = {}, 0
+        return recent
+
+    def tick(self, progress: Progress) -> float:
+        """Add the time since the last tick to the progress, and give it."""
+        now = time.perf_counter()
+        elapsed, self.last, self.images = now - self.last, now, progress.images
+        progress.seconds += elapsed
+        return elapsed
+
+
+class _Log:
+    """log.jsonl: one JSON object a line; lines after the step that is resumed from are dropped."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        kept = []
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                except ValueError:  # the line that was being written when the run was killed
+                    continue
+                if entry.get("step", 0) <= step:
+                    kept.append(line)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text("".join(line + "\n" for line in kept) if step else "", encoding="utf-8")
+        partial.replace(path)
+        self.file = path.open("a", encoding="utf-8")
+
+    def write(self, entry: dict[str, Any]) -> None:
+        clean = {name: _rounded(value) for name, value in entry.items()}
+        self.file.write(json.dumps(clean) + "\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
