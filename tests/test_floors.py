@@ -21,7 +21,7 @@ FLOOR = {
 MAY_ALSO = {
     "phantom": {"data"},
     "training": {"data", "models", "losses", "augment", "metrics", "pictures"},
-    "synthesis": {"data", "models", "pictures"},
+    "synthesis": {"data", "models", "metrics", "pictures"},
     "detection": {"data", "models", "pictures"},
     "evaluation": {"data", "models", "metrics", "training", "pictures"},
     "reports": {"data", "models", "evaluation", "pictures"},

@@ -16,6 +16,8 @@ from synthoma.errors import ConfigError, SynthomaError
 if TYPE_CHECKING:
     from synthoma.data.cohort import Cohort
     from synthoma.data.preparation import Progress
+    from synthoma.training.loop import Report
+    from synthoma.training.settings import TrainConfig
 
 app = typer.Typer(
     name="synthoma",
@@ -183,8 +185,169 @@ def info(
         print(line)
 
 
+@app.command(
+    epilog="""
+[bold]Examples[/bold]
+
+synthoma train lgg -o run --model dcgan --minutes 10
+
+synthoma train lgg -o run --model wgan-gp --images 100000 --with-masks --set gan.width=48
+
+synthoma train lgg -o run --resume
+"""
+)
+def train(
+    cohort: Annotated[Path | None, typer.Argument(help="A cohort; its training split is learned from.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which model, see --list (default dcgan).")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes (default 10).")] = None,
+    images: Annotated[int | None, typer.Option(help="Budget in images shown: makes the run exact.")] = None,
+    with_masks: Annotated[bool | None, typer.Option("--with-masks", help="Draw the mask with each image.")] = None,
+    conditional: Annotated[bool | None, typer.Option("--conditional", help="Draw a class on request.")] = None,
+    classes: Annotated[str | None, typer.Option("--class", help="Train on these classes only, with commas.")] = None,
+    snapshots: Annotated[int | None, typer.Option(help="How often it is scored and saved (default 10).")] = None,
+    patience: Annotated[int | None, typer.Option(help="Stop after so many snapshots without a better score.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random draw (default 0).")] = None,
+    device: Annotated[str | None, typer.Option(help="auto | cpu | cuda.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    search: Annotated[int | None, typer.Option(help="Try so many settings, each for the budget; needs optuna.")] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Show the networks' layers and leave.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="Show the models and leave.")] = False,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any of these settings.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting by name. Can be repeated.")
+    ] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Show the settings and leave.")] = False,
+    force: Force = False,
+) -> None:
+    """Train a generator on a cohort: checkpoints, sample sheets, scores on held-out scans, and warnings on the way."""
+    if listing:
+        from synthoma.training.recipes import GENERATORS
+
+        for name, (text, _) in GENERATORS.items():
+            print(f"{name:<12} {text}")
+        return
+    from synthoma.training.settings import TrainConfig
+
+    flags: dict[str, Any] = {
+        "model": model, "minutes": minutes, "images": images, "with_masks": with_masks, "conditional": conditional,
+        "classes": classes.split(",") if classes else None, "snapshots": snapshots, "patience": patience, "seed": seed,
+        "device": device,
+    }  # fmt: skip
+    settings = TrainConfig.resolve(config, assignments or [], flags)
+    if print_config:
+        print(settings.to_toml(), end="")
+        return
+    if cohort is None:
+        raise ConfigError("a cohort", "none", "see `synthoma train --help`")
+    if summary:
+        _print_summary(cohort, settings)
+        return
+    if output is None:
+        raise ConfigError("a place for the run", "no --output", "add for example -o run")
+    from synthoma import pipeline
+
+    with _training_progress() as tell:
+        if search is not None:
+            best = pipeline.search(cohort, output, search, config=settings, force=force, report=tell)
+            print(f"best settings: {best}")
+            return
+        run = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=tell)
+    print(f"model: {run / 'model.safetensors'}\npage: {run / 'report.html'}")
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nsynthoma generate run -n 500 -o synthetic --class tumour --seed 1\n\n"
+    "synthoma generate run -n 500 -o synthetic --export dicom\n\n"
+    "synthoma generate run -n 100000 -o part3 --shard 3/8"
+)
+def generate(
+    run: Annotated[Path, typer.Argument(help="A finished run of a generator, or its model.safetensors.")],
+    output: Output,
+    count: Annotated[int, typer.Option("-n", help="Number of images.")] = 500,
+    label: Annotated[str | None, typer.Option("--class", help="Class of all images; else all classes in turn.")] = None,
+    seed: Annotated[int, typer.Option(help="Image i is a function of model, seed and i.")] = 0,
+    truncation: Annotated[float, typer.Option(help="Up to 1; less is more typical and less various.")] = 1.0,
+    shard: Annotated[str, typer.Option(help="i/k: draw the i-th of k parts.")] = "1/1",
+    form: Annotated[str | None, typer.Option("--export", help="png | nifti | dicom: write files too.")] = None,
+    interpolation: Annotated[bool, typer.Option("--interpolation", help="Write interpolation.png too.")] = False,
+    nearest: Annotated[Path | None, typer.Option(help="Real cohort: write nearest.png too.")] = None,
+    force: Force = False,
+) -> None:
+    """Draw a labelled synthetic cohort from a trained generator."""
+    from synthoma import pipeline
+
+    part, _, parts = shard.partition("/")
+    if not (part.isdecimal() and parts.isdecimal()):
+        raise ConfigError("a shard i/k", repr(shard), "write for example --shard 1/4")
+    if form not in (None, "png", "nifti", "dicom"):
+        raise ConfigError("an export format: png, nifti or dicom", repr(form), "choose one of them")
+    with _progress() as progress:
+        cohort = pipeline.generate(
+            run,
+            output,
+            count,
+            seed=seed,
+            label=label,
+            truncation=truncation,
+            shard=(int(part), int(parts)),
+            form=form,  # type: ignore[arg-type]
+            interpolation=interpolation,
+            nearest=nearest,
+            force=force,
+            progress=progress,
+        )
+    print(f"{len(cohort):,} synthetic slices: {', '.join(cohort.classes)}\npage: {cohort.path / 'report.html'}")
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nsynthoma evaluate lgg synthetic -o evaluation")
+def evaluate(
+    real: Annotated[Path, typer.Argument(help="The cohort of real scans that the generator was trained on.")],
+    synthetic: Annotated[Path, typer.Argument(help="A synthetic cohort, from any tool.")],
+    output: Output,
+    preset: Annotated[str | None, typer.Option(help="quick.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the real-vs-real divisions.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting by name. Can be repeated.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings and thresholds.")] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Show the settings and leave.")] = False,
+    force: Force = False,
+) -> None:
+    """Is it realistic, diverse and private? Every score beside what real scans score against each other."""
+    from synthoma.evaluation.evaluate import EvaluateConfig
+
+    settings = EvaluateConfig.resolve(config, assignments or [], {"preset": preset, "seed": seed})
+    if print_config:
+        print(settings.to_toml(), end="")
+        return
+    from synthoma import pipeline
+
+    with _progress() as progress:
+        result = pipeline.evaluate(real, synthetic, output, config=settings, force=force, progress=progress)
+    for light in result["lights"]:
+        print(f"{light['question']:<10} {light['state']:<12} {light['text']}")
+    print(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nsynthoma detect pictures/ --model run -o scores.csv")
+def detect(
+    images: Annotated[Path, typer.Argument(help="Pictures or scans.")],
+    model: Annotated[Path, typer.Option(help="A run of a GAN: its discriminator judges how real each image looks.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the table as CSV too.")] = None,
+) -> None:
+    """Score images with a model: for a GAN, 0 fake to 1 real, or the critic's score."""
+    from synthoma import pipeline
+
+    with _progress() as progress:
+        table = pipeline.judge(images, model, progress=progress)
+    print(table.to_string(index=False))
+    if output is not None:
+        table.to_csv(output, index=False)
+
+
 @app.command(epilog="[bold]Example[/bold]\n\nsynthoma report COHORT")
-def report(path: Annotated[Path, typer.Argument(help="A cohort.")]) -> None:
+def report(path: Annotated[Path, typer.Argument(help="A cohort, a run or an evaluation.")]) -> None:
     """Write the self-contained HTML page of an artefact."""
     from synthoma import pipeline
 
@@ -193,12 +356,67 @@ def report(path: Annotated[Path, typer.Argument(help="A cohort.")]) -> None:
 
 @app.command(epilog="[bold]Example[/bold]\n\nsynthoma demo -o demo")
 def demo(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
-    """Run the chain on simulated patients: nothing to download, no data needed."""
+    """Run the chain on simulated patients: nothing to download, no data needed, about eight minutes on two cores."""
+    import json
+
     from synthoma import pipeline
 
-    with _progress() as progress:
-        page = pipeline.demo(output, force=force, progress=progress)
-    print(f"page: {page}")
+    with _progress() as progress, _training_progress() as tell:
+        page = pipeline.demo(output, force=force, progress=progress, report=tell)
+    verdict = json.loads(page.with_name("evaluation.json").read_text(encoding="utf-8"))["verdict"]
+    print(f"{verdict['word']}: {verdict['because']}\npage: {page}")
+
+
+def _print_summary(cohort: Path, settings: TrainConfig) -> None:
+    """Tables of the networks that would be trained."""
+    from synthoma.data.cohort import Cohort
+    from synthoma.models.summary import gan_summary, total
+    from synthoma.training.generators import image_shape
+
+    for name, layers in gan_summary(settings.gan, image_shape(Cohort(cohort), settings)).items():
+        print(f"\n{name}: {total(layers):,} parameters")
+        for layer in layers:
+            print(
+                f"  {layer.name:<14} {layer.kind:<18} {' x '.join(map(str, layer.shape)):<16} {layer.parameters:>12,}"
+            )
+
+
+@contextmanager
+def _training_progress() -> Iterator[Report]:
+    """A bar for a training: share of the budget, time left, images a second, losses; warnings above it."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = [TextColumn("training  "), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn()]
+    with Progress(*columns, TextColumn("{task.fields[said]}"), console=Console(stderr=True)) as bars:
+        tasks: list[Any] = []
+        told: set[str] = set()
+
+        def tell(progress: Any, share: float, recent: dict[str, float]) -> None:
+            if not tasks:
+                tasks.append(bars.add_task("training", total=1.0, said=""))
+            names = {
+                "images_per_second": "images/s",
+                "d_loss": "D",
+                "g_loss": "G",
+                "d_real": "D(real)",
+                "d_fake": "D(fake)",
+            }
+            said = "  ".join(f"{title} {recent[name]:.3g}" for name, title in names.items() if name in recent)
+            bars.update(tasks[0], completed=min(share, 1.0), said=f"{progress.images:,} images  {said}")
+            for text in progress.events:
+                if text not in told:
+                    told.add(text)
+                    bars.console.print(f"[yellow]warning:[/yellow] {text}", highlight=False)
+
+        yield tell
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,27 @@ from synthoma.data.preparation import Progress, pack
 from synthoma.data.settings import PrepareConfig
 from synthoma.errors import ConfigError, InputError
 from synthoma.provenance import new_folder, secret_key, write_json, write_text
+from synthoma.types import PLAIN_MODALITY
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthoma.evaluation.evaluate import EvaluateConfig
     from synthoma.phantom import PhantomConfig
+    from synthoma.synthesis.export import Format
+    from synthoma.training.loop import Report
+    from synthoma.training.settings import TrainConfig
+
+DEMO_PATIENTS = 40
+DEMO_MINUTES = 4.0
 
 
 def _silent(text: str, done: int, total: int) -> None:
     """Tell nobody how far the work is."""
+
+
+def _unheard(progress: object, share: float, recent: dict[str, float]) -> None:
+    """Tell nobody how far a training is."""
 
 
 def prepare(
@@ -99,16 +114,239 @@ def prepare_phantom(
     return Cohort(output)
 
 
+def train(
+    cohort: Path | str | Cohort,
+    run: Path | str,
+    *,
+    config: TrainConfig | None = None,
+    resume: bool = False,
+    force: bool = False,
+    report: Report = _unheard,
+    **settings: Any,
+) -> Path:
+    """Train a model on a cohort's training split.
+
+    Args:
+        cohort: the cohort, or its folder.
+        run: folder for config.toml, log.jsonl, checkpoint/, samples/, model.safetensors and report.html.
+        config: the settings; or give single ones by name (``model="dcgan", minutes=10``).
+        resume: go on where an interrupted run stopped, with the settings that it was begun with.
+        force: replace an existing run.
+        report: told about once a second how far it is.
+        settings: fields of ``TrainConfig``.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
+        ConfigError: an unknown model or setting, or a size that the model cannot draw.
+    """
+    from synthoma.training.generators import train_generator
+    from synthoma.training.runs import begin_run, continue_run
+    from synthoma.training.settings import TrainConfig
+
+    if config is not None and settings:
+        raise ConfigError("either a config or single settings", "both", "put the settings into the config")
+    config = config or TrainConfig.resolve(flags=settings)
+    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    folder = Path(run)
+    settled = continue_run(folder, source, config) if resume else begin_run(folder, source, config, force=force)
+    try:
+        train_generator(source, folder, settled, report, resume=resume)
+    except OSError as error:
+        todo = f"make room, then `synthoma train {source.path} -o {folder} --resume`"
+        raise InputError("room to write the run", f"{error.strerror or error}", todo) from error
+    _add_run_page(folder, folder.resolve().name)
+    return folder
+
+
+def search(
+    cohort: Path | str,
+    output: Path | str,
+    trials: int,
+    *,
+    config: TrainConfig,
+    force: bool = False,
+    report: Report = _unheard,
+) -> dict[str, Any]:
+    """Try settings of a generator, each for the whole budget of ``config``, and rank them by validation score.
+
+    Args:
+        cohort: what to train on.
+        output: folder for search.csv and one run a trial.
+        trials: how many.
+        config: model, budget and seed of every trial.
+        force: replace an existing search.
+        report: told how far each trial is.
+
+    Returns:
+        The best trial's number, score and settings.
+
+    Raises:
+        ConfigError: Optuna is not installed.
+    """
+    import pandas as pd
+
+    from synthoma.training.generators import train_generator
+    from synthoma.training.runs import begin_run
+    from synthoma.training.search import search_settings
+
+    source = Cohort(cohort)
+    with new_folder(Path(output), force=force) as partial:
+
+        def one(changed: TrainConfig, number: int) -> float:
+            run = partial / f"trial-{number:03d}"
+            return train_generator(source, run, begin_run(run, source, changed, force=False), report).best
+
+        ranked = search_settings(config, trials, one)
+        pd.DataFrame(ranked).to_csv(partial / "search.csv", index=False)
+        write_text(partial / "config.toml", config.to_toml())
+    return ranked[0]
+
+
+def generate(
+    run: Path | str,
+    output: Path | str,
+    count: int,
+    *,
+    seed: int = 0,
+    label: str | None = None,
+    truncation: float = 1.0,
+    shard: tuple[int, int] = (1, 1),
+    form: Format | None = None,
+    interpolation: bool = False,
+    nearest: Path | str | None = None,
+    force: bool = False,
+    progress: Progress = _silent,
+) -> Cohort:
+    """Draw a labelled synthetic cohort from a trained generator.
+
+    Args:
+        run: the run, or its model file.
+        output: the cohort folder to write.
+        count: number of images (in all shards together).
+        seed: image i is a function of (model, seed, i).
+        label: class of all images; else the model's classes come in turn.
+        truncation: factor on the latents, at most 1; less is more typical and less various.
+        shard: (i, k) draws the i-th of k parts of exactly the rows that one run would give.
+        form: also write files: png, nifti or dicom, into ``export_<form>/``.
+        interpolation: also write interpolation.png, strips between pairs of latents.
+        nearest: real cohort; also write nearest.png, images beside the nearest real slices of their class.
+        force: replace an existing cohort.
+        progress: told how far it is.
+
+    Raises:
+        InputError: no finished generator there, or the output place is taken.
+        ConfigError: an unknown class, or numbers out of range.
+    """
+    from synthoma.synthesis.export import export
+    from synthoma.synthesis.sampling import Sampler, generate_cohort
+    from synthoma.synthesis.sheets import interpolation_sheet, nearest_sheet
+
+    sampler = Sampler.open(Path(run))
+    with new_folder(Path(output), force=force) as partial:
+        cohort = generate_cohort(
+            sampler, partial, count, seed=seed, label=label, truncation=truncation, shard=shard, progress=progress
+        )
+        if form is not None:
+            (partial / f"export_{form}").mkdir()
+            export(cohort, partial / f"export_{form}", form, progress)
+        if interpolation:
+            (partial / "interpolation.png").write_bytes(interpolation_sheet(sampler, seed))
+        if nearest is not None:
+            (partial / "nearest.png").write_bytes(nearest_sheet(cohort, Cohort(nearest)))
+        _add_report(partial, Path(output).name)
+    return Cohort(output)
+
+
+def evaluate(
+    real: Path | str,
+    synthetic: Path | str,
+    output: Path | str,
+    *,
+    config: EvaluateConfig | None = None,
+    force: bool = False,
+    progress: Progress = _silent,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Score a synthetic cohort against a real one, and write evaluation.json and report.html.
+
+    Returns:
+        The content of evaluation.json.
+
+    Raises:
+        InputError: cohorts that cannot be compared, or too few images.
+        LeakError: the generator saw held-out groups.
+    """
+    from synthoma.evaluation.evaluate import EvaluateConfig
+    from synthoma.evaluation.evaluate import evaluate as score
+    from synthoma.reports.evaluation_page import evaluation_page
+
+    if config is not None and settings:
+        raise ConfigError("either a config or single settings", "both", "put the settings into the config")
+    config = config or EvaluateConfig.resolve(flags=settings)
+    ours, theirs = Cohort(real), Cohort(synthetic)
+    with new_folder(Path(output), force=force) as partial:
+        result = score(ours, theirs, config, progress)
+        write_json(partial / "evaluation.json", result)
+        write_text(partial / "report.html", evaluation_page(result, ours, theirs, Path(output).name))
+    return result
+
+
+def judge(images: Path | str, run: Path | str, *, progress: Progress = _silent) -> pd.DataFrame:
+    """What a GAN's discriminator thinks of images: probability of being real (0 fake, 1 real), or critic score.
+
+    The images are prepared as the model's cohort was.
+
+    Returns:
+        One row an image: source, label, score, and what the score is.
+
+    Raises:
+        InputError: nothing readable, or no generator in ``run``.
+    """
+    import tempfile
+
+    from synthoma.data.layouts import take_inventory
+    from synthoma.synthesis.sampling import judge_images, open_generator
+
+    meta = open_generator(Path(run)).meta
+    known = {name: meta["prepare"][name] for name in ("crop", "normalise", "plane") if name in meta["prepare"]}
+    inventory = take_inventory(Path(images), key=secret_key())
+    # A picture that does not say what it shows may stand for the only modality of a model.
+    plain = len(meta["modalities"]) == 1 and all(case.modalities == (PLAIN_MODALITY,) for case in inventory.cases)
+    modalities = [PLAIN_MODALITY] if plain else meta["modalities"]
+    config = PrepareConfig.resolve(
+        flags={
+            "size": meta["shape"]["size"],
+            "modalities": modalities,
+            "duplicates": False,
+            "split": (1, 0, 0),
+            **known,
+        }
+    )
+    with tempfile.TemporaryDirectory() as place:
+        cohort = pack(inventory, Path(place), config, source="judged", progress=progress)
+        scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))
+        table = cohort.slices[["source", "slice", "label"]].copy()
+    return table.assign(score=scores, kind=kind)
+
+
 def report(artefact: Path | str) -> Path:
-    """Write the self-contained HTML page of an artefact into its folder and return the page's path.
+    """Write the self-contained HTML page of a cohort or a run into its folder and return the page's path.
 
     Raises:
         InputError: the folder is no artefact that has a page.
     """
     path = Path(artefact)
-    if not is_cohort(path):
-        raise InputError("a cohort", str(path), "make one with `synthoma prepare FOLDER -o COHORT`")
-    _add_report(path, path.resolve().name)
+    if is_cohort(path):
+        _add_report(path, path.resolve().name)
+    elif (path / "model.safetensors").is_file():
+        _add_run_page(path, path.resolve().name)
+    elif (path / "evaluation.json").is_file():
+        pass  # its page was written with it, from cohorts that may have moved since
+    else:
+        raise InputError("a cohort, a run or an evaluation", str(path), "see `synthoma info PATH`")
     return path / "report.html"
 
 
@@ -124,6 +362,14 @@ def describe(path: Path | str) -> dict[str, Any]:
         pairs = cohort.slices["split"] + "/" + cohort.slices["label"]
         counts = {str(name): int(count) for name, count in pairs.value_counts().sort_index().items()}
         return {"kind": "cohort", **cohort.meta, "counts": counts}
+    if (path / "evaluation.json").is_file():
+        content = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))
+        return {"kind": "evaluation", **{name: content[name] for name in ("verdict", "lights", "provenance")}}
+    if (path / "model.safetensors").is_file() or path.suffix == ".safetensors":
+        from synthoma.synthesis.sampling import open_generator
+
+        bundle = open_generator(path)
+        return {**bundle.meta, "sha256": bundle.digest}
     from synthoma.data.layouts import take_inventory
 
     inventory = take_inventory(path, key=secret_key())
@@ -140,12 +386,21 @@ def describe(path: Path | str) -> dict[str, Any]:
     }
 
 
-def demo(output: Path | str, *, force: bool = False, progress: Progress = _silent) -> Path:
-    """The chain on simulated patients: a phantom cohort and its page. Returns the page's path."""
+def demo(output: Path | str, *, force: bool = False, progress: Progress = _silent, report: Report = _unheard) -> Path:
+    """The chain on simulated patients: phantom cohort, generator with masks, synthetic cohort, evaluation.
+
+    Returns:
+        The path of the evaluation's page.
+    """
     with new_folder(Path(output), force=force) as partial:
-        prepare_phantom(24, partial / "phantom", size=128, modalities=("flair",), progress=progress)
-        write_json(partial / "demo.json", {"schema": "synthoma.demo/1", "cohort": "phantom"})
-    return Path(output) / "phantom" / "report.html"
+        settings: dict[str, Any] = {"size": 64, "modalities": ("flair",), "slices": "tumour", "merge": "whole-tumour"}
+        prepare_phantom(DEMO_PATIENTS, partial / "phantom", progress=progress, **settings)
+        train(partial / "phantom", partial / "run", model="dcgan", minutes=DEMO_MINUTES, with_masks=True, report=report)
+        generate(partial / "run", partial / "synthetic", 500, progress=progress)
+        evaluate(partial / "phantom", partial / "synthetic", partial / "evaluation", progress=progress)
+        parts = ["phantom", "run", "synthetic", "evaluation"]
+        write_json(partial / "demo.json", {"schema": "synthoma.demo/1", "artefacts": parts})
+    return Path(output) / "evaluation" / "report.html"
 
 
 def _resolve(config: PrepareConfig | None, settings: dict[str, Any]) -> PrepareConfig:
@@ -161,3 +416,14 @@ def _add_report(folder: Path, name: str) -> None:
     write_text(folder / "report.html", cohort_page(cohort, name))
     if sheet := pair_sheet(cohort):
         (folder / "duplicates.png").write_bytes(sheet)
+
+
+def _add_run_page(run: Path, name: str) -> None:
+    from synthoma.models.registry import ImageShape, NetworkConfig
+    from synthoma.models.summary import gan_summary
+    from synthoma.reports.run_page import run_page
+    from synthoma.synthesis.sampling import open_generator
+
+    meta = open_generator(run).meta
+    tables = gan_summary(NetworkConfig.model_validate(meta["network"]), ImageShape(**meta["shape"]))
+    write_text(run / "report.html", run_page(run, name, meta, dict(tables)))

@@ -18,25 +18,26 @@ import numpy as np
 import torch
 from joblib import effective_n_jobs
 from PIL import Image
+from scipy import ndimage
 from torch import Tensor
 
 from synthoma.data import registration
 from synthoma.data.registration import SIDE, Views, motion
 from synthoma.errors import ConfigError, InputError
-from synthoma.types import Array, Float32, Ints
+from synthoma.types import Array, Float32, Floats, Ints
 
 T = TypeVar("T")
 Kind = Literal["bytes", "pixels", "near", "transformed"]
 
-THRESHOLD = 0.945
+THRESHOLD = 0.95
 """Score from which a pair counts as copies."""
 
-_CONTENT = 0.1  # share of the 99th percentile above the minimum: brighter is content
-_LINE = 0.02  # share of a row or column that must be content: fewer is a speck or a letter
+_EDGE = 0.25  # share of the steepest edges (99th percentile): steeper is content
+_LINE = 0.02  # share of a row or column that must be content
 _CLOSEST = 0.5  # a crop keeps at least this share of the longer side: a top of head stays small
 _DIMENSIONS = 128
 _NEIGHBOURS = 16  # per image, in collections of any size
-_COMPARED = 200_000  # neighbours in all that small collections may use instead
+_COMPARED = 50_000  # neighbours in all that small collections may use instead
 _BLOCK = 4_000_000  # similarities computed at once
 _CHUNK = 256  # images, or pairs, of one call to registration
 _STILL_DEG, _STILL_PX, _STILL_ZOOM = 1.0, 1.0, 0.03  # smaller motions are what resizing and re-encoding do
@@ -119,26 +120,34 @@ def thumbnail(image: Array) -> Float32:
         return np.zeros((SIDE, SIDE), dtype=np.float32)
     scaled = ((image.astype(np.float64) - low) / (high - low)).astype(np.float32)
     square = _square(scaled)
-    small = Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    return np.asarray(small, dtype=np.float32).clip(0, 1)
+    return _resize(square, SIDE, SIDE).clip(0, 1)
 
 
 def _square(picture: Float32) -> Float32:
     """The square around the content of a picture in [0, 1]; black where it reaches over the edge."""
-    content = picture > _CONTENT * np.percentile(picture, 99)
-    spans = [_span(content.mean(axis)) for axis in (1, 0)]
+    step = max(picture.shape) / SIDE
+    small = _resize(picture, *(max(1, round(length / step)) for length in picture.shape))
+    # Edges rather than brightness: these stay where they are under gamma, noise and a grey background.
+    smooth = ndimage.gaussian_filter(small, 1.0)
+    edges = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1))
+    content = edges > _EDGE * np.percentile(edges, 99)
+    spans = [_span(content.mean(1 - axis), picture.shape[axis]) for axis in (0, 1)]
     side = max(*(end - begin for begin, end in spans), int(np.ceil(_CLOSEST * max(picture.shape))))
-    begins = [(begin + end - side) // 2 for begin, end in spans]
-    margin = side
-    padded = np.pad(picture, margin)
-    row, column = (begin + margin for begin in begins)
-    return padded[row : row + side, column : column + side]
+    row, column = ((begin + end - side) // 2 + side for begin, end in spans)
+    return np.pad(picture, side)[row : row + side, column : column + side]
 
 
-def _span(shares: Array) -> tuple[int, int]:
-    """First and one past the last line whose share of content is enough; all lines if none is."""
+def _resize(picture: Float32, height: int, width: int) -> Float32:
+    """Triangle-filtered over the area of a new pixel when it shrinks, linear when it grows."""
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR), dtype=np.float32)
+
+
+def _span(shares: Floats, length: int) -> tuple[int, int]:
+    """First and one past the last line with enough content, scaled to ``length``; all of it if there is none."""
     lines = np.flatnonzero(shares > _LINE)
-    return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else (0, len(shares))
+    if len(lines) == 0:
+        return 0, length
+    return int(lines[0] * length / len(shares)), int(np.ceil((lines[-1] + 1) * length / len(shares)))
 
 
 def find_duplicates(
@@ -294,7 +303,7 @@ def _link_copies(
     An image whose neighbours all prove to be its copies may have more of them: it is searched again, among the images
     outside its group by now, until some neighbour is not a copy.
     """
-    points = _embedding(registration.fingerprint(views), views.blank)
+    points = _embedding(views.fingerprints, views.blank)
     waiting = torch.nonzero(~views.blank)[:, 0]
     neighbours = min(len(waiting), max(_NEIGHBOURS, _COMPARED // max(1, len(waiting))))
     while len(waiting):
@@ -307,30 +316,39 @@ def _link_copies(
 
 
 def _embedding(fingerprints: Tensor, blank: Tensor) -> Tensor:
-    """Unit vectors (N, D) whose scalar products find copies: principal components, half whitened.
+    """Unit vectors (N, stretches, D) whose scalar products find copies: principal components, half whitened.
 
     Half, because full whitening makes all images of a small collection equally far from each other.
     """
-    kept = fingerprints[~blank]
-    if len(kept) == 0:
-        return torch.zeros(len(fingerprints), 1)
-    standard = (fingerprints - kept.mean(0)) / kept.std(0, correction=0).clamp_min(1e-6)
-    variance, axes = torch.linalg.eigh(standard[~blank].T @ standard[~blank] / len(kept))
-    variance, axes = variance[-_DIMENSIONS:], axes[:, -_DIMENSIONS:]
+    plain = fingerprints[~blank, 0]
+    if len(plain) == 0:
+        return torch.zeros(*fingerprints.shape[:2], 1)
+    mean, spread = plain.mean(0), plain.std(0, correction=0).clamp_min(1e-6)
+    plain = (plain - mean) / spread
+    # NumPy in double precision: a few equal images leave a matrix of rank 0, on which float32 does not converge.
+    variances, vectors = np.linalg.eigh((plain.T @ plain / len(plain)).double().numpy())
+    variance = torch.from_numpy(variances[-_DIMENSIONS:]).float()
+    axes = torch.from_numpy(np.ascontiguousarray(vectors[:, -_DIMENSIONS:])).float()
     # Directions without variance hold rounding errors only.
-    scale = torch.where(variance > 1e-5 * variance[-1], variance.clamp_min(1e-9) ** -0.25, 0)
-    return torch.nn.functional.normalize(standard @ (axes * scale), dim=1)
+    scale = torch.where(variance > 1e-5 * variance[-1], variance.clamp_min(1e-9) ** -0.25, 0) / spread[:, None]
+    return torch.nn.functional.normalize((fingerprints - mean) @ (axes * scale), dim=-1)
 
 
 def _neighbours(
     points: Tensor, queries: Tensor, count: int, groups: Ints, owners: Ints, blank: Tensor, jobs: int
 ) -> tuple[Ints, Ints]:
-    """Up to ``count`` images nearest to each query, outside its group and patient: positions (P,) and (P,)."""
-    group, owner = torch.from_numpy(groups), torch.from_numpy(owners)
+    """Up to ``count`` images nearest to each query, outside its group and patient: positions (P,) and (P,).
+
+    A query is compared as it is and stretched in several ways, and the best comparison counts.
+    """
+    group, owner, targets = torch.from_numpy(groups), torch.from_numpy(owners), points[:, 0].T.contiguous()
 
     def nearest(rows: Tensor) -> tuple[Tensor, Tensor]:
+        likeness = points[rows, 0] @ targets
+        for stretch in range(1, points.shape[1]):
+            torch.maximum(likeness, points[rows, stretch] @ targets, out=likeness)
         barred = (group[rows, None] == group) | (owner[rows, None] == owner) | blank
-        value, near = (points[rows] @ points.T).masked_fill_(barred, -2.0).topk(count, dim=1)
+        value, near = likeness.masked_fill_(barred, -2.0).topk(count, dim=1)
         allowed = value > -2.0
         return rows[:, None].expand(-1, count)[allowed], near[allowed]
 

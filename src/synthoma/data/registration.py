@@ -4,9 +4,10 @@ All steps work on 64 x 64 px thumbnails and on thousands of pairs at a time:
 
 1. *Detail*: a band-pass (difference of Gaussians) divided by its own local strength. Brightness, contrast and gamma
    drop out, and a bright skull counts no more than faint gyri.
-2. *Rotation*, after Reddy and Chatterji (1996, "An FFT-based technique for translation, rotation, and scale-invariant
-   image registration", IEEE Trans. Image Processing 5(8)): the magnitude of the Fourier spectrum ignores shifts, turns
-   with the picture and is mirrored with it. Sampled on a polar grid, a turn becomes a circular shift of the angle.
+2. *Rotation and zoom*, after Reddy and Chatterji (1996, "An FFT-based technique for translation, rotation, and
+   scale-invariant image registration", IEEE Trans. Image Processing 5(8)): the magnitude of the Fourier spectrum
+   ignores shifts, turns with the picture and is mirrored with it. On a log-polar grid a turn shifts the angle and a
+   zoom the radius.
 3. *Shift*: cross-correlation by FFT for every candidate turn and mirror state, at 32 px.
 4. *Refinement*: Gauss-Newton on an affine map, inverse compositional form (Baker and Matthews 2004, "Lucas-Kanade 20
    years on", IJCV 56(3)), at 32 px and then at 64 px. Affine rather than rigid, because re-saved pictures are often
@@ -36,15 +37,18 @@ SIDE = 64
 
 _FINE, _BROAD = 0.7, 2.5  # px: the band in which slices of different people differ and copies agree
 _LOCAL = 4.0  # px: how far "local strength" reaches
-_FLOOR = 0.5  # share of the picture's rms detail below which detail fades out instead of being amplified
+_FLOOR = 0.1  # share of the picture's rms detail below which detail fades out instead of being amplified
+_NOISE = 0.005  # share of the intensity range below which detail is taken for noise
 _SPECTRUM = 128  # px: the spectrum is zero-padded to this side so that a polar grid can sample it finely
-_RADII, _ANGLES, _HARMONICS = 24, 64, 12
+_RADII, _ANGLES, _HARMONICS = 32, 64, 12
+_STRETCHES = ((1.0, 1.0), (1.07, 1.07), (1.14, 1.14), (1.1, 1.0), (1.0, 1.1), (1.2, 1.0), (1.0, 1.2))
+_ZOOM_STEPS = 2  # log radii tried to either side, 6.6 % each
 _LOWEST, _HIGHEST = 3 / 64, 22 / 64  # cycles per px; below sits the outline, above what resizing destroys
 _COARSE = 32  # px: side at which shifts are searched
 _REACH = 8  # px at the coarse side: largest shift tried
-_WINDOW = 3.0  # px: Gaussian window of the local correlation
+_WINDOW = 2.0  # px: Gaussian window of the local correlation
 _WORST = 0.25  # share of the detail that may agree less than the score says
-_MIN_SPECTRUM, _MIN_SHIFT, _MIN_COARSE = 0.30, 0.45, 0.75  # gates before the next, dearer step
+_MIN_SPECTRUM, _MIN_SHIFT, _MIN_COARSE = 0.25, 0.40, 0.75  # gates before the next, dearer step
 _MIN_OVERLAP = 0.5  # share of the thumbnail that both pictures must cover
 _MIN_DETAIL = 0.1  # share of the thumbnail that must hold detail in both: less is no evidence
 _ZOOM = (0.8, 1.25)  # range of the affine map's singular values
@@ -55,12 +59,15 @@ class Views:
     """What registration needs of N thumbnails.
 
     ``fine`` (N, 64, 64) and ``coarse`` (N, 32, 32) hold detail; ``harmonics`` (N, radii, harmonics + 1) holds the
-    angular Fourier coefficients of the polar log spectrum; ``blank`` (N,) marks pictures without any detail.
+    angular Fourier coefficients of the log-polar spectrum. ``fingerprints`` (N, stretches, radii x harmonics) are the
+    magnitudes of these, which shift, rotation and flips leave nearly unchanged: of the picture as it is, then of the
+    picture stretched in several ways. ``blank`` (N,) marks pictures of one value.
     """
 
     fine: Tensor
     coarse: Tensor
     harmonics: Tensor
+    fingerprints: Tensor
     blank: Tensor
 
 
@@ -92,28 +99,33 @@ def _blur(pictures: Tensor, sigma: float) -> Tensor:
 def _detail(pictures: Tensor) -> Tensor:
     """Band-passed pictures divided by their local strength, about 1 in magnitude wherever there is structure."""
     band = _blur(pictures, _FINE) - _blur(pictures, _BROAD)
-    rms = band.square().mean((-1, -2), keepdim=True).sqrt()
-    return band / (_blur(band.square(), _LOCAL) + (_FLOOR * rms).square() + 1e-12).sqrt()
+    power = band.square()
+    floor = _FLOOR**2 * power.mean((-1, -2), keepdim=True) + _NOISE**2
+    return band / (_blur(power, _LOCAL) + floor).sqrt()
 
 
 @cache
-def _polar_grid() -> Tensor:
+def _polar_grid(stretch: tuple[float, float]) -> Tensor:
     """Places (1, radii, angles, 2) on the centred spectrum, half a turn only: magnitudes repeat after 180 degrees."""
     angle = torch.arange(_ANGLES) * (math.pi / _ANGLES)
-    radius = torch.linspace(_LOWEST, _HIGHEST, _RADII)[:, None] * _SPECTRUM
-    place = torch.stack([radius * torch.cos(angle), -radius * torch.sin(angle)], -1) + _SPECTRUM / 2
-    return (place / (_SPECTRUM - 1) * 2 - 1)[None]
+    radius = torch.logspace(math.log10(_LOWEST), math.log10(_HIGHEST), _RADII)[:, None] * _SPECTRUM
+    place = torch.stack([radius * torch.cos(angle), -radius * torch.sin(angle)], -1) * torch.tensor(stretch)
+    return ((place + _SPECTRUM / 2) / (_SPECTRUM - 1) * 2 - 1)[None]
 
 
-def _harmonics(detail: Tensor) -> Tensor:
-    """Angular Fourier coefficients of the unit-norm polar log spectrum: (N, radii, harmonics + 1) complex."""
+def _log_spectrum(detail: Tensor) -> Tensor:
+    """Centred log magnitudes (N, 128, 128) of the Fourier spectrum."""
     # The border is faded out over 8 px: a cut edge would draw a cross through the spectrum.
     ramp = torch.arange(SIDE) + 0.5
     fade = torch.sin((torch.minimum(ramp, SIDE - ramp) / 8).clamp(max=1) * (math.pi / 2)).square()
     spectrum = torch.fft.fft2(detail * fade * fade[:, None], s=(_SPECTRUM, _SPECTRUM)).abs()
-    log = torch.log1p(torch.fft.fftshift(spectrum, dim=(-2, -1)))
-    grid = _polar_grid().expand(len(log), -1, -1, -1)
-    polar = torch.nn.functional.grid_sample(log[:, None], grid, align_corners=True)[:, 0]
+    return torch.log1p(torch.fft.fftshift(spectrum, dim=(-2, -1)))
+
+
+def _harmonics(spectrum: Tensor, stretch: tuple[float, float]) -> Tensor:
+    """Angular Fourier coefficients of the unit-norm log-polar spectrum: (N, radii, harmonics + 1) complex."""
+    grid = _polar_grid(stretch).expand(len(spectrum), -1, -1, -1)
+    polar = torch.nn.functional.grid_sample(spectrum[:, None], grid, align_corners=True)[:, 0]
     polar = polar - polar.mean(-1, keepdim=True)
     polar = polar / polar.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-9)
     harmonics: Tensor = torch.fft.rfft(polar, dim=-1)[..., : _HARMONICS + 1].contiguous()
@@ -129,7 +141,10 @@ def prepare(thumbnails: Float32) -> Views:
     scaled = (pictures - low) / (high - low).clamp_min(1e-30) * ~blank[:, None, None]
     fine = _detail(scaled)
     coarse = torch.nn.functional.avg_pool2d(_blur(fine, 1.0)[:, None], 2)[:, 0]
-    return Views(fine, coarse, _harmonics(fine), blank)
+    spectrum = _log_spectrum(fine)
+    harmonics = [_harmonics(spectrum, stretch) for stretch in _STRETCHES]
+    fingerprints = torch.stack([each[..., 1:].abs().flatten(1) for each in harmonics], 1)
+    return Views(fine, coarse, harmonics[0], fingerprints, blank)
 
 
 def concatenate(parts: list[Views]) -> Views:
@@ -138,35 +153,39 @@ def concatenate(parts: list[Views]) -> Views:
         torch.cat([part.fine for part in parts]),
         torch.cat([part.coarse for part in parts]),
         torch.cat([part.harmonics for part in parts]),
+        torch.cat([part.fingerprints for part in parts]),
         torch.cat([part.blank for part in parts]),
     )
 
 
-def fingerprint(views: Views) -> Tensor:
-    """Magnitudes (N, radii x harmonics) that shift, rotation and flips leave nearly unchanged."""
-    return views.harmonics[..., 1:].abs().flatten(1)
+def _poses_of_spectrum(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Best spectrum correlation, its angle in radians and its zoom, each (P, 2): without and with a mirror.
 
-
-def _turns(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Best spectrum correlation (P, 2) and angle in radians (P, 2), without and with a mirror.
-
-    A mirrored picture has the complex conjugate harmonics.
+    A mirrored picture has the complex conjugate harmonics; an enlarged one a spectrum that shrank by as many radii.
     """
-    cross = torch.stack([(first.conj() * second).sum(1), (first * second).sum(1)], 1)
-    curve = torch.fft.irfft(cross, n=_ANGLES)
-    peak, at = curve.max(-1)
-    left = curve.gather(-1, ((at - 1) % _ANGLES)[..., None])[..., 0]
-    right = curve.gather(-1, ((at + 1) % _ANGLES)[..., None])[..., 0]
+    curves = []
+    for step in range(-_ZOOM_STEPS, _ZOOM_STEPS + 1):
+        inner, outer = slice(max(0, -step), _RADII - max(0, step)), slice(max(0, step), _RADII - max(0, -step))
+        a, b = first[:, outer], second[:, inner]
+        cross = torch.stack([(a.conj() * b).sum(1), (a * b).sum(1)], 1)
+        curves.append(torch.fft.irfft(cross, n=_ANGLES))
+    curve = torch.stack(curves, 2)
+    peak, place = curve.flatten(2).max(-1)
+    at = place % _ANGLES
+    row = curve.gather(2, (place // _ANGLES)[..., None, None].expand(-1, -1, 1, _ANGLES))[:, :, 0]
+    left = row.gather(-1, ((at - 1) % _ANGLES)[..., None])[..., 0]
+    right = row.gather(-1, ((at + 1) % _ANGLES)[..., None])[..., 0]
     # A parabola through the peak and its neighbours gives the angle between two samples of 2.8 degrees.
     between = 0.5 * (left - right) / (left - 2 * peak + right).clamp_max(-1e-9)
-    return peak, (at + between.clamp(-0.5, 0.5)) * (math.pi / _ANGLES)
+    zoom = torch.exp((place // _ANGLES - _ZOOM_STEPS) * (math.log(_HIGHEST / _LOWEST) / (_RADII - 1)))
+    return peak, (at + between.clamp(-0.5, 0.5)) * (math.pi / _ANGLES), zoom
 
 
-def _pull(mirrored: Tensor, angle: Tensor) -> Tensor:
-    """Linear maps (..., 2, 2) that undo "mirror left-right if asked, then turn by angle"."""
+def _pull(mirrored: Tensor, angle: Tensor, zoom: Tensor) -> Tensor:
+    """Linear maps (..., 2, 2) that undo "mirror left-right if asked, turn by angle, enlarge by zoom"."""
     cos, sin = angle.cos(), angle.sin()
     back = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
-    return torch.stack([1 - 2 * mirrored, torch.ones_like(mirrored)], -1)[..., None] * back
+    return torch.stack([1 - 2 * mirrored, torch.ones_like(mirrored)], -1)[..., None] * back / zoom[..., None, None]
 
 
 @cache
@@ -179,10 +198,15 @@ def _places(side: int) -> Tensor:
 
 def _warp(pictures: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     """Pictures (P, s, s) seen through maps (P, 2, 3), and where (P, s, s) they have something to show."""
-    count, side = len(pictures), pictures.shape[-1]
-    grid = (_places(side) @ maps.mT).view(count, side, side, 2) / (side / 2)
-    seen = torch.nn.functional.grid_sample(pictures[:, None], grid, align_corners=False)[:, 0]
-    return seen, (grid.abs().amax(-1) < 1).float()
+    side = pictures.shape[-1]
+    line = (torch.arange(side) - (side - 1) / 2) / (side / 2)
+    # grid_sample counts places in half sides, from -1 to 1.
+    across = maps[:, :, 0, None] * line
+    along = maps[:, :, 1, None] * line + maps[:, :, 2, None] / (side / 2)
+    place = across[:, :, None, :] + along[..., None]
+    seen = torch.nn.functional.grid_sample(pictures[:, None], place.permute(0, 2, 3, 1), align_corners=False)[:, 0]
+    inside = place.abs() < 1
+    return seen, (inside[:, 0] & inside[:, 1]).float()
 
 
 def _correlation(first: Tensor, second: Tensor) -> Tensor:
@@ -205,21 +229,21 @@ def _shifts(first: Tensor, second: Tensor, linear: Tensor) -> tuple[Tensor, Tens
     return (peak / power.sqrt().clamp_min(1e-9)).view(count, tried), shift.view(count, tried, 2)
 
 
-def _start(first: Tensor, second: Tensor, angles: Tensor) -> tuple[Tensor, Tensor]:
-    """The best of eight poses by correlation (P,) and its map (P, 2, 3) at the coarse side.
+def _start(first: Tensor, second: Tensor, angle: Tensor, zoom: Tensor) -> tuple[Tensor, Tensor]:
+    """Best poses without and with a mirror: correlations (P, 2) and maps (P, 2, 2, 3) at the coarse side.
 
-    The spectrum leaves 180 degrees open, and mirrored heads have nearly the same one: four poses. Four more keep the
-    spectrum's angle, but rounded to a quarter turn: the exact answer for the commonest copies.
+    The spectrum leaves 180 degrees open, so each mirror state has two poses; two more have the angle rounded to a
+    quarter turn: the exact answer for the commonest copies.
     """
-    count = len(first)
-    quarter = (angles / (math.pi / 2)).round() * (math.pi / 2)
-    angle = torch.cat([angles, angles + math.pi, quarter, quarter + math.pi], 1)
-    linear = _pull(torch.tensor([0.0, 1.0]).repeat(4).expand(count, -1), angle)
-    correlation, shift = _shifts(first, second, linear)
-    best, at = correlation.max(1)
-    row = torch.arange(count)
-    chosen = linear[row, at]
-    return best, torch.cat([chosen, -(chosen @ shift[row, at][..., None])], -1)
+    quarter = (angle / (math.pi / 2)).round() * (math.pi / 2)
+    angles = torch.stack([angle, angle + math.pi, quarter, quarter + math.pi], 2)
+    mirrored = torch.tensor([0.0, 1.0])[None, :, None].expand_as(angles)
+    linear = _pull(mirrored, angles, zoom[..., None].expand_as(angles))
+    correlation, shift = _shifts(first, second, linear.flatten(1, 2))
+    best, at = correlation.view(angles.shape).max(2)
+    chosen = linear.gather(2, at[..., None, None, None].expand(-1, -1, 1, 2, 2))[:, :, 0]
+    moved = shift.view(*angles.shape, 2).gather(2, at[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+    return best, torch.cat([chosen, -(chosen @ moved[..., None])], -1)
 
 
 def _refine(first: Tensor, second: Tensor, maps: Tensor, steps: int) -> Tensor:
@@ -264,28 +288,38 @@ def _agreement(first: Tensor, second: Tensor, maps: Tensor) -> Tensor:
     return torch.where(enough, score, 0.0)
 
 
+def _coarse_pose(first: Tensor, second: Tensor, angle: Tensor, zoom: Tensor) -> tuple[Tensor, Tensor]:
+    """Correlation (P,) and map (P, 2, 3) of the better mirror state after refinement at the coarse side.
+
+    Heads are so symmetric that the whole-pixel search alone often takes the wrong state.
+    """
+    start, maps = _start(first, second, angle, zoom)
+    correlation = torch.full_like(start, -1.0)
+    pair, state = (start >= _MIN_SHIFT).nonzero(as_tuple=True)
+    refined = _refine(first[pair], second[pair], maps[pair, state], steps=6)
+    seen, valid = _warp(first[pair], refined)
+    correlation[pair, state], maps[pair, state] = _correlation(seen, second[pair] * valid), refined
+    best, at = correlation.max(1)
+    return best, maps[torch.arange(len(first)), at]
+
+
 def register(views: Views, first: Tensor, second: Tensor) -> Poses:
     """Poses of P pairs of pictures given by their indices (P,) each.
 
     Pairs that fail a cheap step are not taken through the dearer ones and score 0.
     """
     score, maps = torch.zeros(len(first)), torch.zeros(len(first), 2, 3)
-    peak, angles = _turns(views.harmonics[first], views.harmonics[second])
+    peak, angle, zoom = _poses_of_spectrum(views.harmonics[first], views.harmonics[second])
     left = (peak.amax(1) >= _MIN_SPECTRUM).nonzero()[:, 0]
     if len(left) == 0:  # the FFT takes no empty batch
         return Poses(score.numpy(), maps.numpy())
-    a, b = first[left], second[left]
-    best, pose = _start(views.coarse[a], views.coarse[b], angles[left])
-    keep = best >= _MIN_SHIFT
-    left, a, b, pose = left[keep], a[keep], b[keep], pose[keep]
-    pose = _refine(views.coarse[a], views.coarse[b], pose, steps=6)
-    seen, valid = _warp(views.coarse[a], pose)
-    keep = _correlation(seen, views.coarse[b] * valid) >= _MIN_COARSE
-    left, a, b, pose = left[keep], a[keep], b[keep], pose[keep]
+    best, pose = _coarse_pose(views.coarse[first[left]], views.coarse[second[left]], angle[left], zoom[left])
+    keep = best >= _MIN_COARSE
+    left, pose = left[keep], pose[keep]
+    a, b = views.fine[first[left]], views.fine[second[left]]
     # From coarse to fine pixels only the shift changes its unit.
-    pose = pose * torch.tensor([1.0, 1.0, SIDE / _COARSE])
-    pose = _refine(views.fine[a], views.fine[b], pose, steps=6)
-    score[left], maps[left] = _agreement(views.fine[a], views.fine[b], pose), pose
+    pose = _refine(a, b, pose * torch.tensor([1.0, 1.0, SIDE / _COARSE]), steps=6)
+    score[left], maps[left] = _agreement(a, b, pose), pose
     return Poses(score.numpy(), maps.numpy())
 
 

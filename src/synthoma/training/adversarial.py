@@ -171,7 +171,7 @@ class AdversarialTask:
             return Snapshot(math.nan, {}, [_BROKEN], fatal=True)
         samples = self.draw(max(self.samples, SHEET))
         self.sheet(progress.images, samples[:SHEET])
-        score, values, warnings = self.judge(samples[: self.samples], recent)
+        score, values, warnings = self.judge(samples[: self.samples], {**recent, "step": progress.step})
         return Snapshot(score, values, warnings)
 
     @torch.no_grad()

@@ -130,6 +130,7 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
         "labels": {str(value): name for value, name in cohort.labels.items()} if shape.labels else {},
         "classes": list(config.classes or cohort.classes) if not shape.classes else list(cohort.classes),
         "plane": cohort.meta["plane"],
+        "prepare": cohort.meta.get("provenance", {}).get("config", {}),
         "images": images,
         "provenance": {
             "config": config.model_dump(mode="json"),

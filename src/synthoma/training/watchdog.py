@@ -18,6 +18,9 @@ COLLAPSED = 0.35
 CONFIDENT = 0.97
 """D(real) above this and D(fake) below its complement: the discriminator tells everything apart."""
 
+EARLY = 500
+"""Steps before which grey blobs that resemble one another are no sign of collapse."""
+
 MEMORISED = 0.05
 """Share of samples nearer to a training image than 99 % of held-out real ones are, above which copying may begin."""
 
@@ -74,13 +77,13 @@ def warnings_of(values: dict[str, float], recent: dict[str, float], *, logits: b
 
     Args:
         values: "variety" (share of the training images' own) and "near_copies" (share of samples).
-        recent: mean recent losses, with "d_real" and "d_fake".
+        recent: mean recent losses, with "d_real" and "d_fake", and the number of the "step".
         logits: whether these two are probabilities.
     """
     found = []
     if logits and recent.get("d_real", 0.5) > CONFIDENT and recent.get("d_fake", 0.5) < 1 - CONFIDENT:
         found.append(DISCRIMINATOR_WINS)
-    if values["variety"] < COLLAPSED:
+    if values["variety"] < COLLAPSED and recent.get("step", EARLY) >= EARLY:
         found.append(MODE_COLLAPSE)
     if values["near_copies"] > MEMORISED:
         found.append(COPYING)

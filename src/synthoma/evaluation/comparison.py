@@ -1,0 +1,126 @@
+"""What is compared with what: training, held-out and synthetic slices on one footing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthoma.data.cohort import Cohort
+from synthoma.errors import InputError, LeakError
+from synthoma.seeding import stream
+from synthoma.types import Float32, Ints
+
+LEAST = 20
+"""Images on each side below which no comparison is made."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Slices of one modality, cut to 0..1, (N, H, W) each.
+
+    Attributes:
+        training: real slices that the generator could have seen.
+        held_out: real slices of other groups.
+        synthetic: generated slices.
+        training_rows, held_out_rows, synthetic_rows: where they stand in their cohorts.
+        training_groups, held_out_groups: group of each real slice.
+        modality: which one.
+    """
+
+    training: Float32
+    held_out: Float32
+    synthetic: Float32
+    training_rows: Ints
+    held_out_rows: Ints
+    synthetic_rows: Ints
+    training_groups: tuple[str, ...]
+    held_out_groups: tuple[str, ...]
+    modality: str
+
+    @property
+    def real(self) -> Float32:
+        """Training and held-out slices together."""
+        return np.concatenate([self.training, self.held_out])
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups of ``real``."""
+        return self.training_groups + self.held_out_groups
+
+
+def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0) -> Comparison:
+    """Choose the slices to compare: real ones of the classes that were generated, at most ``limit`` of each kind.
+
+    Raises:
+        InputError: unlike sizes, modalities or classes, or too few images.
+        LeakError: the generator saw groups that are held out here.
+    """
+    check_alike(real, synthetic)
+    refuse_leak(real, synthetic)
+    modality = "flair" if "flair" in real.modalities else real.modalities[0]
+    made = set(synthetic.slices["label"])
+    table = real.slices
+    usable = table["label"].isin(made) & ~table["missing"].str.contains(modality, regex=False)
+    trained = (table["split"] == "train") & usable
+    training = _choose(np.flatnonzero(trained.to_numpy()), limit, seed, "training")
+    held_out = _choose(np.flatnonzero((usable & ~trained).to_numpy()), limit, seed, "held-out")
+    drawn = _choose(np.arange(len(synthetic)), limit, seed, "synthetic")
+    for name, rows in (("training", training), ("held-out", held_out), ("synthetic", drawn)):
+        if len(rows) < LEAST:
+            came = f"{len(rows)} {name} ones of the classes {', '.join(sorted(made))}"
+            raise InputError(f"at least {LEAST} images on each side", came, "add scans, or generate more")
+    channel = real.modalities.index(modality)
+    return Comparison(
+        _images(real, training, channel),
+        _images(real, held_out, channel),
+        _images(synthetic, drawn, synthetic.modalities.index(modality)),
+        training,
+        held_out,
+        drawn,
+        tuple(table["group"].iloc[training].astype(str)),
+        tuple(table["group"].iloc[held_out].astype(str)),
+        modality,
+    )
+
+
+def check_alike(real: Cohort, synthetic: Cohort) -> None:
+    """Refuse cohorts that were not prepared alike: scores would measure the preparation.
+
+    Raises:
+        InputError: another size, plane, set of modalities or of classes.
+    """
+    for name in ("size", "plane", "modalities"):
+        ours, theirs = real.meta[name], synthetic.meta[name]
+        if ours != theirs:
+            came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
+            raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
+    strangers = sorted(set(synthetic.slices["label"]) - set(real.slices["label"]))
+    if strangers:
+        came = f"{', '.join(strangers)}, of which there is no real slice"
+        raise InputError("synthetic classes that the real cohort has", came, "generate other classes (--class)")
+
+
+def refuse_leak(real: Cohort, synthetic: Cohort) -> None:
+    """Refuse a synthetic cohort whose generator saw groups that are held out in the real one.
+
+    Raises:
+        LeakError: with the number of groups and an example.
+    """
+    seen = set(synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups", ()))
+    held_out = set(real.slices["group"][real.slices["split"] != "train"].astype(str))
+    both = sorted(seen & held_out)
+    if both:
+        came = f"one that saw {len(both)} of {len(held_out)} held-out groups, for example {both[0]}"
+        todo = "evaluate on the cohort that the generator was trained on, or with --split-from that cohort"
+        raise LeakError("a generator that saw training groups only", came, todo)
+
+
+def _choose(rows: Ints, limit: int, seed: int, name: str) -> Ints:
+    if len(rows) <= limit:
+        return rows
+    return np.sort(stream(seed, f"evaluation.{name}").choice(rows, limit, replace=False))
+
+
+def _images(cohort: Cohort, rows: Ints, channel: int) -> Float32:
+    return np.clip(cohort.images[rows][:, channel].astype(np.float32), 0, 1)

@@ -1,0 +1,63 @@
+"""Copies of training scans among synthetic slices, with the threshold taken from held-out patients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from synthoma.evaluation.comparison import Comparison
+from synthoma.metrics.copies import nearest_images
+
+QUANTILE = 0.99
+"""Share of held-out slices that lie below the threshold: what honest slices reach by chance."""
+
+SHOWN = 24
+
+
+def copies(comparison: Comparison) -> dict[str, Any]:
+    """The nearest training slice of each synthetic one, found under mirroring, turning and shifting.
+
+    A synthetic slice is flagged where it is nearer to a training slice than 99 % of held-out real slices are. By
+    chance 1 % are, so the number flagged is tested against that share, one-sided and exact.
+
+    Returns:
+        threshold, number flagged, exact p, upper 95 % bound of the share flagged (Clopper & Pearson 1934), quantiles
+        of both distributions, and the nearest pairs as rows of the two cohorts, most alike first.
+    """
+    honest = nearest_images(comparison.held_out, comparison.training)
+    found = nearest_images(comparison.synthetic, comparison.training)
+    threshold = float(np.quantile(honest.score, QUANTILE))
+    flagged = found.score > threshold
+    count, total = int(flagged.sum()), len(flagged)
+    order = np.argsort(-found.score, kind="stable")
+    levels = (0.05, 0.5, 0.95, 1.0)
+    return {
+        "threshold": threshold,
+        "flagged": count,
+        "of": total,
+        "p": float(stats.binomtest(count, total, 1 - QUANTILE, alternative="greater").pvalue),
+        "upper_share": upper_bound(count, total),
+        "quantiles": {
+            "levels": list(levels),
+            "synthetic": np.quantile(found.score, levels).tolist(),
+            "held_out": np.quantile(honest.score, levels).tolist(),
+        },
+        "distinct_sources": len(set(found.index.tolist())),
+        "pairs": [
+            {
+                "synthetic_row": int(comparison.synthetic_rows[at]),
+                "training_row": int(comparison.training_rows[found.index[at]]),
+                "score": float(found.score[at]),
+                "mirrored": bool(found.mirrored[at]),
+                "flagged": bool(flagged[at]),
+            }
+            for at in order[: max(SHOWN, min(count, 200))]
+        ],
+    }
+
+
+def upper_bound(count: int, total: int, confidence: float = 0.95) -> float:
+    """One-sided upper bound of a share after ``count`` hits in ``total`` (Clopper & Pearson 1934)."""
+    return 1.0 if count >= total else float(stats.beta.ppf(confidence, count + 1, total - count))

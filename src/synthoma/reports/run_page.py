@@ -1,0 +1,64 @@
+"""The page of a run: how it learned, its losses and scores, what went wrong, and what the networks are made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from synthoma.reports.figures import data_uri, lines
+from synthoma.reports.page import render
+
+
+def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[Any]]) -> str:
+    """The page of a finished run as HTML text.
+
+    Args:
+        run: the folder.
+        name: what to call it.
+        meta: the model file's description.
+        tables: layers of generator, discriminator and both, see ``models.summary``.
+    """
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines() if line]
+    losses = [entry for entry in log if "g_loss" in entry]
+    scored = [entry for entry in log if entry.get("score") is not None]
+    sheets = sorted((run / "samples").glob("images-*.png"))
+    best = [path for path in sheets if int(path.stem.split("-")[1]) == meta["images"]] or sheets[-1:]
+    return render(
+        "run.html",
+        title=f"Run {name}",
+        meta=meta,
+        cards=_cards(meta, losses, scored),
+        sheet=data_uri(best[0].read_bytes()) if best else "",
+        progress=data_uri((run / "progress.png").read_bytes()) if (run / "progress.png").is_file() else "",
+        snapshots=[int(path.stem.split("-")[1]) for path in sorted((run / "samples").glob("row-*.png"))],
+        losses=_curves(losses, {"d_loss": "discriminator", "g_loss": "generator"}, "loss"),
+        outputs=_curves(losses, {"d_real": "real images", "d_fake": "generated images"}, "mean output of D"),
+        scores=_curves(scored, {"score": "distance to held-out scans (KID)"}, "score"),
+        variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),
+        warnings=[entry["warning"] for entry in log if "warning" in entry],
+        tables=tables,
+        config=(run / "config.toml").read_text(encoding="utf-8"),
+    )
+
+
+def _cards(meta: dict[str, Any], losses: list[Any], scored: list[Any]) -> list[tuple[str, str, str]]:
+    speed = sorted(entry["images_per_second"] for entry in losses) if losses else [0.0]
+    trained = meta["provenance"]["trained_on"]
+    shown = f"{losses[-1]['images']:,}" if losses else "0"
+    best = min((entry["score"] for entry in scored), default=float("nan"))
+    return [
+        (meta["model"], "model", f"{meta['shape']['size']} px, {'+'.join(meta['modalities'])}"),
+        (f"{trained['slices']:,}", "training slices", f"of {len(trained['groups']):,} groups"),
+        (shown, "images shown", f"{speed[len(speed) // 2]:.0f} a second"),
+        (f"{best:.3g}", "best score", f"KID after {meta['images']:,} images; that snapshot is kept"),
+    ]
+
+
+def _curves(entries: list[Any], names: dict[str, str], label: str) -> str:
+    """Curves over images seen as SVG; empty text where there is nothing to draw."""
+    series = {
+        title: [(entry["images"], entry[key]) for entry in entries if entry.get(key) is not None]
+        for key, title in names.items()
+    }
+    return lines({title: points for title, points in series.items() if points}, "images shown", label)

@@ -1,0 +1,67 @@
+"""The folder of a run: begun once, never overwritten by accident, continued only with what it was begun with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from synthoma.data.cohort import Cohort
+from synthoma.errors import InputError
+from synthoma.provenance import file_digest, write_json, write_text
+from synthoma.training.settings import TrainConfig
+
+DEFAULT_MINUTES = 10.0
+FILE = "run.json"
+
+
+def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) -> TrainConfig:
+    """Make the folder of a new run and write down what it is begun with.
+
+    Args:
+        run: the folder.
+        cohort: what it will be trained on.
+        config: the settings; without a budget it gets ten minutes.
+        force: replace an existing run.
+
+    Raises:
+        InputError: the folder exists and holds something.
+    """
+    if run.exists() and any(run.iterdir()):
+        if not (run / FILE).is_file():
+            raise InputError("a new folder for the run", f"{run}, which holds other files", "choose another name")
+        if not force:
+            todo = "continue it with --resume, replace it with --force, or choose another name"
+            raise InputError("a new folder for the run", f"{run}, which exists", todo)
+        shutil.rmtree(run)
+    if config.minutes is None and config.images is None:
+        config = config.model_copy(update={"minutes": DEFAULT_MINUTES})
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("an output place that can be written", f"{run}: {error.strerror}", "choose another") from None
+    write_text(run / "config.toml", config.to_toml())
+    write_json(run / FILE, {"schema": "synthoma.run/1", "model": config.model, "cohort_sha256": _digest(cohort)})
+    return config
+
+
+def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
+    """Settings of a run that is to go on. Only its budget may be changed.
+
+    Raises:
+        InputError: no run there, or it was begun on another cohort.
+    """
+    if not (run / FILE).is_file():
+        raise InputError("a run to resume", f"{run}, which is none", "leave out --resume to begin one")
+    begun = json.loads((run / FILE).read_text(encoding="utf-8"))
+    if begun["cohort_sha256"] != _digest(cohort):
+        todo = "give the cohort that the run was begun with, or begin another run"
+        raise InputError("the cohort that the run was begun on", f"another one ({cohort.path})", todo)
+    old = TrainConfig.resolve(run / "config.toml")
+    if config.minutes is None and config.images is None:
+        return old
+    return old.model_copy(update={"minutes": config.minutes, "images": config.images})
+
+
+def _digest(cohort: Cohort) -> str:
+    return file_digest(cohort.path / "slices.csv")
