@@ -1,0 +1,81 @@
+"""Writes the tables of the README from benchmarks/results, between its two markers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from record import RESULTS
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
+
+
+def _load(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    parts = [section for section in (_speed(), _duplicates(), _generators()) if section]
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    README.write_text(before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after, encoding="utf-8")
+    print("\n\n".join(parts))
+
+
+def _hardware(results: dict[str, Any]) -> str:
+    machine = results["hardware"]
+    return f"{machine['processor']}, {machine['cores']} cores"
+
+
+def _speed() -> str:
+    preparation, phantom = _load("preparation"), _load("phantom_speed")
+    if not preparation:
+        return ""
+    rows = [
+        ["`synthoma --help`", f"{preparation['help_s']['median']} s"],
+        ["LGG, 1,372 slices and masks to 128 px, duplicates searched", f"{preparation['lgg_1372_slices_128px_s']['median']} s"],
+        ["the same without the search", f"{preparation['lgg_without_duplicate_search_s']['median']} s"],
+        [
+            f"walking through {preparation['walk']['slices']:,} slices at 64 px",
+            f"{preparation['walk']['s']} s, {preparation['walk']['resident_mb']} MB resident",
+        ],
+    ]
+    rows += [[name, value] for name, value in phantom.get("readme", {}).items()]
+    return f"**Speed** ({_hardware(preparation)})\n\n" + table(["what", "median of the runs"], rows)
+
+
+def _duplicates() -> str:
+    results = _load("duplicates")
+    if not results.get("readme"):
+        return ""
+    rows = [[name, value] for name, value in results["readme"].items()]
+    return "**Duplicates** (`python benchmarks/duplicates.py`)\n\n" + table(["what", "found"], rows)
+
+
+def _generators() -> str:
+    results = _load("generators")
+    if not results:
+        return ""
+    header = ["model", "images/s", "SW2 wavelet", "SW2 random", "precision", "recall", "coverage", "copies flagged"]
+    rows = [
+        [
+            row["model"], row["images_per_second"], row["sw2_wavelet"], row["sw2_random"], row["precision"], row["recall"],
+            row["coverage"], row["copies"],
+        ]
+        for row in results["rows"]
+    ]  # fmt: skip
+    return f"**Generators** ({results['caption']}; {_hardware(results)})\n\n" + table(header, rows)
+
+
+if __name__ == "__main__":
+    main()
