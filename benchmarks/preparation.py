@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from record import data_folder, save, seconds
 
+from record import data_folder, save, seconds
 from synthoma.data.cohort import CohortWriter
 
 SYNTHOMA = [sys.executable, "-c", "from synthoma.cli import main; main()"]

@@ -43,7 +43,10 @@ def _speed() -> str:
         return ""
     rows = [
         ["`synthoma --help`", f"{preparation['help_s']['median']} s"],
-        ["LGG, 1,372 slices and masks to 128 px, duplicates searched", f"{preparation['lgg_1372_slices_128px_s']['median']} s"],
+        [
+            "LGG, 1,372 slices and masks to 128 px, duplicates searched",
+            f"{preparation['lgg_1372_slices_128px_s']['median']} s",
+        ],
         ["the same without the search", f"{preparation['lgg_without_duplicate_search_s']['median']} s"],
         [
             f"walking through {preparation['walk']['slices']:,} slices at 64 px",

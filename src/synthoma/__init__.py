@@ -4,10 +4,10 @@ The words are those of the command line::
 
     import synthoma
 
-    cohort = synthoma.prepare("scans", "cohort", size=64)
-    print(cohort.slices.groupby("split").size())
-    synthoma.prepare_phantom(40, "phantom", size=64)
-    synthoma.report(cohort.path)
+    synthoma.prepare("scans", "cohort", size=64)
+    synthoma.train("cohort", "run", minutes=10)
+    synthoma.generate("run", "synthetic", 500)
+    synthoma.evaluate("cohort", "synthetic", "evaluation")
 """
 
 from __future__ import annotations
@@ -17,24 +17,26 @@ from typing import TYPE_CHECKING, Any
 from synthoma._version import __version__
 
 if TYPE_CHECKING:
+    from synthoma import pipeline
     from synthoma.data.cohort import Cohort
-    from synthoma.pipeline import describe, prepare, prepare_phantom, report
+    from synthoma.pipeline import describe, evaluate, generate, prepare, prepare_phantom, report, train
 
-__all__ = ["Cohort", "__version__", "describe", "prepare", "prepare_phantom", "report"]
+_PIPELINE = ("describe", "evaluate", "generate", "prepare", "prepare_phantom", "report", "train")
 
-_HOMES = {
-    "Cohort": "synthoma.data.cohort",
-    "describe": "synthoma.pipeline",
-    "prepare": "synthoma.pipeline",
-    "prepare_phantom": "synthoma.pipeline",
-    "report": "synthoma.pipeline",
-}
+__all__ = [
+    "Cohort", "__version__", "describe", "evaluate", "generate", "pipeline", "prepare", "prepare_phantom", "report",
+    "train",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: ``import synthoma`` and ``synthoma --help`` stay quick."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'synthoma' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    if name == "pipeline":
+        return import_module("synthoma.pipeline")
+    if name in _PIPELINE:
+        return getattr(import_module("synthoma.pipeline"), name)
+    if name == "Cohort":
+        return import_module("synthoma.data.cohort").Cohort
+    raise AttributeError(f"module 'synthoma' has no attribute {name!r}")

@@ -205,6 +205,7 @@ def train(
     with_masks: Annotated[bool | None, typer.Option("--with-masks", help="Draw the mask with each image.")] = None,
     conditional: Annotated[bool | None, typer.Option("--conditional", help="Draw a class on request.")] = None,
     classes: Annotated[str | None, typer.Option("--class", help="Train on these classes only, with commas.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Learn from so many random training slices only.")] = None,
     snapshots: Annotated[int | None, typer.Option(help="How often it is scored and saved (default 10).")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after so many snapshots without a better score.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw (default 0).")] = None,
@@ -231,8 +232,8 @@ def train(
 
     flags: dict[str, Any] = {
         "model": model, "minutes": minutes, "images": images, "with_masks": with_masks, "conditional": conditional,
-        "classes": classes.split(",") if classes else None, "snapshots": snapshots, "patience": patience, "seed": seed,
-        "device": device,
+        "classes": classes.split(",") if classes else None, "limit": limit, "snapshots": snapshots,
+        "patience": patience, "seed": seed, "device": device,
     }  # fmt: skip
     settings = TrainConfig.resolve(config, assignments or [], flags)
     if print_config:

@@ -86,11 +86,22 @@ def _explain(cls: type[Config], error: ValidationError) -> ConfigError:
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in problem["loc"]) or cls.__name__
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, cls.model_fields, n=1)
-        todo = f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(cls.model_fields)}"
+        known = _names(cls)
+        near = difflib.get_close_matches(key, known, n=1)
+        todo = f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(known)}"
         return ConfigError("a known setting", repr(key), todo)
     message = problem["msg"].removeprefix("Value error, ")
     return ConfigError(f"a valid value of {key!r}", f"{problem.get('input')!r} ({message})", "see --print-config")
+
+
+def _names(cls: type[BaseModel]) -> list[str]:
+    """All settings as "key" and "key.sub"."""
+    names: list[str] = []
+    for name, field in cls.model_fields.items():
+        inner = field.annotation
+        nested = _names(inner) if isinstance(inner, type) and issubclass(inner, BaseModel) else []
+        names += [name, *(f"{name}.{sub}" for sub in nested)]
+    return names
 
 
 def _toml_value(value: Any) -> str:

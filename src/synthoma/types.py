@@ -27,5 +27,8 @@ PLAIN_MODALITY = "image"
 REGIONS: dict[int, str] = {1: "core", 2: "oedema", 3: "enhancing"}
 """Tumour sub-regions: necrotic and non-enhancing core, oedema, enhancing tumour (values as BraTS since 2023)."""
 
+UNLABELLED = "unlabelled"
+"""The class of an image of which nobody said one."""
+
 WHOLE_TUMOUR: dict[int, str] = {1: "tumour"}
 """The one label of a cohort whose masks only say tumour or not."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from synthoma.data.case import Geometry, Volume
 from synthoma.data.volumes import onto_grid, read_volume, same_grid, write_volume

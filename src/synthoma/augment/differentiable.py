@@ -76,9 +76,8 @@ def _cutout(images: Tensor, draws: Generator, intensity: int) -> Tensor:
     side = images.shape[-1]
     width = max(1, side * 3 // 8)
     centre = torch.randint(0, side, (len(images), 2), generator=draws).to(images.device)
-    grid = torch.arange(side, device=images.device)
-    rows = (grid - centre[:, :1]).abs() <= width // 2
-    columns = (grid - centre[:, 1:]).abs() <= width // 2
+    places = torch.arange(side, device=images.device) - (centre[:, :, None] - width // 2)
+    rows, columns = ((places >= 0) & (places < width)).unbind(dim=1)
     covered = (rows[:, :, None] & columns[:, None, :])[:, None]
     fill = torch.zeros_like(images)
     fill[:, intensity:] = -1.0

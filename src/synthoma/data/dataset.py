@@ -21,7 +21,7 @@ class Batch:
     Attributes:
         images: (B, C, S, S) float32 in -1..1: 0 of the cohort's scale is -1, 1 and above is 1.
         masks: (B, L, S, S) float32, 1 inside a label and -1 outside; L = 0 where masks are not drawn.
-        classes: (B,) int64, position in the cohort's ``classes``.
+        classes: (B,) int64, position among the class names.
     """
 
     images: Tensor
@@ -40,18 +40,26 @@ class TrainingSlices:
         cohort: where from.
         rows: which slices.
         with_masks: give masks too.
+        classes: names in the order in which they are numbered; else those of the cohort.
 
     Raises:
-        InputError: no rows.
+        InputError: no rows, or rows of a class that is not among ``classes``.
     """
 
-    def __init__(self, cohort: Cohort, rows: Ints, *, with_masks: bool = False) -> None:
+    def __init__(
+        self, cohort: Cohort, rows: Ints, *, with_masks: bool = False, classes: tuple[str, ...] | None = None
+    ) -> None:
         if not len(rows):
             raise InputError("slices to train on", "none", "check the split and the classes with `synthoma info`")
         self.cohort, self.rows = cohort, rows
         self.labels = tuple(cohort.labels) if with_masks else ()
-        number = {name: index for index, name in enumerate(cohort.classes)}
-        self.classes = cohort.slices["label"].map(number).to_numpy(np.int64)
+        names = cohort.classes if classes is None else classes
+        number = {name: index for index, name in enumerate(names)}
+        self.classes = cohort.slices["label"].map(number).fillna(-1).to_numpy(np.int64)
+        strange = rows[self.classes[rows] < 0]
+        if len(strange):
+            came = f"{cohort.slices['label'].iloc[strange[0]]!r} in row {strange[0]}"
+            raise InputError(f"slices of the classes {', '.join(names)}", came, "correct cohort.json or slices.csv")
 
     def __len__(self) -> int:
         return len(self.rows)

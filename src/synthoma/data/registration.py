@@ -1,4 +1,4 @@
-"""Rigid registration of small pictures in bulk: is one a flipped, turned, shifted or re-encoded copy of another?
+"""Registration of small pictures in bulk: is one a flipped, turned, shifted or re-encoded copy of another?
 
 All steps work on 64 x 64 px thumbnails and on thousands of pairs at a time:
 
@@ -14,7 +14,7 @@ All steps work on 64 x 64 px thumbnails and on thousands of pairs at a time:
    squeezed a little by a crop.
 5. *Score*: the correlation coefficient in a Gaussian window around every pixel, and of those values the one that
    three quarters of the detail exceed. Two heads at the same level agree along the skull; only copies agree
-   nearly everywhere, and a watermark or a cut edge touches less than a quarter.
+   nearly everywhere, and a watermark or a cut edge touches less than a quarter. A change of size costs a little.
 
 Coordinates are in thumbnail pixels from the centre, u to the right and v downwards. Angles are counter-clockwise as
 displayed, like ``numpy.rot90`` and ``scipy.ndimage.rotate``.
@@ -38,7 +38,7 @@ SIDE = 64
 _FINE, _BROAD = 0.7, 2.5  # px: the band in which slices of different people differ and copies agree
 _LOCAL = 4.0  # px: how far "local strength" reaches
 _FLOOR = 0.1  # share of the picture's rms detail below which detail fades out instead of being amplified
-_NOISE = 0.005  # share of the intensity range below which detail is taken for noise
+_NOISE = 0.003  # share of the intensity range below which detail is taken for noise
 _SPECTRUM = 128  # px: the spectrum is zero-padded to this side so that a polar grid can sample it finely
 _RADII, _ANGLES, _HARMONICS = 32, 64, 12
 _STRETCHES = ((1.0, 1.0), (1.07, 1.07), (1.14, 1.14), (1.1, 1.0), (1.0, 1.1), (1.2, 1.0), (1.0, 1.2))
@@ -51,6 +51,7 @@ _WORST = 0.25  # share of the detail that may agree less than the score says
 _MIN_SPECTRUM, _MIN_SHIFT, _MIN_COARSE = 0.25, 0.40, 0.75  # gates before the next, dearer step
 _MIN_OVERLAP = 0.5  # share of the thumbnail that both pictures must cover
 _MIN_DETAIL = 0.1  # share of the thumbnail that must hold detail in both: less is no evidence
+_SIZE_COST, _SIZE_MOST = 3.0, 0.025  # score lost per change of size, and the most that is ever lost
 _ZOOM = (0.8, 1.25)  # range of the affine map's singular values
 
 
@@ -272,7 +273,10 @@ def _refine(first: Tensor, second: Tensor, maps: Tensor, steps: int) -> Tensor:
 
 
 def _agreement(first: Tensor, second: Tensor, maps: Tensor) -> Tensor:
-    """Score (P,): the local correlation that three quarters of the detail exceed; 0 where there is too little of it."""
+    """Score (P,): the local correlation that three quarters of the detail exceed, less a cost of changed size.
+
+    It is 0 where the pictures share too little detail.
+    """
     seen, valid = _warp(first, maps)
     seen, fixed = seen * valid, second * valid
     power = torch.stack([_blur(seen.square(), _WINDOW), _blur(fixed.square(), _WINDOW)])
@@ -283,6 +287,8 @@ def _agreement(first: Tensor, second: Tensor, maps: Tensor) -> Tensor:
     rank = (weight < _WORST * weight[:, -1:]).sum(1, keepdim=True).clamp_max(SIDE * SIDE - 1)
     score = ordered.gather(1, rank)[:, 0]
     zoom = torch.linalg.svdvals(maps[:, :, :2])
+    # Copies on the same grid keep their size to 0.5 %; neighbouring slices fit best a little larger or squeezed.
+    score = score - (_SIZE_COST * (zoom - 1).abs().amax(1)).clamp_max(_SIZE_MOST)
     enough = (valid.mean((1, 2)) >= _MIN_OVERLAP) & (shared.mean((1, 2)) >= _MIN_DETAIL)
     enough &= (zoom.amax(1) <= _ZOOM[1]) & (zoom.amin(1) >= _ZOOM[0])
     return torch.where(enough, score, 0.0)

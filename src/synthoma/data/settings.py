@@ -11,7 +11,6 @@ from synthoma.config import Config
 from synthoma.data.preprocessing import Normalisation
 from synthoma.types import MODALITIES, PLAIN_MODALITY, Origin, Plane
 
-
 Layout = Literal["folders", "lgg", "brats", "brats2", "dicom", "volumes", "table"]
 
 

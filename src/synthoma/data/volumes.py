@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  the name that SimpleITK's own examples use
+import SimpleITK as sitk
 
 from synthoma.data.case import Direction, Geometry, Vector3, Volume
 from synthoma.data.files import DEFLATE_RATIO, inflated_head, kind_of, open_file, regular_size, suffix_of

@@ -9,7 +9,7 @@ import numpy as np
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError, LeakError
 from synthoma.seeding import stream
-from synthoma.types import Float32, Ints
+from synthoma.types import UNLABELLED, Float32, Ints
 
 LEAST = 20
 """Images on each side below which no comparison is made."""
@@ -59,12 +59,15 @@ def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0
     check_alike(real, synthetic)
     refuse_leak(real, synthetic)
     modality = "flair" if "flair" in real.modalities else real.modalities[0]
-    made = set(synthetic.slices["label"])
+    made = drawn_classes(real, synthetic)
     table = real.slices
-    usable = table["label"].isin(made) & ~table["missing"].str.contains(modality, regex=False)
-    trained = (table["split"] == "train") & usable
-    training = _choose(np.flatnonzero(trained.to_numpy()), limit, seed, "training")
-    held_out = _choose(np.flatnonzero((usable & ~trained).to_numpy()), limit, seed, "held-out")
+    present = np.array([modality not in missing.split("+") for missing in table["missing"]], dtype=bool)
+    usable = table["label"].isin(made) & present
+    in_training = table["split"] == "train"
+    known = synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups")
+    seen = in_training & usable & (table["group"].isin(known) if known else True)
+    training = _choose(np.flatnonzero(seen.to_numpy()), limit, seed, "training")
+    held_out = _choose(np.flatnonzero((usable & ~in_training).to_numpy()), limit, seed, "held-out")
     drawn = _choose(np.arange(len(synthetic)), limit, seed, "synthetic")
     for name, rows in (("training", training), ("held-out", held_out), ("synthetic", drawn)):
         if len(rows) < LEAST:
@@ -95,10 +98,22 @@ def check_alike(real: Cohort, synthetic: Cohort) -> None:
         if ours != theirs:
             came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
-    strangers = sorted(set(synthetic.slices["label"]) - set(real.slices["label"]))
+    strangers = sorted(drawn_classes(real, synthetic) - set(real.slices["label"]))
     if strangers:
         came = f"{', '.join(strangers)}, of which there is no real slice"
         raise InputError("synthetic classes that the real cohort has", came, "generate other classes (--class)")
+
+
+def drawn_classes(real: Cohort, synthetic: Cohort) -> set[str]:
+    """Classes of the real slices that the synthetic ones stand for.
+
+    Images without a class stand for all that their generator learned from, or for all where nobody says.
+    """
+    made = set(synthetic.slices["label"])
+    if UNLABELLED in made and UNLABELLED not in real.classes:
+        learned = synthetic.meta.get("provenance", {}).get("trained_on", {}).get("classes")
+        made = (made - {UNLABELLED}) | set(learned or real.classes)
+    return made
 
 
 def refuse_leak(real: Cohort, synthetic: Cohort) -> None:

@@ -115,13 +115,11 @@ def _realism(scores: dict[str, Any], config: EvaluateConfig) -> dict[str, str]:
 
 
 def _diversity(scores: dict[str, Any], config: EvaluateConfig) -> dict[str, str]:
-    shares = [
-        values[name]["ratio"] for values in scores.values() for name in ("recall", "coverage") if values[name]["ratio"]
-    ]
-    zero = any(values[name]["value"] == 0 for values in scores.values() for name in ("recall", "coverage"))
-    if not shares and not zero:
+    ratios = [values[name]["ratio"] for values in scores.values() for name in ("recall", "coverage")]
+    shares = [ratio for ratio in ratios if ratio is not None]
+    if not shares:
         return _light("diverse", "CANNOT TELL", "too few patients for a real-vs-real comparison")
-    least = 0.0 if zero else min(shares)
+    least = min(shares)
     state = "GOOD" if least >= config.diverse_share else "POOR" if least <= config.poor_share else "FAIR"
     return _light("diverse", state, f"reaches {100 * least:.0f} % of the variety that other real patients reach")
 

@@ -25,9 +25,10 @@ NEIGHBOURS = 5
 def fidelity(comparison: Comparison, *, halves: int = 20, seed: int = 0) -> dict[str, Any]:
     """Scores of synthetic against held-out real slices, and of real against real, by feature family.
 
-    The null is made of ``halves`` random divisions of all real slices into two sets of different groups, each of the
-    same size as the sides of the comparison. Its spread holds what differs between patients. A score's p-value is the
-    share of null values at least as bad (with one added on both sides, so it is never 0).
+    The null is made of ``halves`` random divisions of all real slices into two sets of different groups. Both sides of
+    the comparison and of every division have the same number of slices, for all scores depend on it; divisions too
+    uneven for that are left out. The null's spread holds what differs between patients. A score's p-value is the share
+    of null values at least as bad (with one added on both sides, so it is never 0).
 
     Returns:
         {family: {score: {"value", "null": [...], "null_median", "ratio", "p", "n"}}}
@@ -37,17 +38,20 @@ def fidelity(comparison: Comparison, *, halves: int = 20, seed: int = 0) -> dict
         features = extract(comparison.real), extract(comparison.synthetic)
         real, synthetic = standardised(*features)
         first = len(comparison.training)
-        count = min(len(synthetic), len(real) - first, len(real) // 2)
         draws = stream(seed, f"evaluation.fidelity.{family}")
+        divisions = [group_halves(comparison.groups, draws) for _ in range(halves)]
+        smaller = [min(len(one), len(other)) for one, other in divisions]
+        count = min(len(synthetic), len(real) - first)
+        usual = int(np.median(smaller))
+        count = min(count, usual) if usual > NEIGHBOURS else count
         ours = _scores(
             real[first:][_some(draws, len(real) - first, count)], synthetic[_some(draws, len(synthetic), count)]
         )
-        null = []
-        for _ in range(halves):
-            one, other = group_halves(comparison.groups, draws)
-            size = min(count, len(one), len(other))
-            if size > NEIGHBOURS:
-                null.append(_scores(real[draws.permutation(one)[:size]], real[draws.permutation(other)[:size]]))
+        null = [
+            _scores(real[draws.permutation(one)[:count]], real[draws.permutation(other)[:count]])
+            for (one, other), size in zip(divisions, smaller, strict=True)
+            if size >= count
+        ]
         result[family] = {
             name: _beside(name, value, [row[name] for row in null], count) for name, value in ours.items()
         }

@@ -16,6 +16,8 @@ from synthoma.errors import InputError
 from synthoma.provenance import file_digest
 
 SCHEMA = "synthoma.model/1"
+PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+"""Endings of files that PyTorch pickles."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,16 @@ def load_tensors(path: Path) -> Bundle:
     todo = "give a run of `synthoma train`, or its model.safetensors"
     if not path.is_file():
         raise InputError("a model file", f"nothing at {path}", todo)
+    if path.suffix.lower() in PICKLED:
+        came = f"{path.name}: such a file can run code when it is opened, so it is not opened"
+        raise InputError("a safetensors file", came, todo)
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("synthoma")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        meta = json.loads(text) if text else None
     except (SafetensorError, OSError, ValueError) as error:
-        came = f"{path.name}, which is none ({error})"
-        if path.suffix in (".pt", ".pth", ".pkl", ".ckpt", ".bin"):
-            came = f"{path.name}: such a file can run code when it is opened, so it is not opened"
-        raise InputError("a safetensors file", came, todo) from None
-    meta = json.loads(text) if text else None
+        raise InputError("a safetensors file", f"{path.name}, which is none ({error})", todo) from None
     if not isinstance(meta, dict) or not str(meta.get("schema", "")).startswith("synthoma."):
         raise InputError("a model that Synthoma wrote", f"{path.name} without its description", todo)
     return Bundle(meta, tensors, file_digest(path))

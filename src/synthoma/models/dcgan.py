@@ -23,7 +23,7 @@ def check_size(size: int, *, seed: bool) -> None:
     if seed and (size % 4 or size < 16):
         raise ConfigError("a size that 4 divides for dcgan-seed", str(size), "prepare the cohort with --size 128")
     if not seed and (size < 16 or size & (size - 1)):
-        raise ConfigError("a size of 16, 32, 64, 128 or 256", str(size), "prepare the cohort with --size 64")
+        raise ConfigError("a size of 16, 32, 64, 128, 256 ...", str(size), "prepare the cohort with --size 64")
 
 
 class Generator(nn.Module):
@@ -185,11 +185,13 @@ class SeedDiscriminator(nn.Module):
             far_ends = nn.ZeroPad2d((0, 1, 0, 1))  # where Keras pads strided convolutions
             layers += [far_ends, nn.Conv2d(before, after, 3, stride=2), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
-        side = math.ceil(size / 8)
+        side = size // 8  # halved three times, rounding down
         self.dropout = nn.Dropout(0.4)
         self.head = nn.Linear(256 * side * side, 1)
         self.embedding = nn.Embedding(classes, 256) if classes else None
         _glorot_weights(self)
+        if self.embedding is not None:  # its product with sums over the picture must not begin in the hundreds
+            nn.init.zeros_(self.embedding.weight)
 
     def features(self, images: Tensor) -> Tensor:
         """Feature maps (B, 256, S/8, S/8) before the output."""

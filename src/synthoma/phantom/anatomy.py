@@ -7,22 +7,31 @@ push the tissue aside.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
-from synthoma.phantom.atlas import Atlas, to_unit
+from synthoma.phantom.atlas import X_MM, Y_MM, Z_MM, Atlas, to_unit
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.fields import Lattice, SplineField, sample
 from synthoma.phantom.head import FLESH, UNSET
 from synthoma.phantom.tissue import Tissue
 from synthoma.types import Floats
 
-NODE_MM = 4.0
-WARPS: tuple[tuple[float, float], ...] = ((44.0, 4.2), (20.0, 2.6), (11.0, 1.5), (7.0, 0.8))
-"""Distance of spline knots and standard deviation of the displacement, both mm, of each scale of the deformation."""
+NODE_MM = 5.0
+WARPS: tuple[tuple[float, float, float], ...] = (
+    (70.0, 4.6, 0.9),
+    (36.0, 3.2, 0.12),
+    (20.0, 3.0, 0.0),
+    (11.0, 2.1, 0.0),
+    (7.0, 1.0, 0.0),
+)
+"""Distance of spline knots (mm), standard deviation of the displacement (mm), and the share of it that reaches the
+skull and beyond: gyri differ between people much more than the outlines of heads do."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Traits:
         skull_mm, scalp_mm, fat_mm: thickness of the vault, of the scalp, and of the fat under the face's skin.
         diploe: share of the vault's thickness that is marrow.
         ears: whether ears were not folded away by the coil.
+        frontal_sinus: size, from 0 (none) to 1.
         sinus_fluid: chance that a sinus place is swollen mucosa instead of air.
     """
 
@@ -55,6 +65,7 @@ class Traits:
     fat_mm: float
     diploe: float
     ears: bool
+    frontal_sinus: float
     sinus_fluid: float
 
 
@@ -64,8 +75,8 @@ def draw_traits(rng: np.random.Generator, config: PhantomConfig) -> Traits:
     old = (age - 18) / 62
     size = rng.normal(0, 0.03)
     scale = np.array([0.96, 0.965, 0.945]) + size + rng.normal(0, [0.02, 0.022, 0.022])
-    tilt = np.deg2rad(rng.normal([4.0, 0.0, 0.0], [7.0, 2.0, 3.0]))
-    atrophy = float(np.clip(0.1 + 0.55 * old + rng.normal(0, 0.16), 0, 1))
+    tilt = np.deg2rad(rng.normal([-8.0, 0.0, 0.0], [6.0, 2.0, 3.0]))
+    atrophy = float(np.clip(0.05 + 0.5 * old + rng.normal(0, 0.15), 0, 1))
     return Traits(
         age=age,
         ventricle_mm=float(np.clip(-0.6 + 2.2 * old + rng.normal(0, 0.8), -1.2, 4.0)),
@@ -79,6 +90,7 @@ def draw_traits(rng: np.random.Generator, config: PhantomConfig) -> Traits:
         fat_mm=float(rng.uniform(4.0, 12.0)),
         diploe=float(rng.uniform(0.15, 0.5)),
         ears=bool(rng.random() < 0.7),
+        frontal_sinus=float(rng.uniform(-0.3, 1.0)),
         sinus_fluid=float(rng.choice([0.0, 0.0, 0.0, 0.3, 1.0])),
     )
 
@@ -98,7 +110,7 @@ class Body:
     """A person on the coarse lattice, in the scanner's frame.
 
     Attributes:
-        lattice: nodes, 4 mm apart, that hold the whole head.
+        lattice: nodes, 5 mm apart, that hold the whole head.
         places: template position in mm of each node, float32 (3, z, y, x).
         layers: float32 (5, z, y, x), in mm: distance to the brain's surface, to the outer fluid's, to the outside of
             the skull and to the skin (negative inside), and to the ventricles.
@@ -114,24 +126,34 @@ class Body:
 def scan_lattice() -> Lattice:
     """Nodes over every place where a head can be."""
     return Lattice(
-        np.arange(-116.0, 117.0, NODE_MM), np.arange(124.0, -145.0, -NODE_MM), np.arange(108.0, -109.0, -NODE_MM)
+        np.arange(-115.0, 116.0, NODE_MM), np.arange(125.0, -141.0, -NODE_MM), np.arange(105.0, -106.0, -NODE_MM)
     )
 
 
-def deform(rng: np.random.Generator, traits: Traits, lattice: Lattice) -> Tensor:
+def deform(rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice) -> Tensor:
     """Template position in mm of each node for a person without tumour: float32 (3, z, y, x)."""
+    rough = _posed(traits, lattice.points())
+    hull = sample(template.distances[:1], to_unit(rough))
+    # The falx keeps the midline nearly flat.
+    soft = (-(hull - 2.0) / 16.0).clamp(0, 1) * (0.3 + rough[:1].abs() / 25).clamp(0, 1)
     velocity = torch.zeros((3, *lattice.shape))
-    for knot_mm, size_mm in WARPS:
-        velocity += size_mm * SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x)
+    for knot_mm, size_mm, outside in WARPS:
+        field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x)
+        velocity += size_mm * (outside + (1 - outside) * soft) * field
     shift = velocity / 16
     for _ in range(4):
         shift = shift + lattice.displaced(shift, shift)
-    points = lattice.points() + shift
-    turned = torch.einsum("ij,jzyx->izyx", torch.from_numpy(_rotation(traits.tilt).astype(np.float32)), points)
+    return _posed(traits, lattice.points() + shift)
+
+
+def _posed(traits: Traits, points: Tensor) -> Tensor:
+    """Places in the scanner (3, z, y, x) to template millimetres, by pose and size alone."""
+    rotation = torch.from_numpy(_rotation(traits.tilt).astype(np.float32))
+    x, y, z = points
+    turned = torch.stack([row[0] * x + row[1] * y + row[2] * z for row in rotation])
     scale = torch.tensor(traits.scale).reshape(3, 1, 1, 1)
     # Turn about the middle of the head, which lies a little behind the template's origin.
-    pivot = torch.tensor([0.0, -18.0, 0.0]).reshape(3, 1, 1, 1)
-    return turned / scale + pivot
+    return turned / scale + torch.tensor([0.0, -18.0, 0.0]).reshape(3, 1, 1, 1)
 
 
 def _rotation(angles: tuple[float, float, float]) -> Floats:
@@ -167,7 +189,9 @@ def build(rng: np.random.Generator, traits: Traits, template: Atlas, lattice: La
     hull, face = found[0], found[2 if traits.ears else 1] + 1.5 * wide[3]
     outer_fluid = hull - traits.gap_mm * (1 + 0.35 * wide[0]).clamp_min(0.2)
     bone = outer_fluid - traits.skull_mm * (1 + 0.2 * wide[1]).clamp_min(0.4)
-    vault = bone - traits.scalp_mm * (1 + 0.22 * wide[2]).clamp_min(0.35)
+    vault = bone - traits.scalp_mm * (1 + 0.18 * wide[2]).clamp_min(0.35)
+    # Muscle and skin bridge the hollows of the skull.
+    vault = torch.minimum(vault, torch.from_numpy(ndimage.gaussian_filter(vault.numpy(), 2.0)) + 1.0)
     blend = (8.0 - (vault - face).abs()).clamp_min(0) / 8.0
     skin = torch.minimum(vault, face) - blend.square() * 2.0
     return Body(
@@ -185,6 +209,7 @@ class Brain:
     Attributes:
         index: flat index into the grid, int64.
         fluid, grey, white: fractions that sum to 1, float32.
+        lesion: share of the white matter that is a white-matter lesion, float32.
         fluid_code, grey_code: which fluid and which grey matter is meant, uint8 ``Tissue``.
         wall: distance to the ventricles in mm.
         noise: float32 (3, n), smooth unit fields.
@@ -195,6 +220,7 @@ class Brain:
     fluid: Tensor
     grey: Tensor
     white: Tensor
+    lesion: Tensor
     fluid_code: Tensor
     grey_code: Tensor
     wall: Tensor
@@ -209,6 +235,8 @@ def resolve(body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x
     hull, fluid, bone, skin, wall = lattice.expand(body.layers, z, y, x)
     noise = lattice.expand(body.noise, z, y, x)
     painted = sample(template.labels, unit, "nearest")[0].to(torch.uint8)
+    forehead = (unit[2] > -0.13) & (noise[1] > 2.2 * traits.frontal_sinus - 1.2)
+    painted[forehead & (painted <= Tissue.MUCOSA)] = UNSET
     codes = _head_codes(traits, painted, fluid, bone, skin, noise)
     inside = (fluid < 0) & ((painted == UNSET) | (painted >= Tissue.DURA) & (painted < FLESH))
     index = inside.flatten().nonzero()[:, 0]
@@ -231,10 +259,11 @@ def _head_codes(traits: Traits, painted: Tensor, fluid: Tensor, bone: Tensor, sk
     codes[skull & marrow] = int(Tissue.MARROW)
     codes[(fluid < 0) & (skin < 0)] = int(Tissue.CSF)
     deep = (painted == FLESH) & (skin < -traits.fat_mm * (1 + 0.3 * noise[1]))
-    seams = (noise[0].abs() < 0.22) | (noise[1].abs() < 0.15)
+    seams = noise[0].abs() < 0.16 + 0.1 * noise[1]
     codes[deep] = int(Tissue.MUSCLE)
     codes[deep & seams] = int(Tissue.FAT)
     solid = (painted < UNSET) & (painted != FLESH) & (skin < -1.6)
+    solid &= (painted != Tissue.MUSCLE) | (skin < -0.6 * traits.fat_mm) | (bone < 16)
     if traits.sinus_fluid:
         swollen = solid & (painted == Tissue.AIR) & (noise[2] > 1.6 - 1.2 * traits.sinus_fluid)
         painted = torch.where(swollen, torch.full_like(painted, int(Tissue.MUCOSA)), painted)
@@ -244,20 +273,38 @@ def _head_codes(traits: Traits, painted: Tensor, fluid: Tensor, bone: Tensor, sk
 
 
 def _brain(
-    traits: Traits, template: Atlas, index: Tensor, unit: Tensor, noise: Tensor, painted: Tensor, hull: Tensor, wall: Tensor
-) -> Brain:
+    traits: Traits, template: Atlas, index: Tensor, unit: Tensor, noise: Tensor, painted: Tensor, hull: Tensor,
+    wall: Tensor,
+) -> Brain:  # fmt: skip
     grey, white = sample(template.matter, unit)
     matter = grey + white
     # The template is an average, so its sulci are grey veils: a steep threshold opens them, and age widens them.
-    limit = 0.60 + 0.22 * traits.atrophy + 0.09 * noise[0]
-    solid = ((matter - limit) / 0.34 + 0.5).clamp(0, 1)
+    limit = 0.54 + 0.24 * traits.atrophy + 0.08 * noise[0]
+    solid = ((matter - limit) / 0.38 + 0.5).clamp(0, 1)
     solid *= (0.5 - hull).clamp(0, 1)
     share = white / matter.clamp_min(1e-3)
     share = ((share - 0.52 - 0.07 * noise[1]) / 0.62 + 0.5).clamp(0, 1)
+    solid *= 1 - _folia(unit, noise)
     ventricle = painted == Tissue.VENTRICLE
     special = (painted >= Tissue.DURA) & (painted <= Tissue.CHOROID) & ~ventricle
     solid = torch.where(special, 0.35 * solid, solid)
     fluid_code = torch.where(special | ventricle, painted, torch.full_like(painted, int(Tissue.CSF)))
+    vein = (hull > -7) & (painted == UNSET) & (noise[1].abs() < 0.16) & (noise[2] > 0.2)
+    fluid_code = torch.where(vein, torch.full_like(painted, int(Tissue.SINUS)), fluid_code)
     deep = painted == Tissue.DEEP_GREY
     grey_code = torch.where(deep, painted, torch.full_like(painted, int(Tissue.GREY)))
-    return Brain(index, 1 - solid, solid * (1 - share), solid * share, fluid_code, grey_code, wall, noise, unit)
+    # Caps and bands along the ventricles, spots within some centimetres of them.
+    band = traits.lesions * 1.2 * torch.exp(-wall.clamp_min(0) / 2.5) + 0.12 * torch.exp(-wall.clamp_min(0) / 1.2)
+    spots = ((noise[2] + 3.2 * traits.lesions - 2.9 - wall / 40) * 2.5).clamp(0, 1)
+    lesion = (band + spots * (traits.lesions > 0.03)).clamp(0, 1)
+    grey, white = solid * (1 - share), solid * share
+    return Brain(index, 1 - solid, grey, white, lesion, fluid_code, grey_code, wall, noise, unit)
+
+
+def _folia(unit: Tensor, noise: Tensor) -> Tensor:
+    """Fluid between the leaves of the cerebellum, 0 to 0.4: arcs that the template averages away."""
+    x, y, z = ((unit[axis] + 1) * (high - low) / 2 + low for axis, (low, high) in enumerate((X_MM, Y_MM, Z_MM)))
+    behind = ((-46 - y) / 8).clamp(0, 1) * ((-16 - z - 0.12 * (y + 30)) / 5).clamp(0, 1)
+    radius = (x.square() * 0.7 + (y + 34).square() + 0.5 * (z + 32).square()).sqrt()
+    lines = torch.sin(radius * (2 * math.pi / 5.5) + 1.6 * noise[0])
+    return 0.4 * behind * ((lines - 0.55) / 0.45).clamp(0, 1)

@@ -21,6 +21,8 @@ from synthoma.types import Array, Bools, Float32, Floats
 X_MM, Y_MM, Z_MM = (-100, 100), (-140, 120), (-124, 104)
 COARSE_MM = 2
 GROWTH_MM = 3
+SHARES = {"frontal": 0.38, "temporal": 0.29, "parietal": 0.15, "occipital": 0.05, "deep": 0.10, "posterior fossa": 0.03}
+"""How often gliomas start where (after Larjavaara et al. 2007, Neuro-Oncology 9:319)."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def _templates() -> tuple[Float32, Float32, Float32]:
 def atlas() -> Atlas:
     """The template head. Takes some seconds on the first call of a process."""
     t1, grey, white = _templates()
+    grey = _with_pineal_region(grey, white)
     hull = _hull(t1 > 0)
     fine = _zoomed(hull)
     ventricles = _ventricles(grey, white, fine)
@@ -115,20 +118,36 @@ def atlas() -> Atlas:
     )
 
 
+def _with_pineal_region(grey: Float32, white: Float32) -> Float32:
+    """Grey matter with the cistern behind the third ventricle narrowed; averaging made it larger than anyone's."""
+    z, y, x = np.meshgrid(*_axes(1), indexing="ij", sparse=True)
+    near = np.exp(-((x / 13) ** 2) - ((y + 46) / 13) ** 2 - ((z - 3) / 11) ** 2)
+    filled: Float32 = (grey + 0.6 * near * np.clip(1 - grey - white, 0, 1)).astype(np.float32)
+    return filled
+
+
 def _signed(inside: Bools, shape: tuple[int, ...]) -> Float32:
     """Signed distance in mm of a mask of 2 mm voxels, negative inside."""
     full = np.zeros(shape, bool)
     full[tuple(slice(0, n) for n in inside.shape)] = inside
     away = ndimage.distance_transform_edt(~full) - ndimage.distance_transform_edt(full)
-    return (COARSE_MM * away).astype(np.float32)
+    distance: Float32 = (COARSE_MM * away).astype(np.float32)
+    return distance
 
 
 def _hull(brain: Bools) -> Float32:
-    """Distance to the cavity of the skull, 2 mm: the brain with its sulci and clefts closed."""
+    """Distance to the cavity of the skull, 2 mm: the brain with its clefts closed, widely under the vault."""
     coarse = brain[::COARSE_MM, ::COARSE_MM, ::COARSE_MM]
     away = ndimage.distance_transform_edt(~coarse) * COARSE_MM
     closed = ndimage.distance_transform_edt(away < 9) * COARSE_MM > 8.5
-    return ndimage.gaussian_filter(_signed(closed | coarse, coarse.shape), 1.2)
+    # Room beyond the box, or the closing would grow towards its lid.
+    wide = np.pad(coarse, 16)
+    reach = ndimage.distance_transform_edt(~wide) * COARSE_MM < 27
+    vault = (ndimage.distance_transform_edt(reach) * COARSE_MM > 26)[16:-16, 16:-16, 16:-16]
+    z, y, _ = np.meshgrid(*_axes(COARSE_MM), indexing="ij", sparse=True)
+    closed |= vault & (z > -18 + 0.8 * np.minimum(y + 60, 0))
+    smooth: Float32 = ndimage.gaussian_filter(_signed(closed | coarse, coarse.shape), 1.5)
+    return smooth
 
 
 def _zoomed(coarse: Float32) -> Float32:
@@ -136,7 +155,7 @@ def _zoomed(coarse: Float32) -> Float32:
     tensor = torch.from_numpy(coarse)[None, None]
     size = [2 * n - 1 for n in coarse.shape]
     fine = torch.nn.functional.interpolate(tensor, size, mode="trilinear", align_corners=True)
-    return fine[0, 0].numpy()  # type: ignore[no-any-return]
+    return fine[0, 0].numpy()
 
 
 def _ventricles(grey: Float32, white: Float32, hull: Float32) -> Bools:
@@ -164,12 +183,12 @@ def _paint_brain(canvas: Canvas, grey: Float32, white: Float32, hull: Float32, v
     # Falx from the vault down to the corpus callosum, tentorium left out: it is thinner than a voxel.
     falx = inside & (np.abs(x) < 0.6) & (z > 22 - 0.004 * (y + 20) ** 2) & (z > 0) & (white < 0.3)
     labels[falx] = Tissue.DURA
-    sagittal = (hull > -5 + 0.8 * np.abs(x)) & (hull < 1.5) & (np.abs(x) < 6) & (y < 60) & ((z > -15) & (y < -60) | (z > 30))
-    labels[sagittal] = Tissue.SINUS
+    course = (y < 60) & ((z > -15) & (y < -60) | (z > 30))
+    labels[course & (hull > -5 + 0.8 * np.abs(x)) & (hull < 1.5) & (np.abs(x) < 6)] = Tissue.SINUS
     groove = np.abs(z + 24 + 0.14 * (np.abs(x) - 20)) < 4.5
     labels[groove & (hull > -5) & (hull < 1.5) & (y < -52) & (np.abs(x) > 3)] = Tissue.SINUS
     labels[ventricles] = Tissue.VENTRICLE
-    glomus = ventricles & (np.abs(np.abs(x) - 23) < 4) & (np.abs(y + 40) < 8) & (np.abs(z - 6) < 8)
+    glomus = ventricles & (np.abs(np.abs(x) - 23) < 2.5) & (np.abs(y + 40) < 5) & (np.abs(z - 6) < 6)
     labels[glomus] = Tissue.CHOROID
     canvas.ellipsoid(Tissue.GLAND, (0, 3, -33), (6, 5, 4))
     everywhere = np.ones(labels.shape, bool) & fluid
@@ -185,14 +204,15 @@ def _paint_brain(canvas: Canvas, grey: Float32, white: Float32, hull: Float32, v
 
 
 def _growth(grey: Float32, white: Float32) -> Growth:
-    """Grid of tumour growth, with the places where gliomas start and how often (Larjavaara et al. 2007)."""
+    """Grid of tumour growth, with the places where gliomas start and how often."""
     n = GROWTH_MM
     shape = tuple(size // n * n for size in grey.shape)
 
     def pooled(field: Float32) -> Float32:
         part = field[tuple(slice(0, size) for size in shape)]
         blocks = part.reshape(shape[0] // n, n, shape[1] // n, n, shape[2] // n, n)
-        return blocks.mean((1, 3, 5), dtype=np.float32)
+        means: Float32 = blocks.mean((1, 3, 5), dtype=np.float32)
+        return means
 
     g, w = pooled(grey), pooled(white)
     origin = (X_MM[0] + (n - 1) / 2, Y_MM[0] + (n - 1) / 2, Z_MM[0] + (n - 1) / 2)
@@ -200,9 +220,8 @@ def _growth(grey: Float32, white: Float32) -> Growth:
     z, y, x = (seeds * n + np.array(origin[::-1])).T
     # Near the junction of grey and white matter more often than deep inside.
     weights = 0.25 + g[tuple(seeds.T)] * w[tuple(seeds.T)] * 4
-    share = {"frontal": 0.38, "temporal": 0.29, "parietal": 0.15, "occipital": 0.05, "deep": 0.10, "posterior fossa": 0.03}
     names = lobe(x, y, z)
-    for name, part in share.items():
+    for name, part in SHARES.items():
         here = names == name
         weights[here] *= part / weights[here].sum()
     return Growth(w, g, origin, seeds, weights / weights.sum())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
+from pydantic import field_validator, model_validator
+
+from synthoma.config import Config
 from synthoma.errors import ConfigError
 from synthoma.types import MODALITIES
 
@@ -12,14 +14,13 @@ Skull = Literal["whole", "stripped", "mixed"]
 Range = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class PhantomConfig:
+class PhantomConfig(Config):
     """Settings of a simulated cohort. Everything that is not here is drawn anew for each patient or site.
 
     Attributes:
         healthy: share of patients without a tumour, 0 to 1.
         high_grade: share of the tumour patients whose glioma is of high grade (necrosis, enhancing rim), 0 to 1.
-        volume_ml: median volume of the whole tumour in ml; the cohort spreads lognormally around it (sigma 0.9).
+        volume_ml: median volume of the whole tumour in ml; the cohort spreads lognormally around it (sigma 0.85).
         skull: ``whole`` keeps the head, ``stripped`` leaves the brain alone, ``mixed`` draws either for each site.
         slice_mm: distance between slices in mm, or a range from which each site draws its own. Below 1.5 mm the
             volume is a true 3D one; above, slices are thick, average over their profile and may leave a gap.
@@ -32,7 +33,7 @@ class PhantomConfig:
 
     healthy: float = 0.0
     high_grade: float = 0.4
-    volume_ml: float = 30.0
+    volume_ml: float = 45.0
     skull: Skull = "whole"
     slice_mm: float | Range = (3.0, 6.0)
     pixel_mm: float = 1.0
@@ -41,7 +42,13 @@ class PhantomConfig:
     artefacts: float = 0.2
     age: Range = (18.0, 80.0)
 
-    def __post_init__(self) -> None:
+    @field_validator("modalities", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Self:
         for name in ("healthy", "high_grade", "artefacts"):
             _within(name, getattr(self, name), 0.0, 1.0)
         _within("volume_ml", self.volume_ml, 0.5, 200.0)
@@ -49,12 +56,11 @@ class PhantomConfig:
         _within("sites", self.sites, 1, 10_000)
         _ordered("slice_mm", self.slice_range, 0.5, 10.0)
         _ordered("age", self.age, 18.0, 100.0)
-        if self.skull not in ("whole", "stripped", "mixed"):
-            raise ConfigError("skull = whole, stripped or mixed", repr(self.skull), "choose one of the three")
         unknown = [name for name in self.modalities if name not in MODALITIES]
         if unknown or not self.modalities or len(set(self.modalities)) != len(self.modalities):
             came = ", ".join(self.modalities) or "none"
             raise ConfigError(f"one or more different modalities of {', '.join(MODALITIES)}", came, "correct the list")
+        return self
 
     @property
     def slice_range(self) -> Range:

@@ -19,29 +19,29 @@ RELAXIVITY = 4.5e-3
 PROPERTIES: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.AIR: (1000, 50, 0.0, 0.0),
     Tissue.SKIN: (700, 50, 0.55, 0.10),
-    Tissue.SCALP: (280, 130, 0.95, 0.0),
+    Tissue.SCALP: (290, 126, 0.92, 0.0),
     Tissue.SKULL: (800, 12, 0.08, 0.0),
     Tissue.MARROW: (380, 75, 0.60, 0.0),
-    Tissue.MUSCLE: (950, 45, 0.75, 0.03),
-    Tissue.FAT: (280, 120, 0.90, 0.0),
+    Tissue.MUSCLE: (950, 56, 0.76, 0.03),
+    Tissue.FAT: (290, 112, 0.88, 0.0),
     Tissue.MUCOSA: (1200, 120, 0.80, 0.45),
     Tissue.VITREOUS: (3600, 900, 0.98, 0.0),
     Tissue.LENS: (1100, 35, 0.60, 0.0),
     Tissue.NERVE: (720, 80, 0.70, 0.0),
     Tissue.GLAND: (900, 85, 0.80, 0.40),
     Tissue.DURA: (900, 50, 0.50, 0.35),
-    Tissue.ARTERY: (1400, 20, 0.12, 0.30),
-    Tissue.SINUS: (1400, 60, 0.30, 1.60),
+    Tissue.ARTERY: (1400, 28, 0.30, 0.60),
+    Tissue.SINUS: (1400, 55, 0.62, 1.60),
     Tissue.CSF: (4000, 1600, 1.00, 0.0),
     Tissue.VENTRICLE: (4200, 1800, 1.00, 0.0),
-    Tissue.CHOROID: (1300, 160, 0.88, 0.60),
-    Tissue.GREY: (980, 97, 0.81, 0.01),
-    Tissue.DEEP_GREY: (900, 87, 0.78, 0.01),
-    Tissue.WHITE: (640, 86, 0.71, 0.0),
+    Tissue.CHOROID: (1400, 115, 0.85, 0.60),
+    Tissue.GREY: (980, 97, 0.815, 0.01),
+    Tissue.DEEP_GREY: (900, 88, 0.78, 0.01),
+    Tissue.WHITE: (640, 82, 0.71, 0.0),
     Tissue.LESION: (1150, 145, 0.83, 0.0),
     Tissue.CAVITY: (3200, 900, 0.99, 0.0),
-    Tissue.OEDEMA: (1250, 145, 0.86, 0.0),
-    Tissue.CORE: (1400, 165, 0.88, 0.02),
+    Tissue.OEDEMA: (1200, 165, 0.87, 0.0),
+    Tissue.CORE: (1350, 185, 0.89, 0.02),
     Tissue.NECROSIS: (1900, 210, 0.92, 0.02),
     Tissue.CYST: (2900, 600, 0.98, 0.0),
     Tissue.BLOOD: (480, 70, 0.85, 0.0),
@@ -50,8 +50,8 @@ PROPERTIES: dict[Tissue, tuple[float, float, float, float]] = {
 """Tissue -> T1 (ms), T2 (ms), proton density relative to water, gadolinium taken up after injection (mmol/l)."""
 
 TUMOUR_SPREAD: dict[Tissue, tuple[float, float]] = {
-    Tissue.OEDEMA: (0.16, 0.24),
-    Tissue.CORE: (0.20, 0.28),
+    Tissue.OEDEMA: (0.12, 0.22),
+    Tissue.CORE: (0.14, 0.24),
     Tissue.NECROSIS: (0.30, 0.40),
     Tissue.CYST: (0.25, 0.50),
     Tissue.BLOOD: (0.30, 0.40),
@@ -108,9 +108,13 @@ def draw_properties(rng: np.random.Generator, tesla: float) -> Floats:
     """Relaxation of one patient's tissues: float64 (256, 4) by tissue code, columns as ``PROPERTIES``."""
     table = np.zeros((256, 4))
     table[:, :2] = 1000.0, 50.0
+    tumour = np.clip(rng.normal(0, 1, 4), -1.2, 1.5)
     for tissue, values in PROPERTIES.items():
         s1, s2 = TUMOUR_SPREAD.get(tissue, (0.03, 0.04))
-        stretch = np.exp(rng.normal(0, 1, 4) * (s1, s2, 0.015, 0.25))
+        # Regions of one tumour resemble one another.
+        own = np.clip(rng.normal(0, 1, 4), -2, 2)
+        drawn = 0.85 * tumour + 0.5 * own if tissue in TUMOUR_SPREAD else own
+        stretch = np.exp(drawn * (s1, s2, 0.015, 0.25))
         table[tissue] = np.array(values) * stretch
     # Relaxation of fluid hardly depends on the field; that of tissue grows by a fifth or so (T1).
     if tesla > 2:
@@ -118,6 +122,10 @@ def draw_properties(rng: np.random.Generator, tesla: float) -> Floats:
         table[solid, 0] *= 1.2
         table[solid, 1] *= 0.94
     table[:, 2] = np.minimum(table[:, 2], 1.0)
+    # No radiologist outlines what cannot be seen: infiltrated brain stays apart from grey matter.
+    seen, grey = [Tissue.OEDEMA, Tissue.CORE], table[Tissue.GREY]
+    table[seen, 0] = np.minimum(table[seen, 0], 1.3 * grey[0])
+    table[seen, 1] = np.maximum(table[seen, 1], 1.35 * grey[1])
     return table
 
 
@@ -146,4 +154,5 @@ def signals(modality: str, protocol: Protocol, properties: Floats) -> Float32:
     if modality == "t1c":
         for fat in (Tissue.SCALP, Tissue.FAT, Tissue.MARROW):
             found[fat] *= 1 - protocol.fat_saturation
-    return found.astype(np.float32)
+    result: Float32 = found.astype(np.float32)
+    return result

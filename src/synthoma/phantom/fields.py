@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import grid_sample
 
 from synthoma.types import Floats
 
@@ -41,24 +41,29 @@ class SplineField:
     def on(self, z: Floats, y: Floats, x: Floats) -> Tensor:
         """Values on the grid spanned by three axes in mm: float32 (channels, z, y, x)."""
         values = self.control
-        for axis, positions in ((3, x), (2, y), (1, z)):
-            values = _spline_along(values, axis, (positions + HALF_BOX_MM) / self.knot_mm)
+        along = [(3, x), (2, y), (1, z)]
+        if len(z) < values.shape[1]:  # fewer planes than nodes: cut first, then widen
+            along = [(1, z), (3, x), (2, y)]
+        for axis, positions in along:
+            values = spline_along(values, axis, (positions + HALF_BOX_MM) / self.knot_mm)
         return values
 
 
-def _spline_along(values: Tensor, axis: int, position: Floats) -> Tensor:
+def spline_along(values: Tensor, axis: int, position: Floats) -> Tensor:
+    """Uniform cubic B-spline along one axis: the values between node 1 + ``position`` and the next."""
     first = np.clip(np.floor(position).astype(np.int64), 0, values.shape[axis] - 4)
     t = np.clip(position - first, 0.0, 1.0)
     weights = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
     shape = [1] * values.ndim
     shape[axis] = len(position)
-    total: Tensor | None = None
-    for offset, weight in enumerate(weights):
-        part = values.index_select(axis, torch.from_numpy(first + offset))
-        part *= torch.from_numpy(weight.astype(np.float32)).reshape(shape)
-        total = part if total is None else total.add_(part)
-    if total is None:  # pragma: no cover - there are always four weights
-        raise AssertionError
+    parts = (
+        values.index_select(axis, torch.from_numpy(first + offset))
+        * torch.from_numpy(weight.astype(np.float32)).reshape(shape)
+        for offset, weight in enumerate(weights)
+    )
+    total = next(parts)
+    for part in parts:
+        total += part
     return total
 
 
@@ -114,5 +119,5 @@ def unit_grid(shape: torch.Size | tuple[int, ...]) -> Tensor:
 def sample(values: Tensor, where: Tensor, mode: str = "bilinear") -> Tensor:
     """Values (channels, z, y, x) at unit coordinates ``where`` (3, ...): result (channels, ...)."""
     points = where.reshape(3, 1, 1, -1).permute(1, 2, 3, 0).unsqueeze(0)
-    found = F.grid_sample(values.unsqueeze(0), points, mode=mode, padding_mode="border", align_corners=True)
+    found = grid_sample(values.unsqueeze(0), points, mode=mode, padding_mode="border", align_corners=True)
     return found.reshape(values.shape[0], *where.shape[1:])

@@ -145,13 +145,13 @@ def _airways(canvas: Canvas, out: Bools, rng: np.random.Generator) -> None:
     for x, y, z in rng.uniform((2, 24, -50), (13, 62, -30), (70, 3)):  # walls of the ethmoid cells
         r = rng.uniform(1.2, 2.6)
         canvas.ellipsoid(lining, (x, y, z), (r, 1.1 * r, r), 2.0, out)
-    canvas.ellipsoid(air, (8, 52, -66), (8.5, 40, 20), 3.0, out)  # nasal cavity
+    canvas.ellipsoid(air, (8, 48, -66), (8.5, 37, 20), 3.0, out)  # nasal cavity
     canvas.ellipsoid(air, (0, 8, -76), (13, 12, 18), 2.4, out)  # nasopharynx
-    canvas.ellipsoid(lining, (0, 45, -64), (1.4, 46, 24), 4.0, out)  # septum
+    canvas.ellipsoid(lining, (0, 42, -64), (1.4, 43, 24), 4.0, out)  # septum
     for z, r in ((-58.0, 3.0), (-66.0, 4.2), (-76.0, 5.0)):  # turbinates
-        canvas.rod(lining, (9.0, 22, z), (8.0, 76, z - 3), (r, r * 0.8), out)
+        canvas.rod(lining, (9.0, 22, z), (8.0, 72, z - 3), (r, r * 0.8), out)
     canvas.rod(air, (46, -22, -44), (78, -20, -46), (3.5, 3.5), out)  # ear canal
-    canvas.rod(air, (3, 92, -68), (5, 86, -60), (3.5, 3.5), out)  # nostril
+    canvas.rod(air, (4, 88, -69), (6, 82, -61), (3.5, 3.5), out)  # nostril
     for x, y, z in rng.uniform((42, -48, -66), (62, -22, -34), (130, 3)):  # mastoid cells
         r = rng.uniform(1.5, 3.6)
         canvas.ellipsoid(air, (x, y, z), (r, r, r), 2.0, out)
@@ -177,19 +177,19 @@ def _orbits(canvas: Canvas, out: Bools) -> None:
 
 
 FACE: tuple[tuple[Point, Point], ...] = (
-    ((0, 22, -45), (63, 55, 40)),  # midface behind the orbits
+    ((0, 20, -47), (70, 56, 42)),  # midface behind the orbits
     ((27, 46, -40), (30, 28, 24)),  # orbits and eyelids
-    ((32, 34, -66), (34, 34, 30)),  # cheeks
-    ((0, 76, -46), (8, 19, 18)),  # bridge of the nose
-    ((0, 84, -62), (10.5, 25, 13)),  # nose
+    ((33, 34, -66), (36, 34, 31)),  # cheeks
+    ((0, 72, -46), (12, 18, 18)),  # bridge of the nose
+    ((0, 77, -63), (16, 24, 14)),  # nose
     ((0, 52, -96), (38, 38, 34)),  # mouth and jaw
-    ((0, 6, -92), (60, 56, 50)),  # parotid region and mandible
-    ((0, -40, -96), (58, 62, 64)),  # neck and nape
-    ((0, -60, -50), (62, 50, 34)),  # nuchal muscles under the occiput
-    ((58, 18, -30), (14, 40, 46)),  # temporal muscle
+    ((0, 6, -92), (70, 57, 52)),  # parotid region and mandible
+    ((0, -40, -96), (63, 64, 64)),  # neck and nape
+    ((0, -60, -58), (56, 44, 30)),  # nuchal muscles under the occiput
+    ((56, 16, -32), (13, 34, 42)),  # temporal muscle
 )
 """Ellipsoids (centre, radii) in mm whose smooth union is the surface of face and neck."""
-EAR: tuple[Point, Point] = ((77, -26, -44), (8, 15, 29))
+EAR: tuple[Point, Point] = ((79, -27, -44), (4, 13, 28))
 
 
 def face_distance(z: Floats, y: Floats, x: Floats, ears: bool) -> Float32:
@@ -199,9 +199,8 @@ def face_distance(z: Floats, y: Floats, x: Floats, ears: bool) -> Float32:
     for centre, radii in (*FACE, EAR) if ears else FACE:
         for middle in _both_sides(centre):
             part = _ellipsoid_distance(grid, middle, radii)
-            total = part if total is None else smooth_min(total, part, 2.0 if (centre, radii) == EAR else 7.0)
-    assert total is not None
-    return total
+            total = part if total is None else smooth_min(total, part, 2.0 if (centre, radii) == EAR else 9.0)
+    return total if total is not None else np.empty(0, np.float32)
 
 
 def _ellipsoid_distance(grid: list[Float32], centre: Point, radii: Point) -> Float32:
@@ -213,7 +212,8 @@ def _ellipsoid_distance(grid: list[Float32], centre: Point, radii: Point) -> Flo
     return distance
 
 
-def smooth_min(a: Array, b: Array, radius: float) -> Array:
+def smooth_min(a: Float32, b: Float32, radius: float) -> Float32:
     """Smaller of two distances, with the edge between them rounded by ``radius`` mm (Quilez' polynomial blend)."""
     h = np.maximum(radius - np.abs(a - b), 0) / radius
-    return np.minimum(a, b) - h * h * radius / 4
+    least: Float32 = (np.minimum(a, b) - h * h * radius / 4).astype(np.float32)
+    return least

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +17,7 @@ from synthoma._version import __version__
 from synthoma.data.case import Geometry, Volume
 from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError
-from synthoma.provenance import write_json
+from synthoma.provenance import bytes_digest, write_json
 from synthoma.types import Bytes
 
 if TYPE_CHECKING:
@@ -46,18 +48,31 @@ def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lamb
         raise ConfigError("a synthetic or phantom cohort", "one of real scans", "export marks its files as synthetic")
     table = cohort.slices
     rows = []
-    for row in range(len(cohort)):
-        case, label = str(table["case"].iat[row]), str(table["label"].iat[row])
+    for row, case in enumerate(_file_names(cohort)):
+        label = str(table["label"].iat[row])
         images = {name: _grey(cohort, row, channel) for channel, name in enumerate(cohort.modalities)}
         mask = np.asarray(cohort.masks[row]) if cohort.labels else None
-        writers[form](folder, case, label, images, mask, _text(cohort, row))
-        rows.append({"case": case, "label": label, **_paths(case, label, images, mask)})
+        place = _safe(label)
+        writers[form](folder, case, place, images, mask, _text(cohort, row))
+        rows.append({"case": case, "label": label, **_paths(case, place, images, mask)})
         progress("exporting", row + 1, len(cohort))
     if form == "png":
         with (folder / "cases.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def _safe(name: str) -> str:
+    """A name as one that any file system takes, and that leads nowhere else."""
+    return re.sub(r"[^\w -]", "_", name).strip() or "_"
+
+
+def _file_names(cohort: Cohort) -> list[str]:
+    """One name a slice: its case, with its row where cases have several slices or names that look alike."""
+    names = [_safe(str(case)) for case in cohort.slices["case"]]
+    count = Counter(name.lower() for name in names)
+    return [name if count[name.lower()] == 1 else f"{name}-{row:06d}" for row, name in enumerate(names)]
 
 
 def _grey(cohort: Cohort, row: int, channel: int) -> Bytes:
@@ -69,7 +84,8 @@ def _grey(cohort: Cohort, row: int, channel: int) -> Bytes:
 def _text(cohort: Cohort, row: int) -> dict[str, str]:
     """What each file says of itself."""
     provenance: dict[str, Any] = cohort.meta.get("provenance", {})
-    known = {"Model": provenance.get("model_sha256"), "Seed": provenance.get("seed")}
+    names = {"Model": "model_sha256", "Seed": "seed", "Truncation": "truncation"}
+    known = {title: provenance.get(name) for title, name in names.items()}
     case = str(cohort.slices["case"].iat[row])
     return {
         "Notice": NOTICE,
@@ -118,6 +134,7 @@ def _write_dicom(
 ) -> None:
     (folder / case).mkdir()
     pictures = {**images, **({"mask": (mask > 0).astype(np.uint8) * 255} if mask is not None else {})}
+    text = text | {"Content": bytes_digest(b"".join(image.tobytes() for image in pictures.values()))}
     for number, (name, image) in enumerate(pictures.items(), start=1):
         dataset = secondary_capture(image, case, name, number, text)
         dataset.save_as(folder / case / f"{name}.dcm", enforce_file_format=True)
@@ -126,12 +143,12 @@ def _write_dicom(
 def secondary_capture(image: Bytes, case: str, name: str, number: int, text: dict[str, str]) -> FileDataset:
     """A picture (rows, columns) as a DICOM Secondary Capture (PS3.3 A.8.1) of nobody, marked as synthetic.
 
-    UIDs are hashes of the provenance, so the same image always gets the same file.
+    UIDs are hashes of the provenance and the content, so the same image always gets the same file, and others another.
     """
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-    origin = [text.get("Model", ""), text.get("Seed", ""), case]
+    origin = [text.get("Model", ""), text.get("Seed", ""), text.get("Content", ""), case]
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[*origin, name, "instance"])
@@ -142,7 +159,7 @@ def secondary_capture(image: Bytes, case: str, name: str, number: int, text: dic
     dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[*origin, name, "series"])
     dataset.ImageType = ["DERIVED", "SECONDARY", "SYNTHETIC"]
     dataset.Modality, dataset.ConversionType = "OT", "SYN"
-    dataset.PatientName, dataset.PatientID = "SYNTHETIC^NO PATIENT", case
+    dataset.PatientName, dataset.PatientID = "SYNTHETIC^NO PATIENT", case[:64]
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "", number, 1

@@ -20,10 +20,13 @@ from synthoma.models.bundle import Bundle, load_tensors
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
 from synthoma.provenance import software
 from synthoma.seeding import stream
-from synthoma.types import Bytes, Floats
+from synthoma.types import UNLABELLED, Bytes, Floats
 
 BLOCK = 64
-"""Images drawn at once. Fixed, because a matrix product may round differently in a batch of another size."""
+"""Images drawn at once: always numbers 64 k to 64 k + 63, wanted or not.
+
+A matrix product may round differently in a batch of another size, or in another row of it.
+"""
 
 SPECK = 0.0005
 """Connected regions of a drawn mask below this share of the picture are removed."""
@@ -116,13 +119,14 @@ def generate_cohort(
         folder: where to write.
         count: images in all shards together.
         seed: of the latents.
-        label: class of all images; else classes come in equal shares, in turn.
+        label: class of all images; else classes come in equal shares, in turn. Images of a generator that learned
+            several classes together, without being told them, are "unlabelled".
         truncation: factor on the latents, above 0 and at most 1; less is more typical and less various.
         shard: (i, k) for the i-th of k parts, from 1.
         progress: told how far it is.
 
     Raises:
-        ConfigError: an unknown class, or numbers out of range.
+        ConfigError: a class that the model does not know or cannot choose, or numbers out of range.
     """
     part, parts = shard
     if count < 1 or not 0 < truncation <= 1 or not 1 <= part <= parts:
@@ -132,16 +136,21 @@ def generate_cohort(
     classes = list(meta["classes"])
     if label is not None and label not in classes:
         raise ConfigError(f"a class of the model ({', '.join(classes)})", repr(label), "choose one of them")
+    if label is not None and not shape.classes and len(classes) > 1:
+        came = f"one that learned {', '.join(classes)} together"
+        raise ConfigError("a model that can choose a class", came, "leave out --class, or train with --conditional")
+    labels = tuple(int(value) for value in meta["labels"])
     first, last = count * (part - 1) // parts, count * part // parts
     with CohortWriter(folder, channels=shape.channels, size=shape.size) as writer:
-        for start in range(first, last, BLOCK):
-            indices = range(start, min(start + BLOCK, last))
-            numbers = [classes.index(label) if label else index % len(classes) for index in indices]
-            planes = sampler.draw(sampler.latents(seed, indices) * truncation, torch.tensor(numbers))
-            images, masks = split_planes(planes, shape)
+        for start in range(first - first % BLOCK, last, BLOCK):
+            block = range(start, start + BLOCK)
+            numbers = [classes.index(label) if label else index % len(classes) for index in block]
+            planes = sampler.draw(sampler.latents(seed, block) * truncation, torch.tensor(numbers))
+            indices = range(max(start, first), min(start + BLOCK, last))
+            images, masks = split_planes(planes[indices.start - start : indices.stop - start], shape, labels)
             records = [
-                _record(index, classes[number], meta, mask, shape)
-                for index, number, mask in zip(indices, numbers, masks, strict=True)
+                _record(index, classes[numbers[index - start]], meta, mask, shape)
+                for index, mask in zip(indices, masks, strict=True)
             ]
             writer.add(images, masks, records)
             progress("drawing", indices.stop - first, last - first)
@@ -151,16 +160,21 @@ def generate_cohort(
     return Cohort(folder)
 
 
-def split_planes(planes: Floats, shape: ImageShape) -> tuple[Floats, Bytes]:
+def split_planes(planes: Floats, shape: ImageShape, values: tuple[int, ...]) -> tuple[Floats, Bytes]:
     """Images (N, C, S, S) on the cohort's scale (0 background, 1 bright) and clean masks (N, S, S) of drawn planes.
 
     A pixel belongs to the label whose plane is highest, if that is above 0. Specks are removed.
+
+    Args:
+        planes: (N, C + L, S, S) in -1..1.
+        shape: says how many of them are images.
+        values: of each label's pixels in a mask (L,).
     """
     images = np.clip((planes[:, : shape.channels] + 1) / 2, 0, 1)
     if not shape.labels:
         return images, np.zeros((len(planes), shape.size, shape.size), dtype=np.uint8)
     labels = planes[:, shape.channels :]
-    masks = np.where(labels.max(axis=1) > 0, labels.argmax(axis=1) + 1, 0).astype(np.uint8)
+    masks = np.where(labels.max(axis=1) > 0, np.array(values)[labels.argmax(axis=1)], 0).astype(np.uint8)
     return images, np.stack([without_specks(mask) for mask in masks])
 
 
@@ -177,16 +191,18 @@ def without_specks(mask: Bytes) -> Bytes:
 def _record(index: int, name: str, meta: dict[str, Any], mask: Bytes, shape: ImageShape) -> dict[str, Any]:
     case = f"synthetic-{index:06d}"
     area = int((mask > 0).sum())
-    drawn = "tumour" if area else "healthy"
+    if _by_mask(meta, shape):
+        label = "tumour" if area else "healthy"
+    else:
+        label = name if shape.classes or len(meta["classes"]) == 1 else UNLABELLED
     return {
         "case": case,
         "slice": 0,
         "patient": "",
         "group": case,
         "split": SPLITS[0],
-        # A class that means the mask must agree with the mask that was drawn.
-        "label": drawn if shape.labels and set(meta["classes"]) <= {"tumour", "healthy"} else name,
-        "asked_for": name,
+        "label": label,
+        "asked_for": name if shape.classes else "",
         "tumour_pixels": area,
         "has_mask": bool(shape.labels),
         "source": case,
@@ -194,18 +210,22 @@ def _record(index: int, name: str, meta: dict[str, Any], mask: Bytes, shape: Ima
     }
 
 
+def _by_mask(meta: dict[str, Any], shape: ImageShape) -> bool:
+    """Whether the classes only say what a mask shows, and must agree with the mask that was drawn."""
+    return bool(shape.labels) and set(meta["classes"]) == {"tumour", "healthy"}
+
+
 def _cohort_meta(
     sampler: Sampler, seed: int, count: int, shard: tuple[int, int], truncation: float, records: list[dict[str, Any]]
 ) -> dict[str, Any]:
     meta = sampler.bundle.meta
-    drawn = {record["label"] for record in records}
-    classes = [name for name in ("healthy", "tumour") if name in drawn] if sampler.shape.labels else []
+    unlabelled = UNLABELLED in {record["label"] for record in records}
     return {
         "origin": "synthetic",
         "layout": "generated",
         "modalities": meta["modalities"],
         "labels": meta["labels"],
-        "classes": classes if drawn <= set(classes) else list(meta["classes"]),
+        "classes": [UNLABELLED] if unlabelled else list(meta["classes"]),
         "size": sampler.shape.size,
         "plane": meta["plane"],
         "cases": len(records),
@@ -240,7 +260,10 @@ def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list
         cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
         angle = np.arccos(np.clip(cosine, -1, 1))
         share = np.linspace(0, 1, steps)[:, None]
-        path = (np.sin((1 - share) * angle) * ends[0] + np.sin(share * angle) * ends[1]) / np.sin(angle)
+        if np.sin(angle) > 1e-6:
+            path = (np.sin((1 - share) * angle) * ends[0] + np.sin(share * angle) * ends[1]) / np.sin(angle)
+        else:  # latents of length 1 lie on one line
+            path = (1 - share) * ends[0] + share * ends[1]
         classes = torch.full((steps,), row % max(sampler.shape.classes, 1))
         strips.append(list(sampler.draw(torch.from_numpy(path.astype(np.float32)), classes)))
     return strips
@@ -248,6 +271,8 @@ def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list
 
 def judge_images(run: Path, images: Floats, classes: Tensor | None = None) -> tuple[Floats, str]:
     """What the discriminator of a run thinks of images (N, C, S, S) on the cohort's scale (0 background, 1 bright).
+
+    A conditional model that is not told the classes (N,) gives each image the score of the class that suits it best.
 
     Returns:
         Scores (N,), and what they are: "probability" (0 fake, 1 real) or "critic score" (more is more real).
@@ -265,13 +290,21 @@ def judge_images(run: Path, images: Floats, classes: Tensor | None = None) -> tu
     network = build_discriminator(NetworkConfig.model_validate(bundle.meta["network"]), shape).eval()
     network.load_state_dict(bundle.weights("discriminator"))
     planes = torch.from_numpy(np.clip(images, 0, 1).astype(np.float32) * 2 - 1)
-    numbers = classes if classes is not None else torch.zeros(len(planes), dtype=torch.long)
+    guesses: list[Tensor | None] = [None]
+    if shape.classes:
+        each = range(shape.classes)
+        guesses = [classes] if classes is not None else [torch.full((len(planes),), number) for number in each]
     with torch.no_grad():
-        parts = [
-            network(planes[at : at + BLOCK], numbers[at : at + BLOCK] if shape.classes else None)
-            for at in range(0, len(planes), BLOCK)
+        columns = [
+            torch.cat(
+                [
+                    network(planes[at : at + BLOCK], None if guess is None else guess[at : at + BLOCK])
+                    for at in range(0, len(planes), BLOCK)
+                ]
+            )
+            for guess in guesses
         ]
-    scores = torch.cat(parts)
+    scores = torch.stack(columns).amax(dim=0)
     if str(bundle.meta["loss"]).startswith("bce"):
         return scores.sigmoid().double().numpy(), "probability"
     return scores.double().numpy(), "critic score"

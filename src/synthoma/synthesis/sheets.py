@@ -9,7 +9,7 @@ from synthoma.errors import InputError
 from synthoma.metrics.copies import nearest_images
 from synthoma.pictures import contact_sheet, grey, png, tiled
 from synthoma.synthesis.sampling import Sampler, interpolate
-from synthoma.types import Float32
+from synthoma.types import UNLABELLED, Float32
 
 STEPS = 10
 ROWS = 6
@@ -33,7 +33,8 @@ def nearest_sheet(synthetic: Cohort, real: Cohort) -> bytes:
         raise InputError("real scans of the same size", came, "prepare them with --size of the model")
     rows, captions = [], []
     for label in synthetic.classes:
-        drawn, scans = synthetic.rows(label=label)[:SHOWN], real.rows(split="train", label=label)
+        drawn = synthetic.rows(label=label)[:SHOWN]
+        scans = real.rows(split="train", label=None if label == UNLABELLED else label)
         if not len(drawn) or not len(scans):
             continue
         found = nearest_images(_first(synthetic, drawn), _first(real, scans))

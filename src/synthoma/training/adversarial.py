@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -69,7 +69,8 @@ class AdversarialTask:
         self.generator = _placed(build_generator(self.gan, shape), execution)
         self.discriminator = _placed(build_discriminator(self.gan, shape), execution)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
+        self.best = _copied(self.average)
+        self.sound = _copied(self.discriminator)
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
         self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), self.gan.critic_rate, moments)
@@ -91,7 +92,6 @@ class AdversarialTask:
         return losses
 
     def _train_discriminator(self, number: int) -> dict[str, Tensor]:
-        self.discriminator.requires_grad_(True)
         batch = self._real(number)
         real = self._placed(batch.planes())
         label = self._classes(batch.classes)
@@ -123,11 +123,10 @@ class AdversarialTask:
         return self.discriminator(real, label), self.discriminator(fake, label)
 
     def _train_generator(self, number: int) -> dict[str, Tensor]:
-        self.discriminator.requires_grad_(False)  # its weights stay as they are in this step
         batch = self._real(number * self.gan.critic_steps)
         label = self._classes(batch.classes)
         draws = self._draws("generator", number)
-        with self._precision():
+        with _held_still(self.discriminator), self._precision():
             fake = self._augmented(self.generator(self._latents(self.batch, draws), label), draws)
             loss = generator_loss(self.gan.loss, self.discriminator(fake, label))
             if self.gan.feature_matching:
@@ -167,8 +166,9 @@ class AdversarialTask:
     def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
         """Score the averaged generator on images whose latents stay the same through the run."""
         weights = torch.stack([value.detach().abs().max() for value in self.generator.parameters()])
-        if not bool(torch.isfinite(weights).all()) or any(math.isnan(value) for value in recent.values()):
+        if not bool(torch.isfinite(weights).all()) or not all(map(math.isfinite, recent.values())):
             return Snapshot(math.nan, {}, [_BROKEN], fatal=True)
+        self.sound = _copied(self.discriminator)
         samples = self.draw(max(self.samples, SHEET))
         self.sheet(progress.images, samples[:SHEET])
         score, values, warnings = self.judge(samples[: self.samples], {**recent, "step": progress.step})
@@ -188,7 +188,7 @@ class AdversarialTask:
 
     def keep_best(self) -> None:
         """Copy the averaged generator."""
-        self.best = {name: value.clone() for name, value in self.average.state_dict().items()}
+        self.best = _copied(self.average)
 
     # --- the state -------------------------------------------------------------------------------------------
 
@@ -210,14 +210,37 @@ class AdversarialTask:
         self.discriminator.load_state_dict(bundle.weights("discriminator"))
         self.average.load_state_dict(bundle.weights("average"))
         self.best = {name: value.to(self.execution.device) for name, value in bundle.weights("best").items()}
+        self.sound = _copied(self.discriminator)
         restore_optimiser("generator_adam", self.generator_optimiser, bundle)
         restore_optimiser("discriminator_adam", self.discriminator_optimiser, bundle)
         self.images = int(bundle.tensors["images"])
 
     def finished(self) -> dict[str, Tensor]:
-        """What a trained model is made of: the best averaged generator, and the last discriminator to judge with."""
-        weights = {f"generator.{name}": value for name, value in self.best.items()}
-        return {**weights, **network_state("discriminator", self.discriminator)}
+        """What a trained model is made of: the best averaged generator, and the last sound discriminator."""
+        parts = {"generator": self.best, "discriminator": self.sound}
+        return {f"{part}.{name}": value for part, weights in parts.items() for name, value in weights.items()}
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@contextmanager
+def _held_still(network: nn.Module) -> Iterator[None]:
+    """Neither weights nor running statistics of a network change inside, though gradients pass through it.
+
+    A discriminator's running statistics would otherwise see generated images twice as often as real ones.
+    """
+    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+    network.requires_grad_(False)
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 def _placed(network: Network, execution: Execution) -> Network:
@@ -227,6 +250,6 @@ def _placed(network: Network, execution: Execution) -> Network:
 
 
 _BROKEN = (
-    "The losses are no longer numbers (NaN): training has stopped, and the best snapshot is kept. "
+    "The losses are no longer finite numbers (NaN): training has stopped, and the best snapshot is kept. "
     "Try a lower learning rate (--set gan.generator_rate=1e-4 --set gan.critic_rate=1e-4)."
 )

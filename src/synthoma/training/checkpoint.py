@@ -32,16 +32,21 @@ def optimiser_state(prefix: str, optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(prefix: str, optimiser: Optimizer, bundle: Bundle) -> None:
-    """Put moments back that ``optimiser_state`` took."""
+    """Put moments back that ``optimiser_state`` took, in the memory layout of their parameters."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in bundle.weights(prefix).items():
         number, moment = name.split(".", 1)
-        state.setdefault(int(number), {})[moment] = value
+        parameter = parameters[int(number)]
+        laid_out = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+        state.setdefault(int(number), {})[moment] = laid_out
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: dict[str, Any], keep: int) -> Path:
-    """Write ``checkpoint/step-N.safetensors`` and remove all but the last ``keep``; N is ``meta["step"]``.
+    """Write ``checkpoint/step-N.safetensors`` and keep it and the ``keep`` - 1 before it; N is ``meta["step"]``.
+
+    Checkpoints of later steps are removed too: they were passed over on resuming, and belong to no run now.
 
     Raises:
         OSError: the disk is full; older checkpoints are untouched.
@@ -50,8 +55,9 @@ def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: dict[str, Any],
     folder.mkdir(exist_ok=True)
     path = folder / f"step-{meta['step']:09d}.safetensors"
     save_tensors(path, tensors, {"schema": SCHEMA, **meta})
-    for old in _all(run)[:-keep]:
-        old.unlink()
+    kept = [old for old in _all(run) if old <= path][-keep:]
+    for other in set(_all(run)) - set(kept):
+        other.unlink()
     return path
 
 

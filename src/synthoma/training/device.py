@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from synthoma.errors import ConfigError
-from synthoma.provenance import write_json
+from synthoma.provenance import bytes_digest, write_json
 
 TRIAL_STEPS = 4
 
@@ -36,8 +35,9 @@ class Execution:
     bf16: bool
 
     def apply(self) -> None:
-        """Set the number of threads of this process."""
+        """Set the number of threads of this process, and let CUDA add up in one order only."""
         torch.set_num_threads(self.threads)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -69,22 +69,26 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None]) -> Exe
     """
     if device == "cuda":
         return Execution("cuda", torch.get_num_threads(), channels_last=True, bf16=torch.cuda.is_bf16_supported())
-    file = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthoma" / "calibration.json"
-    key = f"{name} | {platform.machine()} {os.cpu_count()} cores | torch {torch.__version__}"
-    known = _read(file)
-    if key in known:
-        return Execution(**known[key])
+    key = f"{name} | {platform.machine()} {_cores()} cores | torch {torch.__version__}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthoma" / "calibration"
+    file = cache / f"{bytes_digest(key.encode())[:16]}.json"
+    if known := read_execution(file):
+        return known
     best = min(_candidates(), key=lambda execution: _seconds(execution, trial))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {**known, key: asdict(best)})
+        write_json(file, {"for": key, **asdict(best)})
     except OSError:  # no place to remember: the next run measures again
         pass
     return best
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _candidates() -> list[Execution]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = _cores()
     counts = sorted({max(1, cores // 2), cores})
     return [Execution("cpu", threads, last, bf16=False) for threads in reversed(counts) for last in (False, True)]
 
@@ -100,9 +104,12 @@ def _seconds(execution: Execution, trial: Callable[[Execution], None]) -> float:
     return min(times)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_execution(file: Path) -> Execution | None:
+    """What was written down before; None where there is nothing that can be read."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return Execution(
+            content["device"], int(content["threads"]), bool(content["channels_last"]), bool(content["bf16"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

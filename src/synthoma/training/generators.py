@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
 from synthoma.models.registry import ImageShape, NetworkConfig
 from synthoma.pictures import grey, outlined, tiled
-from synthoma.provenance import file_digest, software, write_text
-from synthoma.training.adversarial import AdversarialTask
-from synthoma.training.device import Execution, calibrate, choose_device
+from synthoma.provenance import file_digest, software, write_json, write_text
+from synthoma.seeding import stream
+from synthoma.training.adversarial import AdversarialTask, Judge
+from synthoma.training.device import Execution, calibrate, choose_device, read_execution
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
 from synthoma.training.watchdog import validation_judge
@@ -28,6 +29,9 @@ from synthoma.types import Bytes, Floats, Ints
 
 JUDGED = 256
 """Images on each side of the score at a snapshot."""
+
+HELD_OUT = 8
+"""Validation slices below which samples are judged against the training images."""
 
 LEARNED_ROW = 12
 """Pictures of each snapshot in progress.png."""
@@ -50,9 +54,9 @@ def train_generator(
         ConfigError: the model cannot draw images of this size.
     """
     rows = training_rows(cohort, config)
-    shape = image_shape(cohort, config)
-    slices = TrainingSlices(cohort, rows, with_masks=config.with_masks)
-    execution = _execution(config, shape, slices)
+    shape = image_shape(cohort, config, rows)
+    slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
+    execution = _execution(run, config, shape, slices, resume=resume)
     execution.apply()
     write_text(run / "config.toml", config.to_toml())
     task = AdversarialTask(
@@ -75,9 +79,11 @@ def training_rows(cohort: Cohort, config: TrainConfig) -> Ints:
     """Rows of the training split that can be learned from.
 
     Raises:
-        InputError: there are none, with what to do; or all of them are constant.
+        InputError: there are none, with what to do; all of them are constant; or masks are asked for and none is there.
         ConfigError: a class that the cohort does not have.
     """
+    if config.with_masks and not cohort.labels:
+        raise InputError("a cohort with masks", "one without", "leave out --with-masks, or prepare scans with masks")
     unknown = sorted(set(config.classes or ()) - set(cohort.classes))
     if unknown:
         raise ConfigError(f"classes of the cohort ({', '.join(cohort.classes)})", unknown[0], "choose among them")
@@ -86,31 +92,40 @@ def training_rows(cohort: Cohort, config: TrainConfig) -> Ints:
     if config.classes:
         keep &= table["label"].isin(config.classes)
     if config.with_masks and "has_mask" in table:
-        keep &= table["has_mask"]
+        keep &= table["has_mask"].fillna(0).astype(bool)
     rows = np.flatnonzero(keep.to_numpy())
     if not len(rows):
         came = f"none of {len(cohort)} (splits: {', '.join(sorted(set(table['split'])))})"
-        raise InputError("training slices with all modalities", came, "check the cohort with `synthoma info`")
+        wanted = "training slices with all modalities" + " and a mask" * config.with_masks
+        raise InputError(wanted, came, "check the cohort with `synthoma info`")
+    if config.limit is not None and config.limit < len(rows):
+        rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
     looked_at = cohort.images[rows[np.linspace(0, len(rows) - 1, min(len(rows), 64)).astype(int)]]
     if all(np.ptp(image) == 0 for image in looked_at):
         raise InputError("training slices that show something", "constant ones", "look at the cohort's report.html")
     return rows
 
 
-def image_shape(cohort: Cohort, config: TrainConfig) -> ImageShape:
-    """What the generator has to draw.
+def trained_classes(cohort: Cohort, rows: Ints) -> tuple[str, ...]:
+    """The classes of these rows, in the cohort's order."""
+    present = set(cohort.slices["label"].iloc[rows])
+    return tuple(name for name in cohort.classes if name in present)
+
+
+def image_shape(cohort: Cohort, config: TrainConfig, rows: Ints | None = None) -> ImageShape:
+    """What the generator has to draw when it learns from these rows; else from all training rows.
 
     Raises:
-        InputError: masks are asked for and the cohort has none; or one class only is there to be conditional on.
+        InputError: one class only is there to be conditional on.
         ConfigError: the model cannot draw images of this size.
     """
-    if config.with_masks and not cohort.labels:
-        raise InputError("a cohort with masks", "one without", "leave out --with-masks, or prepare scans with masks")
-    if config.conditional and len(cohort.classes) < 2:
-        raise InputError("two classes or more", f"{cohort.classes[0]!r} only", "leave out --conditional")
+    classes = trained_classes(cohort, training_rows(cohort, config) if rows is None else rows)
+    if config.conditional and len(classes) < 2:
+        came = f"training slices of {' and '.join(classes) or 'none'} only"
+        raise InputError("two classes or more", came, "leave out --conditional")
     check_size(cohort.size, seed=config.gan.network == "seed")
     labels = len(cohort.labels) if config.with_masks else 0
-    return ImageShape(cohort.size, len(cohort.modalities), labels, len(cohort.classes) if config.conditional else 0)
+    return ImageShape(cohort.size, len(cohort.modalities), labels, len(classes) if config.conditional else 0)
 
 
 def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Ints, images: int) -> dict[str, Any]:
@@ -119,6 +134,7 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
     The groups that it learned from are named, so that an evaluation can refuse to test on them.
     """
     groups = sorted(set(cohort.slices["group"].iloc[rows].astype(str)))
+    classes = list(trained_classes(cohort, rows))
     return {
         "schema": "synthoma.model/1",
         "kind": "generator",
@@ -128,7 +144,7 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
         "shape": {"size": shape.size, "channels": shape.channels, "labels": shape.labels, "classes": shape.classes},
         "modalities": list(cohort.modalities),
         "labels": {str(value): name for value, name in cohort.labels.items()} if shape.labels else {},
-        "classes": list(config.classes or cohort.classes) if not shape.classes else list(cohort.classes),
+        "classes": classes,
         "plane": cohort.meta["plane"],
         "prepare": cohort.meta.get("provenance", {}).get("config", {}),
         "images": images,
@@ -139,37 +155,45 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
                 "slices_sha256": file_digest(cohort.path / "slices.csv"),
                 "images_sha256": file_digest(cohort.path / "images.npy"),
             },
-            "trained_on": {"slices": len(rows), "groups": groups},
+            "trained_on": {"slices": len(rows), "classes": classes, "groups": groups},
             "software": software(),
         },
     }
 
 
-def _execution(config: TrainConfig, shape: ImageShape, slices: TrainingSlices) -> Execution:
-    """Device and, on a CPU, the fastest settings for this model."""
+def _execution(run: Path, config: TrainConfig, shape: ImageShape, slices: TrainingSlices, *, resume: bool) -> Execution:
+    """Device and, on a CPU, the fastest settings for this model; a resumed run keeps what it was begun with."""
+    device = choose_device(config.device)
+    file = run / "execution.json"
+    if resume and (begun := read_execution(file)) and begun.device == device:
+        return begun
     name = f"{config.model} {shape} batch {config.gan.batch} {config.gan.model_dump_json()}"
 
     def trial(execution: Execution) -> None:
-        if execution not in tasks:
-            tasks[execution] = AdversarialTask(
+        if execution not in task:
+            task.clear()  # networks and moments of one trial at a time
+            task[execution] = AdversarialTask(
                 config, shape, slices, execution, judge=lambda samples, recent: (0, {}, [])
             )
-        tasks[execution].step(0)
+        task[execution].step(0)
 
-    tasks: dict[Execution, AdversarialTask] = {}
-    return calibrate(choose_device(config.device), name, trial)
+    task: dict[Execution, AdversarialTask] = {}
+    chosen = calibrate(device, name, trial)
+    write_json(file, asdict(chosen))
+    return chosen
 
 
-def _judge(cohort: Cohort, rows: Ints, config: TrainConfig) -> Callable[..., tuple[float, dict[str, float], list[str]]]:
+def _judge(cohort: Cohort, rows: Ints, config: TrainConfig) -> Judge:
     """Judge samples against the validation split, or against the training images where it is too small."""
     table = cohort.slices
     keep = (table["split"] == "validation") & (table["missing"] == "")
     if config.classes:
         keep &= table["label"].isin(config.classes)
     validation = np.flatnonzero(keep.to_numpy())
-    held_out = validation if len(validation) >= 8 else rows
     return validation_judge(
-        _some(cohort, rows, 2 * JUDGED), _some(cohort, held_out, JUDGED), logits=config.gan.loss.startswith("bce")
+        _some(cohort, rows, 2 * JUDGED),
+        _some(cohort, validation, JUDGED) if len(validation) >= HELD_OUT else None,
+        logits=config.gan.loss.startswith("bce"),
     )
 
 

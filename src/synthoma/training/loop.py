@@ -28,6 +28,7 @@ class Progress:
         seconds: time spent in this process and before it was resumed.
         best: lowest snapshot score so far, and the images after which it came.
         stale: snapshots since then.
+        events: warnings so far.
     """
 
     step: int = 0
@@ -92,6 +93,12 @@ class Budget:
             return progress.images / self.images
         return progress.seconds / (60 * self.minutes) if self.minutes else 1.0
 
+    def lost_patience(self, progress: Progress) -> bool:
+        """Whether too many snapshots went by without a better score."""
+        return bool(self.patience) and progress.stale >= self.patience
+
+
+_KEPT = ("step", "images", "seconds", "best_images", "stale", "events")
 
 Report = Callable[[Progress, float, dict[str, float]], None]
 """Called about once a second with the progress, the share of the budget, and mean recent losses and images/s."""
@@ -119,13 +126,12 @@ def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, rep
     progress = Progress()
     if resume and (bundle := latest_checkpoint(run)) is not None:
         task.restore(bundle)
-        known = {name: bundle.meta[name] for name in ("step", "images", "seconds", "best_images", "stale")}
-        progress = Progress(**known, best=_number(bundle.meta["best"]))
+        progress = Progress(**{name: bundle.meta[name] for name in _KEPT}, best=_number(bundle.meta["best"]))
     log = _Log(run / "log.jsonl", progress.step)
     next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
     meter = _Meter(progress)
     try:
-        while budget.share(progress) < 1:
+        while budget.share(progress) < 1 and not budget.lost_patience(progress):
             # One step.
             torch.manual_seed(stream_key(seed, "training.step", progress.step) % 2**63)
             meter.add(task.step(progress.step))
@@ -143,9 +149,12 @@ def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, rep
             if not due and not broken:
                 continue
             # A tenth of the budget or so: score, keep the best, save.
-            next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
             snapshot = task.snapshot(progress, recent)
-            if snapshot.score < progress.best:
+            if math.isnan(snapshot.score) and math.isinf(progress.best) and not snapshot.fatal:
+                # Nothing to score on: the newest is as good as any.
+                progress.best_images = progress.images
+                task.keep_best()
+            elif snapshot.score < progress.best:
                 progress.best, progress.best_images, progress.stale = snapshot.score, progress.images, 0
                 task.keep_best()
             else:
@@ -159,9 +168,9 @@ def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, rep
                 break
             save_checkpoint(run, task.state(), _meta(progress), keep)
             meter.tick(progress)  # scoring and saving cost time, but are not what images/s measures
-            if budget.patience and progress.stale >= budget.patience:
+            next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
+            if budget.lost_patience(progress):
                 log.write({"step": progress.step, "stopped": f"no better score in {progress.stale} snapshots"})
-                break
     finally:
         log.close()
     return progress
@@ -169,8 +178,7 @@ def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, rep
 
 def _meta(progress: Progress) -> dict[str, Any]:
     best = progress.best if math.isfinite(progress.best) else None
-    names = ("step", "images", "seconds", "best_images", "stale")
-    return {**{name: getattr(progress, name) for name in names}, "best": best}
+    return {**{name: getattr(progress, name) for name in _KEPT}, "best": best}
 
 
 def _number(value: float | None) -> float:

@@ -9,7 +9,7 @@ from synthoma.errors import ConfigError
 from synthoma.training.settings import TrainConfig
 
 RATES = (5e-5, 1e-3)
-CHANGES = ((), ("translation",), ("translation", "cutout"), ("brightness", "translation", "cutout"))
+CHANGES = ("", "translation", "translation+cutout", "brightness+translation+cutout")
 
 
 def search_settings(
@@ -39,7 +39,7 @@ def search_settings(
             "generator_rate": trial.suggest_float("generator_rate", *RATES, log=True),
             "critic_rate": trial.suggest_float("critic_rate", *RATES, log=True),
             "batch": trial.suggest_categorical("batch", [8, 16, 32]),
-            "augment": CHANGES[trial.suggest_int("augment", 0, len(CHANGES) - 1)],
+            "augment": tuple(filter(None, trial.suggest_categorical("augment", CHANGES).split("+"))),
         }
         changed = config.model_copy(update={"gan": config.gan.model_copy(update=varied)})
         return train(changed, trial.number)

@@ -21,6 +21,7 @@ class TrainConfig(Config):
     with_masks: bool = Field(False, description="draw the label channels together with the modalities")
     conditional: bool = Field(False, description="give the class to generator and discriminator")
     classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only")
+    limit: int | None = Field(None, ge=1, description="learn from so many random training slices only")
     snapshots: int = Field(10, ge=1, le=1000, description="how often the run is scored and saved")
     patience: int = Field(0, ge=0, description="stop after so many snapshots without a better score; 0 never")
     keep: int = Field(2, ge=1, description="checkpoints that are kept")

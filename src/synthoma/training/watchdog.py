@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -39,7 +40,7 @@ COPYING = (
 
 
 def validation_judge(
-    training: Floats, validation: Floats, *, logits: bool
+    training: Floats, validation: Floats | None, *, logits: bool
 ) -> Callable[[Tensor, dict[str, float]], tuple[float, dict[str, float], list[str]]]:
     """A judge for snapshots of a generator.
 
@@ -48,25 +49,29 @@ def validation_judge(
 
     Args:
         training: training images (N, H, W) in 0..1; at most a few hundred are needed.
-        validation: held-out real images (M, H, W) in 0..1.
+        validation: held-out real images (M, H, W) in 0..1, M >= 2; None where there are too few. The score is then the
+            distance to the training images, and nobody can say what counts as a copy.
         logits: the discriminator's outputs are probabilities (not critic scores).
 
     Returns:
         A function of samples (B, C, S, S) in -1..1, of which the first channel is judged, and of the recent losses.
+        What cannot be measured is nan: all of it, where the training images are one and the same.
     """
-    reference, held_out = standardised(_features(training), _features(validation))
-    own_variety = _variety(reference)
-    usual = float(np.percentile(nearest_images(validation, training).score, 99))
     training_features = _features(training)
+    real_features = training_features if validation is None else _features(validation)
+    reference, held_out = standardised(training_features, real_features)
+    own_variety = _variety(reference)
+    usual = math.nan if validation is None else float(np.percentile(nearest_images(validation, training).score, 99))
 
     def judge(samples: Tensor, recent: dict[str, float]) -> tuple[float, dict[str, float], list[str]]:
         images = (samples[:, 0].numpy() + 1) / 2
         drawn = standardised(training_features, _features(images))[1]
-        values = {
-            "kid": kernel_distance(real=held_out, synthetic=drawn),
-            "variety": _variety(drawn) / own_variety,
-            "near_copies": float((nearest_images(images[:64], training).score > usual).mean()),
-        }
+        values = dict.fromkeys(("kid", "variety", "near_copies"), math.nan)
+        if own_variety > 0:
+            values["kid"] = kernel_distance(real=held_out, synthetic=drawn)
+            values["variety"] = _variety(drawn) / own_variety
+        if validation is not None:
+            values["near_copies"] = float((nearest_images(images[:64], training).score > usual).mean())
         return values["kid"], values, warnings_of(values, recent, logits=logits)
 
     return judge

@@ -1,0 +1,275 @@
+"""Simulated patients, from a seed and a number to a study: the chain person, tumour, tissue, signal, image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ContextDecorator
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthoma.data.case import Case, Geometry, Study
+from synthoma.phantom import acquisition as scanner
+from synthoma.phantom import anatomy
+from synthoma.phantom.atlas import Atlas, atlas
+from synthoma.phantom.config import PhantomConfig
+from synthoma.phantom.contrast import draw_properties, signals
+from synthoma.phantom.fields import SplineField
+from synthoma.phantom.tissue import Tissue, mask_of
+from synthoma.phantom.tumour import Biology, Growths, Tumour, draw_biology, grow, invade, push_of
+from synthoma.seeding import stream
+from synthoma.types import REGIONS, Array, Bytes, Floats
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A simulated patient.
+
+    Attributes:
+        study: images (uint16, arbitrary scanner units), mask and geometry.
+        tissue: ``Tissue`` codes on the study's grid, uint8 (z, y, x); its tumour codes give the mask exactly. Air
+            outside the brain where the head was stripped.
+        facts: grade, age in years, site, tumour volume in ml, side, lobe, centre in mm and how the scan was made.
+    """
+
+    study: Study
+    tissue: Bytes
+    facts: Mapping[str, str | float]
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is decided about a patient before anything is built.
+
+    Attributes:
+        site: number of the scanner.
+        traits: body.
+        biology: tumour, or None in a healthy person.
+    """
+
+    site: int
+    traits: anatomy.Traits
+    biology: Biology | None
+
+
+def draw_person(seed: int, index: int, config: PhantomConfig) -> Person:
+    """Draw who patient ``index`` is; costs nothing."""
+    rng = stream(seed, "phantom.patient", index)
+    site, sick, high = int(rng.integers(config.sites)), rng.random() >= config.healthy, rng.random() < config.high_grade
+    traits = anatomy.draw_traits(stream(seed, "phantom.traits", index), config)
+    biology = draw_biology(stream(seed, "phantom.biology", index), config, high) if sick else None
+    return Person(site, traits, biology)
+
+
+class _Alone(ContextDecorator):
+    """Runs torch on one thread, and restores the setting when the last caller has left.
+
+    A patient is many small operations. Two threads save a fifth of the time on an idle machine; on a busy one their
+    barriers cost tenfold. Cohorts scale by processes instead.
+    """
+
+    lock, inside, threads = Lock(), 0, 1
+
+    def __enter__(self) -> None:
+        with _Alone.lock:
+            if not _Alone.inside:
+                _Alone.threads = torch.get_num_threads()
+                torch.set_num_threads(1)
+            _Alone.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with _Alone.lock:
+            _Alone.inside -= 1
+            if not _Alone.inside:
+                torch.set_num_threads(_Alone.threads)
+
+
+@_Alone()
+def simulate(seed: int, index: int, config: PhantomConfig | None = None) -> Patient:
+    """Simulate patient ``index`` of cohort ``seed``.
+
+    The result depends on the arguments alone: not on other patients, on the order of calls or on threads.
+
+    Args:
+        seed: of the cohort.
+        index: number of the patient, from 0.
+        config: what the cohort is made of; the default one where None.
+    """
+    config = config or PhantomConfig()
+    template, person = atlas(), draw_person(seed, index, config)
+    site = scanner.draw_site(seed, person.site, config)
+    body, tumour = _embody(seed, index, person, template)
+    z, y, x = _scan_axes(stream(seed, "phantom.scan", index), site, body, config)
+    planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
+    codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x)
+    growths = invade(tumour, brain) if tumour else None
+    _harden(codes, brain, growths)
+    tissue = scanner.slice_median(codes, per_slice)
+    keep = _brain_mask(seed, index, body, tissue, z, y, x) if site.stripped else None
+    images = _images(seed, index, config, site, body, codes, brain, growths, (z, y, x), per_slice, keep)
+    if keep is not None:
+        tissue = tissue * keep
+    found = tissue.numpy()
+    spacing = (config.pixel_mm, config.pixel_mm, site.slice_mm)
+    # The body's frame has x to the right and y to the front; LPS turns both round.
+    geometry = Geometry(spacing, (-float(x[0]), -float(y[0]), float(z[0])))
+    study = Study(images, geometry, mask_of(found), dict(REGIONS))
+    return Patient(study, found, _facts(person, site, study, tumour))
+
+
+def phantom_cases(n: int, seed: int, config: PhantomConfig | None = None) -> list[Case]:
+    """The first ``n`` patients of a cohort as cases, each simulated when it is loaded.
+
+    Args:
+        n: number of patients.
+        seed: of the cohort.
+        config: what the cohort is made of; the default one where None.
+    """
+    config = config or PhantomConfig()
+    return [_case(seed, index, config) for index in range(n)]
+
+
+def _case(seed: int, index: int, config: PhantomConfig) -> Case:
+    person = draw_person(seed, index, config)
+    facts: dict[str, str | float] = {"age": round(person.traits.age, 1)}
+    if person.biology:
+        facts["grade"] = person.biology.grade
+    name = f"phantom-{index:05d}"
+    return Case(
+        name=name,
+        patient=name,
+        modalities=config.modalities,
+        load=partial(_load, seed, index, config),
+        label="tumour" if person.biology else "healthy",
+        has_mask=True,
+        site=f"site-{person.site + 1}",
+        facts=facts,
+    )
+
+
+def _load(seed: int, index: int, config: PhantomConfig) -> Study:
+    return simulate(seed, index, config).study
+
+
+def _embody(seed: int, index: int, person: Person, template: Atlas) -> tuple[anatomy.Body, Tumour | None]:
+    """Deform the template into the person, grow the tumour in it, and let the tumour push."""
+    lattice = anatomy.scan_lattice()
+    places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice)
+    tumour = None
+    if person.biology:
+        radius = (person.biology.volume_ml * 750 / np.pi) ** (1 / 3)
+        shrink = (1 - person.biology.push_mm / radius) ** 3 / float(np.prod(person.traits.scale))
+        tumour = grow(stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink)
+        gap = (places - torch.tensor(tumour.centre).reshape(3, 1, 1, 1)).square().sum(0)
+        nearest = lattice.points().flatten(1)[:, int(gap.argmin())]
+        middle = float(nearest[0]), float(nearest[1]), float(nearest[2])
+        places = anatomy.push_aside(template, lattice, places, push_of(tumour, middle))
+    body = anatomy.build(stream(seed, "phantom.body", index), person.traits, template, lattice, places)
+    return body, tumour
+
+
+def _scan_axes(
+    rng: np.random.Generator, site: scanner.Site, body: anatomy.Body, config: PhantomConfig
+) -> tuple[Floats, Floats, Floats]:
+    """Slice centres and pixel positions in mm: from about the vertex down, cropped to the head with a margin."""
+    lattice, head = body.lattice, (body.layers[3] < 0).numpy()
+    above, cover = rng.uniform(-9, 7), rng.uniform(138, 180)
+    margins = rng.uniform(3, 12, 4)
+    top = lattice.z[np.flatnonzero(head.any((1, 2)))[-1]] + above
+    count = int(np.ceil(cover / site.slice_mm))
+    z = top - site.slice_mm * (np.arange(count)[::-1] + 0.5)
+    z = z[z > lattice.z[0]]
+    seen = head[(lattice.z >= z[0]) & (lattice.z <= z[-1])]
+    rows, columns = np.flatnonzero(seen.any((0, 2))), np.flatnonzero(seen.any((0, 1)))
+    y = np.arange(lattice.y[rows[0]] + margins[0], lattice.y[rows[-1]] - margins[1], -config.pixel_mm)
+    x = np.arange(lattice.x[columns[0]] + margins[2], lattice.x[columns[-1]] - margins[3], -config.pixel_mm)
+    return z, y, x
+
+
+def _harden(codes: Tensor, brain: anatomy.Brain, growths: Growths | None) -> None:
+    """Write the prevailing tissue of the brain's places into the code map."""
+    best = torch.where(brain.white > brain.grey, torch.full_like(brain.grey_code, int(Tissue.WHITE)), brain.grey_code)
+    best = torch.where(brain.lesion * brain.white > 0.5, torch.full_like(best, int(Tissue.LESION)), best)
+    best = torch.where(brain.fluid > 0.5, brain.fluid_code, best)
+    if growths is not None:
+        best[growths.index] = torch.where(growths.codes > 0, growths.codes, best[growths.index])
+    codes.view(-1)[brain.index] = best
+
+
+def _brain_mask(seed: int, index: int, body: anatomy.Body, tissue: Tensor, z: Floats, y: Floats, x: Floats) -> Tensor:
+    """What skull stripping keeps, bool (z, y, x): the brain within a millimetre or two, and all of the tumour."""
+    rng = stream(seed, "phantom.strip", index)
+    lattice = body.lattice
+    error = SplineField.draw(rng, 12.0).on(lattice.z, lattice.y, lattice.x)[0]
+    edge = body.layers[0] + 0.9 * error + rng.uniform(-0.5, 1.5)
+    return (lattice.expand(edge[None], z, y, x)[0] < 0) | (tissue >= Tissue.OEDEMA)
+
+
+def _images(
+    seed: int, index: int, config: PhantomConfig, site: scanner.Site, body: anatomy.Body, codes: Tensor,
+    brain: anatomy.Brain, growths: Growths | None, axes: tuple[Floats, Floats, Floats], per_slice: int,
+    keep: Tensor | None,
+) -> dict[str, Array]:  # fmt: skip
+    """Every modality as the site's scanner shows it."""
+    rng = stream(seed, "phantom.scanner", index)
+    moved = rng.random() < config.artefacts
+    properties = draw_properties(stream(seed, "phantom.properties", index), site.protocol.tesla)
+    texture = SplineField.draw(stream(seed, "phantom.texture", index), 3.0).on(*axes)[0]
+    images: dict[str, Array] = {}
+    for modality in config.modalities:
+        own = stream(seed, f"phantom.{modality}", index)
+        table = torch.from_numpy(signals(modality, site.protocol, properties))
+        table *= torch.from_numpy(np.exp(own.normal(0, 0.03, 256)).astype(np.float32))
+        signal = scanner.slice_mean(_paint(codes, brain, growths, table), per_slice)
+        sense = scanner.sensitivity(own, site, body.lattice, body.layers[3])
+        gain = body.lattice.expand(sense, *axes)[0].mul_(1 + 0.025 * texture)
+        exposure = scanner.draw_exposure(own, len(axes[0]), moved, per_slice > 1)
+        white = float(table[Tissue.WHITE])
+        image = scanner.expose(own, signal, gain, site, modality, white, exposure)
+        images[modality] = image if keep is None else image * keep.numpy()
+    return images
+
+
+def _paint(codes: Tensor, brain: anatomy.Brain, growths: Growths | None, table: Tensor) -> Tensor:
+    """Noise-free signal on the codes' grid, float32: hard codes outside the brain, mixed fractions inside."""
+    signal = table[codes.to(torch.int32)]
+    white = table[Tissue.WHITE] + brain.lesion * (table[Tissue.LESION] - table[Tissue.WHITE])
+    inside = brain.white * white
+    inside += brain.grey * table[brain.grey_code.to(torch.int32)]
+    inside += brain.fluid * table[brain.fluid_code.to(torch.int32)]
+    if growths is not None:
+        levels = torch.stack([table[kind] for kind in growths.kinds])[:, None]
+        rest = 1 - growths.fractions.sum(0)
+        inside[growths.index] = inside[growths.index] * rest + (growths.fractions * levels).sum(0)
+    signal.view(-1)[brain.index] = inside
+    return signal
+
+
+def _facts(person: Person, site: scanner.Site, study: Study, tumour: Tumour | None) -> dict[str, str | float]:
+    """What is known about the patient, from the mask itself where it is about the tumour."""
+    facts: dict[str, str | float] = {
+        "grade": person.biology.grade if person.biology else "none",
+        "age": round(person.traits.age, 1),
+        "site": f"site-{person.site + 1}",
+        "tesla": site.protocol.tesla,
+        "slice_mm": site.slice_mm,
+        "skull": "stripped" if site.stripped else "whole",
+        "atrophy": round(person.traits.atrophy, 3),
+        "volume_ml": 0.0,
+    }
+    if tumour is None or study.mask is None or study.geometry is None or not study.mask.any():
+        return facts
+    spacing, origin = np.array(study.geometry.spacing), np.array(study.geometry.origin)
+    centre = np.argwhere(study.mask)[:, ::-1].mean(0) * spacing + origin
+    voxel_ml = float(spacing.prod()) / 1000
+    facts["volume_ml"] = float(np.count_nonzero(study.mask)) * voxel_ml
+    for value, name in REGIONS.items():
+        facts[f"{name}_ml"] = float(np.count_nonzero(study.mask == value)) * voxel_ml
+    facts["lobe"] = tumour.lobe
+    facts["side"] = "left" if centre[0] > 0 else "right"
+    facts.update({f"centre_{axis}_mm": round(float(value), 2) for axis, value in zip("xyz", centre, strict=True)})
+    return facts
