@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup test check demo bench-data format clean
+.PHONY: help setup test check demo bench-data bench-generators tables format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,12 @@ bench-data: setup ## Measure reading, duplicate search and phantom; writes bench
 	$(BIN)/python benchmarks/preparation.py
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/phantom_speed.py
+
+bench-generators: setup ## Train every generator for five minutes on real scans and judge them alike
+	$(BIN)/python benchmarks/generators.py --minutes 5
+
+tables: setup ## Write the README's tables from benchmarks/results
+	$(BIN)/python benchmarks/tables.py
 
 format: setup ## Bring the code into its standard form
 	$(BIN)/ruff check --fix .

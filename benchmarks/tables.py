@@ -70,13 +70,8 @@ def _generators() -> str:
     if not results:
         return ""
     header = ["model", "images/s", "SW2 wavelet", "SW2 random", "precision", "recall", "coverage", "copies flagged"]
-    rows = [
-        [
-            row["model"], row["images_per_second"], row["sw2_wavelet"], row["sw2_random"], row["precision"], row["recall"],
-            row["coverage"], row["copies"],
-        ]
-        for row in results["rows"]
-    ]  # fmt: skip
+    columns = ("model", "images_per_second", "sw2_wavelet", "sw2_random", "precision", "recall", "coverage", "copies")
+    rows = [[row[name] for name in columns] for row in results["rows"]]
     return f"**Generators** ({results['caption']}; {_hardware(results)})\n\n" + table(header, rows)
 
 
