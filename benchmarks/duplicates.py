@@ -123,6 +123,12 @@ def web(folder: Path) -> tuple[Float32, list[str], list[str]]:
     return thumbnails, [hashlib.sha256(file.read_bytes()).hexdigest() for file in files], [f.parent.name for f in files]
 
 
+def together(first: tuple[Float32, list[str], list[str]], second: tuple[Float32, list[str], list[str]]) -> Any:
+    """Two sets as one; their class names differ, so all that is left of the labels is tumour or none."""
+    labels = ["none" if label in ("no", "notumor") else "tumour" for label in [*first[2], *second[2]]]
+    return np.concatenate([first[0], second[0]]), [*first[1], *second[1]], labels
+
+
 def phantoms() -> tuple[Float32, list[str]]:
     """Thumbnails of simulated FLAIR slices, and whose they are."""
     config = PhantomConfig(modalities=("flair",), slice_mm=6.0, healthy=0.3, pixel_mm=1.5)
@@ -252,8 +258,7 @@ def main() -> None:
     base = np.stack([thumbnail(picture) for picture in pictures])
     simulated, people = phantoms()
     sets = {name: web(scans / name) for name in ("kaggle253", "types")}
-    pool = [[*a, *b] for a, b in zip(sets["kaggle253"][1:], sets["types"][1:], strict=True)]
-    sets["both"] = (np.concatenate([sets["kaggle253"][0], sets["types"][0]]), *pool)
+    sets["both"] = together(sets["kaggle253"], sets["types"])
     tissued = base[[tissue(picture) >= TISSUE for picture in pictures]]
     results = {
         "threshold": THRESHOLD,
