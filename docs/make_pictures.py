@@ -17,7 +17,7 @@ HERE = Path(__file__).parent / "pictures"
 def sequences(folder: Path) -> None:
     """One tumour slice in all modalities, and its labels."""
     cohort = synthoma.prepare_phantom(6, folder / "phantom", size=192, slices="tumour")
-    row = int(cohort.slices["tumour_pixels"].to_numpy().argmax())
+    row = int((cohort.masks[:] == 3).sum(axis=(1, 2)).argmax())  # where most of it takes up contrast agent
     images = [grey(np.asarray(image, np.float32)) for image in cohort.images[row]]
     flair = outlined(images[cohort.modalities.index("flair")], np.asarray(cohort.masks[row]))
     (HERE / "sequences.png").write_bytes(png(tiled([*images, flair], 5)))
