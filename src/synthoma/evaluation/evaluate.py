@@ -104,29 +104,38 @@ def verdict(lights: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _realism(scores: dict[str, Any], config: EvaluateConfig) -> dict[str, str]:
-    ratios = {family: values["sliced_wasserstein"]["ratio"] for family, values in scores.items()}
-    known = {family: ratio for family, ratio in ratios.items() if ratio is not None}
+    distances = {family: values["sliced_wasserstein"] for family, values in scores.items()}
+    known = {family: found["ratio"] for family, found in distances.items() if found["ratio"] is not None}
     if not known:
         return _light("realistic", "CANNOT TELL", "too few patients for a real-vs-real comparison")
-    worst = max(known.values())
-    state = "GOOD" if worst <= config.realistic_ratio else "POOR" if worst >= config.unrealistic_ratio else "FAIR"
+    # Where one feature varies most, real-vs-real ratios reach 4 by themselves: POOR is what real scans never reached.
+    poor = any(known[family] >= config.unrealistic_ratio and _outside(distances[family]) for family in known)
+    state = "POOR" if poor else "GOOD" if max(known.values()) <= config.realistic_ratio else "FAIR"
     text = ", ".join(f"{ratio:.1f}x ({family})" for family, ratio in known.items())
     return _light("realistic", state, f"distance to held-out scans over real-vs-real: {text}")
 
 
+def _outside(found: dict[str, Any]) -> bool:
+    """Whether a score is worse than all of its real-vs-real values."""
+    return bool(found["p"] * (1 + len(found["null"])) < 1.5)
+
+
 def _diversity(scores: dict[str, Any], config: EvaluateConfig) -> dict[str, str]:
-    ratios = [values[name]["ratio"] for values in scores.values() for name in ("recall", "coverage")]
-    shares = [ratio for ratio in ratios if ratio is not None]
-    if not shares:
+    overlaps = [values[name] for values in scores.values() for name in ("recall", "coverage")]
+    known = [found for found in overlaps if found["ratio"] is not None]
+    if not known:
         return _light("diverse", "CANNOT TELL", "too few patients for a real-vs-real comparison")
-    least = min(shares)
-    state = "GOOD" if least >= config.diverse_share else "POOR" if least <= config.poor_share else "FAIR"
+    poor = any(found["ratio"] <= config.poor_share and _outside(found) for found in known)
+    least = min(found["ratio"] for found in known)
+    state = "POOR" if poor else "GOOD" if least >= config.diverse_share else "FAIR"
     return _light("diverse", state, f"reaches {100 * least:.0f} % of the variety that other real patients reach")
 
 
 def _privacy(privacy: dict[str, Any], config: EvaluateConfig) -> dict[str, str]:
     found = f"{privacy['flagged']} of {privacy['of']} nearer to a training scan than 99 % of held-out scans"
-    if privacy["p"] < config.copies_p:
+    if privacy["certain"]:
+        found = f"{privacy['certain']} nearly the same as a training scan, {found}"
+    if privacy["certain"] or privacy["p"] < config.copies_p:
         return _light("private", "POOR", f"COPIES FOUND: {found} (p = {privacy['p']:.2g})")
     return _light("private", "GOOD", f"NONE FOUND: {found}; at most {100 * privacy['upper_share']:.1f} % are (95 %)")
 

@@ -25,21 +25,28 @@ def copies(comparison: Comparison) -> dict[str, Any]:
     the distribution of scores (Wilks 1941); the test is one-sided and exact. A test against a fixed share of 1 % is
     not: with few held-out slices it finds copies where there are none.
 
+    Ranks alone cannot tell a few perfect copies among many honest slices, where held-out slices are few. A flagged
+    slice is therefore called certain where its score lies nearer to 1, which is identity, than to the highest score of
+    all held-out slices.
+
     Returns:
-        threshold, number flagged, exact p, upper 95 % bound of the share flagged (Clopper & Pearson 1934), quantiles
-        of both distributions, and the nearest pairs as rows of the two cohorts, most alike first.
+        threshold, number flagged, number of certain copies, exact p, upper 95 % bound of the share flagged (Clopper &
+        Pearson 1934), quantiles of both distributions, and the nearest pairs as rows of the two cohorts, most alike
+        first.
     """
     honest = nearest_images(comparison.held_out, comparison.training)
     found = nearest_images(comparison.synthetic, comparison.training)
     above = max(1, int((1 - QUANTILE) * (len(honest.score) + 1)))
     threshold = float(np.sort(honest.score)[-above])
     flagged = found.score > threshold
+    certain = found.score > (1 + float(honest.score.max())) / 2
     count, total = int(flagged.sum()), len(flagged)
     order = np.argsort(-found.score, kind="stable")
     levels = (0.05, 0.5, 0.95, 1.0)
     return {
         "threshold": threshold,
         "flagged": count,
+        "certain": int(certain.sum()),
         "of": total,
         "p": float(stats.betabinom.sf(count - 1, total, above, len(honest.score) + 1 - above)),
         "upper_share": upper_bound(count, total),
@@ -56,6 +63,7 @@ def copies(comparison: Comparison) -> dict[str, Any]:
                 "score": float(found.score[at]),
                 "mirrored": bool(found.mirrored[at]),
                 "flagged": bool(flagged[at]),
+                "certain": bool(certain[at]),
             }
             for at in order[: max(SHOWN, min(count, 200))]
         ],

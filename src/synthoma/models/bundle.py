@@ -16,8 +16,8 @@ from synthoma.errors import InputError
 from synthoma.provenance import file_digest
 
 SCHEMA = "synthoma.model/1"
-PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
-"""Endings of files that PyTorch pickles."""
+UNSAFE = (".pt", ".pth", ".pkl", ".ckpt", ".bin")
+"""Endings of files that may run code when they are opened."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def load_tensors(path: Path) -> Bundle:
     todo = "give a run of `synthoma train`, or its model.safetensors"
     if not path.is_file():
         raise InputError("a model file", f"nothing at {path}", todo)
-    if path.suffix.lower() in PICKLED:
+    if path.suffix.lower() in UNSAFE:
         came = f"{path.name}: such a file can run code when it is opened, so it is not opened"
         raise InputError("a safetensors file", came, todo)
     try:

@@ -63,6 +63,8 @@ class Generator(nn.Module):
         layers.append(nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1))
         self.layers = nn.Sequential(*layers)
         _normal_weights(self)
+        if self.embedding is not None:  # on the scale of the latent that it stands beside, or it would hardly be heard
+            nn.init.normal_(self.embedding.weight)
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Draw images."""

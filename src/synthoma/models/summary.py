@@ -29,12 +29,14 @@ def layers_of(network: nn.Module, *inputs: Tensor) -> list[Layer]:
     def note(name: str) -> Any:
         def hook(module: nn.Module, _: object, output: Tensor) -> None:
             count = sum(parameter.numel() for parameter in module.parameters())
-            rows.append(Layer(name, type(module).__name__, tuple(output.shape[1:]), count))
+            kind = type(module).__name__.removeprefix("Parametrized")
+            rows.append(Layer(name, kind, tuple(output.shape[1:]), count))
 
         return hook
 
     for name, module in network.named_modules():
-        if not list(module.children()):
+        inside = "parametrizations" in name.split(".")  # spectral norm keeps a layer's weights in parts below it
+        if not inside and all(child == "parametrizations" for child, _ in module.named_children()):
             hooks.append(module.register_forward_hook(note(name)))
     with torch.no_grad():
         network(*inputs)

@@ -171,5 +171,5 @@ def secondary_capture(image: Bytes, case: str, name: str, number: int, text: dic
     dataset.BurnedInAnnotation, dataset.PatientIdentityRemoved = "NO", "YES"
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.Rows, dataset.Columns = image.shape
-    dataset.set_pixel_data(np.ascontiguousarray(image), "MONOCHROME2", 8)
+    dataset.set_pixel_data(np.ascontiguousarray(image), "MONOCHROME2", 8, generate_instance_uid=False)
     return dataset

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from synthoma.data.cohort import Cohort
+from synthoma.data.dataset import TrainingSlices
+from synthoma.losses.adversarial import discriminator_loss, r1_penalty
+from synthoma.training.adversarial import AdversarialTask
+from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
+from synthoma.training.device import Execution
+from synthoma.training.generators import image_shape, trained_classes, training_rows
+from synthoma.training.loop import Progress
+from synthoma.training.settings import TrainConfig
+from tests.training.toys import ONE, SMALL, blobs, halves, write_cohort
+
+
+@pytest.fixture(scope="module")
+def two_halves(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    images, labels = halves(200)
+    return write_cohort(tmp_path_factory.mktemp("halves") / "cohort", images, labels)
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    images, masks = blobs(200)
+    return write_cohort(tmp_path_factory.mktemp("blobs") / "cohort", images, None, masks, mask_names={"1": "tumour"})
+
+
+def new_task(cohort: Cohort, execution: Execution = ONE, **settings: Any) -> AdversarialTask:
+    gan = settings.pop("gan", {})
+    config = TrainConfig(images=1000, gan={**SMALL, **gan}, **settings)
+    rows = training_rows(cohort, config)
+    slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
+    shape = image_shape(cohort, config, rows)
+    return AdversarialTask(config, shape, slices, execution, judge=lambda samples, recent: (0.0, {}, []))
+
+
+def trained(task: AdversarialTask, steps: int, first: int = 0) -> dict[str, Tensor]:
+    losses: dict[str, Tensor] = {}
+    for step in range(first, first + steps):
+        torch.manual_seed(step)
+        losses = task.step(step)
+    return losses
+
+
+def copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_each_player_moves_alone(two_halves: Cohort) -> None:
+    task = new_task(two_halves, gan={"feature_matching": 1.0})
+    weights, discriminator = dict(task.generator.named_parameters()), copied(task.discriminator)
+    before = {name: value.detach().clone() for name, value in weights.items()}
+    task._train_discriminator(0)
+    assert all(torch.equal(before[name], value) for name, value in weights.items())
+    assert not same(discriminator, copied(task.discriminator))
+    discriminator = copied(task.discriminator)
+    task._train_generator(0)
+    assert same(discriminator, copied(task.discriminator))  # its running statistics too
+    assert not all(torch.equal(before[name], value) for name, value in weights.items())
+
+
+def test_gradients_reach_the_discriminator_again_after_a_generator_step(two_halves: Cohort) -> None:
+    task = new_task(two_halves)
+    trained(task, 1)
+    before = copied(task.discriminator)
+    trained(task, 1, first=1)
+    changed = [name for name, value in task.discriminator.named_parameters() if not torch.equal(before[name], value)]
+    assert len(changed) == len(list(task.discriminator.parameters()))
+
+
+def test_the_loss_is_that_of_the_networks_before_the_step(two_halves: Cohort) -> None:
+    task = new_task(two_halves, gan={"critic_norm": "none", "label_smoothing": 0.2})
+    real = task._real(0).planes()
+    with torch.no_grad():
+        fake = task.generator(task._latents(len(real), task._draws("discriminator", 0)))
+        scores = task.discriminator(real), task.discriminator(fake)
+    losses = trained(task, 1)
+    expected = discriminator_loss("bce", *scores, smoothing=0.2)
+    assert torch.allclose(losses["d_loss"].detach(), expected, atol=1e-5)
+    assert torch.allclose(losses["d_real"].detach(), scores[0].sigmoid().mean(), atol=1e-5)
+
+
+def test_real_and_generated_images_are_both_augmented(two_halves: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = new_task(two_halves, gan={"augment": ["cutout"]})
+    seen: list[Tensor] = []
+    forward = task.discriminator.forward
+    monkeypatch.setattr(
+        task.discriminator, "forward", lambda images, label=None: (seen.append(images.detach()), forward(images))[1]
+    )
+    trained(task, 1)
+    assert len(seen) == 3  # real, fake, and the generator's
+    for images in seen:
+        assert (images == 0).flatten(1).any(dim=1).all()
+
+
+def test_the_lazy_penalty_is_scaled_by_its_interval(two_halves: Cohort) -> None:
+    gradients = []
+    for r1, every in ((0.0, 1), (2.0, 1), (2.0, 4)):
+        task = new_task(two_halves, gan={"r1": r1, "r1_every": every, "critic_norm": "none"})
+        task.discriminator_optimiser.step = lambda: None  # type: ignore[method-assign,assignment]
+        task._train_discriminator(0)
+        gradients.append(task.discriminator.head.weight.grad.clone())
+    none, once, lazy = gradients
+    assert torch.allclose(lazy - none, 4 * (once - none), rtol=1e-3, atol=1e-6)
+    task = new_task(two_halves, gan={"critic_norm": "none"})
+    (2.0 * r1_penalty(task.discriminator, task._real(0).planes())).backward()
+    assert torch.allclose(once - none, task.discriminator.head.weight.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_the_lazy_penalty_comes_every_kth_step_only(two_halves: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(
+        "synthoma.training.adversarial.r1_penalty",
+        lambda discriminator, real: (calls.append(1), r1_penalty(discriminator, real))[1],
+    )
+    task = new_task(two_halves, gan={"r1": 1.0, "r1_every": 3, "critic_norm": "none"})
+    counts = []
+    for step in range(7):
+        task.step(step)
+        counts.append(len(calls))
+    assert counts == [1, 1, 1, 2, 2, 2, 3]
+
+
+def test_a_wasserstein_critic_takes_its_steps_on_batches_of_its_own(
+    two_halves: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = new_task(two_halves, model="wgan-gp", gan={"critic_steps": 3})
+    numbers = []
+    fetch = task._real
+    monkeypatch.setattr(task, "_real", lambda number: (numbers.append(number), fetch(number))[1])
+    losses = trained(task, 2)
+    assert numbers == [0, 1, 2, 0, 3, 4, 5, 3]
+    assert losses["d_loss"].detach() == pytest.approx(float(losses["d_fake"].detach() - losses["d_real"].detach()))
+
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "seed with dropout": {"model": "dcgan-seed", "gan": {"network": "seed"}},
+    "augmented, averaged": {"gan": {"augment": ["translation", "cutout"], "augment_probability": 0.5}},
+    "penalties": {"model": "wgan-gp", "gan": {"critic_steps": 2}},
+    "spectral, lazy, alike": {
+        "gan": {"spectral": True, "minibatch_deviation": True, "r1": 1.0, "r1_every": 3, "loss": "hinge"}
+    },
+    "conditional": {"conditional": True, "gan": {"feature_matching": 0.5}},
+}
+
+
+@pytest.mark.parametrize("execution", [ONE, Execution("cpu", 1, channels_last=True, bf16=False)], ids=["first", "last"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_restored_task_goes_on_exactly(two_halves: Cohort, tmp_path: Path, name: str, execution: Execution) -> None:
+    whole = new_task(two_halves, execution, **CONFIGS[name])
+    trained(whole, 5)
+    part = new_task(two_halves, execution, **CONFIGS[name])
+    trained(part, 3)
+    part.keep_best()
+    save_checkpoint(tmp_path, part.state(), {"step": 3}, keep=1)
+    again = new_task(two_halves, execution, **CONFIGS[name])
+    bundle = latest_checkpoint(tmp_path)
+    assert bundle is not None
+    again.restore(bundle)
+    assert same(again.best, part.best)
+    trained(again, 2, first=3)
+    expected, found = whole.state(), again.state()
+    differing = [key for key in expected if not key.startswith("best.") and not torch.equal(expected[key], found[key])]
+    assert differing == []
+
+
+def test_a_snapshot_draws_the_same_latents_every_time(two_halves: Cohort) -> None:
+    task = new_task(two_halves, conditional=True)
+    first = task.draw(70)
+    assert torch.equal(first, task.draw(70))
+    assert torch.allclose(first[:40], task.draw(70)[:40])
+    trained(task, 1)
+    assert not torch.equal(first, task.draw(70))
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_losses_that_are_no_numbers_are_fatal(two_halves: Cohort, broken: float) -> None:
+    task = new_task(two_halves)
+    snapshot = task.snapshot(Progress(step=1), {"d_loss": broken})
+    assert snapshot.fatal
+    assert "learning rate" in snapshot.warnings[0]
+
+
+def test_weights_that_are_no_numbers_are_fatal_and_never_kept(two_halves: Cohort) -> None:
+    task = new_task(two_halves)
+    trained(task, 2)
+    assert not task.snapshot(Progress(step=2), {"d_loss": 1.0}).fatal
+    with torch.no_grad():
+        for network in (task.generator, task.discriminator):
+            for parameter in network.parameters():
+                parameter.fill_(math.nan)
+    assert task.snapshot(Progress(step=3), {"d_loss": 1.0}).fatal
+    assert all(torch.isfinite(value).all() for value in task.finished().values())
+
+
+# --- what is learned --------------------------------------------------------------------------------------------
+
+
+def test_both_modes_of_a_toy_distribution_are_learned(two_halves: Cohort) -> None:
+    task = new_task(two_halves, gan={"ema_images": 300, "generator_rate": 1e-3, "critic_rate": 1e-3})
+    trained(task, 500)
+    images = (task.draw(200)[:, 0] + 1) / 2
+    left, right = images[:, :, :8].mean(dim=(1, 2)), images[:, :, 8:].mean(dim=(1, 2))
+    bright, dark = torch.maximum(left, right), torch.minimum(left, right)
+    assert 0.2 < float((left > right).float().mean()) < 0.8
+    assert 0.55 < float(bright.mean()) < 0.85
+    assert float(dark.mean()) < 0.2
+    assert 0.03 < float(bright.std()) < 0.22  # training images: 0.115
+
+
+def test_a_conditional_generator_obeys_the_class(two_halves: Cohort) -> None:
+    settings = {"ema_images": 300, "generator_rate": 1e-3, "critic_rate": 1e-3}
+    task = new_task(two_halves, conditional=True, gan=settings)
+    trained(task, 300)
+    latents = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        drawn = [task.average(latents, torch.full((100,), number))[:, 0] for number in (0, 1)]
+    for number, images in enumerate(drawn):
+        left, right = images[:, :, :8].mean(dim=(1, 2)), images[:, :, 8:].mean(dim=(1, 2))
+        obeyed = (left > right) if number == 0 else (right > left)
+        assert float(obeyed.float().mean()) > 0.9
+
+
+def test_a_drawn_mask_lies_on_the_bright_square(squares: Cohort) -> None:
+    settings = {"ema_images": 300, "generator_rate": 1e-3, "critic_rate": 1e-3, "width": 16}
+    task = new_task(squares, with_masks=True, gan=settings)
+    trained(task, 400)
+    planes = task.draw(200).numpy()
+    images, masks = (planes[:, 0] + 1) / 2, planes[:, 1] > 0
+    shown = masks.sum(axis=(1, 2)) > 4
+    assert shown.mean() > 0.7
+    gaps = [image[mask].mean() - image[~mask].mean() for image, mask in zip(images[shown], masks[shown], strict=True)]
+    assert np.median(gaps) > 0.25

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from synthoma.errors import ConfigError
+from synthoma.training.device import Execution, calibrate, choose_device, read_execution
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == "cpu"
+    with pytest.raises(ConfigError, match="--device auto"):
+        choose_device("cuda")
+
+
+def test_the_choice_is_made_once(cache: Path) -> None:
+    tried: list[Execution] = []
+    first = calibrate("cpu", "model", tried.append)
+    count = len(tried)
+    assert count >= 5
+    assert first in tried
+    assert calibrate("cpu", "model", tried.append) == first
+    assert len(tried) == count
+    calibrate("cpu", "another model", tried.append)
+    assert len(tried) == 2 * count
+    assert len(list(cache.rglob("*.json"))) == 2
+
+
+def test_a_damaged_memory_is_measured_again(cache: Path) -> None:
+    tried: list[Execution] = []
+    calibrate("cpu", "model", tried.append)
+    (file,) = cache.rglob("*.json")
+    count = len(tried)
+    for content in ("", "[]", '{"device": "cpu"}', '{"device": "cpu", "threads": "x", "channels_last": 0, "bf16": 0}'):
+        file.write_text(content)
+        assert read_execution(file) is None
+    calibrate("cpu", "model", tried.append)
+    assert len(tried) == 2 * count
+    assert json.loads(file.read_text())["for"].startswith("model | ")
+
+
+def test_no_place_to_remember_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert calibrate("cpu", "model", lambda execution: None).device == "cpu"

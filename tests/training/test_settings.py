@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synthoma.errors import ConfigError
+from synthoma.training.recipes import GENERATORS, generator_config
+from synthoma.training.settings import TrainConfig
+
+
+def test_an_unknown_model_names_the_nearest_one() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'wgan-gp'"):
+        TrainConfig.resolve(flags={"model": "wgan_gp"})
+    with pytest.raises(ConfigError, match="dcgan-seed, dcgan, wgan-gp"):
+        generator_config("stylegan")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "hint"),
+    [
+        ("gan.generator_rat=1e-4", "did you mean 'gan.generator_rate'"),
+        ("minuts=3", "did you mean 'minutes'"),
+        ("gan.qqqqqq=1", "known settings: .*gan.critic_rate"),
+    ],
+)
+def test_an_unknown_setting_names_the_nearest_one(assignment: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        TrainConfig.resolve(assignments=[assignment])
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    ["gan.batch=1", "gan.augment=['rotation']", "gan.loss=bcee", "gan.label_smoothing=0.9", "images=0", "minutes=-1"],
+)
+def test_values_out_of_range_are_refused(assignment: str) -> None:
+    with pytest.raises(ConfigError, match=assignment.split("=")[0]):
+        TrainConfig.resolve(assignments=[assignment])
+
+
+def test_a_training_has_one_budget() -> None:
+    with pytest.raises(ConfigError, match="minutes or images, not both"):
+        TrainConfig.resolve(flags={"minutes": 3, "images": 1000})
+
+
+@pytest.mark.parametrize("model", GENERATORS)
+def test_single_settings_leave_the_models_own_ones(model: str) -> None:
+    own = generator_config(model)
+    changed = TrainConfig.resolve(assignments=["gan.ema_images=77"], flags={"model": model})
+    assert changed.gan == own.model_copy(update={"ema_images": 77.0})
+    assert TrainConfig(model=model).gan == own
+
+
+def test_settings_survive_their_file(tmp_path: Path) -> None:
+    config = TrainConfig.resolve(
+        assignments=["gan.augment=['cutout', 'mirror']", "gan.critic_rate=5e-5", "classes=['a \"b\"', 'c']"],
+        flags={"model": "wgan-gp", "images": 500, "with_masks": True},
+    )
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    assert TrainConfig.resolve(tmp_path / "config.toml") == config
+    assert config.gan.gradient_penalty == 10
