@@ -25,7 +25,8 @@ from PIL import Image
 from scipy import ndimage
 
 from record import data_folder, save
-from synthoma.data.duplicates import THRESHOLD, Duplicates, find_duplicates, thumbnail
+from synthoma.data.duplicates import THRESHOLD, Duplicates, find_duplicates
+from synthoma.data.thumbnails import thumbnail
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.patient import simulate
 from synthoma.seeding import stream

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from synthoma.data.duplicates import Duplicates, Pair, find_duplicates, thumbnail
+from synthoma.data.duplicates import Duplicates, Pair, find_duplicates
+from synthoma.data.thumbnails import thumbnail
 from synthoma.errors import ConfigError, InputError
 from synthoma.seeding import stream
 from synthoma.types import Array, Float32

@@ -30,10 +30,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.data.thumbnails import SIDE
 from synthoma.types import Bools, Float32, Floats
-
-SIDE = 64
-"""Side of a thumbnail in px."""
 
 _FINE, _BROAD = 0.7, 2.5  # px: the band in which slices of different people differ and copies agree
 _LOCAL = 4.0  # px: how far "local strength" reaches

@@ -23,6 +23,7 @@ from synthoma.data.preprocessing import (
     whole,
 )
 from synthoma.data.settings import PrepareConfig
+from synthoma.data.thumbnails import SIDE, thumbnail
 from synthoma.errors import InputError
 from synthoma.provenance import bytes_digest, file_digest
 from synthoma.types import WHOLE_TUMOUR, Array, Bytes, Float16, Float32
@@ -217,10 +218,8 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 def _thumbnails(slices: list[Array]) -> Float32:
-    from synthoma.data.duplicates import thumbnail
-
     if not slices:
-        return np.zeros((0, 64, 64), dtype=np.float32)
+        return np.zeros((0, SIDE, SIDE), dtype=np.float32)
     return np.stack([thumbnail(image) for image in slices])
 
 
