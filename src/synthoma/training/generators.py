@@ -167,7 +167,8 @@ def _execution(run: Path, config: TrainConfig, shape: ImageShape, slices: Traini
     file = run / "execution.json"
     if resume and (begun := read_execution(file)) and begun.device == device:
         return begun
-    name = f"{config.model} {shape} batch {config.gan.batch} {config.gan.model_dump_json()}"
+    # Learning rates do not change how long a step takes.
+    name = f"{shape} {config.gan.model_dump_json(exclude={'generator_rate', 'critic_rate', 'beta1', 'beta2'})}"
 
     def trial(execution: Execution) -> None:
         if execution not in task:

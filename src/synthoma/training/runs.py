@@ -40,8 +40,9 @@ def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) ->
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError("an output place that can be written", f"{run}: {error.strerror}", "choose another") from None
-    write_text(run / "config.toml", config.to_toml())
+    # This file first: a folder without it is not known for a run, and --force would not replace it.
     write_json(run / FILE, {"schema": "synthoma.run/1", "model": config.model, "cohort_sha256": _digest(cohort)})
+    write_text(run / "config.toml", config.to_toml())
     return config
 
 
