@@ -142,7 +142,7 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
-    from synthoma.training.generators import train_generator
+    from synthoma.training.generators import check_trainable, train_generator
     from synthoma.training.runs import begin_run, continue_run
     from synthoma.training.settings import TrainConfig
 
@@ -151,7 +151,11 @@ def train(
     config = config or TrainConfig.resolve(flags=settings)
     source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
     folder = Path(run)
-    settled = continue_run(folder, source, config) if resume else begin_run(folder, source, config, force=force)
+    if resume:
+        settled = continue_run(folder, source, config)
+    else:
+        check_trainable(source, config)  # before anything is written, or an old run is replaced
+        settled = begin_run(folder, source, config, force=force)
     try:
         train_generator(source, folder, settled, report, resume=resume)
     except OSError as error:

@@ -75,6 +75,11 @@ def train_generator(
     return progress
 
 
+def check_trainable(cohort: Cohort, config: TrainConfig) -> None:
+    """Raise what ``train_generator`` would raise for this cohort and these settings."""
+    image_shape(cohort, config, training_rows(cohort, config))
+
+
 def training_rows(cohort: Cohort, config: TrainConfig) -> Ints:
     """Rows of the training split that can be learned from.
 
