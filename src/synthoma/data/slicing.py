@@ -71,15 +71,9 @@ def prepare_case(
 def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], searched_slices: int) -> PreparedCase:
     study = to_lps(case.load())
     present = [name for name in modalities if name in study.images]
-    if not present:
-        came = ", ".join(study.images) or "none"
-        raise InputError(f"one of the modalities {', '.join(modalities)}", came, "choose others with --modalities")
-    if config.slices == "tumour" and study.mask is None:
-        raise InputError("a mask to choose tumour slices by", "a case without mask", "use --slices all")
+    _check_usable(study, present, modalities, config)
     images, mask, pixel_mm, step = to_plane(study, config.plane)
     images = {name: images[name] for name in present}
-    if all(np.ptp(image) == 0 for image in images.values()):
-        raise InputError("an image with content", "one value everywhere", "re-export it, or remove it")
     mask, labels = _merge(mask, dict(study.labels), config)
     shape = images[present[0]].shape
     box = head_box(images) if config.crop else whole(images[present[0]])
@@ -95,40 +89,50 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
             pixels[row, modalities.index(name)] = _normalised(images[name], z, windows[name], fit)
         if mask is not None:
             masks[row] = resize_mask(mask[z], fit)
+    missing = [name for name in modalities if name not in present]
     common = {
         **_case_record(case, study, fit, shape),
         "pixel_mm": side_mm if study.geometry else None,
         "step_mm": step,
-        "missing": "+".join(name for name in modalities if name not in present),
+        "missing": "+".join(missing),
         **{f"offset_{name}": windows[name][0] for name in present},
         **{f"scale_{name}": windows[name][1] for name in present},
     }
+    looked_at = images[_shown(present)][kept]
+    checked = _spread(len(kept), CHECKED_SLICES)
     records = [
         {
             **common,
-            "source": case.slice_names[z] if case.slice_names else case.name,
+            "source": _source(case, study, z),
             "slice": z,
             "tumour_pixels": int((masks[row] > 0).sum()),
             "tissue": float((pixels[row].max(axis=0) > TISSUE).mean()),
             "file_sha256": file_digest(case.sources[0]) if len(case.sources) == 1 and shape[0] == 1 else "",
             "pixels_sha256": _pixel_digest({name: images[name][z] for name in present}),
+            "look_at": ", ".join(suspicions(looked_at[row])) if row in checked else "",
         }
         for row, z in enumerate(kept)
     ]
-    looked_at = images[_shown(present)][kept]
-    for row in _spread(len(kept), CHECKED_SLICES):
-        records[row]["look_at"] = ", ".join(suspicions(looked_at[row]))
     searched = _spread(len(kept), searched_slices)
-    remarks = [f"{case.name}: {common['missing'].replace('+', ', ')} missing; the channel is empty"]
-    return PreparedCase(
-        pixels,
-        masks,
-        records,
-        thumbnails=_thumbnails([looked_at[row] for row in searched]),
-        searched=searched,
-        labels=labels,
-        remarks=remarks if common["missing"] else [],
-    )
+    thumbnails = _thumbnails([looked_at[row] for row in searched])
+    remarks = [f"{case.name}: {', '.join(missing)} missing; the channel is empty"] if missing else []
+    return PreparedCase(pixels, masks, records, thumbnails, searched, labels, remarks)
+
+
+def _check_usable(study: Study, present: list[str], modalities: tuple[str, ...], config: PrepareConfig) -> None:
+    """Raise InputError where a study has nothing that is asked for."""
+    if not present:
+        came = ", ".join(study.images) or "none"
+        raise InputError(f"one of the modalities {', '.join(modalities)}", came, "choose others with --modalities")
+    if config.slices == "tumour" and study.mask is None:
+        raise InputError("a mask to choose tumour slices by", "a case without mask", "use --slices all")
+    if all(np.ptp(study.images[name]) == 0 for name in present):
+        raise InputError("an image with content", "one value everywhere", "re-export it, or remove it")
+
+
+def _source(case: Case, study: Study, z: int) -> str:
+    """Name of a slice's own file; the case's name where the grid may have been turned, or is one file."""
+    return case.slice_names[z] if case.slice_names and study.geometry is None else case.name
 
 
 def _shown(present: Sequence[str]) -> str:
