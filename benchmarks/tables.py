@@ -53,16 +53,40 @@ def _speed() -> str:
             f"{preparation['walk']['s']} s, {preparation['walk']['resident_mb']} MB resident",
         ],
     ]
-    rows += [[name, value] for name, value in phantom.get("readme", {}).items()]
+    for key, name in (
+        ("isotropic_1mm_s", "one phantom patient, four modalities at 1 mm, one process"),
+        ("slices_3_to_6mm_s", "the same in slices of 3 to 6 mm"),
+    ):
+        if key in phantom:
+            rows.append([name, f"{phantom[key]['median']} s"])
+    duplicates, training = _load("duplicates"), _load("training_speed")
+    if duplicates:
+        speed = duplicates["speed"]
+        rows.append(
+            [f"duplicates among {speed['images']:,} images", f"{speed['s']:.0f} s, {speed['peak_mib'] / 1024:.1f} GiB"]
+        )
+    if training:
+        rows.append(["training loop over a bare PyTorch loop", f"{training['overhead_dcgan']['ratio_median']} x"])
+        rows.append(["drawing with dcgan at 64 px", f"{training['drawing_dcgan_images_per_s']:,.0f} images/s"])
     return f"**Speed** ({_hardware(preparation)})\n\n" + table(["what", "median of the runs"], rows)
 
 
 def _duplicates() -> str:
     results = _load("duplicates")
-    if not results.get("readme"):
+    if not results:
         return ""
-    rows = [[name, value] for name, value in results["readme"].items()]
-    return "**Duplicates** (`python benchmarks/duplicates.py`)\n\n" + table(["what", "found"], rows)
+    header = ["planted in LGG slices", "found at 64 px", "found at full size"]
+    rows = [
+        [kind, *(f"{100 * found[size]['recall']:.1f} %" for size in ("64 px", "full size"))]
+        for kind, found in results["recall_single"].items()
+    ]
+    false = ", ".join(
+        f"{part['pairs']} in {part['slices']:,} {name} slices of {part['patients']} patients"
+        for name, part in results["false_pairs"].items()
+    )
+    count = results["planted"]["copies_of_a_kind"]
+    title = f"**Duplicates** ({count} copies of each kind, seed {results['seed']}; false pairs: {false})"
+    return f"{title}\n\n{table(header, rows)}"
 
 
 def _generators() -> str:
