@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from record import data_folder, save, seconds
+from record import data_folder, earlier, save, seconds
 from synthoma.data.cohort import CohortWriter
 
 SYNTHOMA = [sys.executable, "-c", "from synthoma.cli import main; main()"]
@@ -50,22 +51,32 @@ def large_cohort(folder: Path, count: int = 200_000, size: int = 64) -> None:
         writer.finish(pd.DataFrame(writer.records), {**meta, "size": size})
 
 
+def walk(folder: Path) -> dict[str, float]:
+    """Open and walk through 200,000 slices in a process of its own."""
+    (folder / "large").mkdir()
+    large_cohort(folder / "large")
+    done = subprocess.run([sys.executable, "-c", WALK, str(folder / "large")], check=True, capture_output=True)
+    count, resident, taken = done.stdout.split()
+    return {"slices": int(count), "size": 64, "resident_mb": int(resident), "s": round(float(taken), 1)}
+
+
 def main() -> None:
+    """Measure everything, or what is named on the command line; other figures of an earlier run are kept."""
     scans = data_folder()
-    results: dict[str, object] = {}
+    work: dict[str, Callable[[Path], object]] = {
+        "help_s": lambda _: seconds(lambda: subprocess.run([*SYNTHOMA, "--help"], check=True, capture_output=True), 5),
+        "lgg_1372_slices_128px_s": lambda folder: seconds(lambda: prepare(scans / "lgg", folder)),
+        "lgg_without_duplicate_search_s": lambda folder: seconds(
+            lambda: prepare(scans / "lgg", folder, "--no-duplicates")
+        ),
+        "walk": walk,
+    }
+    for name in ("kaggle253", "types", "brats18", "brats2"):
+        work[f"{name}_128px_s"] = lambda folder, name=name: seconds(lambda: prepare(scans / name, folder), 1)
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        results["help_s"] = seconds(lambda: subprocess.run([*SYNTHOMA, "--help"], check=True, capture_output=True), 5)
-        results["lgg_1372_slices_128px_s"] = seconds(lambda: prepare(scans / "lgg", folder))
-        results["lgg_without_duplicate_search_s"] = seconds(lambda: prepare(scans / "lgg", folder, "--no-duplicates"))
-        for name in ("kaggle253", "types", "brats18", "brats2"):
-            results[f"{name}_128px_s"] = seconds(lambda name=name: prepare(scans / name, folder), 1)
-        (folder / "large").mkdir()
-        large_cohort(folder / "large")
-        walk = subprocess.run([sys.executable, "-c", WALK, str(folder / "large")], check=True, capture_output=True)
-        count, resident, taken = walk.stdout.split()
-        results["walk"] = {"slices": int(count), "size": 64, "resident_mb": int(resident), "s": round(float(taken), 1)}
-    save("preparation", results)
+        wanted = sys.argv[1:] or list(work)
+        results = {name: work[name](Path(place)) for name in wanted}
+    save("preparation", {**(earlier("preparation") if sys.argv[1:] else {}), **results})
 
 
 if __name__ == "__main__":

@@ -50,9 +50,15 @@ def seconds(work: Callable[[], object], runs: int = 3) -> dict[str, float]:
     return {"min": round(min(times), 2), "median": round(statistics.median(times), 2), "max": round(max(times), 2)}
 
 
+def earlier(name: str) -> dict[str, Any]:
+    """Figures that an earlier run of this benchmark wrote; empty where there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def save(name: str, results: dict[str, Any]) -> None:
     """Write ``results/NAME.json`` with the hardware's name beside the figures, and show it."""
     RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({"hardware": hardware(), **results}, indent=2) + "\n"
+    text = json.dumps({**results, "hardware": hardware()}, indent=2) + "\n"
     (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
     print(text)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from record import RESULTS
+from record import earlier
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
-
-
-def _load(name: str) -> dict[str, Any]:
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -38,7 +32,7 @@ def _hardware(results: dict[str, Any]) -> str:
 
 
 def _speed() -> str:
-    preparation, phantom = _load("preparation"), _load("phantom_speed")
+    preparation, phantom = earlier("preparation"), earlier("phantom_speed")
     if not preparation:
         return ""
     rows = [
@@ -59,7 +53,7 @@ def _speed() -> str:
     ):
         if key in phantom:
             rows.append([name, f"{phantom[key]['median']} s"])
-    duplicates, training = _load("duplicates"), _load("training_speed")
+    duplicates, training = earlier("duplicates"), earlier("training_speed")
     if duplicates:
         speed = duplicates["speed"]
         rows.append(
@@ -72,7 +66,7 @@ def _speed() -> str:
 
 
 def _duplicates() -> str:
-    results = _load("duplicates")
+    results = earlier("duplicates")
     if not results:
         return ""
     header = ["planted in LGG slices", "found at 64 px", "found at full size"]
@@ -90,7 +84,7 @@ def _duplicates() -> str:
 
 
 def _generators() -> str:
-    results = _load("generators")
+    results = earlier("generators")
     if not results:
         return ""
     header = ["model", "images/s", "SW2 wavelet", "SW2 random", "precision", "recall", "coverage", "copies flagged"]

@@ -294,7 +294,7 @@ def evaluate(
     with new_folder(Path(output), force=force) as partial:
         result = score(ours, theirs, config, progress)
         write_json(partial / "evaluation.json", result)
-        write_text(partial / "report.html", evaluation_page(result, ours, theirs, Path(output).name))
+        write_text(partial / "report.html", evaluation_page(result, ours, theirs))
     return result
 
 

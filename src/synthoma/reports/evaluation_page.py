@@ -24,14 +24,14 @@ FAMILIES = {"wavelet": "wavelet statistics and histogram", "random": "random con
 SHOWN = 12
 
 
-def evaluation_page(evaluation: dict[str, Any], real: Cohort, synthetic: Cohort, name: str) -> str:
+def evaluation_page(evaluation: dict[str, Any], real: Cohort, synthetic: Cohort) -> str:
     """The whole page as HTML text."""
     compared = evaluation["compared"]
     channel = real.modalities.index(compared["modality"])
     rows = compared["rows"]
     return render(
         "evaluation.html",
-        title=f"Evaluation {name}",
+        title=f"Evaluation of {synthetic.path.resolve().name}",
         evaluation=evaluation,
         compared=compared,
         real_tiles=_tiles(real, rows["held_out"], channel),

@@ -79,6 +79,10 @@ def strip_plot(rows: Mapping[str, tuple[Sequence[float], float]], label: str) ->
         )
         axes.plot([value], [place], "o", color=COLOURS[1], markersize=8, label="synthetic" if place == 0 else None)
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    marks = [mark for mark in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if low <= mark <= high]
+    axes.set_xticks(marks, [f"{mark:g}" for mark in marks])
+    axes.set_xticks([], minor=True)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(label)
