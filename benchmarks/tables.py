@@ -92,8 +92,8 @@ def _generators() -> str:
     columns = ("model", "images_per_second", "sw2_wavelet", "sw2_random", "precision", "recall", "coverage", "copies")
     rows = [[row[name] for name in columns] for row in results["rows"]]
     caution = (
-        "The judged slices include the validation split, by which each run chose its snapshot, so the models' scores are "
-        "slightly favourable; one seed says little about ranks."
+        "The judged slices include the validation split, by which each run chose its snapshot, so the models' scores "
+        "are slightly favourable; one seed says little about ranks."
     )
     return f"**Generators** ({results['caption']}; {_hardware(results)})\n\n{table(header, rows)}\n\n{caution}"
 
