@@ -32,11 +32,10 @@ def to_lps(study: Study) -> Study:
     axes, flips = _nearest_axes(geometry.direction)
     if axes == (0, 1, 2) and not any(flips):
         return study
+    order, back = turning(geometry)
 
     def turn(array: Array) -> Array:
-        # Grid axis i (x, y, z) is array axis 2 - i.
-        turned = array.transpose([2 - axes[2], 2 - axes[1], 2 - axes[0]])
-        return turned[tuple(slice(None, None, -1 if flips[2 - axis] else 1) for axis in range(3))]
+        return array.transpose(order)[reversal(back)]
 
     shape = next(iter(study.images.values())).shape[::-1]
     matrix = np.array(geometry.direction).reshape(3, 3)
@@ -59,6 +58,34 @@ def to_lps(study: Study) -> Study:
     return Study(images=images, geometry=turned, mask=mask, labels=study.labels)
 
 
+def turning(geometry: Geometry | None) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """How ``to_lps`` turns arrays (z, y, x) of this grid: the axis that each new axis was, then which are reversed."""
+    if geometry is None:
+        return (0, 1, 2), (False, False, False)
+    axes, flips = _nearest_axes(geometry.direction)
+    # Grid axis i (x, y, z) is array axis 2 - i.
+    return (2 - axes[2], 2 - axes[1], 2 - axes[0]), (flips[2], flips[1], flips[0])
+
+
+def from_lps(array: Array, geometry: Geometry | None) -> Array:
+    """An array in LPS order back on the grid that its study came on: the inverse of what ``to_lps`` does to arrays.
+
+    Args:
+        array: (z, y, x), or with further axes in front.
+        geometry: of the study before ``to_lps``; None where it has none.
+    """
+    order, back = turning(geometry)
+    ahead = array.ndim - 3
+    places = [*range(ahead), *(ahead + axis for axis in np.argsort(order).tolist())]
+    index: tuple[Any, ...] = (Ellipsis, *reversal(back))
+    return array[index].transpose(places)
+
+
+def reversal(back: tuple[bool, ...]) -> tuple[slice, ...]:
+    """Index that reverses these axes."""
+    return tuple(slice(None, None, -1 if reversed_ else 1) for reversed_ in back)
+
+
 def _nearest_axes(direction: Direction) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
     """For each patient axis (left, back, up): the grid axis that runs most along it, and whether it runs against it.
 
@@ -70,6 +97,10 @@ def _nearest_axes(direction: Direction) -> tuple[tuple[int, int, int], tuple[boo
     axes = max(permutations(range(3)), key=lambda order: sum(abs(matrix[i, order[i]]) for i in range(3)))
     flips = tuple(bool(matrix[i, axes[i]] < 0) for i in range(3))
     return (axes[0], axes[1], axes[2]), (flips[0], flips[1], flips[2])
+
+
+PLANE_AXES: dict[Plane, tuple[int, int, int]] = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
+"""Axes of an array in LPS order (z, y, x) as slices, rows and columns of each plane."""
 
 
 def to_plane(study: Study, plane: Plane) -> tuple[dict[str, Array], Bytes | None, tuple[float, float], float | None]:
@@ -88,10 +119,11 @@ def to_plane(study: Study, plane: Plane) -> tuple[dict[str, Array], Bytes | None
         came = "a single picture" if depth == 1 else "a stack whose spacing is not known"
         raise InputError(f"a volume with spacing for {plane} slices", came, "use --plane axial")
     x, y, z = study.geometry.spacing if study.geometry else (1.0, 1.0, None)
-    order, pixel, step = {
-        "axial": ((0, 1, 2), (y, x), z),
-        "coronal": ((1, 0, 2), (z or 1.0, x), y),
-        "sagittal": ((2, 0, 1), (z or 1.0, y), x),
+    order = PLANE_AXES[plane]
+    pixel, step = {
+        "axial": ((y, x), z),
+        "coronal": ((z or 1.0, x), y),
+        "sagittal": ((z or 1.0, y), x),
     }[plane]
 
     def cut(array: Array) -> Array:
@@ -99,6 +131,13 @@ def to_plane(study: Study, plane: Plane) -> tuple[dict[str, Array], Bytes | None
 
     images = {name: cut(image) for name, image in study.images.items()}
     return images, None if study.mask is None else cut(study.mask), pixel, step
+
+
+def from_plane(array: Array, plane: Plane) -> Array:
+    """Slices (..., slices, rows, columns) of one plane back in LPS order (..., z, y, x); inverse of ``to_plane``."""
+    ahead = array.ndim - 3
+    upright = array if plane == "axial" else array[..., ::-1, :]
+    return upright.transpose([*range(ahead), *(ahead + axis for axis in np.argsort(PLANE_AXES[plane]).tolist())])
 
 
 @dataclass(frozen=True)
@@ -252,6 +291,21 @@ def resize_mask(mask: Bytes, fit: Fit) -> Bytes:
         part = np.asarray(Image.fromarray(np.ascontiguousarray(part)).resize((fit.columns, fit.rows), nearest))
     padded: Bytes = _pad(part, fit, 0)
     return padded
+
+
+def resize_back(square: Float32, fit: Fit, shape: tuple[int, int]) -> Float32:
+    """A map (size, size) over a square brought back onto the slice (rows, columns) that the square shows.
+
+    Bilinear within the box, which keeps probabilities in their range; 0 outside of it, where nothing was looked at.
+    """
+    part = square[fit.top : fit.top + fit.rows, fit.left : fit.left + fit.columns]
+    box = fit.box
+    if part.shape != (box.height, box.width):
+        picture = Image.fromarray(np.ascontiguousarray(part, dtype=np.float32))
+        part = np.asarray(picture.resize((box.width, box.height), Image.Resampling.BILINEAR))
+    whole_slice = np.zeros(shape, dtype=np.float32)
+    _part(whole_slice, box)[...] = part
+    return whole_slice
 
 
 def _part(image: Array, box: Box) -> Array:

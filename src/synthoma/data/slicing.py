@@ -11,18 +11,9 @@ import numpy as np
 
 from synthoma.data.case import Case, Skipped, Study
 from synthoma.data.checks import suspicions
-from synthoma.data.preprocessing import (
-    Fit,
-    fit_square,
-    head_box,
-    intensity_window,
-    resize,
-    resize_mask,
-    to_lps,
-    to_plane,
-    whole,
-)
+from synthoma.data.preprocessing import resize_mask
 from synthoma.data.settings import PrepareConfig
+from synthoma.data.squares import Framing, frame, to_squares
 from synthoma.data.thumbnails import SIDE, thumbnail
 from synthoma.errors import InputError
 from synthoma.provenance import bytes_digest, file_digest
@@ -69,36 +60,31 @@ def prepare_case(
 
 
 def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], searched_slices: int) -> PreparedCase:
-    study = to_lps(case.load())
-    present = [name for name in modalities if name in study.images]
-    _check_usable(study, present, modalities, config)
-    images, mask, pixel_mm, step = to_plane(study, config.plane)
-    images = {name: images[name] for name in present}
-    mask, labels = _merge(mask, dict(study.labels), config)
-    shape = images[present[0]].shape
-    box = head_box(images) if config.crop else whole(images[present[0]])
-    fit, side_mm = fit_square(box, pixel_mm, config.size)
-    windows = {name: intensity_window(image, config.normalise) for name, image in images.items()}
-    kept = [z for z in range(0, shape[0], config.every) if _wanted(images, mask, windows, z, fit, config)]
+    study = case.load()
+    _check_usable(study, modalities, config)
+    mask, labels = _merge(study.mask, dict(study.labels), config)
+    study = Study(study.images, study.geometry, mask, labels)
+    framing = frame(
+        study, modalities, size=config.size, plane=config.plane, crop=config.crop, normalise=config.normalise
+    )
+    images, mask, shape = framing.images, framing.mask, framing.shape
+    kept = [z for z in range(0, shape[0], config.every) if _wanted(framing, z, config)]
     if not kept:
         raise InputError("a slice that is wanted", f"none of {shape[0]}", "loosen --slices, --min-brain or --every")
-    pixels = np.zeros((len(kept), len(modalities), config.size, config.size), dtype=np.float16)
+    pixels = to_squares(framing, kept).astype(np.float16)
     masks = np.zeros((len(kept), config.size, config.size), dtype=np.uint8)
-    for row, z in enumerate(kept):
-        for name in present:
-            pixels[row, modalities.index(name)] = _normalised(images[name], z, windows[name], fit)
-        if mask is not None:
-            masks[row] = resize_mask(mask[z], fit)
-    missing = [name for name in modalities if name not in present]
+    if mask is not None:
+        for row, z in enumerate(kept):
+            masks[row] = resize_mask(mask[z], framing.fit)
     common = {
-        **_case_record(case, study, fit, shape),
-        "pixel_mm": side_mm if study.geometry else None,
-        "step_mm": step,
-        "missing": "+".join(missing),
-        **{f"offset_{name}": windows[name][0] for name in present},
-        **{f"scale_{name}": windows[name][1] for name in present},
+        **_case_record(case, framing),
+        "pixel_mm": framing.side_mm if framing.lps else None,
+        "step_mm": framing.step_mm,
+        "missing": "+".join(framing.missing),
+        **{f"offset_{name}": window[0] for name, window in framing.windows.items()},
+        **{f"scale_{name}": window[1] for name, window in framing.windows.items()},
     }
-    looked_at = images[_shown(present)][kept]
+    looked_at = images[shown(tuple(images))][kept]
     checked = _spread(len(kept), CHECKED_SLICES)
     records = [
         {
@@ -108,19 +94,21 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
             "tumour_pixels": int((masks[row] > 0).sum()),
             "tissue": float((pixels[row].max(axis=0) > TISSUE).mean()),
             "file_sha256": file_digest(case.sources[0]) if len(case.sources) == 1 and shape[0] == 1 else "",
-            "pixels_sha256": _pixel_digest({name: images[name][z] for name in present}),
+            "pixels_sha256": _pixel_digest({name: image[z] for name, image in images.items()}),
             "look_at": ", ".join(suspicions(looked_at[row])) if row in checked else "",
         }
         for row, z in enumerate(kept)
     ]
     searched = _spread(len(kept), searched_slices)
     thumbnails = _thumbnails([looked_at[row] for row in searched])
-    remarks = [f"{case.name}: {', '.join(missing)} missing; the channel is empty"] if missing else []
+    missing = ", ".join(framing.missing)
+    remarks = [f"{case.name}: {missing} missing; the channel is empty"] if missing else []
     return PreparedCase(pixels, masks, records, thumbnails, searched, labels, remarks)
 
 
-def _check_usable(study: Study, present: list[str], modalities: tuple[str, ...], config: PrepareConfig) -> None:
+def _check_usable(study: Study, modalities: tuple[str, ...], config: PrepareConfig) -> None:
     """Raise InputError where a study has nothing that is asked for."""
+    present = [name for name in modalities if name in study.images]
     if not present:
         came = ", ".join(study.images) or "none"
         raise InputError(f"one of the modalities {', '.join(modalities)}", came, "choose others with --modalities")
@@ -135,33 +123,21 @@ def _source(case: Case, study: Study, z: int) -> str:
     return case.slice_names[z] if case.slice_names and study.geometry is None else case.name
 
 
-def _shown(present: Sequence[str]) -> str:
+def shown(present: Sequence[str]) -> str:
     """The modality that stands for a slice in searches and pictures: FLAIR where there is one."""
     return "flair" if "flair" in present else present[0]
 
 
-def _normalised(image: Array, z: int, window: tuple[float, float], fit: Fit) -> Float32:
-    offset, scale = window
-    fill = (float(image.min()) - offset) / scale
-    return resize((image[z].astype(np.float32) - offset) / scale, fit, fill)
-
-
-def _wanted(
-    images: dict[str, Array],
-    mask: Bytes | None,
-    windows: dict[str, tuple[float, float]],
-    z: int,
-    fit: Fit,
-    config: PrepareConfig,
-) -> bool:
+def _wanted(framing: Framing, z: int, config: PrepareConfig) -> bool:
     """Whether slice ``z`` has content, enough tissue, and tumour if that is asked for."""
-    if all(np.ptp(image[z]) == 0 for image in images.values()):
+    if all(np.ptp(image[z]) == 0 for image in framing.images.values()):
         return False
-    if config.slices == "tumour" and (mask is None or not resize_mask(mask[z], fit).any()):
+    mask = framing.mask
+    if config.slices == "tumour" and (mask is None or not resize_mask(mask[z], framing.fit).any()):
         return False
     if config.min_brain == 0:
         return True
-    square = np.max([_normalised(image, z, windows[name], fit) for name, image in images.items()], axis=0)
+    square = np.max([framing.channel(name, z) for name in framing.images], axis=0)
     return bool((square > TISSUE).mean() >= config.min_brain)
 
 
@@ -177,15 +153,15 @@ def _merge(mask: Bytes | None, labels: dict[int, str], config: PrepareConfig) ->
     return mask, labels
 
 
-def _case_record(case: Case, study: Study, fit: Fit, shape: tuple[int, ...]) -> dict[str, Any]:
+def _case_record(case: Case, framing: Framing) -> dict[str, Any]:
     """What slices.csv says about every slice of a case."""
-    geometry = study.geometry
+    geometry, fit, shape = framing.lps, framing.fit, framing.shape
     return {
         "case": case.name,
         "patient": case.patient or "",
         "case_label": case.label or "",
         "site": case.site or "",
-        "has_mask": study.mask is not None,
+        "has_mask": framing.mask is not None,
         "height": shape[1],
         "width": shape[2],
         "box_top": fit.box.top,

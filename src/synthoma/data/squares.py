@@ -1,0 +1,168 @@
+"""A study as square slices on a cohort's scale, and maps over such squares back on the study's own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthoma.data.case import Geometry, Study
+from synthoma.data.preprocessing import (
+    PLANE_AXES,
+    Fit,
+    Normalisation,
+    fit_square,
+    from_lps,
+    from_plane,
+    head_box,
+    intensity_window,
+    resize,
+    resize_back,
+    to_lps,
+    to_plane,
+    turning,
+    whole,
+)
+from synthoma.errors import InputError
+from synthoma.types import Array, Bytes, Float32, Plane
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How the slices of one study become squares; the same for all of them, so that they stay comparable.
+
+    Attributes:
+        modalities: the channels of a square, in order.
+        images: the modalities that the study has, in the order of the channels: (slices, rows, columns) in the plane.
+        mask: likewise, or None.
+        plane: which way the slices lie.
+        fit: where the head lies in a slice, and in its square.
+        windows: offset and scale of each modality's intensities.
+        floors: each modality's darkest value on the normalised scale, which fills what lies outside of the box.
+        pixel_mm: (height, width) of a pixel of the slices; (1, 1) where unknown.
+        side_mm: side of a pixel of the squares; in pixels of the slices where their size is unknown.
+        step_mm: distance between slices; None where unknown.
+        lps: geometry of the grid after ``to_lps``; None where unknown.
+        source: geometry of the study's own grid; None where unknown.
+    """
+
+    modalities: tuple[str, ...]
+    images: Mapping[str, Array]
+    mask: Bytes | None
+    plane: Plane
+    fit: Fit
+    windows: Mapping[str, tuple[float, float]]
+    floors: Mapping[str, float]
+    pixel_mm: tuple[float, float]
+    side_mm: float
+    step_mm: float | None
+    lps: Geometry | None
+    source: Geometry | None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Channels that the study lacks; they stay 0."""
+        return tuple(name for name in self.modalities if name not in self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows, columns."""
+        slices, rows, columns = next(iter(self.images.values())).shape
+        return slices, rows, columns
+
+    def channel(self, name: str, z: int) -> Float32:
+        """One modality of slice ``z`` on the normalised scale, (S, S)."""
+        offset, scale = self.windows[name]
+        return resize((self.images[name][z].astype(np.float32) - offset) / scale, self.fit, self.floors[name])
+
+    def source_slice(self, z: int) -> tuple[int, int]:
+        """Where slice ``z`` lies in the study's own array (z, y, x): the axis, and the index along it."""
+        order, back = turning(self.source)
+        axis = PLANE_AXES[self.plane][0]
+        return order[axis], self.shape[0] - 1 - z if back[axis] else z
+
+
+def frame(
+    study: Study,
+    modalities: Sequence[str],
+    *,
+    size: int,
+    plane: Plane = "axial",
+    crop: bool = True,
+    normalise: Normalisation = "robust",
+) -> Framing:
+    """Find out how the slices of a study become squares.
+
+    Args:
+        study: as its case loads it.
+        modalities: the channels, in order; at least one of them is there.
+        size: side of the squares.
+        plane: which way to cut.
+        crop: cut to the head before resizing.
+        normalise: method of ``intensity_window``.
+
+    Raises:
+        InputError: none of the modalities, or a plane that the study cannot be cut in.
+    """
+    present = [name for name in modalities if name in study.images]
+    if not present:
+        came = ", ".join(study.images) or "none"
+        raise InputError(f"one of the modalities {', '.join(modalities)}", came, "choose others with --modalities")
+    turned = to_lps(study)
+    images, mask, pixel_mm, step_mm = to_plane(turned, plane)
+    images = {name: images[name] for name in present}
+    box = head_box(images) if crop else whole(images[present[0]])
+    fit, side_mm = fit_square(box, pixel_mm, size)
+    windows = {name: intensity_window(image, normalise) for name, image in images.items()}
+    floors = {name: (float(image.min()) - windows[name][0]) / windows[name][1] for name, image in images.items()}
+    return Framing(
+        modalities=tuple(modalities),
+        images=images,
+        mask=mask,
+        plane=plane,
+        fit=fit,
+        windows=windows,
+        floors=floors,
+        pixel_mm=pixel_mm,
+        side_mm=side_mm,
+        step_mm=step_mm,
+        lps=turned.geometry,
+        source=study.geometry,
+    )
+
+
+def to_squares(framing: Framing, slices: Sequence[int] | None = None) -> Float32:
+    """Slices as squares (n, C, S, S), float32: 0 background, 1 bright tissue; missing modalities are 0.
+
+    Args:
+        framing: of the study.
+        slices: which; all of them by default.
+    """
+    chosen = range(framing.shape[0]) if slices is None else slices
+    size = framing.fit.size
+    squares = np.zeros((len(chosen), len(framing.modalities), size, size), dtype=np.float32)
+    for channel, name in enumerate(framing.modalities):
+        if name in framing.images:
+            for row, z in enumerate(chosen):
+                squares[row, channel] = framing.channel(name, z)
+    return squares
+
+
+def from_squares(maps: Float32, framing: Framing) -> Float32:
+    """Maps over all squares of a study, brought back onto the study's own grid and orientation.
+
+    Args:
+        maps: (n, T, S, S), one for each slice, in order.
+        framing: as the squares were made.
+
+    Returns:
+        (T, z, y, x): bilinear where the head was looked at, 0 elsewhere.
+    """
+    slices, rows, columns = framing.shape
+    cut = np.zeros((maps.shape[1], slices, rows, columns), dtype=np.float32)
+    for z, layers in enumerate(maps):
+        for target, layer in enumerate(layers):
+            if layer.any():
+                cut[target, z] = resize_back(layer, framing.fit, (rows, columns))
+    return np.ascontiguousarray(from_lps(from_plane(cut, framing.plane), framing.source))
