@@ -1,0 +1,179 @@
+"""How sure a figure is: bootstrap by group, percentile intervals (Efron and Tibshirani 1993, 13.3).
+
+Whole groups (patients) are drawn with replacement: images of one patient are not independent, and an interval over
+images would be far too narrow. With fewer than about 20 groups the interval is somewhat too narrow all the same.
+
+A score that is nan is left out together with its place in N. A draw whose statistic is nan is left out too; where more
+than half are, or with fewer than two groups, the interval is nan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from synthoma.errors import InputError
+from synthoma.seeding import stream
+from synthoma.types import Array, Floats, Ints
+
+DRAWS = 2000
+_BLOCK = 2**22
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and its interval.
+
+    Attributes:
+        value: the figure of the sample itself.
+        low, high: ends of the interval.
+        n: groups that it stands on.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """First minus second, with the two-sided p of the hypothesis that they are equal."""
+
+    p: float
+
+
+def score_interval(
+    scores: Floats,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    statistic: Literal["mean", "median"] = "mean",
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Interval of the mean or median of scores.
+
+    Args:
+        scores: (N,), one a patient, or one an image with ``groups`` saying whose it is; nan is left out.
+        groups: N names; scores of one name are drawn together. Without it each score is a group.
+        statistic: over all scores drawn.
+        level: share of samples whose interval holds the true value, 0..1.
+        draws: samples drawn.
+        seed: of the draws; one seed and number of groups always draws the same groups.
+
+    Raises:
+        InputError: as many names as scores are needed; level and draws out of range.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    names = np.arange(len(values)) if groups is None else np.array(_places(groups), dtype=np.int64)
+    if len(names) != len(values):
+        raise InputError("one group for each score", f"{len(names)} for {len(values)}", "give both in one order")
+    known = ~np.isnan(values)
+    values, names = values[known], np.unique(names[known], return_inverse=True)[1]
+    reduce: Callable[..., Array] = np.mean if statistic == "mean" else np.median
+    count = int(names.max(initial=-1)) + 1
+    if count == len(values):  # one score a group: all draws at once
+        whole = float(reduce(values)) if count else float("nan")
+        parts = [reduce(values[rows], axis=1) for rows in _draws(count, level, draws, seed)]
+        return Interval(whole, *_ends(np.concatenate(parts or [np.zeros(0)]), level), count)
+    members = [np.flatnonzero(names == place) for place in range(count)]
+    return bootstrap(
+        lambda drawn: float(reduce(values[np.concatenate([members[place] for place in drawn.tolist()])])),
+        count,
+        level=level,
+        draws=draws,
+        seed=seed,
+    )
+
+
+def bootstrap(
+    statistic: Callable[[Ints], float], count: int, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> Interval:
+    """Interval of any statistic of a set of groups.
+
+    Args:
+        statistic: takes places (count,) of the groups drawn, some of them more than once.
+        count: number of groups.
+        level: 0..1.
+        draws: samples drawn.
+        seed: of the draws.
+    """
+    found = bootstrap_many(lambda drawn: {"value": statistic(drawn)}, count, level=level, draws=draws, seed=seed)
+    return found["value"]
+
+
+def bootstrap_many(
+    statistic: Callable[[Ints], Mapping[str, float]],
+    count: int,
+    *,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """As `bootstrap`, of several statistics over the same draws."""
+    whole = statistic(np.arange(count, dtype=np.int64))
+    drawn = [statistic(row) for rows in _draws(count, level, draws, seed) for row in rows]
+    return {
+        name: Interval(float(value), *_ends(np.array([one[name] for one in drawn], dtype=np.float64), level), count)
+        for name, value in whole.items()
+    }
+
+
+def paired_difference(
+    first: Floats, second: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> Difference:
+    """Mean difference (first - second) of two models on the same patients.
+
+    p is twice the smaller share of draws on one side of zero, each side counting one more so that p is never 0.
+
+    Args:
+        first: (N,) score of each patient; a pair in which either is nan is left out.
+        second: (N,) of the other model, in the same order.
+        level: 0..1.
+        draws: samples drawn.
+        seed: of the draws.
+
+    Raises:
+        InputError: two lengths.
+    """
+    ours, theirs = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if ours.ndim != 1 or ours.shape != theirs.shape:
+        raise InputError("two scores of each patient", f"{ours.shape} and {theirs.shape}", "score the same patients")
+    gaps = ours - theirs
+    gaps = gaps[~np.isnan(gaps)]
+    if not len(gaps):
+        return Difference(*(float("nan"),) * 3, 0, float("nan"))
+    parts = [gaps[rows].mean(axis=1) for rows in _draws(len(gaps), level, draws, seed)]
+    means = np.concatenate(parts or [np.zeros(0)])
+    least = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
+    p = min(1.0, 2 * (int(least) + 1) / (len(means) + 1)) if len(means) else float("nan")
+    return Difference(float(gaps.mean()), *_ends(means, level), len(gaps), p)
+
+
+def _places(groups: Sequence[Hashable]) -> list[int]:
+    """A number for each name, by first appearance."""
+    seen: dict[Hashable, int] = {}
+    return [seen.setdefault(name, len(seen)) for name in groups]
+
+
+def _draws(count: int, level: float, draws: int, seed: int) -> Iterator[Ints]:
+    """Blocks (b, count) of places drawn with replacement; none where there are fewer than two groups."""
+    if not (0 < level < 1 and draws >= 1):
+        raise InputError("a level between 0 and 1 and at least one draw", f"{level} and {draws}", "use 0.95 and 2000")
+    generator = stream(seed, "metrics.bootstrap")
+    block = max(1, _BLOCK // max(count, 1))
+    for at in range(0, draws if count > 1 else 0, block):
+        yield generator.integers(0, count, (min(block, draws - at), count))
+
+
+def _ends(values: Floats, level: float) -> tuple[float, float]:
+    """Percentiles that leave out (1 - level) / 2 on each side."""
+    known = values[~np.isnan(values)]
+    if 2 * len(known) <= len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
