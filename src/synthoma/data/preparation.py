@@ -91,7 +91,7 @@ def pack(
         table["group"] = _groups(table)
         _split(table, config)
         writer.finish(_tidy(table), _meta(table, inventory, config, modalities, labels or {}, remarks, source))
-    _write_lists(folder, table, searched, found, [_hidden(item) for item in skipped] if private else skipped)
+    _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
     return Cohort(folder)
 
 
@@ -263,7 +263,7 @@ def _write_lists(
     write_nnunet_splits(folder / "splits_final.json", table)
 
 
-def _hidden(item: Skipped) -> Skipped:
+def hidden(item: Skipped) -> Skipped:
     """A skipped file without its name, which may be a person's; the reason may have named it too."""
     reason = item.reason
     for part in sorted(item.path.parts, key=len, reverse=True):

@@ -78,7 +78,8 @@ def from_lps(array: Array, geometry: Geometry | None) -> Array:
     ahead = array.ndim - 3
     places = [*range(ahead), *(ahead + axis for axis in np.argsort(order).tolist())]
     index: tuple[Any, ...] = (Ellipsis, *reversal(back))
-    return array[index].transpose(places)
+    upright: Array = array[index]
+    return upright.transpose(places)
 
 
 def reversal(back: tuple[bool, ...]) -> tuple[slice, ...]:

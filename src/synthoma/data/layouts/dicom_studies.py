@@ -87,6 +87,13 @@ def _case(listing: Listing, members: list[Series], number: int) -> Case:
     )
 
 
+def reference_series(case: Case) -> Series | None:
+    """The series on whose grid a DICOM case is loaded, slice by slice; None for a case of other files."""
+    if isinstance(case.load, partial) and case.load.func is load_study:
+        return _reference(case.load.args[0])
+    return None
+
+
 def load_study(group: tuple[Series, ...]) -> Study:
     """Read the series of one study onto one grid.
 

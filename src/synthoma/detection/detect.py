@@ -1,0 +1,109 @@
+"""From scans in any layout to a folder of results: the chain behind `synthoma detect`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthoma.data.case import Inventory, Skipped
+from synthoma.data.layouts import take_inventory
+from synthoma.data.preparation import Progress, hidden
+from synthoma.detection.detector import Detector
+from synthoma.detection.many import detect_all
+from synthoma.detection.outputs import NOT_CLINICAL, SCHEMA
+from synthoma.detection.scan import plain_stands_for
+from synthoma.detection.settings import DetectConfig
+from synthoma.errors import InputError
+from synthoma.provenance import new_folder, secret_key, software, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def detect(
+    scans: Sequence[Path | str] | Path | str,
+    model: Path | str,
+    output: Path | str,
+    *,
+    options: DetectConfig | None = None,
+    force: bool = False,
+    progress: Progress = lambda text, done, total: None,
+) -> pd.DataFrame:
+    """Look for tumour in scans, and write masks, findings and pictures of them.
+
+    Args:
+        scans: files or folders: pictures, volumes, DICOM series, or any layout that `prepare` reads.
+        model: a run that trained a segmenter, or its model file.
+        output: the folder to write; it appears only when it is complete. See ``many.detect_all`` for what it holds.
+        options: how to look, and what to write.
+        force: replace an earlier result.
+        progress: told how far the work is.
+
+    Returns:
+        One row a scan, as in index.csv.
+
+    Raises:
+        InputError: not a segmenter, nothing that can be used, or the output place is taken.
+        ConfigError: a setting that the model or this computer cannot follow.
+    """
+    options = options or DetectConfig()
+    paths = [Path(scans)] if isinstance(scans, Path | str) else [Path(scan) for scan in scans]
+    run = Path(model)
+    with new_folder(Path(output), force=force) as partial:
+        progress("looking", 0, 1)
+        detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
+        plain_stands_for(detector, options.shows)
+        inventory = take_inventories(paths, options)
+        table = detect_all(inventory, run, partial, options, progress)
+        write_json(
+            partial / "detection.json",
+            {
+                "schema": SCHEMA,
+                "not_for_clinical_use": NOT_CLINICAL,
+                "model": {"name": detector.name, "sha256": detector.bundle.digest},
+                "modalities": list(detector.modalities),
+                "targets": list(detector.targets),
+                "scans": len(table),
+                "with_tumour": int(table["has_tumour"].sum()),
+                "skipped": len(inventory.skipped) + len(inventory.cases) - len(table),
+                "remarks": list(inventory.remarks),
+                "options": options.model_dump(mode="json", exclude={"jobs"}),
+                "software": software(),
+            },
+        )
+    return table
+
+
+def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:
+    """The scans of several inputs together, with unique names; an input that holds none is listed as skipped.
+
+    Raises:
+        InputError: no input holds any.
+    """
+    found: list[Inventory] = []
+    failures: list[tuple[Path, InputError]] = []
+    for path in paths:
+        try:
+            found.append(take_inventory(path, layout=options.layout, key=secret_key()))
+        except InputError as error:
+            failures.append((path, error))
+    if not found:
+        if not failures:
+            raise InputError("at least one scan", "none", "give a file or a folder")
+        raise failures[0][1]
+    cases = [case for inventory in found for case in inventory.cases]
+    seen: Counter[str] = Counter()
+    named = []
+    for case in cases:
+        seen[case.name] += 1
+        named.append(case if seen[case.name] == 1 else replace(case, name=f"{case.name}#{seen[case.name]}"))
+    skipped = [Skipped(path, str(error)) for path, error in failures]
+    for inventory in found:
+        private = inventory.layout == "dicom"
+        skipped += [hidden(item) if private else item for item in inventory.skipped]
+    layouts = sorted({inventory.layout for inventory in found})
+    remarks = tuple(dict.fromkeys(remark for inventory in found for remark in inventory.remarks))
+    return Inventory("+".join(layouts), tuple(named), tuple(skipped), remarks)

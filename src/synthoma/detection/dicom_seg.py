@@ -1,0 +1,133 @@
+"""DICOM SEG: the mask of a DICOM series as any viewer shows it over that series (PS3.3 A.51), through highdicom.
+
+The file belongs to the user's own study and carries its patient's identity, as its images do.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from highdicom import AlgorithmIdentificationSequence
+from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
+
+from synthoma._version import __version__
+from synthoma.data.dicom import Series
+from synthoma.detection.detector import Detector
+from synthoma.errors import InputError
+from synthoma.provenance import bytes_digest
+from synthoma.types import Bools, Bytes
+
+DESCRIPTION = "Synthoma tumour: RESEARCH ONLY, not for clinical use"
+SERIES_NUMBER = 9001
+
+_TYPES = {"tumour": codes.SCT.Neoplasm, "core": codes.SCT.Neoplasm, "enhancing": codes.cid7159.EnhancingLesion}
+_LABELS = {"tumour": "Whole tumour", "core": "Tumour core", "enhancing": "Enhancing tumour"}
+
+
+def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools], detector: Detector) -> None:
+    """Write regions as the binary segments of a DICOM SEG; the file appears whole or not at all.
+
+    Args:
+        path: the file to write.
+        series: whose slices the regions lie on, in its order.
+        regions: (z, y, x) of each target; those that are empty are left out, and so are empty frames.
+        detector: the model, to be named in the file.
+
+    Raises:
+        InputError: a series that a segmentation cannot refer to, or no region with content.
+    """
+    filled = {name: region for name, region in regions.items() if region.any()}
+    if not filled:
+        raise InputError("a region with content", "none", "a DICOM SEG cannot be empty")
+    sources, places = _sources(series)
+    count = int(sources[0].get("NumberOfFrames") or 1) if len(sources) == 1 else len(sources)
+    frames = np.zeros((count, *series.shape, len(filled)), dtype=np.uint8)
+    for number, region in enumerate(filled.values()):
+        frames[places, :, :, number] = region
+    partial = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they are about the source's headers, and may quote them
+            _segmentation(sources, frames, list(filled), detector).save_as(partial)
+        partial.replace(path)
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # highdicom refuses headers in many ways, and its words may quote the patient's
+        came = f"headers that highdicom refuses ({type(error).__name__})"
+        raise InputError("a series with complete headers", came, "export it again from the archive") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
+    """Headers of the series, and which frame of them each of its planes is.
+
+    Raises:
+        InputError: several multi-frame files, or files that changed since they were listed.
+    """
+    files = series.files
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            sources: list[Dataset] = [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
+        except Exception as error:
+            raise InputError("the files of the series", f"{type(error).__name__}", "read them again") from None
+    if len(files) == 1:  # frames of the file that are no slice of this series stay empty, and are left out
+        return sources, [plane.frame for plane in series.planes]
+    if len(files) != len(series.planes):
+        raise InputError("one file a slice, or one for all", f"{len(files)} multi-frame files", "convert the series")
+    return sources, list(range(len(files)))
+
+
+def _segmentation(sources: list[Dataset], frames: Bytes, names: list[str], detector: Detector) -> Segmentation:
+    digest = detector.bundle.digest
+    # The same mask of the same model on the same images is the same instance.
+    origin = [digest, str(sources[0].SOPInstanceUID), bytes_digest(np.packbits(frames).tobytes()), __version__]
+    algorithm = AlgorithmIdentificationSequence(
+        name=f"Synthoma {detector.name}",
+        family=codes.cid7162.ArtificialIntelligence,
+        version=f"{__version__}, model {digest[:12]}",
+        source="Synthoma",
+    )
+    segments = [_segment(number, name, algorithm) for number, name in enumerate(names, start=1)]
+    return Segmentation(
+        source_images=sources,
+        pixel_array=frames,
+        segmentation_type=SegmentationTypeValues.BINARY,
+        segment_descriptions=segments,
+        series_instance_uid=generate_uid(entropy_srcs=[*origin, "series"]),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=generate_uid(entropy_srcs=[*origin, "instance"]),
+        instance_number=1,
+        manufacturer="Synthoma",
+        manufacturer_model_name=f"Synthoma {detector.name}"[:64],
+        software_versions=__version__,
+        device_serial_number=digest[:16],
+        content_label="TUMOUR",
+        content_description="Automatic, research only",
+        content_qualification="RESEARCH",
+        series_description=DESCRIPTION,
+        omit_empty_frames=True,
+    )
+
+
+def _segment(number: int, name: str, algorithm: Any) -> SegmentDescription:
+    """Description of one target."""
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=_LABELS.get(name, name)[:64],
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=_TYPES.get(name, codes.SCT.Neoplasm),
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=algorithm,
+        anatomic_regions=[codes.SCT.Brain],
+    )

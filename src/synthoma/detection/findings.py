@@ -1,0 +1,238 @@
+"""What a probability map says: is there tumour, how large is it, and where. Pure functions on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist
+
+from synthoma.data.case import Geometry
+from synthoma.data.preprocessing import foreground
+from synthoma.types import Array, Bools, Bytes, Float32, Floats
+
+TOP_SHARE = 0.001
+LEAST_TOP = 4
+"""A slice is as suspicious as its most suspicious pixels: this share of them, and at least so many."""
+
+MIDLINE = 0.03
+"""A tumour whose centre is nearer to the midline than this share of the head's width is of neither side."""
+
+TARGET_VALUES = {"oedema": 2, "core": 1, "enhancing": 3}
+"""Mask values of a model with the nested targets tumour, core and enhancing (see ``types.REGIONS``)."""
+
+
+# --- is there tumour ----------------------------------------------------------------------------------------------
+
+
+def slice_probabilities(maps: Float32) -> Floats:
+    """Probability that each slice shows tumour: the mean of its highest 0.1 % of pixels, but of at least 4.
+
+    Args:
+        maps: (n, S, S) at the network's resolution, in 0..1.
+
+    Returns:
+        (n,) in 0..1.
+    """
+    flat = maps.reshape(len(maps), -1)
+    count = min(max(LEAST_TOP, round(TOP_SHARE * flat.shape[1])), flat.shape[1])
+    top = np.partition(flat, flat.shape[1] - count, axis=1)[:, -count:]
+    return np.asarray(top.mean(axis=1, dtype=np.float64))
+
+
+def scan_probability(slices: Floats) -> float:
+    """Probability that a scan shows tumour: the largest mean of two neighbouring slices; of a single slice, its own.
+
+    A tumour is rarely in one slice alone, an artefact often is.
+    """
+    return float(slices[0] if len(slices) == 1 else ((slices[1:] + slices[:-1]) / 2).max())
+
+
+def label_map(maps: Float32, thresholds: Sequence[float], targets: Sequence[str]) -> Bytes:
+    """Mask from the probabilities of nested targets.
+
+    Args:
+        maps: (T, z, y, x) in 0..1.
+        thresholds: one for each target; a pixel belongs to it from there on.
+        targets: names, from the whole tumour inwards. What is inside an inner target belongs to the outer ones too.
+
+    Returns:
+        (z, y, x): 1 for tumour where that is the only target; else 2 oedema, 1 core, 3 enhancing.
+    """
+    labels = np.zeros(maps.shape[1:], dtype=np.uint8)
+    if len(targets) == 1:
+        labels[maps[0] >= thresholds[0]] = 1
+        return labels
+    for layer, threshold, value in zip(maps, thresholds, _values(targets), strict=True):
+        labels[layer >= threshold] = value
+    return labels
+
+
+def meanings(targets: Sequence[str]) -> dict[int, str]:
+    """What the values of ``label_map`` mean."""
+    if len(targets) == 1:
+        return {1: targets[0]}
+    named = {value: name for name, value in TARGET_VALUES.items()}
+    return {value: named.get(value, target) for value, target in zip(_values(targets), targets, strict=True)}
+
+
+def target_masks(labels: Bytes, targets: Sequence[str]) -> dict[str, Bools]:
+    """The region of each nested target in a ``label_map``."""
+    if len(targets) == 1:
+        return {targets[0]: labels == 1}
+    values = _values(targets)
+    return {name: np.isin(labels, values[place:]) for place, name in enumerate(targets)}
+
+
+def _values(targets: Sequence[str]) -> list[int]:
+    """Mask value of what is inside each target, but not inside the next."""
+    known = {"tumour": TARGET_VALUES["oedema"], "core": TARGET_VALUES["core"], "enhancing": TARGET_VALUES["enhancing"]}
+    if all(name in known for name in targets):
+        return [known[name] for name in targets]
+    return list(range(1, len(targets) + 1))
+
+
+# --- how large ----------------------------------------------------------------------------------------------------
+
+
+def volume(mask: Bools, geometry: Geometry | None) -> float:
+    """Size of a region: mm3, or the number of pixels where their size is unknown."""
+    return float(mask.sum()) * (float(np.prod(geometry.spacing)) if geometry else 1.0)
+
+
+def largest_diameter(mask: Bools, spacing: Sequence[float]) -> float | None:
+    """Largest distance between two points of a region, whose voxels are boxes with extent.
+
+    The two points are corners of the convex hull, so only those are compared: exact, and fast.
+
+    Args:
+        mask: (y, x) or (z, y, x).
+        spacing: of a voxel along the same axes.
+
+    Returns:
+        In the unit of ``spacing``; None where the region is empty.
+    """
+    points = _corners(mask)
+    if not len(points):
+        return None
+    scaled = points * np.asarray(spacing, dtype=np.float64)
+    return float(pdist(scaled[ConvexHull(scaled).vertices]).max())
+
+
+def _corners(mask: Bools) -> Floats:
+    """Corners of the first and the last voxel of every row: all corners of the convex hull are among them."""
+    if not mask.any():
+        return np.zeros((0, mask.ndim))
+    rows = mask.any(axis=-1)
+    first = mask.argmax(axis=-1)[rows]
+    last = mask.shape[-1] - mask[..., ::-1].argmax(axis=-1)[rows]
+    ahead = np.argwhere(rows)
+    ends = np.concatenate([np.column_stack([ahead, first]), np.column_stack([ahead, last])])
+    shifts = np.array(np.meshgrid(*[[0, 1]] * (mask.ndim - 1), [0], indexing="ij")).reshape(mask.ndim, -1).T
+    return np.asarray((ends[:, None] + shifts).reshape(-1, mask.ndim), dtype=np.float64)
+
+
+def in_plane_diameter(mask: Bools, pixel: tuple[float, float]) -> float | None:
+    """The largest diameter within one slice.
+
+    Args:
+        mask: (slices, rows, columns).
+        pixel: height and width of a pixel.
+    """
+    each = [largest_diameter(layer, pixel) for layer in mask if layer.any()]
+    return max((size for size in each if size is not None), default=None)
+
+
+def dice(prediction: Bools, truth: Bools) -> float:
+    """Dice of two masks over all their voxels; 1 where both are empty."""
+    total = int(prediction.sum()) + int(truth.sum())
+    return 2 * int((prediction & truth).sum()) / total if total else 1.0
+
+
+# --- where --------------------------------------------------------------------------------------------------------
+
+
+def centroid(mask: Bools) -> Floats | None:
+    """Mean index (z, y, x) of a region; None where it is empty."""
+    return np.argwhere(mask).mean(axis=0) if mask.any() else None
+
+
+def to_millimetres(index: Floats, geometry: Geometry) -> Floats:
+    """Place (x, y, z) in the patient, mm LPS, of an index (z, y, x)."""
+    matrix = np.array(geometry.direction).reshape(3, 3)
+    return np.asarray(matrix @ (index[::-1] * np.array(geometry.spacing)) + np.array(geometry.origin))
+
+
+def box(mask: Bools) -> dict[str, list[int]] | None:
+    """First and last index of a region (z, y, x) along each axis; None where it is empty."""
+    if not mask.any():
+        return None
+    places = np.argwhere(mask)
+    low, high = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    return {axis: [low[i], high[i]] for i, axis in enumerate("zyx")}
+
+
+def side(mask: Bools, image: Array) -> tuple[str | None, float | None]:
+    """On which side of the head a region lies.
+
+    Args:
+        mask: (z, y, x) in LPS order, so that columns run towards the patient's left.
+        image: of the same shape.
+
+    Returns:
+        The patient's "left", "right" or "midline", and how far the region's centre lies to the left of the head's, as a
+        share of the head's width (negative to the right); None for both where the region is empty.
+    """
+    if not mask.any():
+        return None, None
+    head = foreground(image.max(axis=0))
+    columns = np.flatnonzero(head.any(axis=0))
+    if len(columns) < 2:  # nothing stands out of the background: the picture's own middle
+        columns, head = np.arange(image.shape[2]), np.ones(image.shape[1:], dtype=bool)
+    middle = float(np.nonzero(head)[1].mean())
+    shift = (float(np.nonzero(mask)[2].mean()) - middle) / float(columns[-1] - columns[0] + 1)
+    if abs(shift) < MIDLINE:
+        return "midline", shift
+    return ("left" if shift > 0 else "right"), shift
+
+
+# --- together -----------------------------------------------------------------------------------------------------
+
+
+def measurements(
+    regions: Mapping[str, Bools], geometry: Geometry | None, slice_axis: int, pixel_mm: tuple[float, float]
+) -> dict[str, Any]:
+    """Size and place of a tumour, as findings.json says them.
+
+    Args:
+        regions: (z, y, x) of each target, the whole tumour first.
+        geometry: of the grid; None where unknown.
+        slice_axis: axis along which its slices were looked at.
+        pixel_mm: height and width of a pixel in a slice; (1, 1) where unknown.
+    """
+    whole = next(iter(regions.values()))
+    layers = np.moveaxis(whole, slice_axis, 0)
+    # A slice's rows and columns may lie transposed in the array; the pixel's sides follow from the grid itself.
+    sides = [length for axis, length in enumerate(geometry.spacing[::-1]) if axis != slice_axis] if geometry else None
+    pixel = (sides[0], sides[1]) if sides else pixel_mm
+    middle = centroid(whole)
+    place = None if middle is None or geometry is None else to_millimetres(middle, geometry)
+    spatial = geometry is not None and whole.shape[slice_axis] > 1
+    return {
+        "volume": tidy(volume(whole, geometry)),
+        "volume_unit": "mm3" if geometry else "pixels",
+        "volumes": {name: tidy(volume(region, geometry)) for name, region in regions.items()},
+        "diameter": tidy(largest_diameter(whole, geometry.spacing[::-1])) if spatial and geometry else None,
+        "diameter_in_plane": tidy(in_plane_diameter(layers, pixel)),
+        "diameter_unit": "mm" if geometry else "pixels",
+        "centroid_voxel": None if middle is None else dict(zip("zyx", map(tidy, middle.tolist()), strict=True)),
+        "centroid_mm_lps": None if place is None else [tidy(value) for value in place.tolist()],
+        "box_voxel": box(whole),
+    }
+
+
+def tidy(value: float | None) -> float | None:
+    """A number for JSON: four digits behind the point, None where it is none."""
+    return None if value is None or not np.isfinite(value) else round(float(value), 4)

@@ -1,0 +1,208 @@
+"""Many scans: each on its own, in parallel, and none stops the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthoma.data.case import Case, Inventory, Skipped
+from synthoma.data.layouts.dicom_studies import reference_series
+from synthoma.data.preparation import Progress, hidden
+from synthoma.data.slicing import case_path
+from synthoma.detection.detector import Detector, choose_device, model_file
+from synthoma.detection.outputs import file_names, write_results
+from synthoma.detection.scan import look
+from synthoma.detection.settings import DetectConfig
+from synthoma.errors import InputError
+from synthoma.provenance import new_folder, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthoma.detection.scan import Seen
+
+SERIAL = 2
+"""Up to so many scans are looked at in this process: starting workers takes longer."""
+
+COLUMNS = (
+    "case", "probability", "has_tumour", "volume", "unit", "diameter", "diameter_unit", "side", "dice", "mask",
+    "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask", "remarks",
+)  # fmt: skip
+PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability")
+
+
+def detect_all(
+    inventory: Inventory, model: Path, folder: Path, options: DetectConfig, progress: Progress
+) -> pd.DataFrame:
+    """Look at every scan of an inventory and write the results into an existing folder.
+
+    - ``<case>/``: see ``outputs.write_results``.
+    - ``index.csv``: one row a scan; ``pictures.csv``: one row a picture with its run-length code.
+    - ``skipped.csv``: what could not be used, with reasons.
+
+    The work is spread through joblib, so that `joblib.parallel_config` decides where it is done: local processes, or a
+    Ray or Dask cluster that shares the disk.
+
+    Args:
+        inventory: the scans.
+        model: a run, or its model file.
+        folder: where to write.
+        options: how.
+        progress: told how far it is.
+
+    Returns:
+        The content of index.csv.
+
+    Raises:
+        InputError: no scan could be used.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    pictures: list[dict[str, Any]] = []
+    skipped = list(inventory.skipped)
+    for done, result in enumerate(_each(inventory.cases, model, folder, options), start=1):
+        progress("detecting", done, len(inventory.cases))
+        if isinstance(result, Skipped):
+            skipped.append(result)
+        else:
+            rows.append(result[0])
+            pictures += result[1]
+    if not rows:
+        came = f"{len(inventory.cases)} scans, none usable" + (f"; the first: {skipped[0].reason}" if skipped else "")
+        raise InputError("at least one usable scan", came, "correct the files, or use another model")
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    _write_csv(folder / "index.csv", table)
+    if pictures:
+        _write_csv(folder / "pictures.csv", pd.DataFrame(pictures, columns=list(PICTURE_COLUMNS)))
+    listing = [(str(item.path), item.reason) for item in skipped]
+    _write_csv(folder / "skipped.csv", pd.DataFrame(listing, columns=["path", "reason"]))
+    return table
+
+
+_Result = tuple[dict[str, Any], list[dict[str, Any]]]
+
+
+def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig) -> Iterator[_Result | Skipped]:
+    """The result of each case, in order, whatever the number of workers."""
+    from joblib import Parallel, delayed
+
+    names = file_names(cases)
+    # One graphics card serves one process; on CPUs, many workers of one thread beat one worker of many threads.
+    alone = len(cases) <= SERIAL or choose_device(options.device) == "cuda"
+    jobs = options.jobs or (1 if alone else min(os.cpu_count() or 1, len(cases)))
+    threads = None if jobs == 1 else 1
+    work = (
+        delayed(detect_case)(case, name, model, folder, options, threads)
+        for case, name in zip(cases, names, strict=True)
+    )
+    results: Iterator[_Result | Skipped] = Parallel(n_jobs=jobs, return_as="generator")(work)
+    return results
+
+
+def detect_case(
+    case: Case, name: str, model: Path, folder: Path, options: DetectConfig, threads: int | None
+) -> _Result | Skipped:
+    """Look at one scan and write ``folder/name``; or the reason why that was not possible.
+
+    Args:
+        case: not yet loaded.
+        name: of its folder and files.
+        model: a run, or its model file.
+        folder: where to write.
+        options: how.
+        threads: of this process; None leaves them.
+    """
+    try:
+        detector = _opened(model, options.device, threads)
+        seen = look(case, detector, options)
+        with new_folder(folder / name) as own:
+            findings = write_results(own, name, seen, detector, options)
+        return _row(case, name, findings, seen), _picture_rows(case, findings, seen)
+    except InputError as error:
+        skipped = Skipped(case_path(case), str(error))
+    except Exception as error:  # a decoder's own bug must not stop the other scans
+        reason = InputError("a readable scan", f"{type(error).__name__}: {error}", "re-export it, or remove it")
+        skipped = Skipped(case_path(case), str(reason))
+    return hidden(skipped) if reference_series(case) else skipped
+
+
+def _opened(model: Path, device: str, threads: int | None) -> Detector:
+    """The model, opened once in each process."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    status = model_file(model).stat()
+    return _open_once(model, device, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1)
+def _open_once(model: Path, device: str, _written: int, _size: int) -> Detector:
+    return Detector.open(model, device)
+
+
+def _row(case: Case, name: str, findings: dict[str, Any], seen: Seen) -> dict[str, Any]:
+    """A scan's row of index.csv; paths are below the output folder."""
+    files: dict[str, list[str]] = findings["files"]
+
+    def first(kind: str) -> str:
+        return f"{name}/{files[kind][0]}" if files.get(kind) else ""
+
+    diameter = findings["diameter"]
+    scores = findings.get("dice") or {}
+    return {
+        "case": case.name,
+        "probability": findings["probability"],
+        "has_tumour": findings["has_tumour"],
+        "volume": findings["volume"],
+        "unit": findings["volume_unit"],
+        "diameter": findings["diameter_in_plane"] if diameter is None else diameter,
+        "diameter_unit": findings["diameter_unit"],
+        "side": findings["side"] or "",
+        "dice": next(iter(scores.values()), None),
+        "mask": first("mask"),
+        "overlay": first("overlay"),
+        "dicom_seg": first("dicom_seg"),
+        "findings": f"{name}/findings.json",
+        "image_path": _image_path(case, seen, 0),
+        "predicted_mask": _code(findings, 0) if seen.pictures and len(seen.labels) == 1 else "",
+        "has_mask": int(findings["has_mask"]),
+        "remarks": "; ".join(findings["remarks"]),
+    }
+
+
+def _picture_rows(case: Case, findings: dict[str, Any], seen: Seen) -> list[dict[str, Any]]:
+    """A row of pictures.csv for each slice that is a picture."""
+    if not seen.pictures:
+        return []
+    return [
+        {
+            "case": case.name,
+            "slice": z,
+            "image_path": _image_path(case, seen, z),
+            "predicted_mask": _code(findings, z),
+            "has_mask": int(bool(seen.mask[z].any())),
+            "probability": findings["slice_probabilities"][z],
+        }
+        for z in range(len(seen.labels))
+    ]
+
+
+def _code(findings: dict[str, Any], z: int) -> str:
+    """Run-length code of a slice's mask."""
+    return next((one["rle"] for one in findings["slices"] if one["slice"] == z), "")
+
+
+def _image_path(case: Case, seen: Seen, z: int) -> str:
+    """The file of a slice as the user named it. Paths of DICOM files often carry patients' names, and stay out."""
+    if not case.sources or reference_series(case):
+        return ""
+    return str(case.sources[z] if seen.slice_name(z) is not None and z < len(case.sources) else case.sources[0])
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,184 @@
+"""What is written about one scan: findings, mask, probabilities, run lengths, and the picture of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from synthoma.data.case import Case, Volume
+from synthoma.data.files import SUFFIXES
+from synthoma.detection.coding import to_rle
+from synthoma.detection.detector import Detector
+from synthoma.detection.overlay import chosen_slices, overlay
+from synthoma.detection.scan import Seen, describe
+from synthoma.detection.settings import DetectConfig
+from synthoma.provenance import write_json
+from synthoma.types import Array, Bools
+
+SCHEMA = "synthoma.detection/1"
+NOT_CLINICAL = "Research software. Not a medical device and not for clinical use: no result may guide a patient's care."
+
+
+def file_names(cases: Sequence[Case]) -> list[str]:
+    """One name a case that any file system takes, that leads nowhere else, and that no other case has."""
+    used: set[str] = set()
+    names = []
+    for case in cases:
+        plain = name = safe(case.name)
+        number = 1
+        while name.lower() in used:
+            number += 1
+            name = f"{plain}-{number}"
+        used.add(name.lower())
+        names.append(name)
+    return names
+
+
+def safe(name: str) -> str:
+    """A name as part of a file name, without the suffix of a picture or volume."""
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+            break
+    return re.sub(r"[^\w-]+", "_", name).strip("_")[:100] or "scan"
+
+
+def write_results(folder: Path, name: str, seen: Seen, detector: Detector, options: DetectConfig) -> dict[str, Any]:
+    """Write everything about a scan into an existing empty folder.
+
+    Args:
+        folder: where.
+        name: of the case in file names.
+        seen: the scan with the model's answer.
+        detector: the model.
+        options: what to write.
+
+    Returns:
+        The content of findings.json.
+    """
+    remarks = list(seen.remarks)
+    files = {"mask": _write_mask(folder, name, seen)}
+    if options.probabilities:
+        files["probabilities"] = _write_probabilities(folder, name, seen)
+    if options.dicom_seg:
+        _add_dicom_seg(folder, name, seen, detector, files, remarks)
+    if options.overlay:
+        files["overlay"] = [_write_overlay(folder, name, seen)]
+    if options.saliency:
+        from synthoma.detection.saliency import saliency_sheet
+
+        Image.fromarray(saliency_sheet(seen, detector)).save(folder / "saliency.png")
+        files["saliency"] = ["saliency.png"]
+    if options.rle and not seen.pictures:
+        shape = list(seen.mask.shape)
+        code = {"order": "z, y, x row-major, numbered from 1", "shape": shape, "rle": to_rle(seen.mask)}
+        write_json(folder / "mask_rle.json", code)
+        files["rle"] = ["mask_rle.json"]
+    findings = {
+        "schema": SCHEMA,
+        "not_for_clinical_use": NOT_CLINICAL,
+        "case": seen.case.name,
+        "model": {"name": detector.name, "sha256": detector.bundle.digest},
+        "thresholds": dict(zip(seen.targets, seen.thresholds, strict=True)),
+        **describe(seen),
+        "files": files,
+        "remarks": remarks,
+    }
+    if seen.pictures:
+        for one in findings["slices"]:
+            one["rle"] = to_rle(seen.mask[one["slice"]])
+        findings["rle_convention"] = "pairs 'start length', pixels numbered from 1, row by row"
+    write_json(folder / "findings.json", findings)
+    return findings
+
+
+def _write_mask(folder: Path, name: str, seen: Seen) -> list[str]:
+    """The mask on the scan's own grid, and its labels where there are several."""
+    if not seen.pictures:
+        return [_write_volume(folder, f"{name}_mask", seen.labels, seen)]
+    written = _write_pictures(folder, name, "mask", seen.mask.astype(np.uint8) * 255, seen)
+    if len(seen.targets) > 1:
+        written += _write_pictures(folder, name, "labels", seen.labels, seen)
+    return written
+
+
+def _write_probabilities(folder: Path, name: str, seen: Seen) -> list[str]:
+    """Probability of each target: float32 volumes, or pictures in which 255 is 1."""
+    written = []
+    for target, layers in zip(seen.targets, seen.probabilities, strict=True):
+        kind = "probability" if len(seen.targets) == 1 else f"probability_{safe(target)}"
+        if seen.pictures:
+            written += _write_pictures(folder, name, kind, (layers * 255).round().astype(np.uint8), seen)
+        else:
+            written.append(_write_volume(folder, f"{name}_{kind}", layers, seen))
+    return written
+
+
+def _write_volume(folder: Path, stem: str, voxels: Array, seen: Seen) -> str:
+    from synthoma.data.volumes import write_volume  # SimpleITK is slow to load, and pictures do without
+
+    write_volume(Volume(voxels, seen.study.geometry), folder / f"{stem}.nii.gz")
+    return f"{stem}.nii.gz"
+
+
+def _write_pictures(folder: Path, name: str, kind: str, layers: Array, seen: Seen) -> list[str]:
+    """One 8-bit PNG a slice, in the size of its source."""
+    written = []
+    for z, layer in enumerate(layers):
+        stem = name if len(layers) == 1 else _slice_stem(name, seen, z)
+        Image.fromarray(layer).save(folder / f"{stem}_{kind}.png")
+        written.append(f"{stem}_{kind}.png")
+    return written
+
+
+def _slice_stem(name: str, seen: Seen, z: int) -> str:
+    """Name of a slice's files: the case, then the slice; a slice's own name often begins with its case's."""
+    own = seen.slice_name(z)
+    stem = f"{z:04d}" if own is None else safe(own)
+    return stem if stem.startswith(f"{name}_") else f"{name}_{stem}"
+
+
+def _write_overlay(folder: Path, name: str, seen: Seen) -> str:
+    found = seen.in_plane(seen.mask)
+    truth: Bools | None = None if seen.framing.mask is None else seen.framing.mask > 0
+    blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
+    rows = chosen_slices(found.sum(axis=(1, 2)), blank)
+    captions = [_caption(seen, z) for z in rows]
+    title = f"{name}   tumour probability {max(float(seen.slices.max()), 0.0):.2f} in its clearest slice"
+    Image.fromarray(overlay(seen.framing, found, rows, captions, truth, title)).save(
+        folder / f"{name}_overlay.png", optimize=True
+    )
+    return f"{name}_overlay.png"
+
+
+def _caption(seen: Seen, z: int) -> str:
+    """What stands beside a row of the overlay."""
+    number = f"slice {seen.framing.source_slice(z)[1]}\n" if seen.framing.shape[0] > 1 else ""
+    return f"{number}p = {seen.slices[z]:.2f}"
+
+
+def _add_dicom_seg(
+    folder: Path, name: str, seen: Seen, detector: Detector, files: dict[str, list[str]], remarks: list[str]
+) -> None:
+    """Write a DICOM SEG where the scan came as DICOM; say why where there is none."""
+    from synthoma.data.layouts.dicom_studies import reference_series
+
+    series = reference_series(seen.case)
+    if series is None:
+        return
+    if not seen.mask.any():
+        remarks.append("no DICOM SEG: there is no tumour at this threshold, and a segmentation cannot be empty")
+        return
+    from synthoma.detection.dicom_seg import write_segmentation  # highdicom is slow to load
+    from synthoma.errors import InputError
+
+    try:
+        write_segmentation(folder / f"{name}_seg.dcm", series, seen.regions, detector)
+        files["dicom_seg"] = [f"{name}_seg.dcm"]
+    except InputError as error:
+        remarks.append(f"no DICOM SEG: {error}")

@@ -1,0 +1,103 @@
+"""What a network looked at: the gradient of its answer, and where its deepest features spoke for tumour."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from synthoma.detection.detector import Detector
+from synthoma.detection.overlay import NOTICE, TILE, mask_tile, painted, scan_tile, titled
+from synthoma.detection.scan import Seen
+from synthoma.models.segmenters import ResidualUNet
+from synthoma.types import Bytes, Float32
+
+
+def gradient_saliency(detector: Detector, pixels: Float32, z: int, step_mm: float | None = None) -> Float32:
+    """How strongly each pixel moves the sum of the tumour logits (Simonyan et al. 2014): largest over the channels.
+
+    Args:
+        detector: the model.
+        pixels: (n, C, S, S), all slices of the volume.
+        z: the slice.
+        step_mm: distance between slices; None where unknown.
+
+    Returns:
+        (S, S) in 0..1, 1 at the strongest pixel; all 0 where nothing moves.
+    """
+    images = detector.inputs(pixels, [z], detector.stride(step_mm)).clone().requires_grad_(True)
+    detector.network(images)[:, 0].sum().backward()
+    gradient = images.grad
+    assert gradient is not None
+    return _scaled(gradient[0].abs().amax(dim=0))
+
+
+def activation_map(detector: Detector, pixels: Float32, z: int, step_mm: float | None = None) -> Float32:
+    """Where the deepest features speak for tumour: Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2) at the lowest level.
+
+    Arguments and result are those of ``gradient_saliency``.
+    """
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        kept.append(output)
+
+    images = detector.inputs(pixels, [z], detector.stride(step_mm)).clone().requires_grad_(True)
+    hook = deepest_layer(detector.network, images).register_forward_hook(keep)
+    try:
+        logits = detector.network(images)
+    finally:
+        hook.remove()
+    [features] = kept
+    (gradient,) = torch.autograd.grad(logits[:, 0].sum(), features)
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    coarse = (weights * features).sum(dim=1, keepdim=True).relu()
+    size = (pixels.shape[2], pixels.shape[3])
+    return _scaled(nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)[0, 0])
+
+
+def deepest_layer(network: nn.Module, images: Tensor) -> nn.Module:
+    """The layer whose maps are smallest: the lowest block of unet-25d, else the last 2D convolution at that size."""
+    if isinstance(network, ResidualUNet):
+        return network.down[-1]
+    sides: list[tuple[int, nn.Module]] = []
+    hooks = [
+        module.register_forward_hook(lambda module, _, output: sides.append((output.shape[-1], module)))
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    try:
+        with torch.no_grad():
+            network(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    smallest = min((side for side, _ in sides if side > 1), default=1)
+    return next((module for side, module in reversed(sides) if side == smallest), network)
+
+
+def saliency_sheet(seen: Seen, detector: Detector) -> Bytes:
+    """The clearest slice with its mask, its gradient saliency and its activation map side by side, (H, W, 3)."""
+    z = int(seen.slices.argmax())
+    step = seen.framing.step_mm
+    picture = scan_tile(seen.framing, z)
+    found = painted(picture, mask_tile(seen.framing, seen.in_plane(seen.mask)[z]), (60, 210, 100))
+    maps = [gradient_saliency(detector, seen.pixels, z, step), activation_map(detector, seen.pixels, z, step)]
+    tiles = [found, *(heated(picture, one) for one in maps)]
+    return titled(tiles, ["prediction", "gradient saliency", "activation of the deepest layer"], NOTICE)
+
+
+def heated(picture: Bytes, heat: Float32) -> Bytes:
+    """A grey picture (TILE, TILE) under a map (S, S) in 0..1, from clear through red to yellow."""
+    large = nn.functional.interpolate(torch.from_numpy(heat)[None, None], (TILE, TILE), mode="bilinear")[0, 0].numpy()
+    strength = np.clip(large, 0, 1)[..., None]
+    colour = np.concatenate([np.full_like(strength, 255), 230 * strength, np.full_like(strength, 40)], axis=2)
+    mixed = (1 - 0.75 * strength) * picture[..., None] + 0.75 * strength * colour
+    return np.asarray(mixed.round(), dtype=np.uint8)
+
+
+def _scaled(values: Tensor) -> Float32:
+    """Values divided by the largest, as an array."""
+    array = values.detach().float().cpu().numpy()
+    top = float(array.max())
+    return np.asarray(array / top if top > 0 else np.zeros_like(array), dtype=np.float32)

@@ -1,0 +1,244 @@
+"""One scan seen by one model: loading, choosing channels, asking, and what follows from the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from synthoma.data.case import Case, Study
+from synthoma.data.preprocessing import from_plane, to_lps, to_plane
+from synthoma.data.slicing import shown
+from synthoma.data.squares import Framing, frame, from_squares, to_squares
+from synthoma.detection.detector import Detector
+from synthoma.detection.findings import (
+    dice,
+    label_map,
+    meanings,
+    measurements,
+    scan_probability,
+    side,
+    slice_probabilities,
+    target_masks,
+    tidy,
+)
+from synthoma.detection.settings import DetectConfig
+from synthoma.errors import ConfigError, InputError
+from synthoma.types import PLAIN_MODALITY, REGIONS, Bools, Bytes, Float32, Floats
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A scan with the model's answer.
+
+    Attributes:
+        case: the scan.
+        study: as loaded, with its modalities named as the model knows them.
+        framing: how its slices became squares.
+        pixels: the squares, (n, C, S, S).
+        maps: probabilities over the squares, (n, T, S, S).
+        probabilities: the same on the scan's own grid, (T, z, y, x).
+        labels: mask on the scan's own grid, (z, y, x), see ``findings.label_map``.
+        targets: what the maps show.
+        thresholds: probability from which a pixel belongs to each target.
+        remarks: what the reader of the result should know.
+    """
+
+    case: Case
+    study: Study
+    framing: Framing
+    pixels: Float32
+    maps: Float32
+    probabilities: Float32
+    labels: Bytes
+    targets: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def pictures(self) -> bool:
+        """Whether the scan is a picture or a stack of them, and so has no geometry."""
+        return self.study.geometry is None
+
+    @cached_property
+    def mask(self) -> Bools:
+        """Whole tumour (z, y, x)."""
+        return self.labels > 0
+
+    @cached_property
+    def regions(self) -> dict[str, Bools]:
+        """Region of each target."""
+        return target_masks(self.labels, self.targets)
+
+    @cached_property
+    def slices(self) -> Floats:
+        """Probability that each slice shows tumour, in the order of ``framing``."""
+        return slice_probabilities(self.maps[:, 0])
+
+    def in_plane(self, array: Bools) -> Bools:
+        """A mask (z, y, x) of the scan's grid as (slices, rows, columns) of ``framing``."""
+        stand_in: Study = Study({PLAIN_MODALITY: array}, self.study.geometry)
+        return to_plane(to_lps(stand_in), self.framing.plane)[0][PLAIN_MODALITY]
+
+    def slice_name(self, z: int) -> str | None:
+        """Name of the file that a slice is, where slices are files."""
+        names = self.case.slice_names
+        return names[z] if self.pictures and len(names) == self.framing.shape[0] else None
+
+
+def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
+    """Load a scan and ask the model.
+
+    Raises:
+        InputError: a scan that cannot be read, or whose modalities the model cannot do without.
+    """
+    study, remarks = fitted(case.load(), detector, options.shows)
+    framing = frame(
+        study,
+        detector.modalities,
+        size=detector.shape.size,
+        plane=detector.plane,
+        crop=detector.crop,
+        normalise=detector.normalise,
+    )
+    pixels = to_squares(framing)
+    maps = detector.probabilities(pixels, framing.step_mm, flip=options.flip)
+    probabilities = from_squares(maps, framing)
+    thresholds = detector.thresholds
+    if options.threshold is not None:
+        thresholds = (options.threshold,) * len(thresholds)
+    if framing.source is None:
+        remarks.append(
+            "the file says nothing of size and place: sizes are in pixels, and the left of the image is taken for the "
+            "patient's right (radiological convention)"
+        )
+    if detector.context > 1 and framing.shape[0] == 1:
+        remarks.append("the model compares neighbouring slices; here it saw the one slice in their place too")
+    return Seen(
+        case=case,
+        study=study,
+        framing=framing,
+        pixels=pixels,
+        maps=maps,
+        probabilities=probabilities,
+        labels=label_map(probabilities, thresholds, detector.targets),
+        targets=detector.targets,
+        thresholds=thresholds,
+        remarks=tuple(remarks),
+    )
+
+
+def plain_stands_for(detector: Detector, shows: str | None) -> str:
+    """The modality that a plain picture is taken for.
+
+    Raises:
+        ConfigError: the model does not know the one that is asked for.
+    """
+    known = detector.modalities
+    if shows is not None and shows not in known:
+        raise ConfigError(f"a sequence that the model knows ({', '.join(known)})", repr(shows), "choose one of them")
+    if PLAIN_MODALITY in known and shows is None:
+        return PLAIN_MODALITY
+    return shows or ("flair" if "flair" in known else known[0])
+
+
+def fitted(study: Study, detector: Detector, shows: str | None) -> tuple[Study, list[str]]:
+    """A study with the modalities that the model knows, and what was done for that.
+
+    A plain picture stands for one of the model's sequences. A model of plain pictures is shown one sequence of a scan.
+
+    Raises:
+        InputError: none of the model's modalities, or some are missing that it cannot do without.
+    """
+    images, known, remarks = dict(study.images), detector.modalities, list[str]()
+    stands_for = plain_stands_for(detector, shows)
+    if PLAIN_MODALITY in images and stands_for != PLAIN_MODALITY and stands_for not in images:
+        images[stands_for] = images.pop(PLAIN_MODALITY)
+        remarks.append(f"the file does not say which sequence it shows; it is taken for {stands_for}")
+    if known == (PLAIN_MODALITY,) and PLAIN_MODALITY not in images:
+        chosen = shown(tuple(images))
+        images = {PLAIN_MODALITY: images[chosen]}
+        remarks.append(f"the model knows plain pictures only; it is shown {chosen}")
+    present = [name for name in known if name in images]
+    missing = [name for name in known if name not in images]
+    ignored = [name for name in images if name not in known]
+    if not present:
+        came = ", ".join(images)
+        raise InputError(f"one of the modalities {', '.join(known)}", came, "use a model that knows these")
+    if missing and not detector.any_subset:
+        came = f"a scan without {', '.join(missing)}"
+        todo = "add them, or use a model that was trained with channel dropout"
+        raise InputError(f"all modalities of the model ({', '.join(known)})", came, todo)
+    if missing:
+        remarks.append(f"missing: {', '.join(missing)}; the model worked from {', '.join(present)} alone")
+    if ignored:
+        remarks.append(f"not used, since the model does not know it: {', '.join(ignored)}")
+    kept = {name: images[name] for name in present}
+    return Study(kept, study.geometry, study.mask, study.labels), remarks
+
+
+def describe(seen: Seen) -> dict[str, Any]:
+    """What was found, as findings.json says it; None stands where there is nothing to say, never NaN."""
+    framing, probability = seen.framing, scan_probability(seen.slices)
+    axis = framing.source_slice(0)[0]
+    lps = from_plane(seen.in_plane(seen.mask), framing.plane)
+    where, shift = side(lps, from_plane(framing.images[shown(tuple(framing.images))], framing.plane))
+    return {
+        "probability": tidy(probability),
+        "has_tumour": probability >= seen.thresholds[0],
+        "has_mask": bool(seen.mask.any()),
+        **measurements(seen.regions, framing.source, axis, framing.pixel_mm),
+        "side": where,
+        "left_of_midline": tidy(shift),
+        "slice_axis": "zyx"[axis],
+        "slices": _tumour_slices(seen),
+        "slice_probabilities": _slice_list(seen),
+        "labels": {str(value): name for value, name in meanings(seen.targets).items()},
+        "modalities": list(framing.images),
+        "missing": list(framing.missing),
+        **_agreement(seen),
+    }
+
+
+def _tumour_slices(seen: Seen) -> list[dict[str, Any]]:
+    """The slices with predicted tumour, in the order of the source."""
+    layers, found = seen.in_plane(seen.mask), []
+    for z, layer in enumerate(layers):
+        if layer.any():
+            name = seen.slice_name(z)
+            found.append(
+                {
+                    "slice": seen.framing.source_slice(z)[1],
+                    **({} if name is None else {"name": name}),
+                    "probability": tidy(float(seen.slices[z])),
+                    "pixels": int(layer.sum()),
+                }
+            )
+    return sorted(found, key=lambda one: int(one["slice"]))
+
+
+def _slice_list(seen: Seen) -> list[float | None]:
+    """Probability of every slice, in the order of the source."""
+    order = np.argsort([seen.framing.source_slice(z)[1] for z in range(len(seen.slices))])
+    return [tidy(float(value)) for value in seen.slices[order]]
+
+
+def _agreement(seen: Seen) -> dict[str, Any]:
+    """Dice with the case's own mask, where it has one."""
+    truth = seen.study.mask
+    if truth is None:
+        return {}
+    scores = {seen.targets[0]: dice(seen.mask, truth > 0)}
+    if set(REGIONS.values()) <= set(seen.study.labels.values()):
+        value_of = {name: value for value, name in seen.study.labels.items()}
+        inner = {"core": ("core", "enhancing"), "enhancing": ("enhancing",)}
+        for target in seen.targets[1:]:
+            if target in inner:
+                real = np.isin(truth, [value_of[name] for name in inner[target]])
+                scores[target] = dice(seen.regions[target], real)
+    return {
+        "dice": {name: tidy(value) for name, value in scores.items()},
+        "dice_convention": "over the whole scan on its own grid, all slices counted; 1 where both masks are empty",
+    }

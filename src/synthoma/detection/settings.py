@@ -1,0 +1,28 @@
+"""What ``detect`` does with a scan: its settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from synthoma.config import Config
+from synthoma.data.settings import Layout
+
+
+class DetectConfig(Config):
+    """How scans are looked at, and what is written about them."""
+
+    threshold: float | None = Field(
+        None, gt=0, lt=1, description="probability from which a pixel is tumour; else the model's"
+    )
+    flip: bool = Field(True, description="average with the mirrored slice")
+    dicom_seg: bool = Field(True, description="write a DICOM SEG beside the mask of a DICOM series")
+    overlay: bool = Field(True, description="draw the scan with its mask")
+    saliency: bool = Field(False, description="draw what the network looked at")
+    probabilities: bool = Field(False, description="write the probability of each pixel")
+    rle: bool = Field(False, description="write the run-length code of a volume's mask (pictures: always)")
+    shows: str | None = Field(None, description="the sequence that plain pictures show; flair if the model knows it")
+    layout: Layout | None = Field(None, description="how the folder is arranged; else recognised")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    jobs: int = Field(0, ge=0, description="worker processes; 0 chooses")
