@@ -277,7 +277,7 @@ def test_slices_of_a_patient_are_one_volume_in_their_own_order(tmp_path: Path) -
     masks = {}
     for place, name in enumerate(names):
         truth, drawn = np.zeros(tall, np.uint8), np.zeros(tall, np.uint8)
-        truth[1:11, 4:10, 4:10], drawn[2:11, 4:10, 4 + place : 10 + place] = 1, 1
+        truth[1:3, 4:10, 4:10], drawn[2 + 7 * place : 11, 4:10, 4:10] = 1, 1
         masks[name] = truth, drawn
         write_slices(tmp_path / "nested" / name, name, truth)
         write_slices(tmp_path / "flat", name, truth)
@@ -331,6 +331,13 @@ def test_pictures_in_colour_and_pictures_that_are_no_masks(tmp_path: Path) -> No
     reasons = {item["file"]: item["reason"] for item in result["skipped"]}
     assert "256 different ones" in reasons["predictions: b_1.png"]
     assert "JPEG" in reasons["predictions: c_1.jpg"]
+
+
+def test_a_folder_that_all_slices_share_tells_no_patients_apart(tmp_path: Path) -> None:
+    for name in ("p1", "p2"):
+        write_slices(tmp_path / "t" / "masks", name, box(), ".png")
+        write_slices(tmp_path / "p", name, box(), ".png")
+    assert list(by_patient(score_masks(tmp_path / "t", tmp_path / "p", **QUICK))) == ["p1", "p2"]
 
 
 def test_progress_counts_patients(tmp_path: Path) -> None:
