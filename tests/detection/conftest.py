@@ -70,9 +70,7 @@ def write_model(tmp_path: Path) -> WriteModel:
 def thresholding(monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector that takes for tumour what is brighter than 0.5, for core 0.7, for enhancing tumour 0.9."""
 
-    def probabilities(
-        self: Detector, pixels: Float32, step_mm: float | None = None, *, flip: bool = False
-    ) -> Float32:
+    def probabilities(self: Detector, pixels: Float32, step_mm: float | None = None, *, flip: bool = False) -> Float32:
         bright = pixels.max(axis=1, keepdims=True)
         return np.concatenate([(bright > cut).astype(np.float32) for cut in (0.5, 0.7, 0.9)[: self.shape.targets]], 1)
 

@@ -33,7 +33,9 @@ def test_flat_lists_and_back(mask: np.ndarray) -> None:
     np.testing.assert_array_equal(from_flat(to_flat(mask), mask.shape), mask)
 
 
-@pytest.mark.parametrize("text", ["1", "0 2", "1 0", "3 2", "2 2 1 1", "1 2 2 1", "a b", "1 -1", "1 1.5", "9" * 30 + " 1"])
+@pytest.mark.parametrize(
+    "text", ["1", "0 2", "1 0", "3 2", "2 2 1 1", "1 2 2 1", "a b", "1 -1", "1 1.5", "9" * 30 + " 1"]
+)
 def test_wrong_codes_are_refused(text: str) -> None:
     with pytest.raises(InputError):
         from_rle(text, (1, 3))

@@ -187,7 +187,7 @@ def side(mask: Bools, image: Array) -> tuple[str | None, float | None]:
     """
     if not mask.any():
         return None, None
-    head = foreground(image.max(axis=0))
+    head = foreground(_evened(image.max(axis=0)))
     columns = np.flatnonzero(head.any(axis=0))
     if len(columns) < 2:  # nothing stands out of the background: the picture's own middle
         columns, head = np.arange(image.shape[2]), np.ones(image.shape[1:], dtype=bool)
@@ -196,6 +196,13 @@ def side(mask: Bools, image: Array) -> tuple[str | None, float | None]:
     if abs(shift) < MIDLINE:
         return "midline", shift
     return ("left" if shift > 0 else "right"), shift
+
+
+def _evened(image: Array) -> Float32:
+    """A slice whose tissue is no brighter than its median, so that a bright tumour does not pass for the head."""
+    values = image.astype(np.float32) - float(image.min())
+    tissue = values[values > 0.08 * float(np.percentile(values, 99.9))]
+    return np.minimum(values, float(np.median(tissue))) if tissue.size else values
 
 
 # --- together -----------------------------------------------------------------------------------------------------

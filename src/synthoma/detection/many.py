@@ -72,7 +72,7 @@ def detect_all(
             rows.append(result[0])
             pictures += result[1]
     if not rows:
-        came = f"{len(inventory.cases)} scans, none usable" + (f"; the first: {skipped[0].reason}" if skipped else "")
+        came = f"none of {len(inventory.cases)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         raise InputError("at least one usable scan", came, "correct the files, or use another model")
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     _write_csv(folder / "index.csv", table)

@@ -61,14 +61,14 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
     Returns:
         The content of findings.json.
     """
-    remarks = list(seen.remarks)
+    remarks, facts = list(seen.remarks), describe(seen)
     files = {"mask": _write_mask(folder, name, seen)}
     if options.probabilities:
         files["probabilities"] = _write_probabilities(folder, name, seen)
     if options.dicom_seg:
         _add_dicom_seg(folder, name, seen, detector, files, remarks)
     if options.overlay:
-        files["overlay"] = [_write_overlay(folder, name, seen)]
+        files["overlay"] = [_write_overlay(folder, name, seen, facts)]
     if options.saliency:
         from synthoma.detection.saliency import saliency_sheet
 
@@ -85,7 +85,7 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
         "case": seen.case.name,
         "model": {"name": detector.name, "sha256": detector.bundle.digest},
         "thresholds": dict(zip(seen.targets, seen.thresholds, strict=True)),
-        **describe(seen),
+        **facts,
         "files": files,
         "remarks": remarks,
     }
@@ -143,17 +143,28 @@ def _slice_stem(name: str, seen: Seen, z: int) -> str:
     return stem if stem.startswith(f"{name}_") else f"{name}_{stem}"
 
 
-def _write_overlay(folder: Path, name: str, seen: Seen) -> str:
+def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any]) -> str:
     found = seen.in_plane(seen.mask)
     truth: Bools | None = None if seen.framing.mask is None else seen.framing.mask > 0
     blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
     rows = chosen_slices(found.sum(axis=(1, 2)), blank)
     captions = [_caption(seen, z) for z in rows]
-    title = f"{name}   tumour probability {max(float(seen.slices.max()), 0.0):.2f} in its clearest slice"
+    title = _title(name, facts)
     Image.fromarray(overlay(seen.framing, found, rows, captions, truth, title)).save(
         folder / f"{name}_overlay.png", optimize=True
     )
     return f"{name}_overlay.png"
+
+
+def _title(name: str, facts: dict[str, Any]) -> str:
+    """The findings in one line."""
+    parts = [f"tumour probability {facts['probability']:.2f}"]
+    if facts["has_mask"]:
+        in_ml = facts["volume_unit"] == "mm3"
+        parts.append(f"{facts['volume'] / 1000:.1f} ml" if in_ml else f"{facts['volume']:.0f} pixels")
+        parts.append("at the midline" if facts["side"] == "midline" else f"on the patient's {facts['side']}")
+    parts += [f"Dice {score:.2f}" for score in list(facts.get("dice", {}).values())[:1]]
+    return f"{name}:  " + ",  ".join(parts)
 
 
 def _caption(seen: Seen, z: int) -> str:

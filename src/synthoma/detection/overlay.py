@@ -22,7 +22,7 @@ _GAP, _HEAD, _SIDE, _FOOT = 6, 30, 92, 30
 
 
 def chosen_slices(areas: Ints, blank: Bools, most: int = MOST_ROWS) -> list[int]:
-    """Slices worth showing: the one with most tumour and others evenly through it; the middle one where there is none.
+    """Slices worth showing: the one with most tumour, and others at even shares of it; the middle one where none is.
 
     Args:
         areas: predicted tumour pixels of each slice.
@@ -34,7 +34,10 @@ def chosen_slices(areas: Ints, blank: Bools, most: int = MOST_ROWS) -> list[int]
         seen = np.flatnonzero(~blank)
         return [int(seen[len(seen) // 2])] if len(seen) else [len(areas) // 2]
     largest = int(areas.argmax())
-    spread = found[np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int)].tolist()
+    if len(found) <= most:
+        return [int(z) for z in found]
+    shares = (np.arange(most) + 0.5) / most
+    spread = sorted(set(np.searchsorted(np.cumsum(areas) / areas.sum(), shares).tolist()))
     if largest not in spread:
         spread[int(np.abs(np.array(spread) - largest).argmin())] = largest
     return sorted(spread)
