@@ -24,7 +24,7 @@ from synthoma.synthesis.sampling import Sampler, generate_cohort
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.device import Execution
 from synthoma.training.loop import Budget, Progress, run_loop
-from synthoma.training.recipes import GENERATORS, generator_config
+from synthoma.training.recipes import GENERATORS
 from synthoma.training.settings import TrainConfig
 
 STEPS, BLOCKS, SIZE = 20, 7, 64
@@ -44,7 +44,7 @@ def random_cohort(folder: Path, count: int = 512) -> Cohort:
 
 def bare_loop(images: torch.Tensor, execution: Execution) -> Callable[[], None]:
     """The step of `dcgan` written out: networks, Adam, binary cross-entropy, moving average, nothing else."""
-    config, shape = generator_config("dcgan"), ImageShape(SIZE, 1)
+    config, shape = GENERATORS["dcgan"][1], ImageShape(SIZE, 1)
     layout = execution.memory_format
     generator = build_generator(config, shape).to(memory_format=layout)  # type: ignore[call-overload]
     discriminator = build_discriminator(config, shape).to(memory_format=layout)  # type: ignore[call-overload]
@@ -125,8 +125,8 @@ def images_per_second(cohort: Cohort, model: str, execution: Execution) -> float
     """Speed of training steps."""
     execution.apply()
     task = our_task(cohort, model, execution)
-    task.step(0)
-    times = [timed(lambda step=step: task.step(step)) for step in range(1, 7)]
+    task.step(0, 0.0)
+    times = [timed(lambda step=step: task.step(step, 0.0)) for step in range(1, 7)]
     return round(task.batch / statistics.median(times), 1)
 
 

@@ -194,6 +194,8 @@ synthoma train lgg -o run --model dcgan --minutes 10
 synthoma train lgg -o run --model wgan-gp --images 100000 --with-masks --set gan.width=48
 
 synthoma train lgg -o run --resume
+
+synthoma train lgg -o detector --model unet-25d --minutes 15 --with synthetic
 """
 )
 def train(
@@ -211,6 +213,13 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of every random draw (default 0).")] = None,
     device: Annotated[str | None, typer.Option(help="auto | cpu | cuda.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    extra: Annotated[
+        list[Path] | None, typer.Option("--with", help="Detectors: learn from this cohort too. Can be repeated.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Detectors: begin with `phantom` (the shipped model), a run or a model file.")
+    ] = None,
+    patients: Annotated[int | None, typer.Option(help="Detectors: learn from so many random patients only.")] = None,
     search: Annotated[int | None, typer.Option(help="Try so many settings, each for the budget; needs optuna.")] = None,
     summary: Annotated[bool, typer.Option("--summary", help="Show the networks' layers and leave.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show the models and leave.")] = False,
@@ -221,19 +230,22 @@ def train(
     print_config: Annotated[bool, typer.Option("--print-config", help="Show the settings and leave.")] = False,
     force: Force = False,
 ) -> None:
-    """Train a generator on a cohort: checkpoints, sample sheets, scores on held-out scans, and warnings on the way."""
+    """Train a model on a cohort: a generator, a segmenter or a classifier, scored on held-out scans on the way."""
     if listing:
-        from synthoma.training.recipes import GENERATORS
+        from synthoma.training.recipes import CLASSIFIERS, GENERATORS, SEGMENTERS
 
-        for name, (text, _) in GENERATORS.items():
-            print(f"{name:<12} {text}")
+        for title, models in (("generators", GENERATORS), ("segmenters", SEGMENTERS), ("classifiers", CLASSIFIERS)):
+            print(f"{title}:")
+            for name, (text, _) in models.items():
+                print(f"  {name:<16} {text}")
         return
     from synthoma.training.settings import TrainConfig
 
     flags: dict[str, Any] = {
         "model": model, "minutes": minutes, "images": images, "with_masks": with_masks, "conditional": conditional,
         "classes": classes.split(",") if classes else None, "limit": limit, "snapshots": snapshots,
-        "patience": patience, "seed": seed, "device": device,
+        "patience": patience, "seed": seed, "device": device, "extra": extra or None, "init": init,
+        "patients": patients,
     }  # fmt: skip
     settings = TrainConfig.resolve(config, assignments or [], flags)
     if print_config:
@@ -301,11 +313,24 @@ def generate(
     print(f"{len(cohort):,} synthetic slices: {', '.join(cohort.classes)}\npage: {cohort.path / 'report.html'}")
 
 
-@app.command(epilog="[bold]Example[/bold]\n\nsynthoma evaluate lgg synthetic -o evaluation")
+@app.command(
+    epilog="""
+[bold]Examples[/bold]
+
+synthoma evaluate lgg synthetic -o evaluation
+
+synthoma evaluate true-masks/ found/ -o scores --other other-model/
+"""
+)
 def evaluate(
-    real: Annotated[Path, typer.Argument(help="The cohort of real scans that the generator was trained on.")],
-    synthetic: Annotated[Path, typer.Argument(help="A synthetic cohort, from any tool.")],
+    real: Annotated[
+        Path, typer.Argument(metavar="REAL", help="The cohort that the generator was trained on; or a folder of masks.")
+    ],
+    synthetic: Annotated[
+        Path, typer.Argument(metavar="SYNTHETIC", help="A synthetic cohort, from any tool; or predicted masks.")
+    ],
     output: Output,
+    other: Annotated[Path | None, typer.Option(help="Masks: another model's predictions, to compare with.")] = None,
     preset: Annotated[str | None, typer.Option(help="quick.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the real-vs-real divisions.")] = None,
     assignments: Annotated[
@@ -324,6 +349,15 @@ def evaluate(
         return
     from synthoma import pipeline
 
+    if not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file():
+        scores = pipeline.score_masks(real, synthetic, output, other=other, force=force)
+        dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
+        print(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
+        print(
+            f"{len(scores['skipped'])} files skipped, {sum(map(len, scores['missing'].values()))} predictions missing"
+        )
+        print(f"page: {output / 'report.html'}")
+        return
     with _progress() as progress:
         result = pipeline.evaluate(real, synthetic, output, config=settings, force=force, progress=progress)
     for light in result["lights"]:
@@ -331,20 +365,73 @@ def evaluate(
     print(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
 
 
-@app.command(epilog="[bold]Example[/bold]\n\nsynthoma detect pictures/ --model run -o scores.csv")
+@app.command(
+    epilog="""
+[bold]Examples[/bold]
+
+synthoma detect scan.nii.gz -o found
+
+synthoma detect BraTS2018/ --model run -o found --probabilities
+
+synthoma detect pictures/ --model gan-run -o scores.csv
+"""
+)
 def detect(
-    images: Annotated[Path, typer.Argument(help="Pictures or scans.")],
-    model: Annotated[Path, typer.Option(help="A run of a GAN: its discriminator judges how real each image looks.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the table as CSV too.")] = None,
+    scans: Annotated[
+        list[Path], typer.Argument(metavar="SCAN...", help="Pictures, volumes, DICOM series, or folders of them.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write; of a GAN or classifier, a CSV file.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A run of `synthoma train`; without it, the model trained on the phantom.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Probability of tumour, 0 to 1; else the model's.")] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Average with the mirrored slice (default: yes).")
+    ] = None,
+    shows: Annotated[str | None, typer.Option(help="The sequence that plain pictures show (default flair).")] = None,
+    dicom_seg: Annotated[
+        bool | None, typer.Option("--dicom-seg/--no-dicom-seg", help="DICOM SEG of a DICOM series (default: yes).")
+    ] = None,
+    overlay: Annotated[
+        bool | None, typer.Option("--overlay/--no-overlay", help="Pictures of scan and mask (default: yes).")
+    ] = None,
+    saliency: Annotated[bool | None, typer.Option("--saliency", help="Draw what the network looked at.")] = None,
+    probabilities: Annotated[
+        bool | None, typer.Option("--probabilities", help="Write each pixel's probability.")
+    ] = None,
+    rle: Annotated[bool | None, typer.Option("--rle", help="Write run-length codes of volumes too.")] = None,
+    layout: Annotated[str | None, typer.Option(help="How a folder is arranged. Recognised if not given.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto | cpu | cuda.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Worker processes; chosen if not given.")] = None,
+    force: Force = False,
 ) -> None:
-    """Score images with a model: for a GAN, 0 fake to 1 real, or the critic's score."""
+    """Find and outline tumours: probability, mask, size and place, picture. Research software, not for clinical use."""
     from synthoma import pipeline
 
+    given = locals()
+    names = ["threshold", "flip", "shows", "dicom_seg", "overlay", "saliency", "probabilities", "rle", "layout"]
+    flags = {name: given[name] for name in [*names, "device", "jobs"]}
+    kind = pipeline.kind_of_model(model)
+    if kind != "segmenter":
+        assert model is not None
+        with _progress() as progress:
+            table = pipeline.judge(scans[0], model, progress=progress)
+        print(table.to_string(index=False))
+        if output is not None:
+            table.to_csv(output, index=False)
+        return
+    if output is None:
+        raise ConfigError("a place for masks and findings", "no --output", "add for example -o found")
+    from synthoma.detection.settings import DetectConfig
+
+    options = DetectConfig.resolve(flags=flags)
     with _progress() as progress:
-        table = pipeline.judge(images, model, progress=progress)
-    print(table.to_string(index=False))
-    if output is not None:
-        table.to_csv(output, index=False)
+        table = pipeline.detect(scans, output, model=model, config=options, force=force, progress=progress)
+    shown = ["case", "probability", "has_tumour", "volume", "unit", "diameter", "side", "dice"]
+    print(table[[name for name in shown if not table[name].isna().all()]].to_string(index=False, max_rows=20))
+    print(f"masks and findings: {output}\nResearch software, not for clinical use.")
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nsynthoma report COHORT")
@@ -368,13 +455,26 @@ def demo(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
     print(f"{verdict['word']}: {verdict['because']}\npage: {page}")
 
 
+def _span(entry: dict[str, Any]) -> str:
+    """A figure with its interval."""
+    return f"{entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
+
+
 def _print_summary(cohort: Path, settings: TrainConfig) -> None:
     """Tables of the networks that would be trained."""
     from synthoma.data.cohort import Cohort
-    from synthoma.models.summary import gan_summary, total
+    from synthoma.models.summary import gan_summary, layers_of, total
+    from synthoma.training.detectors import Plan
     from synthoma.training.generators import image_shape
 
-    for name, layers in gan_summary(settings.gan, image_shape(Cohort(cohort), settings)).items():
+    if settings.kind == "generator":
+        tables = gan_summary(settings.gan, image_shape(Cohort(cohort), settings))
+    else:
+        plan = Plan(Cohort(cohort), settings)
+        tables = {
+            settings.kind: layers_of(plan.network("cpu").eval(), plan.sources[0].fetch(plan.sources[0].rows[:2]).images)
+        }
+    for name, layers in tables.items():
         print(f"\n{name}: {total(layers):,} parameters")
         for layer in layers:
             print(
@@ -405,6 +505,7 @@ def _training_progress() -> Iterator[Report]:
                 tasks.append(bars.add_task("training", total=1.0, said=""))
             names = {
                 "images_per_second": "images/s",
+                "loss": "loss",
                 "d_loss": "D",
                 "g_loss": "G",
                 "d_real": "D(real)",

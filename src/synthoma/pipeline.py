@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from synthoma.types import PLAIN_MODALITY
 if TYPE_CHECKING:
     import pandas as pd
 
+    from synthoma.detection.settings import DetectConfig
     from synthoma.evaluation.evaluate import EvaluateConfig
     from synthoma.phantom import PhantomConfig
     from synthoma.synthesis.export import Format
@@ -142,6 +144,7 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
+    from synthoma.training.detectors import Plan, train_detector
     from synthoma.training.generators import check_trainable, train_generator
     from synthoma.training.runs import begin_run, continue_run
     from synthoma.training.settings import TrainConfig
@@ -154,10 +157,12 @@ def train(
     if resume:
         settled = continue_run(folder, source, config)
     else:
-        check_trainable(source, config)  # before anything is written, or an old run is replaced
+        # Said before anything is written, or an old run is replaced.
+        check_trainable(source, config) if config.kind == "generator" else Plan(source, config)
         settled = begin_run(folder, source, config, force=force)
     try:
-        train_generator(source, folder, settled, report, resume=resume)
+        learn = train_generator if settled.kind == "generator" else train_detector
+        learn(source, folder, settled, report, resume=resume)
     except OSError as error:
         todo = f"make room, then `synthoma train {source.path} -o {folder} --resume`"
         raise InputError("room to write the run", f"{error.strerror or error}", todo) from error
@@ -298,23 +303,115 @@ def evaluate(
     return result
 
 
-def judge(images: Path | str, run: Path | str, *, progress: Progress = _silent) -> pd.DataFrame:
-    """What a GAN's discriminator thinks of images: probability of being real (0 fake, 1 real), or critic score.
-
-    The images are prepared as the model's cohort was.
-
-    Returns:
-        One row an image: source, label, score, and what the score is.
+def kind_of_model(model: Path | str | None) -> str:
+    """What a model is: "generator", "segmenter" or "classifier"; without one, the shipped segmenter is meant.
 
     Raises:
-        InputError: nothing readable, or no generator in ``run``.
+        InputError: no model there.
+    """
+    if model is None:
+        return "segmenter"
+    from synthoma.models.bundle import open_model
+
+    return str(open_model(Path(model)).meta["kind"])
+
+
+def detect(
+    scans: Path | str | Sequence[Path | str],
+    output: Path | str,
+    *,
+    model: Path | str | None = None,
+    config: DetectConfig | None = None,
+    force: bool = False,
+    progress: Progress = _silent,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Find and outline tumours in scans: findings, masks in the scans' own geometry, pictures, DICOM SEG.
+
+    Args:
+        scans: files or folders: pictures, volumes, DICOM series, or any layout that ``prepare`` reads.
+        output: the folder to write; see ``detection.many.detect_all`` for what it holds.
+        model: a run that trained a segmenter, or its model file; None for the shipped one, trained on the phantom.
+        config: the settings; or give single ones by name (``threshold=0.4``).
+        force: replace an earlier result.
+        progress: told how far the work is.
+        settings: fields of ``DetectConfig``.
+
+    Returns:
+        One row a scan, as in index.csv.
+
+    Raises:
+        InputError: not a segmenter, nothing that can be used, or the output place is taken.
+        ConfigError: a setting that the model or this computer cannot follow.
+    """
+    from synthoma.detection.detect import detect as look
+    from synthoma.detection.settings import DetectConfig
+    from synthoma.models.bundle import shipped_model
+
+    if config is not None and settings:
+        raise ConfigError("either a config or single settings", "both", "put the settings into the config")
+    config = config or DetectConfig.resolve(flags=settings)
+    return look(
+        scans, shipped_model() if model is None else model, output, options=config, force=force, progress=progress
+    )
+
+
+def score_masks(
+    truth: Path | str,
+    predictions: Path | str,
+    output: Path | str,
+    *,
+    other: Path | str | None = None,
+    force: bool = False,
+    progress: Progress = _silent,
+) -> dict[str, Any]:
+    """Score anyone's masks against the truth, and write scores.json and report.html.
+
+    Args:
+        truth: a folder of masks, or one file; files meet by name.
+        predictions: the same for the predictions, for example what ``detect`` wrote.
+        output: the folder to write.
+        other: another model's predictions, for a paired comparison by patient.
+        force: replace an earlier result.
+        progress: told how far it is.
+
+    Returns:
+        The content of scores.json, see ``evaluation.masks.score_arrays``.
+
+    Raises:
+        InputError: nothing that matches, or the output place is taken.
+    """
+    from synthoma.evaluation.masks import score_masks as score
+    from synthoma.reports.scores_page import scores_page
+
+    with new_folder(Path(output), force=force) as partial:
+        rival = None if other is None else Path(other)
+        result = score(Path(truth), Path(predictions), other=rival, progress=progress)
+        write_json(partial / "scores.json", result)
+        write_text(partial / "report.html", scores_page(result))
+    return result
+
+
+def judge(images: Path | str, run: Path | str, *, progress: Progress = _silent) -> pd.DataFrame:
+    """What a GAN's discriminator or a classifier thinks of images, prepared as the model's cohort was.
+
+    Returns:
+        One row a slice: source, slice, label, and the probability of being real (0 fake, 1 real) or the critic's
+        score, and which of them it is; of a classifier, the probability of each class and the likeliest one.
+
+    Raises:
+        InputError: nothing readable, or a segmenter in ``run``.
     """
     import tempfile
 
     from synthoma.data.layouts import take_inventory
-    from synthoma.synthesis.sampling import judge_images, open_generator
+    from synthoma.models.bundle import open_model
+    from synthoma.synthesis.sampling import judge_images
 
-    meta = open_generator(Path(run)).meta
+    bundle = open_model(Path(run))
+    meta = bundle.meta
+    if meta["kind"] == "segmenter":
+        raise InputError("a generator or a classifier", "a segmenter", "use detect")
     known = {name: meta["prepare"][name] for name in ("crop", "normalise", "plane") if name in meta["prepare"]}
     inventory = take_inventory(Path(images), key=secret_key())
     # A picture that does not say what it shows may stand for the only modality of a model.
@@ -331,9 +428,16 @@ def judge(images: Path | str, run: Path | str, *, progress: Progress = _silent) 
     )
     with tempfile.TemporaryDirectory() as place:
         cohort = pack(inventory, Path(place), config, source="judged", progress=progress)
-        scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))
         table = cohort.slices[["source", "slice", "label"]].copy()
-    return table.assign(score=scores, kind=kind)
+        if meta["kind"] == "generator":
+            scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))
+            return table.assign(score=scores, kind=kind)
+        from synthoma.detection.classes import class_probabilities
+
+        chances = class_probabilities(bundle, cohort)
+    for number, name in enumerate(meta["classes"]):
+        table[f"p_{name}"] = chances[:, number].round(4)
+    return table.assign(predicted=[meta["classes"][row.argmax()] for row in chances])
 
 
 def report(artefact: Path | str) -> Path:
@@ -347,7 +451,7 @@ def report(artefact: Path | str) -> Path:
         _add_report(path, path.resolve().name)
     elif (path / "model.safetensors").is_file():
         _add_run_page(path, path.resolve().name)
-    elif (path / "evaluation.json").is_file():
+    elif (path / "evaluation.json").is_file() or (path / "scores.json").is_file():
         pass  # its page was written with it, from cohorts that may have moved since
     else:
         raise InputError("a cohort, a run or an evaluation", str(path), "see `synthoma info PATH`")
@@ -369,10 +473,13 @@ def describe(path: Path | str) -> dict[str, Any]:
     if (path / "evaluation.json").is_file():
         content = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))
         return {"kind": "evaluation", **{name: content[name] for name in ("verdict", "lights", "provenance")}}
+    for kind in ("scores", "detection"):
+        if (path / f"{kind}.json").is_file():
+            return {"kind": kind, **json.loads((path / f"{kind}.json").read_text(encoding="utf-8"))}
     if (path / "model.safetensors").is_file() or path.suffix == ".safetensors":
-        from synthoma.synthesis.sampling import open_generator
+        from synthoma.models.bundle import open_model
 
-        bundle = open_generator(path)
+        bundle = open_model(path)
         return {**bundle.meta, "sha256": bundle.digest}
     from synthoma.data.layouts import take_inventory
 
@@ -423,11 +530,14 @@ def _add_report(folder: Path, name: str) -> None:
 
 
 def _add_run_page(run: Path, name: str) -> None:
+    from synthoma.models.bundle import open_model
     from synthoma.models.registry import ImageShape, NetworkConfig
-    from synthoma.models.summary import gan_summary
-    from synthoma.reports.run_page import run_page
-    from synthoma.synthesis.sampling import open_generator
+    from synthoma.models.summary import detector_summary, gan_summary
+    from synthoma.reports.run_page import detector_page, run_page
 
-    meta = open_generator(run).meta
-    tables = gan_summary(NetworkConfig.model_validate(meta["network"]), ImageShape(**meta["shape"]))
-    write_text(run / "report.html", run_page(run, name, meta, dict(tables)))
+    meta = open_model(run).meta
+    if meta["kind"] == "generator":
+        tables = gan_summary(NetworkConfig.model_validate(meta["network"]), ImageShape(**meta["shape"]))
+        write_text(run / "report.html", run_page(run, name, meta, dict(tables)))
+    else:
+        write_text(run / "report.html", detector_page(run, name, meta, detector_summary(meta)))

@@ -32,3 +32,6 @@ UNLABELLED = "unlabelled"
 
 WHOLE_TUMOUR: dict[int, str] = {1: "tumour"}
 """The one label of a cohort whose masks only say tumour or not."""
+
+TARGETS: dict[str, tuple[int, ...]] = {"tumour": (1, 2, 3), "core": (1, 3), "enhancing": (3,)}
+"""What a detector outlines, each with the sub-regions that it consists of; they contain one another, as in BraTS."""

@@ -9,7 +9,7 @@ import torch
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError, InputError
-from synthoma.models.bundle import save_tensors
+from synthoma.models.bundle import open_model, save_tensors
 from synthoma.models.registry import ImageShape
 from synthoma.provenance import file_digest
 from synthoma.synthesis.sampling import (
@@ -18,7 +18,6 @@ from synthoma.synthesis.sampling import (
     generate_cohort,
     interpolate,
     judge_images,
-    open_generator,
     split_planes,
     without_specks,
 )
@@ -241,16 +240,16 @@ def test_images_that_cannot_be_judged_are_refused(runs: Path) -> None:
 
 
 def test_what_is_no_generator_is_refused(runs: Path, tmp_path: Path) -> None:
-    assert open_generator(runs / "plain" / "model.safetensors").meta["model"] == "dcgan"
+    assert open_model(runs / "plain" / "model.safetensors", "generator").meta["model"] == "dcgan"
     with pytest.raises(InputError, match="give a run of a generator"):
-        open_generator(tmp_path)
+        open_model(tmp_path, "generator")
     (tmp_path / "checkpoint").mkdir()
     with pytest.raises(InputError, match="--resume"):
-        open_generator(tmp_path)
+        open_model(tmp_path, "generator")
     with pytest.raises(InputError, match="came a checkpoint"):
-        open_generator(next((runs / "plain" / "checkpoint").iterdir()))
+        open_model(next((runs / "plain" / "checkpoint").iterdir()), "generator")
     save_tensors(
         tmp_path / "other.safetensors", {"x": torch.zeros(1)}, {"schema": "synthoma.model/1", "kind": "segmenter"}
     )
     with pytest.raises(InputError, match="came a segmenter"):
-        open_generator(tmp_path / "other.safetensors")
+        open_model(tmp_path / "other.safetensors", "generator")

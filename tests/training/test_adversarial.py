@@ -46,7 +46,7 @@ def trained(task: AdversarialTask, steps: int, first: int = 0) -> dict[str, Tens
     losses: dict[str, Tensor] = {}
     for step in range(first, first + steps):
         torch.manual_seed(step)
-        losses = task.step(step)
+        losses = task.step(step, 0.0)
     return losses
 
 
@@ -128,7 +128,7 @@ def test_the_lazy_penalty_comes_every_kth_step_only(two_halves: Cohort, monkeypa
     task = new_task(two_halves, gan={"r1": 1.0, "r1_every": 3, "critic_norm": "none"})
     counts = []
     for step in range(7):
-        task.step(step)
+        task.step(step, 0.0)
         counts.append(len(calls))
     assert counts == [1, 1, 1, 2, 2, 2, 3]
 

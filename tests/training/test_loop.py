@@ -30,7 +30,7 @@ class Walk:
         self.snapshots: list[int] = []
         self.warnings: list[str] = []
 
-    def step(self, step: int) -> dict[str, Tensor]:
+    def step(self, step: int, share: float) -> dict[str, Tensor]:
         self.weight += torch.rand(3)  # from the global generator, as dropout draws
         return {"d_loss": torch.tensor(self.losses(step))}
 
@@ -215,9 +215,9 @@ def test_a_budget_of_minutes_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     class Slow(Walk):
-        def step(self, step: int) -> dict[str, Tensor]:
+        def step(self, step: int, share: float) -> dict[str, Tensor]:
             now[0] += 0.5
-            return super().step(step)
+            return super().step(step, share)
 
         def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
             now[0] += 1.0
@@ -237,9 +237,9 @@ def test_slow_scoring_does_not_follow_on_itself(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     class Slow(Walk):
-        def step(self, step: int) -> dict[str, Tensor]:
+        def step(self, step: int, share: float) -> dict[str, Tensor]:
             now[0] += 0.5
-            return super().step(step)
+            return super().step(step, share)
 
         def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
             now[0] += 15.0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from synthoma.errors import ConfigError
-from synthoma.training.recipes import GENERATORS, generator_config
+from synthoma.training.recipes import GENERATORS, recipe
 from synthoma.training.settings import TrainConfig
 
 
@@ -13,7 +13,7 @@ def test_an_unknown_model_names_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'wgan-gp'"):
         TrainConfig.resolve(flags={"model": "wgan_gp"})
     with pytest.raises(ConfigError, match="dcgan-seed, dcgan, wgan-gp"):
-        generator_config("stylegan")
+        recipe("stylegan")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_training_has_one_budget() -> None:
 
 @pytest.mark.parametrize("model", GENERATORS)
 def test_single_settings_leave_the_models_own_ones(model: str) -> None:
-    own = generator_config(model)
+    own = recipe(model)[1]
     changed = TrainConfig.resolve(assignments=["gan.ema_images=77"], flags={"model": model})
     assert changed.gan == own.model_copy(update={"ema_images": 77.0})
     assert TrainConfig(model=model).gan == own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,38 @@ def load_tensors(path: Path) -> Bundle:
     if not isinstance(meta, dict) or not str(meta.get("schema", "")).startswith("synthoma."):
         raise InputError("a model that Synthoma wrote", f"{path.name} without its description", todo)
     return Bundle(meta, tensors, file_digest(path))
+
+
+def open_model(run: Path, kind: str | None = None) -> Bundle:
+    """The model of a finished run.
+
+    Args:
+        run: the run's folder, or a model file.
+        kind: what it must be: "generator", "segmenter" or "classifier"; None for any of them.
+
+    Raises:
+        InputError: nothing there, an unfinished run, or a model of another kind.
+    """
+    path = run / "model.safetensors" if run.is_dir() else run
+    wanted = f"a {kind}" if kind else "a trained model"
+    if run.is_dir() and not path.is_file():
+        unfinished = (run / "checkpoint").is_dir()
+        todo = "finish it with `synthoma train COHORT -o RUN --resume`" if unfinished else f"give a run of {wanted}"
+        raise InputError("a finished run", f"{run} without model.safetensors", todo)
+    bundle = load_tensors(path)
+    found = bundle.meta.get("kind", "checkpoint")
+    if found not in ("generator", "segmenter", "classifier") or kind not in (None, found):
+        raise InputError(wanted, f"a {found}", f"give a run of {wanted}; `synthoma train --list` says which is which")
+    return bundle
+
+
+def shipped_model() -> Path:
+    """The segmenter inside the package.
+
+    Raises:
+        InputError: this installation lacks it.
+    """
+    path = Path(str(resources.files("synthoma"))) / "weights" / "phantom-segmenter.safetensors"
+    if not path.is_file():
+        raise InputError("the model inside the package", f"nothing at weights/{path.name}", "install synthoma again")
+    return path

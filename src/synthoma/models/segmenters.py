@@ -1,12 +1,11 @@
 """Segmenters: from slices to one logit map for each target, and the discriminators of the adversarial ones.
 
-All take images on a cohort's scale (0 background, 1 bright tissue, see ``as_input``) with the slices of their context as
-channels, and give logits of the same height and width.
+All take images on a cohort's scale (0 background, 1 bright tissue; see ``as_input``) with the slices of their context
+as channels, and give logits of the same height and width.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,13 +26,9 @@ BRIGHTEST = 2.0
 MASK_SEED_SIZE = 28
 
 
-class SegmenterNetwork(Config):
-    """What a segmenter is built from."""
+class ContextConfig(Config):
+    """What a network sees at once."""
 
-    network: SegmenterName = "unet-25d"
-    width: int = Field(16, ge=4, le=128, description="feature maps at the finest level")
-    levels: int = Field(5, ge=2, le=7, description="resolutions of unet-25d, each half of the one before")
-    stem: int = Field(2, description="side of the pixel blocks that become channels at the start: 1, 2 or 4 (unet-25d)")
     context: int = Field(1, ge=1, le=7, description="neighbouring slices seen at once, an odd number")
 
     @field_validator("context")
@@ -43,12 +38,14 @@ class SegmenterNetwork(Config):
             raise ValueError("a slice has as many neighbours above as below: give an odd number")
         return value
 
-    @field_validator("stem")
-    @classmethod
-    def _power(cls, value: int) -> int:
-        if value not in (1, 2, 4):
-            raise ValueError("1, 2 or 4")
-        return value
+
+class SegmenterNetwork(ContextConfig):
+    """What a segmenter is built from."""
+
+    network: SegmenterName = "unet-25d"
+    width: int = Field(16, ge=4, le=128, description="feature maps at the finest level")
+    levels: int = Field(5, ge=2, le=7, description="resolutions of unet-25d, each half of the one before")
+    stem: Literal[1, 2, 4] = Field(2, description="side of the pixel blocks that become channels first (unet-25d)")
 
 
 @dataclass(frozen=True)
@@ -81,12 +78,15 @@ def build_segmenter(config: SegmenterNetwork, shape: SegmenterShape) -> nn.Modul
         return CriticUNet(shape.size, inputs, shape.targets, width)
     from monai.networks import nets  # slow to load, and the default does without
 
-    if config.network == "resunet":
-        return nets.UNet(2, inputs, shape.targets, widths, [2] * 4, num_res_units=2, norm="batch")
-    if config.network == "segresnet":
-        return nets.SegResNet(2, width, inputs, shape.targets)
     kernels, strides = [3] * 5, [1, 2, 2, 2, 2]
-    return nets.DynUNet(2, inputs, shape.targets, kernels, strides, strides[1:], filters=widths)
+    network: nn.Module = {
+        "resunet": lambda: nets.UNet(2, inputs, shape.targets, widths, [2] * 4, num_res_units=2, norm="batch"),
+        "segresnet": lambda: nets.SegResNet(2, width, inputs, shape.targets),
+        "dynunet": lambda: nets.DynUNet(
+            2, inputs, shape.targets, kernels, strides, strides[1:], filters=widths, norm_name="batch"
+        ),
+    }[config.network]()
+    return network
 
 
 def _check_size(config: SegmenterNetwork, size: int) -> None:
@@ -362,9 +362,3 @@ class CriticUNet(nn.Module):
             maps = block(torch.cat([F.interpolate(maps, scale_factor=2.0, mode="nearest"), seen.pop()], dim=1))
         logits: Tensor = self.head(maps)
         return logits
-
-
-def nearest_name(name: str, known: list[str]) -> str:
-    """What to do about a name that is not known."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else "choose one of them"

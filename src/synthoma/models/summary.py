@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from synthoma.models.classifiers import ClassifierNetwork, build_classifier
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
+from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, build_segmenter
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,19 @@ def gan_summary(config: NetworkConfig, shape: ImageShape) -> dict[str, list[Laye
         Layer("discriminator", "image -> score", (), total(discriminator)),
     ]
     return {"generator": generator, "discriminator": discriminator, "combined": combined}
+
+
+def detector_summary(meta: dict[str, Any]) -> dict[str, list[Layer]]:
+    """Summary of a segmenter or classifier from its model file's description."""
+    shape = SegmenterShape(**meta["shape"])
+    if meta["kind"] == "segmenter":
+        settings = SegmenterNetwork.model_validate(meta["network"])
+        network, context = build_segmenter(settings, shape), settings.context
+    else:
+        known = ClassifierNetwork.model_validate(meta["network"])
+        network, context = build_classifier(known, shape.size, shape.channels, len(meta["classes"])), known.context
+    image = torch.zeros(2, context * shape.channels, shape.size, shape.size)
+    return {meta["kind"]: layers_of(network.eval(), image)}
 
 
 def total(layers: list[Layer]) -> int:

@@ -42,6 +42,44 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
     )
 
 
+def detector_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[Any]]) -> str:
+    """The page of a finished run of a segmenter or classifier as HTML text.
+
+    Args:
+        run: the folder.
+        name: what to call it.
+        meta: the model file's description.
+        tables: layers of the network, see ``models.summary``.
+    """
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines() if line]
+    losses = [entry for entry in log if "loss" in entry]
+    scored = [entry for entry in log if entry.get("score") is not None]
+    names = {"balanced_accuracy": "balanced accuracy", **{f"dice_{one}": f"Dice, {one}" for one in meta["targets"]}}
+    speed = sorted(entry["images_per_second"] for entry in losses) if losses else [0.0]
+    trained = meta["provenance"]["trained_on"]
+    shown = f"{losses[-1]['images']:,}" if losses else "0"
+    best: dict[str, Any] = next((entry for entry in scored if entry["images"] == meta["images"]), {})
+    reached = [(f"{best[key]:.3f}", title, "on the validation split") for key, title in names.items() if key in best]
+    return render(
+        "detector.html",
+        title=f"Run {name}",
+        meta=meta,
+        cards=[
+            (meta["model"], "model", f"{meta['shape']['size']} px, {'+'.join(meta['modalities'])}"),
+            (f"{trained['slices']:,}", "training slices", f"of {len(trained['groups']):,} groups"),
+            (shown, "slices shown", f"{speed[len(speed) // 2]:.0f} a second"),
+            *reached,
+        ],
+        progress=data_uri((run / "progress.png").read_bytes()) if (run / "progress.png").is_file() else "",
+        snapshots=[int(path.stem.split("-")[1]) for path in sorted((run / "samples").glob("row-*.png"))],
+        losses=_curves(losses, {"loss": "loss", "d_loss": "discriminator"}, "loss"),
+        scores=_curves(scored, names, "validation score"),
+        warnings=[entry["warning"] for entry in log if "warning" in entry],
+        tables=tables,
+        config=(run / "config.toml").read_text(encoding="utf-8"),
+    )
+
+
 def _cards(meta: dict[str, Any], losses: list[Any], scored: list[Any]) -> list[tuple[str, str, str]]:
     speed = sorted(entry["images_per_second"] for entry in losses) if losses else [0.0]
     trained = meta["provenance"]["trained_on"]

@@ -16,7 +16,7 @@ from torch import Tensor
 from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
-from synthoma.models.bundle import Bundle, load_tensors
+from synthoma.models.bundle import Bundle, open_model
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
 from synthoma.provenance import software
 from synthoma.seeding import stream
@@ -55,7 +55,7 @@ class Sampler:
         Raises:
             InputError: not a generator.
         """
-        bundle = open_generator(run)
+        bundle = open_model(run, "generator")
         shape = ImageShape(**bundle.meta["shape"])
         config = NetworkConfig.model_validate(bundle.meta["network"])
         generator = build_generator(config, shape).eval().requires_grad_(False)
@@ -82,23 +82,6 @@ class Sampler:
                 images = self.generator(part, label if self.shape.classes else None)
                 pieces.append(images[: BLOCK - fill].float().numpy())
         return np.concatenate(pieces)
-
-
-def open_generator(run: Path) -> Bundle:
-    """The model file of a run that trained a generator.
-
-    Raises:
-        InputError: nothing there, or a model of another kind.
-    """
-    path = run / "model.safetensors" if run.is_dir() else run
-    if run.is_dir() and not path.is_file():
-        unfinished = (run / "checkpoint").is_dir()
-        todo = "finish it with `synthoma train COHORT -o RUN --resume`" if unfinished else "give a run of a generator"
-        raise InputError("a finished run", f"{run} without model.safetensors", todo)
-    bundle = load_tensors(path)
-    if bundle.meta.get("kind") != "generator":
-        raise InputError("a generator", f"a {bundle.meta.get('kind', 'checkpoint')}", "give a run of a generator")
-    return bundle
 
 
 def generate_cohort(
@@ -280,7 +263,7 @@ def judge_images(run: Path, images: Floats, classes: Tensor | None = None) -> tu
     Raises:
         InputError: images of another size, or a model that judges masks too.
     """
-    bundle = open_generator(run)
+    bundle = open_model(run, "generator")
     shape = ImageShape(**bundle.meta["shape"])
     if shape.labels:
         raise InputError("a model that judges images alone", "one trained with masks", "train one without --with-masks")

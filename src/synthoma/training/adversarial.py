@@ -78,7 +78,7 @@ class AdversarialTask:
 
     # --- one step --------------------------------------------------------------------------------------------
 
-    def step(self, step: int) -> dict[str, Tensor]:
+    def step(self, step: int, share: float) -> dict[str, Tensor]:
         """Train the discriminator ``critic_steps`` times and the generator once; batches are numbered through."""
         losses: dict[str, Tensor] = {}
         for turn in range(self.gan.critic_steps):
@@ -126,7 +126,7 @@ class AdversarialTask:
         batch = self._real(number * self.gan.critic_steps)
         label = self._classes(batch.classes)
         draws = self._draws("generator", number)
-        with _held_still(self.discriminator), self._precision():
+        with held_still(self.discriminator), self._precision():
             fake = self._augmented(self.generator(self._latents(self.batch, draws), label), draws)
             loss = generator_loss(self.gan.loss, self.discriminator(fake, label))
             if self.gan.feature_matching:
@@ -226,7 +226,7 @@ def _copied(network: nn.Module) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _held_still(network: nn.Module) -> Iterator[None]:
+def held_still(network: nn.Module) -> Iterator[None]:
     """Neither weights nor running statistics of a network change inside, though gradients pass through it.
 
     A discriminator's running statistics would otherwise see generated images twice as often as real ones.

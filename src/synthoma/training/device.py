@@ -56,7 +56,7 @@ def choose_device(wanted: str) -> str:
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def calibrate(device: str, name: str, trial: Callable[[Execution], None]) -> Execution:
+def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf16: bool = False) -> Execution:
     """The fastest way to run a step on this machine.
 
     The choice is kept in the user's cache: timing is noisy, and another number of threads may round differently, so
@@ -66,6 +66,7 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None]) -> Exe
         device: "cpu" or "cuda".
         name: what is run (model, size, batch); part of the key under which the choice is kept.
         trial: runs one step as an Execution says.
+        bf16: half precision may be tried on a CPU that computes with it.
     """
     if device == "cuda":
         return Execution("cuda", torch.get_num_threads(), channels_last=True, bf16=torch.cuda.is_bf16_supported())
@@ -74,7 +75,8 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None]) -> Exe
     file = cache / f"{bytes_digest(key.encode())[:16]}.json"
     if known := read_execution(file):
         return known
-    best = min(_candidates(), key=lambda execution: _seconds(execution, trial))
+    candidates = _candidates(bf16=bf16 and fast_bf16())
+    best = min(candidates, key=lambda execution: _seconds(execution, trial))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, {"for": key, **asdict(best)})
@@ -87,10 +89,16 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _candidates() -> list[Execution]:
+def fast_bf16() -> bool:
+    """Whether this CPU has instructions for bfloat16; without them it would be emulated."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _candidates(*, bf16: bool) -> list[Execution]:
     cores = _cores()
     counts = sorted({max(1, cores // 2), cores})
-    return [Execution("cpu", threads, last, bf16=False) for threads in reversed(counts) for last in (False, True)]
+    plain = [Execution("cpu", threads, last, bf16=False) for threads in reversed(counts) for last in (False, True)]
+    return [*plain, *(Execution("cpu", threads, True, True) for threads in reversed(counts))] if bf16 else plain
 
 
 def _seconds(execution: Execution, trial: Callable[[Execution], None]) -> float:

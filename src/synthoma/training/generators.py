@@ -181,7 +181,7 @@ def _execution(run: Path, config: TrainConfig, shape: ImageShape, slices: Traini
             task[execution] = AdversarialTask(
                 config, shape, slices, execution, judge=lambda samples, recent: (0, {}, [])
             )
-        task[execution].step(0)
+        task[execution].step(0, 0.0)
 
     task: dict[Execution, AdversarialTask] = {}
     chosen = calibrate(device, name, trial)

@@ -62,8 +62,11 @@ class Task(Protocol):
 
     batch: int
 
-    def step(self, step: int) -> dict[str, Tensor]:
-        """Train on batch number ``step`` and give its losses as scalars, not yet waited for."""
+    def step(self, step: int, share: float) -> dict[str, Tensor]:
+        """Train on batch number ``step`` and give its losses as scalars, not yet waited for.
+
+        ``share`` of the budget is spent, 0..1, for what changes in the course of a training.
+        """
 
     def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
         """Score the present model and write its sample sheet."""
@@ -134,7 +137,7 @@ def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, rep
         while budget.share(progress) < 1 and not budget.lost_patience(progress):
             # One step.
             torch.manual_seed(stream_key(seed, "training.step", progress.step) % 2**63)
-            meter.add(task.step(progress.step))
+            meter.add(task.step(progress.step, min(budget.share(progress), 1.0)))
             progress.step += 1
             progress.images += task.batch
             due = budget.share(progress) * budget.snapshots >= next_snapshot

@@ -1,4 +1,4 @@
-"""Generators by name: networks, objective and learning rates that belong together."""
+"""Models by name: networks, objective and learning rates that belong together."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from synthoma.augment.scans import AugmentConfig
+from synthoma.config import Config
 from synthoma.errors import ConfigError
 from synthoma.losses.adversarial import AdversarialLoss
+from synthoma.losses.segmentation import SegmentationLoss
+from synthoma.models.classifiers import ClassifierNetwork
 from synthoma.models.registry import NetworkConfig
+from synthoma.models.segmenters import SegmenterNetwork
 
 
 class GanConfig(NetworkConfig):
@@ -52,14 +57,100 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
 """Name -> what it is, and its settings."""
 
 
-def generator_config(name: str) -> GanConfig:
-    """Settings of a generator by name.
+class LearnerConfig(Config):
+    """How a detector of any kind learns from labelled slices."""
+
+    batch: int = Field(16, ge=2, le=1024)
+    rate: float = Field(2e-3, gt=0, description="highest learning rate of AdamW; it rises first and falls to 0")
+    weight_decay: float = Field(1e-2, ge=0)
+    epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon")
+    tumour_share: float = Field(0.65, ge=0, le=1, description="chance of a tumour slice once a patient is drawn")
+    with_ratio: float = Field(0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts")
+    modality_dropout: float = Field(0.3, ge=0, le=1, description="chance that a slice loses some of its modalities")
+    context_mm: float = Field(4.0, gt=0, description="least distance between neighbouring slices that are seen")
+    ema_images: float = Field(1000.0, ge=0, description="half-life of the moving average of weights; 0 for none")
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+
+
+class SegmenterConfig(SegmenterNetwork, LearnerConfig):
+    """A segmenter, what it is told to make small, and how it learns."""
+
+    loss: SegmentationLoss = "bce-dice"
+    supervised: float = Field(1.0, ge=0, description="weight of that loss; 0 leaves it all to the discriminator")
+    adversarial: float = Field(0.0, ge=0, description="weight of a discriminator's opinion; 0 for none")
+    critic: Literal["patch", "mask-seed"] = "patch"
+    critic_sees_image: bool = Field(True, description="give the discriminator the slice with the mask")
+    critic_rate: float = Field(2e-4, gt=0)
+    label_smoothing: float = Field(0.1, ge=0, le=0.5, description="taken off the discriminator's target of real masks")
+
+
+class ClassifierConfig(ClassifierNetwork, LearnerConfig):
+    """A classifier, and how it learns."""
+
+    rate: float = Field(1e-3, gt=0)
+    label_smoothing: float = Field(0.05, ge=0, le=0.5)
+
+
+SEGMENTERS: dict[str, tuple[str, SegmenterConfig]] = {
+    "unet-25d": (
+        "residual U-Net that sees the neighbouring slices: what `synthoma detect` is made for",
+        SegmenterConfig(context=3),
+    ),
+    "resunet-seed": (
+        "the residual U-Net of the LGG seed project (1.2 million weights), with its focal Tversky loss",
+        SegmenterConfig(network="resunet-seed", loss="focal-tversky"),
+    ),
+    "resunet": ("MONAI's residual U-Net: a yardstick", SegmenterConfig(network="resunet")),
+    "segresnet": ("MONAI's SegResNet (Myronenko 2018): a yardstick", SegmenterConfig(network="segresnet")),
+    "dynunet": ("MONAI's DynUNet, the network of nnU-Net: a yardstick", SegmenterConfig(network="dynunet")),
+    "mask-gan": (
+        "unet-25d against a discriminator of patches of slice and mask (Isola 2017)",
+        SegmenterConfig(context=3, adversarial=0.1),
+    ),
+    "mask-dcgan-seed": (
+        "the FLAIR-to-mask GAN of the seed project at 28 px, its discriminator shown the slice too",
+        SegmenterConfig(network="mask-seed", critic="mask-seed", adversarial=0.1, rate=2e-4, weight_decay=0.0, batch=8),
+    ),
+    "critic-unet": (
+        "U-Net whose encoder can begin as a trained GAN's discriminator (--init RUN)",
+        SegmenterConfig(network="critic-unet", width=32),
+    ),
+}
+"""Name -> what it is, and its settings."""
+
+CLASSIFIERS: dict[str, tuple[str, ClassifierConfig]] = {
+    "cnn": ("small convolutional network", ClassifierConfig()),
+    "resnet18": ("MONAI's ResNet-18 (He 2016)", ClassifierConfig(network="resnet18")),
+    "densenet121": ("MONAI's DenseNet-121 (Huang 2017)", ClassifierConfig(network="densenet121")),
+    "critic-probe": (
+        "one linear layer on the frozen features of a GAN's discriminator (--init RUN; Radford 2015, 5.1)",
+        ClassifierConfig(network="critic", frozen=True),
+    ),
+    "critic-tuned": (
+        "the same features, trained further; without --init from scratch",
+        ClassifierConfig(network="critic"),
+    ),
+}
+"""Name -> what it is, and its settings."""
+
+Kind = Literal["generator", "segmenter", "classifier"]
+SECTION: dict[Kind, str] = {"generator": "gan", "segmenter": "segmenter", "classifier": "classifier"}
+"""Kind of model -> the section of the settings that concerns it."""
+
+
+def recipe(name: str) -> tuple[Kind, GanConfig | SegmenterConfig | ClassifierConfig]:
+    """Kind and settings of a model by name.
 
     Raises:
-        ConfigError: no generator of that name, with the nearest one.
+        ConfigError: no model of that name, with the nearest one.
     """
-    if name not in GENERATORS:
-        near = difflib.get_close_matches(name, GENERATORS, n=1)
-        todo = f"did you mean {near[0]!r}?" if near else "choose one of them"
-        raise ConfigError(f"a model: {', '.join(GENERATORS)}", repr(name), todo)
-    return GENERATORS[name][1]
+    if name in GENERATORS:
+        return "generator", GENERATORS[name][1]
+    if name in SEGMENTERS:
+        return "segmenter", SEGMENTERS[name][1]
+    if name in CLASSIFIERS:
+        return "classifier", CLASSIFIERS[name][1]
+    known = [*GENERATORS, *SEGMENTERS, *CLASSIFIERS]
+    near = difflib.get_close_matches(name, known, n=1)
+    todo = f"did you mean {near[0]!r}?" if near else "choose one of them"
+    raise ConfigError(f"a model: {', '.join(known)}", repr(name), todo)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from synthoma.config import Config
-from synthoma.training.recipes import GanConfig, generator_config
+from synthoma.config import Config, toml_lines
+from synthoma.training.recipes import SECTION, ClassifierConfig, GanConfig, Kind, SegmenterConfig, recipe
 
 
 class TrainConfig(Config):
@@ -18,28 +19,51 @@ class TrainConfig(Config):
     images: int | None = Field(None, ge=1, description="budget in images shown; makes a run exact and resumable")
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    with_masks: bool = Field(False, description="draw the label channels together with the modalities")
-    conditional: bool = Field(False, description="give the class to generator and discriminator")
+    with_masks: bool = Field(False, description="generators: draw the label channels together with the modalities")
+    conditional: bool = Field(False, description="generators: give the class to generator and discriminator")
+    extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
+    init: str | None = Field(None, description="detectors: begin with the weights of `phantom`, a run or a model file")
     classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only")
     limit: int | None = Field(None, ge=1, description="learn from so many random training slices only")
+    patients: int | None = Field(None, ge=1, description="detectors: learn from so many random training patients only")
     snapshots: int = Field(10, ge=1, le=1000, description="how often the run is scored and saved")
     patience: int = Field(0, ge=0, description="stop after so many snapshots without a better score; 0 never")
     keep: int = Field(2, ge=1, description="checkpoints that are kept")
     gan: GanConfig = Field(default_factory=GanConfig)
+    segmenter: SegmenterConfig = Field(default_factory=SegmenterConfig)
+    classifier: ClassifierConfig = Field(default_factory=ClassifierConfig)
+
+    @property
+    def kind(self) -> Kind:
+        """What the model is."""
+        return recipe(self.model)[0]
+
+    def to_toml(self) -> str:
+        """The resolved settings as TOML, without the sections of other kinds of model."""
+        others = set(SECTION.values()) - {SECTION[self.kind]}
+        return "\n".join(toml_lines(self.model_dump(mode="json", exclude=others))) + "\n"
 
     @model_validator(mode="before")
     @classmethod
     def _start_from_the_models_own_settings(cls, values: Any) -> Any:
         """Settings that are not given are those of the named model, not of the class."""
-        if isinstance(values, dict):
-            given = values.get("gan") or {}
-            if isinstance(given, dict):
-                own = generator_config(values.get("model", "dcgan")).model_dump()
-                values = {**values, "gan": {**own, **given}}
+        if not isinstance(values, dict):
+            return values
+        kind, own = recipe(values.get("model", "dcgan"))
+        for other, section in SECTION.items():
+            if other != kind and isinstance(values.get(section), dict):
+                raise ValueError(f"{values.get('model', 'dcgan')} is a {kind}: its settings are in {SECTION[kind]}")
+        given = values.get(SECTION[kind]) or {}
+        if isinstance(given, dict):
+            values = {**values, SECTION[kind]: {**own.model_dump(), **given}}
         return values
 
     @model_validator(mode="after")
-    def _one_budget(self) -> Self:
+    def _fitting_together(self) -> Self:
         if self.minutes is not None and self.images is not None:
             raise ValueError("give minutes or images, not both")
+        if self.kind == "generator" and (self.extra or self.init or self.patients):
+            raise ValueError("--with, --init and --patients are for detectors; this model is a generator")
+        if self.kind != "generator" and (self.with_masks or self.conditional):
+            raise ValueError(f"--with-masks and --conditional are for generators; this model is a {self.kind}")
         return self
