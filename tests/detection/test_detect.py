@@ -91,9 +91,7 @@ class TestGeometry:
                 tuple(told[-1]["centroid_voxel"][axis] for axis in "xyz")
             )
             np.testing.assert_allclose(told[-1]["centroid_mm_lps"], place, atol=1e-3)
-        assert [one["side"] for one in told] == ["left", "right"], (
-            "x runs to the left, then to the right"
-        )
+        assert [one["side"] for one in told] == ["left", "right"], "x runs to the left, then to the right"
         assert [one["slice_axis"] for one in told] == ["z", "y"]
         assert told[0]["volume"] == told[1]["volume"] == told[0]["volumes"]["tumour"]
 
@@ -263,6 +261,20 @@ class TestModalities:
             detect(tmp_path / "in", strict, tmp_path / "no")
         with pytest.raises(InputError, match="one of the modalities t1c"):
             detect(tmp_path / "in", write_model(modalities=("t1c",)), tmp_path / "no")
+
+    @pytest.mark.usefixtures("thresholding")
+    def test_the_mask_lies_on_flair_whatever_grids_the_others_have(
+        self, write_model: WriteModel, tmp_path: Path
+    ) -> None:
+        image, wide = bright_box((6, 32, 32)), Geometry((2.0, 2.0, 2.0), (-20.0, -20.0, -10.0))
+        write_nifti(tmp_path / "in" / "a_t1.nii.gz", voxels(1, (12, 40, 40), top=60), wide)
+        write_nifti(tmp_path / "in" / "a_flair.nii.gz", image, CUBIC)
+        model = write_model(modalities=("t1", "flair"), prepare={"crop": False, "normalise": "robust"})
+        detect(tmp_path / "in", model, tmp_path / "out", options=PLAIN)
+        mask = sitk.ReadImage(str(tmp_path / "out" / "a" / "a_mask.nii.gz"))
+        assert mask.GetSize() == (32, 32, 6)
+        assert mask.GetOrigin() == pytest.approx(CUBIC.origin)
+        assert sitk.GetArrayFromImage(mask)[image > 100].all()
 
     def test_a_model_of_pictures_is_shown_flair(self, write_model: WriteModel, tmp_path: Path) -> None:
         for number, name in enumerate(("t1", "flair")):

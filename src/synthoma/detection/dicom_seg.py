@@ -29,6 +29,12 @@ from synthoma.types import Bools, Bytes
 DESCRIPTION = "Synthoma tumour: RESEARCH ONLY, not for clinical use"
 SERIES_NUMBER = 9001
 
+_MAY_BE_EMPTY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
+    "StudyTime", "ReferringPhysicianName",
+)  # fmt: skip
+"""What every DICOM file has, be it empty (type 2); tools that remove identities often remove the element too."""
+
 _TYPES = {"tumour": codes.SCT.Neoplasm, "core": codes.SCT.Neoplasm, "enhancing": codes.cid7159.EnhancingLesion}
 _LABELS = {"tumour": "Whole tumour", "core": "Tumour core", "enhancing": "Enhancing tumour"}
 
@@ -81,6 +87,10 @@ def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
             sources: list[Dataset] = [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
         except Exception as error:
             raise InputError("the files of the series", f"{type(error).__name__}", "read them again") from None
+    for source in sources:
+        for keyword in _MAY_BE_EMPTY:
+            if keyword not in source:
+                setattr(source, keyword, "")
     if len(files) == 1:  # frames of the file that are no slice of this series stay empty, and are left out
         return sources, [plane.frame for plane in series.planes]
     if len(files) != len(series.planes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from synthoma.detection.scan import Seen
 
 SERIAL = 2
-"""Up to so many scans are looked at in this process: starting workers takes longer."""
+"""Up to so many volumes are looked at in this process: starting workers takes longer."""
+PICTURES = 64
+"""So many single pictures take as long as a volume."""
 
 COLUMNS = (
     "case", "probability", "has_tumour", "volume", "unit", "diameter", "diameter_unit", "side", "dice", "mask",
@@ -92,8 +95,9 @@ def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectCon
 
     names = file_names(cases)
     # One graphics card serves one process; on CPUs, many workers of one thread beat one worker of many threads.
-    alone = len(cases) <= SERIAL or choose_device(options.device) == "cuda"
-    jobs = options.jobs or (1 if alone else min(os.cpu_count() or 1, len(cases)))
+    volumes = sum(1 / PICTURES if len(case.slice_names) == 1 else 1 for case in cases)
+    alone = len(cases) <= SERIAL or volumes <= SERIAL or choose_device(options.device) == "cuda"
+    jobs = options.jobs or (1 if alone else min(os.cpu_count() or 1, math.ceil(volumes)))
     threads = None if jobs == 1 else 1
     work = (
         delayed(detect_case)(case, name, model, folder, options, threads)
@@ -125,7 +129,8 @@ def detect_case(
     except InputError as error:
         skipped = Skipped(case_path(case), str(error))
     except Exception as error:  # a decoder's own bug must not stop the other scans
-        reason = InputError("a readable scan", f"{type(error).__name__}: {error}", "re-export it, or remove it")
+        words = "" if reference_series(case) else f": {error}"  # which may quote what stays private
+        reason = InputError("a readable scan", f"{type(error).__name__}{words}", "re-export it, or remove it")
         skipped = Skipped(case_path(case), str(reason))
     return hidden(skipped) if reference_series(case) else skipped
 
