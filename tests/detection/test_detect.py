@@ -218,6 +218,18 @@ def test_workers_find_what_one_process_finds(write_model: WriteModel, tmp_path: 
         assert path.read_bytes() == twin.read_bytes(), path.name
 
 
+def test_joblib_decides_where_it_is_done(write_model: WriteModel, tmp_path: Path) -> None:
+    import joblib
+
+    for number in range(3):
+        write_picture(tmp_path / "in" / f"{number}.png", voxels(number, (40, 30), np.uint8))
+    model = write_model()
+    first = detect(tmp_path / "in", model, tmp_path / "out1", options=PLAIN)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        second = detect(tmp_path / "in", model, tmp_path / "out2", options=PLAIN)
+    pd.testing.assert_frame_equal(first, second)
+
+
 def test_the_same_command_gives_the_same_bytes_and_an_old_result_is_kept(
     write_model: WriteModel, tmp_path: Path
 ) -> None:

@@ -86,7 +86,10 @@ def test_what_is_no_segmenter_is_refused(write_model: WriteModel, tmp_path) -> N
     with pytest.raises(InputError, match="do not fit"):
         Detector.open(write_model(shape={"size": 32, "channels": 3, "targets": 1}))
     with pytest.raises(InputError, match="do not fit"):
-        Detector.open(write_model(network={"width": 4}, network_meta=1, prepare=None, shape={}))
+        Detector.open(write_model(shape={}))
+    for prepare in ("robust", {"plane": "oblique"}, {"normalise": "none"}):
+        with pytest.raises(InputError, match="do not fit"):
+            Detector.open(write_model(prepare=prepare))
     with pytest.raises(InputError, match="nothing at"):
         Detector.open(tmp_path / "nowhere")
     (tmp_path / "half" / "checkpoint").mkdir(parents=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -72,7 +72,7 @@ class Detector:
         bundle = open_segmenter(run)
         try:
             return _assembled(bundle, place)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             came = f"one whose description or weights do not fit ({type(error).__name__})"
             raise InputError("a segmenter that this version can build", came, "train the model again") from error
 
@@ -180,6 +180,10 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
     placed: torch.nn.Module = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     placed.eval().requires_grad_(False)
     prepared = meta.get("prepare") or {}
+    plane: Any = prepared.get("plane") or meta.get("plane") or "axial"
+    normalise: Any = prepared.get("normalise") or "robust"
+    if plane not in get_args(Plane) or normalise not in get_args(Normalisation):
+        raise ValueError("a plane and a normalisation that exist")
     step = meta.get("step_mm")
     return Detector(
         bundle=bundle,
@@ -191,9 +195,9 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
         thresholds=thresholds,
         step_mm=float(step) if step else None,
         any_subset=bool(meta.get("any_subset", False)),
-        plane=prepared.get("plane") or meta.get("plane") or "axial",
+        plane=plane,
         crop=bool(prepared.get("crop", True)),
-        normalise=prepared.get("normalise") or "robust",
+        normalise=normalise,
         device=device,
         bf16=torch.cuda.is_bf16_supported() if device == "cuda" else fast_bf16(),
     )

@@ -97,7 +97,10 @@ def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectCon
     # One graphics card serves one process; on CPUs, many workers of one thread beat one worker of many threads.
     volumes = sum(1 / PICTURES if len(case.slice_names) == 1 else 1 for case in cases)
     alone = len(cases) <= SERIAL or volumes <= SERIAL or choose_device(options.device) == "cuda"
-    jobs = options.jobs or (1 if alone else min(os.cpu_count() or 1, math.ceil(volumes)))
+    chosen = Parallel().n_jobs  # by joblib.parallel_config; 1 where nobody chose
+    if chosen in (None, 1):
+        chosen = 1 if alone else min(os.cpu_count() or 1, math.ceil(volumes))
+    jobs = options.jobs or chosen
     threads = None if jobs == 1 else 1
     work = (
         delayed(detect_case)(case, name, model, folder, options, threads)

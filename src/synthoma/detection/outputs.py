@@ -151,7 +151,7 @@ def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any]) -
     captions = [_caption(seen, z) for z in rows]
     title = _title(name, facts)
     Image.fromarray(overlay(seen.framing, found, rows, captions, truth, title)).save(
-        folder / f"{name}_overlay.png", optimize=True
+        folder / f"{name}_overlay.png", compress_level=3
     )
     return f"{name}_overlay.png"
 
