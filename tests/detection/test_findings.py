@@ -16,6 +16,7 @@ from synthoma.detection.findings import (
     dice,
     label_map,
     largest_diameter,
+    lesion_diameter,
     meanings,
     measurements,
     scan_probability,
@@ -59,7 +60,7 @@ def test_nothing_found_is_null_and_never_nan() -> None:
     text = json.dumps(found, allow_nan=False)
     assert found["volume"] == 0
     assert [key for key in found if found[key] is None] == [
-        "diameter", "diameter_in_plane", "centroid_voxel", "centroid_mm_lps", "box_voxel"
+        "largest_region_share", "diameter", "diameter_in_plane", "centroid_voxel", "centroid_mm_lps", "box_voxel"
     ]  # fmt: skip
     assert "null" in text
 
@@ -74,6 +75,17 @@ def test_the_hull_finds_the_diameter_of_all_corners(mask: np.ndarray) -> None:
     ]
     found = largest_diameter(mask, spacing)
     assert found == (None if not corners else pytest.approx(pdist(np.array(corners)).max()))
+
+
+def test_a_speck_far_away_does_not_lengthen_a_lesion() -> None:
+    mask = a_box()
+    mask[5, 9, 11] = True
+    found = measurements({"tumour": mask}, Geometry((1.0, 1.0, 1.0)), 0, (1.0, 1.0))
+    assert found["diameter"] == pytest.approx(np.sqrt(2**2 + 3**2 + 4**2), abs=1e-4)
+    assert found["diameter_in_plane"] == 5
+    assert (found["regions"], found["largest_region_share"]) == (2, 0.96)
+    diagonal = np.eye(4, dtype=bool)
+    assert lesion_diameter(diagonal, (1.0, 1.0)) == pytest.approx(np.sqrt(32)), "touching corners connect"
 
 
 def test_a_place_in_the_patient_agrees_with_simpleitk() -> None:

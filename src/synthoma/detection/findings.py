@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from synthoma.data.case import Geometry
 from synthoma.data.preprocessing import foreground
-from synthoma.types import Array, Bools, Bytes, Float32, Floats
+from synthoma.types import Array, Bools, Bytes, Float32, Floats, Ints
 
 TOP_SHARE = 0.001
 LEAST_TOP = 4
@@ -134,14 +135,36 @@ def _corners(mask: Bools) -> Floats:
     return np.asarray((ends[:, None] + shifts).reshape(-1, mask.ndim), dtype=np.float64)
 
 
+def lesion_diameter(mask: Bools, spacing: Sequence[float]) -> float | None:
+    """The largest diameter of a connected region (touching corners connect): a stray speck is no part of a lesion.
+
+    Arguments and result are those of ``largest_diameter``.
+    """
+    numbers, _ = connected(mask)
+    best: float | None = None
+    for number, place in enumerate(ndimage.find_objects(numbers), start=1):
+        # No diameter is longer than the diagonal of its box.
+        sides = [(part.stop - part.start) * side for part, side in zip(place, spacing, strict=True)]
+        if best is None or float(np.linalg.norm(sides)) > best:
+            size = largest_diameter(numbers[place] == number, spacing)
+            best = size if best is None or (size is not None and size > best) else best
+    return best
+
+
+def connected(mask: Bools) -> tuple[Ints, int]:
+    """Number of the connected region of each voxel (0 for none), touching corners connect; and how many there are."""
+    numbers, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
+    return numbers, int(count)
+
+
 def in_plane_diameter(mask: Bools, pixel: tuple[float, float]) -> float | None:
-    """The largest diameter within one slice.
+    """The largest diameter of a connected region within one slice.
 
     Args:
         mask: (slices, rows, columns).
         pixel: height and width of a pixel.
     """
-    each = [largest_diameter(layer, pixel) for layer in mask if layer.any()]
+    each = [lesion_diameter(layer, pixel) for layer in mask if layer.any()]
     return max((size for size in each if size is not None), default=None)
 
 
@@ -226,14 +249,19 @@ def measurements(
     pixel = (sides[0], sides[1]) if sides else pixel_mm
     middle = centroid(whole)
     place = None if middle is None or geometry is None else to_millimetres(middle, geometry)
+    numbers, regions_count = connected(whole)
+    largest = max(np.bincount(numbers.ravel())[1:].tolist(), default=0)
     spatial = geometry is not None and whole.shape[slice_axis] > 1
     return {
         "volume": tidy(volume(whole, geometry)),
         "volume_unit": "mm3" if geometry else "pixels",
         "volumes": {name: tidy(volume(region, geometry)) for name, region in regions.items()},
-        "diameter": tidy(largest_diameter(whole, geometry.spacing[::-1])) if spatial and geometry else None,
+        "regions": regions_count,
+        "largest_region_share": tidy(largest / int(whole.sum())) if largest else None,
+        "diameter": tidy(lesion_diameter(whole, geometry.spacing[::-1])) if spatial and geometry else None,
         "diameter_in_plane": tidy(in_plane_diameter(layers, pixel)),
         "diameter_unit": "mm" if geometry else "pixels",
+        "diameter_convention": "between the outermost corners of the voxels of one connected region",
         "centroid_voxel": None if middle is None else dict(zip("zyx", map(tidy, middle.tolist()), strict=True)),
         "centroid_mm_lps": None if place is None else [tidy(value) for value in place.tolist()],
         "box_voxel": box(whole),

@@ -148,6 +148,8 @@ def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any]) -
     truth: Bools | None = None if seen.framing.mask is None else seen.framing.mask > 0
     blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
     rows = chosen_slices(found.sum(axis=(1, 2)), blank)
+    if truth is not None and truth.any():  # what was missed is worth seeing too
+        rows = sorted({*rows, int(truth.sum(axis=(1, 2)).argmax())})
     captions = [_caption(seen, z) for z in rows]
     title = _title(name, facts)
     Image.fromarray(overlay(seen.framing, found, rows, captions, truth, title)).save(

@@ -193,6 +193,7 @@ def describe(seen: Seen) -> dict[str, Any]:
         "side": where,
         "left_of_midline": tidy(shift),
         "slice_axis": "zyx"[axis],
+        "index_convention": "slices and voxels are counted from 0, as the scan's file holds them",
         "slices": _tumour_slices(seen),
         "slice_probabilities": _slice_list(seen),
         "labels": {str(value): name for value, name in meanings(seen.targets).items()},
