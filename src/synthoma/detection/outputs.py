@@ -14,7 +14,7 @@ from synthoma.data.case import Case, Volume
 from synthoma.data.files import SUFFIXES
 from synthoma.detection.coding import to_rle
 from synthoma.detection.detector import Detector
-from synthoma.detection.overlay import chosen_slices, overlay
+from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
 from synthoma.detection.scan import Seen, describe
 from synthoma.detection.settings import DetectConfig
 from synthoma.provenance import write_json
@@ -147,8 +147,9 @@ def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any]) -
     found = seen.in_plane(seen.mask)
     truth: Bools | None = None if seen.framing.mask is None else seen.framing.mask > 0
     blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
-    rows = chosen_slices(found.sum(axis=(1, 2)), blank)
-    if truth is not None and truth.any():  # what was missed is worth seeing too
+    known = truth is not None and bool(truth.any())
+    rows = chosen_slices(found.sum(axis=(1, 2)), blank, MOST_ROWS - known)
+    if truth is not None and known:  # what was missed is worth seeing too
         rows = sorted({*rows, int(truth.sum(axis=(1, 2)).argmax())})
     captions = [_caption(seen, z) for z in rows]
     title = _title(name, facts)
