@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
@@ -17,6 +18,7 @@ from synthoma.errors import InputError
 from synthoma.provenance import file_digest
 
 SCHEMA = "synthoma.model/1"
+CONTIGUOUS = torch.contiguous_format
 UNSAFE = (".pt", ".pth", ".pkl", ".ckpt", ".bin")
 """Endings of files that may run code when they are opened."""
 
@@ -49,7 +51,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -
     Raises:
         OSError: the disk is full, or the like; what was there before is untouched.
     """
-    contiguous = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    # Each tensor is copied: the format refuses weights that a network holds under two names.
+    contiguous = {name: tensors[name].detach().cpu().clone(memory_format=CONTIGUOUS) for name in sorted(tensors)}
     content = to_bytes(contiguous, {"synthoma": json.dumps(meta, sort_keys=True)})
     partial = path.with_name(f".{path.name}.partial")
     try:

@@ -1,0 +1,189 @@
+"""Detectors against one another: by-patient folds of the LGG patients, the same minutes, nothing chosen on test patients.
+
+    python benchmarks/segmentation.py --minutes 5 [--models unet-25d resunet ...] [--folds 0 1 2] --keep DIR
+
+Each patient is tested once, on the scan's own grid, by a network that saw neither the patient nor its validation Dice.
+A model and fold that is finished in DIR is not trained again, so the work can be interrupted and spread over days.
+``--summary`` only combines what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import synthoma
+from record import data_folder, earlier, save
+from synthoma.data.cohort import Cohort
+from synthoma.data.layouts import take_inventory
+from synthoma.detection.detector import Detector
+from synthoma.detection.scan import look
+from synthoma.detection.settings import DetectConfig
+from synthoma.evaluation.masks import PatientMasks, score_arrays
+from synthoma.metrics.calibration import expected_calibration_error
+from synthoma.metrics.classification import ranking_scores
+from synthoma.metrics.intervals import bootstrap, paired_difference
+from synthoma.provenance import write_json
+from synthoma.seeding import stream
+
+MODELS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan")
+FOLDS = 3
+HELD_FOR_VALIDATION = 4
+
+
+def fold_of(cohort: Cohort, fold: int, folder: Path) -> Cohort:
+    """The cohort with one fold as its test split, and four of the other patients as its validation split.
+
+    Images and masks are links to the cohort's own.
+    """
+    if folder.is_dir():
+        return Cohort(folder)
+    folder.mkdir(parents=True)
+    for name in ("images.npy", "masks.npy", "cohort.json"):
+        os.link(cohort.path / name, folder / name)
+    table = cohort.slices.copy()
+    others = sorted(set(table["group"][table["fold"] != fold]))
+    chosen = stream(0, "benchmark.validation", fold).permutation(len(others))[:HELD_FOR_VALIDATION]
+    held = {others[number] for number in chosen}
+    table["split"] = np.where(table["group"].isin(held), "validation", "train")
+    table.loc[table["fold"] == fold, "split"] = "test"
+    table.to_csv(folder / "slices.csv", index=False)
+    return Cohort(folder)
+
+
+def tested(run: Path, cohort: Cohort, scans: Path, place: Path) -> None:
+    """Outline the test patients on their own grid, and keep masks and probabilities of slices as arrays."""
+    detector, options = Detector.open(run), DetectConfig()
+    patients = set(cohort.slices["patient"][cohort.slices["split"] == "test"])
+    place.mkdir(parents=True, exist_ok=True)
+    for case in take_inventory(scans).cases:
+        if case.patient not in patients:
+            continue
+        seen = look(case, detector, options)
+        truth = case.load().mask
+        assert truth is not None
+        np.savez_compressed(
+            place / f"{case.name}.npz",
+            truth=np.packbits(truth > 0),
+            prediction=np.packbits(seen.mask),
+            shape=np.array(truth.shape),
+            slices=seen.slices,
+        )
+
+
+def masks_of(place: Path, name: str) -> tuple[Any, Any, Any]:
+    """Truth and prediction (z, y, x) and the slices' probabilities of one patient."""
+    kept = np.load(place / f"{name}.npz")
+    shape = tuple(kept["shape"])
+    truth, prediction = (np.unpackbits(kept[side], count=int(np.prod(shape))).reshape(shape) for side in ("truth", "prediction"))
+    return truth, prediction, kept["slices"]
+
+
+def run_one(model: str, fold: int, minutes: float, cohort: Cohort, scans: Path, keep: Path, settings: dict[str, Any]) -> None:
+    """Train and test one model on one fold, unless that was done before."""
+    place = keep / f"{model}-{minutes:g}min-fold{fold}"
+    if (place / "done.json").is_file():
+        return
+    parts = fold_of(cohort, fold, keep / f"fold{fold}-{cohort.size}px")
+    start = time.perf_counter()
+    run = synthoma.train(parts, place / "run", model=model, minutes=minutes, force=True, **settings)
+    trained = time.perf_counter() - start
+    start = time.perf_counter()
+    tested(run, parts, scans, place / "masks")
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    speeds = [entry["images_per_second"] for entry in log if "images_per_second" in entry]
+    write_json(
+        place / "done.json",
+        {
+            "train_s": round(trained, 1),
+            "test_s": round(time.perf_counter() - start, 1),
+            "slices_per_second": round(float(np.median(speeds)), 1),
+            "slices_shown": max(entry.get("images", 0) for entry in log),
+        },
+    )
+
+
+def summary(model: str, minutes: float, folds: list[int], keep: Path) -> tuple[dict[str, Any], dict[str, float]]:
+    """Scores of a model over its folds, and the Dice of each patient."""
+    patients, slices, truths, groups = [], [], [], []
+    for fold in folds:
+        place = keep / f"{model}-{minutes:g}min-fold{fold}" / "masks"
+        for path in sorted(place.glob("*.npz")):
+            truth, prediction, chances = masks_of(place, path.stem)
+            patients.append(PatientMasks(path.stem, truth, prediction))
+            slices.append(chances)
+            truths.append(truth.any(axis=(1, 2)).astype(int))
+            groups.append(np.full(len(chances), len(patients) - 1))
+    scores = score_arrays(patients)
+    chance, truth, group = np.concatenate(slices), np.concatenate(truths), np.concatenate(groups)
+    members = [np.flatnonzero(group == number) for number in range(len(patients))]
+
+    def auc(places: Any) -> float:
+        rows = np.concatenate([members[place] for place in places])
+        return ranking_scores(truth[rows], chance[rows])["roc_auc"]
+
+    ranked = ranking_scores(truth, chance)
+    interval = bootstrap(auc, len(patients))
+    done = [json.loads((keep / f"{model}-{minutes:g}min-fold{fold}" / "done.json").read_text()) for fold in folds]
+    per_patient = {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in scores["per_patient"]}
+    whole = scores["regions"]["whole tumour"]
+    return {
+        "minutes": minutes,
+        "patients": len(patients),
+        "folds": folds,
+        "dice": whole["dice"],
+        "hd95_pixels": whole["hd95"],
+        "surface_dice_2px": whole["surface_dice"],
+        "slice_auc": {"value": ranked["roc_auc"], "low": interval.low, "high": interval.high},
+        "slice_sensitivity_at_95_specificity": ranked["sensitivity_at_95_specificity"],
+        "slice_ece": expected_calibration_error(truth, chance),
+        "conventions": scores["conventions"],
+        "slices_per_second": [one["slices_per_second"] for one in done],
+        "slices_shown": [one["slices_shown"] for one in done],
+    }, per_patient
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--keep", type=Path, required=True, help="folder for runs and masks")
+    parser.add_argument("--summary", action="store_true", help="train nothing")
+    arguments = parser.parse_args()
+    scans, keep = data_folder() / "lgg", arguments.keep
+    if not (keep / "lgg").is_dir():
+        synthoma.prepare(scans, keep / "lgg", size=arguments.size, folds=FOLDS)
+    cohort = Cohort(keep / "lgg")
+    if not arguments.summary:
+        for model in arguments.models:
+            for fold in arguments.folds:
+                run_one(model, fold, arguments.minutes, cohort, scans, keep, {})
+    results = earlier("segmentation")
+    table, dice = results.setdefault("lgg", {}), {}
+    for model in arguments.models:
+        finished = [fold for fold in arguments.folds if (keep / f"{model}-{arguments.minutes:g}min-fold{fold}" / "done.json").is_file()]
+        if finished:
+            name = f"{model} {arguments.minutes:g} min" + (f" fold {finished[0]}" if len(finished) == 1 else "")
+            table[name], dice[model] = summary(model, arguments.minutes, finished, keep)
+    ours = dice.get("unet-25d", {})
+    for model, theirs in dice.items():
+        if model != "unet-25d" and set(ours) == set(theirs):
+            names = sorted(ours)
+            difference = paired_difference([ours[name] for name in names], [theirs[name] for name in names])
+            table[f"{model} {arguments.minutes:g} min"]["unet-25d minus this"] = {
+                "value": difference.value, "low": difference.low, "high": difference.high, "p": difference.p
+            }  # fmt: skip
+    save("segmentation", results)
+
+
+if __name__ == "__main__":
+    main()
