@@ -1,4 +1,4 @@
-"""Detectors against one another: by-patient folds of the LGG patients, the same minutes, nothing chosen on test patients.
+"""Detectors against one another: by-patient folds of the LGG patients, the same minutes, nothing chosen on tests.
 
     python benchmarks/segmentation.py --minutes 5 [--models unet-25d resunet ...] [--folds 0 1 2] --keep DIR
 
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 import synthoma
 from record import data_folder, earlier, save
@@ -82,21 +81,20 @@ def masks_of(place: Path, name: str) -> tuple[Any, Any, Any]:
     """Truth and prediction (z, y, x) and the slices' probabilities of one patient."""
     kept = np.load(place / f"{name}.npz")
     shape = tuple(kept["shape"])
-    truth, prediction = (np.unpackbits(kept[side], count=int(np.prod(shape))).reshape(shape) for side in ("truth", "prediction"))
+    count = int(np.prod(shape))
+    truth, prediction = (np.unpackbits(kept[side], count=count).reshape(shape) for side in ("truth", "prediction"))
     return truth, prediction, kept["slices"]
 
 
-def run_one(model: str, fold: int, minutes: float, cohort: Cohort, scans: Path, keep: Path, settings: dict[str, Any]) -> None:
-    """Train and test one model on one fold, unless that was done before."""
-    place = keep / f"{model}-{minutes:g}min-fold{fold}"
+def run_one(place: Path, cohort: Cohort, scans: Path, *, test: Cohort | None = None, **settings: Any) -> None:
+    """Train on a cohort and outline test patients (else its own), unless that was done before in ``place``."""
     if (place / "done.json").is_file():
         return
-    parts = fold_of(cohort, fold, keep / f"fold{fold}-{cohort.size}px")
     start = time.perf_counter()
-    run = synthoma.train(parts, place / "run", model=model, minutes=minutes, force=True, **settings)
+    run = synthoma.train(cohort, place / "run", force=True, **settings)
     trained = time.perf_counter() - start
     start = time.perf_counter()
-    tested(run, parts, scans, place / "masks")
+    tested(run, test or cohort, scans, place / "masks")
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     speeds = [entry["images_per_second"] for entry in log if "images_per_second" in entry]
     write_json(
@@ -110,13 +108,12 @@ def run_one(model: str, fold: int, minutes: float, cohort: Cohort, scans: Path, 
     )
 
 
-def summary(model: str, minutes: float, folds: list[int], keep: Path) -> tuple[dict[str, Any], dict[str, float]]:
-    """Scores of a model over its folds, and the Dice of each patient."""
+def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Scores over the test patients of several trainings together, and the Dice of each patient."""
     patients, slices, truths, groups = [], [], [], []
-    for fold in folds:
-        place = keep / f"{model}-{minutes:g}min-fold{fold}" / "masks"
-        for path in sorted(place.glob("*.npz")):
-            truth, prediction, chances = masks_of(place, path.stem)
+    for place in places:
+        for path in sorted((place / "masks").glob("*.npz")):
+            truth, prediction, chances = masks_of(place / "masks", path.stem)
             patients.append(PatientMasks(path.stem, truth, prediction))
             slices.append(chances)
             truths.append(truth.any(axis=(1, 2)).astype(int))
@@ -125,19 +122,15 @@ def summary(model: str, minutes: float, folds: list[int], keep: Path) -> tuple[d
     chance, truth, group = np.concatenate(slices), np.concatenate(truths), np.concatenate(groups)
     members = [np.flatnonzero(group == number) for number in range(len(patients))]
 
-    def auc(places: Any) -> float:
-        rows = np.concatenate([members[place] for place in places])
+    def auc(drawn: Any) -> float:
+        rows = np.concatenate([members[number] for number in drawn])
         return ranking_scores(truth[rows], chance[rows])["roc_auc"]
 
-    ranked = ranking_scores(truth, chance)
-    interval = bootstrap(auc, len(patients))
-    done = [json.loads((keep / f"{model}-{minutes:g}min-fold{fold}" / "done.json").read_text()) for fold in folds]
-    per_patient = {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in scores["per_patient"]}
+    ranked, interval = ranking_scores(truth, chance), bootstrap(auc, len(patients))
+    done = [json.loads((place / "done.json").read_text()) for place in places]
     whole = scores["regions"]["whole tumour"]
-    return {
-        "minutes": minutes,
+    result = {
         "patients": len(patients),
-        "folds": folds,
         "dice": whole["dice"],
         "hd95_pixels": whole["hd95"],
         "surface_dice_2px": whole["surface_dice"],
@@ -147,7 +140,15 @@ def summary(model: str, minutes: float, folds: list[int], keep: Path) -> tuple[d
         "conventions": scores["conventions"],
         "slices_per_second": [one["slices_per_second"] for one in done],
         "slices_shown": [one["slices_shown"] for one in done],
-    }, per_patient
+    }
+    return result, {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in scores["per_patient"]}
+
+
+def compared(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float]:
+    """Mean difference of two models' Dice, paired by patient, with its interval and p."""
+    names = sorted(ours)
+    found = paired_difference([ours[name] for name in names], [theirs[name] for name in names])
+    return {"value": found.value, "low": found.low, "high": found.high, "p": found.p}
 
 
 def main() -> None:
@@ -163,26 +164,23 @@ def main() -> None:
     if not (keep / "lgg").is_dir():
         synthoma.prepare(scans, keep / "lgg", size=arguments.size, folds=FOLDS)
     cohort = Cohort(keep / "lgg")
-    if not arguments.summary:
-        for model in arguments.models:
-            for fold in arguments.folds:
-                run_one(model, fold, arguments.minutes, cohort, scans, keep, {})
     results = earlier("segmentation")
     table, dice = results.setdefault("lgg", {}), {}
     for model in arguments.models:
-        finished = [fold for fold in arguments.folds if (keep / f"{model}-{arguments.minutes:g}min-fold{fold}" / "done.json").is_file()]
+        places = {fold: keep / f"{model}-{arguments.minutes:g}min-fold{fold}" for fold in arguments.folds}
+        for fold, place in places.items():
+            if not arguments.summary:
+                parts = fold_of(cohort, fold, keep / f"fold{fold}")
+                run_one(place, parts, scans, model=model, minutes=arguments.minutes)
+        finished = [fold for fold, place in places.items() if (place / "done.json").is_file()]
         if finished:
             name = f"{model} {arguments.minutes:g} min" + (f" fold {finished[0]}" if len(finished) == 1 else "")
-            table[name], dice[model] = summary(model, arguments.minutes, finished, keep)
-    ours = dice.get("unet-25d", {})
-    for model, theirs in dice.items():
-        if model != "unet-25d" and set(ours) == set(theirs):
-            names = sorted(ours)
-            difference = paired_difference([ours[name] for name in names], [theirs[name] for name in names])
-            table[f"{model} {arguments.minutes:g} min"]["unet-25d minus this"] = {
-                "value": difference.value, "low": difference.low, "high": difference.high, "p": difference.p
-            }  # fmt: skip
-    save("segmentation", results)
+            found, dice[model] = summary([places[fold] for fold in finished])
+            table[name] = {"minutes": arguments.minutes, "folds": finished, **found}
+            ours = dice.get("unet-25d", {})
+            if model != "unet-25d" and set(ours) == set(dice[model]):
+                table[name]["unet-25d minus this"] = compared(ours, dice[model])
+        save("segmentation", results)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ from torch import Tensor
 
 from synthoma.augment.scans import AugmentConfig, augment_scans, drop_modalities
 
-STILL = AugmentConfig(
-    flip=0, rotation=0, scale=0, shift=0, gamma=0, contrast=0, bias=0, noise=0, ghosting=0, blur=0
-)
+STILL = AugmentConfig(flip=0, rotation=0, scale=0, shift=0, gamma=0, contrast=0, bias=0, noise=0, ghosting=0, blur=0)
 
 
 def _draws(seed: int = 0) -> torch.Generator:

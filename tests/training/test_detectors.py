@@ -32,9 +32,7 @@ def _discs(folder: Path, count: int = 60, size: int = 32, **meta: Any) -> Cohort
     images, masks = blobs(count, size=size)
     groups = [f"p{number % 10}" for number in range(count)]
     splits = ["validation" if group == "p8" else "test" if group == "p9" else "train" for group in groups]
-    return write_cohort(
-        folder, images, masks=masks, splits=splits, groups=groups, mask_names={"1": "tumour"}, **meta
-    )
+    return write_cohort(folder, images, masks=masks, splits=splits, groups=groups, mask_names={"1": "tumour"}, **meta)
 
 
 def _train(cohort: Cohort, run: Path, *, resume: bool = False, report: Any = unheard, **settings: Any) -> Progress:
@@ -94,14 +92,15 @@ def test_each_classifier_learns(tmp_path: Path, model: str) -> None:
     splits = ["train"] * 60 + ["validation"] * 20
     cohort = write_cohort(tmp_path / "cohort", images, sides, splits=splits)
     learner = {"width": 8, "batch": 8, "augment": {**GENTLE, "flip": 0.0}, "ema_images": 50.0}
-    _train(cohort, tmp_path / "run", model=model, images=320 if model == "resnet18" else 800, snapshots=2, classifier=learner)
+    images_shown = 320 if model == "resnet18" else 800
+    _train(cohort, tmp_path / "run", model=model, images=images_shown, snapshots=2, classifier=learner)
     scores = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert max(entry.get("balanced_accuracy", 0) for entry in scores) > 0.95
     meta = open_model(tmp_path / "run", "classifier").meta
     assert meta["classes"] == ["left", "right"]
 
 
-class _Killed(Exception):
+class _KilledError(Exception):
     """Stands for kill -9."""
 
 
@@ -115,9 +114,9 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path, model: str) -> 
 
     def kill(progress: Progress, share: float, recent: dict[str, float]) -> None:
         if progress.images >= 160 and not (tmp_path / "resumed").is_dir():
-            raise _Killed
+            raise _KilledError
 
-    with pytest.raises(_Killed):
+    with pytest.raises(_KilledError):
         _train(cohort, tmp_path / "killed", report=kill, **settings)
     assert not (tmp_path / "killed" / "model.safetensors").is_file()
     _train(cohort, tmp_path / "killed", resume=True, **settings)

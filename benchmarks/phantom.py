@@ -1,0 +1,136 @@
+"""What simulated patients teach a detector: none, ten or all real training patients, with the phantom or without.
+
+    python benchmarks/phantom.py --minutes 2 --patients 150 --keep DIR [--arms phantom real10 both10 all both]
+
+LGG FLAIR at 64 px in by-patient folds: each real patient is tested once. The threshold is 0.5 and the last snapshot is
+used, so no real patient chooses anything. Finished trainings in DIR are not repeated. ``--shipped`` tests the model
+inside the package on all three real sets instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import synthoma
+from record import data_folder, earlier, save
+from segmentation import FOLDS, compared, run_one, summary
+from synthoma.data.cohort import Cohort
+from synthoma.data.layouts import take_inventory
+from synthoma.detection.detector import Detector
+from synthoma.detection.scan import look
+from synthoma.detection.settings import DetectConfig
+from synthoma.evaluation.masks import PatientMasks, score_arrays
+from synthoma.models.bundle import shipped_model
+from synthoma.phantom import PhantomConfig
+
+ARMS: dict[str, dict[str, Any]] = {
+    "phantom": {},
+    "real10": {"patients": 10},
+    "both10": {"patients": 10, "with": True},
+    "all": {},
+    "both": {"with": True},
+}
+SETTINGS = {"size": 64, "modalities": ("flair",), "merge": "whole-tumour"}
+
+
+def link(cohort: Cohort, folder: Path, split: Any) -> Cohort:
+    """The cohort with another split; images and masks are links to its own."""
+    import os
+
+    folder.mkdir(parents=True)
+    for name in ("images.npy", "masks.npy", "cohort.json"):
+        os.link(cohort.path / name, folder / name)
+    cohort.slices.assign(split=split).to_csv(folder / "slices.csv", index=False)
+    return Cohort(folder)
+
+
+def shipped(scans: Path) -> dict[str, Any]:
+    """The model inside the package on real scans that it never saw: FLAIR alone, and all sequences there are."""
+    from synthoma.data.case import Study
+
+    detector, options = Detector.open(shipped_model()), DetectConfig()
+    results: dict[str, Any] = {}
+    for name in ("lgg", "brats18", "brats2"):
+        for sequences in (("flair",), ("t1", "t1c", "t2", "flair")):
+            patients = []
+            for case in take_inventory(scans / name).cases:
+                if not case.has_mask:
+                    continue
+                study = case.load()
+                images = {key: image for key, image in study.images.items() if key in sequences}
+                if "flair" not in images:
+                    continue
+                chosen = Study(images, study.geometry, study.mask, study.labels)
+                asked = type(case)(case.name, case.patient, tuple(images), lambda chosen=chosen: chosen, has_mask=True)
+                seen = look(asked, detector, options)
+                spacing = study.geometry.spacing[::-1] if study.geometry else None
+                patients.append(PatientMasks(case.name, (study.mask > 0).astype(np.uint8), seen.mask, spacing))
+            scores = score_arrays(patients)
+            whole = scores["regions"]["whole tumour"]
+            key = f"{name}, {'FLAIR alone' if len(sequences) == 1 else 'all sequences'}"
+            results[key] = {"patients": len(patients), "dice": whole["dice"], "conventions": scores["conventions"]}
+            print(key, len(patients), whole["dice"]["mean"], flush=True)
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--patients", type=int, default=150, help="simulated patients")
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--keep", type=Path, help="folder for runs and masks")
+    parser.add_argument("--shipped", action="store_true")
+    arguments = parser.parse_args()
+    scans, results = data_folder(), earlier("phantom")
+    if arguments.shipped:
+        results["shipped"] = shipped(scans)
+        save("phantom", results)
+        return
+    keep: Path = arguments.keep
+    if not (keep / "real").is_dir():
+        synthoma.prepare(scans / "lgg", keep / "real", folds=FOLDS, **SETTINGS)
+    if not (keep / "phantom").is_dir():
+        phantom = PhantomConfig(skull="mixed", sites=60, healthy=0.05, artefacts=0.3)
+        synthoma.prepare_phantom(
+            arguments.patients, keep / "phantom", phantom=phantom, split=(0.95, 0.05, 0.0), seed=5, **SETTINGS
+        )
+    real, simulated = Cohort(keep / "real"), Cohort(keep / "phantom")
+    fold = real.slices["fold"].to_numpy()
+    parts = []
+    for number in range(FOLDS):
+        folder = keep / f"fold{number}"
+        split = np.where(fold == number, "test", "train")
+        parts.append(Cohort(folder) if folder.is_dir() else link(real, folder, split))
+    if not (keep / "everyone").is_dir():
+        link(real, keep / "everyone", "test")
+    table, dice = results.setdefault("arms", {}), {}
+    for arm in arguments.arms:
+        places = []
+        common = {"model": "unet-25d", "minutes": arguments.minutes}
+        if arm == "phantom":
+            places = [keep / "arm-phantom"]
+            run_one(places[0], simulated, scans / "lgg", test=Cohort(keep / "everyone"), **common)
+        else:
+            extra = (simulated.path,) if ARMS[arm].get("with") else ()
+            patients = ARMS[arm].get("patients")
+            for number, part in enumerate(parts):
+                places.append(keep / f"arm-{arm}-fold{number}")
+                run_one(places[-1], part, scans / "lgg", extra=extra, patients=patients, **common)
+        found, dice[arm] = summary(places)
+        table[arm] = {"minutes": arguments.minutes, **found}
+        save("phantom", results)
+    pairs = [("both10", "real10"), ("both10", "all"), ("both", "all"), ("phantom", "real10")]
+    results["differences"] = {
+        f"{first} - {second}": compared(dice[first], dice[second])
+        for first, second in pairs
+        if first in dice and second in dice
+    }
+    save("phantom", results)
+
+
+if __name__ == "__main__":
+    main()
