@@ -18,7 +18,20 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def main() -> None:
-    parts = [section for section in (_speed(), _duplicates(), _generators()) if section]
+    parts = [
+        section
+        for section in (
+            _speed(),
+            _duplicates(),
+            _generators(),
+            _segmenters(),
+            _conventions(),
+            _phantom(),
+            _shipped(),
+            _controls(),
+        )
+        if section
+    ]
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
@@ -96,6 +109,103 @@ def _generators() -> str:
         "are slightly favourable; one seed says little about ranks."
     )
     return f"**Generators** ({results['caption']}; {_hardware(results)})\n\n{table(header, rows)}\n\n{caution}"
+
+
+def _span(entry: dict[str, float]) -> str:
+    return f"{entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
+
+
+def _segmenters() -> str:
+    results = earlier("segmentation")
+    if "lgg" not in results:
+        return ""
+    rows = []
+    for name, found in results["lgg"].items():
+        difference = found.get("unet-25d minus this")
+        rows.append(
+            [
+                name,
+                str(found["patients"]),
+                _span(found["dice"]["mean"]),
+                f"{found['dice']['median']['value']:.3f}",
+                _span(found["slice_auc"]),
+                f"{found['hd95_pixels']['median']['value']:.1f}",
+                f"{sum(found['slices_per_second']) / len(found['slices_per_second']):.0f}",
+                _span(difference) if difference else "-",
+            ]
+        )
+    header = ["model and training", "patients", "Dice, mean of patients", "median", "slice AUC", "median HD95, pixels",
+              "slices/s", "unet-25d minus this"]  # fmt: skip
+    title = (
+        "**Segmenters** (LGG, 3 sequences at 128 px, 3 by-patient folds, each patient tested once on the scan's own "
+        f"grid, mirrored average; 95 % bootstrap by patient; seed 0; {_hardware(results)})"
+    )
+    return title + "\n\n" + table(header, rows)
+
+
+def _conventions() -> str:
+    found = next(iter(earlier("segmentation").get("lgg", {}).values()), None)
+    if found is None:
+        return ""
+    names = {
+        "patient_mean": "mean over patients", "patient_median": "median over patients", "pooled": "all pixels pooled",
+        "slice_mean": "mean over slices, empty = 1", "tumour_slice_mean": "mean over tumour slices",
+    }  # fmt: skip
+    rows = [[title, _span(found["conventions"][name])] for name, title in names.items()]
+    return "**The same masks of unet-25d under every convention**\n\n" + table(["Dice as", "value"], rows)
+
+
+def _phantom() -> str:
+    results = earlier("phantom")
+    if "arms" not in results:
+        return ""
+    names = {
+        "phantom": "phantom alone, no real scan", "real10": "10 real patients", "both10": "10 real + phantom",
+        "all": "all real training patients (26 or 27)", "both": "all real + phantom",
+    }  # fmt: skip
+    rows = [
+        [
+            names[name],
+            _span(found["dice"]["mean"]),
+            f"{found['dice']['median']['value']:.3f}",
+            _span(found["slice_auc"]),
+        ]
+        for name, found in results["arms"].items()
+    ]
+    minutes = next(iter(results["arms"].values()))["minutes"]
+    title = (
+        f"**What the phantom teaches** (LGG FLAIR at 64 px, 3 by-patient folds of 40 patients, {minutes:g} minutes of "
+        f"training each; {_hardware(results)})"
+    )
+    parts = [title, table(["training data", "Dice, mean of patients", "median", "slice AUC"], rows)]
+    if differences := results.get("differences"):
+        said = [f"{name}: {_span(entry)}, p = {entry['p']:.3g}" for name, entry in differences.items()]
+        parts.append("Paired by patient: " + "; ".join(said) + ".")
+    return "\n\n".join(parts)
+
+
+def _shipped() -> str:
+    results = earlier("phantom").get("shipped")
+    if not results:
+        return ""
+    rows = [
+        [name, str(found["patients"]), _span(found["dice"]["mean"]), f"{found['dice']['median']['value']:.3f}"]
+        for name, found in results.items()
+    ]
+    title = "**The model inside the package on real scans** (trained on simulated patients alone)"
+    return title + "\n\n" + table(["scans", "patients", "Dice, mean of patients", "median"], rows)
+
+
+def _controls() -> str:
+    results = earlier("classification")
+    if not results:
+        return ""
+    rows = [
+        [found["what"], found["split"], found["score"], _span(found["value"]), str(found["test_images"])]
+        for found in results["rows"]
+    ]
+    title = f"**Why the split matters** (classifiers, {_hardware(results)})"
+    return title + "\n\n" + table(["task", "split", "score", "value", "test images"], rows)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,35 @@ from synthoma._version import __version__
 if TYPE_CHECKING:
     from synthoma import pipeline
     from synthoma.data.cohort import Cohort
-    from synthoma.pipeline import describe, evaluate, generate, prepare, prepare_phantom, report, train
+    from synthoma.pipeline import (
+        describe,
+        detect,
+        evaluate,
+        generate,
+        judge,
+        prepare,
+        prepare_phantom,
+        report,
+        score_masks,
+        train,
+    )
 
-_PIPELINE = ("describe", "evaluate", "generate", "prepare", "prepare_phantom", "report", "train")
+_PIPELINE = (
+    "describe",
+    "detect",
+    "evaluate",
+    "generate",
+    "judge",
+    "prepare",
+    "prepare_phantom",
+    "report",
+    "score_masks",
+    "train",
+)
 
 __all__ = [
-    "Cohort", "__version__", "describe", "evaluate", "generate", "pipeline", "prepare", "prepare_phantom", "report",
-    "train",
+    "Cohort", "__version__", "describe", "detect", "evaluate", "generate", "judge", "pipeline", "prepare",
+    "prepare_phantom", "report", "score_masks", "train",
 ]  # fmt: skip
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from synthoma.detection.detector import Detector, choose_device, fast_bf16
+from synthoma.detection.detector import Detector
 from synthoma.errors import ConfigError, InputError
+from synthoma.models.device import choose_device, fast_bf16
 from synthoma.models.segmenters import as_input, stack_context
 from tests.detection.conftest import WriteModel
 

@@ -62,12 +62,12 @@ def _dice(cohort: Cohort, run: Path) -> float:
 @pytest.mark.parametrize(
     ("model", "images", "settings"),
     [
-        ("unet-25d", 1600, {"levels": 3, "width": 8}),
+        ("unet-25d", 1600, {"levels": 2, "width": 16}),
         ("resunet-seed", 1600, {}),
         ("resunet", 1600, {"width": 8}),
         ("segresnet", 1600, {"width": 8}),
         ("dynunet", 1600, {"width": 8}),
-        ("mask-gan", 1600, {"levels": 3, "width": 8}),
+        ("mask-gan", 1600, {"levels": 2, "width": 16}),
         ("critic-unet", 1600, {"width": 8}),
     ],
 )
@@ -209,8 +209,8 @@ def test_begin_with_another_model(tmp_path: Path) -> None:
     one = _discs(tmp_path / "one")
     plan = Plan(one, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "run")}))
     begun, origin = plan.network("cpu").state_dict(), load_tensors(tmp_path / "run" / "model.safetensors")
-    first = origin.weights("segmenter")["entry.weight"].view(4, 3, 2, 4, 3, 3)
-    assert torch.equal(begun["entry.weight"].view(4, 3, 1, 4, 3, 3)[:, :, 0], first[:, :, 1])
+    first = origin.weights("segmenter")["entry.weight"].view(4, 3, 2, 16, 3, 3)
+    assert torch.equal(begun["entry.weight"].view(4, 3, 1, 16, 3, 3)[:, :, 0], first[:, :, 1])
     assert torch.equal(begun["head.weight"], origin.weights("segmenter")["head.weight"])
     with pytest.raises(ConfigError, match="unet-25d"):
         Plan(one, TrainConfig.resolve(flags={"model": "resunet", "init": str(tmp_path / "run")}))

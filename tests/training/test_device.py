@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from synthoma.errors import ConfigError
-from synthoma.training.device import Execution, calibrate, choose_device, read_execution
+from synthoma.models.device import choose_device
+from synthoma.training.device import Execution, calibrate, read_execution
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,13 @@ from synthoma.data.case import Case, Inventory, Skipped
 from synthoma.data.layouts.dicom_studies import reference_series
 from synthoma.data.preparation import Progress, hidden
 from synthoma.data.slicing import case_path
-from synthoma.detection.detector import Detector, choose_device, model_file
+from synthoma.detection.detector import Detector
 from synthoma.detection.outputs import file_names, write_results
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import InputError
+from synthoma.models.bundle import model_file
+from synthoma.models.device import choose_device
 from synthoma.provenance import new_folder, write_text
 
 if TYPE_CHECKING:

@@ -95,6 +95,11 @@ def load_tensors(path: Path) -> Bundle:
     return Bundle(meta, tensors, file_digest(path))
 
 
+def model_file(run: Path) -> Path:
+    """The model file of a run folder; a file is itself."""
+    return run / "model.safetensors" if run.is_dir() else run
+
+
 def open_model(run: Path, kind: str | None = None) -> Bundle:
     """The model of a finished run.
 
@@ -105,7 +110,7 @@ def open_model(run: Path, kind: str | None = None) -> Bundle:
     Raises:
         InputError: nothing there, an unfinished run, or a model of another kind.
     """
-    path = run / "model.safetensors" if run.is_dir() else run
+    path = model_file(run)
     wanted = f"a {kind}" if kind else "a trained model"
     if run.is_dir() and not path.is_file():
         unfinished = (run / "checkpoint").is_dir()

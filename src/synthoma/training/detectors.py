@@ -20,6 +20,7 @@ from synthoma.errors import ConfigError, InputError, LeakError
 from synthoma.losses.segmentation import segmentation_loss
 from synthoma.models.bundle import save_tensors
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
+from synthoma.models.device import choose_device
 from synthoma.models.segmenters import (
     PatchDiscriminator,
     SeedMaskDiscriminator,
@@ -30,7 +31,7 @@ from synthoma.models.segmenters import (
 from synthoma.pictures import grey, outlined, tiled
 from synthoma.provenance import file_digest, software, write_json, write_text
 from synthoma.seeding import stream, stream_key
-from synthoma.training.device import Execution, calibrate, choose_device, read_execution
+from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.initial import start_from
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.recipes import ClassifierConfig, SegmenterConfig

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from synthoma.errors import ConfigError
+from synthoma.models.device import fast_bf16
 from synthoma.provenance import bytes_digest, write_json
 
 TRIAL_STEPS = 4
@@ -43,17 +43,6 @@ class Execution:
     def memory_format(self) -> torch.memory_format:
         """Layout for ``Tensor.to``."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
-
-
-def choose_device(wanted: str) -> str:
-    """'cuda' where it is wanted or there, else 'cpu'.
-
-    Raises:
-        ConfigError: CUDA is asked for and not there.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("a CUDA device", "none that PyTorch can use", "use --device auto")
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf16: bool = False) -> Execution:
@@ -87,11 +76,6 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def fast_bf16() -> bool:
-    """Whether this CPU has instructions for bfloat16; without them it would be emulated."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _candidates(*, bf16: bool) -> list[Execution]:

@@ -16,12 +16,13 @@ from synthoma.data.dataset import TrainingSlices
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
+from synthoma.models.device import choose_device
 from synthoma.models.registry import ImageShape, NetworkConfig
 from synthoma.pictures import grey, outlined, tiled
 from synthoma.provenance import file_digest, software, write_json, write_text
 from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask, Judge
-from synthoma.training.device import Execution, calibrate, choose_device, read_execution
+from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
 from synthoma.training.watchdog import validation_judge
