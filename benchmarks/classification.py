@@ -23,10 +23,9 @@ import pandas as pd
 import synthoma
 from record import data_folder, earlier, save
 from synthoma.data.cohort import Cohort
-from synthoma.detection.classes import class_probabilities
+from synthoma.detection.classes import Classifier
 from synthoma.metrics.classification import multiclass_scores, ranking_scores
 from synthoma.metrics.intervals import bootstrap
-from synthoma.models.bundle import open_model
 from synthoma.provenance import write_json
 from synthoma.seeding import stream
 
@@ -58,9 +57,8 @@ def split_by(units: Any, purpose: str) -> Any:
 
 def scored(cohort: Cohort, run: Path) -> tuple[dict[str, float], int, str]:
     """Macro-F1 (or AUC of two classes) on the test split, with a bootstrap interval over groups."""
-    bundle = open_model(run, "classifier")
-    classes = bundle.meta["classes"]
-    chances = class_probabilities(bundle, cohort)
+    classifier = Classifier.open(run)
+    classes, chances = classifier.classes, classifier.of_cohort(cohort)
     test = np.flatnonzero((cohort.slices["split"] == "test") & cohort.slices["label"].isin(classes))
     truth = cohort.slices["label"].iloc[test].map({name: number for number, name in enumerate(classes)}).to_numpy()
     groups = cohort.slices["group"].iloc[test].astype(str).to_numpy()

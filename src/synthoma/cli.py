@@ -390,6 +390,9 @@ def detect(
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="Average with the mirrored slice (default: yes).")
     ] = None,
+    type_model: Annotated[
+        Path | None, typer.Option("--type", help="A run of a classifier that says which type the tumour is.")
+    ] = None,
     shows: Annotated[str | None, typer.Option(help="The sequence that plain pictures show (default flair).")] = None,
     dicom_seg: Annotated[
         bool | None, typer.Option("--dicom-seg/--no-dicom-seg", help="DICOM SEG of a DICOM series (default: yes).")
@@ -411,7 +414,18 @@ def detect(
     from synthoma import pipeline
 
     given = locals()
-    names = ["threshold", "flip", "shows", "dicom_seg", "overlay", "saliency", "probabilities", "rle", "layout"]
+    names = [
+        "threshold",
+        "flip",
+        "type_model",
+        "shows",
+        "dicom_seg",
+        "overlay",
+        "saliency",
+        "probabilities",
+        "rle",
+        "layout",
+    ]
     flags = {name: given[name] for name in [*names, "device", "jobs"]}
     kind = pipeline.kind_of_model(model)
     if kind != "segmenter":
@@ -429,8 +443,12 @@ def detect(
     options = DetectConfig.resolve(flags=flags)
     with _progress() as progress:
         table = pipeline.detect(scans, output, model=model, config=options, force=force, progress=progress)
-    shown = ["case", "probability", "has_tumour", "volume", "unit", "diameter", "side", "dice"]
-    print(table[[name for name in shown if not table[name].isna().all()]].to_string(index=False, max_rows=20))
+    shown = ["case", "probability", "has_tumour", "type", "volume", "unit", "diameter", "side", "dice"]
+    print(
+        table[
+            [name for name in shown if not table[name].isin(["", None]).all() and not table[name].isna().all()]
+        ].to_string(index=False, max_rows=20)
+    )
     print(f"masks and findings: {output}\nResearch software, not for clinical use.")
 
 

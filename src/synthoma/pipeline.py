@@ -432,9 +432,9 @@ def judge(images: Path | str, run: Path | str, *, progress: Progress = _silent) 
         if meta["kind"] == "generator":
             scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))
             return table.assign(score=scores, kind=kind)
-        from synthoma.detection.classes import class_probabilities
+        from synthoma.detection.classes import Classifier
 
-        chances = class_probabilities(bundle, cohort)
+        chances = Classifier.open(Path(run)).of_cohort(cohort)
     for number, name in enumerate(meta["classes"]):
         table[f"p_{name}"] = chances[:, number].round(4)
     return table.assign(predicted=[meta["classes"][row.argmax()] for row in chances])

@@ -1,36 +1,124 @@
-"""What a trained classifier says of the slices of a cohort."""
+"""A trained classifier, ready to be asked: which class is a slice, and which type is a scan's tumour."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from synthoma.data.case import Study
 from synthoma.data.cohort import Cohort
 from synthoma.data.labelled import LabelledSlices
-from synthoma.models.bundle import Bundle
+from synthoma.data.preprocessing import Normalisation
+from synthoma.data.squares import frame, to_squares
+from synthoma.models.bundle import open_model
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
-from synthoma.models.segmenters import as_input
-from synthoma.types import Floats
+from synthoma.models.segmenters import as_input, stack_context
+from synthoma.types import Bools, Floats, Plane
 
 BATCH = 32
 
 
-def class_probabilities(bundle: Bundle, cohort: Cohort) -> Floats:
-    """Probability of each class of the model for each slice of a cohort, (N, classes).
+@dataclass(frozen=True)
+class Classifier:
+    """A trained classifier.
 
-    Raises:
-        InputError: a cohort without any of the model's modalities.
+    Attributes:
+        network: in evaluation mode.
+        name: of the model.
+        digest: SHA-256 of its file.
+        classes: what it tells apart.
+        modalities: its channels, in order.
+        any_subset: whether it was trained to do without some modalities.
+        context: slices seen at once, and the distance between them in mm.
+        size: side of its slices.
+        plane: of the slices.
+        crop: whether slices are cut to the head.
+        normalise: how intensities are scaled.
     """
-    meta = bundle.meta
-    settings = ClassifierNetwork.model_validate(meta["network"])
-    network = build_classifier(settings, meta["shape"]["size"], meta["shape"]["channels"], len(meta["classes"]))
-    network.load_state_dict(bundle.weights("classifier"))
-    network.eval()
-    rows = np.arange(len(cohort))
-    slices = LabelledSlices(cohort, rows, tuple(meta["modalities"]), (), (settings.context, meta["step_mm"]))
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            images = as_input(slices.fetch(rows[start : start + BATCH]).images)
-            parts.append(network(images).softmax(dim=1).double().numpy())
-    return np.concatenate(parts)
+
+    network: torch.nn.Module
+    name: str
+    digest: str
+    classes: tuple[str, ...]
+    modalities: tuple[str, ...]
+    any_subset: bool
+    context: tuple[int, float]
+    size: int
+    plane: Plane
+    crop: bool
+    normalise: Normalisation
+
+    @classmethod
+    def open(cls, run: Path) -> Classifier:
+        """Open a run folder or a model file.
+
+        Raises:
+            InputError: nothing there, or not a classifier.
+        """
+        bundle = open_model(run, "classifier")
+        meta, shape = bundle.meta, bundle.meta["shape"]
+        settings = ClassifierNetwork.model_validate(meta["network"])
+        network = build_classifier(settings, shape["size"], shape["channels"], len(meta["classes"]))
+        network.load_state_dict(bundle.weights("classifier"))
+        prepared = meta.get("prepare") or {}
+        return cls(
+            network=network.eval().requires_grad_(False),
+            name=str(meta["model"]),
+            digest=bundle.digest,
+            classes=tuple(meta["classes"]),
+            modalities=tuple(meta["modalities"]),
+            any_subset=bool(meta["any_subset"]),
+            context=(settings.context, float(meta["step_mm"])),
+            size=int(shape["size"]),
+            plane=prepared.get("plane") or meta.get("plane") or "axial",
+            crop=bool(prepared.get("crop", True)),
+            normalise=prepared.get("normalise") or "robust",
+        )
+
+    def of_cohort(self, cohort: Cohort) -> Floats:
+        """Probability of each class for each slice of a cohort that was prepared as the model's, (N, classes).
+
+        Raises:
+            InputError: a cohort without any of the model's modalities.
+        """
+        rows = np.arange(len(cohort))
+        slices = LabelledSlices(cohort, rows, self.modalities, (), self.context)
+        parts = [slices.fetch(rows[start : start + BATCH]).images for start in range(0, len(rows), BATCH)]
+        return np.concatenate([self._asked(part) for part in parts])
+
+    def of_study(self, study: Study, ill: Bools) -> Floats:
+        """Probability of each class for a whole scan, (classes,): the mean over its slices with tumour.
+
+        Args:
+            study: with modalities named as the model knows them.
+            ill: which of its axial slices show tumour; where none does, or the model looks at another plane, all count.
+
+        Raises:
+            InputError: none of the model's modalities.
+        """
+        framing = frame(
+            study, self.modalities, size=self.size, plane=self.plane, crop=self.crop, normalise=self.normalise
+        )
+        squares = to_squares(framing)
+        content = np.ptp(squares.reshape(len(squares), -1), axis=1) > 0
+        wanted = (
+            content & ill if self.plane == "axial" and len(ill) == len(squares) and (content & ill).any() else content
+        )
+        count, distance = self.context
+        stride = max(1, round(distance / framing.step_mm)) if framing.step_mm else 1
+        stacked = stack_context(torch.from_numpy(squares), count, stride)[np.flatnonzero(wanted)]
+        return np.asarray(np.concatenate([self._asked(part) for part in stacked.split(BATCH)]).mean(axis=0))
+
+    def _asked(self, images: torch.Tensor) -> Floats:
+        with torch.inference_mode():
+            return np.asarray(self.network(as_input(images)).softmax(dim=1).double().numpy())
+
+
+@lru_cache(maxsize=2)
+def opened(run: Path) -> Classifier:
+    """The classifier, opened once in each process."""
+    return Classifier.open(run)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from synthoma.data.case import Inventory, Skipped
 from synthoma.data.layouts import take_inventory
 from synthoma.data.preparation import Progress, hidden
+from synthoma.detection.classes import Classifier
 from synthoma.detection.detector import Detector
 from synthoma.detection.many import detect_all
 from synthoma.detection.outputs import NOT_CLINICAL, SCHEMA
@@ -56,6 +57,8 @@ def detect(
         progress("looking", 0, 1)
         detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
         plain_stands_for(detector, options.shows)
+        if options.type_model is not None:
+            Classifier.open(options.type_model)
         inventory = take_inventories(paths, options)
         table = detect_all(inventory, run, partial, options, progress)
         write_json(
@@ -70,7 +73,7 @@ def detect(
                 "with_tumour": int(table["has_tumour"].sum()),
                 "skipped": len(inventory.skipped) + len(inventory.cases) - len(table),
                 "remarks": list(inventory.remarks),
-                "options": options.model_dump(mode="json", exclude={"jobs"}),
+                "options": options.model_dump(mode="json", exclude={"jobs", "type_model"}),
                 "software": software(),
             },
         )

@@ -33,7 +33,7 @@ PICTURES = 64
 """So many single pictures take as long as a volume."""
 
 COLUMNS = (
-    "case", "probability", "has_tumour", "volume", "unit", "diameter", "diameter_unit", "side", "dice", "mask",
+    "case", "probability", "has_tumour", "type", "volume", "unit", "diameter", "diameter_unit", "side", "dice", "mask",
     "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask", "remarks",
 )  # fmt: skip
 PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability")
@@ -168,6 +168,7 @@ def _row(case: Case, name: str, findings: dict[str, Any], seen: Seen) -> dict[st
         "case": case.name,
         "probability": findings["probability"],
         "has_tumour": findings["has_tumour"],
+        "type": findings["type"] or "",
         "volume": findings["volume"],
         "unit": findings["volume_unit"],
         "diameter": findings["diameter_in_plane"] if diameter is None else diameter,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from synthoma.data.case import Case, Study
 from synthoma.data.preprocessing import from_plane, to_lps, to_plane
 from synthoma.data.slicing import shown
 from synthoma.data.squares import Framing, frame, from_squares, to_squares
+from synthoma.detection.classes import Classifier, opened
 from synthoma.detection.detector import Detector
 from synthoma.detection.findings import (
     dice,
@@ -43,6 +44,7 @@ class Seen:
         labels: mask on the scan's own grid, (z, y, x), see ``findings.label_map``.
         targets: what the maps show.
         thresholds: probability from which a pixel belongs to each target.
+        types: probability of each class, where a classifier was asked; else empty.
         remarks: what the reader of the result should know.
     """
 
@@ -55,6 +57,7 @@ class Seen:
     labels: Bytes
     targets: tuple[str, ...]
     thresholds: tuple[float, ...]
+    types: dict[str, float]
     remarks: tuple[str, ...]
 
     @property
@@ -94,7 +97,8 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     Raises:
         InputError: a scan that cannot be read, or whose modalities the model cannot do without.
     """
-    study, remarks = fitted(case.load(), detector, options.shows)
+    loaded = case.load()
+    study, remarks = fitted(loaded, detector, options.shows)
     framing = frame(
         study,
         detector.modalities,
@@ -116,27 +120,37 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         )
     if detector.context > 1 and framing.shape[0] == 1:
         remarks.append("the model compares neighbouring slices; here it saw the one slice in their place too")
-    return Seen(
+    labels = label_map(probabilities, thresholds, detector.targets)
+    seen = Seen(
         case=case,
         study=study,
         framing=framing,
         pixels=pixels,
         maps=maps,
         probabilities=probabilities,
-        labels=label_map(probabilities, thresholds, detector.targets),
+        labels=labels,
         targets=detector.targets,
         thresholds=thresholds,
+        types={},
         remarks=tuple(remarks),
     )
+    if options.type_model is None:
+        return seen
+    classifier = opened(options.type_model)
+    shown_to, more = fitted(loaded, classifier, options.shows)
+    chances = classifier.of_study(shown_to, np.asarray(seen.in_plane(seen.mask).any(axis=(1, 2))))
+    types = {name: float(chance) for name, chance in zip(classifier.classes, chances, strict=True)}
+    told = [f"for its type: {text}" for text in more if text not in remarks]
+    return replace(seen, types=types, remarks=(*remarks, *told))
 
 
-def plain_stands_for(detector: Detector, shows: str | None) -> str:
+def plain_stands_for(model: Detector | Classifier, shows: str | None) -> str:
     """The modality that a plain picture is taken for.
 
     Raises:
         ConfigError: the model does not know the one that is asked for.
     """
-    known = detector.modalities
+    known = model.modalities
     if shows is not None and shows not in known:
         raise ConfigError(f"a sequence that the model knows ({', '.join(known)})", repr(shows), "choose one of them")
     if PLAIN_MODALITY in known and shows is None:
@@ -144,7 +158,7 @@ def plain_stands_for(detector: Detector, shows: str | None) -> str:
     return shows or ("flair" if "flair" in known else known[0])
 
 
-def fitted(study: Study, detector: Detector, shows: str | None) -> tuple[Study, list[str]]:
+def fitted(study: Study, model: Detector | Classifier, shows: str | None) -> tuple[Study, list[str]]:
     """A study with the modalities that the model knows, and what was done for that.
 
     A plain picture stands for one of the model's sequences. A model of plain pictures is shown one sequence of a scan.
@@ -152,8 +166,8 @@ def fitted(study: Study, detector: Detector, shows: str | None) -> tuple[Study, 
     Raises:
         InputError: none of the model's modalities, or some are missing that it cannot do without.
     """
-    images, known, remarks = dict(study.images), detector.modalities, list[str]()
-    stands_for = plain_stands_for(detector, shows)
+    images, known, remarks = dict(study.images), model.modalities, list[str]()
+    stands_for = plain_stands_for(model, shows)
     if PLAIN_MODALITY in images and stands_for != PLAIN_MODALITY and stands_for not in images:
         images[stands_for] = images.pop(PLAIN_MODALITY)
         remarks.append(f"the file does not say which sequence it shows; it is taken for {stands_for}")
@@ -167,7 +181,7 @@ def fitted(study: Study, detector: Detector, shows: str | None) -> tuple[Study, 
     if not present:
         came = ", ".join(images)
         raise InputError(f"one of the modalities {', '.join(known)}", came, "use a model that knows these")
-    if missing and not detector.any_subset:
+    if missing and not model.any_subset:
         came = f"a scan without {', '.join(missing)}"
         todo = "add them, or use a model that was trained with channel dropout"
         raise InputError(f"all modalities of the model ({', '.join(known)})", came, todo)
@@ -197,6 +211,8 @@ def describe(seen: Seen) -> dict[str, Any]:
         "slices": _tumour_slices(seen),
         "slice_probabilities": _slice_list(seen),
         "labels": {str(value): name for value, name in meanings(seen.targets).items()},
+        "type": max(seen.types, key=lambda name: seen.types[name]) if seen.types else None,
+        "type_probabilities": {name: tidy(chance) for name, chance in seen.types.items()},
         "modalities": list(framing.images),
         "missing": list(framing.missing),
         **_agreement(seen),

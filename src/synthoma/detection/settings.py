@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -23,6 +24,7 @@ class DetectConfig(Config):
     probabilities: bool = Field(False, description="write the probability of each pixel")
     rle: bool = Field(False, description="write the run-length code of a volume's mask (pictures: always)")
     shows: str | None = Field(None, description="the sequence that plain pictures show; flair if the model knows it")
+    type_model: Path | None = Field(None, description="a run of a classifier that says which type the tumour is")
     layout: Layout | None = Field(None, description="how the folder is arranged; else recognised")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     jobs: int = Field(0, ge=0, description="worker processes; 0 chooses")
