@@ -196,6 +196,25 @@ def _shipped() -> str:
     return title + "\n\n" + table(["scans", "patients", "Dice, mean of patients", "median"], rows)
 
 
+def _features() -> str:
+    results = earlier("gan_features")
+    if not results:
+        return ""
+    counts = sorted({row["patients"] for row in results["rows"]})
+    arms = list(dict.fromkeys(row["arm"] for row in results["rows"]))
+    found = {(row["arm"], row["patients"]): row for row in results["rows"]}
+    lines = []
+    for arm in arms:
+        cells = [found.get((arm, count), {}) for count in counts]
+        kind = "slice AUC" if any("auc" in cell for cell in cells) else "Dice"
+        lines.append([arm, kind, *(_span(cell.get("auc") or cell["dice"]) if cell else "" for cell in cells)])
+    title = (
+        f"**Features of a GAN used again** (LGG FLAIR at 64 px, one fold held out, {results['minutes']:g} min each; a dcgan "
+        f"trained {results['gan_minutes']:g} min on the same patients without labels; {_hardware(results)})"
+    )
+    return title + "\n\n" + table(["network", "score", *(f"{count} labelled patients" for count in counts)], lines)
+
+
 def _controls() -> str:
     results = earlier("classification")
     if not results:

@@ -17,7 +17,7 @@ import synthoma
 from synthoma.models.bundle import load_tensors, save_tensors
 from synthoma.phantom import PhantomConfig
 
-PATIENTS, SLICES_SHOWN, SEED = 260, 120_000, 11
+PATIENTS, SLICES_SHOWN, SEED = 260, 90_000, 11
 PHANTOM = PhantomConfig(skull="mixed", sites=130, healthy=0.08, slice_mm=(2.0, 6.5), artefacts=0.3)
 LEARNER = {
     "modality_dropout": 0.9,
