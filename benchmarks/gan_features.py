@@ -2,8 +2,8 @@
 
     python benchmarks/gan_features.py --minutes 1 --gan-minutes 5 --keep DIR [--patients 3 6 12 26]
 
-LGG FLAIR at 64 px, one by-patient fold held out. The GAN sees the training patients' slices without their labels; then a
-few of these patients are labelled. Classification: slice AUC of tumour or not; segmentation: mean Dice of test
+LGG FLAIR at 64 px, one by-patient fold held out. The GAN sees the training patients' slices without their labels;
+then a few of these patients are labelled. Classification: slice AUC of tumour or not; segmentation: mean Dice of test
 patients' volumes. Finished trainings in DIR are not repeated.
 """
 

@@ -209,8 +209,8 @@ def _features() -> str:
         kind = "slice AUC" if any("auc" in cell for cell in cells) else "Dice"
         lines.append([arm, kind, *(_span(cell.get("auc") or cell["dice"]) if cell else "" for cell in cells)])
     title = (
-        f"**Features of a GAN used again** (LGG FLAIR at 64 px, one fold held out, {results['minutes']:g} min each; a dcgan "
-        f"trained {results['gan_minutes']:g} min on the same patients without labels; {_hardware(results)})"
+        f"**Features of a GAN used again** (LGG FLAIR at 64 px, one fold held out, {results['minutes']:g} min each; "
+        f"a dcgan trained {results['gan_minutes']:g} min on the same patients without labels; {_hardware(results)})"
     )
     return title + "\n\n" + table(["network", "score", *(f"{count} labelled patients" for count in counts)], lines)
 
