@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthoma.augment.scans import AugmentConfig, augment_scans, drop_modalities
+from synthoma.augment.scans import AugmentConfig, augment_scans, drop_modalities, drop_neighbours
 
 STILL = AugmentConfig(flip=0, rotation=0, scale=0, shift=0, gamma=0, contrast=0, bias=0, noise=0, ghosting=0, blur=0)
 
@@ -96,3 +96,14 @@ def test_dropped_modalities_leave_one() -> None:
 def test_no_modality_is_dropped_without_chance() -> None:
     images = torch.rand(20, 3, 4, 4, generator=_draws()) + 0.1
     assert torch.equal(drop_modalities(images, 0.0, _draws(1), channels=3), images)
+
+
+def test_dropped_neighbours_are_the_slice_itself() -> None:
+    images = torch.rand(300, 6, 4, 4, generator=_draws())
+    shown = drop_neighbours(images, 0.3, _draws(1), channels=2).view(300, 3, 2, 4, 4)
+    middle = images.view(300, 3, 2, 4, 4)[:, 1]
+    assert torch.equal(shown[:, 1], middle)
+    alone = (shown[:, 0] == middle).flatten(1).all(dim=1)
+    assert 0.2 < alone.float().mean() < 0.4
+    assert torch.equal(shown[~alone], images.view(300, 3, 2, 4, 4)[~alone])
+    assert torch.equal(shown[alone, 2], middle[alone])

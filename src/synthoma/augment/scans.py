@@ -19,15 +19,15 @@ class AugmentConfig(Config):
     """How strongly slices are changed; 0 switches a change off."""
 
     flip: float = Field(0.5, ge=0, le=1, description="chance of a left-right flip")
-    rotation: float = Field(15.0, ge=0, le=180, description="largest rotation, degrees")
-    scale: float = Field(0.15, ge=0, lt=1, description="largest change of size, as a share")
-    shift: float = Field(0.06, ge=0, lt=1, description="largest shift, as a share of the side")
-    gamma: float = Field(0.25, ge=0, le=1, description="largest change of the intensity curve, in powers of e")
-    contrast: float = Field(0.15, ge=0, lt=1, description="largest factor on intensities, as a share")
-    bias: float = Field(0.2, ge=0, lt=1, description="largest smooth brightening across the slice")
-    noise: float = Field(0.04, ge=0, lt=1, description="largest deviation of the noise")
+    rotation: float = Field(20.0, ge=0, le=180, description="largest rotation, degrees")
+    scale: float = Field(0.2, ge=0, lt=1, description="largest change of size, as a share")
+    shift: float = Field(0.08, ge=0, lt=1, description="largest shift, as a share of the side")
+    gamma: float = Field(0.35, ge=0, le=1, description="largest change of the intensity curve, in powers of e")
+    contrast: float = Field(0.2, ge=0, lt=1, description="largest factor on intensities, as a share")
+    bias: float = Field(0.3, ge=0, lt=1, description="largest smooth brightening across the slice")
+    noise: float = Field(0.05, ge=0, lt=1, description="largest deviation of the noise")
     ghosting: float = Field(0.1, ge=0, le=1, description="chance of a motion ghost along the rows or columns")
-    blur: float = Field(0.2, ge=0, le=1, description="chance of a picture of lower resolution")
+    blur: float = Field(0.25, ge=0, le=1, description="chance of a picture of lower resolution")
 
 
 def augment_scans(
@@ -135,3 +135,19 @@ def drop_modalities(images: Tensor, chance: float, draws: Generator, channels: i
     hit = torch.rand(count, 1, generator=draws) < chance
     kept = torch.where(hit, rank < keep, torch.ones_like(present))
     return (stack * kept.to(images.device)[:, None, :, None, None]).view(images.shape)
+
+
+def drop_neighbours(images: Tensor, chance: float, draws: Generator, channels: int) -> Tensor:
+    """Show some slices without their neighbours, themselves in their places, as a single picture has to be shown.
+
+    Args:
+        images: (B, K * C, H, W), K slices of C modalities, the middle one being the slice itself.
+        chance: for each slice.
+        draws: source of all randomness, on the CPU.
+        channels: C.
+    """
+    count, planes = images.shape[:2]
+    stack = images.view(count, planes // channels, channels, *images.shape[2:])
+    hit = (torch.rand(count, 1, 1, 1, 1, generator=draws) < chance).to(images.device)
+    middle = stack[:, stack.shape[1] // 2, None]
+    return torch.where(hit, middle, stack).view(images.shape)

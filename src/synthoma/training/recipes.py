@@ -67,6 +67,7 @@ class LearnerConfig(Config):
     tumour_share: float = Field(0.65, ge=0, le=1, description="chance of a tumour slice once a patient is drawn")
     with_ratio: float = Field(0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts")
     modality_dropout: float = Field(0.3, ge=0, le=1, description="chance that a slice loses some of its modalities")
+    context_dropout: float = Field(0.15, ge=0, le=1, description="chance that a slice is shown without its neighbours")
     context_mm: float = Field(4.0, gt=0, description="least distance between neighbouring slices that are seen")
     ema_images: float = Field(1000.0, ge=0, description="half-life of the moving average of weights; 0 for none")
     augment: AugmentConfig = Field(default_factory=AugmentConfig)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthoma.augment.scans import augment_scans, drop_modalities
+from synthoma.augment.scans import augment_scans, drop_modalities, drop_neighbours
 from synthoma.data.labelled import Labelled, LabelledSlices
 from synthoma.models.bundle import Bundle
 from synthoma.models.segmenters import as_input
@@ -122,6 +122,8 @@ class SupervisedTask:
         images, masks = augment_scans(images, masks, self.config.augment, draws, self.channels)
         if self.channels > 1 and self.config.modality_dropout:
             images = drop_modalities(images, self.config.modality_dropout, draws, self.channels)
+        if images.shape[1] > self.channels and self.config.context_dropout:
+            images = drop_neighbours(images, self.config.context_dropout, draws, self.channels)
         images = as_input(images).contiguous(memory_format=self.execution.memory_format)
         return Labelled(images, masks, classes)
 
