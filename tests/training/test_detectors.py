@@ -21,7 +21,7 @@ from synthoma.training.detectors import Plan, train_detector
 from synthoma.training.loop import Progress
 from synthoma.training.settings import TrainConfig
 from synthoma.training.supervised import one_cycle
-from synthoma.training.validation import THRESHOLDS, overlap_counts, patient_dice
+from synthoma.training.validation import THRESHOLDS, overlap_counts, patient_dice, steady_threshold
 from tests.training.toys import ONE, blobs, halves, train_toy, unheard, write_cohort
 
 GENTLE = {"rotation": 0.0, "scale": 0.0, "bias": 0.0, "blur": 0.0, "ghosting": 0.0}
@@ -145,6 +145,19 @@ def test_threshold_is_where_validation_dice_is_largest() -> None:
     assert THRESHOLDS[dice.argmax()] in (0.25, 0.3)
     assert dice.max() == 1, "the second patient has no tumour and none is said"
     assert dice[0] == pytest.approx((2 * 32 / (64 + 32) + 0) / 2)
+
+
+def test_one_odd_patient_does_not_move_the_threshold() -> None:
+    """One of four gains a little from a low threshold: no reason. All four gain: a reason."""
+    even = np.full((len(THRESHOLDS), 4), 0.8)
+    odd = even.copy()
+    odd[:3, 0] += 0.2
+    assert THRESHOLDS[steady_threshold(odd)] == 0.5
+    clear = even.copy()
+    clear[:3] += np.array([0.1, 0.12, 0.09, 0.11])
+    assert THRESHOLDS[steady_threshold(clear)] == 0.2
+    assert THRESHOLDS[steady_threshold(even)] == 0.5
+    assert THRESHOLDS[steady_threshold(clear[:, :1])] == 0.2, "a single patient decides alone"
 
 
 def test_learning_rate_rises_and_falls() -> None:

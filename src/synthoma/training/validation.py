@@ -72,10 +72,28 @@ def patient_dice(found: Ints, said: Ints, being: Ints, groups: Ints) -> Floats:
     return np.where(claimed + true > 0, 2 * hit / np.maximum(claimed + true, 1), 1.0)
 
 
+def steady_threshold(dice: Floats) -> int:
+    """The threshold nearest to 0.5 that is not worse than the best one by more than the error of that comparison.
+
+    A few validation patients would otherwise push it to one end for the sake of one of them.
+
+    Args:
+        dice: (thresholds, patients).
+
+    Returns:
+        Its position in ``THRESHOLDS``.
+    """
+    best = int(dice.mean(axis=1).argmax())
+    behind = dice[best] - dice
+    error = behind.std(axis=1, ddof=1) / np.sqrt(dice.shape[1]) if dice.shape[1] > 1 else np.zeros(len(dice))
+    good = np.flatnonzero(behind.mean(axis=1) <= error)
+    return int(good[np.abs(THRESHOLDS[good] - 0.5).argmin()])
+
+
 def segmentation_judge(
     slices: LabelledSlices, rows: Ints, shown: Ints, execution: Execution, sheet: Sheet
 ) -> Callable[[nn.Module, int], tuple[float, dict[str, float], Tensor]]:
-    """Judge a segmenter by the mean Dice of patients' volumes, at the threshold at which it is largest.
+    """Judge a segmenter by the mean Dice of patients' volumes, at a threshold at which it is about largest.
 
     Args:
         slices: where from.
@@ -86,7 +104,7 @@ def segmentation_judge(
 
     Returns:
         A function of the network and the images seen: 1 - Dice (nan without validation slices), figures for the log,
-        and the best threshold of each target.
+        and the threshold of each target, see ``steady_threshold``.
     """
     rows = spread(rows)
     names = slices.cohort.slices["group"].iloc[rows].astype(str)
@@ -104,9 +122,9 @@ def segmentation_judge(
             counts.append(overlap_counts(chances, slices.fetch(part).masks))
         found, said = (np.concatenate([count[side] for count in counts], axis=1) for side in (0, 1))
         being = np.concatenate([count[2] for count in counts])
-        dice = patient_dice(found, said, being, groups).mean(axis=1)
-        best = dice.argmax(axis=0)
-        reached = dice[best, np.arange(len(best))]
+        dice = patient_dice(found, said, being, groups)
+        best = np.array([steady_threshold(dice[..., target]) for target in range(dice.shape[2])])
+        reached = dice.mean(axis=1)[best, np.arange(len(best))]
         values = {f"dice_{name}": float(value) for name, value in zip(slices.targets, reached, strict=True)}
         return 1 - float(reached.mean()), values, torch.from_numpy(THRESHOLDS[best]).float()
 
