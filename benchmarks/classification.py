@@ -13,36 +13,21 @@ Finished trainings in DIR are not repeated.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 import synthoma
 from record import data_folder, earlier, save
+from segmentation import linked
 from synthoma.data.cohort import Cohort
 from synthoma.detection.classes import Classifier
 from synthoma.metrics.classification import multiclass_scores, ranking_scores
 from synthoma.metrics.intervals import bootstrap
-from synthoma.provenance import write_json
 from synthoma.seeding import stream
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
-
-
-def derived(cohort: Cohort, folder: Path, table: pd.DataFrame) -> Cohort:
-    """The cohort with another table; images and masks are links to its own."""
-    if folder.is_dir():
-        return Cohort(folder)
-    folder.mkdir(parents=True)
-    for name in ("images.npy", "masks.npy"):
-        os.link(cohort.path / name, folder / name)
-    classes = sorted(set(table["label"]))
-    write_json(folder / "cohort.json", {**cohort.meta, "classes": classes})
-    table.to_csv(folder / "slices.csv", index=False)
-    return Cohort(folder)
 
 
 def split_by(units: Any, purpose: str) -> Any:
@@ -104,7 +89,7 @@ def main() -> None:
         for way, units in ways.items():
             key = f"{task}-{way.split(',')[0]}"
             table["split"] = split_by(units.to_numpy(), f"{task}.split")
-            part = derived(cohort, keep / key, table)
+            part = Cohort(keep / key) if (keep / key).is_dir() else linked(cohort, keep / key, table)
             run = keep / f"{key}-run"
             if not (run / "model.safetensors").is_file():
                 synthoma.train(part, run, model=arguments.model, minutes=arguments.minutes, force=True)

@@ -3,8 +3,8 @@
     python benchmarks/phantom.py --minutes 2 --patients 150 --keep DIR [--arms phantom real10 both10 all both]
 
 LGG FLAIR at 64 px in by-patient folds: each real patient is tested once. The threshold is 0.5 and the last snapshot is
-used, so no real patient chooses anything. Finished trainings in DIR are not repeated. ``--shipped`` tests the model
-inside the package on all three real sets instead.
+used in every arm, so no patient chooses anything. The ten patients are one draw a fold. Finished trainings in DIR are
+not repeated. ``--shipped`` tests the model inside the package on all three real sets instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 import synthoma
 from record import data_folder, earlier, save
-from segmentation import FOLDS, compared, run_one, summary
+from segmentation import FOLDS, compared, linked, run_one, summary
 from synthoma.data.cohort import Cohort
 from synthoma.data.layouts import take_inventory
 from synthoma.detection.detector import Detector
@@ -35,17 +35,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "both": {"with": True},
 }
 SETTINGS = {"size": 64, "modalities": ("flair",), "merge": "whole-tumour"}
-
-
-def link(cohort: Cohort, folder: Path, split: Any) -> Cohort:
-    """The cohort with another split; images and masks are links to its own."""
-    import os
-
-    folder.mkdir(parents=True)
-    for name in ("images.npy", "masks.npy", "cohort.json"):
-        os.link(cohort.path / name, folder / name)
-    cohort.slices.assign(split=split).to_csv(folder / "slices.csv", index=False)
-    return Cohort(folder)
 
 
 def shipped(scans: Path) -> dict[str, Any]:
@@ -99,21 +88,21 @@ def main() -> None:
             arguments.patients, keep / "phantom", phantom=phantom, split=(0.95, 0.05, 0.0), seed=5, **SETTINGS
         )
     real, simulated = Cohort(keep / "real"), Cohort(keep / "phantom")
+
+    def split(cohort: Cohort, name: str, parts: Any) -> Cohort:
+        known = (keep / name).is_dir()
+        return Cohort(keep / name) if known else linked(cohort, keep / name, cohort.slices.assign(split=parts))
+
+    everyone, simulated = split(real, "everyone", "test"), split(simulated, "simulated", "train")
     fold = real.slices["fold"].to_numpy()
-    parts = []
-    for number in range(FOLDS):
-        folder = keep / f"fold{number}"
-        split = np.where(fold == number, "test", "train")
-        parts.append(Cohort(folder) if folder.is_dir() else link(real, folder, split))
-    if not (keep / "everyone").is_dir():
-        link(real, keep / "everyone", "test")
+    parts = [split(real, f"fold{number}", np.where(fold == number, "test", "train")) for number in range(FOLDS)]
     table, dice = results.setdefault("arms", {}), {}
     for arm in arguments.arms:
         places = []
         common = {"model": "unet-25d", "minutes": arguments.minutes}
         if arm == "phantom":
             places = [keep / "arm-phantom"]
-            run_one(places[0], simulated, scans / "lgg", test=Cohort(keep / "everyone"), **common)
+            run_one(places[0], simulated, scans / "lgg", test=everyone, **common)
         else:
             extra = (simulated.path,) if ARMS[arm].get("with") else ()
             patients = ARMS[arm].get("patients")

@@ -29,7 +29,7 @@ from synthoma.evaluation.masks import PatientMasks, score_arrays
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores
 from synthoma.metrics.intervals import bootstrap, paired_difference
-from synthoma.provenance import write_json
+from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
 
 MODELS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan")
@@ -44,16 +44,23 @@ def fold_of(cohort: Cohort, fold: int, folder: Path) -> Cohort:
     """
     if folder.is_dir():
         return Cohort(folder)
-    folder.mkdir(parents=True)
-    for name in ("images.npy", "masks.npy", "cohort.json"):
-        os.link(cohort.path / name, folder / name)
     table = cohort.slices.copy()
     others = sorted(set(table["group"][table["fold"] != fold]))
     chosen = stream(0, "benchmark.validation", fold).permutation(len(others))[:HELD_FOR_VALIDATION]
     held = {others[number] for number in chosen}
     table["split"] = np.where(table["group"].isin(held), "validation", "train")
     table.loc[table["fold"] == fold, "split"] = "test"
-    table.to_csv(folder / "slices.csv", index=False)
+    return linked(cohort, folder, table)
+
+
+def linked(cohort: Cohort, folder: Path, table: Any) -> Cohort:
+    """A cohort with another table whose images and masks are links to the first one's; it appears whole."""
+    with new_folder(folder) as partial:
+        for name in ("images.npy", "masks.npy"):
+            os.link(cohort.path / name, partial / name)
+        classes = sorted(set(table["label"]))
+        write_json(partial / "cohort.json", {**cohort.meta, "classes": classes})
+        table.to_csv(partial / "slices.csv", index=False)
     return Cohort(folder)
 
 
@@ -156,13 +163,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
-    parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--keep", type=Path, required=True, help="folder for runs and masks")
     parser.add_argument("--summary", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     scans, keep = data_folder() / "lgg", arguments.keep
     if not (keep / "lgg").is_dir():
-        synthoma.prepare(scans, keep / "lgg", size=arguments.size, folds=FOLDS)
+        synthoma.prepare(scans, keep / "lgg", size=128, folds=FOLDS)
     cohort = Cohort(keep / "lgg")
     results = earlier("segmentation")
     table, dice = results.setdefault("lgg", {}), {}

@@ -430,10 +430,13 @@ def detect(
     kind = pipeline.kind_of_model(model)
     if kind != "segmenter":
         assert model is not None
+        if len(scans) > 1:
+            raise ConfigError(f"one folder or file for a {kind}", f"{len(scans)}", "put them into one folder")
         with _progress() as progress:
             table = pipeline.judge(scans[0], model, progress=progress)
         print(table.to_string(index=False))
         if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
             table.to_csv(output, index=False)
         return
     if output is None:

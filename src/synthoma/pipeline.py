@@ -146,12 +146,16 @@ def train(
     """
     from synthoma.training.detectors import Plan, train_detector
     from synthoma.training.generators import check_trainable, train_generator
+    from synthoma.training.initial import SHIPPED
     from synthoma.training.runs import begin_run, continue_run
     from synthoma.training.settings import TrainConfig
 
     if config is not None and settings:
         raise ConfigError("either a config or single settings", "both", "put the settings into the config")
     config = config or TrainConfig.resolve(flags=settings)
+    # A run can be resumed from anywhere.
+    begun = config.init if config.init in (None, SHIPPED) else str(Path(str(config.init)).resolve())
+    config = config.model_copy(update={"extra": tuple(path.resolve() for path in config.extra), "init": begun})
     source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
     folder = Path(run)
     if resume:
@@ -201,6 +205,10 @@ def search(
     from synthoma.training.runs import begin_run
     from synthoma.training.search import search_settings
 
+    if config.kind != "generator":
+        raise ConfigError(
+            "a generator to search settings of", f"the {config.kind} {config.model}", "leave out --search"
+        )
     source = Cohort(cohort)
     with new_folder(Path(output), force=force) as partial:
 

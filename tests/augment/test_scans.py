@@ -107,3 +107,13 @@ def test_dropped_neighbours_are_the_slice_itself() -> None:
     assert 0.2 < alone.float().mean() < 0.4
     assert torch.equal(shown[~alone], images.view(300, 3, 2, 4, 4)[~alone])
     assert torch.equal(shown[alone, 2], middle[alone])
+
+
+def test_a_missing_modality_stays_missing() -> None:
+    """Noise in an empty channel would look like a scan, and might be all that dropping modalities leaves."""
+    images, masks = _blob(64, channels=4)
+    images[:, 1::2] = 0
+    changed, _ = augment_scans(images, masks, AugmentConfig(noise=0.1), _draws(4), channels=2)
+    assert not changed[:, 1::2].any()
+    kept = drop_modalities(changed, 1.0, _draws(5), channels=2)
+    assert kept[:, 0::2].abs().amax(dim=(1, 2, 3)).min() > 0.1

@@ -70,6 +70,20 @@ def test_a_gap_is_no_neighbour(tmp_path: Path) -> None:
     assert context_rows(cohort, 3, 4.0).tolist() == [[0, 0, 1], [0, 1, 1], [2, 2, 2]]
 
 
+def test_every_other_slice_is_still_a_neighbour(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path / "c", {"a": [0, 2, 4]}, step_mm=None)
+    assert context_rows(cohort, 3, 4.0).tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+
+
+def test_classes_as_they_are_drawn(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path / "c", {"large": list(range(8)), "small": [1, 2]})
+    slices = LabelledSlices(cohort, np.arange(10), ("t1",), ())
+    slices.classes = np.array([0] * 8 + [0, 1])
+    assert slices.class_shares(2).tolist() == [0.75, 0.25]
+    rows = np.concatenate([slices.draw(0, "test", step, 16, None) for step in range(200)])
+    assert 0.2 < slices.classes[rows].mean() < 0.3
+
+
 def test_unknown_distance_takes_the_next_slice(tmp_path: Path) -> None:
     cohort = _cohort(tmp_path / "c", {"a": [1, 2, 3]}, step_mm=None)
     assert context_rows(cohort, 3, 4.0)[1].tolist() == [0, 1, 2]

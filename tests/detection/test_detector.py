@@ -5,15 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from synthoma.data.cohort import Cohort, CohortWriter
+from synthoma.data.labelled import LabelledSlices
 from synthoma.detection.detector import Detector
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.device import choose_device, fast_bf16
-from synthoma.models.segmenters import as_input, stack_context
+from synthoma.models.segmenters import as_input
 from tests.detection.conftest import WriteModel
 
 
@@ -35,13 +39,27 @@ def test_a_run_and_its_file_open_alike(write_model: WriteModel) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 7, 70])
-def test_batches_with_neighbours_equal_one_pass(write_model: WriteModel, count: int) -> None:
+def test_the_network_sees_what_it_saw_in_training(write_model: WriteModel, tmp_path: Path, count: int) -> None:
+    """Neighbours at the ends, and where blank slices are no part of a cohort, are chosen as a cohort's are."""
     detector = opened(write_model(modalities=("t1", "flair"), network={"context": 3}, step_mm=4.0))
-    pixels = squares(count, 2)
+    pixels = squares(count, 2).astype(np.float16).astype(np.float32)
+    blank = [number for number in range(count) if number in (3, 4, 60)]
+    pixels[blank] = 0
+    there = np.array([number for number in range(count) if number not in blank])
+    (tmp_path / "cohort").mkdir()
+    table = pd.DataFrame(
+        {"case": "a", "group": "a", "split": "train", "label": "tumour", "slice": there, "step_mm": 2.0, "missing": ""}
+    )
+    meta = {"origin": "real", "modalities": ["t1", "flair"], "labels": {}, "classes": ["tumour"], "size": 32}
+    with CohortWriter(tmp_path / "cohort", channels=2, size=32) as writer:
+        writer.add(pixels[there], np.zeros((len(there), 32, 32), np.uint8), [{} for _ in there])
+        writer.finish(table.assign(tumour_pixels=0), meta)
+    slices = LabelledSlices(Cohort(tmp_path / "cohort"), np.arange(len(there)), ("t1", "flair"), (), (3, 4.0))
+    trained = as_input(slices.fetch(np.arange(len(there))).images)
+    assert torch.equal(detector.inputs(pixels, there.tolist(), detector.stride(2.0)), trained)
     with torch.no_grad():
-        stacked = stack_context(as_input(torch.from_numpy(pixels)), 3, 2)
-        expected = detector.network(stacked).sigmoid().numpy()
-    np.testing.assert_allclose(detector.probabilities(pixels, 2.0), expected, atol=1e-5)
+        expected = detector.network(trained).sigmoid().numpy()
+    np.testing.assert_allclose(detector.probabilities(pixels, 2.0)[there], expected, atol=1e-5)
 
 
 def test_neighbours_lie_as_far_apart_as_in_training(write_model: WriteModel) -> None:

@@ -20,7 +20,6 @@ from synthoma.models.segmenters import (
     SegmenterShape,
     as_input,
     build_segmenter,
-    stack_context,
 )
 
 NAMES = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "critic-unet")
@@ -78,14 +77,6 @@ def test_sizes_that_do_not_fit_are_named(name: str, size: int) -> None:
 def test_context_is_odd() -> None:
     with pytest.raises(ValueError, match="odd"):
         SegmenterNetwork(context=2)
-
-
-def test_context_of_a_volume() -> None:
-    slices = torch.arange(5.0).view(5, 1, 1, 1).repeat(1, 2, 1, 1)
-    slices[:, 1] += 10
-    stacked = stack_context(slices, 3, stride=2)[:, :, 0, 0]
-    assert stacked[2].tolist() == [0, 10, 2, 12, 4, 14]
-    assert stacked[0].tolist() == [0, 10, 0, 10, 2, 12]
 
 
 def test_inputs_are_cut() -> None:

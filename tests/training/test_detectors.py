@@ -195,6 +195,69 @@ def test_synthetic_children_of_held_out_patients_are_refused(tmp_path: Path) -> 
         Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [tmp_path / "leak"]}))
 
 
+def test_what_a_model_learned_from_follows_it(tmp_path: Path) -> None:
+    """Patients behind --with and --init are named in the model file, and may not be held out where it goes on."""
+    cohort = _discs(tmp_path / "cohort")
+    images, masks = blobs(20, seed=1, size=32)
+    groups = [f"z{number % 4}" for number in range(20)]
+    names = {"1": "tumour"}
+    write_cohort(tmp_path / "other", images, masks=masks, groups=groups, mask_names=names, origin="real")
+    learner = {"levels": 2, "width": 4, "batch": 8}
+    settings: dict[str, Any] = {"model": "unet-25d", "images": 32, "snapshots": 1, "segmenter": learner}
+    _train(cohort, tmp_path / "run", extra=[tmp_path / "other"], **settings)
+    learned = open_model(tmp_path / "run").meta["provenance"]["trained_on"]["groups"]
+    assert {"p0", "z0", "z3"} <= set(learned)
+    assert "p9" not in learned
+
+    real = _discs(tmp_path / "real", origin="real")
+    _train(real, tmp_path / "real-run", **settings)
+    images, masks = blobs(20, seed=2, size=32)
+    splits = ["test"] * 5 + ["train"] * 15
+    groups = ["p0"] * 5 + ["new"] * 15
+    later = write_cohort(
+        tmp_path / "later", images, masks=masks, groups=groups, splits=splits, mask_names=names, origin="real"
+    )
+    with pytest.raises(LeakError, match="p0"):
+        Plan(later, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "real-run")}))
+    with pytest.raises(LeakError, match="p0"):
+        Plan(later, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [real.path]}))
+
+
+def test_the_same_pixels_are_the_same_patient(tmp_path: Path) -> None:
+    cohort, other = _discs(tmp_path / "a"), _discs(tmp_path / "b")
+    for one in (cohort, other):
+        table = one.slices.assign(pixels_sha256=[f"digest-{number}" for number in range(len(one))])
+        table.to_csv(one.path / "slices.csv", index=False)
+    with pytest.raises(LeakError, match="same pixels"):
+        Plan(Cohort(cohort.path), TrainConfig.resolve(flags={"model": "unet-25d", "extra": [other.path]}))
+
+
+def test_validation_without_tumour_chooses_nothing(tmp_path: Path) -> None:
+    images, masks = blobs(24, size=32)
+    masks[20:] = 0
+    splits = ["train"] * 20 + ["validation"] * 4
+    cohort = write_cohort(tmp_path / "cohort", images, masks=masks, splits=splits, mask_names={"1": "tumour"})
+    learner = {"levels": 2, "width": 4, "batch": 8}
+    progress = _train(cohort, tmp_path / "run", model="unet-25d", images=160, snapshots=4, segmenter=learner)
+    meta = open_model(tmp_path / "run").meta
+    assert progress.best_images == 160, "the last snapshot is as good as any"
+    assert meta["threshold"] == [0.5]
+
+
+def test_a_broken_training_is_no_model(tmp_path: Path) -> None:
+    cohort = _discs(tmp_path / "cohort")
+    learner = {"levels": 2, "width": 4, "batch": 8, "rate": 1e30}
+    told: list[str] = []
+
+    def hear(progress: Progress, share: float, recent: dict[str, float]) -> None:
+        told.extend(progress.events)
+
+    with pytest.raises(ConfigError, match="learning rate"):
+        _train(cohort, tmp_path / "run", model="unet-25d", images=800, snapshots=1, segmenter=learner, report=hear)
+    assert any("NaN" in text for text in told)
+    assert not (tmp_path / "run" / "model.safetensors").is_file()
+
+
 def test_a_batch_mixes_by_ratio(tmp_path: Path) -> None:
     cohort, other = _discs(tmp_path / "a"), _discs(tmp_path / "b", size=32)
     for ratio, counts in ((0.5, [8, 8]), (0.25, [12, 4]), (0.99, [1, 15])):
@@ -251,6 +314,13 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path / "test-only", images, masks=masks, splits=["test"] * 6, mask_names={"1": "tumour"})
     with pytest.raises(InputError, match="training slices with a mask"):
         Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d"}))
+    zscored = write_cohort(
+        tmp_path / "z", images, masks=masks, mask_names={"1": "tumour"}, provenance={"config": {"normalise": "zscore"}}
+    )
+    with pytest.raises(ConfigError, match="robust"):
+        Plan(zscored, TrainConfig.resolve(flags={"model": "unet-25d"}))
+    with pytest.raises(ConfigError, match="--init"):
+        Plan(cohort, TrainConfig.resolve(flags={"model": "critic-probe"}))
     with pytest.raises(ConfigError, match="generators"):
         TrainConfig.resolve(flags={"model": "unet-25d", "with_masks": True})
     with pytest.raises(ConfigError, match="detectors"):

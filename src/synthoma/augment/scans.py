@@ -46,8 +46,24 @@ def augment_scans(
         Images and masks of the same shapes. Background stays near 0, as normalisation leaves it: scanners scale what
         is bright, they do not lift the air.
     """
+    present = present_modalities(images, channels)
     images, masks = _moved(images, masks, config, draws)
-    return _rescanned(images, config, draws, channels), masks
+    images = _rescanned(images, config, draws, channels)
+    if not bool(present.all()):  # what is missing stays 0: noise in it would look like a scan
+        images = _only(images, present, channels)
+    return images, masks
+
+
+def present_modalities(images: Tensor, channels: int) -> Tensor:
+    """Which modalities show anything at all in any of their slices, (B, C) of bool, on the CPU."""
+    stack = images.view(len(images), -1, channels, *images.shape[2:])
+    return stack.abs().amax(dim=(1, 3, 4)).cpu() > 0
+
+
+def _only(images: Tensor, kept: Tensor, channels: int) -> Tensor:
+    """Images with the modalities that are not ``kept`` (B, C) set to 0."""
+    stack = images.view(len(images), -1, channels, *images.shape[2:])
+    return (stack * kept.to(images.device)[:, None, :, None, None]).view(images.shape)
 
 
 def _moved(images: Tensor, masks: Tensor, config: AugmentConfig, draws: Generator) -> tuple[Tensor, Tensor]:
@@ -126,15 +142,14 @@ def drop_modalities(images: Tensor, chance: float, draws: Generator, channels: i
         draws: source of all randomness, on the CPU.
         channels: C.
     """
-    count, planes = images.shape[:2]
-    stack = images.view(count, planes // channels, channels, *images.shape[2:])
-    present = stack.amax(dim=(1, 3, 4)).cpu() > 0
+    count = len(images)
+    present = present_modalities(images, channels)
     order = torch.rand(count, channels, generator=draws).masked_fill(~present, -1.0)
     rank = order.argsort(dim=1, descending=True).argsort(dim=1)  # 0 for the modality that stays longest
     keep = torch.ceil(torch.rand(count, 1, generator=draws) ** 2 * present.sum(dim=1, keepdim=True)).clamp_min(1)
     hit = torch.rand(count, 1, generator=draws) < chance
     kept = torch.where(hit, rank < keep, torch.ones_like(present))
-    return (stack * kept.to(images.device)[:, None, :, None, None]).view(images.shape)
+    return _only(images, kept, channels)
 
 
 def drop_neighbours(images: Tensor, chance: float, draws: Generator, channels: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError
 from synthoma.seeding import stream
-from synthoma.types import PLAIN_MODALITY, REGIONS, TARGETS, WHOLE_TUMOUR, Bytes, Float32, Ints
+from synthoma.types import PLAIN_MODALITY, REGIONS, TARGETS, WHOLE_TUMOUR, Bytes, Float32, Floats, Ints
 
 
 def target_names(cohort: Cohort) -> tuple[str, ...]:
@@ -32,17 +32,42 @@ def target_maps(masks: Bytes, targets: tuple[str, ...]) -> Bytes:
     return np.stack(maps, axis=1).astype(np.uint8)
 
 
+def neighbours(numbers: Ints, context: int, stride: Ints | int) -> Ints:
+    """Which slices of one volume are seen with each of them.
+
+    Args:
+        numbers: (n,) positions of the slices that are there, rising; blank ones are not.
+        context: how many slices are seen, an odd number.
+        stride: distance to the next neighbour, in positions; one for all or (n,).
+
+    Returns:
+        (n, context) places in ``numbers``, lowest neighbour first. Where no slice is near the wanted position stands
+        the slice itself.
+    """
+    strides = np.broadcast_to(np.asarray(stride, np.int64), numbers.shape)
+    own = np.arange(len(numbers))
+    columns = []
+    for offset in range(-(context // 2), context // 2 + 1):
+        wanted = numbers + offset * strides
+        after = np.searchsorted(numbers, wanted).clip(0, len(numbers) - 1)
+        before = (after - 1).clip(0)
+        nearest = np.where(np.abs(numbers[before] - wanted) < np.abs(numbers[after] - wanted), before, after)
+        close = np.abs(numbers[nearest] - wanted) <= strides // 2
+        columns.append(np.where(close, nearest, own))
+    return np.stack(columns, axis=1)
+
+
 def context_rows(cohort: Cohort, context: int, context_mm: float) -> Ints:
-    """For each slice of a cohort, the rows of the slices that are seen with it.
+    """For each slice of a cohort, the rows of the slices that are seen with it, see ``neighbours``.
 
     Args:
         cohort: with the columns case, and slice and step_mm where they are known.
         context: how many slices, an odd number.
         context_mm: least distance between neighbours. Slices 1 mm apart show the same; where the distance is not
-            known, the next slice is taken.
+            known, the next slice that the cohort kept is taken.
 
     Returns:
-        (N, context) rows, lowest neighbour first. Where a neighbour is missing stands the slice itself.
+        (N, context) rows, lowest neighbour first.
     """
     table = cohort.slices
     rows = np.repeat(np.arange(len(table))[:, None], context, axis=1)
@@ -54,14 +79,8 @@ def context_rows(cohort: Cohort, context: int, context_mm: float) -> Ints:
     for found in table.groupby("case", sort=False).indices.values():
         members = np.asarray(found)
         order = members[np.argsort(numbers[members], kind="stable")]
-        here = numbers[order]
-        for column, offset in enumerate(range(-(context // 2), context // 2 + 1)):
-            wanted = here + offset * stride[order]
-            after = np.searchsorted(here, wanted).clip(0, len(here) - 1)
-            before = (after - 1).clip(0)
-            nearest = np.where(np.abs(here[before] - wanted) < np.abs(here[after] - wanted), before, after)
-            close = np.abs(here[nearest] - wanted) <= stride[order] // 2
-            rows[order, column] = np.where(close, order[nearest], order)
+        kept_every = int(np.diff(numbers[order]).min(initial=len(numbers))) if len(order) > 1 else 1
+        rows[order] = order[neighbours(numbers[order], context, np.maximum(stride[order], kept_every))]
     return rows
 
 
@@ -118,10 +137,10 @@ class LabelledSlices:
         self.classes = table["label"].map(number).fillna(-1).to_numpy(np.int64)
         self.tumour = table["tumour_pixels"].to_numpy() > 0
         groups = table["group"].iloc[rows].astype(str).to_numpy()
+        order = np.argsort(groups, kind="stable")
+        ends = np.flatnonzero(groups[order][1:] != groups[order][:-1]) + 1
         self.members = [
-            (member[self.tumour[member]], member[~self.tumour[member]])
-            for name in sorted(set(groups))
-            for member in (rows[groups == name],)
+            (member[self.tumour[member]], member[~self.tumour[member]]) for member in np.split(rows[order], ends)
         ]
 
     def __len__(self) -> int:
@@ -144,6 +163,14 @@ class LabelledSlices:
         maps = torch.empty(len(rows), 0, *size) if masks is None else torch.from_numpy(masks).float()
         return Labelled(flat, maps, torch.from_numpy(self.classes[rows]))
 
+    def class_shares(self, count: int) -> Floats:
+        """How often each of ``count`` classes is drawn: groups evenly, then slices of a group evenly; (count,)."""
+        shares = [
+            np.bincount(self.classes[np.concatenate(parts)], minlength=count) / sum(map(len, parts))
+            for parts in self.members
+        ]
+        return np.asarray(np.mean(shares, axis=0))
+
     def volume(self, rows: Ints) -> Float32:
         """Images (B, C, S, S) of these rows without their context."""
         return (
@@ -154,7 +181,7 @@ class LabelledSlices:
             .numpy()
         )
 
-    def draw(self, seed: int, purpose: str, step: int, count: int, tumour_share: float) -> Ints:
+    def draw(self, seed: int, purpose: str, step: int, count: int, tumour_share: float | None) -> Ints:
         """Rows of one batch: groups evenly, whatever the number of their slices; then tumour slices favoured.
 
         Args:
@@ -162,12 +189,16 @@ class LabelledSlices:
             purpose: name of the stream.
             step: number of the batch.
             count: how many.
-            tumour_share: chance of a slice with tumour, where the group has both kinds.
+            tumour_share: chance of a slice with tumour, where the group has both kinds; None draws slices evenly.
         """
         draws = stream(seed, purpose, step)
         chosen = []
         for group in draws.integers(0, len(self.members), count):
             ill, well = self.members[group]
+            if tumour_share is None:
+                place = int(draws.integers(0, len(ill) + len(well)))
+                chosen.append(ill[place] if place < len(ill) else well[place - len(ill)])
+                continue
             pool = ill if len(ill) and (not len(well) or draws.random() < tumour_share) else well
             chosen.append(pool[draws.integers(0, len(pool))])
         return np.array(chosen, dtype=np.int64)

@@ -11,12 +11,13 @@ import torch
 
 from synthoma.data.case import Study
 from synthoma.data.cohort import Cohort
-from synthoma.data.labelled import LabelledSlices
+from synthoma.data.labelled import LabelledSlices, neighbours
 from synthoma.data.preprocessing import Normalisation
 from synthoma.data.squares import frame, to_squares
-from synthoma.models.bundle import open_model
+from synthoma.detection.detector import content
+from synthoma.models.bundle import model_file, open_model
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
-from synthoma.models.segmenters import as_input, stack_context
+from synthoma.models.segmenters import as_input
 from synthoma.types import Bools, Floats, Plane
 
 BATCH = 32
@@ -90,12 +91,13 @@ class Classifier:
         parts = [slices.fetch(rows[start : start + BATCH]).images for start in range(0, len(rows), BATCH)]
         return np.concatenate([self._asked(part) for part in parts])
 
-    def of_study(self, study: Study, ill: Bools) -> Floats:
+    def of_study(self, study: Study, ill: Bools, plane: Plane) -> Floats:
         """Probability of each class for a whole scan, (classes,): the mean over its slices with tumour.
 
         Args:
             study: with modalities named as the model knows them.
-            ill: which of its axial slices show tumour; where none does, or the model looks at another plane, all count.
+            ill: which of its slices show tumour; where none does, or the model looks at another plane, all count.
+            plane: of those slices.
 
         Raises:
             InputError: none of the model's modalities.
@@ -104,21 +106,27 @@ class Classifier:
             study, self.modalities, size=self.size, plane=self.plane, crop=self.crop, normalise=self.normalise
         )
         squares = to_squares(framing)
-        content = np.ptp(squares.reshape(len(squares), -1), axis=1) > 0
-        wanted = (
-            content & ill if self.plane == "axial" and len(ill) == len(squares) and (content & ill).any() else content
-        )
+        there = np.flatnonzero(content(squares))
+        wanted = np.isin(there, np.flatnonzero(ill)) if plane == self.plane else np.zeros(len(there), dtype=bool)
+        if not wanted.any():
+            wanted[:] = True
         count, distance = self.context
         stride = max(1, round(distance / framing.step_mm)) if framing.step_mm else 1
-        stacked = stack_context(torch.from_numpy(squares), count, stride)[np.flatnonzero(wanted)]
-        return np.asarray(np.concatenate([self._asked(part) for part in stacked.split(BATCH)]).mean(axis=0))
+        seen = there[neighbours(there, count, stride)[wanted]]
+        parts = torch.from_numpy(squares[seen]).flatten(1, 2).split(BATCH)
+        return np.asarray(np.concatenate([self._asked(part) for part in parts]).mean(axis=0))
 
     def _asked(self, images: torch.Tensor) -> Floats:
         with torch.inference_mode():
             return np.asarray(self.network(as_input(images)).softmax(dim=1).double().numpy())
 
 
-@lru_cache(maxsize=2)
 def opened(run: Path) -> Classifier:
-    """The classifier, opened once in each process."""
+    """The classifier, opened once in each process as long as its file stays the same."""
+    status = model_file(run).stat()
+    return _open_once(run, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2)
+def _open_once(run: Path, _written: int, _size: int) -> Classifier:
     return Classifier.open(run)

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.data.labelled import neighbours
 from synthoma.data.preprocessing import Normalisation
 from synthoma.errors import InputError
 from synthoma.models.bundle import Bundle, open_model
 from synthoma.models.device import choose_device, fast_bf16
-from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_input, build_segmenter, stack_context
-from synthoma.types import Float32, Plane
+from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_input, build_segmenter
+from synthoma.types import Bools, Float32, Plane
 
 BATCH = 32
 """Slices that the network sees at once."""
@@ -33,7 +34,7 @@ class Detector:
         modalities: its channels, in order.
         targets: what its maps show, from the whole tumour inwards.
         thresholds: probability from which a pixel belongs to each target.
-        step_mm: distance between neighbouring slices in training; None where unknown.
+        step_mm: least distance between neighbouring slices that it was trained to see; None where unknown.
         any_subset: whether it was trained to do without some modalities.
         plane: of the slices.
         crop: whether slices are cut to the head.
@@ -100,19 +101,17 @@ class Detector:
             (n, T, S, S) in 0..1; 0 in slices that show nothing, which the network is not asked about.
         """
         result = np.zeros((len(pixels), self.shape.targets, *pixels.shape[2:]), dtype=np.float32)
-        flat = pixels.reshape(*pixels.shape[:2], -1)
-        rows = np.flatnonzero((flat.max(axis=2) > flat.min(axis=2)).any(axis=1))
+        rows = np.flatnonzero(content(pixels))
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             result[batch] = self._of_batch(pixels, batch.tolist(), self.stride(step_mm), flip)
         return result
 
     def inputs(self, pixels: Float32, rows: list[int], stride: int) -> Tensor:
-        """What the network sees for some slices of a volume: (len(rows), context * C, S, S)."""
-        reach = self.context // 2 * stride
-        low, high = max(rows[0] - reach, 0), min(rows[-1] + reach + 1, len(pixels))
-        window = as_input(torch.from_numpy(np.ascontiguousarray(pixels[low:high])))
-        stacked = stack_context(window, self.context, stride)[[row - low for row in rows]]
+        """What the network sees for some slices of a volume, (len(rows), context * C, S, S): no blank neighbours."""
+        there = np.union1d(np.flatnonzero(content(pixels)), rows)
+        seen = there[neighbours(there, self.context, stride)[np.searchsorted(there, rows)]]
+        stacked = as_input(torch.from_numpy(pixels[seen])).flatten(1, 2)
         return stacked.to(self.device, memory_format=torch.channels_last)
 
     def _of_batch(self, pixels: Float32, rows: list[int], stride: int, flip: bool) -> Float32:
@@ -123,6 +122,12 @@ class Detector:
                 mirrored = self.network(images.flip(-1)).float().sigmoid().flip(-1)
                 maps = (maps + mirrored) / 2
         return cast(Float32, maps.cpu().numpy())
+
+
+def content(pixels: Float32) -> Bools:
+    """Which slices (n, C, S, S) show anything; a cohort has no others, so the network never saw blank ones, (n,)."""
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    return np.asarray((flat.max(axis=2) > flat.min(axis=2)).any(axis=1))
 
 
 def _assembled(bundle: Bundle, device: str) -> Detector:

@@ -134,11 +134,11 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         types={},
         remarks=tuple(remarks),
     )
-    if options.type_model is None:
+    if options.type_model is None or not seen.mask.any():
         return seen
     classifier = opened(options.type_model)
     shown_to, more = fitted(loaded, classifier, options.shows)
-    chances = classifier.of_study(shown_to, np.asarray(seen.in_plane(seen.mask).any(axis=(1, 2))))
+    chances = classifier.of_study(shown_to, np.asarray(seen.in_plane(seen.mask).any(axis=(1, 2))), framing.plane)
     types = {name: float(chance) for name, chance in zip(classifier.classes, chances, strict=True)}
     told = [f"for its type: {text}" for text in more if text not in remarks]
     return replace(seen, types=types, remarks=(*remarks, *told))

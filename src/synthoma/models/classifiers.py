@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthoma.errors import ConfigError
 from synthoma.models.dcgan import Discriminator
 from synthoma.models.segmenters import ContextConfig
 
@@ -26,9 +27,11 @@ def build_classifier(config: ClassifierNetwork, size: int, channels: int, classe
     """A new classifier with random weights: (B, context * channels, size, size) -> logits (B, classes).
 
     Raises:
-        ConfigError: a discriminator cannot work on images of this size.
+        ConfigError: the network cannot work on images of this size.
     """
     inputs = config.context * channels
+    if config.network in ("densenet121", "cnn") and size < 32:
+        raise ConfigError(f"slices of 32 px or more for {config.network}", f"{size} px", "prepare with --size 32")
     if config.network == "cnn":
         return SmallCNN(inputs, classes, config.width)
     if config.network == "critic":

@@ -60,7 +60,7 @@ class SegmenterShape:
 def build_segmenter(config: SegmenterNetwork, shape: SegmenterShape) -> nn.Module:
     """A new segmenter with random weights: (B, context * C, S, S) -> logits (B, T, S, S).
 
-    The channels are the slices of the context in order, each with its modalities, see ``stack_context``.
+    The channels are the slices of the context, lowest first, each with its modalities.
 
     Raises:
         ConfigError: the network cannot work on images of this size.
@@ -96,6 +96,8 @@ def _check_size(config: SegmenterNetwork, size: int) -> None:
         return
     if config.network == "critic-unet":
         return  # its discriminator says so itself
+    if config.network == "segresnet" and config.width % 8:
+        raise ConfigError("a width divisible by 8 for segresnet", f"{config.width}", "set segmenter.width=16")
     halvings = config.levels - 1 + int(math.log2(config.stem)) if config.network == "unet-25d" else 4
     step = 2**halvings
     if size % step:
@@ -106,23 +108,6 @@ def _check_size(config: SegmenterNetwork, size: int) -> None:
 def as_input(images: Tensor) -> Tensor:
     """Images on a cohort's scale as a segmenter takes them: cut below the background and far above bright tissue."""
     return images.clamp(0, BRIGHTEST)
-
-
-def stack_context(slices: Tensor, context: int, stride: int = 1) -> Tensor:
-    """Each slice of a volume with its neighbours as channels.
-
-    Args:
-        slices: (N, C, S, S) in order along the volume.
-        context: how many slices each sees, an odd number.
-        stride: distance to the next neighbour, in slices.
-
-    Returns:
-        (N, context * C, S, S), from the lowest neighbour to the highest; beyond the ends stands the last slice.
-    """
-    reach = context // 2
-    centre = torch.arange(len(slices))
-    parts = [slices[(centre + stride * offset).clamp(0, len(slices) - 1)] for offset in range(-reach, reach + 1)]
-    return torch.cat(parts, dim=1)
 
 
 # --- ours -------------------------------------------------------------------------------------------------------

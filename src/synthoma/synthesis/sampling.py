@@ -224,6 +224,7 @@ def _cohort_meta(
             "truncation": truncation,
             "trained_on": meta["provenance"]["trained_on"],
             "training_cohort": meta["provenance"]["cohort"],
+            "config": meta["prepare"],
             "software": software(),
         },
     }

@@ -34,7 +34,7 @@ from synthoma.seeding import stream, stream_key
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.initial import start_from
 from synthoma.training.loop import Budget, Progress, Report, run_loop
-from synthoma.training.recipes import ClassifierConfig, SegmenterConfig
+from synthoma.training.recipes import SECTION, ClassifierConfig, SegmenterConfig
 from synthoma.training.rival import Rival
 from synthoma.training.settings import TrainConfig
 from synthoma.training.supervised import SupervisedTask, Validate
@@ -63,10 +63,14 @@ def train_detector(cohort: Cohort, run: Path, config: TrainConfig, report: Repor
     plan = Plan(cohort, config)
     execution = _execution(run, plan, resume=resume)
     execution.apply()
-    write_text(run / "config.toml", config.to_toml())
+    write_text(run / "config.toml", plan.config.to_toml())
     task = plan.task(execution, plan.judge(execution, partial(_save_sheet, run, plan.sources[0])))
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
     progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
+    if plan.kind == "segmenter" and not len(task.best_found):
+        came = f"a training that broke after {progress.images:,} slices"
+        todo = f"use a lower learning rate (--set {SECTION[plan.kind]}.rate=5e-4)"
+        raise ConfigError("finite losses", came, todo)
     weights = {f"{plan.kind}.{name}": value for name, value in task.best.items()}
     save_tensors(run / "model.safetensors", weights, plan.meta(progress, task.best_found))
     return progress
@@ -84,13 +88,24 @@ class Plan:
     """
 
     def __init__(self, cohort: Cohort, config: TrainConfig) -> None:
-        self.cohort, self.config, self.kind = cohort, config, config.kind
+        self.cohort, self.kind = cohort, config.kind
         self.learner = config.segmenter if config.kind == "segmenter" else config.classifier
         self.modalities = cohort.modalities
+        if cohort.meta.get("provenance", {}).get("config", {}).get("normalise") == "zscore":
+            todo = "prepare it with --normalise robust"
+            raise ConfigError("a cohort whose background is 0 and bright tissue 1", "one normalised by zscore", todo)
+        if config.model == "critic-probe" and not config.init:
+            todo = "train a dcgan and give --init RUN"
+            raise ConfigError("a GAN whose features are probed", "none", todo)
         self.targets = target_names(cohort) if self.kind == "segmenter" else ()
         self.start = start_from(config.init, self.kind, self.learner, cohort) if config.init else None
         if self.start is not None:
             self.learner = self.start.learner
+            held = _held(cohort)
+            if shared := sorted(held & self.start.groups):
+                raise _leak(shared, f"what {config.init} was trained on")
+        # What is written down is what is used.
+        self.config = config.model_copy(update={SECTION[config.kind]: self.learner})
         rows = training_rows(cohort, config, "train")
         self.classes = _classes(cohort, rows) if self.kind == "classifier" else ()
         self.validation = training_rows(cohort, config, "validation")
@@ -98,12 +113,14 @@ class Plan:
             known = cohort.slices["label"].isin(self.classes).to_numpy()
             self.validation = self.validation[known[self.validation]]
         self.extra = tuple(Cohort(path) for path in config.extra)
-        for other in self.extra:
-            _check_apart(cohort, other)
+        borrowed = [_extra_rows(other, self) for other in self.extra]
+        for other, taken in zip(self.extra, borrowed, strict=True):
+            _check_alike(cohort, other)
+            _check_apart(cohort, other, taken)
         seen = (self.learner.context, self.learner.context_mm)
         self.sources = [
             LabelledSlices(source, chosen, self.modalities, self.targets, seen, self.classes)
-            for source, chosen in [(cohort, rows), *((other, _extra_rows(other, self)) for other in self.extra)]
+            for source, chosen in [(cohort, rows), *zip(self.extra, borrowed, strict=True)]
         ]
         self.shape = SegmenterShape(cohort.size, len(cohort.modalities), len(self.targets))
         self.network("cpu")  # says now if the size does not fit
@@ -140,8 +157,8 @@ class Plan:
         return F.cross_entropy(logits, batch.classes, weight, label_smoothing=self.learner.label_smoothing)
 
     def _class_weights(self) -> Any:
-        counts = np.bincount(self.sources[0].classes[self.sources[0].rows], minlength=len(self.classes))
-        return (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
+        shares = self.sources[0].class_shares(len(self.classes))
+        return (1 / (len(shares) * np.maximum(shares, 1e-3))).astype(np.float32)
 
     def judge(self, execution: Execution, sheet: Callable[[int, Ints, Tensor], None]) -> Validate:
         """What judges the network at a snapshot."""
@@ -155,7 +172,11 @@ class Plan:
     def meta(self, progress: Progress, found: Tensor) -> dict[str, Any]:
         """What the model file says of itself: all that is needed to use it, and where it came from."""
         network = SegmenterNetwork if self.kind == "segmenter" else ClassifierNetwork
-        groups = sorted(set(self.cohort.slices["group"].iloc[self.sources[0].rows].astype(str)))
+        groups = set(self.start.groups) if self.start is not None else set()
+        for source in self.sources:
+            groups |= set(source.cohort.meta.get("provenance", {}).get("trained_on", {}).get("groups", ()))
+            if source is self.sources[0] or source.cohort.origin == "real":
+                groups |= set(source.cohort.slices["group"].iloc[source.rows].astype(str))
         started = {"init_sha256": self.start.digest} if self.start is not None else {}
         return {
             "schema": "synthoma.model/1",
@@ -181,7 +202,7 @@ class Plan:
                 "trained_on": {
                     "slices": len(self.sources[0]),
                     "classes": sorted(set(self.cohort.slices["label"].iloc[self.sources[0].rows])),
-                    "groups": groups,
+                    "groups": sorted(groups),
                 },
                 "software": software(),
             },
@@ -200,7 +221,7 @@ def training_rows(cohort: Cohort, config: TrainConfig, split: str) -> Ints:
         raise ConfigError(f"classes of the cohort ({', '.join(cohort.classes)})", unknown[0], "choose among them")
     table = cohort.slices
     keep = np.array(table["split"] == split)
-    if config.classes:
+    if config.classes and (split == "train" or config.kind == "classifier"):  # healthy slices judge a segmenter too
         keep &= table["label"].isin(config.classes).to_numpy()
     if config.kind == "segmenter" and "has_mask" in table:
         keep &= table["has_mask"].fillna(0).astype(bool).to_numpy()
@@ -213,12 +234,12 @@ def training_rows(cohort: Cohort, config: TrainConfig, split: str) -> Ints:
         came = f"none of {len(cohort)} (splits: {', '.join(sorted(set(table['split'])))})"
         wanted = "training slices with a mask" if config.kind == "segmenter" else "training slices with a class"
         raise InputError(wanted, came, "check the cohort with `synthoma info`")
-    if config.limit is not None and config.limit < len(rows):
-        rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
     if config.patients is not None:
         names = sorted(set(table["group"].iloc[rows].astype(str)))
         chosen = stream(config.seed, "training.patients").permutation(len(names))[: config.patients]
         rows = rows[table["group"].iloc[rows].astype(str).isin({names[i] for i in chosen}).to_numpy()]
+    if config.limit is not None and config.limit < len(rows):
+        rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
     return rows
 
 
@@ -242,20 +263,41 @@ def _extra_rows(other: Cohort, plan: Plan) -> Ints:
     return np.flatnonzero(keep)
 
 
-def _check_apart(cohort: Cohort, other: Cohort) -> None:
-    """Neither patients that are held out, nor images that a generator made from them, may be learned from."""
-    table = cohort.slices
-    held = set(table["group"][table["split"] != "train"].astype(str))
-    known = set(other.meta.get("provenance", {}).get("trained_on", {}).get("groups", ()))
-    if other.origin == "real":
-        known |= set(other.slices["group"].astype(str))
-    if shared := sorted(held & known):
-        came = f"{len(shared)} of them in {other.path.name}, for example {shared[0]}"
-        todo = "train the generator on this cohort's training split, or leave out --with"
-        raise LeakError("held-out patients that are nowhere learned from", came, todo)
+def _held(cohort: Cohort) -> set[str]:
+    """Names of the groups and patients that a cohort holds out. A group over duplicates bears one patient's name."""
+    held = cohort.slices[cohort.slices["split"] != "train"]
+    return (set(held["group"].astype(str)) | set(held["patient"].astype(str))) - {""}
+
+
+def _leak(shared: Sequence[str], where: str) -> LeakError:
+    todo = "train on this cohort's training split only, or leave it out"
+    return LeakError("held-out patients that are nowhere learned from", f"{len(shared)} in {where}: {shared[0]}", todo)
+
+
+def _check_alike(cohort: Cohort, other: Cohort) -> None:
+    """Slices of both cohorts must mean the same to a network."""
     if other.size != cohort.size:
         todo = f"prepare it with --size {cohort.size}"
         raise InputError(f"a --with cohort of {cohort.size} px", f"{other.path.name}: {other.size} px", todo)
+    own, their = (one.meta.get("provenance", {}).get("config", {}) for one in (cohort, other))
+    for key in ("normalise", "plane", "crop"):
+        if key in own and key in their and own[key] != their[key]:
+            came = f"{other.path.name}: {key} {their[key]}"
+            raise InputError(f"a --with cohort with {key} {own[key]}", came, "prepare both alike")
+
+
+def _check_apart(cohort: Cohort, other: Cohort, taken: Ints) -> None:
+    """Neither patients that are held out, nor images that a generator made from them, may be learned from."""
+    known = set(other.meta.get("provenance", {}).get("trained_on", {}).get("groups", ()))
+    table = other.slices.iloc[taken]
+    if other.origin == "real":
+        known |= set(table["group"].astype(str)) | set(table["patient"].astype(str))
+    if shared := sorted(_held(cohort) & known):
+        raise _leak(shared, other.path.name)
+    if "pixels_sha256" in cohort.slices and "pixels_sha256" in table:
+        held = set(cohort.slices["pixels_sha256"][cohort.slices["split"] != "train"].dropna().astype(str)) - {""}
+        if same := sorted(held & set(table["pixels_sha256"].dropna().astype(str))):
+            raise _leak(same, f"{other.path.name} (slices with the same pixels)")
 
 
 def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution) -> Rival | None:

@@ -28,11 +28,13 @@ class Start:
         learner: the settings, with the network that the weights belong to.
         weights: by name, as the new network has them.
         digest: SHA-256 of the file they come from.
+        groups: names of the patients that they were learned from; simulated ones are nobody's.
     """
 
     learner: Any
     weights: dict[str, Tensor]
     digest: str
+    groups: frozenset[str]
 
     def load(self, network: nn.Module) -> None:
         """Put the weights into a network; what they do not cover stays as it is.
@@ -77,7 +79,15 @@ def start_from(init: str, kind: Kind, learner: SegmenterConfig | ClassifierConfi
     weights = dict(bundle.weights("segmenter"))
     if settings.network == "unet-25d":
         weights["entry.weight"] = _fitted(weights["entry.weight"], settings, bundle.meta["modalities"], cohort)
-    return Start(learner.model_copy(update=settings.model_dump()), weights, bundle.digest)
+    return Start(learner.model_copy(update=settings.model_dump()), weights, bundle.digest, _learned_from(bundle))
+
+
+def _learned_from(bundle: Bundle) -> frozenset[str]:
+    """Patients behind a model. Names of simulated ones are those of other simulations too, and mean nothing."""
+    provenance = bundle.meta["provenance"]
+    if provenance["cohort"]["origin"] == "phantom":
+        return frozenset()
+    return frozenset(provenance["trained_on"]["groups"])
 
 
 def _fitted(entry: Tensor, settings: SegmenterNetwork, known: list[str], cohort: Cohort) -> Tensor:
@@ -103,4 +113,4 @@ def _from_gan(bundle: Bundle, learner: SegmenterConfig | ClassifierConfig, cohor
         raise ConfigError("a GAN whose discriminator fits a model named critic-...", came, todo)
     weights = {f"critic.{name}": value for name, value in bundle.weights("discriminator").items()}
     changed = {"width": network["critic_width"], "context": 1}
-    return Start(learner.model_copy(update=changed), weights, bundle.digest)
+    return Start(learner.model_copy(update=changed), weights, bundle.digest, _learned_from(bundle))

@@ -167,6 +167,8 @@ def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, rep
             log.write({"step": progress.step, "images": progress.images, "score": snapshot.score, **snapshot.values})
             for text in new:
                 log.write({"step": progress.step, "warning": text})
+            if new:
+                report(progress, budget.share(progress), recent)
             if snapshot.fatal:
                 break
             save_checkpoint(run, task.state(), _meta(progress), keep)

@@ -64,7 +64,9 @@ class LearnerConfig(Config):
     rate: float = Field(2e-3, gt=0, description="highest learning rate of AdamW; it rises first and falls to 0")
     weight_decay: float = Field(1e-2, ge=0)
     epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon")
-    tumour_share: float = Field(0.65, ge=0, le=1, description="chance of a tumour slice once a patient is drawn")
+    tumour_share: float | None = Field(
+        None, ge=0, le=1, description="chance of a tumour slice once a patient is drawn; None draws slices evenly"
+    )
     with_ratio: float = Field(0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts")
     modality_dropout: float = Field(0.3, ge=0, le=1, description="chance that a slice loses some of its modalities")
     context_dropout: float = Field(0.15, ge=0, le=1, description="chance that a slice is shown without its neighbours")
@@ -76,6 +78,7 @@ class LearnerConfig(Config):
 class SegmenterConfig(SegmenterNetwork, LearnerConfig):
     """A segmenter, what it is told to make small, and how it learns."""
 
+    tumour_share: float | None = Field(0.65, ge=0, le=1, description="chance of a tumour slice once a patient is drawn")
     loss: SegmentationLoss = "bce-dice"
     supervised: float = Field(1.0, ge=0, description="weight of that loss; 0 leaves it all to the discriminator")
     adversarial: float = Field(0.0, ge=0, description="weight of a discriminator's opinion; 0 for none")

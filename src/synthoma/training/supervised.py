@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -192,11 +191,6 @@ def one_cycle(share: float) -> float:
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
-
-
-def blocks(rows: np.ndarray[Any, Any], size: int = 32) -> list[np.ndarray[Any, Any]]:
-    """Rows in blocks of at most ``size``."""
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 _BROKEN = (

@@ -103,8 +103,8 @@ def segmentation_judge(
         sheet: draws them.
 
     Returns:
-        A function of the network and the images seen: 1 - Dice (nan without validation slices), figures for the log,
-        and the threshold of each target, see ``steady_threshold``.
+        A function of the network and the images seen: 1 - Dice, mean over targets and over patients that have them (nan
+        where none has any); figures for the log; and the threshold of each target, see ``steady_threshold``.
     """
     rows = spread(rows)
     names = slices.cohort.slices["group"].iloc[rows].astype(str)
@@ -123,10 +123,16 @@ def segmentation_judge(
         found, said = (np.concatenate([count[side] for count in counts], axis=1) for side in (0, 1))
         being = np.concatenate([count[2] for count in counts])
         dice = patient_dice(found, said, being, groups)
-        best = np.array([steady_threshold(dice[..., target]) for target in range(dice.shape[2])])
-        reached = dice.mean(axis=1)[best, np.arange(len(best))]
-        values = {f"dice_{name}": float(value) for name, value in zip(slices.targets, reached, strict=True)}
-        return 1 - float(reached.mean()), values, torch.from_numpy(THRESHOLDS[best]).float()
+        values, chosen = {}, np.full(len(slices.targets), 0.5)
+        for target, name in enumerate(slices.targets):
+            # A patient without the target scores 1 or 0 by a single pixel: that says little, and hides the others.
+            ill = np.unique(groups[being[:, target] > 0])
+            if len(ill):
+                best = steady_threshold(dice[:, ill, target])
+                values[f"dice_{name}"] = float(dice[best, ill, target].mean())
+                chosen[target] = THRESHOLDS[best]
+        score = 1 - float(np.mean(list(values.values()))) if values else float("nan")
+        return score, values, torch.from_numpy(chosen).float()
 
     return judge
 
