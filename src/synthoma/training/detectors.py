@@ -195,7 +195,8 @@ class Plan:
             "images": progress.best_images or progress.images,
             "validation": None if np.isinf(progress.best) else round(progress.best, 5),
             "provenance": {
-                "config": self.config.model_dump(mode="json", exclude={"extra", "init"}),
+                # Paths are the user's own business.
+                "config": {key: value for key, value in self.config.own().items() if key not in ("extra", "init")},
                 **started,
                 "cohort": _source_of(self.cohort),
                 "with": [_source_of(other) for other in self.extra],

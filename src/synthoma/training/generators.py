@@ -155,7 +155,7 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
         "prepare": cohort.meta.get("provenance", {}).get("config", {}),
         "images": images,
         "provenance": {
-            "config": config.model_dump(mode="json"),
+            "config": config.own(),
             "cohort": {
                 "origin": cohort.origin,
                 "slices_sha256": file_digest(cohort.path / "slices.csv"),

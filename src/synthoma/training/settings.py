@@ -38,10 +38,13 @@ class TrainConfig(Config):
         """What the model is."""
         return recipe(self.model)[0]
 
+    def own(self) -> dict[str, Any]:
+        """The settings as plain data, without the sections of other kinds of model."""
+        return self.model_dump(mode="json", exclude=set(SECTION.values()) - {SECTION[self.kind]})
+
     def to_toml(self) -> str:
         """The resolved settings as TOML, without the sections of other kinds of model."""
-        others = set(SECTION.values()) - {SECTION[self.kind]}
-        return "\n".join(toml_lines(self.model_dump(mode="json", exclude=others))) + "\n"
+        return "\n".join(toml_lines(self.own())) + "\n"
 
     @model_validator(mode="before")
     @classmethod
