@@ -33,6 +33,11 @@ from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
 
 MODELS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan")
+VARIANTS: dict[str, dict[str, Any]] = {
+    "unet-25d from phantom": {"model": "unet-25d", "init": "phantom", "segmenter": {"rate": 1e-3}},
+}
+"""Rows that are not a model's own settings."""
+
 FOLDS = 3
 HELD_FOR_VALIDATION = 4
 
@@ -161,7 +166,7 @@ def compared(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--models", nargs="+", default=[*MODELS, *VARIANTS])
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
     parser.add_argument("--keep", type=Path, required=True, help="folder for runs and masks")
     parser.add_argument("--summary", action="store_true", help="train nothing")
@@ -173,11 +178,14 @@ def main() -> None:
     results = earlier("segmentation")
     table, dice = results.setdefault("lgg", {}), {}
     for model in arguments.models:
-        places = {fold: keep / f"{model}-{arguments.minutes:g}min-fold{fold}" for fold in arguments.folds}
+        places = {
+            fold: keep / f"{model.replace(' ', '-')}-{arguments.minutes:g}min-fold{fold}" for fold in arguments.folds
+        }
         for fold, place in places.items():
             if not arguments.summary:
                 parts = fold_of(cohort, fold, keep / f"fold{fold}")
-                run_one(place, parts, scans, model=model, minutes=arguments.minutes)
+                settings = VARIANTS.get(model, {"model": model})
+                run_one(place, parts, scans, minutes=arguments.minutes, **settings)
         finished = [fold for fold, place in places.items() if (place / "done.json").is_file()]
         if finished:
             name = f"{model} {arguments.minutes:g} min" + (f" fold {finished[0]}" if len(finished) == 1 else "")
