@@ -75,6 +75,14 @@ def _speed() -> str:
     if training:
         rows.append(["training loop over a bare PyTorch loop", f"{training['overhead_dcgan']['ratio_median']} x"])
         rows.append(["drawing with dcgan at 64 px", f"{training['drawing_dcgan_images_per_s']:,.0f} images/s"])
+    if looking := earlier("detection_speed"):
+        patient, volume = looking["lgg_patient_s"], looking["brats_flair_volume_s"]
+        steps = looking["training_slices_per_second"]["unet-25d"]
+        rows.append(
+            [f"`synthoma detect`, LGG patient of {patient['slices']} slices, all included", f"{patient['median']} s"]
+        )
+        rows.append(["`synthoma detect`, BraTS FLAIR volume 240x240x155, all included", f"{volume['median']} s"])
+        rows.append(["training unet-25d, 3 sequences at 128 px", f"{steps['median']:.0f} slices/s"])
     return f"**Speed** ({_hardware(preparation)})\n\n" + table(["what", "median of the runs"], rows)
 
 
