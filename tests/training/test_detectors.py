@@ -265,6 +265,14 @@ def test_a_batch_mixes_by_ratio(tmp_path: Path) -> None:
         assert plan.task(ONE, lambda network, images: (0.0, {}, torch.zeros(0))).counts() == counts
 
 
+def test_small_slices_are_not_cut_into_large_blocks(tmp_path: Path) -> None:
+    """At 32 px, blocks of 4 would leave 8 pixels a side; what is used is written down."""
+    plan = Plan(_discs(tmp_path / "cohort"), TrainConfig.resolve(flags={"model": "unet-25d"}))
+    assert plan.config.segmenter.stem == 1
+    assert [SegmenterNetwork(stem=0).fitted(size).stem for size in (32, 64, 128, 256)] == [1, 2, 4, 4]
+    assert SegmenterNetwork(stem=2).fitted(256).stem == 2
+
+
 def test_fewer_patients(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort")
     plan = Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "patients": 3}))
@@ -284,8 +292,8 @@ def test_begin_with_another_model(tmp_path: Path) -> None:
     one = _discs(tmp_path / "one")
     plan = Plan(one, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "run")}))
     begun, origin = plan.network("cpu").state_dict(), load_tensors(tmp_path / "run" / "model.safetensors")
-    first = origin.weights("segmenter")["entry.weight"].view(4, 3, 2, 16, 3, 3)
-    assert torch.equal(begun["entry.weight"].view(4, 3, 1, 16, 3, 3)[:, :, 0], first[:, :, 1])
+    first = origin.weights("segmenter")["entry.weight"].view(4, 3, 2, 1, 3, 3)
+    assert torch.equal(begun["entry.weight"].view(4, 3, 1, 1, 3, 3)[:, :, 0], first[:, :, 1])
     assert torch.equal(begun["head.weight"], origin.weights("segmenter")["head.weight"])
     with pytest.raises(ConfigError, match="unet-25d"):
         Plan(one, TrainConfig.resolve(flags={"model": "resunet", "init": str(tmp_path / "run")}))

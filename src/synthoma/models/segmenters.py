@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, field_validator
@@ -45,7 +45,13 @@ class SegmenterNetwork(ContextConfig):
     network: SegmenterName = "unet-25d"
     width: int = Field(16, ge=4, le=128, description="feature maps at the finest level")
     levels: int = Field(5, ge=2, le=7, description="resolutions of unet-25d, each half of the one before")
-    stem: Literal[1, 2, 4] = Field(2, description="side of the pixel blocks that become channels first (unet-25d)")
+    stem: Literal[0, 1, 2, 4] = Field(
+        2, description="side of the pixel blocks that become channels first (unet-25d); 0 chooses by the slices' size"
+    )
+
+    def fitted(self, size: int) -> Self:
+        """The settings with the stem that leaves about 32 pixels a side, if it is to be chosen."""
+        return self if self.stem else self.model_copy(update={"stem": 4 if size >= 128 else 2 if size >= 64 else 1})
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ def build_segmenter(config: SegmenterNetwork, shape: SegmenterShape) -> nn.Modul
     Raises:
         ConfigError: the network cannot work on images of this size.
     """
+    config = config.fitted(shape.size)
     _check_size(config, shape.size)
     inputs, width = config.context * shape.channels, config.width
     widths = [min(width * 2**level, 20 * width) for level in range(5)]

@@ -104,6 +104,8 @@ class Plan:
             held = _held(cohort)
             if shared := sorted(held & self.start.groups):
                 raise _leak(shared, f"what {config.init} was trained on")
+        if isinstance(self.learner, SegmenterConfig):
+            self.learner = self.learner.fitted(cohort.size)
         # What is written down is what is used.
         self.config = config.model_copy(update={SECTION[config.kind]: self.learner})
         rows = training_rows(cohort, config, "train")
