@@ -139,6 +139,9 @@ def test_the_same_from_a_shell(
     assert list((chain / "one").glob("p100*/saliency.png"))
     said = run("evaluate", chain / "truth", chain / "masks", "-o", chain / "scores-2")
     assert "Dice of 2 patients" in said
+    one = chain / "truth" / "p100_seg.nii.gz"
+    said = run("evaluate", one, chain / "masks" / "p100_pred.nii.gz", "-o", chain / "scores-2", "--force")
+    assert "Dice of 1 patients: mean 0." in said, "an interval needs two"
     said = run("detect", chain / "scans", "--model", chain / "classifier", "-o", chain / "classes.csv")
     assert "predicted" in said
     assert len(pd.read_csv(chain / "classes.csv"))

@@ -340,7 +340,7 @@ def evaluate(
     print_config: Annotated[bool, typer.Option("--print-config", help="Show the settings and leave.")] = False,
     force: Force = False,
 ) -> None:
-    """Is it realistic, diverse and private? Every score beside what real scans score against each other."""
+    """Is it realistic, diverse and private, beside what real scans score? Of masks: how well do they agree?"""
     from synthoma.evaluation.evaluate import EvaluateConfig
 
     settings = EvaluateConfig.resolve(config, assignments or [], {"preset": preset, "seed": seed})
@@ -477,7 +477,9 @@ def demo(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
 
 
 def _span(entry: dict[str, Any]) -> str:
-    """A figure with its interval."""
+    """A figure with its interval; one patient has none."""
+    if entry["value"] is None or entry["low"] is None:
+        return "none" if entry["value"] is None else f"{entry['value']:.3f}"
     return f"{entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"
 
 

@@ -19,7 +19,7 @@ from synthoma._version import __version__
 from synthoma.errors import InputError
 
 KEY_VARIABLE = "SYNTHOMA_KEY"
-ARTEFACT_FILES = ("cohort.json", "config.toml", "evaluation.json", "demo.json", "detection.json")
+ARTEFACT_FILES = ("cohort.json", "config.toml", "evaluation.json", "demo.json", "detection.json", "scores.json")
 """A folder that holds one of these was written by Synthoma, and only such a folder may be replaced."""
 
 

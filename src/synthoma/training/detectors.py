@@ -352,14 +352,14 @@ def _save_sheet(run: Path, slices: LabelledSlices, images: int, rows: Ints, chan
     """Draw what a snapshot finds on a few slices, and join all snapshots, below the truth, into progress.png."""
     folder = run / "samples"
     folder.mkdir(exist_ok=True)
-    pictures = [grey(image[slices_channel(image)]) for image in slices.volume(rows)]
+    pictures = [grey(image[_drawn_channel(image)]) for image in slices.volume(rows)]
     truth = _row(pictures, slices.fetch(rows).masks)
     Image.fromarray(_row(pictures, (chances > 0.5).float())).save(folder / f"row-{images:09d}.png")
     made = [np.asarray(Image.open(path)) for path in sorted(folder.glob("row-*.png"))]
     Image.fromarray(tiled([truth, *made], 1, gap=4)).save(run / "progress.png")
 
 
-def slices_channel(image: Any) -> int:
+def _drawn_channel(image: Any) -> int:
     """The modality that is drawn: the last one that is not empty (FLAIR, where it is there)."""
     return max((channel for channel in range(len(image)) if np.ptp(image[channel]) > 0), default=0)
 
