@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthoma.errors import InputError
-from synthoma.metrics.distances import frechet_distance, intensity_distances, kernel_distance, sliced_wasserstein
+from synthoma.metrics.distances import (
+    frechet_distance,
+    frechet_infinity,
+    intensity_distances,
+    kernel_distance,
+    sliced_wasserstein,
+)
 
 
 def normal(count: int, width: int, seed: int = 0) -> np.ndarray:
@@ -79,6 +85,67 @@ def test_frechet_distance_of_equal_sets_and_of_single_features() -> None:
     real = normal(30, 60)  # fewer images than features
     assert frechet_distance(real=real, synthetic=real) == pytest.approx(0, abs=1e-5)
     assert frechet_distance(real=np.array([[0.0], [2.0]]), synthetic=np.array([[3.0], [5.0]])) == pytest.approx(9)
+
+
+# --- against torch-fidelity -----------------------------------------------------------------------------------
+
+# torch-fidelity 0.4.0 (torch 2.13.0, numpy 2.4.6) on the float64 features of `stretched`:
+#   fid_statistics_to_metric(fid_features_to_statistics(real), fid_features_to_statistics(synthetic), verbose=False)
+#   kid_features_to_metric(real, synthetic, kid_subsets=1, kid_subset_size=count, verbose=False)
+GOLDEN = [
+    (200, 64, 11, 1.0, 37.48771660068938, 1.653931890559181),
+    (60, 5, 12, 1.0, 3.5274066592687703, 4.368254855832252),
+    (500, 54, 13, 0.3, 6.356674870910211, 0.10420584939849142),
+]
+
+
+def stretched(count: int, width: int, seed: int, shift: float) -> tuple[np.ndarray, np.ndarray]:
+    draws = np.random.default_rng(seed)
+    real, synthetic = draws.normal(size=(count, width)), draws.normal(size=(count, width))
+    return real, synthetic * np.linspace(0.8, 1.3, width) + shift * np.linspace(-1, 1, width)
+
+
+@pytest.mark.parametrize(("count", "width", "seed", "shift", "frechet", "kernel"), GOLDEN)
+def test_both_distances_are_those_of_torch_fidelity(
+    count: int, width: int, seed: int, shift: float, frechet: float, kernel: float
+) -> None:
+    real, synthetic = stretched(count, width, seed, shift)
+    assert frechet_distance(real=real, synthetic=synthetic) == pytest.approx(frechet, rel=1e-9)
+    assert kernel_distance(real=real, synthetic=synthetic) == pytest.approx(kernel, rel=1e-9)
+
+
+# --- Fréchet distance without its bias ------------------------------------------------------------------------
+
+
+def test_frechet_infinity_of_equal_gaussians_is_about_zero() -> None:
+    # The plain distance of 500 + 500 vectors of 64 features is about 4.4 where the truth is 0.
+    found = [frechet_infinity(real=normal(500, 64, i), synthetic=normal(500, 64, 100 + i)) for i in range(4)]
+    plain = [frechet_distance(real=normal(500, 64, i), synthetic=normal(500, 64, 100 + i)) for i in range(4)]
+    assert np.mean(plain) > 4
+    assert abs(np.mean(found)) < 0.3
+    assert np.abs(found).max() < 0.8
+
+
+@pytest.mark.parametrize(("first", "second"), [(500, 500), (800, 300)])
+def test_frechet_infinity_of_shifted_and_stretched_gaussians(first: int, second: int) -> None:
+    step, stretch = np.linspace(-0.5, 0.5, 32), np.linspace(0.8, 1.4, 32)
+    expected = step @ step + ((stretch - 1) ** 2).sum()
+    pairs = [(normal(first, 32, i), normal(second, 32, 100 + i) * stretch + step) for i in range(6)]
+    found = np.mean([frechet_infinity(real=real, synthetic=synthetic) for real, synthetic in pairs])
+    plain = np.mean([frechet_distance(real=real, synthetic=synthetic) for real, synthetic in pairs])
+    assert found == pytest.approx(expected, abs=0.25)
+    assert plain > expected + 0.8
+
+
+def test_frechet_infinity_is_a_function_of_its_seed_and_needs_images() -> None:
+    sides = {"real": normal(60, 5, 1), "synthetic": normal(60, 5, 2)}
+    assert frechet_infinity(**sides, seed=3) == frechet_infinity(**sides, seed=3)
+    assert frechet_infinity(**sides, seed=3) != frechet_infinity(**sides, seed=4)
+    assert np.isfinite(frechet_infinity(real=normal(4, 54), synthetic=normal(4, 54, 1)))
+    with pytest.raises(InputError, match="at least 4 images"):
+        frechet_infinity(real=normal(3, 5), synthetic=normal(9, 5))
+    with pytest.raises(InputError, match="2 points"):
+        frechet_infinity(**sides, points=1)
 
 
 # --- sliced Wasserstein ---------------------------------------------------------------------------------------

@@ -1,0 +1,186 @@
+"""Likeness of pictures to one another, and whether a generator reaches all kinds of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+from torch.nn import functional as F
+
+from synthoma.errors import InputError
+from synthoma.seeding import stream
+from synthoma.types import Array, Floats, Ints
+
+_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_WINDOW, _SIGMA = 11, 1.5
+_BLOCK = 64
+_LIMIT = 1.959963984540054  # of a normal value, two-sided at 5 %
+
+
+# --- multi-scale structural similarity ------------------------------------------------------------------------
+
+
+def ms_ssim(first: Array, second: Array) -> Floats:
+    """Multi-scale structural similarity of pairs of pictures (Wang et al. 2003).
+
+    Windows of 11 pixels (Gaussian, 1.5) within the picture, and up to five scales: as many as the shorter side, halved
+    each time, keeps 11 pixels (3 at 64, 5 from 176). Their weights are scaled to a sum of 1. Where structures are
+    opposed, a scale counts as 0. Black around the head counts as alike: compare values of one kind of picture only.
+
+    Args:
+        first: (N, H, W), 0..1.
+        second: (N, H, W) in the same order.
+
+    Returns:
+        (N,), 0..1; 1 for equal pictures.
+
+    Raises:
+        InputError: two shapes, another number of axes, or sides below 11 pixels.
+    """
+    one, other = np.asarray(first), np.asarray(second)
+    if one.ndim != 3 or one.shape != other.shape or min(one.shape[1:]) < _WINDOW:
+        came = f"{one.shape} and {other.shape}"
+        raise InputError(f"two stacks (N, H, W) of one shape, sides of {_WINDOW} or more", came, "resize the pictures")
+    scales = min(len(_WEIGHTS), int(math.log2(min(one.shape[1:]) / _WINDOW)) + 1)
+    weights = torch.tensor(_WEIGHTS[:scales], dtype=torch.float64)
+    weights /= weights.sum()
+    parts = [
+        _ms_ssim(_tensor(one[start : start + _BLOCK]), _tensor(other[start : start + _BLOCK]), weights)
+        for start in range(0, len(one), _BLOCK)
+    ]
+    return torch.cat(parts).numpy() if parts else np.zeros(0)
+
+
+def _tensor(images: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))[:, None]
+
+
+def _ms_ssim(first: Tensor, second: Tensor, weights: Tensor) -> Tensor:
+    value = torch.ones(len(first), dtype=torch.float64)
+    for scale, weight in enumerate(weights.tolist()):
+        if scale:
+            first, second = F.avg_pool2d(first, 2), F.avg_pool2d(second, 2)
+        luminance, structure = _comparisons(first, second)
+        # Luminance counts at the coarsest scale only.
+        part = structure * luminance if scale == len(weights) - 1 else structure
+        value *= part.mean(dim=(1, 2, 3)).double().clamp_min(0) ** weight
+    return value
+
+
+def _comparisons(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Luminance, and contrast times structure, in each window (N, 1, H - 10, W - 10) (Wang et al. 2004)."""
+    places = torch.arange(_WINDOW, dtype=torch.float32) - _WINDOW // 2
+    kernel = torch.exp(-0.5 * (places / _SIGMA) ** 2)
+    kernel /= kernel.sum()
+    stacked = torch.cat([first, second, first * first, second * second, first * second], dim=1)
+    filters = kernel.expand(5, 1, 1, _WINDOW)
+    means = F.conv2d(F.conv2d(stacked, filters, groups=5), filters.transpose(2, 3), groups=5)
+    mean_1, mean_2, square_1, square_2, product = means.split(1, dim=1)
+    luminance = (2 * mean_1 * mean_2 + 0.01**2) / (mean_1**2 + mean_2**2 + 0.01**2)
+    spread = square_1 - mean_1**2 + square_2 - mean_2**2
+    return luminance, (2 * (product - mean_1 * mean_2) + 0.03**2) / (spread + 0.03**2)
+
+
+def mean_pair_similarity(
+    images: Array, *, pairs: int = 500, groups: Sequence[Hashable] | None = None, seed: int = 0
+) -> float:
+    """Mean MS-SSIM over random pairs of a set; high where it holds few different pictures (Odena et al. 2017).
+
+    Read it beside that of real images: a set that is less alike than they are is no better.
+
+    Args:
+        images: (N, H, W), 0..1.
+        pairs: how many are drawn, with replacement.
+        groups: N names; both pictures of a pair are then of different groups (patients).
+        seed: of the draws.
+
+    Returns:
+        0..1, or nan where there are no two pictures of different groups.
+
+    Raises:
+        InputError: as `ms_ssim`, groups of another number, or no pair asked for.
+    """
+    if pairs < 1:
+        raise InputError("at least 1 pair", f"{pairs}", "use 500")
+    if groups is not None and len(groups) != len(images):
+        raise InputError("one group for each image", f"{len(groups)} for {len(images)}", "give both in one order")
+    places, repeats = np.unique(_pairs(len(images), pairs, groups, seed), axis=0, return_counts=True)
+    whole = np.asarray(images)
+    values = ms_ssim(whole[places[:, 0]], whole[places[:, 1]])
+    return float(np.average(values, weights=repeats)) if len(values) else float("nan")
+
+
+def _pairs(count: int, pairs: int, groups: Sequence[Hashable] | None, seed: int) -> Ints:
+    """Places (P, 2), the lower one first; every pair of different groups is equally likely."""
+    seen: dict[Hashable, int] = {}
+    names = np.array([seen.setdefault(name, len(seen)) for name in (range(count) if groups is None else groups)], int)
+    order = np.argsort(names, kind="stable")
+    sizes = np.bincount(names)[names[order]] if count else np.zeros(0, int)
+    starts = np.searchsorted(names[order], names[order])
+    others = count - sizes
+    if not others.sum():
+        return np.zeros((0, 2), dtype=np.int64)
+    # The first by the number of its partners, the second anywhere but in the stretch that its own group takes.
+    draws = stream(seed, "metrics.mean_pair_similarity")
+    first = draws.choice(count, size=pairs, p=others / others.sum())
+    second = draws.integers(0, others[first])
+    second += np.where(second >= starts[first], sizes[first], 0)
+    return np.sort(np.stack([order[first], order[second]], axis=1), axis=1)
+
+
+# --- kinds of pictures ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Modes:
+    """How two sets share out over clusters of the real one.
+
+    Attributes:
+        clusters: how many there are.
+        reached: those that hold a synthetic image, and not significantly fewer than their share.
+        different: share of clusters of significantly unequal shares (NDB / K), 0..1; about 0.05 for equal sets.
+    """
+
+    clusters: int
+    reached: int
+    different: float
+
+
+def distinct_modes(*, real: Floats, synthetic: Floats, clusters: int = 20, seed: int = 0) -> Modes:
+    """Number of statistically different bins (Richardson and Weiss 2018).
+
+    Real features are clustered by k-means, each synthetic one goes to the nearest centre, and the two shares of each
+    cluster are compared by a test of proportions at 5 %. Images count as independent: many slices of a patient make
+    clusters differ more often than 5 %, also between two real sets; compare with those.
+
+    Args:
+        real: (N, D), N >= clusters.
+        synthetic: (M, D), M >= 1.
+        clusters: fewer are used where fewer real vectors differ; ten images or more a cluster are advisable.
+        seed: of the first centres.
+
+    Raises:
+        InputError: unlike vectors, or fewer images than clusters.
+    """
+    if real.ndim != 2 or synthetic.ndim != 2 or real.shape[1] != synthetic.shape[1]:
+        came = f"{real.shape} and {synthetic.shape}"
+        raise InputError("two sets of feature vectors of one length", came, "use one extractor for both")
+    if not 1 <= clusters <= len(real) or not len(synthetic):
+        came = f"{clusters} clusters, {len(real)} real and {len(synthetic)} synthetic images"
+        raise InputError("1 cluster or more, as many real images, and a synthetic one", came, "use fewer clusters")
+    used = min(clusters, len(np.unique(real, axis=0)))
+    state = int(stream(seed, "metrics.distinct_modes").integers(2**31))
+    means = KMeans(used, n_init=4, random_state=state).fit(np.asarray(real, dtype=np.float64))
+    ours = np.bincount(means.labels_, minlength=used)
+    theirs = np.bincount(means.predict(np.asarray(synthetic, dtype=np.float64)), minlength=used)
+    n, m = len(real), len(synthetic)
+    pooled = (ours + theirs) / (n + m)
+    error = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-300) * (1 / n + 1 / m))
+    z = (theirs / m - ours / n) / error
+    reached = int(np.count_nonzero((theirs > 0) & (z >= -_LIMIT)))
+    return Modes(used, reached, float(np.mean(np.abs(z) > _LIMIT)))
