@@ -9,12 +9,13 @@ from pydantic import Field
 
 from synthoma.config import Config
 from synthoma.models.dcgan import Discriminator, Generator, Normalisation, SeedDiscriminator, SeedGenerator
+from synthoma.models.repaint import Repainter
 
 
 class NetworkConfig(Config):
     """What a generator and its discriminator are built from."""
 
-    network: Literal["dcgan", "seed"] = "dcgan"
+    network: Literal["dcgan", "seed", "repaint"] = "dcgan"
     latent: int = Field(100, ge=1, le=1024, description="length of the latent vector")
     width: int = Field(32, ge=4, le=256, description="feature maps of the generator's last hidden layer")
     critic_width: int = Field(32, ge=4, le=256, description="feature maps of the discriminator's first layer")
@@ -39,10 +40,17 @@ class ImageShape:
         return self.channels + self.labels
 
 
-def build_generator(config: NetworkConfig, shape: ImageShape) -> Generator | SeedGenerator:
+def latent_shape(config: NetworkConfig, shape: ImageShape) -> tuple[int, ...]:
+    """What one image is drawn from: a vector, or simulated planes with one of noise."""
+    return (shape.planes + 1, shape.size, shape.size) if config.network == "repaint" else (config.latent,)
+
+
+def build_generator(config: NetworkConfig, shape: ImageShape) -> Generator | SeedGenerator | Repainter:
     """A new generator with random weights."""
     if config.network == "seed":
         return SeedGenerator(shape.size, shape.planes, config.latent, shape.classes)
+    if config.network == "repaint":
+        return Repainter(shape.size, shape.channels, shape.labels, config.latent, config.width)
     return Generator(shape.size, shape.planes, config.latent, config.width, shape.classes, config.norm)
 
 

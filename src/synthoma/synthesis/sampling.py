@@ -14,13 +14,15 @@ from scipy import ndimage
 from torch import Tensor
 
 from synthoma.data.cohort import Cohort, CohortWriter
+from synthoma.data.dataset import TrainingSlices
+from synthoma.data.repaintable import repaintable_slices
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import Bundle, open_model
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
 from synthoma.provenance import software
 from synthoma.seeding import stream
-from synthoma.types import UNLABELLED, Bytes, Floats
+from synthoma.types import UNLABELLED, Bytes, Floats, Ints
 
 BLOCK = 64
 """Images drawn at once: always numbers 64 k to 64 k + 63, wanted or not.
@@ -41,31 +43,62 @@ class Sampler:
         shape: of its images.
         generator: the network, in evaluation mode.
         latent: length of its latent vectors.
+        source: simulated slices of the classes that it learned, of a generator that repaints them.
     """
 
     bundle: Bundle
     shape: ImageShape
     generator: torch.nn.Module
     latent: int
+    source: TrainingSlices | None = None
 
     @classmethod
-    def open(cls, run: Path) -> Sampler:
+    def open(cls, run: Path, phantom: Cohort | None = None) -> Sampler:
         """Open a run folder or a model file.
 
+        Args:
+            run: where.
+            phantom: simulated slices, for a generator that repaints them.
+
         Raises:
-            InputError: not a generator.
+            InputError: not a generator, or simulated slices that do not fit it.
+            ConfigError: simulated slices missing, or of no use.
         """
         bundle = open_model(run, "generator")
         shape = ImageShape(**bundle.meta["shape"])
         config = NetworkConfig.model_validate(bundle.meta["network"])
         generator = build_generator(config, shape).eval().requires_grad_(False)
         generator.load_state_dict(bundle.weights("generator"))
-        return cls(bundle, shape, generator, config.latent)
+        repaints = config.network == "repaint"
+        if repaints and phantom is None:
+            todo = "give --phantom COHORT (made by `synthoma prepare --phantom N` with the size of the model's images)"
+            raise ConfigError("simulated slices to repaint", "none", todo)
+        if phantom is not None and not repaints:
+            raise ConfigError("a model that repaints simulated slices", bundle.meta["model"], "leave out --phantom")
+        meta, source = bundle.meta, None
+        if phantom is not None:
+            source = repaintable_slices(
+                phantom,
+                size=shape.size,
+                modalities=meta["modalities"],
+                plane=meta["plane"],
+                labels=tuple(meta["labels"].values()),
+                classes=meta["classes"],
+            )
+        return cls(bundle, shape, generator, config.latent, source)
 
-    def latents(self, seed: int, indices: range) -> Tensor:
-        """Latent vectors (N, Z) of these images, each from a stream of its own."""
-        rows = [stream(seed, "synthesis.latent", index).standard_normal(self.latent) for index in indices]
-        return torch.from_numpy(np.stack(rows).astype(np.float32))
+    def latents(self, seed: int, indices: range, truncation: float = 1.0) -> Tensor:
+        """Latent vectors (N, Z) of these images, each from a stream of its own; or simulated slices with noise."""
+        if self.source is None:
+            rows = [stream(seed, "synthesis.latent", index).standard_normal(self.latent) for index in indices]
+            return torch.from_numpy(np.stack(rows).astype(np.float32)) * truncation
+        chosen, noise = [], []
+        for index in indices:
+            draws = stream(seed, "synthesis.latent", index)
+            chosen.append(int(draws.integers(0, len(self.source))))
+            noise.append(draws.standard_normal((1, self.shape.size, self.shape.size)))
+        planes = self.source.fetch(np.array(chosen, dtype=np.int64)).planes()
+        return torch.cat([planes, torch.from_numpy(np.stack(noise).astype(np.float32)) * truncation], dim=1)
 
     def draw(self, latents: Tensor, classes: Tensor) -> Floats:
         """Images (N, planes, S, S) in -1..1 for latents (N, Z) and class numbers (N,).
@@ -77,7 +110,7 @@ class Sampler:
             for start in range(0, len(latents), BLOCK):
                 part, label = latents[start : start + BLOCK], classes[start : start + BLOCK]
                 fill = BLOCK - len(part)
-                part = torch.cat([part, part.new_zeros(fill, part.shape[1])])
+                part = torch.cat([part, part.new_zeros(fill, *part.shape[1:])])
                 label = torch.cat([label, label.new_zeros(fill)])
                 images = self.generator(part, label if self.shape.classes else None)
                 pieces.append(images[: BLOCK - fill].float().numpy())
@@ -128,7 +161,7 @@ def generate_cohort(
         for start in range(first - first % BLOCK, last, BLOCK):
             block = range(start, start + BLOCK)
             numbers = [classes.index(label) if label else index % len(classes) for index in block]
-            planes = sampler.draw(sampler.latents(seed, block) * truncation, torch.tensor(numbers))
+            planes = sampler.draw(sampler.latents(seed, block, truncation), torch.tensor(numbers))
             indices = range(max(start, first), min(start + BLOCK, last))
             images, masks = split_planes(planes[indices.start - start : indices.stop - start], shape, labels)
             records = [
@@ -238,6 +271,11 @@ def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list
     Returns:
         ``rows`` lists of ``steps`` samples (planes, S, S) in -1..1.
     """
+    if sampler.source is not None:
+        todo = "leave out --interpolation"
+        raise ConfigError(
+            "a model that draws from latents alone", f"{sampler.bundle.meta['model']}, which repaints", todo
+        )
     strips = []
     for row in range(rows):
         ends = sampler.latents(seed, range(2 * row, 2 * row + 2)).numpy().astype(np.float64)
@@ -271,9 +309,29 @@ def judge_images(run: Path, images: Floats, classes: Tensor | None = None) -> tu
     expected = (shape.channels, shape.size, shape.size)
     if images.shape[1:] != expected:
         raise InputError(f"images of shape {expected}", f"{images.shape[1:]}", "prepare them as the model's cohort was")
+    return _judged(bundle, shape, torch.from_numpy(np.clip(images, 0, 1).astype(np.float32) * 2 - 1), classes)
+
+
+def judge_slices(run: Path, cohort: Cohort, rows: Ints) -> Floats:
+    """What the discriminator of a run thinks of slices of a cohort, with their masks where it judges masks too; (N,).
+
+    Raises:
+        InputError: not a generator, or one of other images than the cohort's.
+    """
+    bundle = open_model(run, "generator")
+    shape = ImageShape(**bundle.meta["shape"])
+    slices = TrainingSlices(cohort, rows, with_masks=bool(shape.labels), classes=tuple(bundle.meta["classes"]))
+    planes = slices.fetch(np.arange(len(rows))).planes()
+    expected = (shape.channels + shape.labels, shape.size, shape.size)
+    if tuple(planes.shape[1:]) != expected:
+        came = f"{tuple(planes.shape[1:])}"
+        raise InputError(f"slices of shape {expected} (modalities and labels)", came, "give the run's own cohort")
+    return _judged(bundle, shape, planes, None)[0]
+
+
+def _judged(bundle: Bundle, shape: ImageShape, planes: Tensor, classes: Tensor | None) -> tuple[Floats, str]:
     network = build_discriminator(NetworkConfig.model_validate(bundle.meta["network"]), shape).eval()
     network.load_state_dict(bundle.weights("discriminator"))
-    planes = torch.from_numpy(np.clip(images, 0, 1).astype(np.float32) * 2 - 1)
     guesses: list[Tensor | None] = [None]
     if shape.classes:
         each = range(shape.classes)

@@ -21,6 +21,7 @@ from synthoma.losses.adversarial import (
     gradient_penalty,
     r1_penalty,
 )
+from synthoma.losses.structure import structure_loss
 from synthoma.models.bundle import Bundle
 from synthoma.models.registry import ImageShape, build_discriminator, build_generator
 from synthoma.seeding import stream_key
@@ -50,6 +51,7 @@ class AdversarialTask:
         judge: scores samples at a snapshot.
         sheet: called with (images seen, samples (64, planes, S, S)) at each snapshot.
         samples: number of images that are judged.
+        source: simulated slices, for a generator that repaints them; its latents are these, with a plane of noise.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class AdversarialTask:
         judge: Judge,
         sheet: Callable[[int, Tensor], None] = lambda images, samples: None,
         samples: int = 256,
+        source: TrainingSlices | None = None,
     ) -> None:
         self.config, self.gan, self.shape, self.slices = config, config.gan, shape, slices
         self.execution, self.judge, self.sheet, self.samples = execution, judge, sheet, samples
+        self.source = source
         self.batch = self.gan.batch
         torch.manual_seed(stream_key(config.seed, "training.weights") % 2**63)
         self.generator = _placed(build_generator(self.gan, shape), execution)
@@ -127,8 +131,14 @@ class AdversarialTask:
         label = self._classes(batch.classes)
         draws = self._draws("generator", number)
         with held_still(self.discriminator), self._precision():
-            fake = self._augmented(self.generator(self._latents(self.batch, draws), label), draws)
+            latents = self._latents(self.batch, draws)
+            drawn = self.generator(latents, label)
+            fake = self._augmented(drawn, draws)
             loss = generator_loss(self.gan.loss, self.discriminator(fake, label))
+            if self.gan.structure:
+                channels = self.shape.channels
+                kept = structure_loss(latents[:, :channels].float(), drawn[:, :channels].float())
+                loss = loss + self.gan.structure * kept
             if self.gan.feature_matching:
                 real = self._augmented(self._placed(batch.planes()), draws)
                 features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
@@ -151,6 +161,11 @@ class AdversarialTask:
         return torch.Generator().manual_seed(stream_key(self.config.seed, f"training.{purpose}", number) % 2**63)
 
     def _latents(self, count: int, draws: torch.Generator) -> Tensor:
+        if self.source is not None:
+            rows = torch.randint(len(self.source), (count,), generator=draws).numpy()
+            planes = self.source.fetch(rows).planes()
+            noise = torch.randn(count, 1, *planes.shape[2:], generator=draws)
+            return self._placed(torch.cat([planes, noise], dim=1))
         return torch.randn(count, self.gan.latent, generator=draws).to(self.execution.device)
 
     def _augmented(self, planes: Tensor, draws: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
+from synthoma.data.repaintable import repaintable_slices
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
@@ -57,7 +58,8 @@ def train_generator(
     rows = training_rows(cohort, config)
     shape = image_shape(cohort, config, rows)
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
-    execution = _execution(run, config, shape, slices, resume=resume)
+    source = source_slices(cohort, config)
+    execution = _execution(run, config, shape, slices, source, resume=resume)
     execution.apply()
     write_text(run / "config.toml", config.to_toml())
     task = AdversarialTask(
@@ -68,6 +70,7 @@ def train_generator(
         judge=_judge(cohort, rows, config),
         sheet=partial(_save_sheet, run, shape),
         samples=JUDGED,
+        source=source,
     )
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
     progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
@@ -79,6 +82,25 @@ def train_generator(
 def check_trainable(cohort: Cohort, config: TrainConfig) -> None:
     """Raise what ``train_generator`` would raise for this cohort and these settings."""
     image_shape(cohort, config, training_rows(cohort, config))
+    source_slices(cohort, config)
+
+
+def source_slices(cohort: Cohort, config: TrainConfig) -> TrainingSlices | None:
+    """The simulated slices that a phantom-gan repaints; None for other models.
+
+    Raises:
+        InputError: they were not prepared like the cohort, or show none of its classes.
+    """
+    if config.phantom is None:
+        return None
+    return repaintable_slices(
+        Cohort(config.phantom),
+        size=cohort.size,
+        modalities=cohort.modalities,
+        plane=cohort.meta["plane"],
+        labels=tuple(cohort.labels.values()) if config.with_masks else (),
+        classes=config.classes,
+    )
 
 
 def training_rows(cohort: Cohort, config: TrainConfig) -> Ints:
@@ -155,7 +177,8 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
         "prepare": cohort.meta.get("provenance", {}).get("config", {}),
         "images": images,
         "provenance": {
-            "config": config.own(),
+            # Paths are the user's own business.
+            "config": {key: value for key, value in config.own().items() if key != "phantom"},
             "cohort": {
                 "origin": cohort.origin,
                 "slices_sha256": file_digest(cohort.path / "slices.csv"),
@@ -167,7 +190,15 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
     }
 
 
-def _execution(run: Path, config: TrainConfig, shape: ImageShape, slices: TrainingSlices, *, resume: bool) -> Execution:
+def _execution(
+    run: Path,
+    config: TrainConfig,
+    shape: ImageShape,
+    slices: TrainingSlices,
+    source: TrainingSlices | None,
+    *,
+    resume: bool,
+) -> Execution:
     """Device and, on a CPU, the fastest settings for this model; a resumed run keeps what it was begun with."""
     device = choose_device(config.device)
     file = run / "execution.json"
@@ -180,7 +211,7 @@ def _execution(run: Path, config: TrainConfig, shape: ImageShape, slices: Traini
         if execution not in task:
             task.clear()  # networks and moments of one trial at a time
             task[execution] = AdversarialTask(
-                config, shape, slices, execution, judge=lambda samples, recent: (0, {}, [])
+                config, shape, slices, execution, judge=lambda samples, recent: (0, {}, []), source=source
             )
         task[execution].step(0, 0.0)
 

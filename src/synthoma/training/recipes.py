@@ -26,6 +26,7 @@ class GanConfig(NetworkConfig):
     gradient_penalty: float = Field(0.0, ge=0, description="weight of the penalty on interpolates, every step")
     r1: float = Field(0.0, ge=0, description="weight gamma of the R1 penalty on real images")
     r1_every: int = Field(16, ge=1, description="discriminator steps between R1 penalties (lazy regularisation)")
+    structure: float = Field(0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)")
     critic_steps: int = Field(1, ge=1, le=20, description="discriminator steps for each generator step")
     batch: int = Field(16, ge=2, le=1024)
     generator_rate: float = Field(2e-4, gt=0, description="Adam's learning rate")
@@ -51,6 +52,22 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
         "Wasserstein critic with gradient penalty (Gulrajani 2017)",
         GanConfig(
             critic_norm="instance", loss="wasserstein", gradient_penalty=10.0, critic_steps=5, beta1=0.0, beta2=0.9
+        ),
+    ),
+    "phantom-gan": (
+        "repaints simulated slices (--phantom COHORT) with the look of the real ones: exact labels, learned appearance",
+        GanConfig(
+            network="repaint",
+            latent=16,
+            critic_norm="none",
+            r1=1.0,
+            r1_every=4,
+            structure=2.0,
+            beta1=0.0,
+            beta2=0.99,
+            generator_rate=5e-4,
+            critic_rate=5e-4,
+            ema_images=2000.0,
         ),
     ),
 }

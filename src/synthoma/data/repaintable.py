@@ -1,0 +1,55 @@
+"""Simulated slices that a generator of real ones can repaint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from synthoma.data.cohort import Cohort
+from synthoma.data.dataset import TrainingSlices
+from synthoma.errors import InputError
+
+
+def repaintable_slices(
+    phantom: Cohort,
+    *,
+    size: int,
+    modalities: Sequence[str],
+    plane: str,
+    labels: Sequence[str],
+    classes: Sequence[str] | None,
+) -> TrainingSlices:
+    """The slices of a phantom cohort that was prepared like the real one.
+
+    Args:
+        phantom: simulated slices.
+        size: side of the real ones in pixels.
+        modalities: of the real ones, in order.
+        plane: of the real ones.
+        labels: names of the mask labels that are drawn too; none where masks are not.
+        classes: use slices of these alone; None for all.
+
+    Raises:
+        InputError: something differs, or there is no slice of these classes.
+    """
+    wanted: dict[str, Any] = {"size": size, "modalities": list(modalities), "plane": plane}
+    came: dict[str, Any] = {
+        "size": phantom.size,
+        "modalities": list(phantom.modalities),
+        "plane": phantom.meta["plane"],
+    }
+    if labels:
+        wanted["labels"], came["labels"] = list(labels), list(phantom.labels.values())
+    for name, value in wanted.items():
+        if came[name] != value:
+            todo = "prepare the phantom as the real cohort was (--size, --modalities, --set merge=whole-tumour)"
+            raise InputError(f"simulated slices with {name} {value}", f"{came[name]} in {phantom.path.name}", todo)
+    keep = np.ones(len(phantom), dtype=bool)
+    if classes:
+        keep = phantom.slices["label"].isin(classes).to_numpy()
+    if not keep.any():
+        todo = "prepare the phantom with all slices"
+        raise InputError(f"simulated slices of {', '.join(classes or ())}", ", ".join(phantom.classes), todo)
+    return TrainingSlices(phantom, np.flatnonzero(keep), with_masks=bool(labels))

@@ -1,0 +1,90 @@
+"""A generator that repaints: a simulated slice goes in, the same slice with the look of real scans comes out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from synthoma.errors import ConfigError
+
+STEM = 2
+"""Side of the blocks of pixels that the network works on."""
+
+EDGE = 0.98
+"""Images are pulled in to this before the inverse of tanh is taken."""
+
+
+class Repainter(nn.Module):
+    """Simulated planes and noise (B, C + L + 1, S, S) -> repainted planes (B, C + L, S, S), both in -1..1.
+
+    The first C planes of the input are the simulated modalities, then come L label planes and one of standard normal
+    noise. What is drawn is a correction of the modalities, added before the final tanh, so that an untrained network
+    gives the simulated slice back; the labels are passed on untouched, so they are exact whatever is learned. Anatomy,
+    variety and labels thus come from the simulation, and only appearance is learned.
+
+    The style of a slice (contrast, scanner) is a code of Z numbers, the first ones of the noise plane, that scales and
+    shifts the maps of every residual block (Perez et al. 2018, FiLM; Huang and Belongie 2017); the noise plane itself
+    gives texture.
+
+    Args:
+        size: S, divisible by 4.
+        channels: C.
+        labels: L.
+        style: Z, at most the pixels of a slice.
+        width: feature maps at half the side; twice as many at a quarter.
+
+    Raises:
+        ConfigError: a side that 4 does not divide.
+    """
+
+    classes = 0
+
+    def __init__(self, size: int, channels: int, labels: int, style: int = 16, width: int = 32) -> None:
+        super().__init__()
+        if size % 4:
+            raise ConfigError("a size that 4 divides for phantom-gan", str(size), "prepare the cohort with --size 64")
+        self.channels, self.latent = channels, min(style, size * size)
+        inputs = (channels + labels + 1) * STEM**2
+        self.entry = nn.Conv2d(inputs, width, 3, padding=1)
+        self.near = StyledBlock(width, self.latent)
+        self.down = nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)
+        self.deep = nn.ModuleList([StyledBlock(2 * width, self.latent) for _ in range(2)])
+        self.up = nn.Conv2d(2 * width, width, 3, padding=1)
+        self.last = StyledBlock(width, self.latent)
+        self.leave = nn.Conv2d(width, 8 * STEM**2, 3, padding=1)
+        # At full side, over the blocks' borders: otherwise each block of pixels would be painted for itself.
+        self.head = nn.Conv2d(8 + channels, channels, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, planes: Tensor, label: Tensor | None = None) -> Tensor:
+        """Repaint."""
+        image, marks, noise = planes[:, : self.channels], planes[:, self.channels : -1], planes[:, -1:]
+        style = noise.flatten(1)[:, : self.latent]
+        near = self.near(self.entry(F.pixel_unshuffle(planes, STEM)), style)
+        maps = self.down(near)
+        for block in self.deep:
+            maps = block(maps, style)
+        maps = self.up(F.interpolate(maps, scale_factor=2.0, mode="nearest")) + near
+        maps = F.leaky_relu(F.pixel_shuffle(self.leave(self.last(maps, style)), STEM), 0.2)
+        correction = self.head(torch.cat([maps, image], dim=1))
+        painted = torch.tanh(torch.atanh(image * EDGE) + correction)
+        return torch.cat([painted, marks], dim=1)
+
+
+class StyledBlock(nn.Module):
+    """Residual block of two 3x3 convolutions; its maps are normalised and then scaled and shifted by the style."""
+
+    def __init__(self, width: int, style: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.style = nn.Linear(style, 2 * width)
+
+    def forward(self, maps: Tensor, style: Tensor) -> Tensor:
+        """(B, W, H, W) and (B, Z) -> (B, W, H, W)."""
+        gain, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
+        inside = F.instance_norm(self.first(maps)) * (1 + gain) + shift
+        changed: Tensor = maps + self.second(F.leaky_relu(inside, 0.2))
+        return changed

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from synthoma.losses.structure import structure_loss
+
+
+def picture(seed: int) -> torch.Tensor:
+    noise = np.random.default_rng(seed).normal(size=(2, 1, 48, 48))
+    return torch.from_numpy(ndimage.gaussian_filter(noise, (0, 0, 2, 2)) * 3)
+
+
+def test_gain_and_level_of_a_neighbourhood_do_not_count() -> None:
+    first = picture(0)
+    shading = torch.linspace(0.5, 2.0, 48, dtype=torch.float64)
+    assert float(structure_loss(first, first)) == pytest.approx(0, abs=5e-3)
+    assert float(structure_loss(first, 0.4 * first + 0.3)) == pytest.approx(0, abs=5e-3)
+    assert float(structure_loss(first, -first)) == pytest.approx(0, abs=5e-3)  # a contrast turned over
+    assert float(structure_loss(first, first * shading)) < 0.08
+
+
+def test_another_picture_has_another_structure() -> None:
+    assert float(structure_loss(picture(0), picture(1))) > 0.6
+    noise = 0.1 * torch.randn(2, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    small, large = (float(structure_loss(picture(0), picture(0) + part)) for part in (noise, 5 * noise))
+    assert 0 < small < large
+
+
+def test_one_window_by_hand() -> None:
+    """In the middle of a 3 x 3 picture and window: 1 - r^2 of the nine values."""
+    draws = np.random.default_rng(3)
+    one, other = draws.normal(size=(2, 3, 3))
+    found = structure_loss(*(torch.from_numpy(part)[None, None] for part in (one, other)), window=5)
+    # Every window of 5 holds the whole picture where it is not cut: only the middle one is compared by hand.
+    r = np.corrcoef(one.ravel(), other.ravel())[0, 1]
+    middle = torch.from_numpy(np.stack([one, other]))[:, None]
+    assert float(structure_loss(middle[:1], middle[1:], window=5)) == pytest.approx(float(found))
+    assert float(structure_loss(middle[:1], middle[1:], window=99)) == pytest.approx(1 - r**2, abs=1e-4)
+
+
+def test_what_is_flat_has_no_say() -> None:
+    """Noise painted where the original is flat costs nothing; the discriminator is free to ask for it."""
+    first = picture(0)
+    first[:, :, :, 24:] = 0
+    painted = first.clone()
+    painted[:, :, :, 34:] += torch.randn(2, 1, 48, 14, generator=torch.Generator().manual_seed(0))
+    assert float(structure_loss(first, painted)) < 0.01
+
+
+def test_the_gradient_goes_to_the_repainted_picture_alone() -> None:
+    first, second = picture(0).requires_grad_(True), picture(1).requires_grad_(True)
+    structure_loss(first, second).backward()
+    assert first.grad is None
+    assert second.grad is not None
+    assert torch.isfinite(second.grad).all()
+    flat = torch.zeros(1, 1, 16, 16, dtype=torch.float64, requires_grad=True)
+    structure_loss(torch.zeros(1, 1, 16, 16, dtype=torch.float64), flat).backward()
+    assert torch.isfinite(flat.grad).all()  # type: ignore[arg-type]

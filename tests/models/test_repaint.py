@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from synthoma.errors import ConfigError
+from synthoma.models.registry import ImageShape, NetworkConfig, build_generator, latent_shape
+from synthoma.models.repaint import Repainter
+
+
+def planes(count: int, channels: int, labels: int, size: int = 16) -> torch.Tensor:
+    draws = torch.Generator().manual_seed(0)
+    image = torch.rand(count, channels, size, size, generator=draws) * 2 - 1
+    marks = (torch.rand(count, labels, size, size, generator=draws) > 0.7).float() * 2 - 1
+    return torch.cat([image, marks, torch.randn(count, 1, size, size, generator=draws)], dim=1)
+
+
+@pytest.mark.parametrize(("channels", "labels", "size"), [(1, 0, 16), (1, 1, 32), (4, 3, 20)])
+def test_an_untrained_network_gives_the_simulated_slice_back(channels: int, labels: int, size: int) -> None:
+    shape = ImageShape(size, channels, labels)
+    config = NetworkConfig(network="repaint", latent=8, width=8)
+    network = build_generator(config, shape)
+    given = planes(3, channels, labels, size)
+    assert given.shape[1:] == latent_shape(config, shape)
+    drawn = network(given)
+    torch.testing.assert_close(drawn[:, :channels], given[:, :channels] * 0.98, atol=1e-5, rtol=0)
+    assert torch.equal(drawn[:, channels:], given[:, channels:-1])
+
+
+def trained() -> Repainter:
+    """With a last layer that is no longer silent."""
+    torch.manual_seed(0)
+    network = Repainter(16, 1, 1, style=4, width=8)
+    torch.nn.init.normal_(network.head.weight, 0, 0.1)
+    return network
+
+
+def test_labels_are_exact_whatever_was_learned_and_images_stay_in_range() -> None:
+    given = planes(4, 1, 1)
+    drawn = trained()(given)
+    assert torch.equal(drawn[:, 1], given[:, 1])
+    assert drawn.abs().max() <= 1
+    assert not torch.allclose(drawn[:, 0], given[:, 0], atol=0.02)
+    extreme = torch.cat([torch.ones(1, 1, 16, 16), given[:1, 1:]], dim=1)
+    assert torch.isfinite(trained()(extreme)).all()
+
+
+def test_the_style_is_the_first_numbers_of_the_noise_and_reaches_every_pixel() -> None:
+    network, given = trained(), planes(1, 1, 1)
+    other = given.clone()
+    other[:, -1].flatten(1)[:, :4] += 2.0  # a view: the first four pixels of the noise plane
+    far = (network(given) - network(other)).abs()[0, 0, 10:, 10:]
+    assert (far > 1e-6).float().mean() > 0.9
+
+
+def test_one_image_does_not_depend_on_its_company() -> None:
+    network, given = trained(), planes(4, 1, 1)
+    torch.testing.assert_close(network(given)[2:3], network(given[2:3]), atol=1e-5, rtol=1e-5)
+
+
+def test_odd_sizes_are_refused() -> None:
+    with pytest.raises(ConfigError, match="a size that 4 divides"):
+        Repainter(18, 1, 0)

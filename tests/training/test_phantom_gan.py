@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from synthoma.data.cohort import Cohort
+from synthoma.errors import ConfigError, InputError
+from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
+from synthoma.training.settings import TrainConfig
+from synthoma.types import WHOLE_TUMOUR
+from tests.training.toys import blobs, train_toy, write_cohort
+
+NAMES = {str(label): name for label, name in WHOLE_TUMOUR.items()}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("phantom-gan")
+
+
+@pytest.fixture(scope="module")
+def real(place: Path) -> Cohort:
+    """Squares on grey whose brightness falls to the right, with a grain."""
+    images, masks = blobs(80, seed=1)
+    draws = np.random.default_rng(0)
+    look = np.clip(images * np.linspace(1.2, 0.6, 16) + 0.1 + draws.normal(0, 0.03, images.shape), 0, 1)
+    splits = ["train"] * 60 + ["validation"] * 20
+    return write_cohort(place / "real", look, None, masks, splits=splits, mask_names=NAMES, origin="real")
+
+
+@pytest.fixture(scope="module")
+def phantom(place: Path) -> Cohort:
+    """Squares on grey as they are."""
+    images, masks = blobs(100, seed=2)
+    return write_cohort(place / "phantom", images, None, masks, mask_names=NAMES)
+
+
+@pytest.fixture(scope="module")
+def run(place: Path, real: Cohort, phantom: Cohort) -> Path:
+    settings = {"model": "phantom-gan", "phantom": phantom.path, "with_masks": True, "images": 4000, "snapshots": 2}
+    train_toy(real, place / "run", gan={"ema_images": 200.0, "width": 8, "latent": 4}, **settings)
+    return place / "run"
+
+
+def test_the_look_of_real_slices_is_learned_and_the_masks_are_the_phantoms(
+    place: Path, real: Cohort, phantom: Cohort, run: Path
+) -> None:
+    drawn = generate_cohort(Sampler.open(run, phantom), _new(place / "drawn"), 64, seed=3)
+    columns = {
+        name: np.asarray(cohort.images[:, 0], np.float64).mean(axis=(0, 1))
+        for name, cohort in (("real", real), ("phantom", phantom), ("drawn", drawn))
+    }
+    before = np.abs(columns["phantom"] - columns["real"]).mean()
+    after = np.abs(columns["drawn"] - columns["real"]).mean()
+    assert after < 0.6 * before
+    known = {mask.tobytes() for mask in np.asarray(phantom.masks)}
+    assert all(mask.tobytes() in known for mask in np.asarray(drawn.masks))
+    assert drawn.slices["has_mask"].all()
+    inside = np.asarray(drawn.masks) > 0
+    images = np.asarray(drawn.images[:, 0], np.float64)
+    assert images[inside].mean() > images[~inside].mean() + 0.2  # the square is still where its mask is
+
+
+def test_shards_add_up(place: Path, phantom: Cohort, run: Path) -> None:
+    sampler = Sampler.open(run, phantom)
+    whole = generate_cohort(sampler, _new(place / "whole"), 70, seed=1)
+    parts = [generate_cohort(sampler, _new(place / f"part{k}"), 70, seed=1, shard=(k, 2)) for k in (1, 2)]
+    assert np.array_equal(np.asarray(whole.images), np.concatenate([np.asarray(part.images) for part in parts]))
+    assert np.array_equal(np.asarray(whole.masks), np.concatenate([np.asarray(part.masks) for part in parts]))
+
+
+def test_less_noise_is_less_various(place: Path, phantom: Cohort, run: Path) -> None:
+    sampler = Sampler.open(run, phantom)
+    full, none = (sampler.latents(0, range(4), truncation) for truncation in (1.0, 1e-9))
+    assert np.array_equal(full[:, :-1], none[:, :-1])  # the simulated slices stay
+    assert float(none[:, -1].abs().max()) < 1e-6
+
+
+def test_simulated_slices_are_needed_and_must_fit(place: Path, real: Cohort, phantom: Cohort, run: Path) -> None:
+    with pytest.raises((ConfigError, ValidationError), match="--phantom COHORT"):
+        TrainConfig.resolve(flags={"model": "phantom-gan"})
+    with pytest.raises((ConfigError, ValidationError), match="--phantom is for phantom-gan"):
+        TrainConfig.resolve(flags={"model": "dcgan", "phantom": phantom.path})
+    with pytest.raises(ConfigError, match="simulated slices to repaint"):
+        Sampler.open(run)
+    images, masks = blobs(20, size=32)
+    large = write_cohort(place / "large", images, None, masks, mask_names=NAMES)
+    with pytest.raises(InputError, match="size 16"):
+        Sampler.open(run, large)
+    with pytest.raises(InputError, match="size 16"):
+        train_toy(real, place / "no", model="phantom-gan", phantom=large.path, images=32)
+    other = write_cohort(place / "other", blobs(20)[0], ["healthy"] * 20, blobs(20)[1], mask_names=NAMES)
+    with pytest.raises(InputError, match="simulated slices of tumour"):
+        Sampler.open(run, other)
+    with pytest.raises(ConfigError, match="draws from latents alone"):
+        interpolate(Sampler.open(run, phantom), 0, 4, 1)
+
+
+def test_the_model_file_names_no_path(run: Path, phantom: Cohort) -> None:
+    sampler = Sampler.open(run, phantom)
+    assert str(phantom.path.parent) not in str(sampler.bundle.meta)
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
