@@ -39,6 +39,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """Rows that are not a model's own settings."""
 
 FOLDS = 3
+GATE = 0.5
+"""Probability of tumour below which "classify, then segment" leaves a slice without a mask."""
 HELD_FOR_VALIDATION = 4
 
 
@@ -122,11 +124,12 @@ def run_one(place: Path, cohort: Cohort, scans: Path, *, test: Cohort | None = N
 
 def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
     """Scores over the test patients of several trainings together, and the Dice of each patient."""
-    patients, slices, truths, groups = [], [], [], []
+    patients, slices, truths, groups, gated = [], [], [], [], []
     for place in places:
         for path in sorted((place / "masks").glob("*.npz")):
             truth, prediction, chances = masks_of(place / "masks", path.stem)
             patients.append(PatientMasks(path.stem, truth, prediction))
+            gated.append(PatientMasks(path.stem, truth, prediction * (chances >= GATE)[:, None, None]))
             slices.append(chances)
             truths.append(truth.any(axis=(1, 2)).astype(int))
             groups.append(np.full(len(chances), len(patients) - 1))
@@ -141,8 +144,11 @@ def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
     ranked, interval = ranking_scores(truth, chance), bootstrap(auc, len(patients))
     done = [json.loads((place / "done.json").read_text()) for place in places]
     whole = scores["regions"]["whole tumour"]
+    two_stage = {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in score_arrays(gated)["per_patient"]}
+    dice = {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in scores["per_patient"]}
     result = {
         "patients": len(patients),
+        "classify, then segment": {"gate": GATE, "minus plain": compared(two_stage, dice)},
         "dice": whole["dice"],
         "hd95_pixels": whole["hd95"],
         "surface_dice_2px": whole["surface_dice"],
@@ -153,7 +159,7 @@ def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
         "slices_per_second": [one["slices_per_second"] for one in done],
         "slices_shown": [one["slices_shown"] for one in done],
     }
-    return result, {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in scores["per_patient"]}
+    return result, dice
 
 
 def compared(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float]:

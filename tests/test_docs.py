@@ -68,3 +68,12 @@ def test_no_traces_of_a_machine() -> None:
     ]
     found = [path for path in files if path != Path(__file__) and pattern.search(path.read_text(encoding="utf-8"))]
     assert found == []
+
+
+def test_thresholds_of_the_evaluate_page_are_those_of_the_code() -> None:
+    from synthoma.evaluation.settings import Thresholds
+
+    text = (ROOT / "docs" / "evaluate.md").read_text(encoding="utf-8")
+    section = text[text.index("## Thresholds in a file") : text.index("## Reading the report")]
+    table = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section, flags=re.M))
+    assert {name: float(value) for name, value in table.items()} == Thresholds().model_dump()

@@ -23,7 +23,7 @@ MAY_ALSO = {
     "training": {"data", "models", "losses", "augment", "metrics", "pictures"},
     "synthesis": {"data", "models", "metrics", "pictures"},
     "detection": {"data", "models", "pictures"},
-    "evaluation": {"data", "models", "metrics", "training", "pictures"},
+    "evaluation": {"data", "models", "losses", "augment", "metrics", "training", "pictures"},
     "reports": {"data", "models", "evaluation", "pictures"},
 }
 

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 import synthoma
 from synthoma.cli import main
+from synthoma.data.cohort import CohortWriter
 from synthoma.errors import InputError, LeakError
 from synthoma.seeding import stream
 
@@ -47,7 +48,9 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     synthoma.generate(
         place / "run", place / "synthetic", 100, interpolation=True, nearest=place / "cohort", form="dicom"
     )
-    synthoma.evaluate(place / "cohort", place / "synthetic", place / "evaluation", halves=5)
+    synthoma.evaluate(
+        place / "cohort", place / "synthetic", place / "evaluation", halves=9, run=place / "run", keep=place / "kept"
+    )
     return place
 
 
@@ -88,10 +91,46 @@ def test_synthetic_cohort_knows_where_it_came_from(chain: Path) -> None:
 
 def test_evaluation_has_a_verdict_and_nulls(chain: Path) -> None:
     result = json.loads((chain / "evaluation" / "evaluation.json").read_text())
-    assert result["verdict"]["word"] in ("NO EVIDENCE", "CANNOT TELL", "HARMS")
-    for scores in result["fidelity"].values():
-        assert all(len(score["null"]) == 5 for score in scores.values())
+    assert result["verdict"]["word"] in ("NO EVIDENCE", "CANNOT TELL")
+    for scores in result["fidelity"]["families"].values():
+        assert all(len(scores[name]["null"]) == 9 for name in ("kid", "recall"))
     assert result["compared"]["held_out_groups"] == 42
+    for name in ("report.md", "dataset_card.md", "model_card.md", "croissant.json"):
+        text = (chain / "evaluation" / name).read_text()
+        assert str(chain) not in text
+
+
+def test_the_runs_discriminator_is_asked_whom_it_remembers(chain: Path) -> None:
+    result = json.loads((chain / "evaluation" / "evaluation.json").read_text())
+    attack = result["privacy"]["membership"]["discriminator"]
+    assert 0 <= attack["auc"] <= 1
+    assert attack["members"] == result["compared"]["training"]
+
+
+def test_what_looks_like_a_copy_is_not_kept(chain: Path, tmp_path: Path) -> None:
+    """Ten training slices among the generator's own: they are left out, and nothing else that was kept before."""
+    real, drawn = synthoma.Cohort(chain / "cohort"), synthoma.Cohort(chain / "synthetic")
+    copied = np.flatnonzero((real.slices["split"] == "train") & (real.slices["label"] == "tumour"))[:10]
+    images = np.concatenate([np.asarray(drawn.images), np.asarray(real.images[copied])])
+    masks = np.concatenate([np.asarray(drawn.masks), np.asarray(real.masks[copied])])
+    table = pd.concat([drawn.slices, drawn.slices.iloc[:10]])
+    with CohortWriter(tmp_path, channels=1, size=32) as writer:
+        writer.add(images, masks, [{}] * len(images))
+        writer.finish(table, {key: value for key, value in drawn.meta.items() if key not in ("schema", "slices")})
+    result = synthoma.evaluate(chain / "cohort", tmp_path, tmp_path / "e", halves=9, keep=tmp_path / "kept")
+    kept = synthoma.Cohort(tmp_path / "kept")
+    assert result["privacy"]["word"] == "COPIES FOUND"
+    assert set(range(100, 110)) <= set(result["privacy"]["quarantine"])
+    assert result["kept"] == len(kept) == 110 - len(result["privacy"]["quarantine"])
+    assert kept.meta["left_out"] == 110 - len(kept)
+    assert len(synthoma.Cohort(chain / "kept")) <= 100
+
+
+def test_only_private_images_are_drawn_on_request(chain: Path, tmp_path: Path) -> None:
+    cohort = synthoma.generate(chain / "run", tmp_path / "private", 40, only_private=chain / "cohort")
+    assert len(cohort) + cohort.meta["left_out"] == 40
+    assert cohort.meta["provenance"]["model_sha256"] == synthoma.describe(chain / "run")["sha256"]
+    assert not (tmp_path / "private" / "drawn").exists()
 
 
 def test_a_generator_that_saw_the_test_scans_is_refused(chain: Path, tmp_path: Path) -> None:

@@ -206,6 +206,9 @@ def train(
     images: Annotated[int | None, typer.Option(help="Budget in images shown: makes the run exact.")] = None,
     with_masks: Annotated[bool | None, typer.Option("--with-masks", help="Draw the mask with each image.")] = None,
     conditional: Annotated[bool | None, typer.Option("--conditional", help="Draw a class on request.")] = None,
+    phantom: Annotated[
+        Path | None, typer.Option(help="phantom-gan: the cohort of simulated slices that it repaints.")
+    ] = None,
     classes: Annotated[str | None, typer.Option("--class", help="Train on these classes only, with commas.")] = None,
     limit: Annotated[int | None, typer.Option(help="Learn from so many random training slices only.")] = None,
     snapshots: Annotated[int | None, typer.Option(help="How often it is scored and saved (default 10).")] = None,
@@ -245,7 +248,7 @@ def train(
         "model": model, "minutes": minutes, "images": images, "with_masks": with_masks, "conditional": conditional,
         "classes": classes.split(",") if classes else None, "limit": limit, "snapshots": snapshots,
         "patience": patience, "seed": seed, "device": device, "extra": extra or None, "init": init,
-        "patients": patients,
+        "patients": patients, "phantom": phantom,
     }  # fmt: skip
     settings = TrainConfig.resolve(config, assignments or [], flags)
     if print_config:
@@ -285,6 +288,13 @@ def generate(
     form: Annotated[str | None, typer.Option("--export", help="png | nifti | dicom: write files too.")] = None,
     interpolation: Annotated[bool, typer.Option("--interpolation", help="Write interpolation.png too.")] = False,
     nearest: Annotated[Path | None, typer.Option(help="Real cohort: write nearest.png too.")] = None,
+    phantom: Annotated[
+        Path | None, typer.Option(help="Of a phantom-gan: the cohort of simulated slices that are repainted.")
+    ] = None,
+    only_private: Annotated[
+        Path | None,
+        typer.Option(metavar="COHORT", help="Leave out images that look like copies of its training slices."),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Draw a labelled synthetic cohort from a trained generator."""
@@ -307,9 +317,13 @@ def generate(
             form=form,  # type: ignore[arg-type]
             interpolation=interpolation,
             nearest=nearest,
+            only_private=only_private,
+            phantom=phantom,
             force=force,
             progress=progress,
         )
+    if only_private is not None:
+        print(f"left out {cohort.meta['left_out']} of {count} as near to training slices as copies are")
     print(f"{len(cohort):,} synthetic slices: {', '.join(cohort.classes)}\npage: {cohort.path / 'report.html'}")
 
 
@@ -318,6 +332,8 @@ def generate(
 [bold]Examples[/bold]
 
 synthoma evaluate lgg synthetic -o evaluation
+
+synthoma evaluate lgg synthetic -o evaluation --preset standard --keep synthetic-clean
 
 synthoma evaluate true-masks/ found/ -o scores --other other-model/
 """
@@ -331,8 +347,29 @@ def evaluate(
     ],
     output: Output,
     other: Annotated[Path | None, typer.Option(help="Masks: another model's predictions, to compare with.")] = None,
-    preset: Annotated[str | None, typer.Option(help="quick.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the real-vs-real divisions.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="quick: scores, a minute | standard: and detectors trained both ways, up to an hour | full"),
+    ] = None,
+    phantom: Annotated[
+        Path | None, typer.Option(help="A phantom cohort: what do simulated patients alone teach a detector?")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The GAN's run: does its discriminator remember its patients?")
+    ] = None,
+    extractor: Annotated[
+        Path | None, typer.Option(help="Python file with features(images): a family of features of your own.")
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="COHORT", help="Also write SYNTHETIC without copies and pairs whose masks do not fit."),
+    ] = None,
+    cells: Annotated[
+        Path | None, typer.Option(help="Folder of finished trainings, never run twice (default: beside the output).")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Trainings at once; chosen if not given.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto | cpu | cuda.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all draws.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting by name. Can be repeated.")
     ] = None,
@@ -340,10 +377,12 @@ def evaluate(
     print_config: Annotated[bool, typer.Option("--print-config", help="Show the settings and leave.")] = False,
     force: Force = False,
 ) -> None:
-    """Is it realistic, diverse and private, beside what real scans score? Of masks: how well do they agree?"""
-    from synthoma.evaluation.evaluate import EvaluateConfig
+    """Is it realistic, diverse, private and useful? One verdict. Of masks: how well do they agree?"""
+    from synthoma.evaluation.settings import EvaluateConfig
 
-    settings = EvaluateConfig.resolve(config, assignments or [], {"preset": preset, "seed": seed})
+    given = locals()
+    names = ("preset", "phantom", "run", "extractor", "cells", "jobs", "device", "seed")
+    settings = EvaluateConfig.resolve(config, assignments or [], {name: given[name] for name in names})
     if print_config:
         print(settings.to_toml(), end="")
         return
@@ -359,10 +398,12 @@ def evaluate(
         print(f"page: {output / 'report.html'}")
         return
     with _progress() as progress:
-        result = pipeline.evaluate(real, synthetic, output, config=settings, force=force, progress=progress)
+        result = pipeline.evaluate(real, synthetic, output, config=settings, keep=keep, force=force, progress=progress)
     for light in result["lights"]:
         print(f"{light['question']:<10} {light['state']:<12} {light['text']}")
     print(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
+    if keep is not None:
+        print(f"kept {result['kept']} of {result['compared']['of_synthetic']} synthetic slices: {keep}")
 
 
 @app.command(
@@ -444,13 +485,15 @@ def detect(
     from synthoma.detection.settings import DetectConfig
 
     options = DetectConfig.resolve(flags=flags)
+    # Not through the pipeline, whose table needs pandas: loading it takes as long as looking at a patient.
+    from synthoma.detection.detect import detect as look
+    from synthoma.models.bundle import shipped_model
+
     with _progress() as progress:
-        table = pipeline.detect(scans, output, model=model, config=options, force=force, progress=progress)
-    shown = ["case", "probability", "has_tumour", "type", "volume", "unit", "diameter", "side", "dice"]
-    print(
-        table[
-            [name for name in shown if not table[name].isin(["", None]).all() and not table[name].isna().all()]
-        ].to_string(index=False, max_rows=20)
+        rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=progress)
+    _print_rows(
+        rows,
+        ["case", "probability", "has_tumour", "type", "volume", "unit", "diameter", "diameter_unit", "side", "dice"],
     )
     print(f"masks and findings: {output}\nResearch software, not for clinical use.")
 
@@ -474,6 +517,17 @@ def demo(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
         page = pipeline.demo(output, force=force, progress=progress, report=tell)
     verdict = json.loads(page.with_name("evaluation.json").read_text(encoding="utf-8"))["verdict"]
     print(f"{verdict['word']}: {verdict['because']}\npage: {page}")
+
+
+def _print_rows(rows: list[dict[str, Any]], names: list[str], most: int = 20) -> None:
+    """A table without the columns that are empty."""
+    used = [name for name in names if any(row.get(name) not in ("", None) for row in rows)]
+    lines = [used, *([str(row.get(name, "")) for name in used] for row in rows[:most])]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
+    if len(rows) > most:
+        print(f"... and {len(rows) - most} more, see index.csv")
 
 
 def _span(entry: dict[str, Any]) -> str:

@@ -112,5 +112,7 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml_value(item)}" for key, item in value.items()) + " }"
+        # TOML has no null, and no comments inside a table: what is None is decided anew when the file is read.
+        known = {key: item for key, item in value.items() if item is not None}
+        return "{ " + ", ".join(f"{key} = {_toml_value(item)}" for key, item in known.items()) + " }"
     return str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,13 @@ from synthoma.data.preparation import Progress, pack
 from synthoma.data.settings import PrepareConfig
 from synthoma.errors import ConfigError, InputError
 from synthoma.provenance import new_folder, secret_key, write_json, write_text
-from synthoma.types import PLAIN_MODALITY
+from synthoma.types import PLAIN_MODALITY, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from synthoma.detection.settings import DetectConfig
-    from synthoma.evaluation.evaluate import EvaluateConfig
+    from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.phantom import PhantomConfig
     from synthoma.synthesis.export import Format
     from synthoma.training.loop import Report
@@ -155,7 +156,8 @@ def train(
     config = config or TrainConfig.resolve(flags=settings)
     # A run can be resumed from anywhere.
     begun = config.init if config.init in (None, SHIPPED) else str(Path(str(config.init)).resolve())
-    config = config.model_copy(update={"extra": tuple(path.resolve() for path in config.extra), "init": begun})
+    places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
+    config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
     source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
     folder = Path(run)
     if resume:
@@ -234,6 +236,8 @@ def generate(
     form: Format | None = None,
     interpolation: bool = False,
     nearest: Path | str | None = None,
+    only_private: Path | str | None = None,
+    phantom: Path | str | None = None,
     force: bool = False,
     progress: Progress = _silent,
 ) -> Cohort:
@@ -250,6 +254,9 @@ def generate(
         form: also write files: png, nifti or dicom, into ``export_<form>/``.
         interpolation: also write interpolation.png, strips between pairs of latents.
         nearest: real cohort; also write nearest.png, images beside the nearest real slices of their class.
+        only_private: real cohort that the generator learned from; images that are as near to one of its training
+            slices as altered copies are, are drawn and left out.
+        phantom: cohort of simulated slices that a phantom-gan repaints, prepared as the model's cohort was.
         force: replace an existing cohort.
         progress: told how far it is.
 
@@ -261,11 +268,16 @@ def generate(
     from synthoma.synthesis.sampling import Sampler, generate_cohort
     from synthoma.synthesis.sheets import interpolation_sheet, nearest_sheet
 
-    sampler = Sampler.open(Path(run))
+    sampler = Sampler.open(Path(run), Cohort(phantom) if phantom is not None else None)
     with new_folder(Path(output), force=force) as partial:
+        place = partial if only_private is None else partial / "drawn"
+        place.mkdir(exist_ok=True)
         cohort = generate_cohort(
-            sampler, partial, count, seed=seed, label=label, truncation=truncation, shard=shard, progress=progress
+            sampler, place, count, seed=seed, label=label, truncation=truncation, shard=shard, progress=progress
         )
+        if only_private is not None:
+            cohort = _without_copies(Cohort(only_private), cohort, partial)
+            shutil.rmtree(place)
         if form is not None:
             (partial / f"export_{form}").mkdir()
             export(cohort, partial / f"export_{form}", form, progress)
@@ -277,38 +289,90 @@ def generate(
     return Cohort(output)
 
 
+def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
+    """The drawn cohort less what was taken for copies of training slices, written into ``folder``."""
+    from synthoma.data.cohort import write_rows
+    from synthoma.evaluation.comparison import compare
+    from synthoma.evaluation.privacy import copies
+
+    found = copies(compare(real, drawn, limit=len(drawn)))
+    if found["word"] == "CANNOT TELL" and not found["tests"]:
+        todo = "leave out --only-private, and look at the nearest pairs yourself (--nearest)"
+        raise InputError("enough held-out slices to tell copies from scans", found["because"], todo)
+    flagged = set(found["quarantine"])
+    kept = [row for row in range(len(drawn)) if row not in flagged]
+    write_rows(drawn, folder, kept, left_out=len(flagged))
+    return Cohort(folder)
+
+
 def evaluate(
     real: Path | str,
     synthetic: Path | str,
     output: Path | str,
     *,
     config: EvaluateConfig | None = None,
+    keep: Path | str | None = None,
     force: bool = False,
     progress: Progress = _silent,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Score a synthetic cohort against a real one, and write evaluation.json and report.html.
+    """Score a synthetic cohort against a real one, and write evaluation.json, the report and the cards.
+
+    Args:
+        real: the real cohort, with its splits.
+        synthetic: the synthetic cohort, of any origin.
+        output: the folder to write. Trainings of the presets standard and full are kept beside it, in
+            ``<output>.cells``, and never run twice.
+        config: the settings; or give single ones by name (``preset="standard"``).
+        keep: also write the synthetic cohort without the slices that were taken for copies, and without those whose
+            masks do not fit their images.
+        force: replace an earlier evaluation.
+        progress: told how far the work is.
+        settings: fields of ``EvaluateConfig``.
 
     Returns:
         The content of evaluation.json.
 
     Raises:
-        InputError: cohorts that cannot be compared, or too few images.
+        InputError: cohorts that cannot be compared, too few images, or nothing left to keep.
         LeakError: the generator saw held-out groups.
     """
-    from synthoma.evaluation.evaluate import EvaluateConfig
+    from synthoma.data.cohort import write_rows
     from synthoma.evaluation.evaluate import evaluate as score
-    from synthoma.reports.evaluation_page import evaluation_page
+    from synthoma.evaluation.settings import EvaluateConfig
+    from synthoma.reports.evaluation_page import write_reports
 
     if config is not None and settings:
         raise ConfigError("either a config or single settings", "both", "put the settings into the config")
     config = config or EvaluateConfig.resolve(flags=settings)
     ours, theirs = Cohort(real), Cohort(synthetic)
-    with new_folder(Path(output), force=force) as partial:
-        result = score(ours, theirs, config, progress)
+    target = Path(output)
+    cells = config.cells or target.with_name(f"{target.resolve().name}.cells")
+    with new_folder(target, force=force) as partial:
+        opinion = _discriminator(ours, theirs, config) if config.run is not None else None
+        result = score(ours, theirs, config, cells, discriminator=opinion, progress=progress)
+        if keep is not None:
+            # Only slices that were looked at can be kept.
+            left_out = {*result["privacy"]["quarantine"], *result["agreement"].get("rejected", [])}
+            kept = [row for row in result["compared"]["rows"]["synthetic"] if row not in left_out]
+            with new_folder(Path(keep), force=force) as clean:
+                write_rows(theirs, clean, kept, left_out=len(theirs) - len(kept))
+                _add_report(clean, Path(keep).name)
+            result["kept"] = len(kept)
         write_json(partial / "evaluation.json", result)
-        write_text(partial / "report.html", evaluation_page(result, ours, theirs))
+        write_reports(partial, result, ours, theirs)
     return result
+
+
+def _discriminator(real: Cohort, synthetic: Cohort, config: EvaluateConfig) -> tuple[Floats, Floats]:
+    """What the GAN's discriminator thinks of the training and of the held-out slices that are compared."""
+    from synthoma.evaluation.comparison import compare
+    from synthoma.synthesis.sampling import judge_slices
+
+    assert config.run is not None
+    comparison = compare(real, synthetic, limit=config.limit, seed=config.seed)
+    rows = comparison.training_rows, comparison.held_out_rows
+    return judge_slices(config.run, real, rows[0]), judge_slices(config.run, real, rows[1])
 
 
 def kind_of_model(model: Path | str | None) -> str:
@@ -352,16 +416,20 @@ def detect(
         InputError: not a segmenter, nothing that can be used, or the output place is taken.
         ConfigError: a setting that the model or this computer cannot follow.
     """
+    import pandas as pd
+
     from synthoma.detection.detect import detect as look
+    from synthoma.detection.many import COLUMNS
     from synthoma.detection.settings import DetectConfig
     from synthoma.models.bundle import shipped_model
 
     if config is not None and settings:
         raise ConfigError("either a config or single settings", "both", "put the settings into the config")
     config = config or DetectConfig.resolve(flags=settings)
-    return look(
+    rows = look(
         scans, shipped_model() if model is None else model, output, options=config, force=force, progress=progress
     )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def score_masks(

@@ -21,10 +21,10 @@ from synthoma.detection.findings import (
     measurements,
     scan_probability,
     side,
-    slice_probabilities,
     target_masks,
     to_millimetres,
 )
+from synthoma.models.chances import slice_probabilities
 from tests.data.writers import OBLIQUE
 
 

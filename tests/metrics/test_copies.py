@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from synthoma.metrics.copies import nearest_images
+from synthoma.errors import InputError
+from synthoma.metrics.copies import Gallery, altered, nearest_images
 
 
 def head(seed: int, size: int = 96) -> np.ndarray:
@@ -44,6 +45,7 @@ CHANGES = {
     "turned back": lambda image: np.clip(ndimage.rotate(image, -3, reshape=False, order=1), 0, 1),
     "flipped and turned": lambda image: np.clip(ndimage.rotate(image[:, ::-1], 3, reshape=False, order=1), 0, 1),
     "shifted": lambda image: np.roll(image, (2, -2), axis=(0, 1)),
+    "shifted by parts": lambda image: ndimage.shift(image, (-2.6, 1.3), order=1),
     "gamma": lambda image: image**0.85,
     "noisy": lambda image: np.clip(image + np.random.default_rng(0).normal(0, 0.02, image.shape), 0, 1),
     "darker": lambda image: 0.7 * image,
@@ -71,3 +73,31 @@ def test_a_query_does_not_depend_on_its_company(training: np.ndarray) -> None:
     together = nearest_images(queries, training)
     alone = nearest_images(queries[18:19], training)
     assert (alone.index[0], alone.score[0]) == (together.index[18], pytest.approx(together.score[18], abs=1e-5))
+
+
+def test_altered_copies_score_above_all_others(training: np.ndarray, distinct: float) -> None:
+    draws = np.random.default_rng(1)
+    sources = draws.integers(0, 30, 60)
+    copies = altered(training[sources], draws)
+    assert copies.shape == (60, 96, 96)
+    assert (copies.min(), copies.max()) == (0, 1)
+    found = nearest_images(copies, training)
+    assert found.index.tolist() == sources.tolist()
+    assert found.score.min() > distinct + 0.03
+    assert 15 < found.mirrored.sum() < 45
+
+
+def test_alterations_are_a_function_of_the_draws(training: np.ndarray) -> None:
+    first, again = (altered(training[:3], np.random.default_rng(4)) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, altered(training[:3], np.random.default_rng(5)))
+
+
+def test_a_gallery_serves_many_searches_and_small_ones(training: np.ndarray) -> None:
+    gallery = Gallery(training.astype(np.float16))
+    assert gallery.nearest(training[[7]]).index.tolist() == [7]
+    assert gallery.nearest(training[[8, 9]]).index.tolist() == [8, 9]
+    assert gallery.nearest(training[:0]).score.shape == (0,)
+    assert nearest_images(training[[3]], training[[3]]).score == pytest.approx([1], abs=1e-4)
+    with pytest.raises(InputError, match="training images to search; came none"):
+        Gallery(training[:0])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "synthoma.cohort/1"
+_COPIED = 512  # slices copied at once
 TEXT_COLUMNS = (
     "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "file_sha256", "look_at",
     "twin", "origin", "direction",
@@ -215,6 +216,30 @@ class _ArrayFile:
         self._file.seek(0)
         self._file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin1"))
         self._file.close()
+
+
+def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: Any) -> None:
+    """Write some slices of a cohort as a cohort of their own into an existing, empty folder.
+
+    Args:
+        cohort: where from.
+        folder: where to.
+        rows: which, in order.
+        remarks: further entries of cohort.json.
+
+    Raises:
+        CohortError: no rows.
+    """
+    if not len(rows):
+        raise CohortError("slices to keep", f"none of {len(cohort)}", "look at what was left out, and why")
+    chosen = np.asarray(rows, dtype=np.int64)
+    table = cohort.slices.iloc[chosen]
+    with CohortWriter(folder, channels=len(cohort.modalities), size=cohort.size) as writer:
+        for start in range(0, len(chosen), _COPIED):
+            part = chosen[start : start + _COPIED]
+            writer.add(cohort.images[part], cohort.masks[part], [{}] * len(part))
+        meta = {key: value for key, value in cohort.meta.items() if key not in ("schema", "slices")}
+        writer.finish(table, {**meta, "classes": sorted(set(table["label"])), **remarks})
 
 
 def is_cohort(path: Path) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from synthoma.data.case import Inventory, Skipped
 from synthoma.data.layouts import take_inventory
@@ -20,9 +20,6 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.errors import InputError
 from synthoma.provenance import new_folder, secret_key, software, write_json
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 def detect(
     scans: Sequence[Path | str] | Path | str,
@@ -32,7 +29,7 @@ def detect(
     options: DetectConfig | None = None,
     force: bool = False,
     progress: Progress = lambda text, done, total: None,
-) -> pd.DataFrame:
+) -> list[dict[str, Any]]:
     """Look for tumour in scans, and write masks, findings and pictures of them.
 
     Args:
@@ -60,7 +57,7 @@ def detect(
         if options.type_model is not None:
             Classifier.open(options.type_model)
         inventory = take_inventories(paths, options)
-        table = detect_all(inventory, run, partial, options, progress)
+        rows = detect_all(inventory, run, partial, options, progress)
         write_json(
             partial / "detection.json",
             {
@@ -69,15 +66,15 @@ def detect(
                 "model": {"name": detector.name, "sha256": detector.bundle.digest},
                 "modalities": list(detector.modalities),
                 "targets": list(detector.targets),
-                "scans": len(table),
-                "with_tumour": int(table["has_tumour"].sum()),
-                "skipped": len(inventory.skipped) + len(inventory.cases) - len(table),
+                "scans": len(rows),
+                "with_tumour": sum(bool(row["has_tumour"]) for row in rows),
+                "skipped": len(inventory.skipped) + len(inventory.cases) - len(rows),
                 "remarks": list(inventory.remarks),
                 "options": options.model_dump(mode="json", exclude={"jobs", "type_model"}),
                 "software": software(),
             },
         )
-    return table
+    return rows
 
 
 def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:

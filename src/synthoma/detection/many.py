@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +25,6 @@ from synthoma.models.device import choose_device
 from synthoma.provenance import new_folder, write_text
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from synthoma.detection.scan import Seen
 
 SERIAL = 2
@@ -41,7 +41,7 @@ PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", 
 
 def detect_all(
     inventory: Inventory, model: Path, folder: Path, options: DetectConfig, progress: Progress
-) -> pd.DataFrame:
+) -> list[dict[str, Any]]:
     """Look at every scan of an inventory and write the results into an existing folder.
 
     - ``<case>/``: see ``outputs.write_results``.
@@ -59,13 +59,11 @@ def detect_all(
         progress: told how far it is.
 
     Returns:
-        The content of index.csv.
+        The rows of index.csv.
 
     Raises:
         InputError: no scan could be used.
     """
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     pictures: list[dict[str, Any]] = []
     skipped = list(inventory.skipped)
@@ -79,13 +77,12 @@ def detect_all(
     if not rows:
         came = f"none of {len(inventory.cases)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         raise InputError("at least one usable scan", came, "correct the files, or use another model")
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    _write_csv(folder / "index.csv", table)
+    _write_csv(folder / "index.csv", COLUMNS, rows)
     if pictures:
-        _write_csv(folder / "pictures.csv", pd.DataFrame(pictures, columns=list(PICTURE_COLUMNS)))
-    listing = [(str(item.path), item.reason) for item in skipped]
-    _write_csv(folder / "skipped.csv", pd.DataFrame(listing, columns=["path", "reason"]))
-    return table
+        _write_csv(folder / "pictures.csv", PICTURE_COLUMNS, pictures)
+    listing = [{"path": str(item.path), "reason": item.reason} for item in skipped]
+    _write_csv(folder / "skipped.csv", ("path", "reason"), listing)
+    return rows
 
 
 _Result = tuple[dict[str, Any], list[dict[str, Any]]]
@@ -215,5 +212,10 @@ def _image_path(case: Case, seen: Seen, z: int) -> str:
     return str(case.sources[z] if seen.slice_name(z) is not None and z < len(case.sources) else case.sources[0])
 
 
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """One line a row. pandas would do it too, but takes longer to load than a volume to look at."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

@@ -21,12 +21,12 @@ from synthoma.detection.findings import (
     measurements,
     scan_probability,
     side,
-    slice_probabilities,
     target_masks,
     tidy,
 )
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import ConfigError, InputError
+from synthoma.models.chances import slice_probabilities
 from synthoma.types import PLAIN_MODALITY, REGIONS, Bools, Bytes, Float32, Floats
 
 

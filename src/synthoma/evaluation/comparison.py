@@ -9,7 +9,7 @@ import numpy as np
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError, LeakError
 from synthoma.seeding import stream
-from synthoma.types import UNLABELLED, Float32, Ints
+from synthoma.types import UNLABELLED, Float16, Float32, Ints
 
 LEAST = 20
 """Images on each side below which no comparison is made."""
@@ -26,6 +26,8 @@ class Comparison:
         training_rows, held_out_rows, synthetic_rows: where they stand in their cohorts.
         training_groups, held_out_groups: group of each real slice.
         modality: which one.
+        gallery: all slices that the generator could have seen, however many are compared: what copies are searched in.
+        gallery_rows: where they stand in the cohort.
     """
 
     training: Float32
@@ -37,6 +39,8 @@ class Comparison:
     training_groups: tuple[str, ...]
     held_out_groups: tuple[str, ...]
     modality: str
+    gallery: Float16
+    gallery_rows: Ints
 
     @property
     def real(self) -> Float32:
@@ -66,7 +70,8 @@ def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0
     in_training = table["split"] == "train"
     known = synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups")
     seen = in_training & usable & (table["group"].isin(known) if known else True)
-    training = _choose(np.flatnonzero(seen.to_numpy()), limit, seed, "training")
+    gallery = np.flatnonzero(seen.to_numpy())
+    training = _choose(gallery, limit, seed, "training")
     held_out = _choose(np.flatnonzero((usable & ~in_training).to_numpy()), limit, seed, "held-out")
     drawn = _choose(np.arange(len(synthetic)), limit, seed, "synthetic")
     for name, rows in (("training", training), ("held-out", held_out), ("synthetic", drawn)):
@@ -84,6 +89,8 @@ def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0
         tuple(table["group"].iloc[training].astype(str)),
         tuple(table["group"].iloc[held_out].astype(str)),
         modality,
+        real.images[gallery, channel],
+        gallery,
     )
 
 

@@ -1,148 +1,227 @@
-"""The evaluation of a synthetic cohort: scores, four lights, one verdict; as plain data for evaluation.json."""
+"""The evaluation of a synthetic cohort: four questions, one verdict; as plain data for evaluation.json."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+import numpy as np
 
-from synthoma.config import Config
 from synthoma.data.cohort import Cohort
-from synthoma.evaluation.comparison import compare
-from synthoma.evaluation.fidelity import fidelity, intensities
-from synthoma.evaluation.privacy import copies
+from synthoma.errors import InputError
+from synthoma.evaluation.agreement import Judge, agreement, ask_judge
+from synthoma.evaluation.appearance import appearance, tumours
+from synthoma.evaluation.comparison import LEAST, Comparison, compare
+from synthoma.evaluation.extractor import load_extractor
+from synthoma.evaluation.faults import faults
+from synthoma.evaluation.fidelity import (
+    EXTRACTORS,
+    diversity,
+    family_scores,
+    features_of,
+    intensities,
+    scaled,
+    told_apart,
+    what_differs,
+)
+from synthoma.evaluation.nulls import Plan, plan
+from synthoma.evaluation.privacy import privacy
+from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.evaluation.utility import prepared, utility
+from synthoma.evaluation.verdict import lights, verdict
 from synthoma.provenance import file_digest, software
+from synthoma.types import Array, Floats
 
-SCHEMA = "synthoma.evaluation/1"
+SCHEMA = "synthoma.evaluation/2"
 
-
-class EvaluateConfig(Config):
-    """What is evaluated, and the thresholds, fixed before anything is measured."""
-
-    preset: Literal["quick"] = "quick"
-    limit: int = Field(1000, ge=20, description="images of each kind that are compared")
-    halves: int = Field(20, ge=2, description="real-vs-real divisions that each score is held against")
-    seed: int = 0
-    realistic_ratio: float = Field(1.5, gt=1, description="distance over its real-vs-real median: up to here GOOD")
-    unrealistic_ratio: float = Field(4.0, gt=1, description="from here on POOR")
-    diverse_share: float = Field(
-        0.7, gt=0, le=1, description="recall and coverage over real-vs-real: from here on GOOD"
-    )
-    poor_share: float = Field(0.3, ge=0, le=1, description="up to here POOR")
-    copies_p: float = Field(0.01, gt=0, lt=1, description="p below which copies count as found")
+Tell = Callable[[str, int, int], None]
 
 
 def evaluate(
     real: Cohort,
     synthetic: Cohort,
     config: EvaluateConfig,
-    progress: Callable[[str, int, int], None] = lambda text, done, total: None,
+    cells: Path,
+    *,
+    discriminator: tuple[Floats, Floats] | None = None,
+    progress: Tell = lambda text, done, total: None,
 ) -> dict[str, Any]:
     """Score a synthetic cohort against the real one.
 
+    Args:
+        real: with its splits.
+        synthetic: of any origin.
+        config: preset, settings and thresholds.
+        cells: folder of finished trainings; read and filled by the presets that train detectors.
+        discriminator: scores that a GAN's discriminator gives to training and held-out slices of ``compare``.
+        progress: told how far the work is.
+
     Returns:
-        Content of evaluation.json: schema, what was compared, scores with nulls, lights, verdict, settings.
+        Content of evaluation.json.
 
     Raises:
         InputError: cohorts that cannot be compared, or too few images.
         LeakError: the generator saw held-out groups.
     """
-    progress("comparing", 0, 3)
     comparison = compare(real, synthetic, limit=config.limit, seed=config.seed)
-    scores = fidelity(comparison, halves=config.halves, seed=config.seed)
-    progress("comparing", 1, 3)
-    grey = intensities(comparison)
-    progress("comparing", 2, 3)
-    privacy = copies(comparison)
-    progress("comparing", 3, 3)
-    lights = [_realism(scores, config), _diversity(scores, config), _privacy(privacy, config), _utility()]
-    return {
+    extractors: dict[str, Callable[[Array], Floats]] = dict(EXTRACTORS)
+    identity: dict[str, str] = {name: software()["synthoma"] for name in EXTRACTORS}
+    if config.extractor is not None:
+        extractors["own"], identity["own"] = load_extractor(config.extractor)
+    trained = config.preset != "quick"
+    steps = 4 + trained
+    progress("comparing", 0, steps)
+    features = features_of(comparison, extractors)
+    progress("comparing", 1, steps)
+    judge = _judge(real, synthetic, comparison, config, cells, progress) if trained else None
+    if judge is not None:
+        features["learned"], identity["learned"] = judge.features, "trained on the real training split"
+    the = _plan(comparison, config)
+    made_by = synthetic.slices["group"].astype(str).iloc[comparison.synthetic_rows].tolist()
+    progress("comparing", 2, steps)
+    result: dict[str, Any] = {
         "schema": SCHEMA,
         "preset": config.preset,
-        "compared": {
-            "modality": comparison.modality,
-            "training": len(comparison.training),
-            "held_out": len(comparison.held_out),
-            "synthetic": len(comparison.synthetic),
-            "training_groups": len(set(comparison.training_groups)),
-            "held_out_groups": len(set(comparison.held_out_groups)),
-            "rows": {
-                "training": comparison.training_rows.tolist(),
-                "held_out": comparison.held_out_rows.tolist(),
-                "synthetic": comparison.synthetic_rows.tolist(),
-            },
+        "compared": _compared(comparison, the, synthetic),
+        "fidelity": _fidelity(comparison, features, the, made_by, config),
+        "appearance": appearance(comparison, the),
+        "tumours": _tumours(real, synthetic, comparison, the),
+        "classes": _classes(real, synthetic, comparison, features, config),
+        "intensities": intensities(comparison),
+        "agreement": agreement(judge, comparison, the) if judge is not None else {},
+    }
+    progress("comparing", 3, steps)
+    result["privacy"] = privacy(comparison, canaries=config.canaries, seed=config.seed, discriminator=discriminator)
+    progress("comparing", 4, steps)
+    if config.faults:
+        result["self_test"] = faults(comparison, the, EXTRACTORS, alpha=config.thresholds.alpha, seed=config.seed)
+        progress("comparing", 5, steps)
+    if trained:
+        seen = set(synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups", ())) or None
+        phantom = Cohort(config.phantom) if config.phantom is not None else None
+        result["utility"] = utility(
+            real, synthetic, config, cells, seen=seen, phantom=phantom,
+            progress=lambda done, total: progress("training", done, total),
+        )  # fmt: skip
+    result["lights"] = lights(result, config.thresholds)
+    result["verdict"] = verdict(result["lights"], result.get("utility"))
+    result["provenance"] = {
+        # Paths are the user's own business.
+        "config": config.model_dump(mode="json", exclude={"extractor", "phantom", "run", "cells"}),
+        "extractors": identity,
+        "real": {"origin": real.origin, "images_sha256": file_digest(real.path / "images.npy")},
+        "synthetic": {
+            "origin": synthetic.origin,
+            "images_sha256": file_digest(synthetic.path / "images.npy"),
+            **synthetic.meta.get("provenance", {}),
         },
-        "fidelity": scores,
-        "intensities": grey,
-        "privacy": privacy,
-        "lights": lights,
-        "verdict": verdict(lights),
-        "provenance": {
-            "config": config.model_dump(mode="json"),
-            "real": {"origin": real.origin, "images_sha256": file_digest(real.path / "images.npy")},
-            "synthetic": {
-                "origin": synthetic.origin,
-                "images_sha256": file_digest(synthetic.path / "images.npy"),
-                **synthetic.meta.get("provenance", {}),
-            },
-            "software": software(),
+        "software": software(),
+    }
+    plain: dict[str, Any] = _plain(result)
+    return plain
+
+
+def _plain(content: Any) -> Any:
+    """The same with None for what is not a finite number: JSON knows no nan."""
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def _plan(comparison: Comparison, config: EvaluateConfig) -> Plan:
+    held = np.arange(len(comparison.groups)) >= len(comparison.training)
+    return plan(comparison.groups, held, len(comparison.synthetic), halves=config.halves, seed=config.seed)
+
+
+def _compared(comparison: Comparison, the: Plan, synthetic: Cohort) -> dict[str, Any]:
+    return {
+        "modality": comparison.modality,
+        "training": len(comparison.training),
+        "held_out": len(comparison.held_out),
+        "synthetic": len(comparison.synthetic),
+        "of_synthetic": len(synthetic),
+        "training_groups": len(set(comparison.training_groups)),
+        "held_out_groups": len(set(comparison.held_out_groups)),
+        "count": the.count,
+        "divisions": len(the.divisions),
+        "rows": {
+            "training": comparison.training_rows.tolist(),
+            "held_out": comparison.held_out_rows.tolist(),
+            "synthetic": comparison.synthetic_rows.tolist(),
         },
     }
 
 
-def verdict(lights: list[dict[str, str]]) -> dict[str, str]:
-    """One verdict, never better than its weakest leg."""
-    state = {light["question"]: light["state"] for light in lights}
-    if state["private"] == "POOR":
-        return {"word": "HARMS", "because": "copies of training scans were found; do not share this cohort"}
-    worst = [question for question in ("realistic", "diverse") if state[question] == "POOR"]
-    untested = "whether it helps a detector was not tested (preset quick)"
-    if worst:
-        return {"word": "NO EVIDENCE", "because": f"it is not {' and not '.join(worst)}; {untested}"}
-    return {"word": "CANNOT TELL", "because": untested}
+def _fidelity(
+    comparison: Comparison, features: Mapping[str, Floats], the: Plan, made_by: list[str], config: EvaluateConfig
+) -> dict[str, Any]:
+    """Scores by family, and what all families together say."""
+    first = len(comparison.real)
+    points = {name: scaled(values, first) for name, values in features.items()}
+    # Families enter the common test with a few components each, or the widest would drown the others.
+    together = np.concatenate([values[:, :24] / values[:first].std() for values in points.values()], axis=1)
+    return {
+        "families": {name: family_scores(values, the) for name, values in points.items()},
+        "told_apart": told_apart(together, the, made_by, seed=config.seed),
+        "what_differs": what_differs(features["radiomics"], the),
+        "diversity": diversity(comparison, points["wavelet"], the, made_by, seed=config.seed),
+    }
 
 
-def _realism(scores: dict[str, Any], config: EvaluateConfig) -> dict[str, str]:
-    distances = {family: values["sliced_wasserstein"] for family, values in scores.items()}
-    known = {family: found["ratio"] for family, found in distances.items() if found["ratio"] is not None}
-    if not known:
-        return _light("realistic", "CANNOT TELL", "too few patients for a real-vs-real comparison")
-    # Where one feature varies most, real-vs-real ratios reach 4 by themselves: POOR is what real scans never reached.
-    poor = any(known[family] >= config.unrealistic_ratio and _outside(distances[family]) for family in known)
-    state = "POOR" if poor else "GOOD" if max(known.values()) <= config.realistic_ratio else "FAIR"
-    text = ", ".join(f"{ratio:.1f}x ({family})" for family, ratio in known.items())
-    return _light("realistic", state, f"distance to held-out scans over real-vs-real: {text}")
+def _tumours(real: Cohort, synthetic: Cohort, comparison: Comparison, the: Plan) -> dict[str, Any]:
+    rows = np.concatenate([comparison.training_rows, comparison.held_out_rows])
+    masks = np.asarray(real.masks[rows]), np.asarray(synthetic.masks[comparison.synthetic_rows])
+    return tumours(comparison, *masks, the)
 
 
-def _outside(found: dict[str, Any]) -> bool:
-    """Whether a score is worse than all of its real-vs-real values."""
-    return bool(found["p"] * (1 + len(found["null"])) < 1.5)
+def _classes(
+    real: Cohort, synthetic: Cohort, comparison: Comparison, features: Mapping[str, Floats], config: EvaluateConfig
+) -> dict[str, Any]:
+    """Scores of each class alone, where both sides have enough of at least two."""
+    rows = np.concatenate([comparison.training_rows, comparison.held_out_rows])
+    ours = real.slices["label"].to_numpy()[rows]
+    theirs = synthetic.slices["label"].to_numpy()[comparison.synthetic_rows]
+    held = np.arange(len(rows)) >= len(comparison.training)
+    groups = np.array(comparison.groups)
+    found = {}
+    for name in sorted(set(ours) & set(theirs)):
+        inside, drawn = ours == name, theirs == name
+        if min(int((inside & held).sum()), int((inside & ~held).sum()), int(drawn.sum())) < LEAST:
+            continue
+        the = plan(groups[inside].tolist(), held[inside], int(drawn.sum()), halves=config.halves, seed=config.seed)
+        found[str(name)] = {
+            "held_out": int((inside & held).sum()),
+            "synthetic": int(drawn.sum()),
+            **{
+                family: {
+                    score: entry
+                    for score, entry in family_scores(
+                        scaled(values[np.concatenate([inside, drawn])], int(inside.sum())), the, interval=False
+                    ).items()
+                    if score in ("kid", "sliced_wasserstein", "recall", "coverage")
+                }
+                for family, values in features.items()
+                if family in EXTRACTORS
+            },
+        }
+    return found if len(found) > 1 else {}
 
 
-def _diversity(scores: dict[str, Any], config: EvaluateConfig) -> dict[str, str]:
-    overlaps = [values[name] for values in scores.values() for name in ("recall", "coverage")]
-    known = [found for found in overlaps if found["ratio"] is not None]
-    if not known:
-        return _light("diverse", "CANNOT TELL", "too few patients for a real-vs-real comparison")
-    poor = any(found["ratio"] <= config.poor_share and _outside(found) for found in known)
-    least = min(found["ratio"] for found in known)
-    state = "POOR" if poor else "GOOD" if least >= config.diverse_share else "FAIR"
-    return _light("diverse", state, f"reaches {100 * least:.0f} % of the variety that other real patients reach")
-
-
-def _privacy(privacy: dict[str, Any], config: EvaluateConfig) -> dict[str, str]:
-    found = f"{privacy['flagged']} of {privacy['of']} nearer to a training scan than 99 % of held-out scans"
-    if privacy["certain"]:
-        found = f"{privacy['certain']} nearly the same as a training scan, {found}"
-    if privacy["certain"] or privacy["p"] < config.copies_p:
-        return _light("private", "POOR", f"COPIES FOUND: {found} (p = {privacy['p']:.2g})")
-    return _light("private", "GOOD", f"NONE FOUND: {found}; at most {100 * privacy['upper_share']:.1f} % are (95 %)")
-
-
-def _utility() -> dict[str, str]:
-    return _light("useful", "CANNOT TELL", "not tested by the preset quick")
-
-
-def _light(question: str, state: str, text: str) -> dict[str, str]:
-    return {"question": question, "state": state, "text": text}
+def _judge(
+    real: Cohort, synthetic: Cohort, comparison: Comparison, config: EvaluateConfig, cells: Path, progress: Tell
+) -> Judge | None:
+    """The detector that looks at masks; None where nothing can be taught."""
+    try:
+        material, exam = prepared(real, synthetic, config, seen=None, phantom=None)
+    except InputError:
+        return None
+    return ask_judge(
+        comparison, material.real, exam, material.synthetic, config, cells,
+        lambda done, total: progress("judge", done, total),
+    )  # fmt: skip

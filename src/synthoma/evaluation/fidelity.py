@@ -1,70 +1,187 @@
-"""Realism and diversity: distances and overlaps of feature sets, each beside its real-vs-real values at the same N."""
+"""Realistic and diverse? Distances and overlaps of feature sets, each beside its real-vs-real values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from synthoma.evaluation.comparison import Comparison
+from synthoma.evaluation.nulls import Plan, beside
 from synthoma.metrics.coverage import coverage
-from synthoma.metrics.distances import frechet_distance, intensity_distances, kernel_distance, sliced_wasserstein
+from synthoma.metrics.distances import (
+    frechet_distance,
+    frechet_infinity,
+    intensity_distances,
+    kernel_distance,
+    sliced_wasserstein,
+)
 from synthoma.metrics.features import random_features, standardised, wavelet_features
-from synthoma.seeding import stream
-from synthoma.types import Floats, Ints
+from synthoma.metrics.radiomics import radiomics_features, radiomics_names
+from synthoma.metrics.similarity import distinct_modes, mean_pair_similarity
+from synthoma.metrics.two_sample import two_sample_auc
+from synthoma.types import Array, Floats, Ints
 
-EXTRACTORS: dict[str, Callable[[Floats], Floats]] = {"wavelet": wavelet_features, "random": random_features}
-"""Families of features by name."""
+EXTRACTORS: dict[str, Callable[[Array], Floats]] = {
+    "wavelet": wavelet_features,
+    "random": random_features,
+    "radiomics": radiomics_features,
+}
+"""Families of features that need no training, by name."""
 
-DISTANCES = ("kid", "sliced_wasserstein", "frechet")
-OVERLAPS = ("precision", "recall", "density", "coverage")
+WORSE = {
+    "kid": "high",
+    "sliced_wasserstein": "high",
+    "frechet": "high",
+    "precision": "low",
+    "recall": "low",
+    "density": "low",
+    "coverage": "low",
+}
+"""Score of a family -> which values are bad."""
+
 NEIGHBOURS = 5
+PROJECTIONS = 128
+BLOCK = 500
+"""Images of each side that are scored at once; of more, the scores of blocks are averaged, so that cost is linear."""
+
+TWO_SAMPLE_DIVISIONS = 39
+DIFFERENCES = 10
 
 
-def fidelity(comparison: Comparison, *, halves: int = 20, seed: int = 0) -> dict[str, Any]:
-    """Scores of synthetic against held-out real slices, and of real against real, by feature family.
+def features_of(comparison: Comparison, extractors: Mapping[str, Callable[[Array], Floats]]) -> dict[str, Floats]:
+    """Raw features of all images by family: the real ones first, (N, D) each."""
+    return {
+        name: np.concatenate([extract(comparison.real), extract(comparison.synthetic)])
+        for name, extract in extractors.items()
+    }
 
-    The null is made of ``halves`` random divisions of all real slices into two sets of different groups. Both sides of
-    the comparison and of every division have the same number of slices, for all scores depend on it; divisions too
-    uneven for that are left out. The null's spread holds what differs between patients. A score's p-value is the share
-    of null values at least as bad (with one added on both sides, so it is never 0).
 
-    Returns:
-        {family: {score: {"value", "null": [...], "null_median", "ratio", "p", "n"}}}
+def scaled(features: Floats, real: int) -> Floats:
+    """Features on the scale of the first ``real`` of them, as principal components."""
+    return np.concatenate(standardised(features[:real], features[real:]))
+
+
+def family_scores(points: Floats, the: Plan, *, interval: bool = True) -> dict[str, Any]:
+    """All scores of one family of features, see ``nulls.beside``.
+
+    The relative Frechet distance (Woodland 2023) is the "ratio" of "frechet"; "frechet_infinity" extrapolates to
+    endless N (Chong and Forsyth 2020) and has no null of its own.
     """
-    result = {}
-    for family, extract in EXTRACTORS.items():
-        features = extract(comparison.real), extract(comparison.synthetic)
-        real, synthetic = standardised(*features)
-        first = len(comparison.training)
-        draws = stream(seed, f"evaluation.fidelity.{family}")
-        divisions = [group_halves(comparison.groups, draws) for _ in range(halves)]
-        smaller = [min(len(one), len(other)) for one, other in divisions]
-        count = min(len(synthetic), len(real) - first)
-        usual = int(np.median(smaller))
-        count = min(count, usual) if usual > NEIGHBOURS else count
-        ours = _scores(
-            real[first:][_some(draws, len(real) - first, count)], synthetic[_some(draws, len(synthetic), count)]
+    found: dict[str, Any] = beside(partial(set_scores, points), the, worse=WORSE, interval=interval)
+    if the.count >= 2 * points.shape[1]:
+        found["frechet_infinity"] = {
+            "value": frechet_infinity(real=points[the.held], synthetic=points[the.synthetic]),
+            "null": [], "null_median": None, "ratio": None, "p": None, "n": the.count,
+        }  # fmt: skip
+    return found
+
+
+def set_scores(points: Floats, one: Ints, other: Ints) -> dict[str, float]:
+    """Scores of two sets of places among the points, the real side first: means over blocks of both."""
+    number = max(1, round(min(len(one), len(other)) / BLOCK))
+    blocks = [
+        _block_scores(points[first], points[second])
+        for first, second in zip(np.array_split(one, number), np.array_split(other, number), strict=True)
+    ]
+    return {name: float(np.mean([block[name] for block in blocks])) for name in blocks[0]}
+
+
+def _block_scores(real: Floats, synthetic: Floats) -> dict[str, float]:
+    overlap = coverage(real=real, synthetic=synthetic, k=NEIGHBOURS)
+    return {
+        "kid": kernel_distance(real=real, synthetic=synthetic),
+        "sliced_wasserstein": sliced_wasserstein(real=real, synthetic=synthetic, projections=PROJECTIONS),
+        "frechet": frechet_distance(real=real, synthetic=synthetic),
+        "precision": overlap.precision,
+        "recall": overlap.recall,
+        "density": overlap.density,
+        "coverage": overlap.coverage,
+    }
+
+
+def told_apart(points: Floats, the: Plan, made_by: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
+    """Area under the curve of a linear model that tells synthetic from held-out real images, beside its null.
+
+    Args:
+        points: (N + M, K), real first.
+        the: who is compared.
+        made_by: group of each synthetic slice (M,): slices of one simulated patient are no independent draws.
+        seed: of the folds.
+    """
+    names = np.array([*the.groups, *(f"synthetic {group}" for group in made_by)])
+
+    def score(one: Ints, other: Ints) -> dict[str, float]:
+        if min(len(set(names[one])), len(set(names[other]))) < 2:  # nothing to cross-validate over
+            return {"auc": float("nan")}
+        auc = two_sample_auc(
+            real=points[one],
+            synthetic=points[other],
+            real_groups=names[one].tolist(),
+            synthetic_groups=names[other].tolist(),
+            seed=seed,
         )
-        null = [
-            _scores(real[draws.permutation(one)[:count]], real[draws.permutation(other)[:count]])
-            for (one, other), size in zip(divisions, smaller, strict=True)
-            if size >= count
-        ]
-        result[family] = {
-            name: _beside(name, value, [row[name] for row in null], count) for name, value in ours.items()
+        return {"auc": auc}
+
+    return beside(score, the, worse={"auc": "high"}, interval=False, divisions=TWO_SAMPLE_DIVISIONS)["auc"]
+
+
+def diversity(
+    comparison: Comparison, points: Floats, the: Plan, made_by: Sequence[str], *, seed: int = 0
+) -> dict[str, Any]:
+    """Whether synthetic images differ among themselves as real ones do.
+
+    "similarity" is the mean multi-scale structural similarity of pairs within the synthetic set, those of its null
+    within the second set of each division, pairs of different groups: high values are a collapse. "unequal_modes" is
+    the share of clusters of real images in which synthetic ones are more or fewer than chance allows.
+
+    Args:
+        comparison: the slices.
+        points: features of one family, real first.
+        the: who is compared.
+        made_by: group of each synthetic slice.
+        seed: of pairs and clusters.
+    """
+    images = np.concatenate([comparison.real, comparison.synthetic])
+    names = np.array([*the.groups, *(f"synthetic {group}" for group in made_by)])
+
+    def score(one: Ints, other: Ints) -> dict[str, float]:
+        modes = distinct_modes(
+            real=points[one], synthetic=points[other], clusters=max(2, min(20, len(one) // 10)), seed=seed
+        )
+        alike = mean_pair_similarity(images[other], pairs=300, groups=names[other].tolist(), seed=seed)
+        return {"similarity": alike, "unequal_modes": modes.different}
+
+    worse = {"similarity": "high", "unequal_modes": "high"}
+    return beside(score, the, worse=worse, interval=False, divisions=TWO_SAMPLE_DIVISIONS)
+
+
+def what_differs(radiomics: Floats, the: Plan) -> list[dict[str, Any]]:
+    """The named features in which synthetic slices are farthest from held-out ones, in deviations of real slices.
+
+    p is adjusted for having looked at all of them: the share of divisions whose *largest* difference is as large.
+    """
+    real = radiomics[: len(the.groups)]
+    scale = real.std(axis=0)
+    safe = np.where(scale > 1e-9, scale, np.inf)
+
+    def gaps(one: Ints, other: Ints) -> Floats:
+        return np.asarray((radiomics[other].mean(axis=0) - radiomics[one].mean(axis=0)) / safe)
+
+    ours = gaps(the.held, the.synthetic)
+    largest = np.array([np.abs(gaps(*division)).max() for division in the.divisions])
+    return [
+        {
+            "feature": radiomics_names()[at],
+            "effect": float(ours[at]),
+            "real": float(radiomics[the.held][:, at].mean()),
+            "synthetic": float(radiomics[the.synthetic][:, at].mean()),
+            "p": (1 + int((largest >= abs(ours[at])).sum())) / (1 + len(largest)) if len(largest) else None,
         }
-    return result
-
-
-def group_halves(groups: Sequence[str], draws: np.random.Generator) -> tuple[Ints, Ints]:
-    """Positions of two halves of about one size that share no group."""
-    names, inverse, sizes = np.unique(np.array(groups), return_inverse=True, return_counts=True)
-    order = draws.permutation(len(names))
-    first = order[np.cumsum(sizes[order]) <= len(groups) / 2 + sizes.max() / 2]
-    inside = np.isin(inverse, first)
-    return np.flatnonzero(inside), np.flatnonzero(~inside)
+        for at in np.argsort(-np.abs(ours), kind="stable")[:DIFFERENCES].tolist()
+    ]
 
 
 def intensities(comparison: Comparison) -> dict[str, Any]:
@@ -85,30 +202,3 @@ def intensities(comparison: Comparison) -> dict[str, Any]:
         "synthetic": intensity_distances(real=thin["real"], synthetic=thin["synthetic"]),
         "null": intensity_distances(real=thin["real"], synthetic=thin["training"]),
     }
-
-
-def _some(draws: np.random.Generator, total: int, count: int) -> Ints:
-    return np.sort(draws.permutation(total)[:count])
-
-
-def _scores(real: Floats, synthetic: Floats) -> dict[str, float]:
-    overlap = coverage(real=real, synthetic=synthetic, k=NEIGHBOURS)
-    return {
-        "kid": kernel_distance(real=real, synthetic=synthetic),
-        "sliced_wasserstein": sliced_wasserstein(real=real, synthetic=synthetic, projections=256),
-        "frechet": frechet_distance(real=real, synthetic=synthetic),
-        **{name: getattr(overlap, name) for name in OVERLAPS},
-    }
-
-
-def _beside(name: str, value: float, null: list[float], count: int) -> dict[str, Any]:
-    """A score with its null."""
-    if not null:
-        return {"value": value, "null": [], "null_median": None, "ratio": None, "p": None, "n": count}
-    values = np.array(null)
-    worse = (values >= value) if name in DISTANCES else (values <= value)
-    median = float(np.median(values))
-    # KID's null is centred on 0, so a ratio to it would say nothing.
-    ratio = value / median if name != "kid" and abs(median) > 1e-12 else None
-    p = (1 + int(worse.sum())) / (1 + len(values))
-    return {"value": value, "null": values.tolist(), "null_median": median, "ratio": ratio, "p": p, "n": count}

@@ -1,98 +1,252 @@
-"""The page of an evaluation: verdict, four lights, pictures, scores beside their nulls, nearest training scans."""
+"""The page of an evaluation: on the first screen verdict, lights and pictures; below, every score beside its null."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synthoma.data.cohort import Cohort
 from synthoma.pictures import grey, outlined, png
-from synthoma.reports.figures import data_uri, shares, strip_plot
+from synthoma.provenance import file_digest, write_json, write_text
+from synthoma.reports.blocks import VARIETY, Result, family_name, score_name
+from synthoma.reports.cards import croissant, dataset_card, model_card
+from synthoma.reports.evaluation_content import QUESTIONS, compared_sentence, figure, sections
+from synthoma.reports.evaluation_text import evaluation_markdown
+from synthoma.reports.figures import Span, bars, data_uri, learning_curve, shares, spans
 from synthoma.reports.page import render
+from synthoma.reports.plain_words import radiomics_words
+from synthoma.reports.wording import number, sentence
 
-SCORE_NAMES = {
-    "kid": ("kernel distance (KID)", "0 is equal"),
-    "sliced_wasserstein": ("sliced Wasserstein-2", "less is better"),
-    "frechet": ("Fréchet distance", "less is better"),
-    "precision": ("precision", "share of synthetic images among the real ones"),
-    "recall": ("recall", "share of real images that are reached"),
-    "density": ("density", "1 is equal"),
-    "coverage": ("coverage", "share of real images with a synthetic neighbour"),
+SHOWN = 6
+"""Pictures of each side on the first screen."""
+
+SHOWN_PAIRS = 12
+LEAST_OUTLINE = 20
+"""Pixels of tumour below which a slice does not stand for those with tumour."""
+
+TILE_NOTES = {
+    "copies": "The synthetic slices that are most alike to a training slice, each with that slice at its right.",
+    "agreement": "Synthetic slices whose masks the detector disagrees with, spread over all of them.",
 }
-FAMILIES = {"wavelet": "wavelet statistics and histogram", "random": "random convolutional features"}
-SHOWN = 12
+"""What stands above the pictures of a block."""
+
+COHORT_FILES = ("cohort.json", "slices.csv", "images.npy", "masks.npy")
+_KINDS = {"i": "sc:Integer", "u": "sc:Integer", "f": "sc:Float", "b": "sc:Boolean"}
 
 
-def evaluation_page(evaluation: dict[str, Any], real: Cohort, synthetic: Cohort) -> str:
+@dataclass(frozen=True)
+class Tile:
+    """Pictures side by side with a caption.
+
+    Attributes:
+        uris: their content.
+        caption: below them.
+        alarming: whether it is a finding rather than an illustration.
+    """
+
+    uris: tuple[str, ...]
+    caption: str
+    alarming: bool = False
+
+
+def write_reports(folder: Path, result: Result, real: Cohort, synthetic: Cohort) -> None:
+    """Write everything that people and catalogues read of an evaluation.
+
+    Args:
+        folder: gets report.html, report.md, dataset_card.md, croissant.json, and model_card.md if a model is named.
+        result: content of evaluation.json.
+        real: the cohort that was compared with.
+        synthetic: the cohort that was evaluated.
+    """
+    name = synthetic.path.resolve().name
+    write_text(folder / "report.html", evaluation_page(result, real, synthetic))
+    write_text(folder / "report.md", evaluation_markdown(result, name))
+    write_text(folder / "dataset_card.md", dataset_card(result, synthetic.meta, name=name))
+    card = model_card(result, synthetic.meta)
+    if card is not None:
+        write_text(folder / "model_card.md", card)
+    digests = {file: file_digest(synthetic.path / file) for file in COHORT_FILES}
+    write_json(folder / "croissant.json", croissant(result, synthetic.meta, digests, _columns(synthetic), name=name))
+
+
+def _columns(cohort: Cohort) -> dict[str, str]:
+    """Columns that slices.csv has, with their types of schema.org; a cohort in memory may have more."""
+    with (cohort.path / "slices.csv").open(encoding="utf-8", newline="") as file:
+        names = next(csv.reader(file))
+    return {name: _KINDS.get(cohort.slices[name].dtype.kind, "sc:Text") for name in names}
+
+
+def evaluation_page(evaluation: Result, real: Cohort, synthetic: Cohort) -> str:
     """The whole page as HTML text."""
-    compared = evaluation["compared"]
-    channel = real.modalities.index(compared["modality"])
-    rows = compared["rows"]
+    channels = tuple(cohort.modalities.index(evaluation["compared"]["modality"]) for cohort in (real, synthetic))
+    rows = evaluation["compared"]["rows"]
     return render(
         "evaluation.html",
         title=f"Evaluation of {synthetic.path.resolve().name}",
         evaluation=evaluation,
-        compared=compared,
-        real_tiles=_tiles(real, rows["held_out"], channel),
-        synthetic_tiles=_tiles(synthetic, rows["synthetic"], channel),
-        pairs=[_pair(evaluation, real, synthetic, channel, pair) for pair in evaluation["privacy"]["pairs"][:SHOWN]],
-        tables=[(FAMILIES[family], _score_rows(scores)) for family, scores in evaluation["fidelity"].items()],
-        strips={family: _strip(scores) for family, scores in evaluation["fidelity"].items()},
-        histogram=_histogram(evaluation["intensities"]),
-        intensities=evaluation["intensities"],
-        privacy=evaluation["privacy"],
+        reason=sentence(evaluation["verdict"]["because"]),
+        lights=[_light(light, evaluation) for light in evaluation["lights"]],
+        compared=compared_sentence(evaluation),
+        real_tiles=[_picture(real, row, channels[0]) for row in _shown(real, rows["held_out"])],
+        synthetic_tiles=[_picture(synthetic, row, channels[1]) for row in _shown(synthetic, rows["synthetic"])],
+        outlined=bool(real.labels or synthetic.labels),
+        sections=sections(evaluation),
+        charts=_charts(evaluation),
+        tile_notes=TILE_NOTES,
+        tiles={
+            "copies": [_pair(real, synthetic, channels, pair) for pair in _pairs(evaluation)],
+            "agreement": [
+                Tile((_picture(synthetic, row, channels[1]),), f"row {row}", alarming=True)
+                for row in _spread((evaluation.get("agreement") or {}).get("rejected") or [], SHOWN_PAIRS)
+            ],
+        },
     )
 
 
-def _tiles(cohort: Cohort, rows: list[int], channel: int) -> list[str]:
-    """Twelve slices spread evenly over the rows compared."""
-    chosen = [rows[at] for at in np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]
-    return [_picture(cohort, row, channel, mask=True) for row in chosen]
+def _light(light: Mapping[str, str], evaluation: Result) -> dict[str, str]:
+    question = light["question"]
+    shown, caption = figure(light, evaluation)
+    return {
+        "title": QUESTIONS.get(question, question),
+        "key": question,
+        "state": light["state"],
+        "figure": shown,
+        "caption": caption,
+        "text": sentence(light["text"]),
+    }
 
 
-def _picture(cohort: Cohort, row: int, channel: int, *, mask: bool = False) -> str:
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def _shown(cohort: Cohort, rows: Sequence[int]) -> list[int]:
+    """Slices for the first screen, spread evenly over those compared, half of them with tumour where there are any."""
+    area = cohort.slices["tumour_pixels"].to_numpy()[list(rows)]
+    ill = [row for row, pixels in zip(rows, area, strict=True) if pixels >= LEAST_OUTLINE]
+    others = [row for row, pixels in zip(rows, area, strict=True) if pixels < LEAST_OUTLINE]
+    first = _spread(ill, SHOWN // 2 if others else SHOWN)
+    return first + _spread(others, SHOWN - len(first))
+
+
+def _spread(rows: Sequence[int], most: int) -> list[int]:
+    """At most so many, each from the middle of an equal part of the list."""
+    count = min(most, len(rows))
+    return [rows[int((place + 0.5) * len(rows) / count)] for place in range(count)]
+
+
+def _picture(cohort: Cohort, row: int, channel: int, *, mask: bool = True) -> str:
     picture = grey(np.asarray(cohort.images[row, channel], np.float32))
     if mask:
         picture = outlined(picture, np.asarray(cohort.masks[row]))
     return data_uri(png(picture, scale=2 if picture.shape[0] < 128 else 1))
 
 
-def _pair(
-    evaluation: dict[str, Any], real: Cohort, synthetic: Cohort, channel: int, pair: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        "synthetic": _picture(synthetic, pair["synthetic_row"], channel),
-        "training": _picture(real, pair["training_row"], channel),
-        "case": str(real.slices["source"].iloc[pair["training_row"]] or real.slices["case"].iloc[pair["training_row"]]),
-        **pair,
+def _pairs(evaluation: Result) -> list[Mapping[str, Any]]:
+    return list(evaluation["privacy"].get("pairs") or [])[:SHOWN_PAIRS]
+
+
+def _pair(real: Cohort, synthetic: Cohort, channels: Sequence[int], pair: Mapping[str, Any]) -> Tile:
+    uris = (
+        _picture(synthetic, pair["synthetic_row"], channels[1], mask=False),
+        _picture(real, pair["training_row"], channels[0], mask=False),
+    )
+    flagged = bool(pair.get("flagged"))
+    caption = f"row {pair['synthetic_row']} · training row {pair['training_row']} · likeness {number(pair['score'])}"
+    caption += (" · mirrored" if pair.get("mirrored") else "") + (" · FLAGGED" if flagged else "")
+    return Tile(uris, caption, flagged)
+
+
+# --- charts ---------------------------------------------------------------------------------------------------------
+
+
+def _charts(evaluation: Result) -> dict[str, str]:
+    """SVG of each block that has a chart; empty text where there is nothing to draw."""
+    families = evaluation["fidelity"]["families"]
+    alpha = evaluation["provenance"]["config"]["thresholds"]["alpha"]
+    what = "multiple of what real patients score against other real patients"
+    differs = evaluation["fidelity"].get("what_differs") or []
+    charts = {
+        "distances": spans(
+            _ratios(families, ("sliced_wasserstein", "frechet")), f"{what} (log scale)", logarithmic=True, line=1
+        ),
+        "variety": spans(_ratios(families, VARIETY), what, line=1),
+        "differs": bars(
+            [(radiomics_words(one["feature"]), one["effect"], (one["p"] or 1) <= alpha) for one in differs],
+            "synthetic minus held-out, in standard deviations of real slices",
+        ),
+        "greys": _histogram(evaluation.get("intensities") or {}),
+        "copies": _likeness(evaluation["privacy"]),
     }
+    utility = evaluation.get("utility") or {}
+    for at, one in enumerate([utility, *utility.get("other_detectors", ())]):
+        charts |= _utility_charts(one, at)
+    return charts
 
 
-def _score_rows(scores: dict[str, Any]) -> list[dict[str, Any]]:
+def _ratios(families: Mapping[str, Any], names: Sequence[str]) -> list[Span]:
     rows = []
-    for key, (title, hint) in SCORE_NAMES.items():
-        score = scores[key]
-        null = score["null"]
-        span = f"{min(null):.3g} to {max(null):.3g}" if null else "too few patients"
-        ratio = "" if score["ratio"] is None else f"{score['ratio']:.2f}"
-        p = "" if score["p"] is None else f"{score['p']:.3f}"
-        figures = {"value": f"{score['value']:.3g}", "null": span, "ratio": ratio, "p": p, "n": score["n"]}
-        rows.append({"title": title, "hint": hint, **figures})
+    for family, scores in families.items():
+        for name in names:
+            found = scores[name]
+            if not found["ratio"]:
+                continue
+            middle = found["null_median"]
+            low, high = (None if found.get(end) is None else found[end] / middle for end in ("low", "high"))
+            title = f"{score_name(name)} · {family_name(family)}"
+            null = [value / middle for value in found["null"]]
+            rows.append(Span(title, found["ratio"], low, high, null, marked=True))
     return rows
 
 
-def _strip(scores: dict[str, Any]) -> str:
-    """Ratios of distances to their real-vs-real median, with the null's own spread."""
-    rows = {}
-    for key in ("sliced_wasserstein", "frechet"):
-        score = scores[key]
-        if score["null_median"]:
-            rows[SCORE_NAMES[key][0]] = ([value / score["null_median"] for value in score["null"]], score["ratio"])
-    return strip_plot(rows, "times the real-vs-real median (log scale)") if rows else ""
-
-
-def _histogram(intensities: dict[str, Any]) -> str:
+def _histogram(intensities: Mapping[str, Any]) -> str:
+    if not intensities:
+        return ""
     names = {"real": "held-out scans", "synthetic": "synthetic"}
     series = {title: intensities["shares"][key] for key, title in names.items()}
     return shares(series, intensities["edges"], "grey value (0 background, 1 bright tissue)")
+
+
+def _likeness(privacy: Mapping[str, Any]) -> str:
+    """How alike slices are to their nearest training slice: 5 to 95 %, median and largest."""
+    quantiles = privacy.get("quantiles") or {}
+    names = {
+        "held_out": "held-out scans",
+        "synthetic": "synthetic slices",
+        "canaries": "altered copies (canaries)",
+    }
+    rows = []
+    for key, title in names.items():
+        values = dict(zip(quantiles.get("levels", ()), quantiles.get(key, ()), strict=False))
+        if {0.05, 0.5, 0.95, 1.0} <= set(values):
+            marked = key == "synthetic"
+            rows.append(Span(title, values[0.5], values[0.05], values[0.95], dots=(values[1.0],), marked=marked))
+    threshold = privacy.get("threshold")
+    label = "likeness to the nearest training slice (line: 5 to 95 %, large dot: median, small dot: largest)"
+    return spans(rows, label, line=threshold if threshold is not None and threshold < 1 else None)
+
+
+def _utility_charts(utility: Mapping[str, Any], at: int) -> dict[str, str]:
+    arms = utility.get("arms") or {}
+    if not arms:
+        return {}
+    control = next((entry["against"] for entry in utility["comparisons"].values()), "real")
+    rows = [
+        Span(
+            arm["title"], arm["score"]["value"], arm["score"]["low"], arm["score"]["high"], dots=arm["by_seed"],
+            marked=name == control,
+        )
+        for name, arm in arms.items()
+    ]  # fmt: skip
+    label = f"{utility['endpoint']} (line: 95 % interval, small dots: seeds)"
+    charts = {f"arms-{at}": spans(rows, label, line=arms[control]["score"]["value"])}
+    if worth := utility.get("worth"):
+        points = [(point["patients"], point["by_seed"]) for point in worth["curve"]]
+        name = arms[worth["arm"]]["title"]
+        labels = (utility["endpoint"], name)
+        charts[f"worth-{at}"] = learning_curve(points, worth["reached"], worth["had"], worth["value"], labels)
+    return charts

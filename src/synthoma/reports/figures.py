@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,30 +71,138 @@ def lines(series: dict[str, Sequence[tuple[float, float]]], horizontal: str, ver
     return _svg(figure)
 
 
-def strip_plot(rows: Mapping[str, tuple[Sequence[float], float]], label: str) -> str:
-    """Null values as grey ticks and the score as a coloured dot, a row each, on a logarithmic axis, as an SVG text."""
-    figure, axes = _axes(height=0.9 + 0.45 * len(rows))
-    for place, (null, value) in enumerate(rows.values()):
-        axes.plot(
-            null, [place] * len(null), "|", color="#8a939d", markersize=13, label="real vs real" if place == 0 else None
-        )
-        axes.plot([value], [place], "o", color=COLOURS[1], markersize=8, label="synthetic" if place == 0 else None)
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    marks = [mark for mark in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if low <= mark <= high]
-    axes.set_xticks(marks, [f"{mark:g}" for mark in marks])
-    axes.set_xticks([], minor=True)
-    axes.set_yticks(range(len(rows)), list(rows))
-    axes.set_ylim(-0.6, len(rows) - 0.4)
+@dataclass(frozen=True)
+class Span:
+    """One row of a chart of values beside what they are held against.
+
+    Attributes:
+        name: what stands at the left.
+        value: the dot.
+        low, high: ends of its line; None for no line.
+        null: values of chance, drawn as a grey band (5 to 95 %) with a thin line from the least to the largest.
+        dots: small dots, such as single seeds.
+        marked: drawn in the second colour.
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    null: Sequence[float] = ()
+    dots: Sequence[float] = ()
+    marked: bool = False
+
+
+def spans(rows: Sequence[Span], label: str, *, logarithmic: bool = False, line: float | None = None) -> str:
+    """Values with intervals, a row each, beside the band of chance, as an SVG text; empty where there are none.
+
+    Args:
+        rows: first on top.
+        label: of the horizontal axis.
+        logarithmic: scale; lines that reach to 0 or below are cut at the left edge.
+        line: a vertical line here.
+    """
+    if not rows:
+        return ""
+    figure, axes = _axes(height=0.75 + 0.36 * len(rows), width=8.6)
+    known = [value for row in rows for value in (row.value, row.high, *row.null, *row.dots) if value is not None]
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.set_xlim(0.7 * min(value for value in [*known, 1.0] if value > 0), 1.4 * max(known))
+    edge = axes.get_xlim()[0] if logarithmic else -np.inf
+    if line is not None:
+        axes.axvline(line, color="#5c6875", linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+    for place, row in enumerate(rows):
+        colour = COLOURS[1] if row.marked else COLOURS[0]
+        if len(row.null):
+            low, high = np.quantile(row.null, [0.05, 0.95])
+            axes.plot([min(row.null), max(row.null)], [place, place], color="#b9c1ca", linewidth=1.2, zorder=1)
+            axes.barh(place, high - low, left=low, height=0.5, color="#d5dbe1", zorder=1)
+        if row.low is not None and row.high is not None:
+            axes.plot([max(row.low, edge), row.high], [place, place], color=colour, linewidth=2, zorder=2)
+        if len(row.dots):
+            axes.plot(row.dots, [place] * len(row.dots), "o", color=colour, markerfacecolor="white", markersize=4)
+        axes.plot([row.value], [place], "o", color=colour, markersize=7, zorder=3)
+    if logarithmic:
+        _plain_ticks(axes)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(label)
+    return _svg(figure)
+
+
+def bars(rows: Sequence[tuple[str, float, bool]], label: str) -> str:
+    """Horizontal bars from zero, first on top: name, length, and whether it is more than chance, as an SVG text."""
+    if not rows:
+        return ""
+    figure, axes = _axes(height=0.75 + 0.34 * len(rows), width=8.6)
+    for place, (_, length, strong) in enumerate(rows):
+        axes.barh(place, length, height=0.62, color=COLOURS[1] if strong else "#b9c1ca")
+        side = "left" if length >= 0 else "right"
+        text = f"{length:+.1f}".replace("-", "\N{MINUS SIGN}")
+        shift = 4 if length >= 0 else -4
+        axes.annotate(text, (length, place), (shift, 0), textcoords="offset points", va="center", ha=side, fontsize=9)
+    axes.axvline(0, color="#5c6875", linewidth=1)
+    axes.margins(x=0.12)
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel(label)
+    return _svg(figure)
+
+
+def learning_curve(
+    points: Sequence[tuple[int, Sequence[float]]], level: float, had: int, worth: float, labels: tuple[str, str]
+) -> str:
+    """Scores against the number of patients, the line fitted to their logarithm, and a level, as an SVG text.
+
+    Args:
+        points: number of patients, and the score of each seed.
+        level: what real and synthetic scans together reach.
+        had: patients that they hold.
+        worth: further patients that would give as much.
+        labels: of the vertical axis, and of the level.
+    """
+    figure, axes = _axes(height=3.2, width=8.6)
+    counts = np.array([count for count, _ in points], float)
+    means = np.array([np.mean(scores) for _, scores in points])
+    left, far = min(counts.min(), max(had + worth, 1.0)), max(counts.max(), had + worth) * 1.15
+    for number, (count, scores) in enumerate(points):
+        title = "real scans, one seed" if number == 0 else None
+        axes.plot([count] * len(scores), scores, "o", color=COLOURS[0], markersize=4, alpha=0.55, label=title)
+    if len(counts) > 1:
+        slope, start = np.polyfit(np.log(counts), means, 1)
+        across = np.geomspace(left, far, 40)
+        axes.plot(across, start + slope * np.log(across), color=COLOURS[0], linewidth=1.6, label="line through them")
+    axes.axhline(level, color=COLOURS[1], linewidth=1.6, label=labels[1])
+    if had + worth >= 1:
+        title = f"as much as {had + worth:.0f} real patients"
+        axes.plot([had + worth], [level], "D", color=COLOURS[1], markersize=7, label=title)
+    axes.set_xscale("log")
+    axes.set_xlim(left / 1.15, far)
+    _plain_ticks(axes, [int(count) for count in counts])
+    axes.set_xlabel("real patients (log scale)")
+    axes.set_ylabel(labels[0])
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return _svg(figure)
 
 
-def _axes(height: float = 2.6) -> tuple[Figure, Axes]:
+def _plain_ticks(axes: Axes, marks: Sequence[float] | None = None) -> None:
+    """Numbers in the place of powers of ten on a logarithmic axis."""
+    low, high = axes.get_xlim()
+    usual = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5)]
+    if high / low > 100:
+        usual = [mark for mark in usual if f"{mark:e}"[0] == "1"]
+    chosen = [mark for mark in (usual if marks is None else marks) if low <= mark <= high]
+    axes.set_xticks(chosen, [f"{mark:,g}" for mark in chosen])
+    axes.set_xticks([], minor=True)
+
+
+def _axes(height: float = 2.6, width: float = 6.4) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -105,6 +214,6 @@ def _svg(figure: Figure) -> str:
 
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "synthoma", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()
     return text[text.index("<svg") :]

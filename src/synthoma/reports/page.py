@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from synthoma._version import __version__
 
@@ -22,7 +23,17 @@ def _environment() -> Environment:
     environment.globals["version"] = __version__
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
     environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters["with_code"] = _with_code
     return environment
+
+
+def _with_code(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 and number < len(parts) - 1 else escape(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def render(template: str, **content: Any) -> str:

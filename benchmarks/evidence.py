@@ -1,0 +1,226 @@
+"""Are the scores calibrated, do they see faults, and what do they cost?
+
+    python benchmarks/evidence.py --keep DIR [--patients 150] [--runs 200] [--parts calibration faults cost]
+
+Calibration: simulated patients are dealt out at random to training, held-out and "synthetic" side, so every alarm is a
+false one. Faults: the "synthetic" side of such a run gets a known fault. Both at 200 slices a side. The search for
+copies has a benchmark of its own (privacy.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import synthoma
+from record import earlier, save
+from synthoma.data.cohort import Cohort
+from synthoma.evaluation.appearance import compared, measured
+from synthoma.evaluation.evaluate import evaluate
+from synthoma.evaluation.faults import blurred, brightened, checkered, noisy
+from synthoma.evaluation.fidelity import EXTRACTORS, family_scores, scaled, told_apart
+from synthoma.evaluation.nulls import Plan, plan
+from synthoma.evaluation.settings import EvaluateConfig, Thresholds
+from synthoma.evaluation.verdict import lights
+from synthoma.metrics.features import standardised, wavelet_features
+from synthoma.provenance import new_folder, write_json
+from synthoma.seeding import stream
+
+SIDE = 200
+ALPHA = 0.05
+SETTINGS: dict[str, Any] = {"size": 64, "modalities": ("flair",)}
+
+
+class Pool:
+    """Slices of many simulated patients with the features of each, so that a run only has to deal them out."""
+
+    def __init__(self, cohort: Cohort, slices: int) -> None:
+        table = cohort.slices
+        names = table["group"].astype(str).to_numpy()
+        self.patients = sorted(set(names))
+        draws = stream(0, "benchmark.evidence.pool")
+        # Slices with tumour, spread over the patient: what a generator of tumour slices is compared with.
+        rows = []
+        for name in self.patients:
+            own = np.flatnonzero((names == name) & (table["tumour_pixels"].to_numpy() > 0))
+            rows.append(np.sort(draws.permutation(own)[:slices]))
+        self.rows = np.concatenate(rows)
+        self.names = names[self.rows]
+        self.images = np.clip(cohort.images[self.rows][:, 0].astype(np.float32), 0, 1)
+        self.features = {name: extract(self.images) for name, extract in EXTRACTORS.items()}
+        self.numbers = measured(self.images)
+
+    def deal(self, run: int, patients: int) -> tuple[Any, Any, Any]:
+        """Places of the training, held-out and "synthetic" slices of one run: different patients."""
+        order = stream(run, "benchmark.evidence.deal").permutation(len(self.patients))
+        parts = [order[at * patients : (at + 1) * patients] for at in range(3)]
+        chosen = [np.flatnonzero(np.isin(self.names, [self.patients[i] for i in part])) for part in parts]
+        return chosen[0], chosen[1], chosen[2]
+
+    def scores(self, places: tuple[Any, Any, Any], changed: dict[str, Any] | None, run: int, halves: int) -> Any:
+        """All scores of one run, with other features for the "synthetic" side where given."""
+        training, held, synthetic = places
+        real = np.concatenate([training, held])
+        groups = self.names[real].tolist()
+        the = plan(groups, np.arange(len(real)) >= len(training), len(synthetic), halves=halves, seed=run)
+        points = {
+            name: scaled(
+                np.concatenate([values[real], values[synthetic] if changed is None else changed[name]]), len(real)
+            )
+            for name, values in self.features.items()
+        }
+        families = {name: family_scores(values, the, interval=False) for name, values in points.items()}
+        made_by = self.names[synthetic].tolist()
+        together = np.concatenate([values[:, :24] / values[: len(real)].std() for values in points.values()], axis=1)
+        return the, {"families": families, "told_apart": told_apart(together, the, made_by, seed=run)}
+
+    def appearance(self, places: tuple[Any, Any, Any], the: Plan) -> Any:
+        """Numbers of single images, compared."""
+        real = np.concatenate(places[:2])
+        ours = {name: values[real] for name, values in self.numbers.items()}
+        return compared(ours, {name: values[places[2]] for name, values in self.numbers.items()}, the)
+
+
+def tests_of(fidelity: Any, appearance: Any) -> dict[str, float]:
+    """Every p of a run, by name."""
+    found = {
+        f"{family} {name}": entry["p"]
+        for family, scores in fidelity["families"].items()
+        for name, entry in scores.items()
+        if entry["p"] is not None
+    }
+    found["told apart"] = fidelity["told_apart"]["p"]
+    return {**found, **{name: entry["p"] for name, entry in appearance.items()}}
+
+
+def calibration(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
+    """Share of runs in which each test says p <= 5 %, and the lights of realism and diversity."""
+    alarms: dict[str, list[bool]] = {}
+    colours: dict[str, dict[str, int]] = {"realistic": {}, "diverse": {}}
+    patients = len(pool.patients) // 3
+    nobody = {"word": "NONE FOUND", "because": "", "upper_share": 0.0}
+    for run in range(runs):
+        places = pool.deal(run, patients)
+        the, fidelity = pool.scores(places, None, run, halves)
+        for name, p in tests_of(fidelity, pool.appearance(places, the)).items():
+            alarms.setdefault(name, []).append(p <= ALPHA)
+        for light in lights({"fidelity": fidelity, "privacy": nobody}, Thresholds()):
+            if light["question"] in colours:
+                count = colours[light["question"]]
+                count[light["state"]] = count.get(light["state"], 0) + 1
+    shares = {name: round(float(np.mean(values)), 4) for name, values in alarms.items()}
+    return {
+        "runs": runs, "slices": the.count, "patients_a_side": patients, "divisions": halves,
+        "false_alarms": shares, "highest": max(shares.values()), "lights": colours,
+    }  # fmt: skip
+
+
+def faults(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
+    """Share of runs in which each score notices a fault of the "synthetic" side."""
+    draws = stream(0, "benchmark.evidence.faults")
+    changed = {
+        "blur 0.8 px": blurred(pool.images),
+        "noise 3 %": noisy(pool.images, draws),
+        "checkerboard 2 %": checkered(pool.images),
+        "gamma 0.85": brightened(pool.images),
+    }
+    features = {
+        fault: {name: extract(images) for name, extract in EXTRACTORS.items()} for fault, images in changed.items()
+    }
+    from sklearn.cluster import KMeans
+
+    modes = KMeans(8, n_init=4, random_state=0).fit_predict(standardised(wavelet_features(pool.images))[0])
+    found: dict[str, dict[str, list[bool]]] = {}
+    patients = len(pool.patients) // 3
+    for run in range(runs):
+        places = pool.deal(10_000 + run, patients)
+        synthetic = places[2]
+        picked = dict.fromkeys(changed, synthetic)
+        kept = stream(run, "benchmark.evidence.modes").permutation(8)[:4]
+        inside = synthetic[np.isin(modes[synthetic], kept)]
+        again = stream(run, "benchmark.evidence.again")
+        picked["half of the modes dropped"] = again.choice(inside, len(synthetic))
+        few = again.permutation(synthetic)[: len(synthetic) // 5]
+        picked["collapse to a fifth of the images"] = again.choice(few, len(synthetic))
+        for fault, rows in picked.items():
+            own = features.get(fault, pool.features)
+            _, fidelity = pool.scores(places, {name: values[rows] for name, values in own.items()}, run, halves)
+            for name, p in tests_of(fidelity, {}).items():
+                found.setdefault(fault, {}).setdefault(name, []).append(p <= ALPHA)
+    return {
+        "runs": runs,
+        "caught": {
+            fault: {name: round(float(np.mean(values)), 3) for name, values in scores.items()}
+            for fault, scores in found.items()
+        },
+    }
+
+
+def cost(cohort: Cohort, keep: Path, count: int) -> dict[str, Any]:
+    """Seconds and memory of fidelity, diversity and privacy for ``count`` against ``count`` slices at 64 px."""
+    draws = stream(0, "benchmark.evidence.cost")
+    order = draws.permutation(len(cohort))
+    groups = cohort.slices["group"].astype(str).to_numpy()
+    names = sorted(set(groups))
+    real = order[np.isin(groups[order], names[: 2 * len(names) // 3])]
+    made = order[np.isin(groups[order], names[2 * len(names) // 3 :])][:count]
+    table = cohort.slices.iloc[real].copy()
+    inside = table["group"].astype(str).isin(names[: len(names) // 3]).to_numpy()
+    table["split"] = np.where(inside, "train", "test")
+    kept = np.concatenate([np.flatnonzero(inside)[:count], np.flatnonzero(~inside)[:count]])
+    parts = {
+        "real": (real[kept], table.iloc[kept], "phantom"),
+        "synthetic": (made, cohort.slices.iloc[made], "synthetic"),
+    }
+    for name, (rows, rows_table, origin) in parts.items():
+        with new_folder(keep / f"cost-{count}-{name}", force=True) as partial:
+            np.save(partial / "images.npy", cohort.images[rows])
+            np.save(partial / "masks.npy", cohort.masks[rows])
+            rows_table.to_csv(partial / "slices.csv", index=False)
+            write_json(partial / "cohort.json", {**cohort.meta, "origin": origin, "slices": len(rows)})
+    start = time.perf_counter()
+    opened = [Cohort(keep / f"cost-{count}-{name}") for name in parts]
+    evaluate(opened[0], opened[1], EvaluateConfig(limit=count), keep / "cells")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "images": [len(one) for one in opened],
+        "seconds": round(time.perf_counter() - start, 1),
+        "peak_mb": round(peak),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", type=Path, required=True)
+    parser.add_argument("--patients", type=int, default=150)
+    parser.add_argument("--slices", type=int, default=4, help="of each patient")
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--parts", nargs="+", default=["calibration", "faults", "cost"])
+    parser.add_argument("--counts", nargs="+", type=int, default=[1000])
+    arguments = parser.parse_args()
+    keep, results = arguments.keep, earlier("evidence")
+    if not (keep / "pool").is_dir():
+        synthoma.prepare_phantom(arguments.patients, keep / "pool", seed=0, **SETTINGS)
+    cohort = Cohort(keep / "pool")
+    halves = EvaluateConfig().halves
+    if {"calibration", "faults"} & set(arguments.parts):
+        pool = Pool(cohort, arguments.slices)
+        if "calibration" in arguments.parts:
+            results["calibration"] = calibration(pool, arguments.runs, halves)
+            save("evidence", results)
+        if "faults" in arguments.parts:
+            results["faults"] = faults(pool, max(20, arguments.runs // 5), halves)
+            save("evidence", results)
+    if "cost" in arguments.parts:
+        for count in arguments.counts:
+            results.setdefault("cost", {})[str(count)] = cost(cohort, keep, count)
+            save("evidence", results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What readers complain of, as numbers of single images: symmetry, brightness, spectrum, and how tumours lie and look.
+
+Each number's distribution over synthetic slices is compared with that over held-out real ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from synthoma.evaluation.comparison import Comparison
+from synthoma.evaluation.nulls import Plan, beside
+from synthoma.metrics.anatomy import centre_to_edge, head_area, left_right_asymmetry, lesion_descriptors
+from synthoma.metrics.spectrum import checkerboard_peak, spectral_slope
+from synthoma.types import Array, Bytes, Floats, Ints
+
+RINGS = 8
+LEAST = 10
+"""Numbers on each side below which nothing is compared."""
+
+SMALLEST_FOR_SPECTRA = 32
+"""Side in pixels below which an image has no spectrum to speak of."""
+
+
+def measured(images: Array) -> dict[str, Floats]:
+    """Numbers of single images (N, H, W), each (N,), nan where an image has none."""
+    rings = centre_to_edge(images, RINGS)
+    found = {
+        "mean brightness of the head": _mean_inside(images),
+        "centre brighter than edge": rings[:, : RINGS // 2].mean(axis=1) - rings[:, RINGS // 2 : -1].mean(axis=1),
+        "left-right asymmetry": left_right_asymmetry(images),
+        "area of the head": head_area(images),
+    }
+    if min(images.shape[1:]) >= SMALLEST_FOR_SPECTRA:
+        found["slope of the spectrum"] = spectral_slope(images)
+        found["checkerboard"] = checkerboard_peak(images)
+    return found
+
+
+def _mean_inside(images: Array) -> Floats:
+    inside = images > 0.02
+    count = inside.sum(axis=(1, 2))
+    total = np.where(inside, images, 0).sum(axis=(1, 2), dtype=np.float64)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def appearance(comparison: Comparison, the: Plan) -> dict[str, Any]:
+    """Each number of ``measured``, compared."""
+    return compared(measured(comparison.real), measured(comparison.synthetic), the)
+
+
+def tumours(comparison: Comparison, real_masks: Bytes, synthetic_masks: Bytes, the: Plan) -> dict[str, Any]:
+    """Size, place and look of tumours, compared; empty where one side shows none.
+
+    Args:
+        comparison: the slices.
+        real_masks: (N, H, W) of the real slices, in the order of ``comparison.real``.
+        synthetic_masks: (M, H, W).
+        the: who is compared.
+    """
+    if not (real_masks.any() and synthetic_masks.any()):
+        return {}
+    real = lesion_descriptors(comparison.real, real_masks)
+    return compared(real, lesion_descriptors(comparison.synthetic, synthetic_masks), the)
+
+
+def compared(real: dict[str, Floats], synthetic: dict[str, Floats], the: Plan) -> dict[str, Any]:
+    """Distributions of numbers over slices: Wasserstein-1 in deviations of the real ones, beside its null.
+
+    Returns:
+        {name: as ``nulls.beside``, and "effect": difference of means in deviations, "real" and "synthetic": means and
+        deviations}. A number that too few slices have is left out.
+    """
+    found = {}
+    for name, ours in real.items():
+        values = np.concatenate([ours, synthetic[name]])
+        held, made = (values[rows][np.isfinite(values[rows])] for rows in (the.held, the.synthetic))
+        scale = float(np.nanstd(ours))
+        if min(len(held), len(made)) < LEAST or scale < 1e-12:
+            continue
+
+        def score(one: Ints, other: Ints, values: Floats = values, scale: float = scale) -> dict[str, float]:
+            first, second = (values[rows][np.isfinite(values[rows])] for rows in (one, other))
+            if min(len(first), len(second)) < LEAST:
+                return {"distance": float("nan")}
+            return {"distance": float(stats.wasserstein_distance(first, second)) / scale}
+
+        entry = beside(score, the, worse={"distance": "high"}, interval=False)["distance"]
+        found[name] = {
+            **entry,
+            "effect": float(made.mean() - held.mean()) / scale,
+            "real": {"mean": float(held.mean()), "deviation": float(held.std())},
+            "synthetic": {"mean": float(made.mean()), "deviation": float(made.std())},
+        }
+    return found

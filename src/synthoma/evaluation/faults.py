@@ -1,0 +1,117 @@
+"""The metric's self-test: known faults planted into the user's own real scans, and which scores would have seen them.
+
+A score that stays silent says nothing unless it would have spoken. Each fault is planted into one side of several
+real-vs-real divisions, and the scores are taken as those of a synthetic cohort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from sklearn.cluster import KMeans
+
+from synthoma.evaluation.comparison import Comparison
+from synthoma.evaluation.fidelity import WORSE, scaled, set_scores
+from synthoma.evaluation.nulls import Plan
+from synthoma.metrics.features import standardised, wavelet_features
+from synthoma.seeding import stream
+from synthoma.types import Array, Float32, Floats, Ints
+
+TRIALS = 8
+"""Divisions into which each fault is planted."""
+
+SHOWN = ("kid", "sliced_wasserstein", "recall", "coverage")
+
+
+def blurred(images: Float32) -> Float32:
+    """Blurred by 0.8 pixels at a side of 64."""
+    sigma = 0.8 * images.shape[1] / 64
+    return np.asarray(ndimage.gaussian_filter(images, (0, sigma, sigma)), np.float32)
+
+
+def noisy(images: Float32, draws: np.random.Generator) -> Float32:
+    """With noise of 3 % of bright tissue."""
+    return np.asarray(np.clip(images + 0.03 * draws.normal(size=images.shape), 0, 1), np.float32)
+
+
+def checkered(images: Float32) -> Float32:
+    """With a checkerboard of 2 %, within the head."""
+    down, right = np.indices(images.shape[1:])
+    board = np.where((down + right) % 2, 0.02, -0.02).astype(np.float32)
+    return np.asarray(np.clip(images + board * (images > 0.02), 0, 1), np.float32)
+
+
+def brightened(images: Float32) -> Float32:
+    """With a gamma of 0.85."""
+    return np.asarray(np.clip(images, 0, 1) ** 0.85, np.float32)
+
+
+def faults(
+    comparison: Comparison, the: Plan, extractors: Mapping[str, Callable[[Array], Floats]], *, alpha: float, seed: int
+) -> dict[str, Any]:
+    """Plant each fault and count how often each score has p <= alpha.
+
+    Returns:
+        {"faults": {fault: {family: {score: share of trials}}}, "n", "trials"}; without a null, empty.
+    """
+    trials = the.divisions[:TRIALS]
+    if not trials:
+        return {}
+    real = comparison.real
+    draws = stream(seed, "evaluation.faults")
+    changed = {
+        "blur 0.8 px": blurred(real),
+        "noise 3 %": noisy(real, draws),
+        "checkerboard 2 %": checkered(real),
+        "gamma 0.85": brightened(real),
+    }
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    modes = _modes(real)
+    for family, extract in extractors.items():
+        plain = extract(real)
+        points = scaled(plain, len(plain))
+        null = [set_scores(points, one, other) for one, other in the.divisions]
+        sides = {
+            "half of the modes dropped": [(one, _of_modes(other, modes, draws)) for one, other in trials],
+            "collapse to a fifth of the images": [
+                (one, draws.choice(draws.permutation(other)[: max(2, len(other) // 5)], len(other)))
+                for one, other in trials
+            ],
+        }
+        for fault, chosen in sides.items():
+            found.setdefault(fault, {})[family] = _caught(points, chosen, null, alpha)
+        for fault, images in changed.items():
+            both = scaled(np.concatenate([plain, extract(images)]), len(real))
+            planted = [(one, other + len(real)) for one, other in trials]
+            found.setdefault(fault, {})[family] = _caught(both, planted, null, alpha)
+    return {"faults": found, "n": the.count, "trials": len(trials)}
+
+
+def _caught(
+    points: Floats, sides: Sequence[tuple[Ints, Ints]], null: Sequence[Mapping[str, float]], alpha: float
+) -> dict[str, float]:
+    """Share of trials in which each score is worse than chance allows, held against all other divisions."""
+    hits = dict.fromkeys(SHOWN, 0)
+    for trial, (one, other) in enumerate(sides):
+        scores = set_scores(points, one, other)
+        for name in SHOWN:
+            others = np.array([row[name] for number, row in enumerate(null) if number != trial])
+            worse = others >= scores[name] if WORSE[name] == "high" else others <= scores[name]
+            hits[name] += int((1 + worse.sum()) / (1 + len(others)) <= alpha)
+    return {name: hits[name] / len(sides) for name in SHOWN}
+
+
+def _modes(images: Float32) -> Ints:
+    """Which of eight clusters each image belongs to."""
+    points = standardised(wavelet_features(images))[0]
+    return np.asarray(KMeans(min(8, len(points)), n_init=2, random_state=0).fit_predict(points), dtype=np.int64)
+
+
+def _of_modes(places: Ints, modes: Ints, draws: np.random.Generator) -> Ints:
+    """As many places of half of the clusters, drawn with replacement where they are too few."""
+    kept = draws.permutation(int(modes.max()) + 1)[: (int(modes.max()) + 1) // 2]
+    pool = places[np.isin(modes[places], kept)]
+    return np.asarray(draws.choice(pool if len(pool) else places, len(places), replace=len(pool) < len(places)))

@@ -1,0 +1,178 @@
+"""Many lessons as independent jobs: through joblib, resumable, and none that is finished is ever run again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthoma.data.cohort import Cohort
+from synthoma.evaluation.lessons import DETECTORS, Answers, Exam, Source, Stage, lesson
+from synthoma.models.device import choose_device, fast_bf16
+from synthoma.provenance import bytes_digest, file_digest, write_json
+from synthoma.training.device import Execution
+from synthoma.types import Array
+
+VERSION = 1
+"""Part of every cell's key: raised where the same cell would learn something else."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One lesson.
+
+    Attributes:
+        stages: what is learned.
+        exam: what is asked.
+        seed: of weights and draws.
+    """
+
+    stages: tuple[Stage, ...]
+    exam: Exam
+    seed: int
+
+    def key(self) -> str:
+        """What the lesson is a function of, as a digest: equal cells of different evaluations are one cell."""
+        content = {
+            "version": VERSION,
+            "seed": self.seed,
+            "stages": [
+                {"sources": [_identity(source) for source in stage.sources], "steps": stage.steps,
+                 "share": stage.share if len(stage.sources) > 1 else None, "augment": stage.augment}
+                for stage in self.stages
+            ],
+            "exam": {
+                "asked": _identity(self.exam.asked),
+                "task": self.exam.task,
+                "modalities": self.exam.modalities,
+                "classes": self.exam.classes,
+                "detector": DETECTORS[self.exam.task][self.exam.detector],
+                "features": self.exam.features,
+            },
+        }  # fmt: skip
+        return bytes_digest(json.dumps(content, sort_keys=True).encode())[:24]
+
+
+def run_cells(
+    cells: Sequence[Cell], folder: Path, *, device: str, jobs: int | None, progress: Callable[[int, int], None]
+) -> list[Answers]:
+    """The answers of all cells, in order; what is in the folder is read, the rest is learned and put there.
+
+    Args:
+        cells: the lessons.
+        folder: one JSON file a finished cell.
+        device: "auto", "cpu" or "cuda".
+        jobs: lessons at once; by default one a core, one on a GPU, or as `joblib.parallel_config` says, which also
+            chooses between local processes and a Ray or Dask cluster that shares the disk.
+        progress: told how many are finished.
+    """
+    from joblib import Parallel, delayed
+
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = [cell.key() for cell in cells]
+    missing = {key: cell for key, cell in zip(keys, cells, strict=True) if not (folder / f"{key}.json").is_file()}
+    wanted = len(set(keys))
+    progress(wanted - len(missing), wanted)
+    if missing:
+        chosen = choose_device(device)
+        count = jobs or _usual_jobs(chosen, len(missing))
+        execution = _execution(chosen, count)
+        work = [delayed(_run_cell)(_Plain.of(cell), folder / f"{key}.json", execution) for key, cell in missing.items()]
+        finished = Parallel(n_jobs=count, return_as="generator_unordered")(work)
+        for done, _ in enumerate(finished, start=wanted - len(missing) + 1):
+            progress(done, wanted)
+    return [_read(folder / f"{key}.json") for key in keys]
+
+
+def _usual_jobs(device: str, cells: int) -> int:
+    from joblib import Parallel
+
+    chosen = Parallel().n_jobs  # by joblib.parallel_config; 1 where nobody chose
+    if chosen not in (None, 1):
+        return int(chosen)
+    return 1 if device == "cuda" else min(_cores(), cells)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _execution(device: str, jobs: int) -> Execution:
+    """Many lessons of one thread each beat one lesson of many threads."""
+    if device == "cuda":
+        return Execution("cuda", 1, channels_last=True, bf16=True)
+    return Execution("cpu", max(1, _cores() // jobs), channels_last=True, bf16=fast_bf16())
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """A cell with folders in the place of opened cohorts: a memory map would be sent to a worker as a whole."""
+
+    stages: tuple[tuple[tuple[tuple[Path, Array], ...], dict[str, Any]], ...]
+    asked: tuple[Path, Array]
+    exam: dict[str, Any]
+    seed: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> _Plain:
+        stages = tuple(
+            (
+                tuple((source.cohort.path.resolve(), source.rows) for source in stage.sources),
+                {"steps": stage.steps, "share": stage.share, "augment": stage.augment},
+            )
+            for stage in cell.stages
+        )
+        exam = {name: getattr(cell.exam, name) for name in ("task", "modalities", "classes", "detector", "features")}
+        return cls(stages, (cell.exam.asked.cohort.path.resolve(), cell.exam.asked.rows), exam, cell.seed)
+
+    def opened(self) -> Cell:
+        def source(place: tuple[Path, Array]) -> Source:
+            return Source(Cohort(place[0]), place[1])
+
+        stages = tuple(Stage(tuple(map(source, sources)), **how) for sources, how in self.stages)
+        return Cell(stages, Exam(source(self.asked), **self.exam), self.seed)
+
+
+def _run_cell(plain: _Plain, file: Path, execution: Execution) -> None:
+    cell = plain.opened()
+    answers = lesson(cell.stages, cell.exam, seed=cell.seed, execution=execution)
+    content = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in _fields(answers)}
+    write_json(file, content)
+
+
+def _fields(answers: Answers) -> Iterator[tuple[str, Any]]:
+    yield from ((name, getattr(answers, name)) for name in asdict(answers))
+
+
+def _read(file: Path) -> Answers:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    hit, said, being = (np.array(content[name], dtype=np.int64) for name in ("hit", "said", "being"))
+    chances, features = (np.array(content[name], dtype=np.float64) for name in ("chances", "features"))
+    return Answers(chances, hit, said, being, features, float(content["seconds"]))
+
+
+_DIGESTS: dict[tuple[Path, int, int], str] = {}
+
+
+def _identity(source: Source) -> dict[str, str]:
+    """What a source's slices are a function of."""
+    rows = np.asarray(source.rows, dtype=np.int64)
+    return {"cohort": _cohort_digest(source.cohort), "rows": bytes_digest(rows.tobytes())}
+
+
+def _cohort_digest(cohort: Cohort) -> str:
+    """Digest of images, masks and table; computed once for each state of the files."""
+    digests = []
+    for name in ("images.npy", "masks.npy", "slices.csv"):
+        file = cohort.path / name
+        state = file.stat()
+        known = (file.resolve(), state.st_mtime_ns, state.st_size)
+        if known not in _DIGESTS:
+            _DIGESTS[known] = file_digest(file)
+        digests.append(_DIGESTS[known])
+    return bytes_digest("".join(digests).encode())

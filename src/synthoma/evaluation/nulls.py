@@ -1,0 +1,204 @@
+"""What chance alone would give: real patients against other real patients, at the same number of slices.
+
+Every score of an evaluation is held against the same divisions of the real slices. A division puts as many groups
+(patients) into the place of the held-out ones as there are held-out ones, at random, and the rest into the place of
+the synthetic slices. So the null holds what differs between patients, and no slice stands on both sides of it.
+
+The synthetic images of a generator are as many independent draws, where the rest of a division is a few dozen
+patients: the null is wider than the truth, and the tests say "different" rather too seldom than too often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from synthoma.seeding import stream
+from synthoma.types import Bools, Ints
+
+LEAST_GROUPS = 2
+"""Groups on each side of a division below which there is none."""
+
+FOLDS = 12
+"""Parts of each side that the jackknife leaves out in turn, at most."""
+
+Score = Callable[[Ints, Ints], Mapping[str, float]]
+"""Scores of two sets of places among all images (real ones first), the real or held-out side first."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is compared with whom. Places count the real images first, then the synthetic ones.
+
+    Attributes:
+        held: held-out real slices.
+        synthetic: synthetic slices, as many.
+        divisions: pairs of real sets of different groups, each side as many again.
+        groups: group of each real slice.
+    """
+
+    held: Ints
+    synthetic: Ints
+    divisions: tuple[tuple[Ints, Ints], ...]
+    groups: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Slices on each side of every comparison."""
+        return len(self.held)
+
+
+def plan(groups: Sequence[str], held: Bools, synthetic: int, *, halves: int, seed: int = 0) -> Plan:
+    """Draw the divisions and thin all sides to one number of slices, on which all scores depend.
+
+    Args:
+        groups: group of each real slice (N,).
+        held: which of them are held out (N,).
+        synthetic: number of synthetic slices.
+        halves: number of divisions.
+        seed: of all draws.
+    """
+    draws = stream(seed, "evaluation.nulls")
+    names, inverse = np.unique(np.array(groups), return_inverse=True)
+    first = len(np.unique(inverse[held]))
+    parts: list[tuple[Ints, Ints]] = []
+    if min(first, len(names) - first) >= LEAST_GROUPS:
+        for _ in range(halves):
+            chosen = np.isin(inverse, draws.permutation(len(names))[:first])
+            parts.append((np.flatnonzero(chosen), np.flatnonzero(~chosen)))
+    # Groups differ in size: a count that nine of ten divisions reach.
+    smaller = [min(len(one), len(other)) for one, other in parts]
+    usual = [int(np.quantile(smaller, 0.1))] if smaller else []
+    count = min(int(held.sum()), synthetic, *usual)
+    divisions = tuple(
+        (_some(draws, one, count), _some(draws, other, count))
+        for (one, other), size in zip(parts, smaller, strict=True)
+        if size >= count
+    )
+    ours = _some(draws, np.flatnonzero(held), count)
+    return Plan(ours, len(groups) + _some(draws, np.arange(synthetic), count), divisions, tuple(groups))
+
+
+def _some(draws: np.random.Generator, places: Ints, count: int) -> Ints:
+    return np.sort(draws.permutation(places)[:count])
+
+
+def beside(
+    score: Score, the: Plan, *, worse: Mapping[str, str], interval: bool = True, divisions: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """Scores of synthetic against held-out slices, each beside its null.
+
+    Args:
+        score: what is computed of two sets; nan where it cannot be.
+        the: who is compared.
+        worse: for each score which values are bad: "high", "low", or "both" (far from the null's middle).
+        interval: add an interval by leaving out groups of held-out and parts of synthetic slices.
+        divisions: use only so many.
+
+    Returns:
+        {name: {"value", "low", "high", "null", "null_median", "ratio", "p", "n"}}. p is the share of null values at
+        least as bad, one added on both sides, so that it is never 0; None without a null. ratio is None where the
+        null's middle is 0 or the score may be negative.
+    """
+    values = score(the.held, the.synthetic)
+    null = [score(one, other) for one, other in the.divisions[:divisions]]
+    bounds = _jackknife(score, the, values) if interval else {}
+    return {
+        name: _entry(value, [row[name] for row in null], worse[name], the.count, bounds.get(name))
+        for name, value in values.items()
+    }
+
+
+def _entry(
+    value: float, null: Sequence[float], worse: str, count: int, bounds: tuple[float, float] | None
+) -> dict[str, Any]:
+    known = np.array([one for one in null if np.isfinite(one)])
+    entry: dict[str, Any] = {
+        "value": float(value), "null": known.tolist(), "null_median": None, "ratio": None, "p": None, "n": count,
+    }  # fmt: skip
+    if bounds is not None:
+        entry["low"], entry["high"] = bounds
+    if not len(known) or not np.isfinite(value):
+        return entry
+    middle = float(np.median(known))
+    if worse == "both":
+        bad = np.abs(known - middle) >= abs(value - middle)
+    else:
+        bad = known >= value if worse == "high" else known <= value
+    centred = bool(known.min() < 0)  # as KID: its null lies around 0, and a ratio to it would say nothing
+    entry["null_median"] = middle
+    entry["ratio"] = None if centred or abs(middle) < 1e-12 else float(value) / middle
+    entry["p"] = (1 + int(bad.sum())) / (1 + len(known))
+    return entry
+
+
+def joint_p(entries: Sequence[Mapping[str, Any]], worse: Sequence[str]) -> float | None:
+    """One p for several scores together: how often chance makes *any* of them as striking as the most striking one.
+
+    Each score is measured in deviations of its null, in its bad direction; the largest of a division is held against
+    the largest of the evaluation (max-T of Westfall and Young 1993, with divisions in the place of permutations). An
+    adjustment of single p-values could never reach 5 % with a hundred divisions and ten scores.
+
+    Args:
+        entries: of ``beside``, all over the same divisions.
+        worse: "high" or "low" for each.
+
+    Returns:
+        0..1; None without a null.
+    """
+    rows, ours = [], []
+    for entry, bad in zip(entries, worse, strict=True):
+        null = np.array(entry["null"])
+        if not len(null) or not np.isfinite(entry["value"]):
+            return None
+        spread = float(null.std()) or 1e-12
+        sign = 1.0 if bad == "high" else -1.0
+        rows.append(sign * (null - null.mean()) / spread)
+        ours.append(sign * (entry["value"] - float(null.mean())) / spread)
+    if not rows or len({len(row) for row in rows}) > 1:
+        return None
+    largest = np.stack(rows).max(axis=0)
+    return (1 + int((largest >= max(ours)).sum())) / (1 + len(largest))
+
+
+def _jackknife(score: Score, the: Plan, values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Intervals at 95 % by leaving out parts of either side (Efron and Tibshirani 1993, 11.2).
+
+    Parts of the held-out side are whole groups. Drawing groups with replacement, as elsewhere, would put twins of
+    slices into a set, and to distances of sets twins are what memorised copies are.
+    """
+    groups = np.array([the.groups[place] for place in the.held])
+    sides = (_parts(groups), np.arange(len(the.synthetic)) % FOLDS)
+    variance = dict.fromkeys(values, 0.0)
+    for side, part in enumerate(sides):
+        number = int(part.max()) + 1
+        if number < 2:
+            return {}
+        found = []
+        for left in range(number):
+            held, synthetic = the.held, the.synthetic
+            if side == 0:
+                held = held[part != left]
+            else:
+                synthetic = synthetic[part != left]
+            found.append(score(held, synthetic))
+        for name in values:
+            left_out = np.array([row[name] for row in found])
+            variance[name] += (number - 1) / number * float(np.square(left_out - left_out.mean()).sum())
+    reach = float(stats.t.ppf(0.975, max(1, int(sides[0].max()))))
+    return {
+        name: (float(value) - reach * variance[name] ** 0.5, float(value) + reach * variance[name] ** 0.5)
+        for name, value in values.items()
+    }
+
+
+def _parts(groups: Any) -> Ints:
+    """Part of each slice: groups by falling size, dealt out in turn."""
+    names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    part = np.empty(len(names), dtype=np.int64)
+    part[np.argsort(-sizes, kind="stable")] = np.arange(len(names)) % FOLDS
+    return np.asarray(part[inverse])

@@ -1,0 +1,387 @@
+"""Useful? Detectors that learn from real scans, synthetic ones or both, tested on held-out real patients.
+
+All arms train the same detector for the same number of steps, and nothing is chosen on anybody: the threshold is 0.5
+and the last weights count. So every patient that the generator did not see can test, those of the validation split
+too. The control of a mixture is not the plain real arm alone but real scans *duplicated to the same count*: what a
+mixture gains over fewer copies of real slices is gained by any filling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthoma.data.cohort import Cohort
+from synthoma.errors import InputError
+from synthoma.evaluation.arms import CONTROL, Arm, Material, arms_of, stages
+from synthoma.evaluation.grid import Cell, run_cells
+from synthoma.evaluation.lessons import Answers, Exam, Source
+from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.metrics.classification import binary_scores, ranking_scores
+from synthoma.metrics.intervals import DRAWS
+from synthoma.metrics.significance import delong, holm, mcnemar, minimum_detectable_effect, needed_patients
+from synthoma.seeding import stream
+from synthoma.types import UNLABELLED, Bools, Floats, Ints
+
+FURTHEST = 3
+"""The learning curve is followed to so many times as many patients as it was measured with; beyond, nobody knows."""
+
+LEAST_PATIENTS = 3
+"""Held-out patients below which nothing is trained."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What each held-out patient gives to the endpoint, for one arm.
+
+    Attributes:
+        scores: (seeds, patients); their mean is the endpoint. Volume Dice of a segmenter. Of a classifier the share of
+            slices that are right, weighted so that the mean is the balanced accuracy.
+        raw: (seeds, patients), 0..1: Dice, or the share of slices that are right.
+    """
+
+    scores: Floats
+    raw: Floats
+
+
+def utility(
+    real: Cohort,
+    synthetic: Cohort,
+    config: EvaluateConfig,
+    cells: Path,
+    *,
+    seen: set[str] | None = None,
+    phantom: Cohort | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Train all arms and compare them.
+
+    Args:
+        real: with its splits; the training split is learned from, all else asked.
+        synthetic: any cohort of synthetic slices.
+        config: settings.
+        cells: folder of finished trainings.
+        seen: groups that the generator learned from: the patients that one has. None for the whole training split.
+        phantom: simulated patients.
+        progress: told how many trainings are finished.
+
+    Returns:
+        Plain data: arms with scores and intervals, comparisons, learning curve, what the synthetic cohort is worth,
+        and a word with its reason.
+    """
+    try:
+        material, exam = prepared(real, synthetic, config, seen=seen, phantom=phantom)
+    except InputError as error:
+        return {"word": "CANNOT TELL", "because": f"not tested: {error}", "arms": {}}
+    results = [_of_detector(material, exam, config, cells, size, progress) for size in config.utility.detectors]
+    # The first detector is the one that decides; the others show whether it is alone with what it says.
+    return {**results[0], "other_detectors": results[1:]} if len(results) > 1 else results[0]
+
+
+def prepared(
+    real: Cohort, synthetic: Cohort, config: EvaluateConfig, *, seen: set[str] | None, phantom: Cohort | None
+) -> tuple[Material, Exam]:
+    """Which slices are learned from and which are asked.
+
+    Raises:
+        InputError: nothing can be taught, or there are too few patients on either side.
+    """
+    masks = bool(real.labels) and bool(synthetic.labels) and bool((synthetic.slices["tumour_pixels"] > 0).any())
+    task = "outline" if masks else "classify"
+    classes: tuple[str, ...] = ()
+    if task == "classify":
+        made = set(synthetic.slices["label"]) - {UNLABELLED}
+        classes = tuple(name for name in real.classes if name in made and name != UNLABELLED)
+        if len(classes) < 2:
+            came = f"no masks on both sides, and the classes {', '.join(classes) or 'of no slice'}"
+            raise InputError("synthetic images with masks, or of two classes that the real cohort has", came,
+                             "generate with --with-masks or all classes")  # fmt: skip
+    table = real.slices
+    usable = _usable(real, task, classes)
+    training = usable & np.array(table["split"] == "train")
+    groups = table["group"].astype(str).to_numpy()
+    rows = np.flatnonzero(training)
+    own = sorted(set(groups[rows]))
+    had = tuple(name for name in own if seen is None or name in seen)
+    if config.utility.patients is not None:
+        had = tuple(had[i] for i in np.sort(stream(config.seed, "evaluation.utility.had").permutation(len(had))
+                                            [: config.utility.patients]))  # fmt: skip
+    asked = np.flatnonzero(usable & ~np.array(table["split"] == "train"))
+    held = sorted(set(groups[asked]))
+    if len(had) < 2 or len(held) < LEAST_PATIENTS:
+        came = f"{len(had)} and {len(held)}"
+        wanted = f"2 real training patients and {LEAST_PATIENTS} held-out ones"
+        raise InputError(wanted, came, "add patients, or prepare with another --split")
+    material = Material(
+        Source(real, rows),
+        tuple(groups[rows]),
+        had,
+        Source(synthetic, np.flatnonzero(_usable(synthetic, task, classes))),
+        Source(phantom, np.flatnonzero(_usable(phantom, task, classes))) if phantom is not None else None,
+    )
+    return material, Exam(Source(real, asked), task, real.modalities, classes)
+
+
+def _usable(cohort: Cohort, task: str, classes: tuple[str, ...]) -> Bools:
+    table = cohort.slices
+    if task == "classify":
+        return np.array(table["label"].isin(classes), dtype=bool)
+    labelled = table["has_mask"].fillna(0).astype(bool) if "has_mask" in table else np.ones(len(cohort), bool)
+    return np.array(labelled, dtype=bool)
+
+
+def _of_detector(
+    material: Material, exam: Exam, config: EvaluateConfig, folder: Path, size: str,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:  # fmt: skip
+    """All arms with one size of detector."""
+    settings = config.utility
+    sized = Exam(exam.asked, exam.task, exam.modalities, exam.classes, size)
+    arms = arms_of(settings, material)
+    seeds = [config.seed * 1000 + number for number in range(settings.seeds)]
+    cells = [
+        Cell(stages(arm, material, seed=seed, steps=settings.steps), sized, seed) for arm in arms for seed in seeds
+    ]
+    answers = run_cells(cells, folder, device=config.device, jobs=config.jobs, progress=progress)
+    sat = {arm.name: answers[number * len(seeds) : (number + 1) * len(seeds)] for number, arm in enumerate(arms)}
+    return judged(arms, sat, material, sized, config)
+
+
+def judged(
+    arms: Sequence[Arm], answers: Mapping[str, Sequence[Answers]], material: Material, exam: Exam,
+    config: EvaluateConfig,
+) -> dict[str, Any]:  # fmt: skip
+    """Scores, comparisons, worth and word out of all answers."""
+    table = exam.asked.cohort.slices.iloc[exam.asked.rows]
+    groups = table["group"].astype(str).to_numpy()
+    truth = _truth(table, exam)
+    marks = {name: _marks(sat, groups, truth, exam) for name, sat in answers.items()}
+    noise = seed_noise([marks[arm.name].scores for arm in arms if arm.patients is None])
+    comparisons = _compared(arms, answers, marks, groups, truth, exam, noise, config)
+    worth = _worth(arms, marks, len(material.had), len(set(material.groups)), noise, config)
+    word = _word(comparisons, marks[CONTROL].scores.shape[1], "Dice" if exam.task == "outline" else "accuracy", config)
+    return {
+        **word,
+        "task": exam.task,
+        "endpoint": "mean volume Dice of held-out patients" if exam.task == "outline" else "balanced accuracy",
+        "detector": exam.detector,
+        "steps": config.utility.steps,
+        "seeds": config.utility.seeds,
+        "patients": len(material.had),
+        "held_out_patients": int(marks[CONTROL].scores.shape[1]),
+        "held_out_slices": len(groups),
+        "seed_noise": noise,
+        "arms": {
+            arm.name: {
+                "title": arm.title,
+                "patients": len(material.had) if arm.patients is None else arm.patients,
+                **_scored(marks[arm.name], answers[arm.name], groups, truth, exam, noise),
+            }
+            for arm in arms
+        },
+        "comparisons": comparisons,
+        "worth": worth,
+        "training_seconds": round(sum(one.seconds for sat in answers.values() for one in sat), 1),
+    }
+
+
+# --- marks ----------------------------------------------------------------------------------------------------------
+
+
+def _truth(table: Any, exam: Exam) -> Ints:
+    """Right answer of each slice: tumour or not, or the number of its class."""
+    if exam.task == "outline":
+        return np.array(table["tumour_pixels"] > 0, dtype=np.int64)
+    number = {name: index for index, name in enumerate(exam.classes)}
+    return np.array([number[name] for name in table["label"]], dtype=np.int64)
+
+
+def _marks(sat: Sequence[Answers], groups: Any, truth: Ints, exam: Exam) -> Marks:
+    names = np.unique(groups)
+    if exam.task == "outline":
+        ill = [name for name in names if truth[groups == name].any()]
+        belongs = np.stack([groups == name for name in ill]).astype(np.float64)
+        dice = np.stack([2 * (belongs @ one.hit) / np.maximum(belongs @ (one.said + one.being), 1) for one in sat])
+        return Marks(dice, dice)
+    right = np.stack([one.chances.argmax(axis=1) == truth for one in sat]).astype(np.float64)
+    # A group is one patient or a set of twins and has one class; the commonest where labels contradict.
+    label = np.array([np.bincount(truth[groups == name]).argmax() for name in names])
+    shares = np.stack([right[:, groups == name].mean(axis=1) for name in names], axis=1)
+    present, counts = np.unique(label, return_counts=True)
+    weight = len(names) / (len(present) * counts[np.searchsorted(present, label)])
+    return Marks(shares * weight, shares)
+
+
+def seed_noise(scores: Sequence[Floats]) -> float:
+    """Standard deviation of an arm's mean from seed to seed, pooled over arms (seeds, patients)."""
+    variances = [part.mean(axis=1).var(ddof=1) for part in scores if len(part) > 1]
+    return float(np.sqrt(np.mean(variances))) if variances else 0.0
+
+
+def _scored(marks: Marks, sat: Sequence[Answers], groups: Any, truth: Ints, exam: Exam, noise: float) -> dict[str, Any]:
+    """Endpoint with its interval over patients and seeds, and the scores of detection."""
+    low, high = _interval(_draws(marks.scores.mean(axis=0), noise / np.sqrt(len(sat)), "arm"))
+    found: dict[str, Any] = {
+        "score": {"value": float(marks.scores.mean()), "low": low, "high": high, "n": marks.scores.shape[1]},
+        "by_seed": marks.scores.mean(axis=1).round(5).tolist(),
+    }
+    if exam.task == "outline" and len(set(truth.tolist())) == 2:
+        every = [
+            {**binary_scores(truth, (one.chances > 0.5).astype(np.int64)), **ranking_scores(truth, one.chances)}
+            for one in sat
+        ]
+        found["detection"] = {name: float(np.mean([one[name] for one in every])) for name in every[0]}
+    elif exam.task == "classify":
+        found["detection"] = {"accuracy": float(np.mean([(one.chances.argmax(axis=1) == truth).mean() for one in sat]))}
+        if len(exam.classes) == 2:
+            found["detection"] |= {
+                name: float(np.mean([ranking_scores(truth, one.chances[:, 1])[name] for one in sat]))
+                for name in ("roc_auc", "pr_auc")
+            }
+    return found
+
+
+# --- comparisons ----------------------------------------------------------------------------------------------------
+
+
+def paired(first: Floats, second: Floats, noise: float, name: str) -> dict[str, Any]:
+    """Difference of two arms (seeds, patients) over the same patients, with interval and p.
+
+    Patients are drawn with replacement (patient-clustered paired bootstrap), and to each draw comes the noise of two
+    means of so many seeds: other weights and batches would have given another difference on the same patients.
+    """
+    gaps = first.mean(axis=0) - second.mean(axis=0)
+    shake = noise * float(np.sqrt(1 / len(first) + 1 / len(second)))
+    draws = _draws(gaps, shake, name)
+    low, high = _interval(draws)
+    least = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
+    # What a patient's difference varies by holds no noise of seeds that all patients share: it is added.
+    spread = float(np.sqrt(gaps.var(ddof=1) + len(gaps) * shake**2))
+    return {
+        "value": float(gaps.mean()),
+        "low": low,
+        "high": high,
+        "p": min(1.0, 2 * (int(least) + 1) / (len(draws) + 1)),
+        "n": len(gaps),
+        "spread": spread,
+    }
+
+
+def _draws(values: Floats, shake: float, name: str) -> Floats:
+    generator = stream(0, f"evaluation.utility.{name}")
+    picked = generator.integers(0, len(values), (DRAWS, len(values)))
+    return np.asarray(values[picked].mean(axis=1) + shake * generator.normal(size=DRAWS))
+
+
+def _interval(draws: Floats) -> tuple[float, float]:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _compared(
+    arms: Sequence[Arm], answers: Mapping[str, Sequence[Answers]], marks: Mapping[str, Marks], groups: Any,
+    truth: Ints, exam: Exam, noise: float, config: EvaluateConfig,
+) -> dict[str, Any]:  # fmt: skip
+    """Every other arm against the control and against real scans; p of the mixtures adjusted after Holm."""
+    found: dict[str, Any] = {}
+    for arm in arms:
+        if arm.name == CONTROL or arm.kind == "real":
+            continue
+        entry = {"against": CONTROL, **paired(marks[arm.name].scores, marks[CONTROL].scores, noise, arm.name)}
+        entry["minimum_detectable"] = minimum_detectable_effect(
+            entry["spread"], entry["n"], alpha=config.thresholds.alpha
+        )
+        entry["against_real"] = paired(marks[arm.name].scores, marks["real"].scores, noise, f"{arm.name} real")
+        ours, theirs = (marks[name].raw.mean(axis=0) > 0.5 for name in (arm.name, CONTROL))
+        test = mcnemar(ours, theirs)
+        entry["mcnemar"] = {"only_this": test.only_first, "only_control": test.only_second, "p": test.p}
+        if exam.task == "outline" and len(set(truth.tolist())) == 2:
+            chances = [np.mean([one.chances for one in answers[name]], axis=0) for name in (arm.name, CONTROL)]
+            areas = delong(truth, chances[0], chances[1], groups=list(groups))
+            entry["delong"] = {"auc": areas.first, "auc_control": areas.second, "p": areas.p}
+        found[arm.name] = entry
+    mixed = [arm.name for arm in arms if arm.kind == "mixed"]
+    for name, adjusted in zip(mixed, holm([found[name]["p"] for name in mixed]), strict=True):
+        found[name]["p_holm"] = adjusted
+    return found
+
+
+def _word(comparisons: Mapping[str, Any], patients: int, what: str, config: EvaluateConfig) -> dict[str, str]:
+    """HELPS, HARMS, NO EVIDENCE or CANNOT TELL, out of the mixtures alone: they were named before."""
+    mixed = {name: entry for name, entry in comparisons.items() if "p_holm" in entry}
+    best = max(mixed.values(), key=lambda entry: float(entry["value"]))
+    worst = min(mixed.values(), key=lambda entry: float(entry["value"]))
+    alpha, least = config.thresholds.alpha, config.thresholds.least_effect
+    if best["value"] > 0 and best["p_holm"] < alpha and best["against_real"]["low"] > 0:
+        return {"word": "HELPS", "because": f"{what} {_said(best)} against real scans duplicated to the same count"}
+    if worst["value"] < 0 and worst["p_holm"] < alpha and worst["against_real"]["high"] < 0:
+        return {"word": "HARMS", "because": f"{what} {_said(worst)} against real scans duplicated to the same count"}
+    found = best["minimum_detectable"]
+    if found > least:
+        needed = needed_patients(best["spread"], least, alpha=alpha)
+        because = (
+            f"{what} {_said(best)}; with {patients} held-out patients only a difference of {found:.2f} would be found, "
+            f"{least:g} needs about {needed}"
+        )
+        return {"word": "CANNOT TELL", "because": because}
+    return {
+        "word": "NO EVIDENCE",
+        "because": f"{what} {_said(best)}; a difference of {found:.3f} would have been found",
+    }
+
+
+def _said(entry: Mapping[str, Any]) -> str:
+    return f"{entry['value']:+.3f} [{entry['low']:+.3f}, {entry['high']:+.3f}]"
+
+
+# --- what it is worth -------------------------------------------------------------------------------------------------
+
+
+def _worth(
+    arms: Sequence[Arm], marks: Mapping[str, Marks], had: int, known: int, noise: float, config: EvaluateConfig
+) -> dict[str, Any]:
+    """How many further real patients would have given what the best mixture gives.
+
+    The learning curve is a straight line in the logarithm of the number of patients, fitted to the real arms. Patients
+    and the noise of seeds are drawn as in all intervals here. Which mixture is best is decided once, on all patients.
+    """
+    curve = [(arm.patients or had, marks[arm.name].scores) for arm in arms if arm.kind == "real"]
+    best = max((arm.name for arm in arms if arm.kind == "mixed"), key=lambda name: float(marks[name].scores.mean()))
+    counts = np.log([count for count, _ in curve])
+    levels = np.stack([scores.mean(axis=0) for _, scores in curve])  # (points, patients)
+    reached = marks[best].scores.mean(axis=0)
+    most = float(FURTHEST * known - had)
+    generator = stream(config.seed, "evaluation.utility.worth")
+    shake = noise / np.sqrt(config.utility.seeds)
+
+    def worth(points: Floats, level: float) -> float:
+        slope, start = np.polyfit(counts, points, 1)
+        if slope <= 1e-6:  # real patients do not help either: a gain is worth any number of them
+            return most if level > points.mean() else 0.0 if level == points.mean() else float(-had)
+        # Cut before the exponential: a flat curve would overflow it.
+        further = np.exp(min((level - start) / slope, np.log(most + had)))
+        return float(np.clip(further - had, -had, most))
+
+    draws = []
+    for _ in range(DRAWS):
+        picked = generator.integers(0, len(reached), len(reached))
+        points = levels[:, picked].mean(axis=1) + shake * generator.normal(size=len(counts))
+        draws.append(worth(points, float(reached[picked].mean() + shake * generator.normal())))
+    low, high = _interval(np.array(draws))
+    return {
+        "arm": best,
+        "value": worth(levels.mean(axis=1), float(reached.mean())),
+        "low": low,
+        "high": high,
+        "had": had,
+        "most": most,
+        "curve": [
+            {"patients": count, "score": float(scores.mean()), "by_seed": scores.mean(axis=1).round(5).tolist()}
+            for count, scores in curve
+        ],
+        "reached": float(reached.mean()),
+    }

@@ -1,0 +1,150 @@
+"""Four lights and one verdict, by thresholds that were fixed before anything was measured."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from synthoma.evaluation.fidelity import WORSE
+from synthoma.evaluation.nulls import joint_p
+from synthoma.evaluation.settings import Thresholds
+
+ORDER = ("HARMS", "NO EVIDENCE", "CANNOT TELL", "HELPS")
+"""Words of the verdict, worst first."""
+
+Light = dict[str, str]
+
+
+def lights(result: dict[str, Any], thresholds: Thresholds) -> list[Light]:
+    """The four questions, each with a state (GOOD, FAIR, POOR, CANNOT TELL), a word or figure, and a sentence.
+
+    Args:
+        result: content of evaluation.json as far as it was measured: fidelity, agreement, privacy, utility.
+        thresholds: where colours change.
+    """
+    return [
+        _realism(result["fidelity"], result.get("agreement") or {}, thresholds),
+        _diversity(result["fidelity"], thresholds),
+        _privacy(result["privacy"], thresholds),
+        _utility(result.get("utility")),
+    ]
+
+
+def verdict(four: list[Light], utility: dict[str, Any] | None) -> dict[str, str]:
+    """One word, never better than its weakest leg, and the reason.
+
+    - HARMS: detectors learn worse with it.
+    - NO EVIDENCE: it was tested and did not help, or one of the other three questions has a bad answer. Copies of
+      patients are such an answer: what helps may be the copies.
+    - CANNOT TELL: not tested, or too few patients to see the effect.
+    - HELPS: detectors learn more with it, and no other answer is bad.
+    """
+    state = {light["question"]: light for light in four}
+    legs: list[tuple[str, str]] = []
+    if utility is None:
+        legs.append(("CANNOT TELL", "whether it helps a detector was not tested (use --preset standard)"))
+    else:
+        legs.append((utility["word"], utility["because"]))
+    if state["private"]["state"] == "POOR":
+        legs.append(("NO EVIDENCE", f"{state['private']['text']}; do not share this cohort"))
+    elif state["private"]["state"] == "CANNOT TELL":
+        legs.append(("CANNOT TELL", f"whether it holds copies is not known: {state['private']['text']}"))
+    bad = [name for name in ("realistic", "diverse") if state[name]["state"] == "POOR"]
+    if bad:
+        legs.append(("NO EVIDENCE", f"it is not {' and not '.join(bad)}"))
+    unknown = [name for name in ("realistic", "diverse") if state[name]["state"] == "CANNOT TELL"]
+    if unknown:
+        legs.append(("CANNOT TELL", f"whether it is {' and '.join(unknown)} is not known"))
+    word = min((leg[0] for leg in legs), key=ORDER.index)
+    reasons = [because for leg, because in legs if leg == word]
+    # What was tested and is better than the verdict is said too, after what decides.
+    rest = [f"useful: {legs[0][0]} ({legs[0][1]})"] if legs[0][0] != word else []
+    return {"word": word, "because": "; ".join(reasons + rest)}
+
+
+def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Thresholds) -> Light:
+    families = {name: scores for name, scores in fidelity["families"].items() if scores["sliced_wasserstein"]["p"]}
+    if not families:
+        return _light("realistic", "CANNOT TELL", "", "too few patients for a real-vs-real comparison")
+    distances = {name: scores["sliced_wasserstein"] for name, scores in families.items()}
+    tested = [(scores[name], WORSE[name]) for scores in families.values() for name in ("sliced_wasserstein", "kid")]
+    tests = [joint_p([entry for entry, _ in tested], [bad for _, bad in tested])]
+    apart = fidelity["told_apart"]
+    if apart and apart["p"] is not None:
+        tests.append(apart["p"])
+    least = min(len(tests) * p for p in tests if p is not None)
+    worst = max(distances, key=lambda name: float(distances[name]["ratio"] or 0))
+    ratio = float(distances[worst]["ratio"] or 0)
+    poor = any(
+        found["ratio"] and found["ratio"] >= thresholds.unrealistic_ratio and _beyond(found)
+        for found in distances.values()
+    )
+    apart_from_real = least <= thresholds.alpha and ratio > thresholds.realistic_ratio
+    text = f"distance to held-out scans {ratio:.1f}x what other patients' scans have ({worst})"
+    if apart and math.isfinite(apart["value"]):
+        text += f"; a linear model tells it from real scans with AUC {apart['value']:.2f}"
+    gap = agreement.get("gap")
+    if gap is not None and gap > thresholds.agreement_gap:
+        text += f"; its masks agree less with a detector (Dice {agreement['synthetic']['value']:.2f}) than real ones "
+        text += f"do ({agreement['real']['value']:.2f})"
+        poor = True
+    return _light("realistic", "POOR" if poor else "FAIR" if apart_from_real else "GOOD", f"{ratio:.1f}x", text)
+
+
+def _beyond(found: dict[str, Any]) -> bool:
+    """Whether a score is worse than all of its real-vs-real values."""
+    return bool(found["p"] * (1 + len(found["null"])) < 1.5)
+
+
+def _diversity(fidelity: dict[str, Any], thresholds: Thresholds) -> Light:
+    found = {
+        (family, name): scores[name]
+        for family, scores in fidelity["families"].items()
+        for name in ("recall", "coverage")
+        if scores[name]["ratio"] is not None and scores[name]["p"] is not None
+    }
+    if not found:
+        return _light("diverse", "CANNOT TELL", "", "too few patients for a real-vs-real comparison")
+    poor = any(one["ratio"] <= thresholds.poor_share and _beyond(one) for one in found.values())
+    (family, name), least = min(found.items(), key=lambda item: float(item[1]["ratio"]))
+    p = joint_p(list(found.values()), ["low"] * len(found))
+    good = least["ratio"] >= thresholds.diverse_share or (p is not None and p > thresholds.alpha)
+    text = f"reaches {100 * least['ratio']:.0f} % of the variety that other real patients reach ({name}, {family})"
+    return _light("diverse", "POOR" if poor else "GOOD" if good else "FAIR", f"{100 * least['ratio']:.0f} %", text)
+
+
+def _privacy(privacy: dict[str, Any], thresholds: Thresholds) -> Light:
+    word, bound = privacy["word"], privacy["upper_share"]
+    if word == "CANNOT TELL":
+        return _light("private", "CANNOT TELL", "CANNOT TELL", privacy["because"])
+    if word == "COPIES FOUND":
+        return _light("private", "POOR", "COPIES FOUND", f"COPIES FOUND: {privacy['because']}")
+    state = "GOOD" if bound <= thresholds.copies_share else "FAIR"
+    return _light("private", state, f"< {100 * bound:.1f} %", f"NONE FOUND: {privacy['because']}")
+
+
+def _utility(utility: dict[str, Any] | None) -> Light:
+    if utility is None:
+        return _light("useful", "CANNOT TELL", "not tested", "not tested by the preset quick")
+    state = {"HELPS": "GOOD", "NO EVIDENCE": "FAIR", "HARMS": "POOR"}.get(utility["word"], "CANNOT TELL")
+    text = utility["because"]
+    if utility.get("worth"):
+        text = f"{worth_text(utility['worth'])}; {text}"
+    return _light("useful", state, utility["word"], text)
+
+
+def worth_text(worth: dict[str, Any]) -> str:
+    """The headline: worth so many real patients, with its interval."""
+
+    def number(value: float) -> str:
+        return f"more than {value:.0f}" if value >= worth["most"] - 0.5 else f"{value:+.0f}"
+
+    low, high = number(worth["low"]), number(worth["high"])
+    if worth["value"] < 0:
+        lost = f"{-worth['value']:.0f} of the {worth['had']} real patients less"
+        return f"as if there were {lost} (95 % CI {low} to {high})"
+    return f"worth {number(worth['value'])} real patients (95 % CI {low} to {high}) beside the {worth['had']} there are"
+
+
+def _light(question: str, state: str, figure: str, text: str) -> Light:
+    return {"question": question, "state": state, "figure": figure, "text": text}

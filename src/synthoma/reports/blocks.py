@@ -1,0 +1,94 @@
+"""The parts that a report of an evaluation is made of, and the names of what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Result = Mapping[str, Any]
+"""Content of evaluation.json."""
+
+FAMILIES = {
+    "wavelet": "wavelets and histogram",
+    "random": "random convolutions",
+    "radiomics": "radiomics",
+    "learned": "a detector's own features",
+    "own": "the user's own features",
+}
+
+SCORES = {
+    "sliced_wasserstein": "sliced Wasserstein-2",
+    "kid": "kernel distance (KID)",
+    "frechet": "Fréchet distance",
+    "frechet_infinity": "Fréchet distance, endless N",
+    "precision": "precision",
+    "density": "density",
+    "recall": "recall",
+    "coverage": "coverage",
+}
+
+VARIETY = ("recall", "coverage")
+"""Scores that say how much of the real variety is reached."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a section: sentences and a table; either may be missing.
+
+    Attributes:
+        key: by which a page finds the pictures that belong here.
+        title: heading.
+        text: paragraphs.
+        columns: heads of the table.
+        rows: its cells.
+        words: columns that hold words; all others hold figures.
+        groups: heads over several columns each, after the first column: name and number of columns.
+        shades: 0..1 for each cell that is shaded; of equal shape as ``rows`` or empty.
+        warning: what the reader must not conclude.
+        items: a list below the paragraphs.
+        folded: whether a page hides the table until it is asked for.
+    """
+
+    key: str
+    title: str
+    text: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    words: frozenset[int] = frozenset({0})
+    groups: tuple[tuple[str, int], ...] = ()
+    shades: tuple[tuple[float | None, ...], ...] = ()
+    warning: str = ""
+    items: tuple[str, ...] = ()
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report under one heading.
+
+    Attributes:
+        key: one of the four questions, or another name.
+        title: heading.
+        blocks: its parts.
+    """
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+def thresholds_of(result: Result) -> Mapping[str, Any]:
+    """The thresholds that were fixed before the evaluation."""
+    found: Mapping[str, Any] = result["provenance"]["config"]["thresholds"]
+    return found
+
+
+def family_name(family: str) -> str:
+    """A family of features, for people."""
+    return FAMILIES.get(family, family)
+
+
+def score_name(score: str) -> str:
+    """A score, for people."""
+    return SCORES.get(score, score)

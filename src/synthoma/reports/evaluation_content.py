@@ -1,0 +1,111 @@
+"""What a report of an evaluation says: sections of sentences and tables, the same on the page and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from synthoma.reports.blocks import Block, Result, Section
+from synthoma.reports.fidelity_blocks import diverse, faults, realistic
+from synthoma.reports.literature import studies
+from synthoma.reports.privacy_blocks import private
+from synthoma.reports.settings_blocks import settings
+from synthoma.reports.utility_blocks import best_mixture, useful
+from synthoma.reports.wording import number, tidy
+
+QUESTIONS = {
+    "realistic": "Realistic?",
+    "diverse": "Diverse?",
+    "private": "Private?",
+    "useful": "Useful?",
+}
+
+FIGURES = {
+    "realistic": "distance to scans of unseen patients, in units of what real patients score",
+    "diverse": "of the variety of real patients, by the least score",
+    "private": "share of copies, upper bound at 95\N{NO-BREAK SPACE}%",
+    "useful": "gain in the score of detectors by the best mixture, over duplicated real scans",
+}
+"""What the figure of each light is."""
+
+
+def sections(result: Result) -> list[Section]:
+    """Everything that stands below the verdict, in order."""
+    parts: dict[str, tuple[str, Sequence[Block | None]]] = {
+        "realistic": (QUESTIONS["realistic"], realistic(result)),
+        "diverse": (QUESTIONS["diverse"], diverse(result)),
+        "private": (QUESTIONS["private"], private(result)),
+        "useful": (QUESTIONS["useful"], useful(result)),
+        "self-test": ("Would these scores have seen a fault?", [faults(result)]),
+        "literature": ("What others found", [_literature(result)]),
+        "limits": ("What this evaluation cannot say", [_limits(result)]),
+        "settings": ("Thresholds, settings, provenance", settings(result)),
+    }
+    return [
+        Section(key, title, tuple(block for block in blocks if block is not None))
+        for key, (title, blocks) in parts.items()
+        if any(block is not None for block in blocks)
+    ]
+
+
+def figure(light: Mapping[str, str], result: Result) -> tuple[str, str]:
+    """The figure of a light and what it is; of usefulness the gain of the best mixture. Empty texts without one."""
+    best, privacy = best_mixture(result.get("utility")), result["privacy"]
+    if light["question"] == "useful" and best is not None:
+        return number(best["value"], signed=True), FIGURES["useful"]
+    if light["figure"] == "COPIES FOUND" and "flagged" in privacy:
+        return f"{privacy['flagged']:,} of {privacy['of']:,}", "as near to a training scan as copies are"
+    if light["figure"] in ("", light["state"], "COPIES FOUND", "not tested"):
+        return "", ""
+    return tidy(light["figure"]), FIGURES.get(light["question"], "")
+
+
+def compared_sentence(result: Result) -> str:
+    """What was compared with what."""
+    compared = result["compared"]
+    count = compared["divisions"]
+    return (
+        f"{compared['synthetic']:,} of {compared['of_synthetic']:,} synthetic slices ({compared['modality']}) against "
+        f"{compared['held_out']:,} slices of {compared['held_out_groups']:,} held-out patients or groups; copies are "
+        f"searched among slices of {compared['training_groups']:,} training patients or groups. "
+        + (f"Every score stands beside {count} real-against-real values." if count else "There is no null.")
+    )
+
+
+def _literature(result: Result) -> Block:
+    text = (
+        "Published figures for orientation. Data, detectors and splits differ: none is a target, and the last column "
+        "says what stands between theirs and this one.",
+    )
+    rows = tuple((one.name, one.what, one.figure, one.here, one.why) for one in studies(result))
+    columns = ("study", "what was measured", "published", "here", "comparable?")
+    return Block("literature", "", text, columns, rows, frozenset(range(5)))
+
+
+def _limits(result: Result) -> Block:
+    """In plain words."""
+    compared, made = result["compared"], result["provenance"]["synthetic"]
+    items = []
+    if made["origin"] == "synthetic" and not (made.get("trained_on") or {}).get("groups"):
+        items.append(
+            "The synthetic cohort does not say whom its generator learned from. If it saw held-out patients, realism, "
+            "privacy and usefulness look better than they are."
+        )
+    items += [
+        f"It looked at single slices of one sequence ({compared['modality']}), not at volumes, and not at whether "
+        "neighbouring slices fit together.",
+        f"It rests on {compared['held_out_groups']:,} held-out patients or groups. They come from the same source as "
+        "the training scans; scanners and hospitals that are not among them were not tested.",
+        "The null compares few real patients with each other, where synthetic slices may be as many independent draws: "
+        "it is wider than the truth, and differences are reported rather too seldom than too often.",
+        "A score that sees no difference is no proof that there is none.",
+        "The bound on copies speaks of copies altered as the planted ones: mirrored, turned by up to 4°, shifted by a "
+        "few pixels, with other gamma or noise. It is a measurement, not a guarantee such as differential privacy.",
+        "Nobody looked at the images: whether radiologists take them for real is another question.",
+    ]
+    if (result.get("utility") or {}).get("arms"):
+        items.append(
+            f"Usefulness was tested with small detectors and {result['utility']['steps']:,} steps of training. A "
+            "larger detector, longer training or more patients may gain less or nothing.",
+        )
+    items.append("It is not for clinical use: neither the images nor what is trained on them may guide a treatment.")
+    return Block("limits", "", items=tuple(items))

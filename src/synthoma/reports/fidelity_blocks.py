@@ -1,0 +1,248 @@
+"""Realistic, diverse, and whether the scores would have seen a fault: sentences and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synthoma.reports.blocks import VARIETY, Block, Result, family_name, score_name, thresholds_of
+from synthoma.reports.plain_words import LESION, radiomics_words
+from synthoma.reports.wording import NONE, chance, number, percent, plain, span
+
+SHORT = {"kid": "KID", "sliced_wasserstein": "sliced W2"}
+
+DISTANCES = ("sliced_wasserstein", "kid", "frechet", "frechet_infinity", "precision", "density")
+
+DIVERSITY = {
+    "similarity": "likeness of two images of the set (MS-SSIM)",
+    "unequal_modes": "clusters of real images that synthetic ones fill too much or too little",
+}
+
+_APPEARANCE_TEXT = (
+    "Numbers of single slices: mean ± standard deviation on both sides. The effect is the difference of the means in "
+    "standard deviations of real slices; the ratio compares the two distributions with what real patients score."
+)
+
+_TUMOUR_TEXT = (
+    "Of slices with a mask that shows tumour. Area counts as a share of the head; place runs from −1 to 1 over the box "
+    "around the head."
+)
+
+
+def realistic(result: Result) -> list[Block | None]:
+    """Distances, what differs, how slices and tumours look, whether masks fit, grey values, classes."""
+    return [
+        _distances(result),
+        _differs(result),
+        _numbers(result.get("appearance"), "appearance", "How slices look", {}, _APPEARANCE_TEXT),
+        _numbers(result.get("tumours"), "tumours", "How tumours lie and look", LESION, _TUMOUR_TEXT),
+        _agreement(result),
+        _greys(result),
+        _classes(result),
+    ]
+
+
+def diverse(result: Result) -> list[Block | None]:
+    """How much of the real variety is reached, and whether synthetic images differ among themselves."""
+    return [_variety(result), _diversity(result)]
+
+
+def _distances(result: Result) -> Block:
+    compared, families = result["compared"], result["fidelity"]["families"]
+    apart = result["fidelity"].get("told_apart") or {}
+    text = [
+        f"Distances between synthetic and held-out slices, {compared['count']:,} on each side, as multiples of what "
+        "real patients score against other real patients (their median is 1). Inside the grey band a score cannot tell "
+        "synthetic from real; no single score proves realism. The kernel distance has no multiple, because its "
+        "real-against-real value is 0 on average: it stands in the table."
+    ]
+    if apart.get("value") is not None:
+        null = f"; real patients against others: {number(apart['null_median'])}" if apart.get("null") else ""
+        text.append(
+            f"A linear model tells synthetic from held-out slices with an AUC of {number(apart['value'])} "
+            f"(0.5 is guessing{null}; p = {chance(apart['p'])})."
+        )
+    return _scored("distances", "Distances to held-out scans", tuple(text), families, DISTANCES)
+
+
+def _scored(key: str, title: str, text: tuple[str, ...], families: Mapping[str, Any], names: Sequence[str]) -> Block:
+    rows = [
+        (family_name(family), score_name(name), *_score(scores[name]))
+        for family, scores in families.items()
+        for name in names
+        if name in scores
+    ]
+    columns = ("features", "score", "value", "95 % interval", "real vs real", "ratio", "p", "N")
+    return Block(key, title, text, columns, tuple(rows), frozenset({0, 1}), folded=True)
+
+
+def _score(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Value, interval, null, ratio, p and N."""
+    null = entry["null"]
+    between = span(min(null), max(null)) if null else NONE
+    return (
+        number(entry["value"]), span(entry.get("low"), entry.get("high")), between, number(entry["ratio"]),
+        chance(entry["p"]), f"{entry['n']:,}",
+    )  # fmt: skip
+
+
+def _differs(result: Result) -> Block | None:
+    found = result["fidelity"].get("what_differs") or []
+    if not found:
+        return None
+    rows = [
+        (
+            radiomics_words(one["feature"]), one["feature"], number(one["effect"], signed=True), number(one["real"]),
+            number(one["synthetic"]), chance(one["p"]),
+        )
+        for one in found
+    ]  # fmt: skip
+    text = (
+        "Named features in which synthetic slices are farthest from held-out ones, in standard deviations of real "
+        "slices: 0 is no difference, 1 is large. p takes into account that all features were looked at. Orange bars "
+        f"are more than chance (p ≤ {plain(thresholds_of(result)['alpha'])})."
+    )
+    columns = ("what", "feature", "effect", "real", "synthetic", "p")
+    return Block("differs", "What differs", (text,), columns, tuple(rows), frozenset({0, 1}), folded=True)
+
+
+def _numbers(
+    found: Mapping[str, Any] | None, key: str, title: str, names: Mapping[str, str], text: str
+) -> Block | None:
+    if not found:
+        return None
+    rows = [
+        (
+            names.get(name, name), _mean(entry["real"]), _mean(entry["synthetic"]),
+            number(entry["effect"], signed=True), number(entry["ratio"]), chance(entry["p"]),
+        )
+        for name, entry in found.items()
+    ]  # fmt: skip
+    return Block(key, title, (text,), ("", "real", "synthetic", "effect", "ratio", "p"), tuple(rows))
+
+
+def _mean(entry: Mapping[str, float]) -> str:
+    return f"{number(entry['mean'])} ± {number(entry['deviation'])}"
+
+
+def _agreement(result: Result) -> Block | None:
+    found = result.get("agreement") or {}
+    if not found:
+        return None
+    rows = [
+        (name, number(found[key]["value"]), span(found[key]["low"], found[key]["high"]), f"{found[key]['n']:,}")
+        for key, name in (("real", "held-out real slices"), ("synthetic", "synthetic slices"))
+    ]
+    text = (
+        "A detector that learned from real training scans only outlines slices that it never saw. Where it agrees with "
+        "real masks but not with synthetic ones, the generator's masks do not lie on its tumours. Here synthetic masks "
+        f"agree {'less' if found['gap'] > 0 else 'more'}, by {number(abs(found['gap']))} Dice; "
+        f"{len(found['rejected']):,} of {found['synthetic']['n']:,} synthetic pairs "
+        f"({percent(found['rejected_share'])}) agree less than nearly all real ones (Dice below "
+        f"{number(found['limit'])})."
+    )
+    warning = ""
+    if found["limit"] <= 0:
+        warning = (
+            "The detector misses the tumour in so many real slices that no synthetic pair can be called worse: "
+            "more training steps would make it a better judge."
+        )
+    columns = ("", "Dice with the detector", "95 % interval", "slices")
+    return Block("agreement", "Do masks lie on tumours?", (text,), columns, tuple(rows), warning=warning)
+
+
+def _greys(result: Result) -> Block | None:
+    found = result.get("intensities") or {}
+    if not found:
+        return None
+    rows = [
+        (title, number(found[key]["wasserstein_1"]), number(found[key]["kolmogorov_smirnov"]))
+        for key, title in (("synthetic", "synthetic and held-out scans"), ("null", "training and held-out scans"))
+    ]
+    warning = (
+        "What this graph cannot show: where in the picture the grey values lie. Pixels shuffled at random, or one "
+        "image repeated a thousand times, have a perfect histogram."
+    )
+    columns = ("", "Wasserstein-1", "Kolmogorov–Smirnov")
+    return Block("greys", "Grey values", (), columns, tuple(rows), warning=warning)
+
+
+def _classes(result: Result) -> Block | None:
+    rows: list[tuple[str, ...]] = []
+    for name, families in (result.get("classes") or {}).items():
+        for family, scores in families.items():
+            if not isinstance(scores, Mapping):
+                continue
+            sizes = f"{families['held_out']:,} / {families['synthetic']:,}"
+            for score, entry in scores.items():
+                value, _, between, ratio, p, _ = _score(entry)
+                named = family_name(family), score_name(score)
+                rows.append((name, sizes, *named, value, between, ratio, p))
+    if not rows:
+        return None
+    text = ("The main scores within each class, against real slices of the same class.",)
+    columns = ("class", "real / synthetic", "features", "score", "value", "real vs real", "ratio", "p")
+    return Block("classes", "Class by class", text, columns, tuple(rows), frozenset({0, 2, 3}), folded=True)
+
+
+def _variety(result: Result) -> Block:
+    text = (
+        "Recall is the share of real slices that lie among the synthetic ones, coverage the share that have a "
+        "synthetic slice near them; both beside what other real patients reach. A generator that repeats itself has "
+        "low values.",
+    )
+    title = "How much of the real variety is reached"
+    return _scored("variety", title, text, result["fidelity"]["families"], VARIETY)
+
+
+def _diversity(result: Result) -> Block | None:
+    found = result["fidelity"].get("diversity") or {}
+    rows = [(DIVERSITY[key], *_score(found[key])) for key in DIVERSITY if key in found]
+    if not rows:
+        return None
+    text = ("High values are a collapse: images that are all alike, or kinds of images that are missing.",)
+    columns = ("", "value", "real vs real", "ratio", "p", "N")
+    kept = tuple((name, value, between, *rest) for name, value, _, between, *rest in rows)
+    return Block("diversity", "Do synthetic images differ among themselves?", text, columns, kept)
+
+
+def faults(result: Result) -> Block:
+    """The self-test: which planted fault each score noticed, and what the lights would have missed."""
+    if "self_test" not in result:
+        how = "Not asked: with `--set faults=true` known faults are planted into real scans, to see who notices."
+        return Block("faults", "", (how,))
+    test = result["self_test"]
+    if not test:
+        why = "There are too few real patients to compare them with one another, so no fault could be planted."
+        return Block("faults", "", (why,))
+    found = test["faults"]
+    first: Mapping[str, Mapping[str, float]] = next(iter(found.values()))
+    pairs = [(family, score) for family, scores in first.items() for score in scores]
+    shares = tuple(tuple(found[fault][family][score] for family, score in pairs) for fault in found)
+    rows = tuple((fault, *(percent(one) for one in row)) for fault, row in zip(found, shares, strict=True))
+    text = (
+        "A score that stays silent says something only if it would have spoken. Known faults were planted into real "
+        f"scans, {test['n']:,} on each side, {test['trials']} times each: the share of times in which a score noticed "
+        f"(p ≤ {plain(thresholds_of(result)['alpha'])}).",
+        _missed(found, ("sliced_wasserstein", "kid"), "realistic"),
+        _missed(found, VARIETY, "diverse"),
+    )
+    columns = ("fault", *(SHORT.get(score, score) for _, score in pairs))
+    groups = tuple((family_name(family), len(scores)) for family, scores in first.items())
+    return Block("faults", "", text, columns, rows, groups=groups, shades=tuple((None, *row) for row in shares))
+
+
+def _missed(found: Mapping[str, Any], scores: Sequence[str], question: str) -> str:
+    """What the scores behind a light would have let pass in at least half of the trials, whatever the features."""
+    missed = [
+        fault
+        for fault, families in found.items()
+        if max(one[name] for one in families.values() for name in scores if name in one) <= 0.5
+    ]
+    names = " and ".join(score_name(name) for name in scores)
+    what = (
+        f"would have missed, at least every second time: {', '.join(missed)}"
+        if missed
+        else "noticed each more often than not"
+    )
+    return f"The scores behind “{question}” ({names}) {what}."

@@ -1,0 +1,140 @@
+"""Useful: what detectors learn in each arm, as sentences and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from synthoma.reports.blocks import Block, Result
+from synthoma.reports.wording import NONE, chance, gain, number, sentence, span
+
+DETECTION = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision",
+    "recall": "recall (sensitivity)",
+    "specificity": "specificity",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
+}
+
+
+def best_mixture(utility: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The comparison of the mixture with the largest gain; None where none was trained."""
+    found = [entry for entry in ((utility or {}).get("comparisons") or {}).values() if "p_holm" in entry]
+    return max(found, key=lambda entry: float(entry["value"]), default=None)
+
+
+def useful(result: Result) -> list[Block | None]:
+    """Arms, what the cohort is worth, comparisons and detection, of each size of detector; or how to have them."""
+    utility = result.get("utility")
+    if utility is None:
+        text = (
+            "Not tested by this preset. Whether a detector learns more with these images than without them can only be "
+            "seen by training it both ways and testing it on real patients: `synthoma evaluate REAL SYNTHETIC -o "
+            "EVALUATION --preset standard` does that.",
+        )
+        return [Block("untested", "", text)]
+    if not utility.get("arms"):
+        return [Block("untested", "", (sentence(f"{utility['word']}: {utility['because']}"),))]
+    blocks: list[Block | None] = []
+    for at, one in enumerate([utility, *utility.get("other_detectors", ())]):
+        blocks += [_arms(one, at), _worth(one, at), _comparisons(one, at), _detection(one, at)]
+    return blocks
+
+
+def _titled(title: str, utility: Mapping[str, Any], at: int) -> str:
+    return title if at == 0 else f"{title} ({utility['detector']} detector, which does not decide)"
+
+
+def _arms(utility: Mapping[str, Any], at: int) -> Block:
+    rows = [
+        (
+            arm["title"], f"{arm['patients']:,}", number(arm["score"]["value"]),
+            span(arm["score"]["low"], arm["score"]["high"]), " ".join(number(one) for one in arm["by_seed"]),
+        )
+        for arm in utility["arms"].values()
+    ]  # fmt: skip
+    text = (
+        sentence(f"{utility['word']}: {utility['because']}"),
+        f"The same {utility['detector']} detector learns {utility['steps']:,} steps in each arm, with "
+        f"{utility['seeds']} seeds, and is asked about {utility['held_out_slices']:,} slices of "
+        f"{utility['held_out_patients']:,} held-out patients. The score is {utility['endpoint']}, the difference above "
+        "that of a mixture to the control; intervals hold patients and seeds. Orange is the control: real scans "
+        "duplicated to the count of the mixture, so that what remains is not the count.",
+    )
+    columns = ("learned from", "real patients", utility["endpoint"], "95 % interval", "by seed")
+    return Block(f"arms-{at}", _titled("What detectors learn", utility, at), text, columns, tuple(rows), folded=True)
+
+
+def worth_sentence(worth: Mapping[str, Any]) -> str:
+    """What the best mixture is worth in real patients, with its interval."""
+
+    def patients(value: float) -> str:
+        return f"more than {worth['most']:.0f}" if value >= worth["most"] - 0.5 else number(round(value), signed=True)
+
+    return (
+        f"Real and synthetic scans together reach {number(worth['reached'])}, what {worth['had'] + worth['value']:.0f} "
+        f"real patients would give. So the synthetic cohort is worth {patients(worth['value'])} patients beside the "
+        f"{worth['had']} there are (95 % interval {patients(worth['low'])} to {patients(worth['high'])})."
+    )
+
+
+def _worth(utility: Mapping[str, Any], at: int) -> Block | None:
+    worth = utility.get("worth")
+    if not worth:
+        return None
+    rows = tuple(
+        (f"{point['patients']:,}", number(point["score"]), " ".join(number(one) for one in point["by_seed"]))
+        for point in worth["curve"]
+    )
+    text = (
+        worth_sentence(worth),
+        "The line is fitted to the real arms in the logarithm of their number of patients, and followed to three times "
+        "as many as there are at most.",
+    )
+    warning = "" if len(rows) > 2 else "Two points make a line, however wrong it is: more `shares` would test it."
+    columns = ("real patients", utility["endpoint"], "by seed")
+    title = _titled("What it is worth in patients", utility, at)
+    return Block(f"worth-{at}", title, text, columns, rows, frozenset(), warning=warning, folded=True)
+
+
+def _comparisons(utility: Mapping[str, Any], at: int) -> Block | None:
+    rows = []
+    for name, entry in (utility.get("comparisons") or {}).items():
+        real, test, areas = entry["against_real"], entry.get("mcnemar"), entry.get("delong")
+        won = f"{test['only_this']} : {test['only_control']}, {chance(test['p'])}" if test else NONE
+        auc = f"{number(areas['auc'])} : {number(areas['auc_control'])}, {chance(areas['p'])}" if areas else NONE
+        rows.append(
+            (
+                utility["arms"][name]["title"], gain(entry), chance(entry["p"]), chance(entry.get("p_holm")),
+                number(entry["minimum_detectable"]), gain(real), won, auc,
+            )
+        )  # fmt: skip
+    if not rows:
+        return None
+    text = (
+        f"Differences in {utility['endpoint']}, over the same {utility['held_out_patients']:,} patients, with 95 % "
+        "intervals. The mixtures alone decide; their p is adjusted after Holm. McNemar counts patients whom only this "
+        "arm or only the control gets right (Dice above 0.5, or most slices), DeLong compares the ROC areas of slices.",
+    )
+    columns = (
+        "learned from", "against the control", "p", "p (Holm)", "smallest difference found", "against plain real",
+        "McNemar, p", "DeLong AUC, p",
+    )  # fmt: skip
+    title = _titled("Against real scans duplicated to the same count", utility, at)
+    return Block(f"comparisons-{at}", title, text, columns, tuple(rows))
+
+
+def _detection(utility: Mapping[str, Any], at: int) -> Block | None:
+    arms = [arm for arm in utility["arms"].values() if arm.get("detection")]
+    if not arms:
+        return None
+    names = [name for name in DETECTION if name in arms[0]["detection"]]
+    rows = [(arm["title"], *(number(arm["detection"].get(name)) for name in names)) for arm in arms]
+    text = ("Scores of single slices, means over seeds. They do not decide: slices of one patient are alike.",)
+    columns = ("learned from", *(DETECTION[name] for name in names))
+    title = _titled("Which slices hold tumour?" if utility["task"] == "outline" else "Which class?", utility, at)
+    return Block(f"detection-{at}", title, text, columns, tuple(rows), folded=True)

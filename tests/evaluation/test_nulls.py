@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from synthoma.evaluation.nulls import beside, joint_p, plan
+
+WORSE = {"mean": "high"}
+
+
+def grouped(patients: int, slices: int) -> list[str]:
+    return [f"patient-{i}" for i in range(patients) for _ in range(slices)]
+
+
+def test_divisions_share_no_group_and_all_sides_have_one_size() -> None:
+    groups = np.array(grouped(20, 5))
+    held = np.arange(100) >= 60
+    the = plan(groups.tolist(), held, 70, halves=30)
+    assert len(the.divisions) == 30
+    assert the.count == len(the.synthetic) == 40
+    assert held[the.held].all()
+    assert (the.synthetic >= 100).all()
+    assert len({tuple(one) for one, _ in the.divisions}) > 25
+    for one, other in the.divisions:
+        assert not set(groups[one]) & set(groups[other])
+        assert len(one) == len(other) == 40
+        assert len(set(groups[one])) == 8  # as many patients as are held out
+
+
+def test_uneven_groups_leave_out_the_divisions_that_are_too_small() -> None:
+    groups = ["big"] * 70 + grouped(10, 1) + [f"held-{i // 5}" for i in range(40)]
+    the = plan(groups, np.arange(120) >= 80, 60, halves=40)
+    assert {len(side) for division in the.divisions for side in division} == {the.count}
+    assert 20 <= len(the.divisions) <= 40
+
+
+def test_too_few_groups_have_no_null() -> None:
+    the = plan(["one"] * 60, np.arange(60) >= 30, 40, halves=9)
+    assert the.divisions == ()
+    found = beside(lambda one, other: {"mean": 1.0}, the, worse=WORSE)["mean"]
+    assert (found["null"], found["p"], found["ratio"], found["value"]) == ([], None, None, 1.0)
+
+
+def values_of(seed: int, shift: float) -> np.ndarray:
+    """20 patients of 5 slices, and 50 synthetic ones; patients differ from one another."""
+    draws = np.random.default_rng(seed)
+    real = np.repeat(draws.normal(0, 1, 20), 5) + draws.normal(0, 0.3, 100)
+    return np.concatenate([real, draws.normal(shift, 1, 50)])
+
+
+@pytest.mark.parametrize(("shift", "low", "high"), [(0.0, 0.1, 1.0), (3.0, 0.0, 0.021)])
+def test_a_shift_beyond_that_of_patients_is_told(shift: float, low: float, high: float) -> None:
+    values = values_of(3, shift)
+    the = plan(grouped(20, 5), np.arange(100) >= 60, 50, halves=49)
+    score = lambda one, other: {"mean": abs(values[one].mean() - values[other].mean())}  # noqa: E731
+    found = beside(score, the, worse=WORSE)["mean"]
+    assert low <= found["p"] <= high
+    assert found["low"] < found["value"] < found["high"]
+    assert found["ratio"] == pytest.approx(found["value"] / np.median(found["null"]))
+    assert found["p"] >= 1 / 50  # never 0
+
+
+def test_p_is_honest_about_patients() -> None:
+    """Real-vs-real: with new patients in the place of synthetic ones, 5 % of p lie below 5 %."""
+    hits = []
+    for seed in range(300):
+        draws = np.random.default_rng(seed)
+        values = np.repeat(draws.normal(0, 1, 30), 4)
+        the = plan(grouped(20, 4), np.arange(80) >= 40, 40, halves=39, seed=seed)
+        score = lambda one, other, values=values: {"mean": abs(values[one].mean() - values[other].mean())}  # noqa: E731
+        hits.append(beside(score, the, worse=WORSE, interval=False)["mean"]["p"] <= 0.05)
+    assert stats.binomtest(sum(hits), 300, 0.05).pvalue > 0.01
+
+
+def test_the_interval_is_that_of_patients_not_of_slices() -> None:
+    """Its width is that of a mean of 8 patients, however many slices each has."""
+    values = values_of(5, 0.0)
+    the = plan(grouped(20, 5), np.arange(100) >= 60, 40, halves=9)
+    found = beside(lambda one, other: {"mean": float(values[one].mean())}, the, worse=WORSE)["mean"]
+    by_patient = values[60:100].reshape(8, 5).mean(axis=1)
+    expected = stats.t.interval(0.95, 7, by_patient.mean(), by_patient.std(ddof=1) / np.sqrt(8))
+    assert (found["low"], found["high"]) == pytest.approx(expected, rel=1e-6)
+
+
+def entry(value: float, null: list[float]) -> dict[str, object]:
+    return {"value": value, "null": null}
+
+
+def test_one_p_for_several_scores() -> None:
+    draws = np.random.default_rng(0)
+    nulls = draws.normal(size=(8, 99))
+    usual = [entry(0.0, list(null)) for null in nulls]
+    assert (joint_p(usual, ["high"] * 8) or 0) > 0.5
+    striking = [entry(9.0, list(nulls[0])), *usual[1:]]
+    assert joint_p(striking, ["high"] * 8) == pytest.approx(1 / 100)
+    assert (joint_p(striking, ["low"] * 8) or 0) > 0.5  # far on the good side
+    # One score at its 96th percentile is nothing new among eight.
+    single = entry(float(np.quantile(nulls[0], 0.96)), list(nulls[0]))
+    assert joint_p([single], ["high"]) == pytest.approx(0.05, abs=0.011)
+    assert (joint_p([single, *usual[1:]], ["high"] * 8) or 0) > 0.15
+    assert joint_p([entry(1.0, [])], ["high"]) is None

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthoma.errors import InputError
+from synthoma.evaluation.comparison import Comparison
+from synthoma.evaluation.privacy import copies, privacy, quarantine
+from synthoma.metrics.copies import altered
+from tests.metrics.test_copies import head
+
+SIZE = 64
+
+
+@cache
+def heads(first: int, count: int) -> np.ndarray:
+    return np.stack([head(seed, SIZE) for seed in range(first, first + count)]).astype(np.float32)
+
+
+def drawing(honest: Comparison, *parts: np.ndarray) -> Comparison:
+    """The same real slices beside other synthetic ones."""
+    synthetic = np.concatenate(parts).astype(np.float32)
+    return replace(honest, synthetic=synthetic, synthetic_rows=np.arange(3000, 3000 + len(synthetic)))
+
+
+def comparison(
+    training: np.ndarray, held_out: np.ndarray, synthetic: np.ndarray, groups: Sequence[str] | None = None
+) -> Comparison:
+    """Two slices of each patient; rows of the cohorts count from 1000, 2000 and 3000."""
+    return Comparison(
+        training,
+        held_out,
+        synthetic,
+        np.arange(1000, 1000 + len(training)),
+        np.arange(2000, 2000 + len(held_out)),
+        np.arange(3000, 3000 + len(synthetic)),
+        tuple(f"patient-{at // 2}" for at in range(len(training))),
+        tuple(groups or [f"other-{at // 2}" for at in range(len(held_out))]),
+        "flair",
+        training.astype(np.float16),
+        np.arange(1000, 1000 + len(training)),
+    )
+
+
+@pytest.fixture(scope="module")
+def honest() -> Comparison:
+    return comparison(heads(0, 80), heads(100, 60), heads(200, 100))
+
+
+@pytest.fixture(scope="module")
+def clean(honest: Comparison) -> dict[str, Any]:
+    return privacy(honest, canaries=60)
+
+
+def test_an_honest_cohort_has_none(clean: dict[str, Any]) -> None:
+    assert clean["word"] == "NONE FOUND"
+    assert (clean["flagged"], clean["quarantine"], clean["certain"], clean["p"]) == (0, [], 0, 1.0)
+    assert (clean["of"], clean["searched"], clean["null"]["of"]) == (100, 80, 60)
+    assert clean["recall"]["low"] < clean["recall"]["value"] <= clean["recall"]["high"]
+    assert clean["recall"]["value"] > 0.9
+    assert clean["recall"]["right_source"] > 0.95
+    assert 0 < clean["upper_share"] < 0.06
+    assert len(clean["pairs"]) == 24
+    assert not any(pair["flagged"] for pair in clean["pairs"])
+    assert json.loads(json.dumps(clean, allow_nan=False)) == clean
+
+
+def test_planted_copies_are_found_named_and_quarantined(honest: Comparison) -> None:
+    sources = np.arange(5, 25)
+    planted = altered(honest.training[sources], np.random.default_rng(0))
+    found = copies(drawing(honest, honest.synthetic[:80], planted), canaries=60)
+    assert found["word"] == "COPIES FOUND"
+    assert found["p"] < 0.01
+    assert set(found["quarantine"]) <= set(range(3080, 3100))
+    assert len(found["quarantine"]) == found["flagged"] >= 17
+    assert quarantine({"privacy": found}) == sorted(found["quarantine"])
+    named = {(pair["synthetic_row"], pair["training_row"]) for pair in found["pairs"] if pair["flagged"]}
+    assert named <= {(3080 + at, 1000 + source) for at, source in enumerate(sources)}
+    scores = [pair["score"] for pair in found["pairs"]]
+    assert scores == sorted(scores, reverse=True)
+    assert found["upper_share"] >= 0.2
+
+
+def test_one_perfect_copy_is_enough_where_patients_are_many(honest: Comparison) -> None:
+    found = copies(drawing(honest, honest.synthetic[:99], honest.training[[7]]), canaries=5)
+    assert (found["word"], found["certain"], found["quarantine"]) == ("COPIES FOUND", 1, [3099])
+    assert found["tests"]["nearest"] < found["tests"]["ranks"]
+
+
+def test_all_training_slices_are_searched(honest: Comparison) -> None:
+    """Also those that are too many to be compared otherwise."""
+    few = replace(
+        honest,
+        training=honest.training[:30],
+        training_rows=honest.training_rows[:30],
+        training_groups=honest.training_groups[:30],
+    )
+    found = copies(drawing(few, honest.synthetic[:70], honest.training[40:70]), canaries=5)
+    assert found["searched"] == 80
+    assert found["quarantine"] == list(range(3070, 3100))
+    assert {pair["training_row"] for pair in found["pairs"]} <= set(range(1040, 1070))
+
+
+def test_twins_leave_the_null(honest: Comparison, clean: dict[str, Any]) -> None:
+    """Hidden twins among held-out slices would raise the threshold to 1 and blind the search."""
+    twins = np.stack([honest.training[3], honest.training[4][:, ::-1], 0.8 * honest.training[5]])
+    found = copies(replace(honest, held_out=np.concatenate([honest.held_out[:-3], twins])), canaries=60)
+    assert found["null"]["twins"] == [{"held_out_row": 2057 + at, "training_row": 1003 + at} for at in range(3)]
+    assert found["null"]["of"] == 57
+    assert found["recall"]["value"] > 0.9
+    assert found["threshold"] == pytest.approx(clean["threshold"], abs=0.03)
+
+
+def test_typical_heads_are_no_copies(honest: Comparison) -> None:
+    """A generator that draws averages is nearer to training slices than held-out slices are, but copies nothing."""
+    average = honest.training.mean(axis=0)
+    found = copies(drawing(honest, 0.7 * honest.synthetic + 0.3 * average), canaries=60)
+    usual = found["quantiles"]
+    assert usual["synthetic"][1] > usual["held_out"][1]
+    assert usual["synthetic"][3] > usual["held_out"][3]
+    assert found["word"] == "NONE FOUND"
+
+
+def test_tiny_cohorts_prove_nothing(honest: Comparison) -> None:
+    tiny = comparison(honest.training[:20], honest.held_out[:20], honest.synthetic[:20])
+    found = privacy(tiny, canaries=40)
+    assert found["word"] == "CANNOT TELL"
+    assert "generate more" in found["because"]
+    assert found["upper_share"] > 0.1
+    json.dumps(found, allow_nan=False)
+
+
+def test_one_patient_is_no_null(honest: Comparison) -> None:
+    lone = comparison(honest.training, honest.held_out[:30], honest.training, groups=["one"] * 30)
+    found = privacy(lone, canaries=20)
+    assert (found["word"], found["flagged"], found["upper_share"], found["p"]) == ("CANNOT TELL", 0, 1.0, 1.0)
+    assert "30 held-out slices of 1 groups" in found["because"]
+    assert found["membership"]["distance"]["p"] is None
+
+
+def test_only_twins_are_no_null(honest: Comparison) -> None:
+    found = privacy(replace(honest, held_out=honest.training[:60]), canaries=20)
+    assert found["word"] == "CANNOT TELL"
+    assert len(found["null"]["twins"]) > 50
+    json.dumps(found, allow_nan=False)
+
+
+def test_images_without_detail_prove_nothing() -> None:
+    empty = np.zeros((40, SIZE, SIZE), np.float32)
+    found = privacy(comparison(empty, empty, empty), canaries=10)
+    assert found["word"] == "CANNOT TELL"
+    assert "0 % of planted copies" in found["because"]
+
+
+def test_the_same_seed_says_the_same(honest: Comparison, clean: dict[str, Any]) -> None:
+    assert copies(honest, canaries=60) == {name: value for name, value in clean.items() if name != "membership"}
+    assert copies(honest, canaries=60, seed=1)["quantiles"]["canaries"] != clean["quantiles"]["canaries"]
+
+
+# --- membership --------------------------------------------------------------------------------------------------
+
+
+def test_an_honest_generator_gives_no_member_away(clean: dict[str, Any]) -> None:
+    found = clean["membership"]["distance"]
+    assert 0.35 < found["auc"] < 0.65
+    assert found["p"] > 0.01
+    assert (found["members"], found["others"]) == (80, 60)
+    assert clean["membership"]["discriminator"] is None
+
+
+def test_a_leaky_generator_gives_members_away(honest: Comparison) -> None:
+    leaky = altered(honest.training, np.random.default_rng(0))
+    found = privacy(drawing(honest, leaky), canaries=5)["membership"]["distance"]
+    assert found["auc"] > 0.95
+    assert found["sensitivity"] > 0.8
+    assert found["p"] < 0.01
+    assert found["control"] < 0.7
+
+
+def test_a_discriminator_that_remembers(honest: Comparison) -> None:
+    draws = np.random.default_rng(0)
+    remembers = (draws.normal(3, 1, 80), draws.normal(0, 1, 60))
+    found = privacy(honest, canaries=5, discriminator=remembers)["membership"]["discriminator"]
+    assert found["auc"] > 0.9
+    assert found["p"] < 0.01
+    with pytest.raises(InputError, match=r"\(79,\) and \(60,\) for 80 and 60"):
+        privacy(honest, canaries=5, discriminator=(remembers[0][1:], remembers[1]))
+
+
+def test_canaries_are_needed(honest: Comparison) -> None:
+    with pytest.raises(InputError, match="one canary or more; came 0"):
+        copies(honest, canaries=0)

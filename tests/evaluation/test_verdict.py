@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthoma.evaluation.settings import EvaluateConfig, Thresholds
+from synthoma.evaluation.verdict import ORDER, lights, verdict, worth_text
+
+STATES = ("GOOD", "FAIR", "POOR", "CANNOT TELL")
+
+
+def light(question: str, state: str) -> dict[str, str]:
+    return {"question": question, "state": state, "figure": "", "text": f"{question} {state}"}
+
+
+@pytest.mark.parametrize("word", ["HELPS", "NO EVIDENCE", "HARMS", "CANNOT TELL", None])
+def test_a_verdict_is_never_better_than_its_weakest_leg(word: str | None) -> None:
+    utility = None if word is None else {"word": word, "because": "tested"}
+    for realistic, diverse, private in itertools.product(STATES, STATES, STATES):
+        four = [light("realistic", realistic), light("diverse", diverse), light("private", private)]
+        found = verdict([*four, light("useful", "FAIR")], utility)["word"]
+        worst = word or "CANNOT TELL"
+        if "CANNOT TELL" in (realistic, diverse, private):
+            worst = min(worst, "CANNOT TELL", key=ORDER.index)
+        if "POOR" in (realistic, diverse, private):
+            worst = min(worst, "NO EVIDENCE", key=ORDER.index)
+        assert found == worst
+
+
+def test_copies_are_named_in_the_verdict_and_what_helps_is_still_told() -> None:
+    four = [light("realistic", "GOOD"), light("diverse", "GOOD"), light("private", "POOR")]
+    found = verdict(four, {"word": "HELPS", "because": "+0.1"})
+    assert found["word"] == "NO EVIDENCE"
+    assert "do not share" in found["because"]
+    assert "useful: HELPS (+0.1)" in found["because"]
+
+
+def entry(ratio: float, null: np.ndarray, worse: str) -> dict[str, Any]:
+    middle = float(np.median(null))
+    value = ratio * middle
+    bad = null >= value if worse == "high" else null <= value
+    return {
+        "value": value, "null": null.tolist(), "null_median": middle, "ratio": ratio,
+        "p": (1 + int(bad.sum())) / (1 + len(null)),
+    }  # fmt: skip
+
+
+def result(distance: float = 1.0, overlap: float = 1.0, auc_p: float = 0.5, **more: Any) -> dict[str, Any]:
+    draws = np.random.default_rng(0)
+    high, low = draws.normal(1, 0.1, (2, 99))
+    families = {
+        name: {
+            "sliced_wasserstein": entry(distance, high, "high"),
+            "kid": {**entry(1.0, low, "high"), "ratio": None},
+            "recall": entry(overlap, low, "low"),
+            "coverage": entry(overlap, low, "low"),
+        }
+        for name in ("wavelet", "random")
+    }
+    private = {"word": "NONE FOUND", "because": "0 of 500", "upper_share": 0.01}
+    return {
+        "fidelity": {"families": families, "told_apart": {"value": 0.6, "p": auc_p}},
+        "privacy": private,
+        **more,
+    }
+
+
+def states(made: dict[str, Any], **thresholds: float) -> dict[str, str]:
+    return {one["question"]: one["state"] for one in lights(made, Thresholds(**thresholds))}
+
+
+@pytest.mark.parametrize(("distance", "state"), [(1.0, "GOOD"), (1.45, "GOOD"), (2.0, "FAIR"), (4.1, "POOR")])
+def test_realism_by_distance(distance: float, state: str) -> None:
+    assert states(result(distance))["realistic"] == state
+
+
+def test_realism_by_the_two_sample_test() -> None:
+    """Told apart, but no farther than other patients are: a linear model finds the smallest flaw."""
+    assert states(result(1.0, auc_p=0.01))["realistic"] == "GOOD"
+    assert states(result(1.8, auc_p=0.01))["realistic"] == "FAIR"
+
+
+@pytest.mark.parametrize(("overlap", "state"), [(1.0, "GOOD"), (0.75, "GOOD"), (0.5, "FAIR"), (0.2, "POOR")])
+def test_diversity_by_overlap(overlap: float, state: str) -> None:
+    assert states(result(1.0, overlap))["diverse"] == state
+
+
+def test_thresholds_are_the_users() -> None:
+    assert states(result(2.0), unrealistic_ratio=1.9)["realistic"] == "POOR"
+    assert states(result(2.0), realistic_ratio=2.1)["realistic"] == "GOOD"
+
+
+def test_masks_that_do_not_fit_are_unrealistic() -> None:
+    side = {"value": 0.4, "low": 0.3, "high": 0.5, "n": 50}
+    agreement = {"gap": 0.3, "synthetic": side, "real": {**side, "value": 0.7}}
+    found = lights(result(1.0, agreement=agreement), Thresholds())[0]
+    assert found["state"] == "POOR"
+    assert "0.40" in found["text"]
+
+
+@pytest.mark.parametrize(
+    ("privacy", "state"),
+    [
+        ({"word": "COPIES FOUND", "upper_share": 0.2}, "POOR"),
+        ({"word": "NONE FOUND", "upper_share": 0.01}, "GOOD"),
+        ({"word": "NONE FOUND", "upper_share": 0.08}, "FAIR"),
+        ({"word": "CANNOT TELL", "upper_share": 1.0}, "CANNOT TELL"),
+    ],
+)
+def test_privacy(privacy: dict[str, Any], state: str) -> None:
+    made = {**result(), "privacy": {"because": "", **privacy}}
+    assert states(made)["private"] == state
+
+
+def test_without_a_null_nobody_can_tell() -> None:
+    made = result()
+    for scores in made["fidelity"]["families"].values():
+        for one in scores.values():
+            one.update(null=[], p=None, ratio=None)
+    made["fidelity"]["told_apart"]["p"] = None
+    assert states(made)["realistic"] == states(made)["diverse"] == "CANNOT TELL"
+
+
+def test_what_it_is_worth_in_words() -> None:
+    worth = {"value": 6.2, "low": 1.0, "high": 13.4, "had": 10, "most": 20.0}
+    assert worth_text(worth) == "worth +6 real patients (95 % CI +1 to +13) beside the 10 there are"
+    assert "CI +1 to more than 20" in worth_text({**worth, "high": 20.0})
+
+
+def test_presets_differ_where_the_user_says_nothing() -> None:
+    standard = EvaluateConfig.resolve(flags={"preset": "standard", "utility": {"seeds": 4}})
+    full = EvaluateConfig.resolve(flags={"preset": "full", "utility": {"seeds": 4}})
+    assert (standard.utility.seeds, standard.utility.steps) == (4, 800)
+    assert (full.utility.seeds, full.utility.steps, full.utility.detectors) == (4, 2000, ("small", "large"))
+    assert not EvaluateConfig().faults
+    assert standard.faults
