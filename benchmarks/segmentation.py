@@ -176,6 +176,10 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
     parser.add_argument("--keep", type=Path, required=True, help="folder for runs and masks")
     parser.add_argument("--summary", action="store_true", help="train nothing")
+    parser.add_argument(
+        "--reference-minutes", type=float, help="minutes of the unet-25d that the others are held against"
+    )
+    parser.add_argument("--note", help="what the reader of the table should know of these rows")
     arguments = parser.parse_args()
     scans, keep = data_folder() / "lgg", arguments.keep
     if not (keep / "lgg").is_dir():
@@ -183,6 +187,9 @@ def main() -> None:
     cohort = Cohort(keep / "lgg")
     results = earlier("segmentation")
     table, dice = results.setdefault("lgg", {}), {}
+    if arguments.reference_minutes:
+        minutes = arguments.reference_minutes
+        dice["unet-25d"] = summary([keep / f"unet-25d-{minutes:g}min-fold{fold}" for fold in arguments.folds])[1]
     for model in arguments.models:
         places = {
             fold: keep / f"{model.replace(' ', '-')}-{arguments.minutes:g}min-fold{fold}" for fold in arguments.folds
@@ -197,6 +204,8 @@ def main() -> None:
             name = f"{model} {arguments.minutes:g} min" + (f" fold {finished[0]}" if len(finished) == 1 else "")
             found, dice[model] = summary([places[fold] for fold in finished])
             table[name] = {"minutes": arguments.minutes, "folds": finished, **found}
+            if arguments.note:
+                table[name]["note"] = arguments.note
             ours = dice.get("unet-25d", {})
             if model != "unet-25d" and set(ours) == set(dice[model]):
                 table[name]["unet-25d minus this"] = compared(ours, dice[model])

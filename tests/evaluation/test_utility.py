@@ -275,18 +275,25 @@ def made_up(real: Cohort, synthetic: Cohort, level: dict[str, float], spread: fl
 
 
 CURVE = {"real 2": 0.45, "real 3": 0.51, "real": 0.60}
-"""Dice rises by 0.15 with each factor of e^1.1 = 3 in patients."""
+"""Dice by number of patients; it rises by 0.09 from half of them to all, and more before."""
 
 
 def test_a_gain_helps_and_has_a_worth(real: Cohort, synthetic: Cohort) -> None:
-    found = made_up(real, synthetic, {**CURVE, "mixed 0.5": 0.66, "mixed 1": 0.75}, 0.002)
+    found = made_up(real, synthetic, {**CURVE, "mixed 0.5": 0.63, "mixed 1": 0.67}, 0.002)
     assert found["word"] == "HELPS"
     assert found["worth"]["arm"] == "mixed 1"
-    # 0.15 above 6 patients on a line of 0.15 for each factor of 3: about 18 patients, 12 further ones, cut at 12.
-    assert found["worth"]["value"] == pytest.approx(12, abs=1.5)
-    assert 6 < found["worth"]["low"] <= found["worth"]["value"] <= found["worth"]["high"] <= found["worth"]["most"]
+    # On the line through 3 and 6 patients: 6 * 2 ** (0.07 / 0.09) = 10.3 patients, 4.3 further ones.
+    assert found["worth"]["value"] == pytest.approx(4.3, abs=1.0)
+    assert 2 < found["worth"]["low"] <= found["worth"]["value"] <= found["worth"]["high"] <= found["worth"]["most"]
     assert found["comparisons"]["mixed 1"]["p_holm"] < 0.05
     json.dumps(found)
+
+
+def test_a_worth_beyond_the_curve_is_cut(real: Cohort, synthetic: Cohort) -> None:
+    found = made_up(real, synthetic, {**CURVE, "mixed 1": 0.9}, 0.002)
+    assert [found["worth"][name] for name in ("value", "high", "most")] == pytest.approx([12, 12, 12])
+    flat = made_up(real, synthetic, {"mixed 1": 0.7}, 0.0)  # real patients add nothing: any gain is beyond them
+    assert flat["worth"]["value"] == pytest.approx(12)
 
 
 def test_a_loss_harms(real: Cohort, synthetic: Cohort) -> None:

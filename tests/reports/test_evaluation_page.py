@@ -105,6 +105,7 @@ def trained(names: tuple[str, ...], word: str = "HELPS") -> dict[str, Any]:
         "seeds": 2, "patients": 30, "held_out_patients": 15, "held_out_slices": 30, "seed_noise": 0.01, "arms": arms,
         "comparisons": {"synthetic": {**comparison, **paired(-0.2)}, "mixed 1": {**comparison, "p_holm": 0.031}},
         "worth": {
+            "line": {"slope": 0.1, "start": 0.3, "from": 6},
             "arm": "mixed 1", "value": 11.6, "low": -3.0, "high": 60.0, "had": 30, "most": 60.0, "curve": curve,
             "reached": 0.43,
         },

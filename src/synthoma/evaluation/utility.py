@@ -30,6 +30,9 @@ from synthoma.types import UNLABELLED, Bools, Floats, Ints
 FURTHEST = 3
 """The learning curve is followed to so many times as many patients as it was measured with; beyond, nobody knows."""
 
+NEAR = 0.45
+"""Share of the patients that one has from which on the curve is followed: half of them, with room for rounding."""
+
 LEAST_PATIENTS = 3
 """Held-out patients below which nothing is trained."""
 
@@ -346,10 +349,16 @@ def _worth(
 ) -> dict[str, Any]:
     """How many further real patients would have given what the best mixture gives.
 
-    The learning curve is a straight line in the logarithm of the number of patients, fitted to the real arms. Patients
-    and the noise of seeds are drawn as in all intervals here. Which mixture is best is decided once, on all patients.
+    The learning curve is a straight line in the logarithm of the number of patients, fitted to the real arms from half
+    of the patients that one has upwards: learning curves bend, and few patients say little of what many more would
+    give. Where it goes on bending, the worth is more than is said. Patients and the noise of seeds are drawn as in all
+    intervals here. Which mixture is best is decided once, on all patients.
     """
-    curve = [(arm.patients or had, marks[arm.name].scores) for arm in arms if arm.kind == "real"]
+    whole = [(arm.patients or had, marks[arm.name].scores) for arm in arms if arm.kind == "real"]
+    end = [point for point in whole if point[0] >= NEAR * had]
+    curve = end if len(end) > 1 else whole
+    if len(curve) < 2:
+        return {}
     best = max((arm.name for arm in arms if arm.kind == "mixed"), key=lambda name: float(marks[name].scores.mean()))
     counts = np.log([count for count, _ in curve])
     levels = np.stack([scores.mean(axis=0) for _, scores in curve])  # (points, patients)
@@ -372,8 +381,10 @@ def _worth(
         points = levels[:, picked].mean(axis=1) + shake * generator.normal(size=len(counts))
         draws.append(worth(points, float(reached[picked].mean() + shake * generator.normal())))
     low, high = _interval(np.array(draws))
+    slope, start = np.polyfit(counts, levels.mean(axis=1), 1)
     return {
         "arm": best,
+        "line": {"slope": float(slope), "start": float(start), "from": min(count for count, _ in curve)},
         "value": worth(levels.mean(axis=1), float(reached.mean())),
         "low": low,
         "high": high,
@@ -381,7 +392,7 @@ def _worth(
         "most": most,
         "curve": [
             {"patients": count, "score": float(scores.mean()), "by_seed": scores.mean(axis=1).round(5).tolist()}
-            for count, scores in curve
+            for count, scores in whole
         ],
         "reached": float(reached.mean()),
     }

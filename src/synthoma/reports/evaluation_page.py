@@ -247,6 +247,7 @@ def _utility_charts(utility: Mapping[str, Any], at: int) -> dict[str, str]:
     if worth := utility.get("worth"):
         points = [(point["patients"], point["by_seed"]) for point in worth["curve"]]
         name = arms[worth["arm"]]["title"]
+        line = (worth["line"]["slope"], worth["line"]["start"], worth["line"]["from"])
         labels = (utility["endpoint"], name)
-        charts[f"worth-{at}"] = learning_curve(points, worth["reached"], worth["had"], worth["value"], labels)
+        charts[f"worth-{at}"] = learning_curve(points, line, worth["reached"], worth["had"], worth["value"], labels)
     return charts

@@ -153,12 +153,18 @@ def bars(rows: Sequence[tuple[str, float, bool]], label: str) -> str:
 
 
 def learning_curve(
-    points: Sequence[tuple[int, Sequence[float]]], level: float, had: int, worth: float, labels: tuple[str, str]
+    points: Sequence[tuple[int, Sequence[float]]],
+    line: tuple[float, float, float],
+    level: float,
+    had: int,
+    worth: float,
+    labels: tuple[str, str],
 ) -> str:
-    """Scores against the number of patients, the line fitted to their logarithm, and a level, as an SVG text.
+    """Scores against the number of patients, a line in their logarithm, and a level, as an SVG text.
 
     Args:
         points: number of patients, and the score of each seed.
+        line: slope, start, and the number of patients from which on it was fitted.
         level: what real and synthetic scans together reach.
         had: patients that they hold.
         worth: further patients that would give as much.
@@ -166,15 +172,14 @@ def learning_curve(
     """
     figure, axes = _axes(height=3.2, width=8.6)
     counts = np.array([count for count, _ in points], float)
-    means = np.array([np.mean(scores) for _, scores in points])
     left, far = min(counts.min(), max(had + worth, 1.0)), max(counts.max(), had + worth) * 1.15
     for number, (count, scores) in enumerate(points):
         title = "real scans, one seed" if number == 0 else None
         axes.plot([count] * len(scores), scores, "o", color=COLOURS[0], markersize=4, alpha=0.55, label=title)
-    if len(counts) > 1:
-        slope, start = np.polyfit(np.log(counts), means, 1)
-        across = np.geomspace(left, far, 40)
-        axes.plot(across, start + slope * np.log(across), color=COLOURS[0], linewidth=1.6, label="line through them")
+    slope, start, begin = line
+    across = np.geomspace(min(begin, max(had + worth, 1.0)), far, 40)
+    title = "line through them" if begin <= counts.min() else f"line through them from {begin:.0f} patients on"
+    axes.plot(across, start + slope * np.log(across), color=COLOURS[0], linewidth=1.6, label=title)
     axes.axhline(level, color=COLOURS[1], linewidth=1.6, label=labels[1])
     if had + worth >= 1:
         title = f"as much as {had + worth:.0f} real patients"

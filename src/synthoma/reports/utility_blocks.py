@@ -92,8 +92,8 @@ def _worth(utility: Mapping[str, Any], at: int) -> Block | None:
     )
     text = (
         worth_sentence(worth),
-        "The line is fitted to the real arms in the logarithm of their number of patients, and followed to three times "
-        "as many as there are at most.",
+        "The line is fitted to the real arms from half of the patients upwards, in the logarithm of their number, and "
+        "followed to three times as many as there are at most. Where the curve bends, the worth is more than it says.",
     )
     warning = "" if len(rows) > 2 else "Two points make a line, however wrong it is: more `shares` would test it."
     columns = ("real patients", utility["endpoint"], "by seed")
