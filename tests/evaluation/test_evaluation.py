@@ -94,6 +94,16 @@ def test_unlike_cohorts_are_refused(real: Cohort, synthetic: Callable[..., Cohor
             compare(real, cohort)
 
 
+def test_other_preprocessing_is_refused(place: Path, synthetic: Callable[..., Cohort]) -> None:
+    splits = ["train"] * 30 + ["test"] * 30
+    settings = {"config": {"normalise": "robust", "crop": True}}
+    own = write_cohort(place / "robust", heads(0, 60), splits=splits, provenance=settings)
+    other = synthetic(heads(2000, 24), provenance={"config": {"normalise": "percentile", "crop": True}})
+    with pytest.raises(InputError, match="normalise robust of the real and percentile"):
+        compare(own, other)
+    assert compare(own, synthetic(heads(2000, 24), provenance=settings)).modality == "flair"
+
+
 @pytest.fixture(scope="module")
 def foreign(synthetic: Callable[..., Cohort]) -> Cohort:
     """Somebody else's, who does not say what it was made from."""

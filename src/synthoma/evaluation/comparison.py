@@ -98,11 +98,17 @@ def check_alike(real: Cohort, synthetic: Cohort) -> None:
     """Refuse cohorts that were not prepared alike: scores would measure the preparation.
 
     Raises:
-        InputError: another size, plane, set of modalities or of classes.
+        InputError: another size, plane, set of modalities or of classes, normalisation or crop.
     """
     for name in ("size", "plane", "modalities"):
         ours, theirs = real.meta[name], synthetic.meta[name]
         if ours != theirs:
+            came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
+            raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
+    prepared = [cohort.meta.get("provenance", {}).get("config", {}) for cohort in (real, synthetic)]
+    for name in ("normalise", "crop"):
+        ours, theirs = (settings.get(name) for settings in prepared)
+        if None not in (ours, theirs) and ours != theirs:
             came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
     strangers = sorted(drawn_classes(real, synthetic) - set(real.slices["label"]))

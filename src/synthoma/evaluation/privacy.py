@@ -36,6 +36,7 @@ SETTING = 100  # planted copies that set the threshold; others measure the recal
 ATTACKED = 500  # members, and as many others, whose nearest synthetic slice is looked for
 LEVELS = (0.05, 0.5, 0.95, 1.0)
 TWIN_FROM = 0.8  # held-out slices less alike than this are no twins
+SMALLEST_P = 1e-12  # what is said of smaller ones
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,8 @@ def _word(result: dict[str, Any], alpha: float, share: float) -> tuple[str, str]
     recall, null, bound = result["recall"], result["null"], f"{100 * result['upper_share']:.1f} %"
     flagged = f"{result['flagged']} of {result['of']} slices are as near to a training scan as altered copies are"
     if result["p"] < alpha:
-        return "COPIES FOUND", f"{flagged} (p = {result['p']:.2g}); at most {bound} are copies"
+        likely = f"p = {result['p']:.2g}" if result["p"] > SMALLEST_P else f"p < {SMALLEST_P:g}"
+        return "COPIES FOUND", f"{flagged} ({likely}); at most {bound} are copies"
     if not result["tests"]:
         why = f"{null['of']} held-out slices of {null['groups']} groups that are no twins are too few to compare with"
     elif recall["low"] < LEAST_RECALL:
