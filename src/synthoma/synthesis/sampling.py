@@ -92,13 +92,35 @@ class Sampler:
         if self.source is None:
             rows = [stream(seed, "synthesis.latent", index).standard_normal(self.latent) for index in indices]
             return torch.from_numpy(np.stack(rows).astype(np.float32)) * truncation
-        chosen, noise = [], []
-        for index in indices:
-            draws = stream(seed, "synthesis.latent", index)
-            chosen.append(int(draws.integers(0, len(self.source))))
-            noise.append(draws.standard_normal((1, self.shape.size, self.shape.size)))
-        planes = self.source.fetch(np.array(chosen, dtype=np.int64)).planes()
-        return torch.cat([planes, torch.from_numpy(np.stack(noise).astype(np.float32)) * truncation], dim=1)
+        side = self.shape.size
+        noise = np.stack(
+            [stream(seed, "synthesis.latent", index).standard_normal((1, side, side)) for index in indices]
+        )
+        planes = self.source.fetch(self._simulated(seed, indices)).planes()
+        return torch.cat([planes, torch.from_numpy(noise.astype(np.float32)) * truncation], dim=1)
+
+    def _simulated(self, seed: int, indices: range) -> Ints:
+        """Which simulated slice each image is, by position in ``source``."""
+        assert self.source is not None
+        count = len(self.source)
+        return np.array(
+            [int(stream(seed, "synthesis.source", index).integers(0, count)) for index in indices], np.int64
+        )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the masks of its images tell apart, by value; those of the simulated slices, where it repaints them."""
+        if self.source is not None:
+            return {str(value): name for value, name in self.source.cohort.labels.items()}
+        labels: dict[str, str] = self.bundle.meta["labels"]
+        return labels
+
+    def finished(self, planes: Floats, seed: int, indices: range) -> tuple[Floats, Bytes]:
+        """Images (N, C, S, S) and masks (N, S, S) of drawn planes; repainted slices have the simulated ones' masks."""
+        images, masks = split_planes(planes, self.shape, tuple(int(value) for value in self.labels))
+        if self.source is not None:
+            masks = np.asarray(self.source.cohort.masks[self.source.rows[self._simulated(seed, indices)]])
+        return images, masks
 
     def draw(self, latents: Tensor, classes: Tensor) -> Floats:
         """Images (N, planes, S, S) in -1..1 for latents (N, Z) and class numbers (N,).
@@ -155,7 +177,6 @@ def generate_cohort(
     if label is not None and not shape.classes and len(classes) > 1:
         came = f"one that learned {', '.join(classes)} together"
         raise ConfigError("a model that can choose a class", came, "leave out --class, or train with --conditional")
-    labels = tuple(int(value) for value in meta["labels"])
     first, last = count * (part - 1) // parts, count * part // parts
     with CohortWriter(folder, channels=shape.channels, size=shape.size) as writer:
         for start in range(first - first % BLOCK, last, BLOCK):
@@ -163,9 +184,10 @@ def generate_cohort(
             numbers = [classes.index(label) if label else index % len(classes) for index in block]
             planes = sampler.draw(sampler.latents(seed, block, truncation), torch.tensor(numbers))
             indices = range(max(start, first), min(start + BLOCK, last))
-            images, masks = split_planes(planes[indices.start - start : indices.stop - start], shape, labels)
+            kept = planes[indices.start - start : indices.stop - start]
+            images, masks = sampler.finished(kept, seed, indices)
             records = [
-                _record(index, classes[numbers[index - start]], meta, mask, shape)
+                _record(index, classes[numbers[index - start]], sampler, mask)
                 for index, mask in zip(indices, masks, strict=True)
             ]
             writer.add(images, masks, records)
@@ -204,10 +226,11 @@ def without_specks(mask: Bytes) -> Bytes:
     return np.where(kept[regions], mask, 0).astype(np.uint8)
 
 
-def _record(index: int, name: str, meta: dict[str, Any], mask: Bytes, shape: ImageShape) -> dict[str, Any]:
+def _record(index: int, name: str, sampler: Sampler, mask: Bytes) -> dict[str, Any]:
+    meta, shape = sampler.bundle.meta, sampler.shape
     case = f"synthetic-{index:06d}"
     area = int((mask > 0).sum())
-    if _by_mask(meta, shape):
+    if sampler.labels and set(meta["classes"]) == {"tumour", "healthy"}:  # they only say what a mask shows
         label = "tumour" if area else "healthy"
     else:
         label = name if shape.classes or len(meta["classes"]) == 1 else UNLABELLED
@@ -220,15 +243,10 @@ def _record(index: int, name: str, meta: dict[str, Any], mask: Bytes, shape: Ima
         "label": label,
         "asked_for": name if shape.classes else "",
         "tumour_pixels": area,
-        "has_mask": bool(shape.labels),
+        "has_mask": bool(sampler.labels),
         "source": case,
         "missing": "",
     }
-
-
-def _by_mask(meta: dict[str, Any], shape: ImageShape) -> bool:
-    """Whether the classes only say what a mask shows, and must agree with the mask that was drawn."""
-    return bool(shape.labels) and set(meta["classes"]) == {"tumour", "healthy"}
 
 
 def _cohort_meta(
@@ -240,7 +258,7 @@ def _cohort_meta(
         "origin": "synthetic",
         "layout": "generated",
         "modalities": meta["modalities"],
-        "labels": meta["labels"],
+        "labels": sampler.labels,
         "classes": [UNLABELLED] if unlabelled else list(meta["classes"]),
         "size": sampler.shape.size,
         "plane": meta["plane"],
