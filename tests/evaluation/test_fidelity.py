@@ -15,6 +15,7 @@ from synthoma.evaluation.fidelity import (
     diversity,
     family_scores,
     features_of,
+    group_numbers,
     intensities,
     scaled,
     told_apart,
@@ -47,6 +48,10 @@ def comparison(synthetic: np.ndarray) -> Comparison:
     )  # fmt: skip
 
 
+def names_of(made: Comparison) -> np.ndarray:
+    return group_numbers(made.groups, [str(number) for number in range(len(made.synthetic))])
+
+
 def planned(made: Comparison, halves: int = 39) -> Plan:
     held = np.arange(len(made.groups)) >= len(made.training)
     return plan(made.groups, held, len(made.synthetic), halves=halves)
@@ -55,7 +60,7 @@ def planned(made: Comparison, halves: int = 39) -> Plan:
 def scores(made: Comparison, **options: Any) -> dict[str, Any]:
     the = planned(made)
     return {
-        family: family_scores(scaled(values, len(made.real)), the, **options)
+        family: family_scores(scaled(values, len(made.real)), the, names_of(made), **options)
         for family, values in features_of(made, EXTRACTORS).items()
     }
 
@@ -104,11 +109,18 @@ def test_blocks_of_large_sets_score_as_their_mean(monkeypatch: pytest.MonkeyPatc
     draws = np.random.default_rng(0)
     points = draws.normal(size=(400, 8))
     monkeypatch.setattr(fidelity, "BLOCK", 100)
-    found = fidelity.set_scores(points, np.arange(200), np.arange(200, 400))
+    # Sorted by class, as a cohort is: blocks in that order would compare one class with all.
+    points[:100] += 5
+    points[200:300] += 5
+    alone, first = np.arange(400), np.arange(200)
+    second = draws.permutation(np.arange(200, 400))
+    found = fidelity.set_scores(points, alone, first, second)
     monkeypatch.setattr(fidelity, "BLOCK", 500)
-    halves = [fidelity.set_scores(points, np.arange(at, at + 100), np.arange(200 + at, 300 + at)) for at in (0, 100)]
-    assert found["kid"] == pytest.approx(np.mean([half["kid"] for half in halves]))
-    assert found["recall"] == pytest.approx(np.mean([half["recall"] for half in halves]))
+    whole = fidelity.set_scores(points, alone, first, second)
+    one_class = fidelity.set_scores(points, alone, np.arange(100), second)
+    assert abs(found["kid"]) < 0.1 * one_class["kid"]
+    assert found["recall"] == pytest.approx(whole["recall"], abs=0.1)
+    assert found["sliced_wasserstein"] < 0.2 * one_class["sliced_wasserstein"]
 
 
 def test_a_linear_model_tells_noise_but_not_new_patients() -> None:

@@ -84,7 +84,7 @@ def test_the_interval_is_that_of_patients_not_of_slices() -> None:
 
 
 def entry(value: float, null: list[float]) -> dict[str, object]:
-    return {"value": value, "null": null}
+    return {"value": value, "null": null, "p": 0.5 if null else None}
 
 
 def test_one_p_for_several_scores() -> None:

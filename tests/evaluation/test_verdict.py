@@ -95,7 +95,9 @@ def test_thresholds_are_the_users() -> None:
 
 def test_masks_that_do_not_fit_are_unrealistic() -> None:
     side = {"value": 0.4, "low": 0.3, "high": 0.5, "n": 50}
-    agreement = {"gap": 0.3, "synthetic": side, "real": {**side, "value": 0.7}}
+    agreement = {"gap": 0.3, "synthetic": side, "real": {**side, "value": 0.7, "low": 0.6, "high": 0.8}}
+    unsure = {**agreement, "real": {**side, "value": 0.7, "low": 0.45, "high": 0.8}}
+    assert states(result(1.0, agreement=unsure))["realistic"] == "GOOD"  # the intervals overlap
     found = lights(result(1.0, agreement=agreement), Thresholds())[0]
     assert found["state"] == "POOR"
     assert "0.40" in found["text"]
@@ -113,6 +115,21 @@ def test_masks_that_do_not_fit_are_unrealistic() -> None:
 def test_privacy(privacy: dict[str, Any], state: str) -> None:
     made = {**result(), "privacy": {"because": "", **privacy}}
     assert states(made)["private"] == state
+
+
+def test_too_few_divisions_cannot_clear_anybody() -> None:
+    made = result()
+    for scores in made["fidelity"]["families"].values():
+        for one in scores.values():
+            one["null"] = one["null"][:9]
+    assert states(made)["realistic"] == states(made)["diverse"] == "CANNOT TELL"
+
+
+def test_a_family_that_knows_the_training_slices_has_no_say() -> None:
+    made = result()
+    far = result(9.0, 0.1)["fidelity"]["families"]["wavelet"]
+    made["fidelity"]["families"]["learned"] = far
+    assert states(made)["realistic"] == states(made)["diverse"] == "GOOD"
 
 
 def test_without_a_null_nobody_can_tell() -> None:

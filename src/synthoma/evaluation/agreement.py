@@ -28,6 +28,9 @@ SEED = 424_242
 LEAST_PIXELS = 20
 """Pixels of tumour below which Dice of a slice says nothing."""
 
+LEAST_GROUPS = 3
+"""Held-out patients below which nothing is compared."""
+
 LOWEST = 0.05
 """Quantile of real slices' Dice below which a synthetic pair counts as bad."""
 
@@ -79,7 +82,7 @@ def agreement(judge: Judge, comparison: Comparison, the: Plan) -> dict[str, Any]
     held, seen = dice[first:][shown[first:]], shown[first:]
     groups = np.array(comparison.held_out_groups)[seen]
     made, drawn = _dice(judge.synthetic)
-    if len(held) < 10:
+    if len(held) < 10 or len(set(groups)) < LEAST_GROUPS:
         return {}
     limit = float(np.quantile(held, LOWEST))
     ours, theirs = score_interval(made[drawn]), score_interval(held, groups=groups.tolist())

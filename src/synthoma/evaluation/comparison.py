@@ -94,7 +94,7 @@ def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0
     )
 
 
-def check_alike(real: Cohort, synthetic: Cohort) -> None:
+def check_alike(real: Cohort, synthetic: Cohort, *, classes: bool = True) -> None:
     """Refuse cohorts that were not prepared alike: scores would measure the preparation.
 
     Raises:
@@ -111,7 +111,7 @@ def check_alike(real: Cohort, synthetic: Cohort) -> None:
         if None not in (ours, theirs) and ours != theirs:
             came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
-    strangers = sorted(drawn_classes(real, synthetic) - set(real.slices["label"]))
+    strangers = sorted(drawn_classes(real, synthetic) - set(real.slices["label"])) if classes else []
     if strangers:
         came = f"{', '.join(strangers)}, of which there is no real slice"
         raise InputError("synthetic classes that the real cohort has", came, "generate other classes (--class)")

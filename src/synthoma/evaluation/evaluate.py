@@ -21,6 +21,7 @@ from synthoma.evaluation.fidelity import (
     diversity,
     family_scores,
     features_of,
+    group_numbers,
     intensities,
     scaled,
     told_apart,
@@ -29,9 +30,9 @@ from synthoma.evaluation.fidelity import (
 from synthoma.evaluation.nulls import Plan, plan
 from synthoma.evaluation.privacy import privacy
 from synthoma.evaluation.settings import EvaluateConfig
-from synthoma.evaluation.utility import prepared, utility
-from synthoma.evaluation.verdict import lights, verdict
-from synthoma.provenance import file_digest, software
+from synthoma.evaluation.utility import check_simulated, prepared, utility
+from synthoma.evaluation.verdict import LEARNED, lights, verdict
+from synthoma.provenance import bytes_digest, file_digest, software
 from synthoma.types import Array, Floats
 
 SCHEMA = "synthoma.evaluation/2"
@@ -66,6 +67,9 @@ def evaluate(
         LeakError: the generator saw held-out groups.
     """
     comparison = compare(real, synthetic, limit=config.limit, seed=config.seed)
+    phantom = Cohort(config.phantom) if config.phantom is not None else None
+    if phantom is not None:  # said now, not after an hour
+        check_simulated(real, phantom)
     extractors: dict[str, Callable[[Array], Floats]] = dict(EXTRACTORS)
     identity: dict[str, str] = {name: software()["synthoma"] for name in EXTRACTORS}
     if config.extractor is not None:
@@ -77,7 +81,7 @@ def evaluate(
     progress("comparing", 1, steps)
     judge = _judge(real, synthetic, comparison, config, cells, progress) if trained else None
     if judge is not None:
-        features["learned"], identity["learned"] = judge.features, "trained on the real training split"
+        features[LEARNED], identity[LEARNED] = judge.features, "trained on the real training split"
     the = _plan(comparison, config)
     made_by = synthetic.slices["group"].astype(str).iloc[comparison.synthetic_rows].tolist()
     progress("comparing", 2, steps)
@@ -88,7 +92,7 @@ def evaluate(
         "fidelity": _fidelity(comparison, features, the, made_by, config),
         "appearance": appearance(comparison, the),
         "tumours": _tumours(real, synthetic, comparison, the),
-        "classes": _classes(real, synthetic, comparison, features, config),
+        "classes": _classes(real, synthetic, comparison, features, made_by, config),
         "intensities": intensities(comparison),
         "agreement": agreement(judge, comparison, the) if judge is not None else {},
     }
@@ -100,7 +104,6 @@ def evaluate(
         progress("comparing", 5, steps)
     if trained:
         seen = set(synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups", ())) or None
-        phantom = Cohort(config.phantom) if config.phantom is not None else None
         result["utility"] = utility(
             real, synthetic, config, cells, seen=seen, phantom=phantom,
             progress=lambda done, total: progress("training", done, total),
@@ -115,7 +118,7 @@ def evaluate(
         "synthetic": {
             "origin": synthetic.origin,
             "images_sha256": file_digest(synthetic.path / "images.npy"),
-            **synthetic.meta.get("provenance", {}),
+            **_made_from(synthetic.meta.get("provenance", {})),
         },
         "software": software(),
     }
@@ -132,6 +135,16 @@ def _plain(content: Any) -> Any:
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content
+
+
+def _made_from(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Where a synthetic cohort came from, without the names of the patients behind it: an evaluation is passed on."""
+    trained = provenance.get("trained_on")
+    if not isinstance(trained, dict) or "groups" not in trained:
+        return dict(provenance)
+    digest = bytes_digest("\n".join(sorted(map(str, trained["groups"]))).encode())
+    named = {**trained, "groups": len(trained["groups"]), "groups_sha256": digest}
+    return {**provenance, "trained_on": named}
 
 
 def _plan(comparison: Comparison, config: EvaluateConfig) -> Plan:
@@ -164,10 +177,13 @@ def _fidelity(
     """Scores by family, and what all families together say."""
     first = len(comparison.real)
     points = {name: scaled(values, first) for name, values in features.items()}
-    # Families enter the common test with a few components each, or the widest would drown the others.
-    together = np.concatenate([values[:, :24] / values[:first].std() for values in points.values()], axis=1)
+    names = group_numbers(comparison.groups, made_by)
+    # Families enter the common test with a few components each, or the widest would drown the others. That of the
+    # detector trained here knows the training slices, which stand in the null.
+    apart = [values[:, :24] / max(values[:first].std(), 1e-12) for name, values in points.items() if name != LEARNED]
+    together = np.concatenate(apart, axis=1)
     return {
-        "families": {name: family_scores(values, the) for name, values in points.items()},
+        "families": {name: family_scores(values, the, names) for name, values in points.items()},
         "told_apart": told_apart(together, the, made_by, seed=config.seed),
         "what_differs": what_differs(features["radiomics"], the),
         "diversity": diversity(comparison, points["wavelet"], the, made_by, seed=config.seed),
@@ -181,7 +197,12 @@ def _tumours(real: Cohort, synthetic: Cohort, comparison: Comparison, the: Plan)
 
 
 def _classes(
-    real: Cohort, synthetic: Cohort, comparison: Comparison, features: Mapping[str, Floats], config: EvaluateConfig
+    real: Cohort,
+    synthetic: Cohort,
+    comparison: Comparison,
+    features: Mapping[str, Floats],
+    made_by: list[str],
+    config: EvaluateConfig,
 ) -> dict[str, Any]:
     """Scores of each class alone, where both sides have enough of at least two."""
     rows = np.concatenate([comparison.training_rows, comparison.held_out_rows])
@@ -195,6 +216,7 @@ def _classes(
         if min(int((inside & held).sum()), int((inside & ~held).sum()), int(drawn.sum())) < LEAST:
             continue
         the = plan(groups[inside].tolist(), held[inside], int(drawn.sum()), halves=config.halves, seed=config.seed)
+        names = group_numbers(groups[inside].tolist(), np.array(made_by)[drawn].tolist())
         found[str(name)] = {
             "held_out": int((inside & held).sum()),
             "synthetic": int(drawn.sum()),
@@ -202,7 +224,7 @@ def _classes(
                 family: {
                     score: entry
                     for score, entry in family_scores(
-                        scaled(values[np.concatenate([inside, drawn])], int(inside.sum())), the, interval=False
+                        scaled(values[np.concatenate([inside, drawn])], int(inside.sum())), the, names, interval=False
                     ).items()
                     if score in ("kid", "sliced_wasserstein", "recall", "coverage")
                 }

@@ -14,7 +14,7 @@ from scipy import ndimage
 from sklearn.cluster import KMeans
 
 from synthoma.evaluation.comparison import Comparison
-from synthoma.evaluation.fidelity import WORSE, scaled, set_scores
+from synthoma.evaluation.fidelity import WORSE, group_numbers, scaled, set_scores
 from synthoma.evaluation.nulls import Plan
 from synthoma.metrics.features import standardised, wavelet_features
 from synthoma.seeding import stream
@@ -69,11 +69,13 @@ def faults(
         "gamma 0.85": brightened(real),
     }
     found: dict[str, dict[str, dict[str, float]]] = {}
+    # The changed images are the same patients' again.
+    names = np.concatenate([group_numbers(the.groups, [])] * 2)
     modes = _modes(real)
     for family, extract in extractors.items():
         plain = extract(real)
         points = scaled(plain, len(plain))
-        null = [set_scores(points, one, other) for one, other in the.divisions]
+        null = [set_scores(points, names, one, other) for one, other in the.divisions]
         sides = {
             "half of the modes dropped": [(one, _of_modes(other, modes, draws)) for one, other in trials],
             "collapse to a fifth of the images": [
@@ -82,21 +84,25 @@ def faults(
             ],
         }
         for fault, chosen in sides.items():
-            found.setdefault(fault, {})[family] = _caught(points, chosen, null, alpha)
+            found.setdefault(fault, {})[family] = _caught(points, names, chosen, null, alpha)
         for fault, images in changed.items():
             both = scaled(np.concatenate([plain, extract(images)]), len(real))
             planted = [(one, other + len(real)) for one, other in trials]
-            found.setdefault(fault, {})[family] = _caught(both, planted, null, alpha)
+            found.setdefault(fault, {})[family] = _caught(both, names, planted, null, alpha)
     return {"faults": found, "n": the.count, "trials": len(trials)}
 
 
 def _caught(
-    points: Floats, sides: Sequence[tuple[Ints, Ints]], null: Sequence[Mapping[str, float]], alpha: float
+    points: Floats,
+    names: Ints,
+    sides: Sequence[tuple[Ints, Ints]],
+    null: Sequence[Mapping[str, float]],
+    alpha: float,
 ) -> dict[str, float]:
     """Share of trials in which each score is worse than chance allows, held against all other divisions."""
     hits = dict.fromkeys(SHOWN, 0)
     for trial, (one, other) in enumerate(sides):
-        scores = set_scores(points, one, other)
+        scores = set_scores(points, names, one, other)
         for name in SHOWN:
             others = np.array([row[name] for number, row in enumerate(null) if number != trial])
             worse = others >= scores[name] if WORSE[name] == "high" else others <= scores[name]

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from synthoma.errors import InputError
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.nulls import Plan, beside
-from synthoma.metrics.coverage import coverage
+from synthoma.metrics.coverage import Coverage, coverage
 from synthoma.metrics.distances import (
     frechet_distance,
     frechet_infinity,
@@ -22,6 +23,7 @@ from synthoma.metrics.features import random_features, standardised, wavelet_fea
 from synthoma.metrics.radiomics import radiomics_features, radiomics_names
 from synthoma.metrics.similarity import distinct_modes, mean_pair_similarity
 from synthoma.metrics.two_sample import two_sample_auc
+from synthoma.seeding import stream
 from synthoma.types import Array, Floats, Ints
 
 EXTRACTORS: dict[str, Callable[[Array], Floats]] = {
@@ -64,13 +66,19 @@ def scaled(features: Floats, real: int) -> Floats:
     return np.concatenate(standardised(features[:real], features[real:]))
 
 
-def family_scores(points: Floats, the: Plan, *, interval: bool = True) -> dict[str, Any]:
+def family_scores(points: Floats, the: Plan, names: Ints, *, interval: bool = True) -> dict[str, Any]:
     """All scores of one family of features, see ``nulls.beside``.
+
+    Args:
+        points: (N + M, K), real first.
+        the: who is compared.
+        names: (N + M,) number of each image's group, see ``group_numbers``.
+        interval: whether intervals are wanted.
 
     The relative Frechet distance (Woodland 2023) is the "ratio" of "frechet"; "frechet_infinity" extrapolates to
     endless N (Chong and Forsyth 2020) and has no null of its own.
     """
-    found: dict[str, Any] = beside(partial(set_scores, points), the, worse=WORSE, interval=interval)
+    found: dict[str, Any] = beside(partial(set_scores, points, names), the, worse=WORSE, interval=interval)
     if the.count >= 2 * points.shape[1]:
         found["frechet_infinity"] = {
             "value": frechet_infinity(real=points[the.held], synthetic=points[the.synthetic]),
@@ -79,18 +87,33 @@ def family_scores(points: Floats, the: Plan, *, interval: bool = True) -> dict[s
     return found
 
 
-def set_scores(points: Floats, one: Ints, other: Ints) -> dict[str, float]:
-    """Scores of two sets of places among the points, the real side first: means over blocks of both."""
+def group_numbers(groups: Sequence[str], made_by: Sequence[str]) -> Ints:
+    """A number for the group of each image (N + M,): those of real and of synthetic images are different ones."""
+    names = [*(f"real {group}" for group in groups), *(f"synthetic {group}" for group in made_by)]
+    return np.asarray(np.unique(np.array(names), return_inverse=True)[1], dtype=np.int64)
+
+
+def set_scores(points: Floats, names: Ints, one: Ints, other: Ints) -> dict[str, float]:
+    """Scores of two sets of places among the points, the real side first: means over blocks of both.
+
+    Blocks are drawn at random: in the order of a cohort, the first block would be its first patients or classes.
+    """
     number = max(1, round(min(len(one), len(other)) / BLOCK))
-    blocks = [
-        _block_scores(points[first], points[second])
-        for first, second in zip(np.array_split(one, number), np.array_split(other, number), strict=True)
+    sides = [
+        np.array_split(stream(len(places), "evaluation.blocks").permutation(places), number) for places in (one, other)
     ]
+    blocks = [_block_scores(points, names, first, second) for first, second in zip(*sides, strict=True)]
     return {name: float(np.mean([block[name] for block in blocks])) for name in blocks[0]}
 
 
-def _block_scores(real: Floats, synthetic: Floats) -> dict[str, float]:
-    overlap = coverage(real=real, synthetic=synthetic, k=NEIGHBOURS)
+def _block_scores(points: Floats, names: Ints, one: Ints, other: Ints) -> dict[str, float]:
+    real, synthetic = points[one], points[other]
+    try:
+        overlap = coverage(
+            real=real, synthetic=synthetic, k=NEIGHBOURS, real_groups=names[one], synthetic_groups=names[other]
+        )
+    except InputError:  # too few images of other groups to be neighbours
+        overlap = Coverage(*(float("nan"),) * 4)
     return {
         "kid": kernel_distance(real=real, synthetic=synthetic),
         "sliced_wasserstein": sliced_wasserstein(real=real, synthetic=synthetic, projections=PROJECTIONS),
@@ -196,6 +219,8 @@ def intensities(comparison: Comparison) -> dict[str, Any]:
         name: (np.histogram(part, edges)[0] / max(part.size, 1)).round(6).tolist() for name, part in values.items()
     }
     thin = {name: part[:: max(1, part.size // 200_000)] for name, part in values.items()}
+    if not thin["synthetic"].size:  # black pictures have no grey values
+        thin["synthetic"] = np.zeros(1, np.float32)
     return {
         "edges": edges.round(6).tolist(),
         "shares": shares,

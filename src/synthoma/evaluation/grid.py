@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from synthoma.data.cohort import Cohort
-from synthoma.evaluation.lessons import DETECTORS, Answers, Exam, Source, Stage, lesson
+from synthoma.evaluation.lessons import Answers, Exam, Source, Stage, learner, lesson
 from synthoma.models.device import choose_device, fast_bf16
-from synthoma.provenance import bytes_digest, file_digest, write_json
+from synthoma.provenance import bytes_digest, file_digest, software, write_json
 from synthoma.training.device import Execution
 from synthoma.types import Array
 
@@ -40,6 +40,8 @@ class Cell:
         """What the lesson is a function of, as a digest: equal cells of different evaluations are one cell."""
         content = {
             "version": VERSION,
+            "synthoma": software()["synthoma"],
+            "learner": learner(self.exam).model_dump(mode="json"),
             "seed": self.seed,
             "stages": [
                 {"sources": [_identity(source) for source in stage.sources], "steps": stage.steps,
@@ -51,7 +53,6 @@ class Cell:
                 "task": self.exam.task,
                 "modalities": self.exam.modalities,
                 "classes": self.exam.classes,
-                "detector": DETECTORS[self.exam.task][self.exam.detector],
                 "features": self.exam.features,
             },
         }  # fmt: skip
@@ -73,6 +74,7 @@ def run_cells(
     """
     from joblib import Parallel, delayed
 
+    folder = folder.resolve()  # a worker elsewhere may stand in another folder
     folder.mkdir(parents=True, exist_ok=True)
     keys = [cell.key() for cell in cells]
     missing = {key: cell for key, cell in zip(keys, cells, strict=True) if not (folder / f"{key}.json").is_file()}
@@ -166,8 +168,8 @@ def _identity(source: Source) -> dict[str, str]:
 
 
 def _cohort_digest(cohort: Cohort) -> str:
-    """Digest of images, masks and table; computed once for each state of the files."""
-    digests = []
+    """Digest of images, masks, table and what they mean; files are read once for each of their states."""
+    digests = ["+".join(cohort.modalities), json.dumps(cohort.labels, sort_keys=True)]
     for name in ("images.npy", "masks.npy", "slices.csv"):
         file = cohort.path / name
         state = file.stat()

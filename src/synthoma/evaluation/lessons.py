@@ -130,6 +130,21 @@ def lesson(stages: Sequence[Stage], exam: Exam, *, seed: int, execution: Executi
     return pupil.answer(seconds)
 
 
+def learner(exam: Exam) -> SegmenterConfig | ClassifierConfig:
+    """The detector's settings: those of its recipe, at the size that the exam names.
+
+    Raises:
+        ConfigError: an unknown task.
+    """
+    if exam.task not in DETECTORS:
+        raise ConfigError("the task outline or classify", repr(exam.task), "choose one of them")
+    own = recipe("unet-25d" if exam.task == "outline" else "cnn")[1]
+    assert isinstance(own, SegmenterConfig | ClassifierConfig)
+    changed = DETECTORS[exam.task][exam.detector]
+    # Synthetic slices have no neighbours, so nobody is shown any.
+    return own.model_copy(update={"context": 1, **changed})
+
+
 class _Pupil:
     """A network on its way through the stages."""
 
@@ -137,20 +152,11 @@ class _Pupil:
         self.exam, self.seed, self.execution = exam, seed, execution
         size, channels = exam.asked.cohort.size, len(exam.modalities)
         torch.manual_seed(stream_key(seed, "evaluation.lesson.weights") % 2**63)
-        changed = DETECTORS[exam.task][exam.detector]
-        if exam.task == "outline":
-            own = recipe("unet-25d")[1]
-            assert isinstance(own, SegmenterConfig)
-            # Synthetic slices have no neighbours, so nobody is shown any.
-            self.config: SegmenterConfig | ClassifierConfig = own.model_copy(update={"context": 1, **changed})
+        self.config = learner(exam)
+        if isinstance(self.config, SegmenterConfig):
             self.network = build_segmenter(self.config, SegmenterShape(size, channels, 1))
-        elif exam.task == "classify":
-            own = recipe("cnn")[1]
-            assert isinstance(own, ClassifierConfig)
-            self.config = own.model_copy(update=changed)
-            self.network = build_classifier(self.config, size, channels, len(exam.classes))
         else:
-            raise ConfigError("the task outline or classify", repr(exam.task), "choose one of them")
+            self.network = build_classifier(self.config, size, channels, len(exam.classes))
 
     def learn(self, stage: Stage, number: int) -> None:
         """Go through one stage."""

@@ -23,6 +23,12 @@ from synthoma.types import Bools, Ints
 LEAST_GROUPS = 2
 """Groups on each side of a division below which there is none."""
 
+LEAST_SLICES = 20
+"""Slices on each side of a division below which it is left out."""
+
+TRIES = 4
+"""Divisions drawn for each one wanted, to find different ones."""
+
 FOLDS = 12
 """Parts of each side that the jackknife leaves out in turn, at most."""
 
@@ -67,12 +73,18 @@ def plan(groups: Sequence[str], held: Bools, synthetic: int, *, halves: int, see
     first = len(np.unique(inverse[held]))
     parts: list[tuple[Ints, Ints]] = []
     if min(first, len(names) - first) >= LEAST_GROUPS:
-        for _ in range(halves):
-            chosen = np.isin(inverse, draws.permutation(len(names))[:first])
+        # A division that came before is no further evidence; where patients are few, there are few divisions.
+        drawn: set[tuple[int, ...]] = set()
+        for _ in range(TRIES * halves):
+            picked = tuple(sorted(draws.permutation(len(names))[:first].tolist()))
+            if picked in drawn or len(drawn) == halves:
+                continue
+            drawn.add(picked)
+            chosen = np.isin(inverse, picked)
             parts.append((np.flatnonzero(chosen), np.flatnonzero(~chosen)))
-    # Groups differ in size: a count that nine of ten divisions reach.
     smaller = [min(len(one), len(other)) for one, other in parts]
-    usual = [int(np.quantile(smaller, 0.1))] if smaller else []
+    # Groups differ in size: a count that nine of ten divisions reach, but not so few slices that no score means much.
+    usual = [max(LEAST_SLICES, int(np.quantile(smaller, 0.1)))] if smaller else []
     count = min(int(held.sum()), synthetic, *usual)
     divisions = tuple(
         (_some(draws, one, count), _some(draws, other, count))
@@ -148,13 +160,13 @@ def joint_p(entries: Sequence[Mapping[str, Any]], worse: Sequence[str]) -> float
         worse: "high" or "low" for each.
 
     Returns:
-        0..1; None without a null.
+        0..1; None without a null. Scores that have none are left out.
     """
     rows, ours = [], []
     for entry, bad in zip(entries, worse, strict=True):
         null = np.array(entry["null"])
-        if not len(null) or not np.isfinite(entry["value"]):
-            return None
+        if entry["p"] is None:
+            continue
         spread = float(null.std()) or 1e-12
         sign = 1.0 if bad == "high" else -1.0
         rows.append(sign * (null - null.mean()) / spread)
@@ -187,8 +199,9 @@ def _jackknife(score: Score, the: Plan, values: Mapping[str, float]) -> dict[str
                 synthetic = synthetic[part != left]
             found.append(score(held, synthetic))
         for name in values:
-            left_out = np.array([row[name] for row in found])
-            variance[name] += (number - 1) / number * float(np.square(left_out - left_out.mean()).sum())
+            left_out = np.array([row[name] for row in found if np.isfinite(row[name])])
+            if len(left_out) > 1:
+                variance[name] += (len(left_out) - 1) * float(left_out.var())
     reach = float(stats.t.ppf(0.975, max(1, int(sides[0].max()))))
     return {
         name: (float(value) - reach * variance[name] ** 0.5, float(value) + reach * variance[name] ** 0.5)

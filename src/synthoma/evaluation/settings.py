@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -39,8 +39,10 @@ class UtilityConfig(Config):
     seeds: int = Field(3, ge=2, le=50, description="trainings of each arm, with other weights, draws and patients")
     steps: int = Field(800, ge=10, description="batches of 16 slices in each training, the same in every arm")
     shares: tuple[float, ...] = Field((0.25, 0.5), description="shares of the real patients on the learning curve")
-    ratios: tuple[float, ...] = Field((0.5, 1.0), description="synthetic slices for each real one in a batch")
-    detectors: tuple[Literal["small", "large"], ...] = Field(("small",), description="sizes of detector")
+    ratios: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.5, 1.0), min_length=1, description="synthetic slices for each real one in a batch"
+    )
+    detectors: tuple[Literal["small", "large"], ...] = Field(("small",), min_length=1, description="sizes of detector")
     tuned_share: float = Field(0.1, gt=0, le=1, description="real patients for fine-tuning after synthetic ones")
     patients: int | None = Field(None, ge=2, description="use so many of the real training patients as what one has")
 

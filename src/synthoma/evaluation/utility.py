@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError
 from synthoma.evaluation.arms import CONTROL, Arm, Material, arms_of, stages
+from synthoma.evaluation.comparison import check_alike
 from synthoma.evaluation.grid import Cell, run_cells
 from synthoma.evaluation.lessons import Answers, Exam, Source
 from synthoma.evaluation.settings import EvaluateConfig
@@ -33,8 +35,8 @@ FURTHEST = 3
 NEAR = 0.45
 """Share of the patients that one has from which on the curve is followed: half of them, with room for rounding."""
 
-LEAST_PATIENTS = 3
-"""Held-out patients below which nothing is trained."""
+LEAST_PATIENTS = 6
+"""Held-out patients (with tumour, where it is outlined) below which nothing is trained: nobody could tell."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,12 @@ def prepared(
     if config.utility.patients is not None:
         had = tuple(had[i] for i in np.sort(stream(config.seed, "evaluation.utility.had").permutation(len(had))
                                             [: config.utility.patients]))  # fmt: skip
+    if seen and not seen & set(own) <= set(had):
+        came = f"{len(seen & set(own))} that the generator learned from, and {len(had)} that one is to have"
+        raise InputError("a generator that saw no more patients than one has", came, "leave out utility.patients")
     asked = np.flatnonzero(usable & ~np.array(table["split"] == "train"))
-    held = sorted(set(groups[asked]))
+    shown = asked[table["tumour_pixels"].to_numpy()[asked] > 0] if task == "outline" else asked
+    held = sorted(set(groups[shown]))
     if len(had) < 2 or len(held) < LEAST_PATIENTS:
         came = f"{len(had)} and {len(held)}"
         wanted = f"2 real training patients and {LEAST_PATIENTS} held-out ones"
@@ -124,9 +130,32 @@ def prepared(
         tuple(groups[rows]),
         had,
         Source(synthetic, np.flatnonzero(_usable(synthetic, task, classes))),
-        Source(phantom, np.flatnonzero(_usable(phantom, task, classes))) if phantom is not None else None,
+        _simulated(real, phantom, task, classes) if phantom is not None else None,
     )
     return material, Exam(Source(real, asked), task, real.modalities, classes)
+
+
+def _simulated(real: Cohort, phantom: Cohort, task: str, classes: tuple[str, ...]) -> Source:
+    """Slices of simulated patients that teach the same task.
+
+    Raises:
+        InputError: real patients, another preparation, or nothing that teaches the task.
+    """
+    check_simulated(real, phantom)
+    rows = np.flatnonzero(_usable(phantom, task, classes))
+    if not len(rows) or (task == "outline" and not phantom.labels):
+        wanted = "simulated slices with masks" if task == "outline" else f"simulated slices of {', '.join(classes)}"
+        raise InputError(wanted, "none", "leave out --phantom, or prepare another one")
+    return Source(phantom, rows)
+
+
+def check_simulated(real: Cohort, phantom: Cohort) -> None:
+    """Raise InputError unless a cohort shows simulated patients, prepared like the real ones."""
+    if phantom.origin != "phantom":
+        raise InputError(
+            "a cohort of simulated patients (--phantom)", phantom.origin, "make one with prepare --phantom"
+        )
+    check_alike(real, phantom, classes=False)
 
 
 def _usable(cohort: Cohort, task: str, classes: tuple[str, ...]) -> Bools:
@@ -211,12 +240,17 @@ def _marks(sat: Sequence[Answers], groups: Any, truth: Ints, exam: Exam) -> Mark
         dice = np.stack([2 * (belongs @ one.hit) / np.maximum(belongs @ (one.said + one.being), 1) for one in sat])
         return Marks(dice, dice)
     right = np.stack([one.chances.argmax(axis=1) == truth for one in sat]).astype(np.float64)
-    # A group is one patient or a set of twins and has one class; the commonest where labels contradict.
-    label = np.array([np.bincount(truth[groups == name]).argmax() for name in names])
-    shares = np.stack([right[:, groups == name].mean(axis=1) for name in names], axis=1)
-    present, counts = np.unique(label, return_counts=True)
-    weight = len(names) / (len(present) * counts[np.searchsorted(present, label)])
-    return Marks(shares * weight, shares)
+    present = np.unique(truth)
+    having = {label: len(set(groups[truth == label])) for label in present.tolist()}
+    scores, raw = np.zeros((2, len(sat), len(names)))
+    for at, name in enumerate(names):
+        own = groups == name
+        raw[:, at] = right[:, own].mean(axis=1)
+        # A patient may show several classes; each class's patients weigh the same together.
+        for label in np.unique(truth[own]).tolist():
+            share = right[:, own & (truth == label)].mean(axis=1)
+            scores[:, at] += share * len(names) / (len(present) * having[label])
+    return Marks(scores, raw)
 
 
 def seed_noise(scores: Sequence[Floats]) -> float:
@@ -227,7 +261,9 @@ def seed_noise(scores: Sequence[Floats]) -> float:
 
 def _scored(marks: Marks, sat: Sequence[Answers], groups: Any, truth: Ints, exam: Exam, noise: float) -> dict[str, Any]:
     """Endpoint with its interval over patients and seeds, and the scores of detection."""
-    low, high = _interval(_draws(marks.scores.mean(axis=0), noise / np.sqrt(len(sat)), "arm"))
+    # Arms that draw other patients for each seed vary more than those that share them all.
+    own = max(noise, float(marks.scores.mean(axis=1).std(ddof=1)))
+    low, high = _interval(_draws(marks.scores.mean(axis=0), own / np.sqrt(len(sat)), "arm"))
     found: dict[str, Any] = {
         "score": {"value": float(marks.scores.mean()), "low": low, "high": high, "n": marks.scores.shape[1]},
         "by_seed": marks.scores.mean(axis=1).round(5).tolist(),
@@ -262,13 +298,17 @@ def paired(first: Floats, second: Floats, noise: float, name: str) -> dict[str, 
     draws = _draws(gaps, shake, name)
     low, high = _interval(draws)
     least = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
+    p = min(1.0, 2 * (int(least) + 1) / (len(draws) + 1))
     # What a patient's difference varies by holds no noise of seeds that all patients share: it is added.
     spread = float(np.sqrt(gaps.var(ddof=1) + len(gaps) * shake**2))
+    # A bootstrap of a few patients cannot show how little they say: Student's t can. The wider of both counts.
+    error, value = max(spread / np.sqrt(len(gaps)), 1e-12), float(gaps.mean())
+    reach = float(stats.t.ppf(0.975, len(gaps) - 1)) * error
     return {
-        "value": float(gaps.mean()),
-        "low": low,
-        "high": high,
-        "p": min(1.0, 2 * (int(least) + 1) / (len(draws) + 1)),
+        "value": value,
+        "low": min(low, value - reach),
+        "high": max(high, value + reach),
+        "p": max(p, 2 * float(stats.t.sf(abs(value) / error, len(gaps) - 1))),
         "n": len(gaps),
         "spread": spread,
     }
@@ -324,7 +364,7 @@ def _word(comparisons: Mapping[str, Any], patients: int, what: str, config: Eval
     if worst["value"] < 0 and worst["p_holm"] < alpha and worst["against_real"]["high"] < 0:
         return {"word": "HARMS", "because": f"{what} {_said(worst)} against real scans duplicated to the same count"}
     found = best["minimum_detectable"]
-    if found > least:
+    if not found <= least:
         needed = needed_patients(best["spread"], least, alpha=alpha)
         because = (
             f"{what} {_said(best)}; with {patients} held-out patients only a difference of {found:.2f} would be found, "
@@ -366,6 +406,10 @@ def _worth(
     most = float(FURTHEST * known - had)
     generator = stream(config.seed, "evaluation.utility.worth")
     shake = noise / np.sqrt(config.utility.seeds)
+    # Fewer patients are other patients for each seed: what that varies by belongs to the curve.
+    shakes = np.array(
+        [max(shake, float(scores.mean(axis=1).std(ddof=1)) / np.sqrt(len(scores))) for _, scores in curve]
+    )
 
     def worth(points: Floats, level: float) -> float:
         slope, start = np.polyfit(counts, points, 1)
@@ -378,7 +422,7 @@ def _worth(
     draws = []
     for _ in range(DRAWS):
         picked = generator.integers(0, len(reached), len(reached))
-        points = levels[:, picked].mean(axis=1) + shake * generator.normal(size=len(counts))
+        points = levels[:, picked].mean(axis=1) + shakes * generator.normal(size=len(counts))
         draws.append(worth(points, float(reached[picked].mean() + shake * generator.normal())))
     low, high = _interval(np.array(draws))
     slope, start = np.polyfit(counts, levels.mean(axis=1), 1)

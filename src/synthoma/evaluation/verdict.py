@@ -12,6 +12,9 @@ from synthoma.evaluation.settings import Thresholds
 ORDER = ("HARMS", "NO EVIDENCE", "CANNOT TELL", "HELPS")
 """Words of the verdict, worst first."""
 
+LEARNED = "learned"
+"""The family of a detector trained here: shown, without a say. Its null holds slices that it learned from."""
+
 Light = dict[str, str]
 
 
@@ -63,7 +66,11 @@ def verdict(four: list[Light], utility: dict[str, Any] | None) -> dict[str, str]
 
 
 def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Thresholds) -> Light:
-    families = {name: scores for name, scores in fidelity["families"].items() if scores["sliced_wasserstein"]["p"]}
+    families = {
+        name: scores
+        for name, scores in fidelity["families"].items()
+        if name != LEARNED and scores["sliced_wasserstein"]["p"] is not None
+    }
     if not families:
         return _light("realistic", "CANNOT TELL", "", "too few patients for a real-vs-real comparison")
     distances = {name: scores["sliced_wasserstein"] for name, scores in families.items()}
@@ -72,7 +79,8 @@ def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Th
     apart = fidelity["told_apart"]
     if apart and apart["p"] is not None:
         tests.append(apart["p"])
-    least = min(len(tests) * p for p in tests if p is not None)
+    known = [p for p in tests if p is not None]
+    least = min((len(known) * p for p in known), default=1.0)
     worst = max(distances, key=lambda name: float(distances[name]["ratio"] or 0))
     ratio = float(distances[worst]["ratio"] or 0)
     poor = any(
@@ -83,12 +91,26 @@ def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Th
     text = f"distance to held-out scans {ratio:.1f}x what other patients' scans have ({worst})"
     if apart and math.isfinite(apart["value"]):
         text += f"; a linear model tells it from real scans with AUC {apart['value']:.2f}"
-    gap = agreement.get("gap")
-    if gap is not None and gap > thresholds.agreement_gap:
+    if _disagree(agreement, thresholds):
         text += f"; its masks agree less with a detector (Dice {agreement['synthetic']['value']:.2f}) than real ones "
         text += f"do ({agreement['real']['value']:.2f})"
         poor = True
+    if not poor and _blind(list(distances.values()), thresholds):
+        return _light("realistic", "CANNOT TELL", f"{ratio:.1f}x", f"{text}; patients are too few for a test")
     return _light("realistic", "POOR" if poor else "FAIR" if apart_from_real else "GOOD", f"{ratio:.1f}x", text)
+
+
+def _disagree(agreement: dict[str, Any], thresholds: Thresholds) -> bool:
+    """Whether a detector clearly agrees less with the synthetic masks than with real ones."""
+    if not agreement:
+        return False
+    apart = agreement["real"]["low"] > agreement["synthetic"]["high"]
+    return bool(apart and agreement["gap"] > thresholds.agreement_gap)
+
+
+def _blind(entries: list[dict[str, Any]], thresholds: Thresholds) -> bool:
+    """Whether divisions are so few that no test of these scores could have spoken."""
+    return bool(1 / (1 + max(len(entry["null"]) for entry in entries)) > thresholds.alpha)
 
 
 def _beyond(found: dict[str, Any]) -> bool:
@@ -101,7 +123,7 @@ def _diversity(fidelity: dict[str, Any], thresholds: Thresholds) -> Light:
         (family, name): scores[name]
         for family, scores in fidelity["families"].items()
         for name in ("recall", "coverage")
-        if scores[name]["ratio"] is not None and scores[name]["p"] is not None
+        if family != LEARNED and scores[name]["ratio"] is not None and scores[name]["p"] is not None
     }
     if not found:
         return _light("diverse", "CANNOT TELL", "", "too few patients for a real-vs-real comparison")
@@ -109,8 +131,10 @@ def _diversity(fidelity: dict[str, Any], thresholds: Thresholds) -> Light:
     (family, name), least = min(found.items(), key=lambda item: float(item[1]["ratio"]))
     p = joint_p(list(found.values()), ["low"] * len(found))
     good = least["ratio"] >= thresholds.diverse_share or (p is not None and p > thresholds.alpha)
+    blind = not poor and _blind(list(found.values()), thresholds)
     text = f"reaches {100 * least['ratio']:.0f} % of the variety that other real patients reach ({name}, {family})"
-    return _light("diverse", "POOR" if poor else "GOOD" if good else "FAIR", f"{100 * least['ratio']:.0f} %", text)
+    state = "POOR" if poor else "CANNOT TELL" if blind else "GOOD" if good else "FAIR"
+    return _light("diverse", state, f"{100 * least['ratio']:.0f} %", text)
 
 
 def _privacy(privacy: dict[str, Any], thresholds: Thresholds) -> Light:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from synthoma.errors import InputError
-from synthoma.types import Floats
+from synthoma.types import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,31 @@ class Coverage:
     coverage: float
 
 
-def coverage(*, real: Floats, synthetic: Floats, k: int = 5) -> Coverage:
+def coverage(
+    *,
+    real: Floats,
+    synthetic: Floats,
+    k: int = 5,
+    real_groups: Ints | None = None,
+    synthetic_groups: Ints | None = None,
+) -> Coverage:
     """Overlap of two sets by nearest neighbours; a set's reach at a point is the distance to its k-th neighbour.
+
+    With groups, neighbours are those of other groups. Slices of one patient lie close together; among them the reach
+    would be small, and a set of patients would seem to overlap less with itself than with independent images.
 
     Args:
         real: features (N, D), N > k.
         synthetic: features (M, D), M > k.
         k: number of neighbours.
+        real_groups: (N,) number of each image's group (patient); without it every image is its own.
+        synthetic_groups: (M,) likewise.
 
     Raises:
-        InputError: a side of k images or fewer.
+        InputError: a side on which an image has fewer than k neighbours.
     """
-    if min(len(real), len(synthetic)) <= k:
-        came = f"{len(real)} and {len(synthetic)}"
-        raise InputError(f"more than {k} images on each side", came, "add images, or use a smaller k")
     between = cdist(real, synthetic)
-    reach_real = np.sort(cdist(real, real), axis=1)[:, k]  # column 0 is the image itself
-    reach_synthetic = np.sort(cdist(synthetic, synthetic), axis=1)[:, k]
+    reach_real, reach_synthetic = _reach(real, real_groups, k), _reach(synthetic, synthetic_groups, k)
     within = between <= reach_real[:, None]
     return Coverage(
         precision=float(within.any(axis=0).mean()),
@@ -52,3 +60,17 @@ def coverage(*, real: Floats, synthetic: Floats, k: int = 5) -> Coverage:
         density=float(within.sum(axis=0).mean() / k),
         coverage=float(within.any(axis=1).mean()),
     )
+
+
+def _reach(points: Floats, groups: Ints | None, k: int) -> Floats:
+    """Distance of each point to its k-th neighbour in another group (N,)."""
+    own = np.arange(len(points)) if groups is None else np.asarray(groups)
+    most = int(np.unique(own, return_counts=True)[1].max(initial=0))
+    if len(points) - most < k:
+        came = f"{len(points)} images" + (f", {most} of one group" if groups is not None else "")
+        raise InputError(
+            f"more than {k} images on each side, of several groups", came, "add images, or use a smaller k"
+        )
+    apart = cdist(points, points)
+    apart[own[:, None] == own] = np.inf  # with itself among them
+    return np.asarray(np.partition(apart, k - 1, axis=1)[:, k - 1])

@@ -95,5 +95,5 @@ def learned_from(made: Mapping[str, Any]) -> str:
     groups, slices = trained.get("groups"), trained.get("slices")
     counted = [f"{slices:,} slices"] if slices is not None else []
     if groups:
-        counted.append(f"{len(groups):,} patients or groups")
+        counted.append(f"{groups:,} patients or groups")
     return " of ".join(counted)

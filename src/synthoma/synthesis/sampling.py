@@ -107,6 +107,13 @@ class Sampler:
             [int(stream(seed, "synthesis.source", index).integers(0, count)) for index in indices], np.int64
         )
 
+    def simulated_group(self, seed: int, index: int) -> str:
+        """Group of the simulated slice that an image is; empty where none is repainted."""
+        if self.source is None:
+            return ""
+        row = self.source.rows[self._simulated(seed, range(index, index + 1))[0]]
+        return f"simulated {self.source.cohort.slices['group'].iloc[row]}"
+
     @property
     def labels(self) -> dict[str, str]:
         """What the masks of its images tell apart, by value; those of the simulated slices, where it repaints them."""
@@ -187,7 +194,7 @@ def generate_cohort(
             kept = planes[indices.start - start : indices.stop - start]
             images, masks = sampler.finished(kept, seed, indices)
             records = [
-                _record(index, classes[numbers[index - start]], sampler, mask)
+                _record(index, classes[numbers[index - start]], sampler, mask, seed)
                 for index, mask in zip(indices, masks, strict=True)
             ]
             writer.add(images, masks, records)
@@ -226,7 +233,7 @@ def without_specks(mask: Bytes) -> Bytes:
     return np.where(kept[regions], mask, 0).astype(np.uint8)
 
 
-def _record(index: int, name: str, sampler: Sampler, mask: Bytes) -> dict[str, Any]:
+def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> dict[str, Any]:
     meta, shape = sampler.bundle.meta, sampler.shape
     case = f"synthetic-{index:06d}"
     area = int((mask > 0).sum())
@@ -238,7 +245,7 @@ def _record(index: int, name: str, sampler: Sampler, mask: Bytes) -> dict[str, A
         "case": case,
         "slice": 0,
         "patient": "",
-        "group": case,
+        "group": sampler.simulated_group(seed, index) or case,
         "split": SPLITS[0],
         "label": label,
         "asked_for": name if shape.classes else "",
