@@ -23,7 +23,7 @@ from synthoma.data.cohort import Cohort
 from synthoma.evaluation.appearance import compared, measured
 from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.faults import blurred, brightened, checkered, noisy
-from synthoma.evaluation.fidelity import EXTRACTORS, family_scores, scaled, told_apart
+from synthoma.evaluation.fidelity import EXTRACTORS, family_scores, group_numbers, scaled, told_apart
 from synthoma.evaluation.nulls import Plan, plan
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.verdict import lights
@@ -74,8 +74,9 @@ class Pool:
             )
             for name, values in self.features.items()
         }
-        families = {name: family_scores(values, the, interval=False) for name, values in points.items()}
         made_by = self.names[synthetic].tolist()
+        numbers = group_numbers(groups, made_by)
+        families = {name: family_scores(values, the, numbers, interval=False) for name, values in points.items()}
         together = np.concatenate([values[:, :24] / values[: len(real)].std() for values in points.values()], axis=1)
         return the, {"families": families, "told_apart": told_apart(together, the, made_by, seed=run)}
 

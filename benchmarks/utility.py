@@ -67,12 +67,14 @@ def constructed(keep: Path) -> tuple[Cohort, dict[str, Cohort]]:
     }
 
 
-def asked(real: Cohort, synthetic: Cohort, keep: Path, name: str, jobs: int | None) -> dict[str, Any]:
+def asked(
+    real: Cohort, synthetic: Cohort, keep: Path, name: str, jobs: int | None, phantom: Path | None = None
+) -> dict[str, Any]:
     """Evaluate with the preset standard."""
     start = time.perf_counter()
     result = synthoma.evaluate(
         real.path, synthetic.path, keep / f"evaluation-{name}", preset="standard", cells=keep / "cells", jobs=jobs,
-        force=True,
+        force=True, phantom=phantom,
     )  # fmt: skip
     utility = result["utility"]
     return {
@@ -98,6 +100,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--cohorts", nargs="+", default=list(EXPECTED), choices=list(EXPECTED))
     parser.add_argument("--lgg", type=Path, help="a synthetic cohort to judge against LGG FLAIR at 64 px instead")
+    parser.add_argument("--phantom", type=Path, help="with --lgg: simulated patients as an arm of their own")
     parser.add_argument("--jobs", type=int)
     arguments = parser.parse_args()
     keep, results = arguments.keep, earlier("utility")
@@ -105,7 +108,9 @@ def main() -> None:
         if not (keep / "lgg").is_dir():
             synthoma.prepare(data_folder() / "lgg", keep / "lgg", **SETTINGS)
         name = f"lgg, {arguments.lgg.resolve().name}"
-        results[name] = asked(Cohort(keep / "lgg"), Cohort(arguments.lgg), keep, "lgg", arguments.jobs)
+        results[name] = asked(
+            Cohort(keep / "lgg"), Cohort(arguments.lgg), keep, "lgg", arguments.jobs, arguments.phantom
+        )
         save("utility", results)
         return
     real, cohorts = constructed(keep)

@@ -237,6 +237,14 @@ def test_paired_differences_hold_the_noise_of_seeds() -> None:
     assert loud["high"] - loud["low"] == pytest.approx(2 * 1.96 * 0.05 * np.sqrt(2 / 3), rel=0.1)
 
 
+def test_three_patients_hardly_ever_say_anything() -> None:
+    alarms = 0
+    for seed in range(300):
+        gaps = np.random.default_rng(seed).normal(0, 0.08, 3)
+        alarms += paired(np.stack([gaps, gaps]), np.zeros((2, 3)), 0.0, "test")["p"] < 0.05
+    assert alarms <= 0.08 * 300  # a bootstrap alone would have 28 %
+
+
 def test_equal_arms_are_told_apart_in_one_of_twenty() -> None:
     """Two arms of one kind: seeds and patients differ by chance alone."""
     alarms = 0
@@ -278,6 +286,20 @@ CURVE = {"real 2": 0.45, "real 3": 0.51, "real": 0.60}
 """Dice by number of patients; it rises by 0.09 from half of them to all, and more before."""
 
 
+def test_balanced_accuracy_of_one_answer_is_chance(real: Cohort, synthetic: Cohort) -> None:
+    """Patients show both classes; who always says tumour is right on two of three slices, but on one of two classes."""
+    made, exam = material(real, synthetic)
+    asked = Exam(exam.asked, "classify", exam.modalities, ("healthy", "tumour"))
+    none = np.zeros(0, int)
+    always = Answers(np.tile([0.1, 0.9], (36, 1)), none, none, none, np.zeros((0, 0)), 1.0)
+    arms = arms_of(UtilityConfig(), made)
+    config = EvaluateConfig.resolve(flags={"preset": "standard"})
+    found = judged(arms, {arm.name: [always] * 3 for arm in arms}, made, asked, config)
+    assert found["arms"]["real"]["score"]["value"] == pytest.approx(0.5)
+    assert found["arms"]["real"]["detection"]["accuracy"] == pytest.approx(2 / 3)
+    assert found["word"] != "HELPS"
+
+
 def test_a_gain_helps_and_has_a_worth(real: Cohort, synthetic: Cohort) -> None:
     found = made_up(real, synthetic, {**CURVE, "mixed 0.5": 0.63, "mixed 1": 0.67}, 0.002)
     assert found["word"] == "HELPS"
@@ -315,11 +337,44 @@ def test_gain_over_the_control_alone_is_not_enough(real: Cohort, synthetic: Coho
     assert found["word"] != "HELPS"
 
 
-def test_the_whole_question_end_to_end(real: Cohort, synthetic: Cohort, tmp_path: Path) -> None:
+def test_simulated_patients_must_be_simulated_and_alike(real: Cohort, synthetic: Cohort, place: Path) -> None:
+    config = EvaluateConfig.resolve(flags={"preset": "standard"})
+    with pytest.raises(InputError, match="simulated patients"):
+        prepared(real, synthetic, config, seen=None, phantom=synthetic)
+    images, masks = discs(5, 20)
+    twice = np.ones((1, 2, 2))
+    double = np.kron(images, twice), np.kron(masks, twice).astype(np.uint8)
+    large = write_cohort(place / "large", double[0], None, double[1], mask_names=NAMES)
+    with pytest.raises(InputError, match="size 32 of the real and 64"):
+        prepared(real, synthetic, config, seen=None, phantom=large)
+    bare = write_cohort(place / "unmarked", images, None)
+    with pytest.raises(InputError, match="simulated slices with masks"):
+        prepared(real, synthetic, config, seen=None, phantom=bare)
+
+
+def test_too_few_patients_are_not_tested(place: Path, real: Cohort, synthetic: Cohort) -> None:
+    images, masks = discs(1, 72)
+    groups = [f"patient-{i // 6:02d}" for i in range(72)]
+    splits = ["train"] * 36 + ["test"] * 36
+    masks[48:] = 0  # two of the six held-out patients have a tumour
+    few = write_cohort(place / "few", images, None, masks, splits=splits, groups=groups, mask_names=NAMES)
+    with pytest.raises(InputError, match="6 held-out"):
+        material(few, synthetic)
+
+
+def test_one_does_not_have_what_only_the_generator_saw(real: Cohort, synthetic: Cohort) -> None:
+    config = EvaluateConfig.resolve(flags={"preset": "standard", "utility": {"patients": 3}})
+    seen = {f"patient-{i:02d}" for i in range(6)}
+    with pytest.raises(InputError, match="saw no more patients"):
+        prepared(real, synthetic, config, seen=seen, phantom=None)
+
+
+def test_the_whole_question_end_to_end(real: Cohort, synthetic: Cohort, place: Path, tmp_path: Path) -> None:
+    simulated = write_cohort(place / "simulated", *discs(3, 60)[:1], None, discs(3, 60)[1], mask_names=NAMES)
     config = EvaluateConfig.resolve(
         flags={"preset": "standard", "jobs": 1, "utility": {"seeds": 2, "steps": 15, "shares": (0.5,), "ratios": (1,)}}
     )
-    found = utility(real, synthetic, config, tmp_path / "cells", phantom=synthetic)
+    found = utility(real, synthetic, config, tmp_path / "cells", phantom=simulated)
     assert set(found["arms"]) == {"real 3", "real", "plain", "duplicated", "phantom", "synthetic", "tuned", "mixed 1"}
     assert found["held_out_patients"] == 6
     for arm in found["arms"].values():
