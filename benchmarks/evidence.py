@@ -68,12 +68,8 @@ class Pool:
         real = np.concatenate([training, held])
         groups = self.names[real].tolist()
         the = plan(groups, np.arange(len(real)) >= len(training), len(synthetic), halves=halves, seed=run)
-        points = {
-            name: scaled(
-                np.concatenate([values[real], values[synthetic] if changed is None else changed[name]]), len(real)
-            )
-            for name, values in self.features.items()
-        }
+        other = changed or {name: values[synthetic] for name, values in self.features.items()}
+        points = {name: scaled(np.concatenate([values[real], other[name]])) for name, values in self.features.items()}
         made_by = self.names[synthetic].tolist()
         numbers = group_numbers(groups, made_by)
         families = {name: family_scores(values, the, numbers, interval=False) for name, values in points.items()}

@@ -152,7 +152,7 @@ def _segmenters() -> str:
         "**Segmenters** (LGG, 3 sequences at 128 px, 3 by-patient folds, each patient tested once on the scan's own "
         f"grid, mirrored average; 95 % bootstrap by patient; seed 0; {_hardware(results)})"
     )
-    notes = [found["note"] + "." for found in results["lgg"].values() if "note" in found]
+    notes = list(dict.fromkeys(found["note"] + "." for found in results["lgg"].values() if "note" in found))
     return "\n\n".join([title, table(header, rows), *notes])
 
 

@@ -60,7 +60,7 @@ def planned(made: Comparison, halves: int = 39) -> Plan:
 def scores(made: Comparison, **options: Any) -> dict[str, Any]:
     the = planned(made)
     return {
-        family: family_scores(scaled(values, len(made.real)), the, names_of(made), **options)
+        family: family_scores(scaled(values), the, names_of(made), **options)
         for family, values in features_of(made, EXTRACTORS).items()
     }
 
@@ -95,12 +95,12 @@ def test_a_collapsed_generator_has_precision_without_recall() -> None:
         assert found[family]["coverage"]["p"] == 1 / 40
         assert found[family]["precision"]["value"] > 0.9
     features = features_of(made, EXTRACTORS)["wavelet"]
-    spread = diversity(made, scaled(features, len(made.real)), planned(made), ALONE)
+    spread = diversity(made, scaled(features), planned(made), ALONE)
     assert spread["similarity"]["value"] > 0.99
     assert spread["similarity"]["p"] == 1 / 40
     honest = comparison(heads(1000, 60))
     features = features_of(honest, EXTRACTORS)["wavelet"]
-    assert diversity(honest, scaled(features, len(honest.real)), planned(honest), ALONE)["similarity"]["p"] > 0.05
+    assert diversity(honest, scaled(features), planned(honest), ALONE)["similarity"]["p"] > 0.05
 
 
 def test_blocks_of_large_sets_score_as_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,9 +126,7 @@ def test_blocks_of_large_sets_score_as_their_mean(monkeypatch: pytest.MonkeyPatc
 def test_a_linear_model_tells_noise_but_not_new_patients() -> None:
     for images, least, most in ((heads(1000, 60), 0.05, 1.0), (checkered(heads(1000, 60)), 0.0, 0.03)):
         made = comparison(images)
-        points = np.concatenate(
-            [scaled(values, len(made.real))[:, :20] for values in features_of(made, EXTRACTORS).values()], axis=1
-        )
+        points = np.concatenate([scaled(values)[:, :20] for values in features_of(made, EXTRACTORS).values()], axis=1)
         found = told_apart(points / points[: len(made.real)].std(axis=0).clip(1e-9), planned(made), ALONE)
         assert least < found["p"] <= most
 

@@ -176,7 +176,7 @@ def _fidelity(
 ) -> dict[str, Any]:
     """Scores by family, and what all families together say."""
     first = len(comparison.real)
-    points = {name: scaled(values, first) for name, values in features.items()}
+    points = {name: scaled(values) for name, values in features.items()}
     names = group_numbers(comparison.groups, made_by)
     # Families enter the common test with a few components each, or the widest would drown the others. That of the
     # detector trained here knows the training slices, which stand in the null.
@@ -215,7 +215,8 @@ def _classes(
         inside, drawn = ours == name, theirs == name
         if min(int((inside & held).sum()), int((inside & ~held).sum()), int(drawn.sum())) < LEAST:
             continue
-        the = plan(groups[inside].tolist(), held[inside], int(drawn.sum()), halves=config.halves, seed=config.seed)
+        halves = max(9, config.halves // 2)  # shown beside the whole, and without a say in the lights
+        the = plan(groups[inside].tolist(), held[inside], int(drawn.sum()), halves=halves, seed=config.seed)
         names = group_numbers(groups[inside].tolist(), np.array(made_by)[drawn].tolist())
         found[str(name)] = {
             "held_out": int((inside & held).sum()),
@@ -224,7 +225,7 @@ def _classes(
                 family: {
                     score: entry
                     for score, entry in family_scores(
-                        scaled(values[np.concatenate([inside, drawn])], int(inside.sum())), the, names, interval=False
+                        scaled(values[np.concatenate([inside, drawn])]), the, names, interval=False
                     ).items()
                     if score in ("kid", "sliced_wasserstein", "recall", "coverage")
                 }

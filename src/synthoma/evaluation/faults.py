@@ -74,7 +74,7 @@ def faults(
     modes = _modes(real)
     for family, extract in extractors.items():
         plain = extract(real)
-        points = scaled(plain, len(plain))
+        points = scaled(plain)
         null = [set_scores(points, names, one, other) for one, other in the.divisions]
         sides = {
             "half of the modes dropped": [(one, _of_modes(other, modes, draws)) for one, other in trials],
@@ -86,7 +86,8 @@ def faults(
         for fault, chosen in sides.items():
             found.setdefault(fault, {})[family] = _caught(points, names, chosen, null, alpha)
         for fault, images in changed.items():
-            both = scaled(np.concatenate([plain, extract(images)]), len(real))
+            both = scaled(np.concatenate([plain, extract(images)]))
+            null = [set_scores(both, names, one, other) for one, other in the.divisions]
             planted = [(one, other + len(real)) for one, other in trials]
             found.setdefault(fault, {})[family] = _caught(both, names, planted, null, alpha)
     return {"faults": found, "n": the.count, "trials": len(trials)}

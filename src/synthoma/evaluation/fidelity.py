@@ -44,6 +44,9 @@ WORSE = {
 }
 """Score of a family -> which values are bad."""
 
+FARTHEST = 2.0
+"""Deviations at which features are cut."""
+
 NEIGHBOURS = 5
 PROJECTIONS = 128
 BLOCK = 500
@@ -61,9 +64,19 @@ def features_of(comparison: Comparison, extractors: Mapping[str, Callable[[Array
     }
 
 
-def scaled(features: Floats, real: int) -> Floats:
-    """Features on the scale of the first ``real`` of them, as principal components."""
-    return np.concatenate(standardised(features[:real], features[real:]))
+def scaled(features: Floats) -> Floats:
+    """Features of all images as principal components, every one centred, of unit variance and cut at two deviations.
+
+    Both sides of a comparison set the scale: were it the real side alone, new real patients would lie farther out than
+    those that set it, and score as fakes. Cut, because a kernel of third power otherwise listens to the few images that
+    lie farthest out, and with them to single patients.
+
+    Args:
+        features: (N, D) of real and synthetic images together.
+    """
+    deviation = features.std(axis=0)
+    scale = np.where(deviation > 1e-9, deviation, np.inf)
+    return standardised(np.clip((features - features.mean(axis=0)) / scale, -FARTHEST, FARTHEST))[0]
 
 
 def family_scores(points: Floats, the: Plan, names: Ints, *, interval: bool = True) -> dict[str, Any]:

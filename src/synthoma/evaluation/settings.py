@@ -72,7 +72,7 @@ class EvaluateConfig(Config):
 
     preset: Preset = Field("quick", description="quick: scores; standard: and trained detectors; full: more of all")
     limit: int = Field(1000, ge=20, description="images of each kind that are scored")
-    halves: int = Field(99, ge=9, description="real-vs-real divisions that each score is held against")
+    halves: int = Field(59, ge=9, description="real-vs-real divisions that each score is held against")
     faults: bool = Field(False, description="plant known faults into real images: what would the scores have caught?")
     canaries: int = Field(200, ge=20, description="altered copies that the search for copies must find")
     seed: int = 0

@@ -26,8 +26,8 @@ def kernel_distance(*, real: Floats, synthetic: Floats) -> float:
     width = real.shape[1]
 
     def kernel(a: Floats, b: Floats) -> Floats:
-        values: Floats = (a @ b.T / width + 1.0) ** 3
-        return values
+        values: Floats = a @ b.T / width + 1.0
+        return values * values * values  # several times faster than a power
 
     n, m = len(real), len(synthetic)
     within_real, within_synthetic = kernel(real, real), kernel(synthetic, synthetic)
