@@ -249,7 +249,7 @@ def _verdicts() -> str:
     rows = []
     for name, found in known.items():
         best = max((key for key in found["comparisons"] if key.startswith("mixed")),
-                   key=lambda key: float(found["comparisons"][key]["value"]))  # fmt: skip
+                   key=lambda key: abs(float(found["comparisons"][key]["value"])))  # fmt: skip
         gain, worth = found["comparisons"][best], found["worth"]
         most = "more than " * (worth["high"] >= worth["most"] - 0.5)
         rows.append([
