@@ -107,7 +107,7 @@ def beside(
     Args:
         score: what is computed of two sets; nan where it cannot be.
         the: who is compared.
-        worse: for each score which values are bad: "high", "low", or "both" (far from the null's middle).
+        worse: for each score which values are bad: "high" or "low".
         interval: add an interval by leaving out groups of held-out and parts of synthetic slices.
         divisions: use only so many.
 
@@ -137,10 +137,7 @@ def _entry(
     if not len(known) or not np.isfinite(value):
         return entry
     middle = float(np.median(known))
-    if worse == "both":
-        bad = np.abs(known - middle) >= abs(value - middle)
-    else:
-        bad = known >= value if worse == "high" else known <= value
+    bad = known >= value if worse == "high" else known <= value
     centred = bool(known.min() < 0)  # as KID: its null lies around 0, and a ratio to it would say nothing
     entry["null_median"] = middle
     entry["ratio"] = None if centred or abs(middle) < 1e-12 else float(value) / middle
