@@ -1,38 +1,54 @@
-"""The quality ladder: every generator for the same minutes on the same cohort, judged alike, with two controls.
+"""The quality ladder: every generator for the same minutes on the same cohort, several seeds, judged alike.
 
-    python benchmarks/generators.py --minutes 5 [--cohort COHORT] [--models dcgan wgan-gp] [--seeds 0 1]
+    python benchmarks/generators.py --minutes 5 15 --seeds 0 1 2 [--models dcgan auto] [--cohort COHORT]
+        [--patients 10] [--preset standard] [--keep DIR]
 
-Without --cohort, FLAIR tumour slices of the LGG patients are prepared at 64 px. Besides the models stand what
-real scans score against each other ("real vs real"), and copies of the training scans, slightly changed, that
-must fail privacy.
+Without --cohort, FLAIR slices of the LGG patients are prepared at 64 px; generators learn from their tumour slices.
+Beside the models stand what real scans score against each other ("real vs real"), the simulated slices that
+phantom-gan starts from, and copies of the training scans, slightly changed, that must fail privacy.
+
+What is finished lies in --keep and is not done again. There are also curves (score against minutes and images) and a
+sheet of every model's first images; sheets show what was learned from patients, and are yours to keep private.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 import synthoma
-from record import data_folder, save
-from synthoma.data.cohort import Cohort, CohortWriter
+from record import data_folder, earlier, save
+from synthoma.data.cohort import Cohort, CohortWriter, write_rows
+from synthoma.evaluation.agreement import agreement, ask_judge
+from synthoma.evaluation.comparison import compare
+from synthoma.evaluation.nulls import plan
+from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.evaluation.utility import prepared
+from synthoma.pictures import grey, tiled
+from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
 from synthoma.training.recipes import GENERATORS
 
 SAMPLES = 1000
+SHOWN = 16
+FAMILIES = ("wavelet", "random", "radiomics")
 
 
 def altered_copies(real: Cohort, folder: Path, count: int) -> None:
     """A "synthetic" cohort of training slices, mirrored at random, shifted by up to 2 pixels, with 1 % noise."""
     rows = real.rows(split="train")
-    folder.mkdir(parents=True)
+    rows = rows[real.slices["label"].iloc[rows].to_numpy() == "tumour"]
     rng = stream(0, "benchmark.copies")
-    with CohortWriter(folder, channels=len(real.modalities), size=real.size) as writer:
+    with new_folder(folder) as place, CohortWriter(place, channels=len(real.modalities), size=real.size) as writer:
         for number in range(count):
             row = int(rng.choice(rows))
             image, mask = real.images[row].astype(np.float32), np.asarray(real.masks[row])
@@ -42,31 +58,85 @@ def altered_copies(real: Cohort, folder: Path, count: int) -> None:
             image = np.roll(image, shift, (1, 2)) + rng.normal(0, 0.01, image.shape)
             label = str(real.slices["label"].iat[row])
             record = {"case": f"copy-{number}", "group": f"copy-{number}", "split": "train", "label": label}
+            record |= {"has_mask": True, "missing": "", "slice": 0}
             writer.add(image[None], np.roll(mask, shift, (0, 1))[None], [record])
-        meta = {name: real.meta[name] for name in ("modalities", "labels", "classes", "size", "plane")}
+        meta = {name: real.meta[name] for name in ("modalities", "labels", "classes", "size", "plane", "provenance")}
         writer.finish(pd.DataFrame(writer.records), {"origin": "synthetic", **meta})
 
 
-def row_of(name: str, result: dict[str, Any], speed: str, *, null: bool = False) -> dict[str, str]:
-    """One line of the table."""
-
-    def value(family: str, score: str) -> str:
-        scores = result["fidelity"][family][score]
-        if score == "sliced_wasserstein":
-            return "1.0" if null else f"{scores['ratio']:.1f}"
-        return f"{scores['null_median'] if null else scores['value']:.2f}"
-
-    flagged = "" if null else f"{result['privacy']['flagged']} of {result['privacy']['of']}"
-    overlaps = {score: value("wavelet", score) for score in ("precision", "recall", "coverage")}
-    distances = {f"sw2_{family}": value(family, "sliced_wasserstein") for family in ("wavelet", "random")}
-    light = "" if null else next(light["state"] for light in result["lights"] if light["question"] == "private")
-    copies = f"{flagged} ({light})" if flagged else "-"
-    return {"model": name, "images_per_second": speed, **distances, **overlaps, "copies": copies}
+def few_patients(real: Cohort, folder: Path, count: int) -> None:
+    """The cohort with ``count`` of its training patients only; held-out ones stay."""
+    table = real.slices
+    names = sorted(set(table["group"][table["split"] == "train"]))
+    kept = set(stream(0, "benchmark.patients").permutation(names)[:count])
+    rows = np.flatnonzero(((table["split"] != "train") | table["group"].isin(kept)).to_numpy())
+    with new_folder(folder) as place:
+        write_rows(real, place, rows.tolist(), left_out=len(table) - len(rows))
 
 
-def train_and_judge(place: Path, cohort: Path, model: str, minutes: float, seed: int) -> dict[str, str]:
-    """Train one model, draw 1,000 images, evaluate them."""
-    run = place / f"{model}-{seed}"
+def judged(cohort: Path, synthetic: Path, place: Path, preset: str) -> dict[str, Any]:
+    """Evaluation of a synthetic cohort, with the agreement of its masks."""
+    if (place / "evaluation.json").is_file():
+        result: dict[str, Any] = json.loads((place / "evaluation.json").read_text(encoding="utf-8"))
+    else:
+        cells = place.parent / "cells"
+        result = synthoma.evaluate(cohort, synthetic, place, preset=preset, force=True, cells=cells)
+    real, made = Cohort(cohort), Cohort(synthetic)
+    if not result["agreement"] and made.labels:
+        config = EvaluateConfig(preset="standard")
+        comparison = compare(real, made, limit=config.limit, seed=config.seed)
+        held = np.arange(len(comparison.groups)) >= len(comparison.training)
+        the = plan(comparison.groups, held, len(comparison.synthetic), halves=config.halves, seed=config.seed)
+        material, exam = prepared(real, made, config, seen=None, phantom=None)
+        judge = ask_judge(
+            comparison,
+            material.real,
+            exam,
+            material.synthetic,
+            config,
+            place.parent / "cells",
+            lambda done, total: None,
+        )
+        result["agreement"] = agreement(judge, comparison, the)
+        write_json(place / "evaluation.json", result)
+    return result
+
+
+def figures(result: dict[str, Any], *, null: bool = False) -> dict[str, Any]:
+    """What a line of the table says of one evaluation; of its real-vs-real null where asked."""
+    families = result["fidelity"]["families"]
+
+    def of(family: str, score: str) -> float | None:
+        entry = families[family][score]
+        value = entry["null_median"] if null else entry["value"]
+        return None if value is None else float(value)
+
+    found: dict[str, Any] = {}
+    for family in FAMILIES:
+        sw2 = families[family]["sliced_wasserstein"]
+        found[f"sw2_{family}"] = 1.0 if null else sw2["ratio"]
+        found[f"kid_{family}"] = of(family, "kid")
+        for score in ("precision", "recall", "coverage"):
+            found[f"{score}_{family}"] = of(family, score)
+    told = result["fidelity"]["told_apart"]
+    found["auc"] = told["null_median"] if null else told["value"]
+    if result["agreement"]:
+        found["dice"] = result["agreement"]["real" if null else "synthetic"]["value"]
+    if not null:
+        private = next(light for light in result["lights"] if light["question"] == "private")
+        found["private"] = {"state": private["state"], "figure": private["figure"]}
+    return found
+
+
+def train_and_judge(
+    place: Path, cohort: Path, model: str, minutes: float, seed: int, preset: str, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Train one model, draw 1,000 images, evaluate them; what is done already is read."""
+    name = f"{model}-{minutes:g}min-seed{seed}"
+    file = place / f"{name}.json"
+    if file.is_file():
+        done: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return done
     seen = 0
 
     def count(progress: Any, share: float, recent: dict[str, float]) -> None:
@@ -74,44 +144,142 @@ def train_and_judge(place: Path, cohort: Path, model: str, minutes: float, seed:
         seen = progress.images
 
     start = time.perf_counter()
-    synthoma.train(cohort, run, model=model, minutes=minutes, seed=seed, report=count)
+    run = place / name
+    synthoma.train(
+        cohort, run, model=model, minutes=minutes, seed=seed, classes=("tumour",), report=count, force=True, **settings
+    )
     taken = time.perf_counter() - start
-    synthoma.generate(run, place / f"{model}-{seed}-images", SAMPLES, seed=seed)
-    result = synthoma.evaluate(cohort, place / f"{model}-{seed}-images", place / f"{model}-{seed}-evaluation")
-    return row_of(model if seed == 0 else f"{model}, seed {seed}", result, f"{seen / taken:.0f}")
+    synthoma.generate(run, place / f"{name}-images", SAMPLES, seed=seed, force=True)
+    result = judged(cohort, place / f"{name}-images", place / f"{name}-evaluation", preset)
+    row = {
+        "model": model,
+        "minutes": minutes,
+        "seed": seed,
+        "images": seen,
+        "seconds": round(taken, 1),
+        **figures(result),
+        "curve": curve(run),
+    }
+    if result.get("utility"):
+        row["verdict"] = result["verdict"]["word"]
+    write_json(file, row)
+    return row
+
+
+def curve(run: Path) -> list[dict[str, float]]:
+    """Score at every snapshot: {"images", "seconds", "score"}."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    wanted = ("images", "seconds", "score")
+    return [{name: line[name] for name in wanted} for line in lines if line.get("score") is not None]
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One line a model and budget: the median over seeds, and the range where there are several."""
+    lines = []
+    for key in dict.fromkeys((row["minutes"], row["model"]) for row in rows):
+        same = [row for row in rows if (row["minutes"], row["model"]) == key]
+        line: dict[str, Any] = {"model": key[1], "minutes": key[0], "seeds": len(same)}
+        line["images_per_second"] = median(row["images"] / row["seconds"] for row in same)
+        names = [name for name in same[0] if name.startswith(("sw2", "kid", "precision", "recall", "coverage"))]
+        for name in [*names, "auc", "dice"]:
+            values = [row[name] for row in same if row.get(name) is not None]
+            if values:
+                line[name] = {"median": median(values), "low": min(values), "high": max(values)}
+        line["private"] = [row["private"] for row in same]
+        lines.append(line)
+    return lines
+
+
+def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
+    """Validation score of every run against minutes and against images, one colour a model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    names = list(dict.fromkeys(row["model"] for row in rows))
+    for row in rows:
+        points = row["curve"]
+        colour = f"C{names.index(row['model'])}"
+        for axis, (what, unit) in zip(axes, (("seconds", 60.0), ("images", 1000.0)), strict=True):
+            x = [point[what] / unit for point in points]
+            axis.plot(x, [max(point["score"], 1e-3) for point in points], color=colour, alpha=0.8, linewidth=1.4)
+    for name in names:
+        axes[0].plot([], [], color=f"C{names.index(name)}", label=name)
+    axes[0].set(xlabel="minutes of training", ylabel="KID to validation patients", yscale="log")
+    axes[1].set(xlabel="thousand images shown")
+    axes[0].legend(frameon=False, fontsize=8)
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+    figure.savefig(path, dpi=110)
+
+
+def contact_sheet(cohorts: dict[str, Path], path: Path) -> None:
+    """First images of each cohort, a row each, in the order given."""
+    lines = []
+    for folder in cohorts.values():
+        cohort = Cohort(folder)
+        rows = np.flatnonzero((cohort.slices["label"] != "healthy").to_numpy())
+        chosen = rows[np.linspace(0, len(rows) - 1, SHOWN).astype(int)]
+        pictures = [grey(np.asarray(cohort.images[row, 0], np.float32)) for row in chosen]
+        lines.append(tiled([np.repeat(picture[..., None], 3, axis=2) for picture in pictures], SHOWN))
+    Image.fromarray(tiled(lines, 1)).save(path)
+    print("sheet, from above:", ", ".join(cohorts))
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--minutes", type=float, default=5.0)
+    options.add_argument("--minutes", nargs="+", type=float, default=[5.0])
     options.add_argument("--cohort", type=Path)
     options.add_argument("--models", nargs="+", default=list(GENERATORS))
     options.add_argument("--seeds", nargs="+", type=int, default=[0])
+    options.add_argument("--patients", type=int, help="learn from so many patients only")
+    options.add_argument("--with-masks", action="store_true", help="draw masks with the images, where a model can")
+    options.add_argument("--preset", default="quick", choices=["quick", "standard", "full"])
     options.add_argument("--keep", type=Path, help="folder for runs and pages; else they are thrown away")
+    options.add_argument("--name", default="generators", help="of the file in benchmarks/results")
+    options.add_argument("--note", default="", help="what else should be known of the machine")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         place = given.keep or Path(temporary)
-        cohort = given.cohort
-        if cohort is None:
-            cohort = place / "lgg"
-            settings: dict[str, Any] = {"modalities": ("flair",), "size": 64, "slices": "tumour"}
-            synthoma.prepare(data_folder() / "lgg", cohort, **settings)
-        altered_copies(Cohort(cohort), place / "copies", SAMPLES)
-        control = synthoma.evaluate(cohort, place / "copies", place / "copies-evaluation")
+        cohort = given.cohort or place / "lgg"
+        if not cohort.exists():
+            prepare: dict[str, Any] = {"modalities": ("flair",), "size": 64}
+            synthoma.prepare(data_folder() / "lgg", cohort, **prepare)
+        if given.patients is not None:
+            full, cohort = cohort, place / f"{given.patients}-patients"
+            if not cohort.exists():
+                few_patients(Cohort(full), cohort, given.patients)
+        if not (place / "copies").exists():
+            altered_copies(Cohort(cohort), place / "copies", SAMPLES)
+        control = judged(cohort, place / "copies", place / "copies-evaluation", "quick")
+        settings = {"with_masks": True} if given.with_masks else {}
         rows = [
-            row_of("real vs real (other patients)", control, "-", null=True),
-            row_of("altered copies of training scans", control, "-"),
+            train_and_judge(place, cohort, model, minutes, seed, given.preset, settings)
+            for minutes in given.minutes
+            for seed in given.seeds
+            for model in given.models
         ]
-        rows += [
-            train_and_judge(place, cohort, model, given.minutes, seed) for model in given.models for seed in given.seeds
-        ]
-        compared = control["compared"]
-    caption = (
-        f"{given.minutes:g} minutes each; {compared['training']} training slices of {compared['training_groups']} "
-        f"patients, judged on {compared['held_out']} of {compared['held_out_groups']} others; {SAMPLES} samples; "
-        f"seeds {', '.join(map(str, given.seeds))}; SW2 is the distance over its real-vs-real median"
+        draw_curves(rows, place / "curves.png")
+        longest = max(given.minutes)
+        sheets = {name: place / f"{name}-{longest:g}min-seed{given.seeds[0]}-images" for name in given.models}
+        contact_sheet({"real": cohort, **sheets}, place / "sheet.png")
+    compared = control["compared"]
+    known = earlier(given.name).get("rows", [])
+    fresh = {(row["model"], row["minutes"], row["seed"]) for row in rows}
+    rows = [row for row in known if (row["model"], row["minutes"], row["seed"]) not in fresh] + rows
+    save(
+        given.name,
+        {
+            "compared": {key: compared[key] for key in ("training", "training_groups", "held_out", "held_out_groups")},
+            "samples": SAMPLES,
+            "note": given.note,
+            "null": figures(control, null=True),
+            "copies": figures(control),
+            "summary": summary(rows),
+            "rows": rows,
+        },
     )
-    save("generators", {"caption": caption, "rows": rows})
 
 
 if __name__ == "__main__":

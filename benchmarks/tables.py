@@ -296,6 +296,9 @@ def _evidence() -> str:
             f"{100 * found['highest']:.1f} %; realistic read GOOD in {found['lights']['realistic'].get('GOOD', 0)} and "
             f"diverse in {found['lights']['diverse'].get('GOOD', 0)} of {found['runs']}."
         )
+    if found := results.get("numbers"):
+        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found["false_alarms"].items())
+        parts.append(f"Numbers of single images again, in {found['runs']} other evaluations: {shares}.")
     if found := results.get("faults"):
         names = ("sliced_wasserstein", "kid", "recall", "coverage")
         rows = []

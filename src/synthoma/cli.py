@@ -263,12 +263,12 @@ def train(
         raise ConfigError("a place for the run", "no --output", "add for example -o run")
     from synthoma import pipeline
 
-    with _training_progress() as tell:
+    with _training_progress() as (tell, show):
         if search is not None:
             best = pipeline.search(cohort, output, search, config=settings, force=force, report=tell)
             print(f"best settings: {best}")
             return
-        run = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=tell)
+        run = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=tell, progress=show)
     print(f"model: {run / 'model.safetensors'}\npage: {run / 'report.html'}")
 
 
@@ -513,7 +513,7 @@ def demo(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
 
     from synthoma import pipeline
 
-    with _progress() as progress, _training_progress() as tell:
+    with _progress() as progress, _training_progress() as (tell, _):
         page = pipeline.demo(output, force=force, progress=progress, report=tell)
     verdict = json.loads(page.with_name("evaluation.json").read_text(encoding="utf-8"))["verdict"]
     print(f"{verdict['word']}: {verdict['because']}\npage: {page}")
@@ -560,7 +560,7 @@ def _print_summary(cohort: Path, settings: TrainConfig) -> None:
 
 
 @contextmanager
-def _training_progress() -> Iterator[Report]:
+def _training_progress() -> Iterator[tuple[Report, Progress]]:
     """A bar for a training: share of the budget, time left, images a second, losses; warnings above it."""
     from rich.console import Console
     from rich.progress import (
@@ -595,7 +595,12 @@ def _training_progress() -> Iterator[Report]:
                     told.add(text)
                     bars.console.print(f"[yellow]warning:[/yellow] {text}", highlight=False)
 
-        yield tell
+        def show(text: str, done: int, total: int) -> None:
+            if not tasks:
+                tasks.append(bars.add_task("training", total=1.0, said=""))
+            bars.update(tasks[0], said=f"first, patients are simulated: {done} of {total}")
+
+        yield tell, show
 
 
 @contextmanager

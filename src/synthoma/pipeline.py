@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 DEMO_PATIENTS = 40
 DEMO_MINUTES = 4.0
+
+SIMULATED = "simulated"
+"""Folder of what is simulated for one command and thrown away after it."""
+
+SLICES_OF_ONE, LEAST_SIMULATED, MOST_SIMULATED = 5, 20, 400
+"""How many patients are simulated for images to be drawn: one for so many images, within these bounds."""
 
 
 def _silent(text: str, done: int, total: int) -> None:
@@ -125,9 +131,12 @@ def train(
     resume: bool = False,
     force: bool = False,
     report: Report = _unheard,
+    progress: Progress = _silent,
     **settings: Any,
 ) -> Path:
     """Train a model on a cohort's training split.
+
+    A phantom-gan that is given no simulated slices gets its own, in ``phantom/`` of the run.
 
     Args:
         cohort: the cohort, or its folder.
@@ -136,6 +145,7 @@ def train(
         resume: go on where an interrupted run stopped, with the settings that it was begun with.
         force: replace an existing run.
         report: told about once a second how far it is.
+        progress: told how far the simulation of patients is, where there is one.
         settings: fields of ``TrainConfig``.
 
     Returns:
@@ -146,7 +156,7 @@ def train(
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
     from synthoma.training.detectors import Plan, train_detector
-    from synthoma.training.generators import check_trainable, train_generator
+    from synthoma.training.generators import OWN_PHANTOM, check_trainable, train_generator
     from synthoma.training.initial import SHIPPED
     from synthoma.training.runs import begin_run, continue_run
     from synthoma.training.settings import TrainConfig
@@ -167,6 +177,10 @@ def train(
         check_trainable(source, config) if config.kind == "generator" else Plan(source, config)
         settled = begin_run(folder, source, config, force=force)
     try:
+        repaints = settled.kind == "generator" and settled.gan.network == "repaint"
+        if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
+            prepared = source.meta.get("provenance", {}).get("config", {})
+            _simulate_beside(source.meta, prepared, folder / OWN_PHANTOM, settled.simulate, settled.seed, progress)
         learn = train_generator if settled.kind == "generator" else train_detector
         learn(source, folder, settled, report, resume=resume)
     except OSError as error:
@@ -174,6 +188,17 @@ def train(
         raise InputError("room to write the run", f"{error.strerror or error}", todo) from error
     _add_run_page(folder, folder.resolve().name)
     return folder
+
+
+def _simulate_beside(
+    meta: Mapping[str, Any], prepared: Mapping[str, Any], folder: Path, patients: int, seed: int, progress: Progress
+) -> None:
+    """Simulate patients whose slices look like those of a real cohort as far as preparation goes."""
+    from synthoma.phantom import phantom_beside
+
+    phantom, config = phantom_beside(meta, prepared)
+    config = config.model_copy(update={"seed": seed})
+    prepare_phantom(patients, folder, phantom=phantom, config=config, progress=progress)
 
 
 def search(
@@ -268,8 +293,9 @@ def generate(
     from synthoma.synthesis.sampling import Sampler, generate_cohort
     from synthoma.synthesis.sheets import interpolation_sheet, nearest_sheet
 
-    sampler = Sampler.open(Path(run), Cohort(phantom) if phantom is not None else None)
     with new_folder(Path(output), force=force) as partial:
+        simulated = phantom if phantom is not None else _own_phantom(Path(run), partial, count, seed, progress)
+        sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
         cohort = generate_cohort(
@@ -285,8 +311,26 @@ def generate(
             (partial / "interpolation.png").write_bytes(interpolation_sheet(sampler, seed))
         if nearest is not None:
             (partial / "nearest.png").write_bytes(nearest_sheet(cohort, Cohort(nearest)))
+        shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         _add_report(partial, Path(output).name)
     return Cohort(output)
+
+
+def _own_phantom(run: Path, folder: Path, count: int, seed: int, progress: Progress) -> Path | None:
+    """Simulated slices for a generator that repaints: those of its run, or new ones; None for others."""
+    from synthoma.models.bundle import open_model
+    from synthoma.training.generators import OWN_PHANTOM
+
+    meta = open_model(run, "generator").meta
+    if meta["network"]["network"] != "repaint":
+        return None
+    if (own := run / OWN_PHANTOM).is_dir():
+        return own
+    shape = {"modalities": meta["modalities"], "labels": meta["labels"], "size": meta["shape"]["size"]}
+    patients = min(max(count // SLICES_OF_ONE, LEAST_SIMULATED), MOST_SIMULATED)
+    place = folder / SIMULATED
+    _simulate_beside({**shape, "plane": meta["plane"]}, meta["prepare"], place, patients, seed + 1, progress)
+    return place
 
 
 def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:

@@ -9,7 +9,40 @@ import numpy as np
 
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
+from synthoma.data.matching import Matching, structure
 from synthoma.errors import InputError
+from synthoma.types import Floats, Ints
+
+
+class SimulatedSlices(TrainingSlices):
+    """Simulated slices, each with the chance of being drawn.
+
+    Attributes:
+        chances: (N,), in all 1; equal until ``match`` is called.
+    """
+
+    def __init__(self, cohort: Cohort, rows: Ints, *, with_masks: bool) -> None:
+        super().__init__(cohort, rows, with_masks=with_masks)
+        self.match(None)
+
+    def match(self, matching: Matching | None) -> None:
+        """Draw slices in the shares of real ones; None: all alike."""
+        count = len(self.rows)
+        self.chances = np.full(count, 1 / count) if matching is None else matching.chances(self.structure())
+        self.upto = np.cumsum(self.chances)
+
+    def structure(self) -> Floats:
+        """What these slices are made of, see ``matching.structure``; (N, 9)."""
+        return row_structure(self.cohort, self.rows)
+
+    def drawn(self, places: Floats) -> Ints:
+        """Positions of the slices at these places (N,) in 0..1 of the cumulative chances."""
+        return np.minimum(np.searchsorted(self.upto, places, side="right"), len(self.rows) - 1)
+
+
+def row_structure(cohort: Cohort, rows: Ints) -> Floats:
+    """What rows of a cohort are made of, see ``matching.structure``; (N, 9)."""
+    return structure(np.asarray(cohort.images[rows, 0], np.float64), np.asarray(cohort.masks[rows]))
 
 
 def repaintable_slices(
@@ -20,7 +53,7 @@ def repaintable_slices(
     plane: str,
     labels: Sequence[str],
     classes: Sequence[str] | None,
-) -> TrainingSlices:
+) -> SimulatedSlices:
     """The slices of a phantom cohort that was prepared like the real one.
 
     Args:
@@ -52,4 +85,4 @@ def repaintable_slices(
     if not keep.any():
         todo = "prepare the phantom with all slices"
         raise InputError(f"simulated slices of {', '.join(classes or ())}", ", ".join(phantom.classes), todo)
-    return TrainingSlices(phantom, np.flatnonzero(keep), with_masks=bool(labels))
+    return SimulatedSlices(phantom, np.flatnonzero(keep), with_masks=bool(labels))

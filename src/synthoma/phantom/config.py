@@ -26,6 +26,8 @@ class PhantomConfig(Config):
             volume is a true 3D one; above, slices are thick, average over their profile and may leave a gap.
         pixel_mm: in-plane size of a pixel in mm.
         modalities: which of t1, t1c, t2 and flair to make.
+        plain: give each patient one of these modalities alone, drawn at random, under the name "image": beside
+            pictures that do not say which sequence they show.
         sites: number of scanners in the cohort; each keeps its protocol, intensity scale and faults.
         artefacts: chance that a patient moved (ghosts), 0 to 1; noise, bias field and blur are always there.
         age: range of ages in years; atrophy, ventricles and white-matter lesions follow it.
@@ -38,6 +40,7 @@ class PhantomConfig(Config):
     slice_mm: float | Range = (3.0, 6.0)
     pixel_mm: float = 1.0
     modalities: tuple[str, ...] = MODALITIES
+    plain: bool = False
     sites: int = 8
     artefacts: float = 0.2
     age: Range = (18.0, 80.0)

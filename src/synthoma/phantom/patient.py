@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ContextDecorator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 
@@ -22,7 +22,7 @@ from synthoma.phantom.fields import SplineField
 from synthoma.phantom.tissue import Tissue, mask_of
 from synthoma.phantom.tumour import Biology, Growths, Tumour, draw_biology, grow, invade, push_of
 from synthoma.seeding import stream
-from synthoma.types import REGIONS, Array, Bytes, Floats
+from synthoma.types import PLAIN_MODALITY, REGIONS, Array, Bytes, Floats
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _case(seed: int, index: int, config: PhantomConfig) -> Case:
     return Case(
         name=name,
         patient=name,
-        modalities=config.modalities,
+        modalities=(PLAIN_MODALITY,) if config.plain else config.modalities,
         load=partial(_load, seed, index, config),
         label="tumour" if person.biology else "healthy",
         has_mask=True,
@@ -152,7 +152,11 @@ def _case(seed: int, index: int, config: PhantomConfig) -> Case:
 
 
 def _load(seed: int, index: int, config: PhantomConfig) -> Study:
-    return simulate(seed, index, config).study
+    if not config.plain:
+        return simulate(seed, index, config).study
+    only = str(stream(seed, "phantom.plain", index).choice(config.modalities))
+    study = simulate(seed, index, config.model_copy(update={"modalities": (only,)})).study
+    return replace(study, images={PLAIN_MODALITY: study.images[only]})
 
 
 def _embody(seed: int, index: int, person: Person, template: Atlas) -> tuple[anatomy.Body, Tumour | None]:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.data.dataset import TrainingSlices
-from synthoma.data.repaintable import repaintable_slices
+from synthoma.data.matching import Matching
+from synthoma.data.repaintable import SimulatedSlices, repaintable_slices
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import Bundle, open_model
@@ -50,7 +51,7 @@ class Sampler:
     shape: ImageShape
     generator: torch.nn.Module
     latent: int
-    source: TrainingSlices | None = None
+    source: SimulatedSlices | None = None
 
     @classmethod
     def open(cls, run: Path, phantom: Cohort | None = None) -> Sampler:
@@ -85,6 +86,7 @@ class Sampler:
                 labels=tuple(meta["labels"].values()),
                 classes=meta["classes"],
             )
+            source.match(Matching.from_meta(meta["matching"]) if meta.get("matching") else None)
         return cls(bundle, shape, generator, config.latent, source)
 
     def latents(self, seed: int, indices: range, truncation: float = 1.0) -> Tensor:
@@ -102,10 +104,7 @@ class Sampler:
     def _simulated(self, seed: int, indices: range) -> Ints:
         """Which simulated slice each image is, by position in ``source``."""
         assert self.source is not None
-        count = len(self.source)
-        return np.array(
-            [int(stream(seed, "synthesis.source", index).integers(0, count)) for index in indices], np.int64
-        )
+        return self.source.drawn(np.array([stream(seed, "synthesis.source", index).random() for index in indices]))
 
     def simulated_group(self, seed: int, index: int) -> str:
         """Group of the simulated slice that an image is; empty where none is repainted."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from synthoma.augment.differentiable import augment
 from synthoma.data.dataset import Batch, TrainingSlices
+from synthoma.data.repaintable import SimulatedSlices
 from synthoma.losses.adversarial import (
     discriminator_loss,
     feature_matching,
@@ -63,7 +64,7 @@ class AdversarialTask:
         judge: Judge,
         sheet: Callable[[int, Tensor], None] = lambda images, samples: None,
         samples: int = 256,
-        source: TrainingSlices | None = None,
+        source: SimulatedSlices | None = None,
     ) -> None:
         self.config, self.gan, self.shape, self.slices = config, config.gan, shape, slices
         self.execution, self.judge, self.sheet, self.samples = execution, judge, sheet, samples
@@ -162,8 +163,8 @@ class AdversarialTask:
 
     def _latents(self, count: int, draws: torch.Generator) -> Tensor:
         if self.source is not None:
-            rows = torch.randint(len(self.source), (count,), generator=draws).numpy()
-            planes = self.source.fetch(rows).planes()
+            places = torch.rand(count, generator=draws, dtype=torch.float64).numpy()
+            planes = self.source.fetch(self.source.drawn(places)).planes()
             noise = torch.randn(count, 1, *planes.shape[2:], generator=draws)
             return self._placed(torch.cat([planes, noise], dim=1))
         return torch.randn(count, self.gan.latent, generator=draws).to(self.execution.device)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
-from synthoma.data.repaintable import repaintable_slices
+from synthoma.data.matching import Matching
+from synthoma.data.repaintable import SimulatedSlices, repaintable_slices, row_structure
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
@@ -34,6 +35,9 @@ JUDGED = 256
 
 HELD_OUT = 8
 """Validation slices below which samples are judged against the training images."""
+
+OWN_PHANTOM = "phantom"
+"""Folder in a run for the simulated slices, where none are given."""
 
 LEARNED_ROW = 12
 """Pictures of each snapshot in progress.png."""
@@ -58,7 +62,7 @@ def train_generator(
     rows = training_rows(cohort, config)
     shape = image_shape(cohort, config, rows)
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
-    source = source_slices(cohort, config)
+    source, matching = matched_source(cohort, config, rows, config.phantom or run / OWN_PHANTOM)
     execution = _execution(run, config, shape, slices, source, resume=resume)
     execution.apply()
     write_text(run / "config.toml", config.to_toml())
@@ -75,6 +79,7 @@ def train_generator(
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
     progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
     meta = model_meta(cohort, config, shape, rows, progress.best_images or progress.images)
+    meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
 
@@ -82,19 +87,36 @@ def train_generator(
 def check_trainable(cohort: Cohort, config: TrainConfig) -> None:
     """Raise what ``train_generator`` would raise for this cohort and these settings."""
     image_shape(cohort, config, training_rows(cohort, config))
-    source_slices(cohort, config)
+    if config.phantom is not None:
+        source_slices(cohort, config, config.phantom)
 
 
-def source_slices(cohort: Cohort, config: TrainConfig) -> TrainingSlices | None:
-    """The simulated slices that a phantom-gan repaints; None for other models.
+def matched_source(
+    cohort: Cohort, config: TrainConfig, rows: Ints, phantom: Path
+) -> tuple[SimulatedSlices | None, Matching | None]:
+    """The simulated slices that a phantom-gan repaints, in the shares of the real ones, and those shares.
+
+    Raises:
+        InputError: they are not there, were not prepared like the cohort, or show none of its classes.
+    """
+    if config.gan.network != "repaint":
+        return None, None
+    source = source_slices(cohort, config, phantom)
+    if not config.gan.match:
+        return source, None
+    matching = Matching.fit(row_structure(cohort, rows), source.structure())
+    source.match(matching)
+    return source, matching
+
+
+def source_slices(cohort: Cohort, config: TrainConfig, phantom: Path) -> SimulatedSlices:
+    """The simulated slices that a phantom-gan repaints.
 
     Raises:
         InputError: they were not prepared like the cohort, or show none of its classes.
     """
-    if config.phantom is None:
-        return None
     return repaintable_slices(
-        Cohort(config.phantom),
+        Cohort(phantom),
         size=cohort.size,
         modalities=cohort.modalities,
         plane=cohort.meta["plane"],
@@ -195,7 +217,7 @@ def _execution(
     config: TrainConfig,
     shape: ImageShape,
     slices: TrainingSlices,
-    source: TrainingSlices | None,
+    source: SimulatedSlices | None,
     *,
     resume: bool,
 ) -> Execution:

@@ -157,14 +157,22 @@ def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, rep
                 # Nothing to score on: the newest is as good as any.
                 progress.best_images = progress.images
                 task.keep_best()
-            elif snapshot.score < progress.best:
+            elif snapshot.score <= progress.best:  # of equals the later one, which has learned for longer
                 progress.best, progress.best_images, progress.stale = snapshot.score, progress.images, 0
                 task.keep_best()
             else:
                 progress.stale += 1
             new = [text for text in snapshot.warnings if text not in progress.events]
             progress.events += new
-            log.write({"step": progress.step, "images": progress.images, "score": snapshot.score, **snapshot.values})
+            log.write(
+                {
+                    "step": progress.step,
+                    "images": progress.images,
+                    "seconds": progress.seconds,
+                    "score": snapshot.score,
+                    **snapshot.values,
+                }
+            )
             for text in new:
                 log.write({"step": progress.step, "warning": text})
             if new:

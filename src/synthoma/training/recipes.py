@@ -27,6 +27,7 @@ class GanConfig(NetworkConfig):
     r1: float = Field(0.0, ge=0, description="weight gamma of the R1 penalty on real images")
     r1_every: int = Field(16, ge=1, description="discriminator steps between R1 penalties (lazy regularisation)")
     structure: float = Field(0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)")
+    match: bool = Field(True, description="draw simulated slices in the shares of real ones (phantom-gan)")
     critic_steps: int = Field(1, ge=1, le=20, description="discriminator steps for each generator step")
     batch: int = Field(16, ge=2, le=1024)
     generator_rate: float = Field(2e-4, gt=0, description="Adam's learning rate")

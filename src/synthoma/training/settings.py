@@ -22,6 +22,7 @@ class TrainConfig(Config):
     with_masks: bool = Field(False, description="generators: draw the label channels together with the modalities")
     conditional: bool = Field(False, description="generators: give the class to generator and discriminator")
     phantom: Path | None = Field(None, description="phantom-gan: the cohort of simulated slices that are repainted")
+    simulate: int = Field(80, ge=1, description="phantom-gan without --phantom: patients simulated for the run")
     extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
     init: str | None = Field(None, description="detectors: begin with the weights of `phantom`, a run or a model file")
     classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only")
@@ -69,11 +70,6 @@ class TrainConfig(Config):
         if self.kind == "generator" and (self.extra or self.init or self.patients):
             raise ValueError("--with, --init and --patients are for detectors; this model is a generator")
         repaints = self.kind == "generator" and self.gan.network == "repaint"
-        if repaints and self.phantom is None:
-            raise ValueError(
-                f"{self.model} needs simulated slices: make them with `synthoma prepare --phantom 60` and the size and "
-                "modalities of the cohort, and give --phantom COHORT"
-            )
         if repaints and self.conditional:
             raise ValueError(f"{self.model} takes its classes from the simulated slices: leave out --conditional")
         if self.phantom is not None and not repaints:

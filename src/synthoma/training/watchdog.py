@@ -45,7 +45,8 @@ def validation_judge(
     """A judge for snapshots of a generator.
 
     The score is the kernel distance (KID) between samples and held-out real images, on wavelet statistics and random
-    convolutional features together, on the scale of the training images.
+    convolutional features together, on the scale of the training images. It is never below what the training images
+    themselves score: nearer to a few held-out patients than other patients are is chance, not quality.
 
     Args:
         training: training images (N, H, W) in 0..1; at most a few hundred are needed.
@@ -61,6 +62,7 @@ def validation_judge(
     real_features = training_features if validation is None else _features(validation)
     reference, held_out = standardised(training_features, real_features)
     own_variety = _variety(reference)
+    floor = max(0.0, kernel_distance(real=held_out, synthetic=reference)) if own_variety > 0 else 0.0
     usual = math.nan if validation is None else float(np.percentile(nearest_images(validation, training).score, 99))
 
     def judge(samples: Tensor, recent: dict[str, float]) -> tuple[float, dict[str, float], list[str]]:
@@ -72,7 +74,7 @@ def validation_judge(
             values["variety"] = _variety(drawn) / own_variety
         if validation is not None:
             values["near_copies"] = float((nearest_images(images[:64], training).score > usual).mean())
-        return values["kid"], values, warnings_of(values, recent, logits=logits)
+        return max(values["kid"], floor), values, warnings_of(values, recent, logits=logits)
 
     return judge
 

@@ -1,0 +1,132 @@
+"""Simulated slices in the shares in which real ones come: size, place and shape of tumours, size and kind of head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from sklearn.linear_model import LogisticRegression
+
+from synthoma.types import Bools, Bytes, Floats
+
+HEAD = ("head area", "head shape", "scalp", "fluid")
+TUMOUR = ("tumour", "tumour size", "sideways", "frontward", "compactness")
+FEATURES = (*HEAD, *TUMOUR)
+"""What is measured of a slice: nothing that repainting should change, but what it cannot."""
+
+AIR = 0.1
+"""Brightness below which a pixel is not head, on the cohort's scale."""
+
+RIM = 2.5 / 64
+"""Thickness of the scalp as a share of the picture's side."""
+
+STRENGTH = 0.01
+"""Inverse regularisation of the model of shares: weak evidence of a few patients should move the shares little."""
+
+MOST = 10.0
+"""Most that one slice may weigh, over the mean."""
+
+
+def structure(images: Floats, masks: Bytes) -> Floats:
+    """What slices are made of, apart from their look.
+
+    Args:
+        images: first modality (N, S, S) on the cohort's scale (0 background, about 1 bright).
+        masks: (N, S, S), 0 where there is no tumour.
+
+    Returns:
+        (N, 9) in the order of ``FEATURES``. Head: share of the picture; log of height over width; log of the
+        brightness of its rim over that of its inside (far above 0 with scalp, near it without); share of its inside
+        that is darker than a third of the middle brightness. Tumour: 1 where there is one; log of its share of the
+        picture; distance of its centre from the head's midline over the head's width; how far it lies behind the
+        head's centre, over the head's height; log of its area over that of a disc of the same spread. The last four are
+        0 without tumour, and of several tumours those of all together.
+    """
+    return np.stack([_measured(image, mask > 0) for image, mask in zip(images, masks, strict=True)])
+
+
+def _measured(image: Floats, tumour: Bools) -> Floats:
+    image = np.clip(image.astype(np.float64), 0, 1)
+    values = np.zeros(len(FEATURES))
+    values[len(HEAD)] = tumour.any()
+    regions, count = ndimage.label(ndimage.binary_opening(image > AIR))
+    if not count:
+        return values
+    head = ndimage.binary_fill_holes(regions == np.bincount(regions.ravel())[1:].argmax() + 1)
+    rows, columns = np.nonzero(head)
+    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    depth = ndimage.distance_transform_edt(head)
+    rim, inside = head & (depth <= RIM * len(image)), head & (depth > 2 * RIM * len(image))
+    middle = float(np.median(image[inside])) if inside.any() else float(np.median(image[head]))
+    values[0], values[1] = head.mean(), np.log(height / width)
+    values[2] = np.log((image[rim].mean() + 0.02) / (middle + 0.02))
+    values[3] = (image[inside] < middle / 3).mean() if inside.any() else 0.0
+    if tumour.any():
+        y, x = np.nonzero(tumour)
+        spread = ((y - y.mean()) ** 2 + (x - x.mean()) ** 2).mean() + 1 / 6  # a pixel has an extent of its own
+        values[5] = np.log(tumour.mean())
+        values[6] = abs(x.mean() - (columns.min() + columns.max()) / 2) / width
+        values[7] = (y.mean() - (rows.min() + rows.max()) / 2) / height
+        values[8] = np.log(len(y) / (2 * np.pi * spread))  # a disc of radius r has area pi r^2 and spread r^2 / 2
+    return values
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Importance weights of simulated slices: how much commoner each is among real ones.
+
+    The density ratio is the odds of a logistic regression that tells the two kinds apart by ``structure`` and its
+    squares (Sugiyama et al. 2012, Density Ratio Estimation, 4).
+
+    Attributes:
+        centre, scale: mean and deviation of each feature of real slices, (9,).
+        weights: of the standardised features and of their squares, (18,).
+    """
+
+    centre: Floats
+    scale: Floats
+    weights: Floats
+
+    @classmethod
+    def fit(cls, real: Floats, simulated: Floats) -> Matching:
+        """Learn the shares of real slices (N, 9) among simulated ones (M, 9).
+
+        What is never seen on one side, as tumours are not where real slices have no masks, is left out of account.
+        """
+        ill = [side[side[:, len(HEAD)] > 0] for side in (real, simulated)]
+        centre, scale = real.mean(axis=0), real.std(axis=0)
+        shape = slice(len(HEAD) + 1, None)
+        if min(map(len, ill)):
+            centre[shape], scale[shape] = ill[0][:, shape].mean(axis=0), ill[0][:, shape].std(axis=0)
+        else:
+            scale[len(HEAD) :] = 0
+        found = cls(centre, scale, np.zeros(2 * len(FEATURES)))
+        inputs = np.concatenate([found._standard(simulated), found._standard(real)])
+        is_real = np.repeat([0, 1], [len(simulated), len(real)])
+        model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000).fit(inputs, is_real)
+        return cls(centre, scale, model.coef_[0])
+
+    def chances(self, simulated: Floats) -> Floats:
+        """Share in which each simulated slice (M, 9) should be drawn, (M,), in all 1."""
+        odds = self._standard(simulated) @ self.weights
+        shares = np.exp(odds - odds.max())
+        shares = np.minimum(shares, MOST * shares.mean())
+        return np.asarray(shares / shares.sum())
+
+    def _standard(self, features: Floats) -> Floats:
+        """Features over the real ones' deviation, within 3 of it, and their squares, (N, 18)."""
+        used = self.scale > 1e-6
+        values = np.where(used, (features - self.centre) / np.where(used, self.scale, 1), 0).clip(-3, 3)
+        values[:, len(HEAD) + 1 :] *= features[:, len(HEAD), None] > 0
+        return np.concatenate([values, values**2], axis=1)
+
+    def to_meta(self) -> dict[str, Any]:
+        """As plain data, for a model file."""
+        return {name: getattr(self, name).round(6).tolist() for name in ("centre", "scale", "weights")}
+
+    @classmethod
+    def from_meta(cls, meta: dict[str, Any]) -> Matching:
+        """What ``to_meta`` gave."""
+        return cls(*(np.array(meta[name], dtype=np.float64) for name in ("centre", "scale", "weights")))
