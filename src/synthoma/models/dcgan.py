@@ -68,7 +68,7 @@ class Generator(nn.Module):
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Draw images."""
-        maps = self.stem(_with_class(latent, label, self.embedding))
+        maps = self.stem(with_class(latent, label, self.embedding))
         images: Tensor = torch.tanh(self.layers(maps.view(len(maps), -1, 4, 4)))
         return images
 
@@ -168,7 +168,7 @@ class SeedGenerator(nn.Module):
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Draw images."""
-        maps = F.leaky_relu(self.stem(_with_class(latent, label, self.embedding)), 0.2)
+        maps = F.leaky_relu(self.stem(with_class(latent, label, self.embedding)), 0.2)
         images: Tensor = torch.tanh(self.layers(maps.view(len(maps), 256, self.side, self.side)))
         return images
 
@@ -209,7 +209,7 @@ class SeedDiscriminator(nn.Module):
         return score
 
 
-def _with_class(latent: Tensor, label: Tensor | None, embedding: nn.Embedding | None) -> Tensor:
+def with_class(latent: Tensor, label: Tensor | None, embedding: nn.Embedding | None) -> Tensor:
     """The latent with the class's embedding beside it, where the network knows classes."""
     if embedding is None:
         return latent

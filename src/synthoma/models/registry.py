@@ -10,12 +10,13 @@ from pydantic import Field
 from synthoma.config import Config
 from synthoma.models.dcgan import Discriminator, Generator, Normalisation, SeedDiscriminator, SeedGenerator
 from synthoma.models.repaint import Repainter
+from synthoma.models.residual import ResidualDiscriminator, ResidualGenerator
 
 
 class NetworkConfig(Config):
     """What a generator and its discriminator are built from."""
 
-    network: Literal["dcgan", "seed", "repaint"] = "dcgan"
+    network: Literal["dcgan", "seed", "repaint", "residual"] = "dcgan"
     latent: int = Field(100, ge=1, le=1024, description="length of the latent vector")
     width: int = Field(32, ge=4, le=256, description="feature maps of the generator's last hidden layer")
     critic_width: int = Field(32, ge=4, le=256, description="feature maps of the discriminator's first layer")
@@ -45,18 +46,29 @@ def latent_shape(config: NetworkConfig, shape: ImageShape) -> tuple[int, ...]:
     return (shape.planes + 1, shape.size, shape.size) if config.network == "repaint" else (config.latent,)
 
 
-def build_generator(config: NetworkConfig, shape: ImageShape) -> Generator | SeedGenerator | Repainter:
+def build_generator(
+    config: NetworkConfig, shape: ImageShape
+) -> Generator | SeedGenerator | Repainter | ResidualGenerator:
     """A new generator with random weights."""
     if config.network == "seed":
         return SeedGenerator(shape.size, shape.planes, config.latent, shape.classes)
     if config.network == "repaint":
         return Repainter(shape.size, shape.channels, shape.labels, config.latent, config.width)
+    if config.network == "residual":
+        return ResidualGenerator(shape.size, shape.planes, config.latent, config.width, shape.classes)
     return Generator(shape.size, shape.planes, config.latent, config.width, shape.classes, config.norm)
 
 
-def build_discriminator(config: NetworkConfig, shape: ImageShape) -> Discriminator | SeedDiscriminator:
+def build_discriminator(
+    config: NetworkConfig, shape: ImageShape
+) -> Discriminator | SeedDiscriminator | ResidualDiscriminator:
     """A new discriminator with random weights."""
     if config.network == "seed":
         return SeedDiscriminator(shape.size, shape.planes, shape.classes)
+    if config.network == "residual":
+        alike = config.minibatch_deviation
+        return ResidualDiscriminator(
+            shape.size, shape.planes, config.critic_width, shape.classes, minibatch_deviation=alike
+        )
     options: dict[str, Any] = {"spectral": config.spectral, "minibatch_deviation": config.minibatch_deviation}
     return Discriminator(shape.size, shape.planes, config.critic_width, shape.classes, config.critic_norm, **options)
