@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.losses.adversarial import (
+    SHIFT_FREE,
     discriminator_loss,
     feature_matching,
     generator_loss,
     gradient_penalty,
-    r1_penalty,
+    zero_centred_penalty,
 )
 
 REAL = torch.tensor([2.0, -1.0])
@@ -38,10 +39,38 @@ def test_hinge_and_wasserstein_by_hand() -> None:
         assert float(generator_loss(kind, FAKE)) == pytest.approx(1.25)
 
 
-@pytest.mark.parametrize("kind", ["bce", "bce-saturating", "hinge", "wasserstein"])
+def test_relativistic_pairs_by_hand() -> None:
+    by_hand = -(log_sigmoid(2.0 - 0.5) + log_sigmoid(-1.0 + 3.0)) / 2
+    mirrored = -(log_sigmoid(0.5 - 2.0) + log_sigmoid(-3.0 + 1.0)) / 2
+    assert float(discriminator_loss("relativistic", REAL, FAKE)) == pytest.approx(by_hand, rel=1e-6)
+    assert float(generator_loss("relativistic", FAKE, REAL)) == pytest.approx(mirrored, rel=1e-6)
+    # What the one gains the other loses: gradients of a pair are opposite, in each player's own loss.
+    fake = FAKE.clone().requires_grad_(True)
+    (push,) = torch.autograd.grad(generator_loss("relativistic", fake, REAL), fake)
+    assert torch.allclose(push, -torch.sigmoid(REAL - FAKE) / 2)
+    (pull,) = torch.autograd.grad(discriminator_loss("relativistic", REAL, fake), fake)
+    assert torch.allclose(pull, torch.sigmoid(FAKE - REAL) / 2)
+
+
+def test_only_differences_count_in_losses_without_a_boundary() -> None:
+    for kind in ("wasserstein", "relativistic"):
+        assert kind in SHIFT_FREE
+        shifted = discriminator_loss(kind, REAL + 9, FAKE + 9)
+        assert float(shifted) == pytest.approx(float(discriminator_loss(kind, REAL, FAKE)), abs=1e-5)
+    for kind in ("bce", "hinge"):
+        assert kind not in SHIFT_FREE
+        assert discriminator_loss(kind, REAL + 9, FAKE + 9) > discriminator_loss(kind, REAL, FAKE) + 1
+
+
+def test_the_relativistic_generator_must_see_real_outputs() -> None:
+    with pytest.raises(ValueError, match="outputs for real images"):
+        generator_loss("relativistic", FAKE)
+
+
+@pytest.mark.parametrize("kind", ["bce", "bce-saturating", "hinge", "wasserstein", "relativistic"])
 def test_losses_fall_where_the_players_do_better(kind: str) -> None:
     assert discriminator_loss(kind, REAL + 0.5, FAKE - 0.4) < discriminator_loss(kind, REAL, FAKE)
-    assert generator_loss(kind, FAKE + 0.1) < generator_loss(kind, FAKE)
+    assert generator_loss(kind, FAKE + 0.1, REAL) < generator_loss(kind, FAKE, REAL)
 
 
 def test_only_the_saturating_gradient_vanishes_where_the_discriminator_wins() -> None:
@@ -77,7 +106,7 @@ def test_penalties_of_a_linear_critic_have_a_closed_form() -> None:
     critic = linear_critic(direction)
     real, fake = torch.randn(6, 1, 3, 3), torch.randn(6, 1, 3, 3)
     assert gradient_penalty(critic, real, fake, torch.rand(6)).detach() == pytest.approx(16.0, rel=1e-5)
-    assert r1_penalty(critic, real).detach() == pytest.approx(25.0 / 2, rel=1e-5)
+    assert zero_centred_penalty(critic, real).detach() == pytest.approx(25.0 / 2, rel=1e-5)
     gradient_penalty(critic, real, fake, torch.rand(6)).backward()
     # d/dw (|w| - 1)^2 = 2 (|w| - 1) w / |w|
     assert torch.allclose(critic[1].weight.grad.view(1, 3, 3), 2 * 4 * direction / 5, atol=1e-4)
@@ -96,7 +125,16 @@ def test_gradient_penalty_of_a_small_network_equals_a_loop_over_images() -> None
         (gradient,) = torch.autograd.grad(critic(x).sum(), x)
         at_real.append(float(gradient.square().sum()) / 2)
     assert gradient_penalty(critic, real, fake, mix).detach() == pytest.approx(sum(terms) / 3, rel=1e-5)
-    assert r1_penalty(critic, real).detach() == pytest.approx(sum(at_real) / 3, rel=1e-5)
+    assert zero_centred_penalty(critic, real).detach() == pytest.approx(sum(at_real) / 3, rel=1e-5)
+
+
+def test_the_penalty_on_generated_images_teaches_the_discriminator_only() -> None:
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1), nn.Flatten(0))
+    fake = torch.randn(5, 1, 2, 2, requires_grad=True)
+    zero_centred_penalty(critic, fake).backward()
+    assert fake.grad is None
+    assert float(critic[1].weight.grad.abs().max()) > 0
 
 
 def test_a_flat_critic_gives_a_finite_gradient() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
-from synthoma.losses.adversarial import discriminator_loss, r1_penalty
+from synthoma.errors import ConfigError
+from synthoma.losses.adversarial import discriminator_loss, generator_loss, zero_centred_penalty
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 from synthoma.training.device import Execution
@@ -115,15 +116,15 @@ def test_the_lazy_penalty_is_scaled_by_its_interval(two_halves: Cohort) -> None:
     none, once, lazy = gradients
     assert torch.allclose(lazy - none, 4 * (once - none), rtol=1e-3, atol=1e-6)
     task = new_task(two_halves, gan={"critic_norm": "none"})
-    (2.0 * r1_penalty(task.discriminator, task._real(0).planes())).backward()
+    (2.0 * zero_centred_penalty(task.discriminator, task._real(0).planes())).backward()
     assert torch.allclose(once - none, task.discriminator.head.weight.grad, rtol=1e-3, atol=1e-6)
 
 
 def test_the_lazy_penalty_comes_every_kth_step_only(two_halves: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(
-        "synthoma.training.adversarial.r1_penalty",
-        lambda discriminator, real: (calls.append(1), r1_penalty(discriminator, real))[1],
+        "synthoma.training.adversarial.zero_centred_penalty",
+        lambda discriminator, real: (calls.append(1), zero_centred_penalty(discriminator, real))[1],
     )
     task = new_task(two_halves, gan={"r1": 1.0, "r1_every": 3, "critic_norm": "none"})
     counts = []
@@ -131,6 +132,104 @@ def test_the_lazy_penalty_comes_every_kth_step_only(two_halves: Cohort, monkeypa
         task.step(step, 0.0)
         counts.append(len(calls))
     assert counts == [1, 1, 1, 2, 2, 2, 3]
+
+
+def test_both_penalties_are_taken_each_on_its_own_images(two_halves: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    monkeypatch.setattr(
+        "synthoma.training.adversarial.zero_centred_penalty",
+        lambda discriminator, images: (seen.append(images), zero_centred_penalty(discriminator, images))[1],
+    )
+    settings = {"r1": 1.0, "r2": 3.0, "r1_every": 2, "critic_norm": "none"}
+    gradients = []
+    for r2 in (0.0, 3.0):
+        task = new_task(two_halves, gan={**settings, "r2": r2})
+        task.discriminator_optimiser.step = lambda: None  # type: ignore[method-assign,assignment]
+        task._train_discriminator(0)
+        gradients.append(task.discriminator.head.weight.grad.clone())
+    assert len(seen) == 3
+    assert torch.equal(seen[1], task._real(0).planes())
+    with torch.no_grad():
+        fake = task.generator(task._latents(8, task._draws("discriminator", 0)))
+    assert torch.equal(seen[2], fake)
+    task.discriminator.zero_grad()
+    (3.0 * 2 * zero_centred_penalty(task.discriminator, fake)).backward()
+    assert torch.allclose(gradients[1] - gradients[0], task.discriminator.head.weight.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_penalties_are_taken_every_step_before_they_become_rare(
+    two_halves: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(
+        "synthoma.training.adversarial.zero_centred_penalty",
+        lambda discriminator, images: (calls.append(1), zero_centred_penalty(discriminator, images))[1],
+    )
+    gan = {"r1": 1.0, "r1_every": 4, "penalty_start_images": 3 * 8, "critic_norm": "none"}
+    task = new_task(two_halves, gan=gan)
+    counts = []
+    for step in range(9):
+        task.step(step, 0.0)
+        counts.append(len(calls))
+    assert counts == [1, 2, 3, 3, 4, 4, 4, 4, 5]
+
+
+def test_the_generator_is_judged_beside_the_real_batch_without_teaching_the_discriminator(two_halves: Cohort) -> None:
+    task = new_task(two_halves, gan={"loss": "relativistic", "critic_norm": "none"})
+    real = task._real(0).planes()
+    with torch.no_grad():
+        fake = task.generator(task._latents(8, task._draws("generator", 0)))
+        expected = generator_loss("relativistic", task.discriminator(fake), task.discriminator(real))
+    before = copied(task.discriminator)
+    losses = task._train_generator(0)
+    assert torch.allclose(losses["g_loss"].detach(), expected, atol=1e-5)
+    assert same(before, copied(task.discriminator))
+    assert all(parameter.grad is None for parameter in task.discriminator.parameters())
+
+
+def test_learning_rates_follow_half_a_cosine_over_the_budget(two_halves: Cohort) -> None:
+    task = new_task(two_halves, gan={"schedule": "cosine", "generator_rate": 4e-3, "critic_rate": 2e-3})
+    constant = new_task(two_halves, gan={"generator_rate": 4e-3})
+    for share, factor in ((0.0, 1.0), (0.5, 0.5), (2 / 3, 0.25), (1.0, 0.0)):
+        task.step(0, share)
+        assert task.generator_optimiser.param_groups[0]["lr"] == pytest.approx(4e-3 * factor)
+        assert task.discriminator_optimiser.param_groups[0]["lr"] == pytest.approx(2e-3 * factor)
+        constant.step(0, share)
+        assert constant.generator_optimiser.param_groups[0]["lr"] == 4e-3
+    before = [parameter.detach().clone() for parameter in task.generator.parameters()]
+    task.step(1, 1.0)
+    assert all(map(torch.equal, before, task.generator.parameters()))  # nothing is left to learn with
+
+
+def test_augmentation_grows_over_the_first_images(two_halves: Cohort) -> None:
+    task = new_task(two_halves, gan={"augment": ["mirror"], "augment_probability": 0.8, "augment_ramp": 32})
+    seen = [float(task.step(step, 0.0)["augment_probability"]) for step in range(6)]
+    assert seen == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 0.8])
+
+
+@pytest.mark.parametrize("loss", ["bce", "relativistic"])
+def test_augmentation_grows_where_the_discriminator_overfits_and_shrinks_where_it_guesses(
+    two_halves: Cohort, loss: str
+) -> None:
+    gan = {"loss": loss, "augment": ["mirror"], "augment_target": 0.6, "augment_ramp": 400, "critic_norm": "none"}
+    frozen = {"generator_rate": 1e-12}
+    sure = new_task(two_halves, gan={**gan, **frozen, "critic_rate": 3e-3})  # against a generator that never learns
+    probabilities = [float(sure.step(step, 0.0)["augment_probability"]) for step in range(40)]
+    assert probabilities[-1] > 0.15
+    assert probabilities[-1] > probabilities[20]
+    guessing = new_task(two_halves, gan={**gan, **frozen, "critic_rate": 1e-12})
+    with torch.no_grad():
+        for parameter in guessing.discriminator.parameters():
+            parameter.zero_()
+    guessing.probability = 0.5
+    trained(guessing, 10)
+    assert guessing.probability < 0.5 - 9 * 8 * 0.6 / 400
+
+
+def test_a_target_needs_changes_and_a_speed() -> None:
+    for gan in ({"augment_target": 0.6, "augment_ramp": 100}, {"augment_target": 0.6, "augment": ["mirror"]}):
+        with pytest.raises(ConfigError, match="augment_target needs changes"):
+            TrainConfig.resolve(flags={"gan": gan})
 
 
 def test_a_wasserstein_critic_takes_its_steps_on_batches_of_its_own(
@@ -153,6 +252,19 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "gan": {"spectral": True, "minibatch_deviation": True, "r1": 1.0, "r1_every": 3, "loss": "hinge"}
     },
     "conditional": {"conditional": True, "gan": {"feature_matching": 0.5}},
+    "relativistic, adaptive": {
+        "gan": {
+            "network": "residual",
+            "loss": "relativistic",
+            "r1": 1.0,
+            "r2": 1.0,
+            "r1_every": 3,
+            "penalty_start_images": 16,
+            "augment": ["brightness", "cutout"],
+            "augment_target": 0.3,
+            "augment_ramp": 60,
+        }
+    },
 }
 
 
@@ -243,3 +355,32 @@ def test_a_drawn_mask_lies_on_the_bright_square(squares: Cohort) -> None:
     assert shown.mean() > 0.7
     gaps = [image[mask].mean() - image[~mask].mean() for image, mask in zip(images[shown], masks[shown], strict=True)]
     assert np.median(gaps) > 0.25
+
+
+RELATIVISTIC: dict[str, Any] = {
+    "network": "residual",
+    "loss": "relativistic",
+    "r1": 1.0,
+    "r2": 1.0,
+    "r1_every": 1,
+    "beta1": 0.0,
+    "beta2": 0.99,
+    "ema_images": 300,
+    "generator_rate": 1e-3,
+    "critic_rate": 1e-3,
+}
+
+
+def test_residual_networks_learn_both_modes_and_obey_the_class(two_halves: Cohort) -> None:
+    task = new_task(two_halves, conditional=True, gan=RELATIVISTIC)
+    trained(task, 200)
+    latents = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
+    for number in (0, 1):
+        with torch.no_grad():
+            images = (task.average(latents, torch.full((100,), number))[:, 0] + 1) / 2
+        left, right = images[:, :, :8].mean(dim=(1, 2)), images[:, :, 8:].mean(dim=(1, 2))
+        bright, dark = (left, right) if number == 0 else (right, left)
+        assert float((bright > dark + 0.2).float().mean()) > 0.9
+        assert 0.5 < float(bright.mean()) < 0.9
+        assert float(dark.mean()) < 0.2
+        assert 0.025 < float(bright.std()) < 0.22  # training images: 0.115

@@ -45,6 +45,21 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 EXACT: dict[str, dict[str, Any]] = {
     "dropout, masks, classes": {"model": "dcgan-seed", "with_masks": True, "conditional": True, "gan": {"batch": 4}},
     "augmentation": {"model": "dcgan", "with_masks": True, "gan": {"augment": ["translation", "brightness"]}},
+    "adaptive augmentation, cosine, rare penalties": {
+        "model": "dcgan",
+        "gan": {
+            "network": "residual",
+            "loss": "relativistic",
+            "r1": 1.0,
+            "r2": 1.0,
+            "r1_every": 2,
+            "penalty_start_images": 64,
+            "schedule": "cosine",
+            "augment": ["translation", "brightness"],
+            "augment_target": 0.2,
+            "augment_ramp": 100,
+        },
+    },
 }
 
 
@@ -83,6 +98,8 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bytes(labelled: Cohort, 
     scored = [[entry for entry in map(json.loads, log) if "score" in entry] for log in logs]
     assert scored[0] == scored[1]
     assert len(scored[0]) == len({entry["step"] for entry in scored[0]}) == 8
+    if "augment_target" in settings.get("gan", {}):
+        assert any(entry.get("augment_probability", 0) > 0 for entry in map(json.loads, logs[0]))
     for picture in ("progress.png", "samples/images-000000160.png"):
         assert file_digest(tmp_path / "whole" / picture) == file_digest(tmp_path / "killed" / picture)
 

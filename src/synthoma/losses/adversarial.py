@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-AdversarialLoss = Literal["bce", "bce-saturating", "hinge", "wasserstein"]
+AdversarialLoss = Literal["bce", "bce-saturating", "hinge", "wasserstein", "relativistic"]
+
+SHIFT_FREE: frozenset[AdversarialLoss] = frozenset({"wasserstein", "relativistic"})
+"""Losses of differences alone: a constant on all outputs changes nothing, so their sign means nothing."""
 
 
 def discriminator_loss(kind: AdversarialLoss, real: Tensor, fake: Tensor, *, smoothing: float = 0.0) -> Tensor:
@@ -23,6 +26,8 @@ def discriminator_loss(kind: AdversarialLoss, real: Tensor, fake: Tensor, *, smo
       (Goodfellow et al. 2014, eq. 1).
     - ``hinge``: E[max(0, 1 - real)] + E[max(0, 1 + fake)] (Lim & Ye 2017, eq. 5).
     - ``wasserstein``: E[fake] - E[real] (Arjovsky et al. 2017, eq. 2; the constraint is a penalty of its own).
+    - ``relativistic``: E[softplus(fake - real)] over pairs: each real image is to look more real than the generated one
+      beside it (Jolicoeur-Martineau 2019, RpGAN; Huang et al. 2024, R3GAN, eq. 2).
 
     Args:
         kind: which of them.
@@ -35,18 +40,30 @@ def discriminator_loss(kind: AdversarialLoss, real: Tensor, fake: Tensor, *, smo
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
     if kind == "wasserstein":
         return fake.mean() - real.mean()
+    if kind == "relativistic":
+        return F.softplus(fake - real).mean()
     target = torch.full_like(real, 1 - smoothing)
     real_part = F.binary_cross_entropy_with_logits(real, target)
     return real_part + F.softplus(fake).mean()
 
 
-def generator_loss(kind: AdversarialLoss, fake: Tensor) -> Tensor:
+def generator_loss(kind: AdversarialLoss, fake: Tensor, real: Tensor | None = None) -> Tensor:
     """Loss of the generator for the discriminator's outputs ``fake`` (B,).
 
     - ``bce``: -E[log D(fake)], the non-saturating form (Goodfellow et al. 2014, section 3).
     - ``bce-saturating``: E[log(1 - D(fake))], the minimax form; its gradient vanishes where the discriminator wins.
     - ``hinge``, ``wasserstein``: -E[fake].
+    - ``relativistic``: E[softplus(real - fake)], the mirror of the discriminator's. It alone needs ``real`` (B,), the
+      outputs for real images. A generator that leaves out a kind of real image loses to it in every pair, where
+      with the other losses it may move all its images to one side of a boundary (Sun et al. 2020).
+
+    Raises:
+        ValueError: ``relativistic`` without ``real``.
     """
+    if kind == "relativistic":
+        if real is None:
+            raise ValueError("the relativistic loss compares with outputs for real images")
+        return F.softplus(real - fake).mean()
     if kind == "bce":
         return F.softplus(-fake).mean()
     if kind == "bce-saturating":
@@ -70,10 +87,18 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     return penalty
 
 
-def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """E[|grad of the discriminator at a real image|^2] / 2 (Mescheder et al. 2018, eq. 9, without its gamma)."""
-    images = real.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+def zero_centred_penalty(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """E[|grad of the discriminator at an image|^2] / 2, without its weight gamma (Mescheder et al. 2018, eq. 9).
+
+    On real images it is R1, on generated ones R2. R1 alone lets the discriminator be steep where the generator is,
+    which a relativistic game does not survive (Huang et al. 2024, section 2.2).
+
+    Args:
+        discriminator: images (B, C, H, W) -> scores (B,).
+        images: (B, C, H, W); no gradient flows to what made them.
+    """
+    places = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(places).sum(), places, create_graph=True)
     return gradient.square().flatten(1).sum(dim=1).mean() / 2
 
 

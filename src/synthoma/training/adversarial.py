@@ -13,14 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.augment.differentiable import augment
+from synthoma.augment.strength import adapted_probability, overfitting, ramped_probability
 from synthoma.data.dataset import Batch, TrainingSlices
 from synthoma.data.repaintable import SimulatedSlices
 from synthoma.losses.adversarial import (
+    SHIFT_FREE,
     discriminator_loss,
     feature_matching,
     generator_loss,
     gradient_penalty,
-    r1_penalty,
+    zero_centred_penalty,
 )
 from synthoma.losses.structure import structure_loss
 from synthoma.models.bundle import Bundle
@@ -80,11 +82,15 @@ class AdversarialTask:
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
         self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), self.gan.critic_rate, moments)
         self.images = 0
+        self.probability = 0.0  # of a change to what the discriminator sees, where it adapts
 
     # --- one step --------------------------------------------------------------------------------------------
 
     def step(self, step: int, share: float) -> dict[str, Tensor]:
         """Train the discriminator ``critic_steps`` times and the generator once; batches are numbered through."""
+        self._set_rates(share)
+        if self.gan.augment_target is None:
+            self.probability = ramped_probability(self.images, self.gan.augment_ramp, self.gan.augment_probability)
         losses: dict[str, Tensor] = {}
         for turn in range(self.gan.critic_steps):
             losses = self._train_discriminator(step * self.gan.critic_steps + turn)
@@ -94,7 +100,17 @@ class AdversarialTask:
             update_ema(self.average, self.generator, ema_decay(self.batch, self.images, self.gan.ema_images))
         else:
             update_ema(self.average, self.generator, 0.0)
+        if self.gan.augment:
+            losses["augment_probability"] = torch.tensor(self.probability)
         return losses
+
+    def _set_rates(self, share: float) -> None:
+        """Learning rates for this share of the budget; a cosine is 1 at its start and 0 at its end."""
+        factor = (1 + math.cos(math.pi * share)) / 2 if self.gan.schedule == "cosine" else 1.0
+        optimisers = (self.generator_optimiser, self.discriminator_optimiser)
+        for optimiser, rate in zip(optimisers, (self.gan.generator_rate, self.gan.critic_rate), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
 
     def _train_discriminator(self, number: int) -> dict[str, Tensor]:
         batch = self._real(number)
@@ -113,12 +129,19 @@ class AdversarialTask:
             mix = torch.rand(len(real), generator=draws).to(real.device)
             penalty = gradient_penalty(lambda x: self.discriminator(x, label), seen_real, seen_fake, mix)
             total = total + self.gan.gradient_penalty * penalty
-        if self.gan.r1 and number % self.gan.r1_every == 0:
-            penalty = r1_penalty(lambda x: self.discriminator(x, label), seen_real)
-            total = total + self.gan.r1 * self.gan.r1_every * penalty
+        # Rare penalties leave the discriminator free in between, which is unsafe until the game has settled.
+        every = 1 if self.images < self.gan.penalty_start_images else self.gan.r1_every
+        for weight, seen in ((self.gan.r1, seen_real), (self.gan.r2, seen_fake)):
+            if weight and number % every == 0:
+                penalty = zero_centred_penalty(lambda x: self.discriminator(x, label), seen)
+                total = total + weight * every * penalty
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.discriminator_optimiser.step()
+        if self.gan.augment_target is not None:
+            sign = overfitting(on_real, on_fake, shift_free=self.gan.loss in SHIFT_FREE)
+            limits = (self.gan.augment_ramp, self.gan.augment_probability)
+            self.probability = adapted_probability(self.probability, sign, self.gan.augment_target, len(real), *limits)
         if self.gan.loss.startswith("bce"):
             on_real, on_fake = on_real.sigmoid(), on_fake.sigmoid()
         return {"d_loss": loss, "d_real": on_real.mean(), "d_fake": on_fake.mean()}
@@ -135,13 +158,17 @@ class AdversarialTask:
             latents = self._latents(self.batch, draws)
             drawn = self.generator(latents, label)
             fake = self._augmented(drawn, draws)
-            loss = generator_loss(self.gan.loss, self.discriminator(fake, label))
+            on_fake, on_real, real = self.discriminator(fake, label), None, self._placed(batch.planes())
+            if self.gan.loss == "relativistic" or self.gan.feature_matching:
+                real = self._augmented(real, draws)
+            if self.gan.loss == "relativistic":  # no gradient: neither real images nor weights can move here
+                on_real = self.discriminator(real, label)
+            loss = generator_loss(self.gan.loss, on_fake, on_real)
             if self.gan.structure:
                 channels = self.shape.channels
                 kept = structure_loss(latents[:, :channels].float(), drawn[:, :channels].float())
                 loss = loss + self.gan.structure * kept
             if self.gan.feature_matching:
-                real = self._augmented(self._placed(batch.planes()), draws)
                 features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
         self.generator_optimiser.zero_grad(set_to_none=True)
@@ -170,7 +197,7 @@ class AdversarialTask:
         return torch.randn(count, self.gan.latent, generator=draws).to(self.execution.device)
 
     def _augmented(self, planes: Tensor, draws: torch.Generator) -> Tensor:
-        return augment(planes, self.gan.augment, self.gan.augment_probability, draws, self.shape.channels)
+        return augment(planes, self.gan.augment, self.probability, draws, self.shape.channels)
 
     def _precision(self) -> Any:
         if not self.execution.bf16:
@@ -218,6 +245,7 @@ class AdversarialTask:
             **optimiser_state("generator_adam", self.generator_optimiser),
             **optimiser_state("discriminator_adam", self.discriminator_optimiser),
             "images": torch.tensor(self.images),
+            "probability": torch.tensor(self.probability, dtype=torch.float64),
         }
 
     def restore(self, bundle: Bundle) -> None:
@@ -230,6 +258,7 @@ class AdversarialTask:
         restore_optimiser("generator_adam", self.generator_optimiser, bundle)
         restore_optimiser("discriminator_adam", self.discriminator_optimiser, bundle)
         self.images = int(bundle.tensors["images"])
+        self.probability = float(bundle.tensors["probability"])
 
     def finished(self) -> dict[str, Tensor]:
         """What a trained model is made of: the best averaged generator, and the last sound discriminator."""

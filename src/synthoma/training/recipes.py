@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthoma.augment.scans import AugmentConfig
 from synthoma.config import Config
@@ -25,18 +25,31 @@ class GanConfig(NetworkConfig):
     feature_matching: float = Field(0.0, ge=0, description="weight of matching mean features")
     gradient_penalty: float = Field(0.0, ge=0, description="weight of the penalty on interpolates, every step")
     r1: float = Field(0.0, ge=0, description="weight gamma of the R1 penalty on real images")
-    r1_every: int = Field(16, ge=1, description="discriminator steps between R1 penalties (lazy regularisation)")
+    r2: float = Field(0.0, ge=0, description="weight of the same penalty on generated images")
+    r1_every: int = Field(16, ge=1, description="discriminator steps between R1 and R2 penalties (lazy regularisation)")
+    penalty_start_images: int = Field(0, ge=0, description="images during which R1 and R2 are taken at every step")
     structure: float = Field(0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)")
     match: bool = Field(True, description="draw simulated slices in the shares of real ones (phantom-gan)")
     critic_steps: int = Field(1, ge=1, le=20, description="discriminator steps for each generator step")
     batch: int = Field(16, ge=2, le=1024)
     generator_rate: float = Field(2e-4, gt=0, description="Adam's learning rate")
     critic_rate: float = Field(2e-4, gt=0)
+    schedule: Literal["constant", "cosine"] = Field("constant", description="learning rates stay, or fall to 0")
     beta1: float = Field(0.5, ge=0, lt=1)
     beta2: float = Field(0.999, gt=0, lt=1)
     ema_images: float = Field(5000.0, ge=0, description="half-life of the generator's moving average; 0 for none")
     augment: tuple[Literal["brightness", "contrast", "translation", "cutout", "mirror"], ...] = ()
-    augment_probability: float = Field(1.0, ge=0, le=1)
+    augment_probability: float = Field(1.0, ge=0, le=1, description="of each change; the highest, where it rises")
+    augment_ramp: int = Field(0, ge=0, description="images in which the probability rises from 0 (by 1, with a target)")
+    augment_target: float | None = Field(
+        None, ge=0, le=1, description="adapt the probability so that the discriminator's overfitting stays at this"
+    )
+
+    @model_validator(mode="after")
+    def _a_speed_to_adapt_at(self) -> Self:
+        if self.augment_target is not None and not (self.augment and self.augment_ramp):
+            raise ValueError("augment_target needs changes (augment) and a speed (augment_ramp, in images)")
+        return self
 
 
 GENERATORS: dict[str, tuple[str, GanConfig]] = {
