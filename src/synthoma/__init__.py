@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         evaluate,
         generate,
         judge,
+        planned,
         prepare,
         prepare_phantom,
         report,
@@ -38,6 +39,7 @@ _PIPELINE = (
     "evaluate",
     "generate",
     "judge",
+    "planned",
     "prepare",
     "prepare_phantom",
     "report",
@@ -46,8 +48,8 @@ _PIPELINE = (
 )
 
 __all__ = [
-    "Cohort", "__version__", "describe", "detect", "evaluate", "generate", "judge", "pipeline", "prepare",
-    "prepare_phantom", "report", "score_masks", "train",
+    "Cohort", "__version__", "describe", "detect", "evaluate", "generate", "judge", "pipeline", "planned",
+    "prepare", "prepare_phantom", "report", "score_masks", "train",
 ]  # fmt: skip
 
 

@@ -189,7 +189,7 @@ def info(
     epilog="""
 [bold]Examples[/bold]
 
-synthoma train lgg -o run --model dcgan --minutes 10
+synthoma train lgg -o run --model auto --minutes 10
 
 synthoma train lgg -o run --model wgan-gp --images 100000 --with-masks --set gan.width=48
 
@@ -201,7 +201,7 @@ synthoma train lgg -o detector --model unet-25d --minutes 15 --with synthetic
 def train(
     cohort: Annotated[Path | None, typer.Argument(help="A cohort; its training split is learned from.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
-    model: Annotated[str | None, typer.Option(help="Which model, see --list (default dcgan).")] = None,
+    model: Annotated[str | None, typer.Option(help="Which model, see --list; auto chooses (default dcgan).")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes (default 10).")] = None,
     images: Annotated[int | None, typer.Option(help="Budget in images shown: makes the run exact.")] = None,
     with_masks: Annotated[bool | None, typer.Option("--with-masks", help="Draw the mask with each image.")] = None,
@@ -257,12 +257,18 @@ def train(
     if cohort is None:
         raise ConfigError("a cohort", "none", "see `synthoma train --help`")
     if summary:
-        _print_summary(cohort, settings)
+        from synthoma import pipeline
+
+        _print_summary(cohort, pipeline.planned(cohort, settings))
         return
     if output is None:
         raise ConfigError("a place for the run", "no --output", "add for example -o run")
     from synthoma import pipeline
 
+    if not resume:
+        settings = pipeline.planned(cohort, settings)
+        for reason in settings.reasons:
+            print(f"auto: {reason}")
     with _training_progress() as (tell, show):
         if search is not None:
             best = pipeline.search(cohort, output, search, config=settings, force=force, report=tell)

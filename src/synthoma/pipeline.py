@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 DEMO_PATIENTS = 40
 DEMO_MINUTES = 4.0
+
+SIMULATED_PATIENTS = 80
+"""Patients simulated for a training that does not say how many."""
 
 SIMULATED = "simulated"
 """Folder of what is simulated for one command and thrown away after it."""
@@ -173,14 +177,19 @@ def train(
     if resume:
         settled = continue_run(folder, source, config)
     else:
+        config = planned(source, config)
         # Said before anything is written, or an old run is replaced.
         check_trainable(source, config) if config.kind == "generator" else Plan(source, config)
         settled = begin_run(folder, source, config, force=force)
     try:
         repaints = settled.kind == "generator" and settled.gan.network == "repaint"
         if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
+            start, patients = time.perf_counter(), settled.simulate or SIMULATED_PATIENTS
             prepared = source.meta.get("provenance", {}).get("config", {})
-            _simulate_beside(source.meta, prepared, folder / OWN_PHANTOM, settled.simulate, settled.seed, progress)
+            _simulate_beside(source.meta, prepared, folder / OWN_PHANTOM, patients, settled.seed, progress)
+            if settled.minutes is not None:  # the budget is for both, but something must be left to learn in
+                left = max(settled.minutes - (time.perf_counter() - start) / 60, settled.minutes / 2)
+                settled = settled.model_copy(update={"minutes": left})
         learn = train_generator if settled.kind == "generator" else train_detector
         learn(source, folder, settled, report, resume=resume)
     except OSError as error:
@@ -188,6 +197,23 @@ def train(
         raise InputError("room to write the run", f"{error.strerror or error}", todo) from error
     _add_run_page(folder, folder.resolve().name)
     return folder
+
+
+def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
+    """The settings that the model "auto" stands for on this cohort, with ``reasons``; others as they are.
+
+    Raises:
+        InputError: nothing to train on.
+        ConfigError: settings that auto decides.
+    """
+    from synthoma.training.generators import training_rows
+    from synthoma.training.plan import plan_generator
+    from synthoma.training.recipes import AUTO
+
+    if config.model != AUTO:
+        return config
+    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    return plan_generator(source, config, training_rows(source, config))
 
 
 def _simulate_beside(

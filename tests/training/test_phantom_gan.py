@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError, InputError
+from synthoma.errors import CohortError, ConfigError, InputError
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
 from synthoma.training.settings import TrainConfig
 from synthoma.types import WHOLE_TUMOUR
@@ -84,6 +84,21 @@ def test_shards_add_up(place: Path, phantom: Cohort, run: Path) -> None:
     assert np.array_equal(np.asarray(whole.masks), np.concatenate([np.asarray(part.masks) for part in parts]))
 
 
+def test_slices_are_drawn_in_the_shares_of_real_ones(place: Path, real: Cohort) -> None:
+    """Half of the simulated squares are much larger than any real one: they are hardly drawn."""
+    images, masks = blobs(100, seed=4)
+    large = np.zeros_like(masks[:50])
+    large[:, 2:14, 2:14] = 1
+    images[:50], masks[:50] = np.where(large > 0, 0.8, 0.2), large
+    mixed = write_cohort(place / "mixed", images, None, masks, mask_names=NAMES)
+    for match, share in ((True, 0.3), (False, 0.5)):
+        run = place / f"run-{match}"
+        train_toy(real, run, model="phantom-gan", phantom=mixed.path, images=16, snapshots=1, gan={"match": match})
+        drawn = generate_cohort(Sampler.open(run, mixed), _new(place / f"drawn-{match}"), 200, seed=0)
+        found = (drawn.slices["tumour_pixels"] > 100).mean()
+        assert found < share if match else abs(found - share) < 0.12
+
+
 def test_less_noise_is_less_various(place: Path, phantom: Cohort, run: Path) -> None:
     sampler = Sampler.open(run, phantom)
     full, none = (sampler.latents(0, range(4), truncation) for truncation in (1.0, 1e-9))
@@ -92,8 +107,8 @@ def test_less_noise_is_less_various(place: Path, phantom: Cohort, run: Path) -> 
 
 
 def test_simulated_slices_are_needed_and_must_fit(place: Path, real: Cohort, phantom: Cohort, run: Path) -> None:
-    with pytest.raises((ConfigError, ValidationError), match="--phantom COHORT"):
-        TrainConfig.resolve(flags={"model": "phantom-gan"})
+    with pytest.raises(CohortError, match="a cohort"):
+        train_toy(real, place / "none", model="phantom-gan", images=32)
     with pytest.raises((ConfigError, ValidationError), match="--phantom is for phantom-gan"):
         TrainConfig.resolve(flags={"model": "dcgan", "phantom": phantom.path})
     with pytest.raises(ConfigError, match="simulated slices to repaint"):

@@ -58,7 +58,8 @@ def _measured(image: Floats, tumour: Bools) -> Floats:
     rows, columns = np.nonzero(head)
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
     depth = ndimage.distance_transform_edt(head)
-    rim, inside = head & (depth <= RIM * len(image)), head & (depth > 2 * RIM * len(image))
+    thick = max(1.0, RIM * len(image))
+    rim, inside = head & (depth <= thick), head & (depth > 2 * thick)
     middle = float(np.median(image[inside])) if inside.any() else float(np.median(image[head]))
     values[0], values[1] = head.mean(), np.log(height / width)
     values[2] = np.log((image[rim].mean() + 0.02) / (middle + 0.02))

@@ -32,6 +32,7 @@ from synthoma.training.checkpoint import network_state, optimiser_state, restore
 from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
+from synthoma.training.reader import MaskReader, weight_at
 from synthoma.training.settings import TrainConfig
 
 Judge = Callable[[Tensor, dict[str, float]], tuple[float, dict[str, float], list[str]]]
@@ -75,6 +76,7 @@ class AdversarialTask:
         torch.manual_seed(stream_key(config.seed, "training.weights") % 2**63)
         self.generator = _placed(build_generator(self.gan, shape), execution)
         self.discriminator = _placed(build_discriminator(self.gan, shape), execution)
+        self.reader = MaskReader(shape, execution.device) if self.gan.faithful and shape.labels else None
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.best = _copied(self.average)
         self.sound = _copied(self.discriminator)
@@ -154,6 +156,8 @@ class AdversarialTask:
         batch = self._real(number * self.gan.critic_steps)
         label = self._classes(batch.classes)
         draws = self._draws("generator", number)
+        if self.reader is not None:
+            self.reader.learn(self._placed(batch.planes()), self._draws("reader", number))
         with held_still(self.discriminator), self._precision():
             latents = self._latents(self.batch, draws)
             drawn = self.generator(latents, label)
@@ -168,6 +172,8 @@ class AdversarialTask:
                 channels = self.shape.channels
                 kept = structure_loss(latents[:, :channels].float(), drawn[:, :channels].float())
                 loss = loss + self.gan.structure * kept
+            if self.reader is not None:
+                loss = loss + weight_at(self.images, self.gan.faithful) * self.reader.missed(drawn)
             if self.gan.feature_matching:
                 features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
@@ -244,6 +250,7 @@ class AdversarialTask:
             **{f"best.{name}": value for name, value in self.best.items()},
             **optimiser_state("generator_adam", self.generator_optimiser),
             **optimiser_state("discriminator_adam", self.discriminator_optimiser),
+            **(self.reader.state() if self.reader is not None else {}),
             "images": torch.tensor(self.images),
             "probability": torch.tensor(self.probability, dtype=torch.float64),
         }
@@ -257,6 +264,8 @@ class AdversarialTask:
         self.sound = _copied(self.discriminator)
         restore_optimiser("generator_adam", self.generator_optimiser, bundle)
         restore_optimiser("discriminator_adam", self.discriminator_optimiser, bundle)
+        if self.reader is not None:
+            self.reader.restore(bundle)
         self.images = int(bundle.tensors["images"])
         self.probability = float(bundle.tensors["probability"])
 

@@ -29,6 +29,7 @@ class GanConfig(NetworkConfig):
     r1_every: int = Field(16, ge=1, description="discriminator steps between R1 and R2 penalties (lazy regularisation)")
     penalty_start_images: int = Field(0, ge=0, description="images during which R1 and R2 are taken at every step")
     structure: float = Field(0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)")
+    faithful: float = Field(0.0, ge=0, description="weight of a segmenter finding the masks (phantom-gan, with masks)")
     match: bool = Field(True, description="draw simulated slices in the shares of real ones (phantom-gan)")
     critic_steps: int = Field(1, ge=1, le=20, description="discriminator steps for each generator step")
     batch: int = Field(16, ge=2, le=1024)
@@ -52,7 +53,11 @@ class GanConfig(NetworkConfig):
         return self
 
 
+AUTO = "auto"
+"""The model that is planned for each cohort, see ``training.plan``."""
+
 GENERATORS: dict[str, tuple[str, GanConfig]] = {
+    AUTO: ("looks at cohort, device and minutes, and chooses among the others", GanConfig()),
     "dcgan-seed": (
         "the plain network and settings of the seed projects, at 128 px: a reference to beat",
         GanConfig(network="seed", batch=4, ema_images=0.0),

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from synthoma.config import Config, toml_lines
-from synthoma.training.recipes import SECTION, ClassifierConfig, GanConfig, Kind, SegmenterConfig, recipe
+from synthoma.training.recipes import AUTO, SECTION, ClassifierConfig, GanConfig, Kind, SegmenterConfig, recipe
 
 
 class TrainConfig(Config):
@@ -22,7 +22,7 @@ class TrainConfig(Config):
     with_masks: bool = Field(False, description="generators: draw the label channels together with the modalities")
     conditional: bool = Field(False, description="generators: give the class to generator and discriminator")
     phantom: Path | None = Field(None, description="phantom-gan: the cohort of simulated slices that are repainted")
-    simulate: int = Field(80, ge=1, description="phantom-gan without --phantom: patients simulated for the run")
+    simulate: int | None = Field(None, ge=1, description="phantom-gan without --phantom: simulated patients, else 80")
     extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
     init: str | None = Field(None, description="detectors: begin with the weights of `phantom`, a run or a model file")
     classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only")
@@ -31,6 +31,7 @@ class TrainConfig(Config):
     snapshots: int = Field(10, ge=1, le=1000, description="how often the run is scored and saved")
     patience: int = Field(0, ge=0, description="stop after so many snapshots without a better score; 0 never")
     keep: int = Field(2, ge=1, description="checkpoints that are kept")
+    reasons: tuple[str, ...] = Field((), description="why `auto` chose these settings")
     gan: GanConfig = Field(default_factory=GanConfig)
     segmenter: SegmenterConfig = Field(default_factory=SegmenterConfig)
     classifier: ClassifierConfig = Field(default_factory=ClassifierConfig)
@@ -72,7 +73,7 @@ class TrainConfig(Config):
         repaints = self.kind == "generator" and self.gan.network == "repaint"
         if repaints and self.conditional:
             raise ValueError(f"{self.model} takes its classes from the simulated slices: leave out --conditional")
-        if self.phantom is not None and not repaints:
+        if self.phantom is not None and not repaints and self.model != AUTO:
             raise ValueError("--phantom is for phantom-gan; to begin a detector with the phantom use --init phantom")
         if self.kind != "generator" and (self.with_masks or self.conditional):
             raise ValueError(f"--with-masks and --conditional are for generators; this model is a {self.kind}")

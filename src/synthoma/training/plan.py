@@ -1,0 +1,86 @@
+"""What `--model auto` trains: chosen from the cohort, the device and the budget, with the reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from synthoma.data.cohort import Cohort
+from synthoma.errors import ConfigError
+from synthoma.models.device import choose_device
+from synthoma.training.recipes import AUTO, GENERATORS, GanConfig
+from synthoma.training.runs import DEFAULT_MINUTES
+from synthoma.training.settings import TrainConfig
+from synthoma.types import MODALITIES, PLAIN_MODALITY, Ints
+
+MASKED = 0.9
+"""Share of the tumour slices that must have masks for masks to be learned with the images."""
+
+PATIENTS_A_MINUTE = 10
+"""Patients simulated for each minute of the budget, on two cores about a quarter of it."""
+
+FEWEST, MOST = 24, 150
+"""Simulated patients: below it anatomy repeats itself, above it nothing was gained."""
+
+
+def plan_generator(cohort: Cohort, config: TrainConfig, rows: Ints) -> TrainConfig:
+    """Choose model, masks, simulated patients and size of the networks.
+
+    Args:
+        cohort: what will be learned from.
+        config: the settings, of which the model is "auto".
+        rows: training slices.
+
+    Returns:
+        The settings with a model by name, and the reasons, a sentence each.
+
+    Raises:
+        ConfigError: settings that the plan decides, or ones that its model cannot have.
+    """
+    if config.gan != GENERATORS[AUTO][1]:
+        todo = "leave the gan settings to auto, or choose a model by name, see `synthoma train --list`"
+        raise ConfigError("auto without gan settings", "some of them", todo)
+    table = cohort.slices.iloc[rows]
+    reasons = [
+        f"{len(rows):,} training slices of {table['group'].nunique()} patients, {'+'.join(cohort.modalities)}, "
+        f"{cohort.size} px"
+    ]
+    model, why = _model(cohort, config)
+    reasons.append(why)
+    changes: dict[str, Any] = {"model": model}
+    if model == "phantom-gan":
+        sick = table[table["label"] != "healthy"]
+        if not config.with_masks and len(sick) and cohort.labels and sick["has_mask"].mean() >= MASKED:
+            changes["with_masks"] = True
+            reasons.append("its discriminator sees the masks too: the real tumour slices have them")
+        if config.phantom is None and config.simulate is None:
+            minutes = config.minutes or (DEFAULT_MINUTES if config.images is None else MOST / PATIENTS_A_MINUTE)
+            changes["simulate"] = int(np.clip(round(PATIENTS_A_MINUTE * minutes), FEWEST, MOST))
+            reasons.append(f"{changes['simulate']} patients are simulated first, within the budget")
+    device = choose_device(config.device)
+    gan, grown = _sized(GENERATORS[model][1], device)
+    reasons += grown
+    settings = config.model_dump(exclude={"gan", "segmenter", "classifier"})
+    return TrainConfig.model_validate({**settings, **changes, "gan": gan, "reasons": tuple(reasons)})
+
+
+def _model(cohort: Cohort, config: TrainConfig) -> tuple[str, str]:
+    """Name of the model, and why."""
+    known = set(cohort.modalities) <= set(MODALITIES) or cohort.modalities == (PLAIN_MODALITY,)
+    if config.conditional:
+        return "dcgan", "dcgan: a class on request (--conditional) is what phantom-gan cannot give"
+    if not known or cohort.size % 4:
+        return "dcgan", "dcgan: there is no simulation of such images for phantom-gan to repaint"
+    return "phantom-gan", (
+        "phantom-gan: anatomy and tumours come from simulated patients, so that a few real ones only have to teach "
+        "their look"
+    )
+
+
+def _sized(gan: GanConfig, device: str) -> tuple[dict[str, Any], list[str]]:
+    """Settings of the networks for a device."""
+    if device != "cuda":
+        return gan.model_dump(), []
+    wide = {"batch": 4 * gan.batch, "width": 2 * gan.width, "critic_width": 2 * gan.critic_width}
+    return {**gan.model_dump(), **wide}, ["a GPU: batches of four times, networks of twice the size"]

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synthoma.data.matching import FEATURES, Matching, structure
+from synthoma.types import Bytes, Floats
+
+SIDE = 64
+
+
+def _head(size: float = 1.0, scalp: float = 0.9, inside: float = 0.4) -> Floats:
+    """An ellipse 40 wide and 48 high (times ``size``), with a rim two pixels thick."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    radius = np.hypot(x / (20 * size), y / (24 * size))
+    rim = np.hypot(x / (20 * size - 2), y / (24 * size - 2))
+    return np.where(radius <= 1, np.where(rim > 1, scalp, inside), 0.0)
+
+
+def _disc(row: float, column: float, radius: float) -> Bytes:
+    y, x = np.mgrid[:SIDE, :SIDE]
+    return (np.hypot(y - row, x - column) <= radius).astype(np.uint8)
+
+
+def _measured(image: Floats, mask: Bytes) -> dict[str, float]:
+    return dict(zip(FEATURES, structure(image[None], mask[None])[0], strict=True))
+
+
+def test_what_is_measured_is_what_was_drawn() -> None:
+    found = _measured(_head(), _disc(31.5 + 12, 31.5 - 10, 6))
+    assert found["head area"] == pytest.approx(np.pi * 20 * 24 / SIDE**2, rel=0.02)
+    assert found["head shape"] == pytest.approx(np.log(48 / 40), abs=0.03)
+    assert found["scalp"] > 0.5
+    assert found["fluid"] == 0
+    assert found["tumour"] == 1
+    assert found["tumour size"] == pytest.approx(np.log(np.pi * 36 / SIDE**2), abs=0.05)
+    assert found["sideways"] == pytest.approx(10 / 40, abs=0.02)
+    assert found["frontward"] == pytest.approx(12 / 48, abs=0.02)
+    assert found["compactness"] == pytest.approx(0, abs=0.03)  # a disc
+
+
+def test_a_stripped_head_has_no_scalp_and_left_is_as_right() -> None:
+    assert _measured(_head(scalp=0.4), _disc(32, 20, 5))["scalp"] == pytest.approx(0, abs=0.05)
+    left, right = (_measured(_head(), _disc(31.5, 31.5 + side, 5))["sideways"] for side in (-9, 9))
+    assert left == pytest.approx(right, abs=1e-9)
+
+
+def test_two_tumours_are_less_compact_than_one() -> None:
+    both = np.maximum(_disc(32, 20, 4), _disc(32, 44, 4))
+    assert _measured(_head(), both)["compactness"] < -1
+
+
+def test_without_head_or_tumour_nothing_is_nan() -> None:
+    for image in (np.zeros((SIDE, SIDE)), _head(), np.ones((SIDE, SIDE))):
+        values = structure(image[None], np.zeros((1, SIDE, SIDE), np.uint8))
+        assert np.isfinite(values).all()
+        assert values[0, FEATURES.index("tumour") :].tolist() == [0] * 5
+
+
+def _slices(sizes: Floats, draws: np.random.Generator, *, scalp: float = 0.9) -> Floats:
+    images = np.stack([_head(draws.uniform(0.9, 1.1), scalp) for _ in sizes])
+    masks = np.stack([_disc(32, 32 + draws.uniform(-9, 9), size) for size in sizes])
+    return structure(images, masks)
+
+
+def test_shares_are_those_of_the_real_slices() -> None:
+    """Real tumours are large, a third of the heads stripped; simulated ones are mostly small, half stripped."""
+    draws = np.random.default_rng(0)
+    real = np.concatenate([_slices(draws.uniform(5, 9, 80), draws), _slices(draws.uniform(5, 9, 40), draws, scalp=0.4)])
+    sizes = draws.uniform(2, 9, 400)
+    simulated = np.concatenate([_slices(sizes[:200], draws), _slices(sizes[200:], draws, scalp=0.4)])
+    chances = Matching.fit(real, simulated).chances(simulated)
+    assert chances.sum() == pytest.approx(1)
+    size = FEATURES.index("tumour size")
+    before, after = (
+        simulated[:, size].mean() - real[:, size].mean(),
+        chances @ simulated[:, size] - real[:, size].mean(),
+    )
+    assert abs(after) < 0.35 * abs(before)
+    stripped = chances[200:].sum()
+    assert abs(stripped - 1 / 3) < abs(0.5 - 1 / 3) / 2
+
+
+def test_equal_kinds_are_drawn_about_evenly() -> None:
+    draws = np.random.default_rng(1)
+    real, simulated = (_slices(draws.uniform(3, 8, count), draws) for count in (100, 300))
+    chances = Matching.fit(real, simulated).chances(simulated)
+    assert 1 / (chances**2).sum() > 0.85 * len(simulated)  # effective number of slices
+
+
+def test_without_real_masks_tumours_do_not_matter() -> None:
+    draws = np.random.default_rng(2)
+    real = structure(
+        np.stack([_head(draws.uniform(0.9, 1.1)) for _ in range(50)]), np.zeros((50, SIDE, SIDE), np.uint8)
+    )
+    simulated = _slices(np.repeat([3.0, 8.0], 100), draws)
+    chances = Matching.fit(real, simulated).chances(simulated)
+    assert chances[:100].sum() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_model_file_remembers_the_shares() -> None:
+    draws = np.random.default_rng(3)
+    real, simulated = _slices(draws.uniform(5, 9, 60), draws), _slices(draws.uniform(2, 9, 100), draws)
+    matching = Matching.fit(real, simulated)
+    again = Matching.from_meta(matching.to_meta())
+    assert np.allclose(again.chances(simulated), matching.chances(simulated), rtol=1e-3)

@@ -1,0 +1,49 @@
+"""A phantom cohort that fits a real one, whatever its modalities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synthoma.phantom import PhantomConfig, phantom_beside, phantom_cases
+from synthoma.types import MODALITIES, REGIONS
+
+META = {"modalities": ["flair"], "labels": {"1": "tumour"}, "size": 64, "plane": "axial"}
+
+
+def test_it_is_prepared_as_the_real_cohort_was() -> None:
+    phantom, prepare = phantom_beside(META | {"size": 128}, {"crop": False, "normalise": "unit"})
+    assert phantom.modalities == prepare.modalities == ("flair",)
+    assert (prepare.size, prepare.crop, prepare.normalise, prepare.merge) == (128, False, "unit", "whole-tumour")
+    assert 1.0 <= phantom.pixel_mm < phantom_beside(META, {})[0].pixel_mm <= 2.0
+
+
+def test_regions_stay_apart_where_the_real_masks_tell_them_apart() -> None:
+    labels = {str(value): name for value, name in REGIONS.items()}
+    assert phantom_beside(META | {"labels": labels}, {})[1].merge is None
+    assert phantom_beside(META | {"labels": {}}, {})[1].merge == "whole-tumour"
+
+
+def test_beside_plain_pictures_each_patient_shows_one_sequence() -> None:
+    phantom, prepare = phantom_beside(META | {"modalities": ["image"]}, {})
+    assert prepare.modalities == ("image",)
+    coarse = {"slice_mm": 8.0, "pixel_mm": 4.0, "artefacts": 0.0}
+    config = phantom.model_copy(update=coarse)
+    cases = phantom_cases(6, 3, config)
+    assert {case.modalities for case in cases} == {("image",)}
+    whole = PhantomConfig(skull="mixed", modalities=MODALITIES, **coarse)
+    shown = []
+    for case, all_of_them in zip(cases, phantom_cases(6, 3, whole), strict=True):
+        study, full = case.load(), all_of_them.load()
+        assert set(study.images) == {"image"}
+        assert np.array_equal(study.mask, full.mask)  # type: ignore[arg-type]
+        shown += [name for name in MODALITIES if np.array_equal(study.images["image"], full.images[name])]
+    assert len(shown) == 6
+    assert len(set(shown)) > 1
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_one_sequence_is_a_function_of_seed_and_number(index: int) -> None:
+    config = PhantomConfig(plain=True, slice_mm=8.0, pixel_mm=4.0)
+    first, again = (phantom_cases(count, 1, config)[index].load() for count in (2, 5))
+    assert np.array_equal(first.images["image"], again.images["image"])

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import synthoma
+from synthoma.data.cohort import Cohort
+from synthoma.errors import ConfigError
+from synthoma.training.settings import TrainConfig
+from tests.training.toys import blobs, write_cohort
+
+
+def _cohort(folder: Path, *, masks: bool = True, **meta: object) -> Cohort:
+    images, drawn = blobs(24, size=32)
+    names = {"1": "tumour"} if masks else None
+    splits = ["train"] * 18 + ["validation"] * 6
+    settings: dict[str, object] = {"origin": "real", "plane": "axial", **meta}
+    return write_cohort(folder, images, None, drawn if masks else None, splits=splits, mask_names=names, **settings)
+
+
+def _planned(cohort: Cohort, **settings: object) -> TrainConfig:
+    return synthoma.planned(cohort, TrainConfig.resolve(flags={"model": "auto", **settings}))
+
+
+def test_known_sequences_get_the_phantom_gan(tmp_path: Path) -> None:
+    config = _planned(_cohort(tmp_path / "real"), minutes=5)
+    assert config.model == "phantom-gan"
+    assert config.gan.network == "repaint"
+    assert config.with_masks
+    assert config.simulate == 50
+    assert "18 training slices of 18 patients, flair, 32 px" in config.reasons[0]
+
+
+def test_pictures_of_unknown_sequence_too_but_without_masks(tmp_path: Path) -> None:
+    config = _planned(_cohort(tmp_path / "real", masks=False, modalities=["image"]), minutes=1)
+    assert config.model == "phantom-gan"
+    assert not config.with_masks
+    assert config.simulate == 24
+
+
+def test_what_cannot_be_simulated_gets_a_plain_gan(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path / "real", modalities=["ct"])
+    assert _planned(cohort).model == "dcgan"
+    assert _planned(_cohort(tmp_path / "known"), conditional=True).model == "dcgan"
+
+
+def test_given_slices_are_used_and_nothing_is_simulated(tmp_path: Path) -> None:
+    cohort, phantom = _cohort(tmp_path / "real"), _cohort(tmp_path / "phantom")
+    config = _planned(cohort, phantom=phantom.path)
+    assert config.phantom == phantom.path
+    assert not any("simulated first" in reason for reason in config.reasons)
+
+
+def test_settings_of_ones_own_need_a_model_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="choose a model by name"):
+        _planned(_cohort(tmp_path / "real"), gan={"width": 64})
+
+
+def test_other_models_stay_as_they_are(tmp_path: Path) -> None:
+    config = TrainConfig.resolve(flags={"model": "dcgan"})
+    assert synthoma.planned(_cohort(tmp_path / "real"), config) is config
+
+
+def test_train_and_generate_in_two_commands(tmp_path: Path) -> None:
+    """No phantom cohort is made by hand; the model file alone is enough to draw labelled images."""
+    cohort = _cohort(tmp_path / "real")
+    run = synthoma.train(cohort, tmp_path / "run", model="auto", images=48, snapshots=1, simulate=2)
+    written = TrainConfig.resolve(run / "config.toml")
+    assert written.model == "phantom-gan"
+    assert written.reasons
+    drawn = synthoma.generate(run, tmp_path / "drawn", 12)
+    assert drawn.labels == {1: "tumour"}
+    assert set(drawn.slices["label"]) == {"tumour"}
+    assert not (drawn.path / "simulated").exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (run / "model.safetensors").rename(elsewhere / "model.safetensors")
+    again = synthoma.generate(elsewhere / "model.safetensors", tmp_path / "again", 12)
+    assert (again.slices["tumour_pixels"] > 0).all()
+    assert len(again) == 12
