@@ -290,6 +290,14 @@ def generate(
     label: Annotated[str | None, typer.Option("--class", help="Class of all images; else all classes in turn.")] = None,
     seed: Annotated[int, typer.Option(help="Image i is a function of model, seed and i.")] = 0,
     truncation: Annotated[float, typer.Option(help="Up to 1; less is more typical and less various.")] = 1.0,
+    keep_share: Annotated[
+        float | None,
+        typer.Option(
+            "--reject-discriminator",
+            metavar="SHARE",
+            help="Draw more and keep this share, what the run's own discriminator finds most real.",
+        ),
+    ] = None,
     shard: Annotated[str, typer.Option(help="i/k: draw the i-th of k parts.")] = "1/1",
     form: Annotated[str | None, typer.Option("--export", help="png | nifti | dicom: write files too.")] = None,
     interpolation: Annotated[bool, typer.Option("--interpolation", help="Write interpolation.png too.")] = False,
@@ -319,6 +327,7 @@ def generate(
             seed=seed,
             label=label,
             truncation=truncation,
+            keep_share=keep_share,
             shard=(int(part), int(parts)),
             form=form,  # type: ignore[arg-type]
             interpolation=interpolation,

@@ -283,6 +283,7 @@ def generate(
     seed: int = 0,
     label: str | None = None,
     truncation: float = 1.0,
+    keep_share: float | None = None,
     shard: tuple[int, int] = (1, 1),
     form: Format | None = None,
     interpolation: bool = False,
@@ -301,6 +302,7 @@ def generate(
         seed: image i is a function of (model, seed, i).
         label: class of all images; else the model's classes come in turn.
         truncation: factor on the latents, at most 1; less is more typical and less various.
+        keep_share: draw more, and keep this share, the images that the run's own discriminator finds most real.
         shard: (i, k) draws the i-th of k parts of exactly the rows that one run would give.
         form: also write files: png, nifti or dicom, into ``export_<form>/``.
         interpolation: also write interpolation.png, strips between pairs of latents.
@@ -316,16 +318,26 @@ def generate(
         ConfigError: an unknown class, or numbers out of range.
     """
     from synthoma.synthesis.export import export
+    from synthoma.synthesis.rejection import Rejection
     from synthoma.synthesis.sampling import Sampler, generate_cohort
     from synthoma.synthesis.sheets import interpolation_sheet, nearest_sheet
 
     with new_folder(Path(output), force=force) as partial:
         simulated = phantom if phantom is not None else _own_phantom(Path(run), partial, count, seed, progress)
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None)
+        rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
         cohort = generate_cohort(
-            sampler, place, count, seed=seed, label=label, truncation=truncation, shard=shard, progress=progress
+            sampler,
+            place,
+            count,
+            seed=seed,
+            label=label,
+            truncation=truncation,
+            rejection=rejection,
+            shard=shard,
+            progress=progress,
         )
         if only_private is not None:
             cohort = _without_copies(Cohort(only_private), cohort, partial)

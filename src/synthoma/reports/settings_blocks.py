@@ -82,6 +82,7 @@ def provenance_rows(result: Result) -> list[tuple[str, str]]:
         ("model, SHA-256", made.get("model_sha256")),
         ("seed of the images", made.get("seed")),
         ("truncation", made.get("truncation")),
+        ("share that its discriminator kept", made.get("kept_share")),
         ("learned from", learned_from(made)),
         *((f"features “{name}”", version) for name, version in provenance["extractors"].items()),
         *((name, version) for name, version in provenance["software"].items()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -145,6 +145,17 @@ class Sampler:
         return np.concatenate(pieces)
 
 
+class Chooser(Protocol):
+    """Draws the images of a block (64 numbers) for a seed and class numbers, in place of a sampler."""
+
+    @property
+    def share(self) -> float:
+        """Of all candidates that are kept, 0..1."""
+
+    def draw(self, seed: int, block: range, classes: Tensor) -> Floats:
+        """Images (64, planes, S, S) in -1..1."""
+
+
 def generate_cohort(
     sampler: Sampler,
     folder: Path,
@@ -153,6 +164,7 @@ def generate_cohort(
     seed: int = 0,
     label: str | None = None,
     truncation: float = 1.0,
+    rejection: Chooser | None = None,
     shard: tuple[int, int] = (1, 1),
     progress: Callable[[str, int, int], None] = lambda text, done, total: None,
 ) -> Cohort:
@@ -166,6 +178,7 @@ def generate_cohort(
         label: class of all images; else classes come in equal shares, in turn. Images of a generator that learned
             several classes together, without being told them, are "unlabelled".
         truncation: factor on the latents, above 0 and at most 1; less is more typical and less various.
+        rejection: chooses among candidates for each image, see ``synthesis.rejection``.
         shard: (i, k) for the i-th of k parts, from 1.
         progress: told how far it is.
 
@@ -188,7 +201,11 @@ def generate_cohort(
         for start in range(first - first % BLOCK, last, BLOCK):
             block = range(start, start + BLOCK)
             numbers = [classes.index(label) if label else index % len(classes) for index in block]
-            planes = sampler.draw(sampler.latents(seed, block, truncation), torch.tensor(numbers))
+            labels = torch.tensor(numbers)
+            if rejection is not None:
+                planes = rejection.draw(seed, block, labels)
+            else:
+                planes = sampler.draw(sampler.latents(seed, block, truncation), labels)
             indices = range(max(start, first), min(start + BLOCK, last))
             kept = planes[indices.start - start : indices.stop - start]
             images, masks = sampler.finished(kept, seed, indices)
@@ -198,9 +215,10 @@ def generate_cohort(
             ]
             writer.add(images, masks, records)
             progress("drawing", indices.stop - first, last - first)
-        writer.finish(
-            pd.DataFrame(writer.records), _cohort_meta(sampler, seed, count, shard, truncation, writer.records)
-        )
+        described = _cohort_meta(sampler, seed, count, shard, truncation, writer.records)
+        if rejection is not None:
+            described["provenance"]["kept_share"] = rejection.share
+        writer.finish(pd.DataFrame(writer.records), described)
     return Cohort(folder)
 
 
