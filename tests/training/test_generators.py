@@ -44,6 +44,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 EXACT: dict[str, dict[str, Any]] = {
     "dropout, masks, classes": {"model": "dcgan-seed", "with_masks": True, "conditional": True, "gan": {"batch": 4}},
+    "flow": {"model": "flow", "with_masks": True, "conditional": True, "gan": {"flow_steps": 2}},
     "augmentation": {"model": "dcgan", "with_masks": True, "gan": {"augment": ["translation", "brightness"]}},
     "adaptive augmentation, cosine, rare penalties": {
         "model": "dcgan",

@@ -105,6 +105,6 @@ def train_toy(
     run.mkdir(parents=True, exist_ok=True)
     settings["gan"] = {**({} if settings.get("model") == "dcgan-seed" else SMALL), **settings.get("gan", {})}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generators, "calibrate", lambda device, name, trial: execution)
+        patch.setattr(generators, "calibrate", lambda device, name, trial, bf16: execution)
         patch.setattr(generators, "JUDGED", judged)
         return train_generator(cohort, run, TrainConfig.resolve(flags=settings), report, resume=resume)

@@ -8,7 +8,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from synthoma.config import Config
+from synthoma.errors import ConfigError
 from synthoma.models.dcgan import Discriminator, Generator, Normalisation, SeedDiscriminator, SeedGenerator
+from synthoma.models.flow import FlowGenerator
 from synthoma.models.repaint import Repainter
 from synthoma.models.residual import ResidualDiscriminator, ResidualGenerator
 
@@ -16,7 +18,7 @@ from synthoma.models.residual import ResidualDiscriminator, ResidualGenerator
 class NetworkConfig(Config):
     """What a generator and its discriminator are built from."""
 
-    network: Literal["dcgan", "seed", "repaint", "residual"] = "dcgan"
+    network: Literal["dcgan", "seed", "repaint", "residual", "flow"] = "dcgan"
     latent: int = Field(100, ge=1, le=1024, description="length of the latent vector")
     width: int = Field(32, ge=4, le=256, description="feature maps of the generator's last hidden layer")
     critic_width: int = Field(32, ge=4, le=256, description="feature maps of the discriminator's first layer")
@@ -24,6 +26,7 @@ class NetworkConfig(Config):
     critic_norm: Normalisation = "batch"
     spectral: bool = Field(False, description="spectral normalisation of the discriminator")
     minibatch_deviation: bool = Field(False, description="let the discriminator see how alike a batch's images are")
+    flow_steps: int = Field(8, ge=1, le=1000, description="steps from noise to image, two network runs each (flow)")
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,15 @@ class ImageShape:
 
 
 def latent_shape(config: NetworkConfig, shape: ImageShape) -> tuple[int, ...]:
-    """What one image is drawn from: a vector, or simulated planes with one of noise."""
+    """What one image is drawn from: a vector, simulated planes with one of noise, or as many planes of noise."""
+    if config.network == "flow":
+        return (shape.planes, shape.size, shape.size)
     return (shape.planes + 1, shape.size, shape.size) if config.network == "repaint" else (config.latent,)
 
 
 def build_generator(
     config: NetworkConfig, shape: ImageShape
-) -> Generator | SeedGenerator | Repainter | ResidualGenerator:
+) -> Generator | SeedGenerator | Repainter | ResidualGenerator | FlowGenerator:
     """A new generator with random weights."""
     if config.network == "seed":
         return SeedGenerator(shape.size, shape.planes, config.latent, shape.classes)
@@ -56,13 +61,21 @@ def build_generator(
         return Repainter(shape.size, shape.channels, shape.labels, config.latent, config.width)
     if config.network == "residual":
         return ResidualGenerator(shape.size, shape.planes, config.latent, config.width, shape.classes)
+    if config.network == "flow":
+        return FlowGenerator(shape.size, shape.planes, config.width, shape.classes, config.flow_steps)
     return Generator(shape.size, shape.planes, config.latent, config.width, shape.classes, config.norm)
 
 
 def build_discriminator(
     config: NetworkConfig, shape: ImageShape
 ) -> Discriminator | SeedDiscriminator | ResidualDiscriminator:
-    """A new discriminator with random weights."""
+    """A new discriminator with random weights.
+
+    Raises:
+        ConfigError: a model that learns without one.
+    """
+    if config.network == "flow":
+        raise ConfigError("a model with a discriminator", "a flow, which has none", "give the run of a GAN")
     if config.network == "seed":
         return SeedDiscriminator(shape.size, shape.planes, shape.classes)
     if config.network == "residual":

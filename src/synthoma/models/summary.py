@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
+from synthoma.models.flow import FlowGenerator
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator, latent_shape
 from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, build_segmenter
 
@@ -48,9 +49,14 @@ def layers_of(network: nn.Module, *inputs: Tensor) -> list[Layer]:
 
 
 def gan_summary(config: NetworkConfig, shape: ImageShape) -> dict[str, list[Layer]]:
-    """Summaries of the generator, of the discriminator, and of both combined."""
+    """Summaries of the generator, of the discriminator, and of both combined; of a flow, of its network alone."""
     label = [torch.zeros(2, dtype=torch.long)] if shape.classes else []
-    generator = layers_of(build_generator(config, shape).eval(), torch.zeros(2, *latent_shape(config, shape)), *label)
+    network = build_generator(config, shape).eval()
+    if isinstance(network, FlowGenerator):  # run many times for an image, of which the table shows one
+        return {
+            "velocity": layers_of(network.network, torch.zeros(2, *latent_shape(config, shape)), torch.zeros(2), *label)
+        }
+    generator = layers_of(network, torch.zeros(2, *latent_shape(config, shape)), *label)
     image = torch.zeros(2, shape.planes, shape.size, shape.size)
     discriminator = layers_of(build_discriminator(config, shape).eval(), image, *label)
     combined = [

@@ -20,7 +20,7 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
         tables: layers of generator, discriminator and both, see ``models.summary``.
     """
     log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines() if line]
-    losses = [entry for entry in log if "g_loss" in entry]
+    losses = [entry for entry in log if "g_loss" in entry or "loss" in entry]
     scored = [entry for entry in log if entry.get("score") is not None]
     sheets = sorted((run / "samples").glob("images-*.png"))
     best = [path for path in sheets if int(path.stem.split("-")[1]) == meta["images"]] or sheets[-1:]
@@ -32,7 +32,7 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
         sheet=data_uri(best[0].read_bytes()) if best else "",
         progress=data_uri((run / "progress.png").read_bytes()) if (run / "progress.png").is_file() else "",
         snapshots=[int(path.stem.split("-")[1]) for path in sorted((run / "samples").glob("row-*.png"))],
-        losses=_curves(losses, {"d_loss": "discriminator", "g_loss": "generator"}, "loss"),
+        losses=_curves(losses, {"d_loss": "discriminator", "g_loss": "generator", "loss": "velocity"}, "loss"),
         outputs=_curves(losses, {"d_real": "real images", "d_fake": "generated images"}, "mean output of D"),
         scores=_curves(scored, {"score": "distance to held-out scans (KID)"}, "score"),
         variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),

@@ -20,7 +20,7 @@ from synthoma.data.repaintable import SimulatedSlices, repaintable_slices
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import Bundle, open_model
-from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
+from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator, latent_shape
 from synthoma.provenance import software
 from synthoma.seeding import stream
 from synthoma.types import UNLABELLED, Bytes, Floats, Ints
@@ -43,14 +43,14 @@ class Sampler:
         bundle: the model file.
         shape: of its images.
         generator: the network, in evaluation mode.
-        latent: length of its latent vectors.
+        latent: shape of what one image is drawn from.
         source: simulated slices of the classes that it learned, of a generator that repaints them.
     """
 
     bundle: Bundle
     shape: ImageShape
     generator: torch.nn.Module
-    latent: int
+    latent: tuple[int, ...]
     source: SimulatedSlices | None = None
 
     @classmethod
@@ -87,10 +87,10 @@ class Sampler:
                 classes=meta["classes"],
             )
             source.match(Matching.from_meta(meta["matching"]) if meta.get("matching") else None)
-        return cls(bundle, shape, generator, config.latent, source)
+        return cls(bundle, shape, generator, latent_shape(config, shape), source)
 
     def latents(self, seed: int, indices: range, truncation: float = 1.0) -> Tensor:
-        """Latent vectors (N, Z) of these images, each from a stream of its own; or simulated slices with noise."""
+        """Latents (N, *latent) of these images, each from a stream of its own; simulated slices come with noise."""
         if self.source is None:
             rows = [stream(seed, "synthesis.latent", index).standard_normal(self.latent) for index in indices]
             return torch.from_numpy(np.stack(rows).astype(np.float32)) * truncation
@@ -129,7 +129,7 @@ class Sampler:
         return images, masks
 
     def draw(self, latents: Tensor, classes: Tensor) -> Floats:
-        """Images (N, planes, S, S) in -1..1 for latents (N, Z) and class numbers (N,).
+        """Images (N, planes, S, S) in -1..1 for latents (N, *latent) and class numbers (N,).
 
         Whatever N, the network sees blocks of 64 (the last one filled up), so an image does not depend on its company.
         """
@@ -320,7 +320,7 @@ def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list
         )
     strips = []
     for row in range(rows):
-        ends = sampler.latents(seed, range(2 * row, 2 * row + 2)).numpy().astype(np.float64)
+        ends = sampler.latents(seed, range(2 * row, 2 * row + 2)).flatten(1).numpy().astype(np.float64)
         cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
         angle = np.arccos(np.clip(cosine, -1, 1))
         share = np.linspace(0, 1, steps)[:, None]
@@ -329,7 +329,8 @@ def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list
         else:  # latents of length 1 lie on one line
             path = (1 - share) * ends[0] + share * ends[1]
         classes = torch.full((steps,), row % max(sampler.shape.classes, 1))
-        strips.append(list(sampler.draw(torch.from_numpy(path.astype(np.float32)), classes)))
+        latents = torch.from_numpy(path.astype(np.float32)).view(steps, *sampler.latent)
+        strips.append(list(sampler.draw(latents, classes)))
     return strips
 
 

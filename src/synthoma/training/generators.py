@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from synthoma.provenance import file_digest, software, write_json, write_text
 from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask, Judge
 from synthoma.training.device import Execution, calibrate, read_execution
+from synthoma.training.flow import FlowTask
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
 from synthoma.training.watchdog import validation_judge
@@ -66,22 +68,29 @@ def train_generator(
     execution = _execution(run, config, shape, slices, source, resume=resume)
     execution.apply()
     write_text(run / "config.toml", config.to_toml())
-    task = AdversarialTask(
-        config,
-        shape,
-        slices,
-        execution,
-        judge=_judge(cohort, rows, config),
-        sheet=partial(_save_sheet, run, shape),
-        samples=JUDGED,
-        source=source,
-    )
+    judge, sheet = _judge(cohort, rows, config), partial(_save_sheet, run, shape)
+    task = _task(config, shape, slices, execution, judge, sheet, source)
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
     progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
     meta = model_meta(cohort, config, shape, rows, progress.best_images or progress.images)
     meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
+
+
+def _task(
+    config: TrainConfig,
+    shape: ImageShape,
+    slices: TrainingSlices,
+    execution: Execution,
+    judge: Judge,
+    sheet: Callable[[int, Tensor], None],
+    source: SimulatedSlices | None,
+) -> AdversarialTask | FlowTask:
+    """What trains this model. A flow takes its time to draw, so fewer of its samples are judged."""
+    if config.gan.network == "flow":
+        return FlowTask(config, shape, slices, execution, judge, sheet, JUDGED // 2)
+    return AdversarialTask(config, shape, slices, execution, judge, sheet, JUDGED, source)
 
 
 def check_trainable(cohort: Cohort, config: TrainConfig) -> None:
@@ -190,7 +199,7 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
         "kind": "generator",
         "model": config.model,
         "network": {name: getattr(config.gan, name) for name in NetworkConfig.model_fields},
-        "loss": config.gan.loss,
+        "loss": "flow" if config.gan.network == "flow" else config.gan.loss,
         "shape": {"size": shape.size, "channels": shape.channels, "labels": shape.labels, "classes": shape.classes},
         "modalities": list(cohort.modalities),
         "labels": {str(value): name for value, name in cohort.labels.items()} if shape.labels else {},
@@ -229,16 +238,18 @@ def _execution(
     # Learning rates do not change how long a step takes.
     name = f"{shape} {config.gan.model_dump_json(exclude={'generator_rate', 'critic_rate', 'beta1', 'beta2'})}"
 
+    def nobody(samples: Tensor, recent: dict[str, float]) -> tuple[float, dict[str, float], list[str]]:
+        return 0.0, {}, []
+
     def trial(execution: Execution) -> None:
         if execution not in task:
             task.clear()  # networks and moments of one trial at a time
-            task[execution] = AdversarialTask(
-                config, shape, slices, execution, judge=lambda samples, recent: (0, {}, []), source=source
-            )
+            task[execution] = _task(config, shape, slices, execution, nobody, lambda images, samples: None, source)
         task[execution].step(0, 0.0)
 
-    task: dict[Execution, AdversarialTask] = {}
-    chosen = calibrate(device, name, trial)
+    task: dict[Execution, AdversarialTask | FlowTask] = {}
+    # The penalties of a discriminator overflow in half precision; a flow has none.
+    chosen = calibrate(device, name, trial, bf16=config.gan.network == "flow")
     write_json(file, asdict(chosen))
     return chosen
 

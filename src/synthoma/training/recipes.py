@@ -11,6 +11,7 @@ from synthoma.augment.scans import AugmentConfig
 from synthoma.config import Config
 from synthoma.errors import ConfigError
 from synthoma.losses.adversarial import AdversarialLoss
+from synthoma.losses.flow import TimeDensity
 from synthoma.losses.segmentation import SegmentationLoss
 from synthoma.models.classifiers import ClassifierNetwork
 from synthoma.models.registry import NetworkConfig
@@ -45,6 +46,7 @@ class GanConfig(NetworkConfig):
     augment_target: float | None = Field(
         None, ge=0, le=1, description="adapt the probability so that the discriminator's overfitting stays at this"
     )
+    flow_times: TimeDensity = Field("logit-normal", description="where on their paths slices are looked at (flow)")
 
     @model_validator(mode="after")
     def _a_speed_to_adapt_at(self) -> Self:
@@ -88,6 +90,10 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
             critic_rate=5e-4,
             ema_images=2000.0,
         ),
+    ),
+    "flow": (
+        "rectified flow (Liu 2022): learns how noise moves to images, without a discriminator: a yardstick",
+        GanConfig(network="flow", generator_rate=1e-3, schedule="cosine", beta1=0.9, beta2=0.99, ema_images=2000.0),
     ),
 }
 """Name -> what it is, and its settings."""
