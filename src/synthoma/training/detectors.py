@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from synthoma.data.cohort import Cohort
 from synthoma.data.labelled import Labelled, LabelledSlices, target_names
-from synthoma.errors import ConfigError, InputError, LeakError
+from synthoma.errors import ConfigError, InputError
 from synthoma.losses.segmentation import segmentation_loss
 from synthoma.models.bundle import save_tensors
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
@@ -32,7 +32,7 @@ from synthoma.pictures import grey, outlined, tiled
 from synthoma.provenance import file_digest, software, write_json, write_text
 from synthoma.seeding import stream, stream_key
 from synthoma.training.device import Execution, calibrate, read_execution
-from synthoma.training.initial import start_from
+from synthoma.training.initial import held_out_names, leak_error, start_from
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.recipes import SECTION, ClassifierConfig, SegmenterConfig
 from synthoma.training.rival import Rival
@@ -101,9 +101,9 @@ class Plan:
         self.start = start_from(config.init, self.kind, self.learner, cohort) if config.init else None
         if self.start is not None:
             self.learner = self.start.learner
-            held = _held(cohort)
+            held = held_out_names(cohort)
             if shared := sorted(held & self.start.groups):
-                raise _leak(shared, f"what {config.init} was trained on")
+                raise leak_error(shared, f"what {config.init} was trained on")
         if isinstance(self.learner, SegmenterConfig):
             self.learner = self.learner.fitted(cohort.size)
         # What is written down is what is used.
@@ -266,17 +266,6 @@ def _extra_rows(other: Cohort, plan: Plan) -> Ints:
     return np.flatnonzero(keep)
 
 
-def _held(cohort: Cohort) -> set[str]:
-    """Names of the groups and patients that a cohort holds out. A group over duplicates bears one patient's name."""
-    held = cohort.slices[cohort.slices["split"] != "train"]
-    return (set(held["group"].astype(str)) | set(held["patient"].astype(str))) - {""}
-
-
-def _leak(shared: Sequence[str], where: str) -> LeakError:
-    todo = "train on this cohort's training split only, or leave it out"
-    return LeakError("held-out patients that are nowhere learned from", f"{len(shared)} in {where}: {shared[0]}", todo)
-
-
 def _check_alike(cohort: Cohort, other: Cohort) -> None:
     """Slices of both cohorts must mean the same to a network."""
     if other.size != cohort.size:
@@ -295,12 +284,12 @@ def _check_apart(cohort: Cohort, other: Cohort, taken: Ints) -> None:
     table = other.slices.iloc[taken]
     if other.origin == "real":
         known |= set(table["group"].astype(str)) | set(table["patient"].astype(str))
-    if shared := sorted(_held(cohort) & known):
-        raise _leak(shared, other.path.name)
+    if shared := sorted(held_out_names(cohort) & known):
+        raise leak_error(shared, other.path.name)
     if "pixels_sha256" in cohort.slices and "pixels_sha256" in table:
         held = set(cohort.slices["pixels_sha256"][cohort.slices["split"] != "train"].dropna().astype(str)) - {""}
         if same := sorted(held & set(table["pixels_sha256"].dropna().astype(str))):
-            raise _leak(same, f"{other.path.name} (slices with the same pixels)")
+            raise leak_error(same, f"{other.path.name} (slices with the same pixels)")
 
 
 def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution) -> Rival | None:

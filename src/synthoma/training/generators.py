@@ -27,6 +27,7 @@ from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask, Judge
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.flow import FlowTask
+from synthoma.training.initial import GanStart, gan_start, held_out_names, leak_error
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
 from synthoma.training.watchdog import validation_judge
@@ -59,10 +60,13 @@ def train_generator(
 
     Raises:
         InputError: the cohort has nothing to train on, or lacks the masks that are asked for.
-        ConfigError: the model cannot draw images of this size.
+        ConfigError: the model cannot draw images of this size, or begin with ``config.init``.
+        LeakError: what it would begin with was learned from patients that the cohort holds out.
     """
     rows = training_rows(cohort, config)
     shape = image_shape(cohort, config, rows)
+    if (start := begun_with(cohort, config, shape)) is not None:
+        config = config.model_copy(update={"gan": config.gan.model_copy(update=start.network)})
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
     source, matching = matched_source(cohort, config, rows, config.phantom or run / OWN_PHANTOM)
     execution = _execution(run, config, shape, slices, source, resume=resume)
@@ -70,12 +74,42 @@ def train_generator(
     write_text(run / "config.toml", config.to_toml())
     judge, sheet = _judge(cohort, rows, config), partial(_save_sheet, run, shape)
     task = _task(config, shape, slices, execution, judge, sheet, source)
+    if start is not None:
+        _load(task, start)
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
     progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
     meta = model_meta(cohort, config, shape, rows, progress.best_images or progress.images)
+    if start is not None:
+        trained = meta["provenance"]["trained_on"]
+        trained["groups"] = sorted({*trained["groups"], *start.groups})
+        meta["provenance"]["init_sha256"] = start.digest
     meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
+
+
+def begun_with(cohort: Cohort, config: TrainConfig, shape: ImageShape) -> GanStart | None:
+    """The trained networks that a generator begins with; None for random ones.
+
+    Raises:
+        InputError, ConfigError: no fitting generator there.
+        LeakError: it was learned from patients that the cohort holds out.
+    """
+    if config.init is None:
+        return None
+    start = gan_start(config.init, config.gan.network, shape)
+    if shared := sorted(held_out_names(cohort) & start.groups):
+        raise leak_error(shared, f"what {config.init} was trained on")
+    return start
+
+
+def _load(task: AdversarialTask | FlowTask, start: GanStart) -> None:
+    """Put trained networks into a task that has not begun."""
+    task.generator.load_state_dict(start.weights["generator"])
+    task.average.load_state_dict(start.weights["generator"])
+    if isinstance(task, AdversarialTask):
+        task.discriminator.load_state_dict(start.weights["discriminator"])
+    task.keep_best()
 
 
 def _task(
@@ -95,7 +129,7 @@ def _task(
 
 def check_trainable(cohort: Cohort, config: TrainConfig) -> None:
     """Raise what ``train_generator`` would raise for this cohort and these settings."""
-    image_shape(cohort, config, training_rows(cohort, config))
+    begun_with(cohort, config, image_shape(cohort, config, training_rows(cohort, config)))
     if config.phantom is not None:
         source_slices(cohort, config, config.phantom)
 
@@ -209,7 +243,7 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
         "images": images,
         "provenance": {
             # Paths are the user's own business.
-            "config": {key: value for key, value in config.own().items() if key != "phantom"},
+            "config": {key: value for key, value in config.own().items() if key not in ("phantom", "init")},
             "cohort": {
                 "origin": cohort.origin,
                 "slices_sha256": file_digest(cohort.path / "slices.csv"),

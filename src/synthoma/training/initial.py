@@ -1,7 +1,8 @@
-"""Beginning with what another model has learned: the shipped phantom model, another run, or a GAN's discriminator."""
+"""Beginning with what another model has learned: the shipped phantom model, another run, or a GAN's networks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError
+from synthoma.errors import ConfigError, LeakError
 from synthoma.models.bundle import Bundle, open_model, shipped_model
+from synthoma.models.registry import ImageShape
 from synthoma.models.segmenters import SegmenterNetwork
 from synthoma.training.recipes import ClassifierConfig, Kind, SegmenterConfig
 from synthoma.types import PLAIN_MODALITY
@@ -50,6 +52,57 @@ class Start:
                 "a model of the same network to begin with", "one that shares no layer", "leave out --init"
             )
         network.load_state_dict({**own, **fitting})
+
+
+@dataclass(frozen=True)
+class GanStart:
+    """Networks of a trained generator to begin with.
+
+    Attributes:
+        network: settings of its networks (fields of ``NetworkConfig``).
+        weights: of each network by its name, "generator" and "discriminator"; the latter empty where there is none.
+        digest: SHA-256 of the file they come from.
+        groups: names of the patients that they were learned from; simulated ones are nobody's.
+    """
+
+    network: dict[str, Any]
+    weights: dict[str, dict[str, Tensor]]
+    digest: str
+    groups: frozenset[str]
+
+
+def gan_start(init: str, network: str, shape: ImageShape) -> GanStart:
+    """The networks of a run or model file, for a generator of the same kind and images.
+
+    Args:
+        init: a run folder or a model file.
+        network: kind of network that begins, see ``NetworkConfig``.
+        shape: of its images.
+
+    Raises:
+        InputError: no generator there.
+        ConfigError: one of another kind, or of other images.
+    """
+    bundle = open_model(Path(init), "generator")
+    theirs = bundle.meta["network"]["network"], ImageShape(**bundle.meta["shape"])
+    if theirs != (network, shape):
+        todo = "begin with a model of images of this size, these modalities, labels and classes, or leave it out"
+        came = f"{bundle.meta['model']}: {theirs[0]} of {theirs[1]}"
+        raise ConfigError(f"a generator to begin with: {network} of {shape}", came, todo)
+    weights = {name: dict(bundle.weights(name)) for name in ("generator", "discriminator")}
+    return GanStart(bundle.meta["network"], weights, bundle.digest, _learned_from(bundle))
+
+
+def held_out_names(cohort: Cohort) -> set[str]:
+    """Names of the groups and patients that a cohort holds out. A group over duplicates bears one patient's name."""
+    held = cohort.slices[cohort.slices["split"] != "train"]
+    return (set(held["group"].astype(str)) | set(held["patient"].astype(str))) - {""}
+
+
+def leak_error(shared: Sequence[str], where: str) -> LeakError:
+    """Held-out patients ``shared`` were learned from: what to say."""
+    todo = "train on this cohort's training split only, or leave it out"
+    return LeakError("held-out patients that are nowhere learned from", f"{len(shared)} in {where}: {shared[0]}", todo)
 
 
 def start_from(init: str, kind: Kind, learner: SegmenterConfig | ClassifierConfig, cohort: Cohort) -> Start:

@@ -24,7 +24,7 @@ class TrainConfig(Config):
     phantom: Path | None = Field(None, description="phantom-gan: the cohort of simulated slices that are repainted")
     simulate: int | None = Field(None, ge=1, description="phantom-gan without --phantom: simulated patients, else 80")
     extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
-    init: str | None = Field(None, description="detectors: begin with the weights of `phantom`, a run or a model file")
+    init: str | None = Field(None, description="begin with the weights of a run or model file; detectors: or `phantom`")
     classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only")
     limit: int | None = Field(None, ge=1, description="learn from so many random training slices only")
     patients: int | None = Field(None, ge=1, description="detectors: learn from so many random training patients only")
@@ -68,8 +68,8 @@ class TrainConfig(Config):
     def _fitting_together(self) -> Self:
         if self.minutes is not None and self.images is not None:
             raise ValueError("give minutes or images, not both")
-        if self.kind == "generator" and (self.extra or self.init or self.patients):
-            raise ValueError("--with, --init and --patients are for detectors; this model is a generator")
+        if self.kind == "generator" and (self.extra or self.patients):
+            raise ValueError("--with and --patients are for detectors; this model is a generator")
         repaints = self.kind == "generator" and self.gan.network == "repaint"
         if repaints and self.conditional:
             raise ValueError(f"{self.model} takes its classes from the simulated slices: leave out --conditional")
