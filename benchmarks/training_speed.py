@@ -23,11 +23,15 @@ from synthoma.models.registry import ImageShape, build_discriminator, build_gene
 from synthoma.synthesis.sampling import Sampler, generate_cohort
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.device import Execution
+from synthoma.training.flow import FlowTask
+from synthoma.training.generators import generator_task
 from synthoma.training.loop import Budget, Progress, run_loop
-from synthoma.training.recipes import GENERATORS
+from synthoma.training.recipes import AUTO, GENERATORS
 from synthoma.training.settings import TrainConfig
 
 STEPS, BLOCKS, SIZE = 20, 7, 64
+ALONE = [name for name, (_, config) in GENERATORS.items() if name != AUTO and config.network != "repaint"]
+"""Models that are trained on a cohort alone."""
 
 
 def random_cohort(folder: Path, count: int = 512) -> Cohort:
@@ -74,11 +78,12 @@ def bare_loop(images: torch.Tensor, execution: Execution) -> Callable[[], None]:
     return step
 
 
-def our_task(cohort: Cohort, model: str, execution: Execution) -> AdversarialTask:
+def our_task(cohort: Cohort, model: str, execution: Execution) -> AdversarialTask | FlowTask:
     """The task that `synthoma train` runs."""
     config = TrainConfig.resolve(flags={"model": model, "images": 10**9})
     slices = TrainingSlices(cohort, np.arange(len(cohort)))
-    return AdversarialTask(config, ImageShape(SIZE, 1), slices, execution, judge=lambda samples, recent: (0.0, {}, []))
+    shape = ImageShape(SIZE, 1)
+    return generator_task(config, shape, slices, execution, lambda *_: (0.0, {}, []), lambda *_: None, source=None)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -145,7 +150,7 @@ def main() -> None:
         speeds = {name: images_per_second(cohort, "dcgan", execution) for name, execution in settings.items()}
         results["dcgan_by_setting_images_per_s"] = speeds
         best = settings[max(speeds, key=lambda name: speeds[name])]
-        results["training_images_per_s"] = {model: images_per_second(cohort, model, best) for model in GENERATORS}
+        results["training_images_per_s"] = {model: images_per_second(cohort, model, best) for model in ALONE}
         results["drawing_dcgan_images_per_s"] = drawing(place)
     save("training_speed", results)
 

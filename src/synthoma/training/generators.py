@@ -73,7 +73,7 @@ def train_generator(
     execution.apply()
     write_text(run / "config.toml", config.to_toml())
     judge, sheet = _judge(cohort, rows, config), partial(_save_sheet, run, shape)
-    task = _task(config, shape, slices, execution, judge, sheet, source)
+    task = generator_task(config, shape, slices, execution, judge, sheet, source)
     if start is not None:
         _load(task, start)
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
@@ -112,7 +112,7 @@ def _load(task: AdversarialTask | FlowTask, start: GanStart) -> None:
     task.keep_best()
 
 
-def _task(
+def generator_task(
     config: TrainConfig,
     shape: ImageShape,
     slices: TrainingSlices,
@@ -278,7 +278,9 @@ def _execution(
     def trial(execution: Execution) -> None:
         if execution not in task:
             task.clear()  # networks and moments of one trial at a time
-            task[execution] = _task(config, shape, slices, execution, nobody, lambda images, samples: None, source)
+            task[execution] = generator_task(
+                config, shape, slices, execution, nobody, lambda images, samples: None, source
+            )
         task[execution].step(0, 0.0)
 
     task: dict[Execution, AdversarialTask | FlowTask] = {}
