@@ -23,7 +23,7 @@ def test_an_untrained_network_gives_the_simulated_slice_back(channels: int, labe
     given = planes(3, channels, labels, size)
     assert given.shape[1:] == latent_shape(config, shape)
     drawn = network(given)
-    torch.testing.assert_close(drawn[:, :channels], given[:, :channels] * 0.98, atol=1e-5, rtol=0)
+    torch.testing.assert_close(drawn[:, :channels], given[:, :channels], atol=1e-5, rtol=0)
     assert torch.equal(drawn[:, channels:], given[:, channels:-1])
 
 
@@ -43,6 +43,18 @@ def test_labels_are_exact_whatever_was_learned_and_images_stay_in_range() -> Non
     assert not torch.allclose(drawn[:, 0], given[:, 0], atol=0.02)
     extreme = torch.cat([torch.ones(1, 1, 16, 16), given[:1, 1:]], dim=1)
     assert torch.isfinite(trained()(extreme)).all()
+
+
+def test_black_stays_within_reach_and_can_be_left() -> None:
+    """Air of simulated slices is exactly black: a darker correction keeps it so, and a brighter one has a gradient."""
+    network, given = trained(), planes(2, 1, 1)
+    given[:, 0] = -1.0
+    torch.nn.init.zeros_(network.head.weight)
+    network.head.bias.data.fill_(-0.5)  # type: ignore[union-attr]
+    drawn = network(given)[:, 0]
+    assert torch.equal(drawn, torch.full_like(drawn, -1.0))
+    drawn.sum().backward()
+    assert network.head.bias.grad.abs() > 0  # type: ignore[union-attr,operator]
 
 
 def test_the_style_is_the_first_numbers_of_the_noise_and_reaches_every_pixel() -> None:
