@@ -174,6 +174,18 @@ def test_penalties_are_taken_every_step_before_they_become_rare(
     assert counts == [1, 2, 3, 3, 4, 4, 4, 4, 5]
 
 
+def test_penalties_fall_by_a_constant_factor_over_the_budget(two_halves: Cohort) -> None:
+    gradients = {}
+    for r1, share in ((0.0, 0.0), (2.0, 0.0), (2.0, 0.5), (2.0, 1.0)):
+        task = new_task(two_halves, gan={"r1": r1, "r1_every": 1, "penalty_end": 0.04, "critic_norm": "none"})
+        task.discriminator_optimiser.step = lambda: None  # type: ignore[method-assign,assignment]
+        task.step(0, share)
+        gradients[r1, share] = task.discriminator.head.weight.grad.clone()
+    parts = [gradients[2.0, share] - gradients[0.0, 0.0] for share in (0.0, 0.5, 1.0)]
+    assert torch.allclose(parts[1], 0.2 * parts[0], rtol=1e-3, atol=1e-6)
+    assert torch.allclose(parts[2], 0.04 * parts[0], rtol=1e-3, atol=1e-6)
+
+
 def test_the_generator_is_judged_beside_the_real_batch_without_teaching_the_discriminator(two_halves: Cohort) -> None:
     task = new_task(two_halves, gan={"loss": "relativistic", "critic_norm": "none"})
     real = task._real(0).planes()

@@ -84,6 +84,7 @@ class AdversarialTask:
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
         self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), self.gan.critic_rate, moments)
         self.images = 0
+        self.gamma_factor = 1.0  # on the weights of R1 and R2
         self.probability = 0.0  # of a change to what the discriminator sees, where it adapts
 
     # --- one step --------------------------------------------------------------------------------------------
@@ -91,6 +92,7 @@ class AdversarialTask:
     def step(self, step: int, share: float) -> dict[str, Tensor]:
         """Train the discriminator ``critic_steps`` times and the generator once; batches are numbered through."""
         self._set_rates(share)
+        self.gamma_factor = self.gan.penalty_end**share
         if self.gan.augment_target is None:
             self.probability = ramped_probability(self.images, self.gan.augment_ramp, self.gan.augment_probability)
         losses: dict[str, Tensor] = {}
@@ -136,7 +138,7 @@ class AdversarialTask:
         for weight, seen in ((self.gan.r1, seen_real), (self.gan.r2, seen_fake)):
             if weight and number % every == 0:
                 penalty = zero_centred_penalty(lambda x: self.discriminator(x, label), seen)
-                total = total + weight * every * penalty
+                total = total + self.gamma_factor * weight * every * penalty
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.discriminator_optimiser.step()

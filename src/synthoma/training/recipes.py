@@ -28,6 +28,7 @@ class GanConfig(NetworkConfig):
     r1: float = Field(0.0, ge=0, description="weight gamma of the R1 penalty on real images")
     r2: float = Field(0.0, ge=0, description="weight of the same penalty on generated images")
     r1_every: int = Field(16, ge=1, description="discriminator steps between R1 and R2 penalties (lazy regularisation)")
+    penalty_end: float = Field(1.0, gt=0, le=1, description="factor to which R1 and R2 fall by the end of the budget")
     penalty_start_images: int = Field(0, ge=0, description="images during which R1 and R2 are taken at every step")
     structure: float = Field(0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)")
     faithful: float = Field(0.0, ge=0, description="weight of a segmenter finding the masks (phantom-gan, with masks)")
