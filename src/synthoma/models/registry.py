@@ -26,7 +26,9 @@ class NetworkConfig(Config):
     critic_norm: Normalisation = "batch"
     spectral: bool = Field(False, description="spectral normalisation of the discriminator")
     minibatch_deviation: bool = Field(False, description="let the discriminator see how alike a batch's images are")
-    flow_steps: int = Field(8, ge=1, le=1000, description="steps from noise to image, two network runs each (flow)")
+    flow_steps: int = Field(
+        8, ge=1, le=1000, description="steps from noise to image (flow): two network runs each, but the last"
+    )
 
 
 @dataclass(frozen=True)
