@@ -52,6 +52,19 @@ def test_new_networks_keep_the_scale_however_deep(size: int) -> None:
     assert 0.001 < float(scores.std()) < 5
 
 
+def test_images_are_cut_but_pixels_beyond_the_range_keep_their_gradient() -> None:
+    torch.manual_seed(0)
+    generator = ResidualGenerator(16, 1, 6, 8)
+    nn.init.constant_(generator.head.bias, -4.0)  # as black as no pixel of a scan
+    latent = torch.randn(4, 6)
+    images = generator(latent)
+    assert -1.5 < float(images.detach().mean()) < -1.1
+    images.sum().backward()
+    assert generator.stem.weight.grad is not None
+    assert float(generator.stem.weight.grad.abs().max()) > 1e-3
+    assert torch.equal(generator.eval()(latent), torch.full_like(images, -1.0))
+
+
 def test_a_new_block_is_what_goes_past_its_branch() -> None:
     torch.manual_seed(0)
     maps = torch.randn(2, 4, 8, 8)

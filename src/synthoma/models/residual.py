@@ -25,6 +25,9 @@ from synthoma.models.dcgan import batch_deviation, check_size, with_class
 SLOPE = 0.2
 """Of leaky ReLU below 0."""
 
+OUTSIDE = 0.1
+"""Of what lies outside -1..1, the part that is drawn in training mode."""
+
 NARROW = 2
 """A branch is narrower by this than the narrower end of its block: half the work, more steps in the same minutes."""
 
@@ -35,9 +38,10 @@ WIDEST = 256
 class ResidualGenerator(nn.Module):
     """Latent (B, Z) and, where there are classes, class numbers (B,) -> images (B, C, S, S) in -1..1.
 
-    Dense to 4x4, then blocks that double the side and halve the width, and a convolution to the image. In training mode
-    the image is left as it is; else it is cut to -1..1. Behind a tanh, without normalisation, the first few steps drive
-    all pixels to the -1 of a scan's background, where the gradient vanishes, and nothing is ever learned.
+    Dense to 4x4, then blocks that double the side and halve the width, and a convolution to the image, cut to -1..1; in
+    training mode what lies outside is shortened instead. Behind a tanh, without normalisation, the first few steps
+    drive all pixels towards the -1 of a scan's background, where the gradient vanishes, and nothing is ever learned;
+    without any bend the background never becomes as flat as a scan's.
 
     Args:
         size: side S, a power of two from 16.
@@ -70,7 +74,8 @@ class ResidualGenerator(nn.Module):
         for block in self.blocks:
             maps = block(maps)
         images: Tensor = self.head(F.leaky_relu(maps, SLOPE))
-        return images if self.training else images.clamp(-1.0, 1.0)
+        inside = images.clamp(-1.0, 1.0)
+        return inside + OUTSIDE * (images - inside) if self.training else inside
 
 
 class ResidualDiscriminator(nn.Module):
