@@ -7,6 +7,7 @@ import pytest
 import synthoma
 from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError
+from synthoma.models.device import usable_cores
 from synthoma.training.settings import TrainConfig
 from tests.training.toys import blobs, write_cohort
 
@@ -28,12 +29,12 @@ def test_known_sequences_get_the_phantom_gan(tmp_path: Path) -> None:
     assert config.model == "phantom-gan"
     assert config.gan.network == "repaint"
     assert config.with_masks
-    assert config.simulate == 50
+    assert config.simulate == min(150, max(24, 25 * usable_cores()))
     assert "18 training slices of 18 patients, flair, 32 px" in config.reasons[0]
 
 
 def test_pictures_of_unknown_sequence_too_but_without_masks(tmp_path: Path) -> None:
-    config = _planned(_cohort(tmp_path / "real", masks=False, modalities=["image"]), minutes=1)
+    config = _planned(_cohort(tmp_path / "real", masks=False, modalities=["image"]), minutes=0.1)
     assert config.model == "phantom-gan"
     assert not config.with_masks
     assert config.simulate == 24

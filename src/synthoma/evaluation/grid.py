@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from synthoma.data.cohort import Cohort
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage, learner, lesson
-from synthoma.models.device import choose_device, fast_bf16
+from synthoma.models.device import choose_device, fast_bf16, usable_cores
 from synthoma.provenance import bytes_digest, file_digest, software, write_json
 from synthoma.training.device import Execution
 from synthoma.types import Array
@@ -97,18 +96,14 @@ def _usual_jobs(device: str, cells: int) -> int:
     chosen = Parallel().n_jobs  # by joblib.parallel_config; 1 where nobody chose
     if chosen not in (None, 1):
         return int(chosen)
-    return 1 if device == "cuda" else min(_cores(), cells)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if device == "cuda" else min(usable_cores(), cells)
 
 
 def _execution(device: str, jobs: int) -> Execution:
     """Many lessons of one thread each beat one lesson of many threads."""
     if device == "cuda":
         return Execution("cuda", 1, channels_last=True, bf16=True)
-    return Execution("cpu", max(1, _cores() // jobs), channels_last=True, bf16=fast_bf16())
+    return Execution("cpu", max(1, usable_cores() // jobs), channels_last=True, bf16=fast_bf16())
 
 
 @dataclass(frozen=True)

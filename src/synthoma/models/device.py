@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from synthoma.errors import ConfigError
@@ -16,6 +18,11 @@ def choose_device(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("a CUDA device", "none that PyTorch can use", "use --device auto")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which a scheduler may have limited."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fast_bf16() -> bool:

@@ -14,6 +14,9 @@ STEM = 2
 EDGE = 0.98
 """Images are pulled in to this before the inverse of tanh is taken."""
 
+CUT = 0.97
+"""What lies beyond this after tanh is black or white: less than ``EDGE``, so that black stays black by itself."""
+
 
 class Repainter(nn.Module):
     """Simulated planes and noise (B, C + L + 1, S, S) -> repainted planes (B, C + L, S, S), both in -1..1.
@@ -69,9 +72,9 @@ class Repainter(nn.Module):
         maps = self.up(F.interpolate(maps, scale_factor=2.0, mode="nearest")) + near
         maps = F.leaky_relu(F.pixel_shuffle(self.leave(self.last(maps, style)), STEM), 0.2)
         correction = self.head(torch.cat([maps, image], dim=1))
-        # Undone after tanh, and cut: air that is exactly black, as in half of all scans, must be within reach. The
-        # gradient passes the cut, or what begins black would stay so.
-        painted = torch.tanh(torch.atanh(image * EDGE) + correction) / EDGE
+        # Scans are cut at black too: their air is exactly black but for the peaks of its noise. The gradient passes
+        # the cut, or what begins black would stay so.
+        painted = torch.tanh(torch.atanh(image * EDGE) + correction) / CUT
         painted = painted + (painted.clamp(-1, 1) - painted).detach()
         return torch.cat([painted, marks], dim=1)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from synthoma.models.device import fast_bf16
+from synthoma.models.device import fast_bf16, usable_cores
 from synthoma.provenance import bytes_digest, write_json
 
 TRIAL_STEPS = 4
@@ -59,7 +59,7 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
     """
     if device == "cuda":
         return Execution("cuda", torch.get_num_threads(), channels_last=True, bf16=torch.cuda.is_bf16_supported())
-    key = f"{name} | {platform.machine()} {_cores()} cores | torch {torch.__version__}"
+    key = f"{name} | {platform.machine()} {usable_cores()} cores | torch {torch.__version__} | bf16 {bf16}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthoma" / "calibration"
     file = cache / f"{bytes_digest(key.encode())[:16]}.json"
     if known := read_execution(file):
@@ -74,12 +74,8 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
     return best
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _candidates(*, bf16: bool) -> list[Execution]:
-    cores = _cores()
+    cores = usable_cores()
     counts = sorted({max(1, cores // 2), cores})
     plain = [Execution("cpu", threads, last, bf16=False) for threads in reversed(counts) for last in (False, True)]
     return [*plain, *(Execution("cpu", threads, True, True) for threads in reversed(counts))] if bf16 else plain

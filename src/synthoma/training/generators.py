@@ -284,8 +284,8 @@ def _execution(
         task[execution].step(0, 0.0)
 
     task: dict[Execution, AdversarialTask | FlowTask] = {}
-    # The penalties of a discriminator overflow in half precision; a flow has none.
-    chosen = calibrate(device, name, trial, bf16=config.gan.network == "flow")
+    # A velocity and a correction of grey values bear half precision; drawn grey values themselves would come in steps.
+    chosen = calibrate(device, name, trial, bf16=config.gan.network in ("flow", "repaint"))
     write_json(file, asdict(chosen))
     return chosen
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError
-from synthoma.models.device import choose_device
+from synthoma.models.device import choose_device, usable_cores
 from synthoma.training.recipes import AUTO, GENERATORS, GanConfig
 from synthoma.training.runs import DEFAULT_MINUTES
 from synthoma.training.settings import TrainConfig
@@ -17,8 +17,8 @@ from synthoma.types import MODALITIES, PLAIN_MODALITY, Ints
 MASKED = 0.9
 """Share of the tumour slices that must have masks for masks to be learned with the images."""
 
-PATIENTS_A_MINUTE = 10
-"""Patients simulated for each minute of the budget, on two cores about a quarter of it."""
+PATIENTS_A_MINUTE = 5
+"""Patients that a core simulates in each minute of the budget, which takes about a fifth of it."""
 
 FEWEST, MOST = 24, 150
 """Simulated patients: below it anatomy repeats itself, above it nothing was gained."""
@@ -55,8 +55,8 @@ def plan_generator(cohort: Cohort, config: TrainConfig, rows: Ints) -> TrainConf
             changes["with_masks"] = True
             reasons.append("its discriminator sees the masks too: the real tumour slices have them")
         if config.phantom is None and config.simulate is None:
-            minutes = config.minutes or (DEFAULT_MINUTES if config.images is None else MOST / PATIENTS_A_MINUTE)
-            changes["simulate"] = int(np.clip(round(PATIENTS_A_MINUTE * minutes), FEWEST, MOST))
+            minutes = config.minutes or (DEFAULT_MINUTES if config.images is None else MOST)
+            changes["simulate"] = int(np.clip(round(PATIENTS_A_MINUTE * usable_cores() * minutes), FEWEST, MOST))
             reasons.append(f"{changes['simulate']} patients are simulated first, within the budget")
     device = choose_device(config.device)
     gan, grown = _sized(GENERATORS[model][1], device)
