@@ -76,6 +76,26 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
             critic_norm="instance", loss="wasserstein", gradient_penalty=10.0, critic_steps=5, beta1=0.0, beta2=0.9
         ),
     ),
+    "relativistic": (
+        "residual networks without normalisation, relativistic pairs with R1 and R2 (Huang 2024, R3GAN)",
+        # Small batches, a narrow discriminator and high rates: steps are what is short. Strong penalties at first keep
+        # such rates stable; they fall with the rates, or the insides of the heads would stay smooth.
+        GanConfig(
+            network="residual",
+            critic_width=16,
+            loss="relativistic",
+            r1=5.0,
+            r2=5.0,
+            r1_every=1,
+            penalty_end=0.05,
+            batch=8,
+            generator_rate=1e-3,
+            critic_rate=1e-3,
+            schedule="cosine",
+            beta1=0.0,
+            beta2=0.99,
+        ),
+    ),
     "phantom-gan": (
         "repaints simulated slices (--phantom COHORT) with the look of the real ones: exact labels, learned appearance",
         GanConfig(
