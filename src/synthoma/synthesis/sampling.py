@@ -20,7 +20,7 @@ from synthoma.data.repaintable import SimulatedSlices, repaintable_slices
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import Bundle, open_model
-from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator, latent_shape
+from synthoma.models.registry import ImageShape, NetworkConfig, as_seen, build_discriminator, build_generator, latent_shape
 from synthoma.provenance import software
 from synthoma.seeding import stream
 from synthoma.types import UNLABELLED, Bytes, Floats, Ints
@@ -373,8 +373,10 @@ def judge_slices(run: Path, cohort: Cohort, rows: Ints) -> Floats:
 
 
 def _judged(bundle: Bundle, shape: ImageShape, planes: Tensor, classes: Tensor | None) -> tuple[Floats, str]:
-    network = build_discriminator(NetworkConfig.model_validate(bundle.meta["network"]), shape).eval()
+    config = NetworkConfig.model_validate(bundle.meta["network"])
+    network = build_discriminator(config, shape).eval()
     network.load_state_dict(bundle.weights("discriminator"))
+    planes = as_seen(config, planes, shape.channels)
     guesses: list[Tensor | None] = [None]
     if shape.classes:
         each = range(shape.classes)
