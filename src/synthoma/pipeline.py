@@ -160,7 +160,13 @@ def train(
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
     from synthoma.training.detectors import Plan, train_detector
-    from synthoma.training.generators import OWN_PHANTOM, check_trainable, train_generator
+    from synthoma.training.generators import (
+        OWN_PHANTOM,
+        check_trainable,
+        heads_shown,
+        train_generator,
+        training_rows,
+    )
     from synthoma.training.initial import SHIPPED
     from synthoma.training.runs import begin_run, continue_run
     from synthoma.training.settings import TrainConfig
@@ -185,8 +191,9 @@ def train(
         repaints = settled.kind == "generator" and settled.gan.network == "repaint"
         if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
             start, patients = time.perf_counter(), settled.simulate or SIMULATED_PATIENTS
-            prepared = source.meta.get("provenance", {}).get("config", {})
-            _simulate_beside(source.meta, prepared, folder / OWN_PHANTOM, patients, settled.seed, progress)
+            meta = {**source.meta, "prepare": source.meta.get("provenance", {}).get("config", {})}
+            meta["heads"] = heads_shown(source, training_rows(source, settled))
+            _simulate_beside(meta, folder / OWN_PHANTOM, patients, settled.seed, progress)
             if settled.minutes is not None:  # the budget is for both, but something must be left to learn in
                 left = max(settled.minutes - (time.perf_counter() - start) / 60, settled.minutes / 2)
                 settled = settled.model_copy(update={"minutes": left})
@@ -216,13 +223,11 @@ def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
     return plan_generator(source, config, training_rows(source, config))
 
 
-def _simulate_beside(
-    meta: Mapping[str, Any], prepared: Mapping[str, Any], folder: Path, patients: int, seed: int, progress: Progress
-) -> None:
+def _simulate_beside(meta: Mapping[str, Any], folder: Path, patients: int, seed: int, progress: Progress) -> None:
     """Simulate patients whose slices look like those of a real cohort as far as preparation goes."""
     from synthoma.phantom import phantom_beside
 
-    phantom, config = phantom_beside(meta, prepared)
+    phantom, config = phantom_beside(meta, meta["prepare"], meta["heads"])
     config = config.model_copy(update={"seed": seed})
     prepare_phantom(patients, folder, phantom=phantom, config=config, progress=progress)
 
@@ -364,10 +369,9 @@ def _own_phantom(run: Path, folder: Path, count: int, seed: int, progress: Progr
         return None
     if (own := run / OWN_PHANTOM).is_dir():
         return own
-    shape = {"modalities": meta["modalities"], "labels": meta["labels"], "size": meta["shape"]["size"]}
     patients = min(max(count // SLICES_OF_ONE, LEAST_SIMULATED), MOST_SIMULATED)
     place = folder / SIMULATED
-    _simulate_beside({**shape, "plane": meta["plane"]}, meta["prepare"], place, patients, seed + 1, progress)
+    _simulate_beside({**meta, "size": meta["shape"]["size"]}, place, patients, seed + 1, progress)
     return place
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import ndimage
@@ -22,6 +22,9 @@ AIR = 0.1
 RIM = 2.5 / 64
 """Thickness of the scalp as a share of the picture's side."""
 
+WHOLE_ABOVE, STRIPPED_BELOW = 0.35, 0.15
+"""Mean "scalp" of a cohort of whole and of stripped heads; between them lies a mixture."""
+
 STRENGTH = 0.01
 """Inverse regularisation of the model of shares: weak evidence of a few patients should move the shares little."""
 
@@ -37,12 +40,12 @@ def structure(images: Floats, masks: Bytes) -> Floats:
         masks: (N, S, S), 0 where there is no tumour.
 
     Returns:
-        (N, 9) in the order of ``FEATURES``. Head: share of the picture; log of height over width; log of the
-        brightness of its rim over that of its inside (far above 0 with scalp, near it without); share of its inside
-        that is darker than a third of the middle brightness. Tumour: 1 where there is one; log of its share of the
-        picture; distance of its centre from the head's midline over the head's width; how far it lies behind the
-        head's centre, over the head's height; log of its area over that of a disc of the same spread. The last four are
-        0 without tumour, and of several tumours those of all together.
+        (N, 9) in the order of ``FEATURES``. Head: share of the picture; log of height over width; log of the brightest
+        quarter of its rim over the middle of what lies below (about 0.5 where there are scalp and skull, 0 without);
+        share of its inside that is darker than a third of the middle brightness. Tumour: 1 where there is one; log of
+        its share of the picture; distance of its centre from the head's midline over the head's width; how far it lies
+        behind the head's centre, over the head's height; log of its area over that of a disc of the same spread. The
+        last four are 0 without tumour, and of several tumours those of all together.
     """
     return np.stack([_measured(image, mask > 0) for image, mask in zip(images, masks, strict=True)])
 
@@ -62,7 +65,9 @@ def _measured(image: Floats, tumour: Bools) -> Floats:
     rim, inside = head & (depth <= thick), head & (depth > 2 * thick)
     middle = float(np.median(image[inside])) if inside.any() else float(np.median(image[head]))
     values[0], values[1] = head.mean(), np.log(height / width)
-    values[2] = np.log((image[rim].mean() + 0.02) / (middle + 0.02))
+    below = head & (depth > 0.8 * thick) & (depth <= 2.8 * thick)  # where the skull is, if there is one
+    if below.any():
+        values[2] = np.log((np.quantile(image[rim], 0.75) + 0.02) / (np.median(image[below]) + 0.02))
     values[3] = (image[inside] < middle / 3).mean() if inside.any() else 0.0
     if tumour.any():
         y, x = np.nonzero(tumour)
@@ -72,6 +77,13 @@ def _measured(image: Floats, tumour: Bools) -> Floats:
         values[7] = (y.mean() - (rows.min() + rows.max()) / 2) / height
         values[8] = np.log(len(y) / (2 * np.pi * spread))  # a disc of radius r has area pi r^2 and spread r^2 / 2
     return values
+
+
+def heads_of(scalp: float) -> Literal["whole", "stripped", "mixed"]:
+    """What heads a cohort shows, by the mean of its "scalp"."""
+    if scalp > WHOLE_ABOVE:
+        return "whole"
+    return "stripped" if scalp < STRIPPED_BELOW else "mixed"
 
 
 @dataclass(frozen=True)

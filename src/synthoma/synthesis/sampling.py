@@ -20,7 +20,14 @@ from synthoma.data.repaintable import SimulatedSlices, repaintable_slices
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import Bundle, open_model
-from synthoma.models.registry import ImageShape, NetworkConfig, as_seen, build_discriminator, build_generator, latent_shape
+from synthoma.models.registry import (
+    ImageShape,
+    NetworkConfig,
+    as_seen,
+    build_discriminator,
+    build_generator,
+    latent_shape,
+)
 from synthoma.provenance import software
 from synthoma.seeding import stream
 from synthoma.types import UNLABELLED, Bytes, Floats, Ints

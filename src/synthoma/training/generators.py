@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
-from synthoma.data.matching import Matching
+from synthoma.data.matching import FEATURES, Matching, heads_of
 from synthoma.data.repaintable import SimulatedSlices, repaintable_slices, row_structure
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import save_tensors
@@ -83,7 +83,9 @@ def train_generator(
         trained = meta["provenance"]["trained_on"]
         trained["groups"] = sorted({*trained["groups"], *start.groups})
         meta["provenance"]["init_sha256"] = start.digest
-    meta["matching"] = matching.to_meta() if matching is not None else {}
+    if source is not None:
+        meta["heads"] = heads_shown(cohort, rows)
+        meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
 
@@ -150,6 +152,12 @@ def matched_source(
     matching = Matching.fit(row_structure(cohort, rows), source.structure())
     source.match(matching)
     return source, matching
+
+
+def heads_shown(cohort: Cohort, rows: Ints) -> Literal["whole", "stripped", "mixed"]:
+    """Whether the heads of these slices are whole or stripped to the brain."""
+    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), 300)).astype(int)]
+    return heads_of(float(row_structure(cohort, some)[:, FEATURES.index("scalp")].mean()))
 
 
 def source_slices(cohort: Cohort, config: TrainConfig, phantom: Path) -> SimulatedSlices:

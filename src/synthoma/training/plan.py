@@ -17,10 +17,10 @@ from synthoma.types import MODALITIES, PLAIN_MODALITY, Ints
 MASKED = 0.9
 """Share of the tumour slices that must have masks for masks to be learned with the images."""
 
-PATIENTS_A_MINUTE = 5
-"""Patients that a core simulates in each minute of the budget, which takes about a fifth of it."""
+PATIENTS_A_MINUTE = 12
+"""Patients that a core simulates in each minute of the budget, which takes about a sixth of it at 64 pixels."""
 
-FEWEST, MOST = 24, 150
+FEWEST, MOST = 24, 200
 """Simulated patients: below it anatomy repeats itself, above it nothing was gained."""
 
 
