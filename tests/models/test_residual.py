@@ -39,13 +39,13 @@ def test_impossible_sizes_are_refused_with_advice(size: int) -> None:
             build(SMALL, ImageShape(size, 1))
 
 
-@pytest.mark.parametrize("size", [32, 256])
+@pytest.mark.parametrize("size", [32, 128])
 def test_new_networks_keep_the_scale_however_deep(size: int) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
         generator = ResidualGenerator(size, 1)
         images = generator(torch.randn(16, 100))
-        scores = ResidualDiscriminator(size, 1)(torch.randn(16, 1, size, size))
+        scores = ResidualDiscriminator(size, 1)(torch.randn(8, 1, size, size))
         bounded = generator.eval()(torch.randn(16, 100) * 50)
     assert 0.1 < float(images.std()) < 1.0
     assert float(bounded.abs().max()) == 1
