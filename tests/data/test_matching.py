@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthoma.data.matching import FEATURES, Matching, structure
+from synthoma.data.matching import FEATURES, Matching, heads_of, structure
 from synthoma.types import Bytes, Floats
 
 SIDE = 64
@@ -43,6 +43,16 @@ def test_a_stripped_head_has_no_scalp_and_left_is_as_right() -> None:
     assert _measured(_head(scalp=0.4), _disc(32, 20, 5))["scalp"] == pytest.approx(0, abs=0.05)
     left, right = (_measured(_head(), _disc(31.5, 31.5 + side, 5))["sideways"] for side in (-9, 9))
     assert left == pytest.approx(right, abs=1e-9)
+
+
+def test_heads_are_told_whole_from_stripped() -> None:
+    draws = np.random.default_rng(5)
+    whole, stripped = (
+        _slices(np.full(20, 5.0), draws, scalp=scalp)[:, FEATURES.index("scalp")] for scalp in (0.9, 0.4)
+    )
+    assert heads_of(float(whole.mean())) == "whole"
+    assert heads_of(float(stripped.mean())) == "stripped"
+    assert heads_of(float(np.concatenate([whole[:8], stripped]).mean())) == "mixed"
 
 
 def test_two_tumours_are_less_compact_than_one() -> None:

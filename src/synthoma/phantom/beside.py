@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from synthoma.data.settings import PrepareConfig
 from synthoma.phantom.config import PhantomConfig, Skull
 from synthoma.types import MODALITIES, PLAIN_MODALITY, REGIONS
-
-HEAD_MM = 190.0
-"""About the side of a slice that is cropped to the head."""
 
 
 def phantom_beside(
@@ -20,7 +15,8 @@ def phantom_beside(
 ) -> tuple[PhantomConfig, PrepareConfig]:
     """Settings of a phantom cohort with the modalities, labels, plane and size of a real one.
 
-    Pixels are simulated a quarter finer than the cohort's, within 1 to 2 mm: what is finer would be averaged away.
+    Pixels are simulated at 1 mm however few the cohort has: a scanner's noise belongs to its own pixels, and coarser
+    ones would bear more of it once they are resized. Sites are many, since few of them would be a look of their own.
 
     Args:
         meta: "modalities", "labels", "size" and "plane", as cohort.json has them.
@@ -34,9 +30,10 @@ def phantom_beside(
     plain = modalities == (PLAIN_MODALITY,)
     phantom = PhantomConfig(
         skull=skull,
-        pixel_mm=float(np.clip(round(0.75 * HEAD_MM / meta["size"], 1), 1.0, 2.0)),
         modalities=MODALITIES if plain else modalities,
         plain=plain,
+        sites=60,
+        artefacts=0.3,
     )
     regions = set(dict(meta["labels"]).values()) == set(REGIONS.values())
     prepare = PrepareConfig(
