@@ -329,7 +329,7 @@ def generate(
 
     with new_folder(Path(output), force=force) as partial:
         simulated = phantom if phantom is not None else _own_phantom(Path(run), partial, count, seed, progress)
-        sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None)
+        sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)

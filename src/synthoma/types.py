@@ -24,6 +24,14 @@ MODALITIES: tuple[str, ...] = ("t1", "t1c", "t2", "flair")
 PLAIN_MODALITY = "image"
 """The modality of a picture that does not say which sequence it shows."""
 
+HEALTHY = frozenset(
+    (
+        *("healthy", "normal", "control", "negative", "no"),
+        *("notumor", "notumour", "no_tumor", "no_tumour", "no-tumor", "no-tumour"),
+    )
+)
+"""Names of classes that mean no tumour, in small letters."""
+
 REGIONS: dict[int, str] = {1: "core", 2: "oedema", 3: "enhancing"}
 """Tumour sub-regions: necrotic and non-enhancing core, oedema, enhancing tumour (values as BraTS since 2023)."""
 

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from synthoma.data.cohort import Cohort
+from synthoma.data.repaintable import class_of
 from synthoma.errors import CohortError, ConfigError, InputError
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
 from synthoma.training.settings import TrainConfig
@@ -97,6 +98,45 @@ def test_slices_are_drawn_in_the_shares_of_real_ones(place: Path, real: Cohort) 
         drawn = generate_cohort(Sampler.open(run, mixed), _new(place / f"drawn-{match}"), 200, seed=0)
         found = (drawn.slices["tumour_pixels"] > 100).mean()
         assert found < share if match else abs(found - share) < 0.12
+
+
+def test_classes_are_those_of_the_real_cohort_whatever_they_are_called(place: Path) -> None:
+    """A cohort of yes and no: simulated slices with a tumour are the one, those without the other."""
+    images, masks = blobs(60, seed=6)
+    flat = np.full_like(images[:30], 0.2)
+    both = np.concatenate([images[:30], flat])
+    real = write_cohort(place / "yes-no", both, ["yes"] * 30 + ["no"] * 30, modalities=["image"], origin="real")
+    marks = np.concatenate([masks[30:], np.zeros_like(masks[30:])])
+    simulated = write_cohort(
+        place / "both",
+        np.concatenate([images[30:], flat]),
+        ["tumour"] * 30 + ["healthy"] * 30,
+        marks,
+        mask_names=NAMES,
+        modalities=["image"],
+    )
+    run = place / "yes-no-run"
+    train_toy(real, run, model="phantom-gan", phantom=simulated.path, images=16, snapshots=1)
+    drawn = generate_cohort(Sampler.open(run, simulated), _new(place / "drawn-both"), 60, seed=0)
+    assert set(drawn.slices["label"]) == {"yes", "no"}
+    assert ((drawn.slices["label"] == "yes") == (drawn.slices["tumour_pixels"] > 0)).all()
+    only = generate_cohort(Sampler.open(run, simulated, "no"), _new(place / "drawn-no"), 20, seed=0, label="no")
+    assert set(only.slices["label"]) == {"no"}
+
+
+@pytest.mark.parametrize(
+    ("area", "classes", "name"),
+    [
+        (9, ("tumour", "healthy"), "tumour"),
+        (0, ("notumor", "glioma", "meningioma"), "notumor"),
+        (9, ("notumor", "glioma", "meningioma"), "glioma"),
+        (9, ("a", "b"), "unlabelled"),
+        (0, ("tumour",), "unlabelled"),
+        (9, ("unlabelled",), "unlabelled"),
+    ],
+)
+def test_what_a_simulated_slice_is_called(area: int, classes: tuple[str, ...], name: str) -> None:
+    assert class_of(area, classes) == name
 
 
 def test_less_noise_is_less_various(place: Path, phantom: Cohort, run: Path) -> None:

@@ -109,10 +109,12 @@ class Matching:
         What is never seen on one side, as tumours are not where real slices have no masks, is left out of account.
         """
         ill = [side[side[:, len(HEAD)] > 0] for side in (real, simulated)]
-        centre, scale = real.mean(axis=0), real.std(axis=0)
+        # What hardly varies among real slices is still told from what varies among simulated ones.
+        centre, scale = real.mean(axis=0), np.maximum(real.std(axis=0), simulated.std(axis=0) / 10)
         shape = slice(len(HEAD) + 1, None)
         if min(map(len, ill)):
-            centre[shape], scale[shape] = ill[0][:, shape].mean(axis=0), ill[0][:, shape].std(axis=0)
+            centre[shape] = ill[0][:, shape].mean(axis=0)
+            scale[shape] = np.maximum(ill[0][:, shape].std(axis=0), ill[1][:, shape].std(axis=0) / 10)
         else:
             scale[len(HEAD) :] = 0
         found = cls(centre, scale, np.zeros(2 * len(FEATURES)))

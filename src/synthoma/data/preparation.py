@@ -24,7 +24,7 @@ from synthoma.data.splits import (
 )
 from synthoma.errors import InputError
 from synthoma.provenance import pseudonym, secret_key, software, write_text
-from synthoma.types import MODALITIES, PLAIN_MODALITY, Float32
+from synthoma.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,7 +228,7 @@ def _meta(
     settings = config.model_dump(mode="json")
     for volatile in ("jobs", "split_from"):  # neither changes what the cohort is; paths stay private
         settings.pop(volatile)
-    classes = sorted(set(table["label"]), key=lambda name: (name not in ("healthy", "no", "notumor"), name))
+    classes = sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))
     return {
         "origin": config.origin,
         "layout": inventory.layout,

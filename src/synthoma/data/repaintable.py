@@ -11,7 +11,7 @@ from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import Matching, structure
 from synthoma.errors import InputError
-from synthoma.types import Floats, Ints
+from synthoma.types import HEALTHY, UNLABELLED, Floats, Ints
 
 
 class SimulatedSlices(TrainingSlices):
@@ -45,6 +45,22 @@ def row_structure(cohort: Cohort, rows: Ints) -> Floats:
     return structure(np.asarray(cohort.images[rows, 0], np.float64), np.asarray(cohort.masks[rows]))
 
 
+def simulated_class(name: str) -> str:
+    """Class of simulated slices that shows what a class of real ones is called: "healthy" or "tumour"."""
+    return "healthy" if name.lower() in HEALTHY else "tumour"
+
+
+def class_of(area: int, classes: Sequence[str]) -> str:
+    """What a slice with a tumour of this area is called among these classes; UNLABELLED where nothing says.
+
+    Of several kinds of tumour, what is simulated is a glioma.
+    """
+    fitting = [name for name in classes if simulated_class(name) == ("tumour" if area else "healthy")]
+    if len(fitting) > 1 and "glioma" in fitting:
+        return "glioma"
+    return fitting[0] if len(fitting) == 1 and UNLABELLED not in fitting else UNLABELLED
+
+
 def repaintable_slices(
     phantom: Cohort,
     *,
@@ -62,7 +78,7 @@ def repaintable_slices(
         modalities: of the real ones, in order.
         plane: of the real ones.
         labels: names of the mask labels that are drawn too; none where masks are not.
-        classes: use slices of these alone; None for all.
+        classes: use slices that show what these names mean (a tumour or none); None for all.
 
     Raises:
         InputError: something differs, or there is no slice of these classes.
@@ -80,8 +96,8 @@ def repaintable_slices(
             todo = "prepare the phantom as the real cohort was (--size, --modalities, --set merge=whole-tumour)"
             raise InputError(f"simulated slices with {name} {value}", f"{came[name]} in {phantom.path.name}", todo)
     keep = np.ones(len(phantom), dtype=bool)
-    if classes:
-        keep = phantom.slices["label"].isin(classes).to_numpy()
+    if classes and UNLABELLED not in classes:
+        keep = phantom.slices["label"].isin({simulated_class(name) for name in classes}).to_numpy()
     if not keep.any():
         todo = "prepare the phantom with all slices"
         raise InputError(f"simulated slices of {', '.join(classes or ())}", ", ".join(phantom.classes), todo)

@@ -16,7 +16,7 @@ from torch import Tensor
 from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import Matching
-from synthoma.data.repaintable import SimulatedSlices, repaintable_slices
+from synthoma.data.repaintable import SimulatedSlices, class_of, repaintable_slices
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import Bundle, open_model
@@ -61,12 +61,13 @@ class Sampler:
     source: SimulatedSlices | None = None
 
     @classmethod
-    def open(cls, run: Path, phantom: Cohort | None = None) -> Sampler:
+    def open(cls, run: Path, phantom: Cohort | None = None, label: str | None = None) -> Sampler:
         """Open a run folder or a model file.
 
         Args:
             run: where.
             phantom: simulated slices, for a generator that repaints them.
+            label: class of the simulated slices; those of all classes that were learned where None.
 
         Raises:
             InputError: not a generator, or simulated slices that do not fit it.
@@ -91,7 +92,7 @@ class Sampler:
                 modalities=meta["modalities"],
                 plane=meta["plane"],
                 labels=tuple(meta["labels"].values()),
-                classes=meta["classes"],
+                classes=[label] if label is not None and label in meta["classes"] else meta["classes"],
             )
             source.match(Matching.from_meta(meta["matching"]) if meta.get("matching") else None)
         return cls(bundle, shape, generator, latent_shape(config, shape), source)
@@ -200,7 +201,7 @@ def generate_cohort(
     classes = list(meta["classes"])
     if label is not None and label not in classes:
         raise ConfigError(f"a class of the model ({', '.join(classes)})", repr(label), "choose one of them")
-    if label is not None and not shape.classes and len(classes) > 1:
+    if label is not None and not shape.classes and len(classes) > 1 and sampler.source is None:
         came = f"one that learned {', '.join(classes)} together"
         raise ConfigError("a model that can choose a class", came, "leave out --class, or train with --conditional")
     first, last = count * (part - 1) // parts, count * part // parts
@@ -261,7 +262,9 @@ def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> 
     meta, shape = sampler.bundle.meta, sampler.shape
     case = f"synthetic-{index:06d}"
     area = int((mask > 0).sum())
-    if sampler.labels and set(meta["classes"]) == {"tumour", "healthy"}:  # they only say what a mask shows
+    if sampler.source is not None:
+        label = class_of(area, meta["classes"])
+    elif sampler.labels and set(meta["classes"]) == {"tumour", "healthy"}:  # they only say what a mask shows
         label = "tumour" if area else "healthy"
     else:
         label = name if shape.classes or len(meta["classes"]) == 1 else UNLABELLED

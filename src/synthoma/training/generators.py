@@ -131,9 +131,10 @@ def generator_task(
 
 def check_trainable(cohort: Cohort, config: TrainConfig) -> None:
     """Raise what ``train_generator`` would raise for this cohort and these settings."""
-    begun_with(cohort, config, image_shape(cohort, config, training_rows(cohort, config)))
+    rows = training_rows(cohort, config)
+    begun_with(cohort, config, image_shape(cohort, config, rows))
     if config.phantom is not None:
-        source_slices(cohort, config, config.phantom)
+        source_slices(cohort, config, rows, config.phantom)
 
 
 def matched_source(
@@ -146,7 +147,7 @@ def matched_source(
     """
     if config.gan.network != "repaint":
         return None, None
-    source = source_slices(cohort, config, phantom)
+    source = source_slices(cohort, config, rows, phantom)
     if not config.gan.match:
         return source, None
     matching = Matching.fit(row_structure(cohort, rows), source.structure())
@@ -160,7 +161,7 @@ def heads_shown(cohort: Cohort, rows: Ints) -> Literal["whole", "stripped", "mix
     return heads_of(float(row_structure(cohort, some)[:, FEATURES.index("scalp")].mean()))
 
 
-def source_slices(cohort: Cohort, config: TrainConfig, phantom: Path) -> SimulatedSlices:
+def source_slices(cohort: Cohort, config: TrainConfig, rows: Ints, phantom: Path) -> SimulatedSlices:
     """The simulated slices that a phantom-gan repaints.
 
     Raises:
@@ -172,7 +173,7 @@ def source_slices(cohort: Cohort, config: TrainConfig, phantom: Path) -> Simulat
         modalities=cohort.modalities,
         plane=cohort.meta["plane"],
         labels=tuple(cohort.labels.values()) if config.with_masks else (),
-        classes=config.classes,
+        classes=trained_classes(cohort, rows),
     )
 
 
