@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthoma.evaluation.nulls import beside, joint_p, plan
+from synthoma.evaluation.nulls import MOST_SLICES, beside, joint_p, plan
 
 WORSE = {"mean": "high"}
 
@@ -26,6 +26,13 @@ def test_divisions_share_no_group_and_all_sides_have_one_size() -> None:
         assert not set(groups[one]) & set(groups[other])
         assert len(one) == len(other) == 40
         assert len(set(groups[one])) == 8  # as many patients as are held out
+
+
+def test_large_sets_are_thinned_evenly() -> None:
+    groups = grouped(40, 150)
+    the = plan(groups, np.arange(6000) >= 3000, 4000, halves=9)
+    assert the.count == MOST_SLICES == len(the.synthetic)
+    assert len({groups[place] for place in the.held}) == 20  # of every patient some
 
 
 def test_uneven_groups_leave_out_the_divisions_that_are_too_small() -> None:

@@ -26,6 +26,10 @@ LEAST_GROUPS = 2
 LEAST_SLICES = 20
 """Slices on each side of a division below which it is left out."""
 
+MOST_SLICES = 1000
+"""Slices on each side of one score; the cost of scores grows with their square, and more slices of the same patients
+hardly narrow them."""
+
 TRIES = 4
 """Divisions drawn for each one wanted, to find different ones."""
 
@@ -85,7 +89,7 @@ def plan(groups: Sequence[str], held: Bools, synthetic: int, *, halves: int, see
     smaller = [min(len(one), len(other)) for one, other in parts]
     # Groups differ in size: a count that nine of ten divisions reach, but not so few slices that no score means much.
     usual = [max(LEAST_SLICES, int(np.quantile(smaller, 0.1)))] if smaller else []
-    count = min(int(held.sum()), synthetic, *usual)
+    count = min(int(held.sum()), synthetic, MOST_SLICES, *usual)
     divisions = tuple(
         (_some(draws, one, count), _some(draws, other, count))
         for (one, other), size in zip(parts, smaller, strict=True)
