@@ -13,6 +13,8 @@ import torch
 
 from synthoma.data.case import Study
 from synthoma.phantom import Patient, PhantomConfig, Tissue, mask_of, phantom_cases, simulate
+from synthoma.phantom.acquisition import draw_site
+from synthoma.phantom.patient import draw_person
 from synthoma.types import MODALITIES, REGIONS
 from tests.phantom.conftest import CUBIC, SEED, THICK, patient
 
@@ -189,6 +191,19 @@ def test_sites_differ_and_keep_their_own_scale() -> None:
     assert len(level) == 2
     first, second = (np.log(values) for values in level.values())
     assert abs(first.mean() - second.mean()) > 2 * max(first.std(), second.std())
+
+
+def test_some_sites_pad_their_images_with_black() -> None:
+    """Black at the edge of every slice where a site pads, and nowhere by itself where it does not: noise is there."""
+    config = PhantomConfig(slice_mm=8.0, pixel_mm=4.0, sites=5, skull="whole")
+    seen = set()
+    for index in range(9):
+        framed = draw_site(SEED, draw_person(SEED, index, config).site, config).framed
+        image = patient(index, config).study.images["t2"]
+        edge = np.concatenate([image[:, 0].ravel(), image[:, -1].ravel(), image[:, :, 0].ravel()])
+        assert (edge == 0).all() if framed else (edge == 0).mean() < 0.5
+        seen.add(framed)
+    assert seen == {True, False}
 
 
 def test_cases_are_picklable_and_stand_alone() -> None:

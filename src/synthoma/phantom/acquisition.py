@@ -35,6 +35,8 @@ class Site:
         scale: stored grey value of white matter, per modality.
         phase_axis: in-plane axis of phase encoding, 1 (back) or 2 (left).
         floor: share of the noise that the scanner shows outside the head (some cut it off).
+        framed: whether the outermost pixels are 0, as after padding or resampling. Normalisation then takes that for
+            black, and air stays as much above it as its noise is.
     """
 
     protocol: Protocol
@@ -50,6 +52,7 @@ class Site:
     scale: tuple[float, ...]
     phase_axis: int
     floor: float
+    framed: bool
 
 
 def draw_site(seed: int, number: int, config: PhantomConfig) -> Site:
@@ -73,6 +76,7 @@ def draw_site(seed: int, number: int, config: PhantomConfig) -> Site:
         scale=tuple(float(v) for v in np.exp(rng.uniform(np.log(120), np.log(1500), len(MODALITIES)))),
         phase_axis=int(rng.integers(1, 3)),
         floor=float(rng.choice([1.0, 1.0, 0.4])),
+        framed=bool(rng.random() < 0.6),
     )
 
 
@@ -155,6 +159,10 @@ def expose(
         image -= (1 - site.floor) * 2 * sigma * (image < 2.5 * sigma)
     # A grey scale that bends without a costly power: x ** gamma to first order about white matter.
     image *= 1 + (site.gamma - 1) * (image - 1) / (image + 1)
+    if site.framed:
+        for axis in (1, 2):
+            for end in (0, image.shape[axis] - 1):
+                image.select(axis, end).zero_()
     return (image * site.scale[which]).clamp_(0, 65535).round_().to(torch.uint16).numpy()
 
 
