@@ -265,7 +265,7 @@ def main() -> None:
         sheets = {name: place / f"{name}-{longest:g}min-seed{given.seeds[0]}-images" for name in given.models}
         contact_sheet({"real": cohort, **sheets}, place / "sheet.png")
     compared = control["compared"]
-    known = earlier(given.name).get("rows", [])
+    known = [row for row in earlier(given.name).get("rows", []) if "minutes" in row]
     fresh = {(row["model"], row["minutes"], row["seed"]) for row in rows}
     rows = [row for row in known if (row["model"], row["minutes"], row["seed"]) not in fresh] + rows
     save(

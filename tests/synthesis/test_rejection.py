@@ -72,7 +72,7 @@ def test_where_nothing_passes_the_best_candidate_is_taken(runs: Path, monkeypatc
     sampler = Sampler.open(runs / "plain")
     monkeypatch.setattr("synthoma.synthesis.rejection.ATTEMPTS", 4)
     opened = Rejection.open(sampler, 0.5)
-    strict = Rejection(sampler, opened.config, opened.discriminator, 0.5, 1.0, (1e9,))
+    strict = Rejection(sampler, opened.discriminator, 0.5, 1.0, (1e9,))
     classes = torch.zeros(BLOCK, dtype=torch.long)
     best = strict.scores(strict.draw(2, range(BLOCK), classes), classes)
     first = strict.scores(sampler.draw(sampler.latents(2, range(BLOCK)), classes), classes)

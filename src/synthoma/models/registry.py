@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from synthoma.config import Config
 from synthoma.errors import ConfigError
@@ -27,17 +25,10 @@ class NetworkConfig(Config):
     norm: Normalisation = "batch"
     critic_norm: Normalisation = "batch"
     spectral: bool = Field(False, description="spectral normalisation of the discriminator")
-    critic_gamma: float = Field(
-        1.0, gt=0, le=1, description="exponent of the brightness that the discriminator sees; below 1 dark tells more"
-    )
     minibatch_deviation: bool = Field(False, description="let the discriminator see how alike a batch's images are")
     flow_steps: int = Field(
         8, ge=1, le=1000, description="steps from noise to image (flow): two network runs each, but the last"
     )
-
-
-DARKEST = 0.002
-"""Added to brightness (0..1) before it is bent: a root has no slope at 0."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +66,6 @@ def build_generator(
     if config.network == "flow":
         return FlowGenerator(shape.size, shape.planes, config.width, shape.classes, config.flow_steps)
     return Generator(shape.size, shape.planes, config.latent, config.width, shape.classes, config.norm)
-
-
-def as_seen(config: NetworkConfig, planes: Tensor, channels: int) -> Tensor:
-    """Planes (B, C + L, S, S) in -1..1 as the discriminator is shown them: modalities on a bent scale, also -1..1.
-
-    A penalty on its gradient makes a discriminator blind to differences of a few grey values. In air and fluid these
-    are what tells scanners apart, so dark values are spread out before the penalty is taken.
-    """
-    if config.critic_gamma == 1:
-        return planes
-    images, rest = planes.split([channels, planes.shape[1] - channels], dim=1)
-    low, high = DARKEST**config.critic_gamma, (1 + DARKEST) ** config.critic_gamma
-    bent = (((images + 1) / 2).clamp_min(0) + DARKEST) ** config.critic_gamma
-    return torch.cat([2 * (bent - low) / (high - low) - 1, rest], dim=1)
 
 
 def build_discriminator(

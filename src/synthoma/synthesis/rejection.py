@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.errors import ConfigError
-from synthoma.models.registry import NetworkConfig, as_seen, build_discriminator
+from synthoma.models.registry import NetworkConfig, build_discriminator
 from synthoma.seeding import stream_key
 from synthoma.synthesis.sampling import BLOCK, Sampler
 from synthoma.types import Floats
@@ -35,7 +35,6 @@ class Rejection:
 
     Attributes:
         sampler: draws them.
-        config: of the networks.
         discriminator: scores them, in evaluation mode.
         share: of all candidates that pass, 0..1.
         truncation: factor on the latents.
@@ -43,7 +42,6 @@ class Rejection:
     """
 
     sampler: Sampler
-    config: NetworkConfig
     discriminator: nn.Module
     share: float
     truncation: float
@@ -63,23 +61,22 @@ class Rejection:
             came = f"{sampler.bundle.meta['model']}, which {'repaints' if weights else 'has none'}"
             wanted = "a model with a discriminator that draws from latents alone"
             raise ConfigError(wanted, came, "leave out --reject-discriminator")
-        config = NetworkConfig.model_validate(sampler.bundle.meta["network"])
-        discriminator = build_discriminator(config, sampler.shape)
+        discriminator = build_discriminator(NetworkConfig.model_validate(sampler.bundle.meta["network"]), sampler.shape)
         discriminator.load_state_dict(weights)
-        plain = cls(sampler, config, discriminator.eval().requires_grad_(False), share, truncation, ())
+        plain = cls(sampler, discriminator.eval().requires_grad_(False), share, truncation, ())
         limits = []
         for number in range(max(sampler.shape.classes, 1)):
             classes = torch.full((REFERENCE,), number)
             latents = sampler.latents(stream_key(0, "synthesis.reference"), range(REFERENCE), truncation)
             limits.append(float(np.quantile(plain.scores(sampler.draw(latents, classes), classes), 1 - share)))
-        return cls(sampler, config, plain.discriminator, share, truncation, tuple(limits))
+        return cls(sampler, plain.discriminator, share, truncation, tuple(limits))
 
     @torch.no_grad()
     def scores(self, planes: Floats, classes: Tensor) -> Floats:
         """Scores (N,) of images (N, planes, S, S) in -1..1 of these classes (N,), N a multiple of 64."""
         known, parts = bool(self.sampler.shape.classes), []
         for at in range(0, len(planes), BLOCK):
-            images = as_seen(self.config, torch.from_numpy(planes[at : at + BLOCK]), self.sampler.shape.channels)
+            images = torch.from_numpy(planes[at : at + BLOCK])
             parts.append(self.discriminator(images, classes[at : at + BLOCK] if known else None))
         return torch.cat(parts).double().numpy()
 

@@ -23,7 +23,6 @@ from synthoma.models.bundle import Bundle, open_model
 from synthoma.models.registry import (
     ImageShape,
     NetworkConfig,
-    as_seen,
     build_discriminator,
     build_generator,
     latent_shape,
@@ -386,7 +385,6 @@ def _judged(bundle: Bundle, shape: ImageShape, planes: Tensor, classes: Tensor |
     config = NetworkConfig.model_validate(bundle.meta["network"])
     network = build_discriminator(config, shape).eval()
     network.load_state_dict(bundle.weights("discriminator"))
-    planes = as_seen(config, planes, shape.channels)
     guesses: list[Tensor | None] = [None]
     if shape.classes:
         each = range(shape.classes)

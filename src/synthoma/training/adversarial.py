@@ -26,7 +26,7 @@ from synthoma.losses.adversarial import (
 )
 from synthoma.losses.structure import structure_loss
 from synthoma.models.bundle import Bundle
-from synthoma.models.registry import ImageShape, as_seen, build_discriminator, build_generator
+from synthoma.models.registry import ImageShape, build_discriminator, build_generator
 from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.device import Execution
@@ -205,8 +205,7 @@ class AdversarialTask:
         return torch.randn(count, self.gan.latent, generator=draws).to(self.execution.device)
 
     def _augmented(self, planes: Tensor, draws: torch.Generator) -> Tensor:
-        changed = augment(planes, self.gan.augment, self.probability, draws, self.shape.channels)
-        return as_seen(self.gan, changed, self.shape.channels)
+        return augment(planes, self.gan.augment, self.probability, draws, self.shape.channels)
 
     def _precision(self) -> Any:
         if not self.execution.bf16:

@@ -97,7 +97,7 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
         ),
     ),
     "phantom-gan": (
-        "repaints simulated slices (--phantom COHORT) with the look of the real ones: exact labels, learned appearance",
+        "repaints simulated slices with the look of the real ones: exact labels, learned appearance",
         GanConfig(
             network="repaint",
             latent=16,
@@ -105,6 +105,7 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
             r1=1.0,
             r1_every=4,
             structure=2.0,
+            faithful=0.3,
             beta1=0.0,
             beta2=0.99,
             generator_rate=5e-4,
