@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,6 +31,7 @@ from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
+from synthoma.training.frozen import held_still
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.reader import MaskReader, weight_at
 from synthoma.training.settings import TrainConfig
@@ -279,24 +280,6 @@ class AdversarialTask:
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
-
-
-@contextmanager
-def held_still(network: nn.Module) -> Iterator[None]:
-    """Neither weights nor running statistics of a network change inside, though gradients pass through it.
-
-    A discriminator's running statistics would otherwise see generated images twice as often as real ones.
-    """
-    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
-    network.requires_grad_(False)
-    for norm in norms:
-        norm.track_running_stats = False
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)
-        for norm in norms:
-            norm.track_running_stats = True
 
 
 def _placed(network: Network, execution: Execution) -> Network:

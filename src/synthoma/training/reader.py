@@ -11,6 +11,7 @@ from synthoma.models.bundle import Bundle
 from synthoma.models.registry import ImageShape
 from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_input, build_segmenter
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
+from synthoma.training.frozen import held_still
 
 NETWORK = SegmenterNetwork(network="unet-25d", context=1, stem=0, width=16, levels=4)
 RATE = 1e-3
@@ -46,9 +47,8 @@ class MaskReader:
     def missed(self, planes: Tensor) -> Tensor:
         """How far it is from finding the masks in drawn slices (B, C + L, S, S) in -1..1: cross-entropy and Dice."""
         images, masks = planes.split([self.channels, planes.shape[1] - self.channels], dim=1)
-        self.network.requires_grad_(False)
-        said = self.network(as_input((images + 1) / 2))
-        self.network.requires_grad_(True)
+        with held_still(self.network):
+            said = self.network(as_input((images + 1) / 2))
         return segmentation_loss("bce-dice", said, (masks > 0).to(said.dtype))
 
     def state(self) -> dict[str, Tensor]:

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthoma.models.bundle import Bundle
-from synthoma.training.adversarial import held_still
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
+from synthoma.training.frozen import held_still
 
 BETAS = (0.5, 0.999)
 
