@@ -163,7 +163,7 @@ def train(
     from synthoma.training.generators import (
         OWN_PHANTOM,
         check_trainable,
-        heads_shown,
+        shown,
         train_generator,
         training_rows,
     )
@@ -192,7 +192,7 @@ def train(
         if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
             start, patients = time.perf_counter(), settled.simulate or SIMULATED_PATIENTS
             meta = {**source.meta, "prepare": source.meta.get("provenance", {}).get("config", {})}
-            meta["heads"] = heads_shown(source, training_rows(source, settled))
+            meta["simulate"] = shown(source, training_rows(source, settled))
             _simulate_beside(meta, folder / OWN_PHANTOM, patients, settled.seed, progress)
             if settled.minutes is not None:  # the budget is for both, but something must be left to learn in
                 left = max(settled.minutes - (time.perf_counter() - start) / 60, settled.minutes / 2)
@@ -227,7 +227,7 @@ def _simulate_beside(meta: Mapping[str, Any], folder: Path, patients: int, seed:
     """Simulate patients whose slices look like those of a real cohort as far as preparation goes."""
     from synthoma.phantom import phantom_beside
 
-    phantom, config = phantom_beside(meta, meta["prepare"], meta["heads"])
+    phantom, config = phantom_beside(meta, meta["prepare"], **meta["simulate"])
     config = config.model_copy(update={"seed": seed})
     prepare_phantom(patients, folder, phantom=phantom, config=config, progress=progress)
 

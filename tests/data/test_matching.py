@@ -39,15 +39,6 @@ def test_what_is_measured_is_what_was_drawn() -> None:
     assert found["compactness"] == pytest.approx(0, abs=0.03)  # a disc
 
 
-def test_air_is_what_is_not_exactly_black_around_the_head() -> None:
-    image, none = _head(), np.zeros((SIDE, SIDE), np.uint8)
-    assert _measured(image, none)["air"] == 0
-    box = image.copy()
-    box[4:60, 6:58] = np.maximum(box[4:60, 6:58], 0.03)  # a picture in a black frame
-    assert _measured(box, none)["air"] == pytest.approx(0.03)
-    assert _measured(box, none)["head area"] == pytest.approx(_measured(image, none)["head area"])
-
-
 def test_a_stripped_head_has_no_scalp_and_left_is_as_right() -> None:
     assert _measured(_head(scalp=0.4), _disc(32, 20, 5))["scalp"] == pytest.approx(0, abs=0.05)
     left, right = (_measured(_head(), _disc(31.5, 31.5 + side, 5))["sideways"] for side in (-9, 9))

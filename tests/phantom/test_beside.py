@@ -15,7 +15,7 @@ def test_it_is_prepared_as_the_real_cohort_was() -> None:
     phantom, prepare = phantom_beside(META | {"size": 128}, {"crop": False, "normalise": "unit"})
     assert phantom.modalities == prepare.modalities == ("flair",)
     assert (prepare.size, prepare.crop, prepare.normalise, prepare.merge) == (128, False, "unit", "whole-tumour")
-    assert phantom_beside(META, {}, "stripped")[0].skull == "stripped"
+    assert phantom_beside(META, {}, skull="stripped")[0].skull == "stripped"
 
 
 def test_regions_stay_apart_where_the_real_masks_tell_them_apart() -> None:

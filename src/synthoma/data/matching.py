@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from synthoma.types import Bools, Bytes, Floats
 
-HEAD = ("head area", "head shape", "scalp", "fluid", "air")
+HEAD = ("head area", "head shape", "scalp", "fluid")
 TUMOUR = ("tumour", "tumour size", "sideways", "frontward", "compactness")
 FEATURES = (*HEAD, *TUMOUR)
 """What is measured of a slice: not what repainting should change, but what it cannot, or hardly does."""
@@ -40,10 +40,9 @@ def structure(images: Floats, masks: Bytes) -> Floats:
         masks: (N, S, S), 0 where there is no tumour.
 
     Returns:
-        (N, 10) in the order of ``FEATURES``. Head: share of the picture; log of height over width; log of the brightest
+        (N, 9) in the order of ``FEATURES``. Head: share of the picture; log of height over width; log of the brightest
         quarter of its rim over the middle of what lies below (about 0.5 where there are scalp and skull, 0 without);
-        share of its inside that is darker than a third of the middle brightness; brightness of the air around it, where
-        it is not exactly black. Tumour: 1 where there is one; log of
+        share of its inside that is darker than a third of the middle brightness. Tumour: 1 where there is one; log of
         its share of the picture; distance of its centre from the head's midline over the head's width; how far it lies
         behind the head's centre, over the head's height; log of its area over that of a disc of the same spread. The
         last four are 0 without tumour, and of several tumours those of all together.
@@ -55,10 +54,9 @@ def _measured(image: Floats, tumour: Bools) -> Floats:
     image = np.clip(image.astype(np.float64), 0, 1)
     values = np.zeros(len(FEATURES))
     values[len(HEAD)] = tumour.any()
-    regions, count = ndimage.label(ndimage.binary_opening(image > AIR))
-    if not count:
+    head = head_of(image)
+    if not head.any():
         return values
-    head = ndimage.binary_fill_holes(regions == np.bincount(regions.ravel())[1:].argmax() + 1)
     rows, columns = np.nonzero(head)
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
     depth = ndimage.distance_transform_edt(head)
@@ -70,16 +68,22 @@ def _measured(image: Floats, tumour: Bools) -> Floats:
     if below.any():
         values[2] = np.log((np.quantile(image[rim], 0.75) + 0.02) / (np.median(image[below]) + 0.02))
     values[3] = (image[inside] < middle / 3).mean() if inside.any() else 0.0
-    air = image[~ndimage.binary_dilation(head, iterations=round(thick)) & (image > 0)]
-    values[4] = np.median(air) if len(air) >= 20 else 0.0
     if tumour.any():
         y, x = np.nonzero(tumour)
         spread = ((y - y.mean()) ** 2 + (x - x.mean()) ** 2).mean() + 1 / 6  # a pixel has an extent of its own
-        values[6] = np.log(tumour.mean())
-        values[7] = abs(x.mean() - (columns.min() + columns.max()) / 2) / width
-        values[8] = (y.mean() - (rows.min() + rows.max()) / 2) / height
-        values[9] = np.log(len(y) / (2 * np.pi * spread))  # a disc of radius r has area pi r^2 and spread r^2 / 2
+        values[5] = np.log(tumour.mean())
+        values[6] = abs(x.mean() - (columns.min() + columns.max()) / 2) / width
+        values[7] = (y.mean() - (rows.min() + rows.max()) / 2) / height
+        values[8] = np.log(len(y) / (2 * np.pi * spread))  # a disc of radius r has area pi r^2 and spread r^2 / 2
     return values
+
+
+def head_of(image: Floats) -> Bools:
+    """The head in a picture (S, S): its largest region brighter than air, filled; empty where there is none."""
+    regions, count = ndimage.label(ndimage.binary_opening(image > AIR))
+    if not count:
+        return np.zeros(image.shape, dtype=bool)
+    return np.asarray(ndimage.binary_fill_holes(regions == np.bincount(regions.ravel())[1:].argmax() + 1))
 
 
 def heads_of(scalp: float) -> Literal["whole", "stripped", "mixed"]:
@@ -97,8 +101,8 @@ class Matching:
     squares (Sugiyama et al. 2012, Density Ratio Estimation, 4).
 
     Attributes:
-        centre, scale: mean and deviation of each feature of real slices, (10,).
-        weights: of the standardised features and of their squares, (20,).
+        centre, scale: mean and deviation of each feature of real slices, (9,).
+        weights: of the standardised features and of their squares, (18,).
     """
 
     centre: Floats
@@ -107,7 +111,7 @@ class Matching:
 
     @classmethod
     def fit(cls, real: Floats, simulated: Floats) -> Matching:
-        """Learn the shares of real slices (N, 10) among simulated ones (M, 10).
+        """Learn the shares of real slices (N, 9) among simulated ones (M, 9).
 
         What is never seen on one side, as tumours are not where real slices have no masks, is left out of account.
         """
@@ -127,14 +131,14 @@ class Matching:
         return cls(centre, scale, model.coef_[0])
 
     def chances(self, simulated: Floats) -> Floats:
-        """Share in which each simulated slice (M, 10) should be drawn, (M,), in all 1."""
+        """Share in which each simulated slice (M, 9) should be drawn, (M,), in all 1."""
         odds = self._standard(simulated) @ self.weights
         shares = np.exp(odds - odds.max())
         shares = np.minimum(shares, MOST * shares.mean())
         return np.asarray(shares / shares.sum())
 
     def _standard(self, features: Floats) -> Floats:
-        """Features over the real ones' deviation, within 3 of it, and their squares, (N, 20)."""
+        """Features over the real ones' deviation, within 3 of it, and their squares, (N, 18)."""
         used = self.scale > 1e-6
         values = np.where(used, (features - self.centre) / np.where(used, self.scale, 1), 0).clip(-3, 3)
         values[:, len(HEAD) + 1 :] *= features[:, len(HEAD), None] > 0

@@ -32,7 +32,7 @@ class SimulatedSlices(TrainingSlices):
         self.upto = np.cumsum(self.chances)
 
     def structure(self) -> Floats:
-        """What these slices are made of, see ``matching.structure``; (N, 10)."""
+        """What these slices are made of, see ``matching.structure``; (N, 9)."""
         return row_structure(self.cohort, self.rows)
 
     def drawn(self, places: Floats) -> Ints:
@@ -41,7 +41,7 @@ class SimulatedSlices(TrainingSlices):
 
 
 def row_structure(cohort: Cohort, rows: Ints) -> Floats:
-    """What rows of a cohort are made of, see ``matching.structure``; (N, 10)."""
+    """What rows of a cohort are made of, see ``matching.structure``; (N, 9)."""
     return structure(np.asarray(cohort.images[rows, 0], np.float64), np.asarray(cohort.masks[rows]))
 
 

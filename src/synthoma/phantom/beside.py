@@ -11,7 +11,7 @@ from synthoma.types import MODALITIES, PLAIN_MODALITY, REGIONS
 
 
 def phantom_beside(
-    meta: Mapping[str, Any], prepared: Mapping[str, Any], skull: Skull = "mixed"
+    meta: Mapping[str, Any], prepared: Mapping[str, Any], *, skull: Skull = "mixed", volume_ml: float = 45.0
 ) -> tuple[PhantomConfig, PrepareConfig]:
     """Settings of a phantom cohort with the modalities, labels, plane and size of a real one.
 
@@ -22,6 +22,7 @@ def phantom_beside(
         meta: "modalities", "labels", "size" and "plane", as cohort.json has them.
         prepared: the settings of ``prepare`` that made the cohort, as its provenance has them.
         skull: what heads it shows, see ``data.matching.heads_of``.
+        volume_ml: median volume of its tumours.
 
     Returns:
         Settings of the patients, and of their preparation.
@@ -30,6 +31,7 @@ def phantom_beside(
     plain = modalities == (PLAIN_MODALITY,)
     phantom = PhantomConfig(
         skull=skull,
+        volume_ml=volume_ml,
         modalities=MODALITIES if plain else modalities,
         plain=plain,
         sites=60,

@@ -13,6 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from synthoma.data.air import box_of, with_air
 from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import Matching
@@ -132,8 +133,22 @@ class Sampler:
         """Images (N, C, S, S) and masks (N, S, S) of drawn planes; repainted slices have the simulated ones' masks."""
         images, masks = split_planes(planes, self.shape, tuple(int(value) for value in self.labels))
         if self.source is not None:
-            masks = np.asarray(self.source.cohort.masks[self.source.rows[self._simulated(seed, indices)]])
+            rows = self.source.rows[self._simulated(seed, indices)]
+            masks = np.asarray(self.source.cohort.masks[rows])
+            for number, (row, index) in enumerate(zip(rows, indices, strict=True)):
+                images[number] = self._with_air(images[number], self.source.cohort.images[row], seed, index)
         return images, masks
+
+    def _with_air(self, image: Floats, simulated: Floats, seed: int, index: int) -> Floats:
+        """A repainted slice (C, S, S) with the air of one of the real slices that were learned from."""
+        known = self.bundle.meta.get("air")
+        if not known:
+            return image
+        draws = stream(seed, "synthesis.air", index)
+        chosen = known[int(draws.integers(len(known)))]
+        box = box_of(np.asarray(simulated[0], np.float64))
+        parts = [with_air(part, box, (air[0], air[1]), draws) for part, air in zip(image, chosen, strict=True)]
+        return np.clip(np.stack(parts), 0, 1)
 
     def draw(self, latents: Tensor, classes: Tensor) -> Floats:
         """Images (N, planes, S, S) in -1..1 for latents (N, *latent) and class numbers (N,).

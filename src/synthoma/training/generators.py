@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import FEATURES, Matching, heads_of
@@ -41,6 +42,9 @@ HELD_OUT = 8
 
 OWN_PHANTOM = "phantom"
 """Folder in a run for the simulated slices, where none are given."""
+
+USUAL_SIZE, USUAL_VOLUME = -4.4, 45.0
+"""Mean log share of a slice that a simulated tumour takes, where the median volume is so many ml."""
 
 LEARNED_ROW = 12
 """Pictures of each snapshot in progress.png."""
@@ -84,7 +88,7 @@ def train_generator(
         trained["groups"] = sorted({*trained["groups"], *start.groups})
         meta["provenance"]["init_sha256"] = start.digest
     if source is not None:
-        meta["heads"] = heads_shown(cohort, rows)
+        meta["simulate"], meta["air"] = shown(cohort, rows), air_shown(cohort, rows)
         meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
@@ -155,10 +159,27 @@ def matched_source(
     return source, matching
 
 
-def heads_shown(cohort: Cohort, rows: Ints) -> Literal["whole", "stripped", "mixed"]:
-    """Whether the heads of these slices are whole or stripped to the brain."""
+def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
+    """What patients must be like who are simulated beside these slices: settings of a phantom.
+
+    Heads are whole, stripped or mixed. The median volume follows the mean size of the tumours in slices, as far as one
+    can be told from the other; ``data.matching`` does the rest.
+    """
     some = rows[np.linspace(0, len(rows) - 1, min(len(rows), 300)).astype(int)]
-    return heads_of(float(row_structure(cohort, some)[:, FEATURES.index("scalp")].mean()))
+    measured = row_structure(cohort, some)
+    found: dict[str, Any] = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
+    ill = measured[measured[:, FEATURES.index("tumour")] > 0]
+    if len(ill):
+        larger = np.exp(1.5 * (ill[:, FEATURES.index("tumour size")].mean() - USUAL_SIZE))
+        found["volume_ml"] = round(float(USUAL_VOLUME * np.clip(larger, 0.4, 2.5)), 1)
+    return found
+
+
+def air_shown(cohort: Cohort, rows: Ints) -> list[list[tuple[float, float]]]:
+    """Level and grain of the air in each modality of at most 300 of these slices, see ``air.air_of``."""
+    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), 300)).astype(int)]
+    images = np.asarray(cohort.images[some], np.float64)
+    return [[(round(level, 4), round(grain, 4)) for level, grain in map(air_of, image)] for image in images]
 
 
 def source_slices(cohort: Cohort, config: TrainConfig, rows: Ints, phantom: Path) -> SimulatedSlices:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synthoma.data.air import air_of, box_of, with_air
+from synthoma.types import Floats
+
+SIDE = 64
+
+
+def _scan(level: float = 0.0, grain: float = 0.0, seed: int = 0) -> Floats:
+    """A disc of 0.5 with a dark hole, in air of this kind within a box, in a black frame."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    draws = np.random.default_rng(seed)
+    image = np.zeros((SIDE, SIDE))
+    if level:
+        image[4:60, 8:56] = np.clip(level + grain * draws.standard_normal((56, 48)), 1e-4, None)
+    image[np.hypot(x, y) < 18] = 0.5
+    image[np.hypot(x, y) < 4] = 0.01
+    return image
+
+
+def test_air_is_measured_without_head_and_frame() -> None:
+    level, grain = air_of(_scan(0.03, 0.005))
+    assert level == pytest.approx(0.03, abs=0.001)
+    assert grain == pytest.approx(0.005, abs=0.001)
+    assert air_of(_scan()) == (0.0, 0.0)
+    assert air_of(np.zeros((SIDE, SIDE))) == (0.0, 0.0)
+
+
+def test_a_picture_gets_the_air_that_was_measured() -> None:
+    box = box_of(_scan(0.02))
+    given = _scan(0.01, 0.01, seed=1)
+    drawn = with_air(given, box, (0.03, 0.006), np.random.default_rng(2))
+    level, grain = air_of(drawn)
+    assert level == pytest.approx(0.03, abs=0.001)
+    assert grain == pytest.approx(0.006, abs=0.001)
+    assert not drawn[~box].any()
+    head = given == 0.5
+    assert np.allclose(drawn[head], 0.5, atol=0.002)  # what is bright stays
+    hole = given == 0.01
+    assert np.allclose(drawn[hole], np.hypot(0.01, 0.03), atol=1e-6)  # what is dark is lifted to the floor
+
+
+def test_black_air_stays_or_becomes_black() -> None:
+    drawn = with_air(_scan(0.02, 0.01), box_of(_scan(0.02)), (0.0, 0.0), np.random.default_rng(0))
+    assert air_of(drawn) == (0.0, 0.0)
+
+
+def test_the_box_is_what_is_not_black() -> None:
+    box = box_of(_scan(0.02))
+    assert box[4:60, 8:56].all()
+    assert box.sum() == 56 * 48
+    assert not box_of(np.zeros((8, 8))).any()
