@@ -268,6 +268,10 @@ def search(
             "a generator to search settings of", f"the {config.kind} {config.model}", "leave out --search"
         )
     source = Cohort(cohort)
+    config = planned(source, config)
+    if config.gan.network == "repaint" and config.phantom is None:
+        todo = "make some with `synthoma prepare --phantom N` as the cohort was prepared, and give --phantom COHORT"
+        raise ConfigError("one set of simulated slices for all trials", "none", todo)
     with new_folder(Path(output), force=force) as partial:
 
         def one(changed: TrainConfig, number: int) -> float:

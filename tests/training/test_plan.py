@@ -58,6 +58,15 @@ def test_settings_of_ones_own_need_a_model_by_name(tmp_path: Path) -> None:
         _planned(_cohort(tmp_path / "real"), gan={"width": 64})
 
 
+def test_a_search_needs_one_set_of_simulated_slices(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path / "real")
+    with pytest.raises(ConfigError, match="--phantom COHORT"):
+        synthoma.pipeline.search(
+            cohort.path, tmp_path / "search", 2, config=TrainConfig.resolve(flags={"model": "auto"})
+        )
+    assert not (tmp_path / "search").exists()
+
+
 def test_other_models_stay_as_they_are(tmp_path: Path) -> None:
     config = TrainConfig.resolve(flags={"model": "dcgan"})
     assert synthoma.planned(_cohort(tmp_path / "real"), config) is config
