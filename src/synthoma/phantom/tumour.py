@@ -198,6 +198,8 @@ def _spread(
             flow = link * np.diff(before, axis=axis)
             _part(u, axis, slice(None, -1))[...] += flow
             _part(u, axis, slice(1, None))[...] -= flow
+        # What diffusion takes below nothing, growth would take to minus infinity.
+        np.clip(u, 0, 1, out=u)
         passed = (u > 0.5) & (before <= 0.5)
         arrival[passed] = step + (0.5 - before[passed]) / (u[passed] - before[passed])
         if step % 10 == 9:
