@@ -62,7 +62,7 @@ def rows_of(cohort: Cohort, names: Sequence[str] | None = None) -> Source:
     table = cohort.slices
     keep = np.ones(len(table), dtype=bool)
     if cohort.origin == "real":
-        keep = (table["split"] == "train").to_numpy()
+        keep = np.array(table["split"] == "train")
         if names is not None:
             keep &= table["group"].astype(str).isin(names).to_numpy()
     return Source(cohort, np.flatnonzero(keep))

@@ -29,7 +29,7 @@ def test_known_sequences_get_the_phantom_gan(tmp_path: Path) -> None:
     assert config.model == "phantom-gan"
     assert config.gan.network == "repaint"
     assert config.with_masks
-    assert config.simulate == min(200, max(24, 50 * usable_cores()))
+    assert config.simulate == min(200, max(24, 30 * usable_cores()))
     assert "18 training slices of 18 patients, flair, 32 px" in config.reasons[0]
 
 

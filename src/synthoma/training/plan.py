@@ -17,7 +17,7 @@ from synthoma.types import MODALITIES, PLAIN_MODALITY, Ints
 MASKED = 0.9
 """Share of the tumour slices that must have masks for masks to be learned with the images."""
 
-PATIENTS_A_MINUTE = 10
+PATIENTS_A_MINUTE = 6
 """Patients that a core simulates in each minute of the budget, which takes about a sixth of it at 64 pixels."""
 
 FEWEST, MOST = 24, 200
