@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort
 from synthoma.data.repaintable import class_of
 from synthoma.errors import CohortError, ConfigError, InputError
@@ -137,6 +138,25 @@ def test_classes_are_those_of_the_real_cohort_whatever_they_are_called(place: Pa
 )
 def test_what_a_simulated_slice_is_called(area: int, classes: tuple[str, ...], name: str) -> None:
     assert class_of(area, classes) == name
+
+
+def test_drawn_air_is_that_of_the_real_slices(place: Path) -> None:
+    """Real heads stand in air of 3 %, simulated ones in black: nothing is learned in a step, and yet it is there."""
+    y, x = np.mgrid[:32, :32] - 15.5
+    head = np.where(np.hypot(x, y) < 10, 0.5, 0.0)
+    draws = np.random.default_rng(0)
+    framed = np.zeros((20, 32, 32))
+    framed[:, 2:30, 2:30] = 0.03
+    real = write_cohort(place / "aired", np.maximum(framed + draws.normal(0, 1e-3, framed.shape) * (framed > 0), head))
+    grainy = np.maximum(np.where(framed > 0, draws.uniform(0.001, 0.003, framed.shape), 0), head)
+    simulated = write_cohort(place / "airless", grainy)
+    train_toy(real, place / "air-run", model="phantom-gan", phantom=simulated.path, images=16, snapshots=1)
+    drawn = generate_cohort(Sampler.open(place / "air-run", simulated), _new(place / "air-drawn"), 8, seed=0)
+    images = np.asarray(drawn.images[:, 0], np.float64)
+    levels = [air_of(image)[0] for image in images]
+    assert np.mean(levels) == pytest.approx(0.03, abs=0.003)
+    assert not images[:, :2].any()  # the frame stays black
+    assert images[:, 12:20, 12:20].mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_less_noise_is_less_various(place: Path, phantom: Cohort, run: Path) -> None:
