@@ -128,11 +128,17 @@ def figures(result: dict[str, Any], *, null: bool = False) -> dict[str, Any]:
     return found
 
 
+def name_of(model: str, minutes: float, seed: int, preset: str, settings: dict[str, Any]) -> str:
+    """What the files of a run are called."""
+    others = ("-masks" if settings else "") + (f"-{preset}" if preset != "quick" else "")
+    return f"{model}-{minutes:g}min-seed{seed}{others}"
+
+
 def train_and_judge(
     place: Path, cohort: Path, model: str, minutes: float, seed: int, preset: str, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Train one model, draw 1,000 images, evaluate them; what is done already is read."""
-    name = f"{model}-{minutes:g}min-seed{seed}"
+    name = name_of(model, minutes, seed, preset, settings)
     file = place / f"{name}.json"
     if file.is_file():
         done: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -247,7 +253,8 @@ def main() -> None:
             prepare: dict[str, Any] = {"modalities": ("flair",), "size": 64}
             synthoma.prepare(data_folder() / "lgg", cohort, **prepare)
         if given.patients is not None:
-            full, cohort = cohort, place / f"{given.patients}-patients"
+            full, place = cohort, place / f"{given.patients}-patients"
+            cohort = place / "cohort"
             if not cohort.exists():
                 few_patients(Cohort(full), cohort, given.patients)
         if not (place / "copies").exists():
@@ -262,7 +269,10 @@ def main() -> None:
         ]
         draw_curves(rows, place / "curves.png")
         longest = max(given.minutes)
-        sheets = {name: place / f"{name}-{longest:g}min-seed{given.seeds[0]}-images" for name in given.models}
+        sheets = {
+            name: place / f"{name_of(name, longest, given.seeds[0], given.preset, settings)}-images"
+            for name in given.models
+        }
         contact_sheet({"real": cohort, **sheets}, place / "sheet.png")
     compared = control["compared"]
     known = [row for row in earlier(given.name).get("rows", []) if "minutes" in row]

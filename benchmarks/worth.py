@@ -44,7 +44,7 @@ def drawn_patients(cohort: Cohort, count: int, fold: int) -> list[str]:
 
 def repainted(keep: Path, part: Cohort, names: Sequence[str], fold: int, minutes: float) -> tuple[Cohort, Cohort]:
     """What a phantom-gan of these patients draws, and the simulated slices that it repaints."""
-    place = keep / f"fold{fold}-{len(names)}"
+    place = keep / f"fold{fold}-{len(names)}-{minutes:g}min"
     table = part.slices
     if not (place / "real").exists():
         chosen = table["group"].astype(str).isin(names) | (table["split"] != "train")

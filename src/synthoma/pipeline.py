@@ -31,13 +31,10 @@ DEMO_PATIENTS = 40
 DEMO_MINUTES = 4.0
 
 SIMULATED_PATIENTS = 80
-"""Patients simulated for a training that does not say how many."""
+"""Patients simulated where nobody says how many: always so many, or an image would depend on how many are drawn."""
 
 SIMULATED = "simulated"
 """Folder of what is simulated for one command and thrown away after it."""
-
-SLICES_OF_ONE, LEAST_SIMULATED, MOST_SIMULATED = 5, 20, 400
-"""How many patients are simulated for images to be drawn: one for so many images, within these bounds."""
 
 
 def _silent(text: str, done: int, total: int) -> None:
@@ -332,7 +329,7 @@ def generate(
     from synthoma.synthesis.sheets import interpolation_sheet, nearest_sheet
 
     with new_folder(Path(output), force=force) as partial:
-        simulated = phantom if phantom is not None else _own_phantom(Path(run), partial, count, seed, progress)
+        simulated = phantom if phantom is not None else _own_phantom(Path(run), partial, seed, progress)
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
@@ -363,19 +360,26 @@ def generate(
     return Cohort(output)
 
 
-def _own_phantom(run: Path, folder: Path, count: int, seed: int, progress: Progress) -> Path | None:
-    """Simulated slices for a generator that repaints: those of its run, or new ones; None for others."""
+def _own_phantom(run: Path, folder: Path, seed: int, progress: Progress) -> Path | None:
+    """Simulated slices for a generator that repaints: those of its run, or new ones; None for others.
+
+    Raises:
+        ConfigError: the model does not say how to simulate them.
+    """
     from synthoma.models.bundle import open_model
     from synthoma.training.generators import OWN_PHANTOM
 
     meta = open_model(run, "generator").meta
     if meta["network"]["network"] != "repaint":
         return None
-    if (own := run / OWN_PHANTOM).is_dir():
+    if (own := (run if run.is_dir() else run.parent) / OWN_PHANTOM).is_dir():
         return own
-    patients = min(max(count // SLICES_OF_ONE, LEAST_SIMULATED), MOST_SIMULATED)
+    if "simulate" not in meta:
+        todo = "give --phantom COHORT (made by `synthoma prepare --phantom N` with the size of the model's images)"
+        raise ConfigError("simulated slices to repaint", "none", todo)
     place = folder / SIMULATED
-    _simulate_beside({**meta, "size": meta["shape"]["size"]}, place, patients, seed + 1, progress)
+    meta = {**meta, "size": meta["shape"]["size"]}
+    _simulate_beside(meta, place, SIMULATED_PATIENTS, seed + 1, progress)
     return place
 
 

@@ -43,6 +43,16 @@ def test_a_picture_gets_the_air_that_was_measured() -> None:
     assert np.allclose(drawn[hole], np.hypot(0.01, 0.03), atol=1e-6)  # what is dark is lifted to the floor
 
 
+def test_air_that_was_cut_at_black_is_as_dark_again() -> None:
+    """Half of it is exactly black: what is drawn must not be brighter than what was measured."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    image = np.where(np.hypot(x, y) < 18, 0.5, np.clip(np.random.default_rng(0).normal(0, 0.01, (SIDE, SIDE)), 0, None))
+    drawn = with_air(image, box_of(image), air_of(image), np.random.default_rng(1))
+    outside = np.hypot(x, y) > 21
+    assert drawn[outside].mean() == pytest.approx(image[outside].mean(), rel=0.4)
+    assert (drawn[outside] == 0).mean() == pytest.approx((image[outside] == 0).mean(), abs=0.1)
+
+
 def test_black_air_stays_or_becomes_black() -> None:
     drawn = with_air(_scan(0.02, 0.01), box_of(_scan(0.02)), (0.0, 0.0), np.random.default_rng(0))
     assert air_of(drawn) == (0.0, 0.0)

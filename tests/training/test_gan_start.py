@@ -71,6 +71,22 @@ def test_patients_behind_the_start_may_not_be_held_out(place: Path, first: Path)
         train_toy(cohort, place / "turned-run", images=8, init=str(first))
 
 
+def test_patients_are_not_forgotten_on_the_way_over_simulated_ones(place: Path, first: Path) -> None:
+    """Real patients, then simulated ones, then a cohort that holds the first ones out; or their synthetic images."""
+    middle = _cohort(place / "middle", origin="phantom")
+    train_toy(middle, place / "middle-run", images=8, snapshots=1, init=str(first))
+    images, _ = halves(40)
+    names = [f"first-{39 - number}" for number in range(40)]
+    splits = ["train"] * 32 + ["validation"] * 8
+    turned = write_cohort(place / "turned-2", images, groups=names, splits=splits, origin="real")
+    with pytest.raises(LeakError, match="first-"):
+        train_toy(turned, place / "turned-2-run", images=8, init=str(place / "middle-run"))
+    behind = {"trained_on": {"groups": ["first-3"]}}
+    drawn = write_cohort(place / "synthetic", images, origin="synthetic", provenance=behind)
+    train_toy(drawn, place / "second-hand", images=8, snapshots=1)
+    assert "first-3" in open_model(place / "second-hand").meta["provenance"]["trained_on"]["groups"]
+
+
 def test_simulated_patients_are_nobodys(place: Path) -> None:
     train_toy(_cohort(place / "simulated", origin="phantom"), place / "simulated-run", images=16, snapshots=1)
     assert np.isfinite(

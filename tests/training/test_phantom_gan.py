@@ -121,6 +121,7 @@ def test_classes_are_those_of_the_real_cohort_whatever_they_are_called(place: Pa
     drawn = generate_cohort(Sampler.open(run, simulated), _new(place / "drawn-both"), 60, seed=0)
     assert set(drawn.slices["label"]) == {"yes", "no"}
     assert ((drawn.slices["label"] == "yes") == (drawn.slices["tumour_pixels"] > 0)).all()
+    assert drawn.classes == ("no", "yes")
     only = generate_cohort(Sampler.open(run, simulated, "no"), _new(place / "drawn-no"), 20, seed=0, label="no")
     assert set(only.slices["label"]) == {"no"}
 
@@ -182,6 +183,9 @@ def test_simulated_slices_are_needed_and_must_fit(place: Path, real: Cohort, pha
     other = write_cohort(place / "other", blobs(20)[0], ["healthy"] * 20, blobs(20)[1], mask_names=NAMES)
     with pytest.raises(InputError, match="simulated slices of tumour"):
         Sampler.open(run, other)
+    patients = write_cohort(place / "patients", *_with_masks(blobs(20)), mask_names=NAMES, origin="real")
+    with pytest.raises(InputError, match="simulated patients"):  # or held-out patients would be repainted
+        Sampler.open(run, patients)
     with pytest.raises(ConfigError, match="draws from latents alone"):
         interpolate(Sampler.open(run, phantom), 0, 4, 1)
 
@@ -189,6 +193,10 @@ def test_simulated_slices_are_needed_and_must_fit(place: Path, real: Cohort, pha
 def test_the_model_file_names_no_path(run: Path, phantom: Cohort) -> None:
     sampler = Sampler.open(run, phantom)
     assert str(phantom.path.parent) not in str(sampler.bundle.meta)
+
+
+def _with_masks(both: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, None, np.ndarray]:
+    return both[0], None, both[1]
 
 
 def _new(folder: Path) -> Path:

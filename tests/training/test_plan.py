@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import synthoma
@@ -38,6 +39,17 @@ def test_pictures_of_unknown_sequence_too_but_without_masks(tmp_path: Path) -> N
     assert config.model == "phantom-gan"
     assert not config.with_masks
     assert config.simulate == 24
+
+
+def test_masks_are_left_out_where_controls_have_none(tmp_path: Path) -> None:
+    """Slices without masks would be dropped: a cohort of patients with masks and controls without keeps both."""
+    cohort = _cohort(tmp_path / "real")
+    table = cohort.slices.copy()
+    table["has_mask"] = np.arange(len(table)) % 3 > 0
+    table.to_csv(cohort.path / "slices.csv", index=False)
+    assert not _planned(Cohort(cohort.path)).with_masks
+    table.drop(columns="has_mask").to_csv(cohort.path / "slices.csv", index=False)
+    assert _planned(Cohort(cohort.path)).with_masks  # who does not say has them all
 
 
 def test_what_cannot_be_simulated_gets_a_plain_gan(tmp_path: Path) -> None:
@@ -89,3 +101,5 @@ def test_train_and_generate_in_two_commands(tmp_path: Path) -> None:
     again = synthoma.generate(elsewhere / "model.safetensors", tmp_path / "again", 12)
     assert (again.slices["tumour_pixels"] > 0).all()
     assert len(again) == 12
+    fewer = synthoma.generate(elsewhere / "model.safetensors", tmp_path / "fewer", 5)
+    assert np.array_equal(np.asarray(fewer.images), np.asarray(again.images[:5]))

@@ -14,20 +14,22 @@ from synthoma.data.matching import head_of
 from synthoma.types import Bools, Floats
 
 LEAST = 20
-"""Pixels of air that is not exactly black below which nothing is measured."""
+"""Pixels of air below which nothing is measured."""
 
 
 def air_of(image: Floats) -> tuple[float, float]:
     """Level and grain of the air in one modality (S, S) on the cohort's scale; (0, 0) where it is exactly black.
 
-    The level is the median and the grain the standard deviation, after cutting at three times the level, of what lies
-    outside the head and is not black: padding is no air.
+    The level is the median and the grain the standard deviation, cut at three times the level or the highest twentieth,
+    of what lies outside the head in the box that the scan fills: padding is no air.
     """
-    air = image[_outside(image) & (image > 0)]
+    air = image[_outside(image) & box_of(image)]
     if len(air) < LEAST:
         return 0.0, 0.0
     level = float(np.median(air))
-    return level, float(np.minimum(air, 3 * level).std())
+    cut = np.minimum(air, max(3 * level, float(np.quantile(air, 0.95))))
+    # Noise that was cut at black has half of its squares left.
+    return level, float(cut.std() if level else np.sqrt(2 * (cut**2).mean()))
 
 
 def with_air(image: Floats, box: Bools, air: tuple[float, float], draws: np.random.Generator) -> Floats:

@@ -53,10 +53,10 @@ def structure(images: Floats, masks: Bytes) -> Floats:
 def _measured(image: Floats, tumour: Bools) -> Floats:
     image = np.clip(image.astype(np.float64), 0, 1)
     values = np.zeros(len(FEATURES))
-    values[len(HEAD)] = tumour.any()
     head = head_of(image)
-    if not head.any():
+    if not head.any():  # nothing to be seen, whatever the mask says
         return values
+    values[len(HEAD)] = tumour.any()
     rows, columns = np.nonzero(head)
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
     depth = ndimage.distance_transform_edt(head)

@@ -41,8 +41,11 @@ class SimulatedSlices(TrainingSlices):
 
 
 def row_structure(cohort: Cohort, rows: Ints) -> Floats:
-    """What rows of a cohort are made of, see ``matching.structure``; (N, 9)."""
-    return structure(np.asarray(cohort.images[rows, 0], np.float64), np.asarray(cohort.masks[rows]))
+    """What rows of a cohort are made of, see ``matching.structure``; (N, 9). Read in parts: a cohort may be large."""
+    parts = np.array_split(rows, max(1, len(rows) // 512))
+    return np.concatenate(
+        [structure(np.asarray(cohort.images[part, 0], np.float64), np.asarray(cohort.masks[part])) for part in parts]
+    )
 
 
 def simulated_class(name: str) -> str:
@@ -59,6 +62,13 @@ def class_of(area: int, classes: Sequence[str]) -> str:
     if len(fitting) > 1 and "glioma" in fitting:
         return "glioma"
     return fitting[0] if len(fitting) == 1 and UNLABELLED not in fitting else UNLABELLED
+
+
+def simulated_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """What simulated slices without and with a tumour are called among these classes, each name once."""
+    shown = {simulated_class(name) for name in classes if name != UNLABELLED} or {"healthy", "tumour"}
+    areas = [area for area, kind in ((0, "healthy"), (1, "tumour")) if kind in shown]
+    return tuple(dict.fromkeys(class_of(area, classes) for area in areas))
 
 
 def repaintable_slices(
@@ -81,8 +91,11 @@ def repaintable_slices(
         classes: use slices that show what these names mean (a tumour or none); None for all.
 
     Raises:
-        InputError: something differs, or there is no slice of these classes.
+        InputError: they are not simulated, something differs, or there is no slice of these classes.
     """
+    if phantom.origin != "phantom":
+        todo = "make one with `synthoma prepare --phantom N`: scans of patients must not be repainted"
+        raise InputError("a cohort of simulated patients", f"{phantom.path.name}, which is {phantom.origin}", todo)
     wanted: dict[str, Any] = {"size": size, "modalities": list(modalities), "plane": plane}
     came: dict[str, Any] = {
         "size": phantom.size,

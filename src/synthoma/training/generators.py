@@ -40,6 +40,9 @@ JUDGED = 256
 HELD_OUT = 8
 """Validation slices below which samples are judged against the training images."""
 
+MATCHED, LOOKED_AT = 2000, 300
+"""Real slices that shares are learned from, and whose heads and air are looked at."""
+
 OWN_PHANTOM = "phantom"
 """Folder in a run for the simulated slices, where none are given."""
 
@@ -84,14 +87,30 @@ def train_generator(
     progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
     meta = model_meta(cohort, config, shape, rows, progress.best_images or progress.images)
     if start is not None:
-        trained = meta["provenance"]["trained_on"]
-        trained["groups"] = sorted({*trained["groups"], *start.groups})
+        _inherit(meta, start.groups)
         meta["provenance"]["init_sha256"] = start.digest
+    _inherit(meta, patients_behind(cohort))
     if source is not None:
         meta["simulate"], meta["air"] = shown(cohort, rows), air_shown(cohort, rows)
         meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
+
+
+def patients_behind(cohort: Cohort) -> frozenset[str]:
+    """Real patients whom the generator of a synthetic cohort learned from; nobody behind others."""
+    known = cohort.meta.get("provenance", {}).get("trained_on")
+    if not isinstance(known, dict):
+        return frozenset()
+    return frozenset((*known.get("groups", ()), *known.get("inherited", ())))
+
+
+def _inherit(meta: dict[str, Any], groups: frozenset[str]) -> None:
+    """Name patients that a model learned from at second hand: whoever holds them out must be told."""
+    if groups:
+        trained = meta["provenance"]["trained_on"]
+        trained["groups"] = sorted({*trained["groups"], *groups})
+        trained["inherited"] = sorted({*trained.get("inherited", ()), *groups})
 
 
 def begun_with(cohort: Cohort, config: TrainConfig, shape: ImageShape) -> GanStart | None:
@@ -154,7 +173,7 @@ def matched_source(
     source = source_slices(cohort, config, rows, phantom)
     if not config.gan.match:
         return source, None
-    matching = Matching.fit(row_structure(cohort, rows), source.structure())
+    matching = Matching.fit(row_structure(cohort, _spread(rows, MATCHED)), source.structure())
     source.match(matching)
     return source, matching
 
@@ -165,8 +184,10 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
     Heads are whole, stripped or mixed. The median volume follows the mean size of the tumours in slices, as far as one
     can be told from the other; ``data.matching`` does the rest.
     """
-    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), 300)).astype(int)]
-    measured = row_structure(cohort, some)
+    measured = row_structure(cohort, _spread(rows, LOOKED_AT))
+    measured = measured[measured[:, FEATURES.index("head area")] > 0]
+    if not len(measured):
+        return {}
     found: dict[str, Any] = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
     ill = measured[measured[:, FEATURES.index("tumour")] > 0]
     if len(ill):
@@ -177,9 +198,14 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
 
 def air_shown(cohort: Cohort, rows: Ints) -> list[list[tuple[float, float]]]:
     """Level and grain of the air in each modality of at most 300 of these slices, see ``air.air_of``."""
-    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), 300)).astype(int)]
-    images = np.asarray(cohort.images[some], np.float64)
+    images = np.asarray(cohort.images[_spread(rows, LOOKED_AT)], np.float64)
     return [[(round(level, 4), round(grain, 4)) for level, grain in map(air_of, image)] for image in images]
+
+
+def _spread(rows: Ints, most: int) -> Ints:
+    """At most so many of these rows, evenly spaced."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)
+    return np.asarray(rows[places])
 
 
 def source_slices(cohort: Cohort, config: TrainConfig, rows: Ints, phantom: Path) -> SimulatedSlices:

@@ -138,9 +138,9 @@ def start_from(init: str, kind: Kind, learner: SegmenterConfig | ClassifierConfi
 def _learned_from(bundle: Bundle) -> frozenset[str]:
     """Patients behind a model. Names of simulated ones are those of other simulations too, and mean nothing."""
     provenance = bundle.meta["provenance"]
-    if provenance["cohort"]["origin"] == "phantom":
-        return frozenset()
-    return frozenset(provenance["trained_on"]["groups"])
+    trained = provenance["trained_on"]
+    own = trained["groups"] if provenance["cohort"]["origin"] != "phantom" else ()
+    return frozenset((*own, *trained.get("inherited", ())))
 
 
 def _fitted(entry: Tensor, settings: SegmenterNetwork, known: list[str], cohort: Cohort) -> Tensor:

@@ -12,10 +12,10 @@ from synthoma.models.device import choose_device, usable_cores
 from synthoma.training.recipes import AUTO, GENERATORS, GanConfig
 from synthoma.training.runs import DEFAULT_MINUTES
 from synthoma.training.settings import TrainConfig
-from synthoma.types import MODALITIES, PLAIN_MODALITY, Ints
+from synthoma.types import MODALITIES, PLAIN_MODALITY, REGIONS, WHOLE_TUMOUR, Ints
 
-MASKED = 0.9
-"""Share of the tumour slices that must have masks for masks to be learned with the images."""
+MASKED = 0.95
+"""Share of the slices that must have masks for masks to be learned with the images: those without are then left out."""
 
 PATIENTS_A_MINUTE = 6
 """Patients that a core simulates in each minute of the budget, which takes about a sixth of it at 64 pixels."""
@@ -50,10 +50,9 @@ def plan_generator(cohort: Cohort, config: TrainConfig, rows: Ints) -> TrainConf
     reasons.append(why)
     changes: dict[str, Any] = {"model": model}
     if model == "phantom-gan":
-        sick = table[table["label"] != "healthy"]
-        if not config.with_masks and len(sick) and cohort.labels and sick["has_mask"].mean() >= MASKED:
+        if not config.with_masks and _masks_can_be_learned(cohort, rows):
             changes["with_masks"] = True
-            reasons.append("its discriminator sees the masks too: the real tumour slices have them")
+            reasons.append("its discriminator sees the masks too: the real slices have them")
         if config.phantom is None and config.simulate is None:
             minutes = config.minutes or (DEFAULT_MINUTES if config.images is None else MOST)
             changes["simulate"] = int(np.clip(round(PATIENTS_A_MINUTE * usable_cores() * minutes), FEWEST, MOST))
@@ -63,6 +62,14 @@ def plan_generator(cohort: Cohort, config: TrainConfig, rows: Ints) -> TrainConf
     reasons += grown
     settings = config.model_dump(exclude={"gan", "segmenter", "classifier"})
     return TrainConfig.model_validate({**settings, **changes, "gan": gan, "reasons": tuple(reasons)})
+
+
+def _masks_can_be_learned(cohort: Cohort, rows: Ints) -> bool:
+    """Whether nearly all slices have masks, with the labels that simulated ones have."""
+    labels = list(cohort.labels.values())
+    if labels not in (list(WHOLE_TUMOUR.values()), list(REGIONS.values())):
+        return False
+    return "has_mask" not in cohort.slices or bool(cohort.slices["has_mask"].iloc[rows].mean() >= MASKED)
 
 
 def _model(cohort: Cohort, config: TrainConfig) -> tuple[str, str]:
