@@ -70,6 +70,8 @@ class TrainConfig(Config):
             raise ValueError("give minutes or images, not both")
         if self.kind == "generator" and (self.extra or self.patients):
             raise ValueError("--with and --patients are for detectors; this model is a generator")
+        if self.kind == "generator" and self.init == "phantom":
+            raise ValueError("--init phantom is a segmenter, for detectors; a generator begins with a generator's run")
         repaints = self.kind == "generator" and self.gan.network == "repaint"
         if repaints and self.conditional:
             raise ValueError(f"{self.model} takes its classes from the simulated slices: leave out --conditional")
