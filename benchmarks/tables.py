@@ -321,9 +321,9 @@ def _worth() -> str:
     ]
     setting = results["setting"]
     title = (
-        "**What repainting is worth to a detector** (LGG FLAIR 64 px, 3 by-patient folds, each of the 40 patients tested "
-        f"once; phantom-gan of {setting['minutes']:g} minutes; {setting['seeds']} seeds of {setting['steps']} steps; mean "
-        "volume Dice, 95 % bootstrap by patient)"
+        "**What repainting is worth to a detector** (LGG FLAIR 64 px, 3 by-patient folds, each of the 40 patients "
+        f"tested once; phantom-gan of {setting['minutes']:g} minutes; {setting['seeds']} seeds of {setting['steps']} "
+        "steps; mean volume Dice, 95 % bootstrap by patient)"
     )
     return f"{title}\n\n{table(['learned from', 'Dice or difference'], rows)}\n\n{setting['note'].capitalize()}."
 
