@@ -82,8 +82,8 @@ def test_each_segmenter_learns(tmp_path: Path, model: str, images: int, settings
 def test_the_seeds_mask_gan_learns(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort", count=200, size=28)
     learner = {"augment": {**GENTLE, "flip": 0.0, "shift": 0.0}, "rate": 1e-3, "ema_images": 100.0}
-    _train(cohort, tmp_path / "run", model="mask-dcgan-seed", images=1600, snapshots=2, segmenter=learner)
-    assert _dice(cohort, tmp_path / "run") > 0.7, "it has no skips and copies no edges; a blind guess reaches 0.25"
+    _train(cohort, tmp_path / "run", model="mask-dcgan-seed", images=960, snapshots=2, segmenter=learner)
+    assert _dice(cohort, tmp_path / "run") > 0.6, "it has no skips and copies no edges; a blind guess reaches 0.25"
 
 
 @pytest.mark.parametrize("model", ["cnn", "resnet18", "critic-tuned"])

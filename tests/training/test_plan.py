@@ -84,8 +84,9 @@ def test_other_models_stay_as_they_are(tmp_path: Path) -> None:
     assert synthoma.planned(_cohort(tmp_path / "real"), config) is config
 
 
-def test_train_and_generate_in_two_commands(tmp_path: Path) -> None:
+def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No phantom cohort is made by hand; the model file alone is enough to draw labelled images."""
+    monkeypatch.setattr(synthoma.pipeline, "SIMULATED_PATIENTS", 3)
     cohort = _cohort(tmp_path / "real")
     run = synthoma.train(cohort, tmp_path / "run", model="auto", images=48, snapshots=1, simulate=2)
     written = TrainConfig.resolve(run / "config.toml")
