@@ -17,7 +17,7 @@ from scipy import ndimage
 import synthoma
 from synthoma.cli import main
 from synthoma.data.cohort import CohortWriter
-from synthoma.errors import InputError, LeakError
+from synthoma.errors import ConfigError, InputError, LeakError
 from synthoma.seeding import stream
 
 README = Path(__file__).parents[1] / "README.md"
@@ -131,6 +131,8 @@ def test_only_private_images_are_drawn_on_request(chain: Path, tmp_path: Path) -
     assert len(cohort) + cohort.meta["left_out"] == 40
     assert cohort.meta["provenance"]["model_sha256"] == synthoma.describe(chain / "run")["sha256"]
     assert not (tmp_path / "private" / "drawn").exists()
+    with pytest.raises(ConfigError, match="a shard of them"):
+        synthoma.generate(chain / "run", tmp_path / "part", 40, only_private=chain / "cohort", shard=(1, 2))
 
 
 def test_a_generator_that_saw_the_test_scans_is_refused(chain: Path, tmp_path: Path) -> None:

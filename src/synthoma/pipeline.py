@@ -323,13 +323,20 @@ def generate(
         InputError: no finished generator there, or the output place is taken.
         ConfigError: an unknown class, or numbers out of range.
     """
+    from synthoma.models.bundle import open_model
     from synthoma.synthesis.export import export
     from synthoma.synthesis.rejection import Rejection
-    from synthoma.synthesis.sampling import Sampler, generate_cohort
+    from synthoma.synthesis.sampling import Sampler, check_request, generate_cohort
     from synthoma.synthesis.sheets import interpolation_sheet, nearest_sheet
 
+    # Before patients are simulated, which takes a minute.
+    bundle = open_model(Path(run), "generator")
+    check_request(bundle, count, label=label, truncation=truncation, shard=shard)
+    if only_private is not None and shard[1] > 1:
+        todo = "draw the shards without it, or all images in one go"
+        raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
     with new_folder(Path(output), force=force) as partial:
-        simulated = phantom if phantom is not None else _own_phantom(Path(run), partial, seed, progress)
+        simulated = phantom if phantom is not None else _own_phantom(Path(run), bundle.meta, partial, seed, progress)
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
@@ -360,16 +367,14 @@ def generate(
     return Cohort(output)
 
 
-def _own_phantom(run: Path, folder: Path, seed: int, progress: Progress) -> Path | None:
+def _own_phantom(run: Path, meta: Mapping[str, Any], folder: Path, seed: int, progress: Progress) -> Path | None:
     """Simulated slices for a generator that repaints: those of its run, or new ones; None for others.
 
     Raises:
         ConfigError: the model does not say how to simulate them.
     """
-    from synthoma.models.bundle import open_model
     from synthoma.training.generators import OWN_PHANTOM
 
-    meta = open_model(run, "generator").meta
     if meta["network"]["network"] != "repaint":
         return None
     if (own := (run if run.is_dir() else run.parent) / OWN_PHANTOM).is_dir():

@@ -83,9 +83,9 @@ def test_gradients_reach_the_discriminator_again_after_a_generator_step(two_halv
 
 def test_the_loss_is_that_of_the_networks_before_the_step(two_halves: Cohort) -> None:
     task = new_task(two_halves, gan={"critic_norm": "none", "label_smoothing": 0.2})
-    real = task._real(0).planes()
+    real = task.real(0).planes()
     with torch.no_grad():
-        fake = task.generator(task._latents(len(real), task._draws("discriminator", 0)))
+        fake = task.generator(task.latents(len(real), task.draws("discriminator", 0)))
         scores = task.discriminator(real), task.discriminator(fake)
     losses = trained(task, 1)
     expected = discriminator_loss("bce", *scores, smoothing=0.2)
@@ -116,7 +116,7 @@ def test_the_lazy_penalty_is_scaled_by_its_interval(two_halves: Cohort) -> None:
     none, once, lazy = gradients
     assert torch.allclose(lazy - none, 4 * (once - none), rtol=1e-3, atol=1e-6)
     task = new_task(two_halves, gan={"critic_norm": "none"})
-    (2.0 * zero_centred_penalty(task.discriminator, task._real(0).planes())).backward()
+    (2.0 * zero_centred_penalty(task.discriminator, task.real(0).planes())).backward()
     assert torch.allclose(once - none, task.discriminator.head.weight.grad, rtol=1e-3, atol=1e-6)
 
 
@@ -148,9 +148,9 @@ def test_both_penalties_are_taken_each_on_its_own_images(two_halves: Cohort, mon
         task._train_discriminator(0)
         gradients.append(task.discriminator.head.weight.grad.clone())
     assert len(seen) == 3
-    assert torch.equal(seen[1], task._real(0).planes())
+    assert torch.equal(seen[1], task.real(0).planes())
     with torch.no_grad():
-        fake = task.generator(task._latents(8, task._draws("discriminator", 0)))
+        fake = task.generator(task.latents(8, task.draws("discriminator", 0)))
     assert torch.equal(seen[2], fake)
     task.discriminator.zero_grad()
     (3.0 * 2 * zero_centred_penalty(task.discriminator, fake)).backward()
@@ -188,9 +188,9 @@ def test_penalties_fall_by_a_constant_factor_over_the_budget(two_halves: Cohort)
 
 def test_the_generator_is_judged_beside_the_real_batch_without_teaching_the_discriminator(two_halves: Cohort) -> None:
     task = new_task(two_halves, gan={"loss": "relativistic", "critic_norm": "none"})
-    real = task._real(0).planes()
+    real = task.real(0).planes()
     with torch.no_grad():
-        fake = task.generator(task._latents(8, task._draws("generator", 0)))
+        fake = task.generator(task.latents(8, task.draws("generator", 0)))
         expected = generator_loss("relativistic", task.discriminator(fake), task.discriminator(real))
     before = copied(task.discriminator)
     losses = task._train_generator(0)
@@ -249,8 +249,8 @@ def test_a_wasserstein_critic_takes_its_steps_on_batches_of_its_own(
 ) -> None:
     task = new_task(two_halves, model="wgan-gp", gan={"critic_steps": 3})
     numbers = []
-    fetch = task._real
-    monkeypatch.setattr(task, "_real", lambda number: (numbers.append(number), fetch(number))[1])
+    fetch = task.real
+    monkeypatch.setattr(task, "real", lambda number: (numbers.append(number), fetch(number))[1])
     losses = trained(task, 2)
     assert numbers == [0, 1, 2, 0, 3, 4, 5, 3]
     assert losses["d_loss"].detach() == pytest.approx(float(losses["d_fake"].detach() - losses["d_real"].detach()))

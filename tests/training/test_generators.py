@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -261,6 +262,18 @@ def test_a_run_goes_on_with_its_own_settings_and_cohort(labelled: Cohort, tmp_pa
     other = write_cohort(tmp_path / "other", images, labels)
     with pytest.raises(InputError, match="begun on; came another one"):
         continue_run(tmp_path / "run", other, TrainConfig())
+
+
+def test_a_run_goes_on_with_the_simulated_slices_that_it_was_begun_with(labelled: Cohort, tmp_path: Path) -> None:
+    images, labels = halves(4)
+    phantom = write_cohort(tmp_path / "phantom", images, labels)
+    config = TrainConfig(model="phantom-gan", phantom=phantom.path, images=5)
+    begin_run(tmp_path / "run", labelled, config, force=False)
+    assert continue_run(tmp_path / "run", labelled, TrainConfig()).phantom == phantom.path
+    shutil.rmtree(phantom.path)
+    write_cohort(phantom.path, *halves(6))
+    with pytest.raises(InputError, match="phantom, which has changed"):
+        continue_run(tmp_path / "run", labelled, TrainConfig())
 
 
 # --- search ------------------------------------------------------------------------------------------------------

@@ -99,6 +99,9 @@ def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (run / "model.safetensors").rename(elsewhere / "model.safetensors")
+    with monkeypatch.context() as patch, pytest.raises(ConfigError, match="a class of the model"):
+        patch.setattr(synthoma.pipeline, "prepare_phantom", None)  # what cannot be drawn is said before simulating
+        synthoma.generate(elsewhere / "model.safetensors", tmp_path / "none", 12, label="unknown")
     again = synthoma.generate(elsewhere / "model.safetensors", tmp_path / "again", 12)
     assert (again.slices["tumour_pixels"] > 0).all()
     assert len(again) == 12

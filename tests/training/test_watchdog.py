@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthoma.training.adversarial import Judge
+from synthoma.training.generative import Judge
 from synthoma.training.watchdog import (
     COPYING,
     DISCRIMINATOR_WINS,

@@ -178,6 +178,31 @@ class Chooser(Protocol):
         """Images (64, planes, S, S) in -1..1."""
 
 
+def check_request(
+    bundle: Bundle, count: int, *, label: str | None = None, truncation: float = 1.0, shard: tuple[int, int] = (1, 1)
+) -> None:
+    """Whether a model can draw what is asked of it, see ``generate_cohort``.
+
+    Raises:
+        ConfigError: a class that the model does not know or cannot choose, or numbers out of range.
+    """
+    part, parts = shard
+    if count < 1 or not 0 < truncation <= 1 or not 1 <= part <= parts:
+        came = f"-n {count}, --truncation {truncation}, --shard {part}/{parts}"
+        raise ConfigError("-n from 1, 0 < truncation <= 1, and a shard i/k with 1 <= i <= k", came, "correct them")
+    if label is None:
+        return
+    classes, repaints = list(bundle.meta["classes"]), bundle.meta["network"]["network"] == "repaint"
+    if label not in classes:
+        raise ConfigError(f"a class of the model ({', '.join(classes)})", repr(label), "choose one of them")
+    if repaints and label not in simulated_names(classes):
+        names = ", ".join(simulated_names(classes))
+        raise ConfigError(f"a class that can be simulated ({names})", repr(label), "choose one of them, or none")
+    if not repaints and not bundle.meta["shape"]["classes"] and len(classes) > 1:
+        came = f"one that learned {', '.join(classes)} together"
+        raise ConfigError("a model that can choose a class", came, "leave out --class, or train with --conditional")
+
+
 def generate_cohort(
     sampler: Sampler,
     folder: Path,
@@ -207,20 +232,10 @@ def generate_cohort(
     Raises:
         ConfigError: a class that the model does not know or cannot choose, or numbers out of range.
     """
+    check_request(sampler.bundle, count, label=label, truncation=truncation, shard=shard)
     part, parts = shard
-    if count < 1 or not 0 < truncation <= 1 or not 1 <= part <= parts:
-        came = f"-n {count}, --truncation {truncation}, --shard {part}/{parts}"
-        raise ConfigError("-n from 1, 0 < truncation <= 1, and a shard i/k with 1 <= i <= k", came, "correct them")
     meta, shape = sampler.bundle.meta, sampler.shape
     classes = list(meta["classes"])
-    if label is not None and label not in classes:
-        raise ConfigError(f"a class of the model ({', '.join(classes)})", repr(label), "choose one of them")
-    if label is not None and not shape.classes and len(classes) > 1 and sampler.source is None:
-        came = f"one that learned {', '.join(classes)} together"
-        raise ConfigError("a model that can choose a class", came, "leave out --class, or train with --conditional")
-    if sampler.source is not None and label is not None and label not in simulated_names(classes):
-        names = ", ".join(simulated_names(classes))
-        raise ConfigError(f"a class that can be simulated ({names})", repr(label), "choose one of them, or none")
     first, last = count * (part - 1) // parts, count * part // parts
     with CohortWriter(folder, channels=shape.channels, size=shape.size) as writer:
         for start in range(first - first % BLOCK, last, BLOCK):

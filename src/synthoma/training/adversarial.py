@@ -1,20 +1,16 @@
-"""A generator and its discriminator in training: the steps, the score at a snapshot, and the state."""
+"""A generator and its discriminator in training: the steps, and the state."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
-from typing import Any, TypeVar
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from synthoma.augment.differentiable import augment
 from synthoma.augment.strength import adapted_probability, overfitting, ramped_probability
-from synthoma.data.dataset import Batch, TrainingSlices
+from synthoma.data.dataset import TrainingSlices
 from synthoma.data.repaintable import SimulatedSlices
 from synthoma.losses.adversarial import (
     SHIFT_FREE,
@@ -26,38 +22,25 @@ from synthoma.losses.adversarial import (
 )
 from synthoma.losses.structure import structure_loss
 from synthoma.models.bundle import Bundle
-from synthoma.models.registry import ImageShape, build_discriminator, build_generator
-from synthoma.seeding import stream_key
+from synthoma.models.registry import ImageShape, build_discriminator
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.device import Execution
-from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.frozen import held_still
+from synthoma.training.generative import GenerativeTask, Judge, copied, on_device
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.reader import MaskReader, weight_at
 from synthoma.training.settings import TrainConfig
 
-Judge = Callable[[Tensor, dict[str, float]], tuple[float, dict[str, float], list[str]]]
-"""Score of sample images (N, C, S, S) in -1..1 with the recent losses: score, further figures, warnings."""
 
-Network = TypeVar("Network", bound=nn.Module)
-
-SHEET = 64
-"""Images of the sample sheet; their latents stay the same through the run."""
-
-
-class AdversarialTask:
+class AdversarialTask(GenerativeTask):
     """One training of a GAN.
 
     Args:
-        config: the settings.
-        shape: of the images.
-        slices: to learn from.
-        execution: device, threads and memory layout.
-        judge: scores samples at a snapshot.
-        sheet: called with (images seen, samples (64, planes, S, S)) at each snapshot.
-        samples: number of images that are judged.
+        config, shape, slices, execution, judge, sheet, samples: see ``GenerativeTask``.
         source: simulated slices, for a generator that repaints them; its latents are these, with a plane of noise.
     """
+
+    steadier = "--set gan.generator_rate=1e-4 --set gan.critic_rate=1e-4"
 
     def __init__(
         self,
@@ -70,21 +53,14 @@ class AdversarialTask:
         samples: int = 256,
         source: SimulatedSlices | None = None,
     ) -> None:
-        self.config, self.gan, self.shape, self.slices = config, config.gan, shape, slices
-        self.execution, self.judge, self.sheet, self.samples = execution, judge, sheet, samples
+        super().__init__(config, shape, slices, execution, judge, sheet, samples)
         self.source = source
-        self.batch = self.gan.batch
-        torch.manual_seed(stream_key(config.seed, "training.weights") % 2**63)
-        self.generator = _placed(build_generator(self.gan, shape), execution)
-        self.discriminator = _placed(build_discriminator(self.gan, shape), execution)
+        self.discriminator = on_device(build_discriminator(self.gan, shape), execution)
         self.reader = MaskReader(shape, execution.device) if self.gan.faithful and shape.labels else None
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.best = _copied(self.average)
-        self.sound = _copied(self.discriminator)
+        self.sound = copied(self.discriminator)
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
         self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), self.gan.critic_rate, moments)
-        self.images = 0
         self.gamma_factor = 1.0  # on the weights of R1 and R2
         self.probability = 0.0  # of a change to what the discriminator sees, where it adapts
 
@@ -100,11 +76,7 @@ class AdversarialTask:
         for turn in range(self.gan.critic_steps):
             losses = self._train_discriminator(step * self.gan.critic_steps + turn)
         losses |= self._train_generator(step)
-        self.images += self.batch
-        if self.gan.ema_images:
-            update_ema(self.average, self.generator, ema_decay(self.batch, self.images, self.gan.ema_images))
-        else:
-            update_ema(self.average, self.generator, 0.0)
+        self.count_images()
         if self.gan.augment:
             losses["augment_probability"] = torch.tensor(self.probability)
         return losses
@@ -118,13 +90,13 @@ class AdversarialTask:
                 group["lr"] = rate * factor
 
     def _train_discriminator(self, number: int) -> dict[str, Tensor]:
-        batch = self._real(number)
-        real = self._placed(batch.planes())
-        label = self._classes(batch.classes)
-        draws = self._draws("discriminator", number)
-        with self._precision():
+        batch = self.real(number)
+        real = self.placed(batch.planes())
+        label = self.classes(batch.classes)
+        draws = self.draws("discriminator", number)
+        with self.precision():
             with torch.no_grad():
-                fake = self.generator(self._latents(len(real), draws), label)
+                fake = self.generator(self.latents(len(real), draws), label)
             seen_real, seen_fake = self._augmented(real, draws), self._augmented(fake, draws)
             on_real, on_fake = self._judged(seen_real, seen_fake, label)
             loss = discriminator_loss(self.gan.loss, on_real, on_fake, smoothing=self.gan.label_smoothing)
@@ -156,16 +128,16 @@ class AdversarialTask:
         return self.discriminator(real, label), self.discriminator(fake, label)
 
     def _train_generator(self, number: int) -> dict[str, Tensor]:
-        batch = self._real(number * self.gan.critic_steps)
-        label = self._classes(batch.classes)
-        draws = self._draws("generator", number)
+        batch = self.real(number * self.gan.critic_steps)
+        label = self.classes(batch.classes)
+        draws = self.draws("generator", number)
         if self.reader is not None:
-            self.reader.learn(self._placed(batch.planes()), self._draws("reader", number))
-        with held_still(self.discriminator), self._precision():
-            latents = self._latents(self.batch, draws)
+            self.reader.learn(self.placed(batch.planes()), self.draws("reader", number))
+        with held_still(self.discriminator), self.precision():
+            latents = self.latents(self.batch, draws)
             drawn = self.generator(latents, label)
             fake = self._augmented(drawn, draws)
-            on_fake, on_real, real = self.discriminator(fake, label), None, self._placed(batch.planes())
+            on_fake, on_real, real = self.discriminator(fake, label), None, self.placed(batch.planes())
             if self.gan.loss == "relativistic" or self.gan.feature_matching:
                 real = self._augmented(real, draws)
             if self.gan.loss == "relativistic":  # no gradient: neither real images nor weights can move here
@@ -185,110 +157,49 @@ class AdversarialTask:
         self.generator_optimiser.step()
         return {"g_loss": loss}
 
-    def _real(self, number: int) -> Batch:
-        return self.slices.fetch(self.slices.positions(self.config.seed, "training.order", number, self.batch))
-
-    def _placed(self, planes: Tensor) -> Tensor:
-        return planes.to(self.execution.device, memory_format=self.execution.memory_format)
-
-    def _classes(self, classes: Tensor) -> Tensor | None:
-        return classes.to(self.execution.device) if self.shape.classes else None
-
-    def _draws(self, purpose: str, number: int) -> torch.Generator:
-        return torch.Generator().manual_seed(stream_key(self.config.seed, f"training.{purpose}", number) % 2**63)
-
-    def _latents(self, count: int, draws: torch.Generator) -> Tensor:
-        if self.source is not None:
-            places = torch.rand(count, generator=draws, dtype=torch.float64).numpy()
-            planes = self.source.fetch(self.source.drawn(places)).planes()
-            noise = torch.randn(count, 1, *planes.shape[2:], generator=draws)
-            return self._placed(torch.cat([planes, noise], dim=1))
-        return torch.randn(count, self.gan.latent, generator=draws).to(self.execution.device)
+    def latents(self, count: int, draws: torch.Generator) -> Tensor:
+        """Latent vectors, or simulated slices with a plane of noise."""
+        if self.source is None:
+            return super().latents(count, draws)
+        places = torch.rand(count, generator=draws, dtype=torch.float64).numpy()
+        planes = self.source.fetch(self.source.drawn(places)).planes()
+        noise = torch.randn(count, 1, *planes.shape[2:], generator=draws)
+        return self.placed(torch.cat([planes, noise], dim=1))
 
     def _augmented(self, planes: Tensor, draws: torch.Generator) -> Tensor:
         return augment(planes, self.gan.augment, self.probability, draws, self.shape.channels)
 
-    def _precision(self) -> Any:
-        if not self.execution.bf16:
-            return nullcontext()
-        return torch.autocast(self.execution.device, dtype=torch.bfloat16)
-
-    # --- a snapshot ------------------------------------------------------------------------------------------
-
     def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
-        """Score the averaged generator on images whose latents stay the same through the run."""
-        weights = torch.stack([value.detach().abs().max() for value in self.generator.parameters()])
-        if not bool(torch.isfinite(weights).all()) or not all(map(math.isfinite, recent.values())):
-            return Snapshot(math.nan, {}, [_BROKEN], fatal=True)
-        self.sound = _copied(self.discriminator)
-        samples = self.draw(max(self.samples, SHEET))
-        self.sheet(progress.images, samples[:SHEET])
-        score, values, warnings = self.judge(samples[: self.samples], {**recent, "step": progress.step})
-        return Snapshot(score, values, warnings)
-
-    @torch.no_grad()
-    def draw(self, count: int) -> Tensor:
-        """Images (count, planes, S, S) of the averaged generator, for the first ``count`` fixed latents."""
-        latents = self._latents(count, self._draws("snapshot", 0))
-        frequency = np.bincount(self.slices.classes[self.slices.rows], minlength=max(self.shape.classes, 1))
-        classes = np.repeat(np.arange(len(frequency)), np.ceil(count * frequency / frequency.sum()).astype(int))
-        order = torch.randperm(len(classes), generator=self._draws("snapshot.classes", 0))[:count]
-        label = self._classes(torch.from_numpy(classes)[order])
-        blocks = range(0, count, 64)
-        images = [self.average(latents[at : at + 64], None if label is None else label[at : at + 64]) for at in blocks]
-        return torch.cat(images).float().cpu()
-
-    def keep_best(self) -> None:
-        """Copy the averaged generator."""
-        self.best = _copied(self.average)
+        """Score the averaged generator, and remember the discriminator while it is sound."""
+        taken = super().snapshot(progress, recent)
+        if not taken.fatal:
+            self.sound = copied(self.discriminator)
+        return taken
 
     # --- the state -------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Tensor]:
         """Networks, moving average, best weights, and both optimisers."""
         return {
-            **network_state("generator", self.generator),
+            **super().state(),
             **network_state("discriminator", self.discriminator),
-            **network_state("average", self.average),
-            **{f"best.{name}": value for name, value in self.best.items()},
             **optimiser_state("generator_adam", self.generator_optimiser),
             **optimiser_state("discriminator_adam", self.discriminator_optimiser),
             **(self.reader.state() if self.reader is not None else {}),
-            "images": torch.tensor(self.images),
             "probability": torch.tensor(self.probability, dtype=torch.float64),
         }
 
     def restore(self, bundle: Bundle) -> None:
         """Put everything back that ``state`` took."""
-        self.generator.load_state_dict(bundle.weights("generator"))
+        super().restore(bundle)
         self.discriminator.load_state_dict(bundle.weights("discriminator"))
-        self.average.load_state_dict(bundle.weights("average"))
-        self.best = {name: value.to(self.execution.device) for name, value in bundle.weights("best").items()}
-        self.sound = _copied(self.discriminator)
+        self.sound = copied(self.discriminator)
         restore_optimiser("generator_adam", self.generator_optimiser, bundle)
         restore_optimiser("discriminator_adam", self.discriminator_optimiser, bundle)
         if self.reader is not None:
             self.reader.restore(bundle)
-        self.images = int(bundle.tensors["images"])
         self.probability = float(bundle.tensors["probability"])
 
     def finished(self) -> dict[str, Tensor]:
         """What a trained model is made of: the best averaged generator, and the last sound discriminator."""
-        parts = {"generator": self.best, "discriminator": self.sound}
-        return {f"{part}.{name}": value for part, weights in parts.items() for name, value in weights.items()}
-
-
-def _copied(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in network.state_dict().items()}
-
-
-def _placed(network: Network, execution: Execution) -> Network:
-    """Put a network on its device, in its memory layout."""
-    placed: Network = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
-    return placed
-
-
-_BROKEN = (
-    "The losses are no longer finite numbers (NaN): training has stopped, and the best snapshot is kept. "
-    "Try a lower learning rate (--set gan.generator_rate=1e-4 --set gan.critic_rate=1e-4)."
-)
+        return {**super().finished(), **{f"discriminator.{name}": value for name, value in self.sound.items()}}

@@ -25,9 +25,10 @@ from synthoma.models.registry import ImageShape, NetworkConfig
 from synthoma.pictures import grey, outlined, tiled
 from synthoma.provenance import file_digest, software, write_json, write_text
 from synthoma.seeding import stream
-from synthoma.training.adversarial import AdversarialTask, Judge
+from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.flow import FlowTask
+from synthoma.training.generative import Judge
 from synthoma.training.initial import GanStart, gan_start, held_out_names, leak_error
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig

@@ -41,7 +41,8 @@ def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) ->
     except OSError as error:
         raise InputError("an output place that can be written", f"{run}: {error.strerror}", "choose another") from None
     # This file first: a folder without it is not known for a run, and --force would not replace it.
-    write_json(run / FILE, {"schema": "synthoma.run/1", "model": config.model, "cohort_sha256": _digest(cohort)})
+    begun = {"schema": "synthoma.run/1", "model": config.model, "cohort_sha256": _digest(cohort.path)}
+    write_json(run / FILE, {**begun, "others_sha256": {str(place): _digest(place) for place in _others(config)}})
     write_text(run / "config.toml", config.to_toml())
     return config
 
@@ -50,19 +51,29 @@ def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
     """Settings of a run that is to go on. Only its budget may be changed.
 
     Raises:
-        InputError: no run there, or it was begun on another cohort.
+        InputError: no run there, or it was begun on another cohort, or with other synthetic or simulated ones.
     """
     if not (run / FILE).is_file():
         raise InputError("a run to resume", f"{run}, which is none", "leave out --resume to begin one")
     begun = json.loads((run / FILE).read_text(encoding="utf-8"))
-    if begun["cohort_sha256"] != _digest(cohort):
+    if begun["cohort_sha256"] != _digest(cohort.path):
         todo = "give the cohort that the run was begun with, or begin another run"
         raise InputError("the cohort that the run was begun on", f"another one ({cohort.path})", todo)
     old = TrainConfig.resolve(run / "config.toml")
+    for place in _others(old):
+        if begun["others_sha256"].get(str(place)) != _digest(place):
+            todo = "prepare it again as it was (the same command and seed), or begin another run"
+            raise InputError("the cohort that the run was begun with", f"{place}, which has changed", todo)
     if config.minutes is None and config.images is None:
         return old
     return old.model_copy(update={"minutes": config.minutes, "images": config.images})
 
 
-def _digest(cohort: Cohort) -> str:
-    return file_digest(cohort.path / "slices.csv")
+def _others(config: TrainConfig) -> tuple[Path, ...]:
+    """Cohorts that are learned from beside the first."""
+    return (*config.extra, *([config.phantom] if config.phantom else []))
+
+
+def _digest(cohort: Path) -> str | None:
+    table = cohort / "slices.csv"
+    return file_digest(table) if table.is_file() else None
