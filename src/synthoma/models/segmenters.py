@@ -50,8 +50,8 @@ class SegmenterNetwork(ContextConfig):
     )
 
     def fitted(self, size: int) -> Self:
-        """The settings with the stem that leaves about 32 pixels a side, if it is to be chosen."""
-        return self if self.stem else self.model_copy(update={"stem": 4 if size >= 128 else 2 if size >= 64 else 1})
+        """The settings with the stem that leaves about 64 pixels a side, if it is to be chosen."""
+        return self if self.stem else self.model_copy(update={"stem": 4 if size >= 256 else 2 if size >= 128 else 1})
 
 
 @dataclass(frozen=True)

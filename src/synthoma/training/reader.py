@@ -13,7 +13,9 @@ from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_inpu
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.frozen import held_still
 
-NETWORK = SegmenterNetwork(network="unet-25d", context=1, stem=0, width=16, levels=4)
+NETWORK = SegmenterNetwork(network="unet-25d", context=1, stem=2, width=16, levels=4)
+"""Coarse, for it costs time in every step, and need not draw fine outlines."""
+
 RATE = 1e-3
 BEGIN = 2000.0
 """Images over which its opinion comes to its full weight: at first it knows nothing."""

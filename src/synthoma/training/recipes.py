@@ -162,7 +162,7 @@ class ClassifierConfig(ClassifierNetwork, LearnerConfig):
 SEGMENTERS: dict[str, tuple[str, SegmenterConfig]] = {
     "unet-25d": (
         "residual U-Net that sees the neighbouring slices: what `synthoma detect` is made for",
-        SegmenterConfig(context=3, stem=0, width=32, levels=4),
+        SegmenterConfig(context=3, stem=0),
     ),
     "resunet-seed": (
         "the residual U-Net of the LGG seed project (1.2 million weights), with its focal Tversky loss",
@@ -173,7 +173,7 @@ SEGMENTERS: dict[str, tuple[str, SegmenterConfig]] = {
     "dynunet": ("MONAI's DynUNet, the network of nnU-Net: a yardstick", SegmenterConfig(network="dynunet")),
     "mask-gan": (
         "unet-25d against a discriminator of patches of slice and mask (Isola 2017)",
-        SegmenterConfig(context=3, stem=0, width=32, levels=4, adversarial=0.1),
+        SegmenterConfig(context=3, stem=0, adversarial=0.1),
     ),
     "mask-dcgan-seed": (
         "the FLAIR-to-mask GAN of the seed project at 28 px, its discriminator shown the slice too",
