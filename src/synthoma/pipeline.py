@@ -187,6 +187,8 @@ def train(
     try:
         repaints = settled.kind == "generator" and settled.gan.network == "repaint"
         if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
+            for left_over in folder.glob(f".{OWN_PHANTOM}.partial-*"):  # of a simulation that was interrupted
+                shutil.rmtree(left_over)
             start, patients = time.perf_counter(), settled.simulate or SIMULATED_PATIENTS
             meta = {**source.meta, "prepare": source.meta.get("provenance", {}).get("config", {})}
             meta["simulate"] = shown(source, training_rows(source, settled))

@@ -84,6 +84,21 @@ def test_other_models_stay_as_they_are(tmp_path: Path) -> None:
     assert synthoma.planned(_cohort(tmp_path / "real"), config) is config
 
 
+def test_what_an_interrupted_simulation_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort, run = _cohort(tmp_path / "real"), tmp_path / "run"
+    left = run / ".phantom.partial-1"
+
+    def interrupted(*_: object, **__: object) -> None:
+        assert not left.exists()
+        left.mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(synthoma.pipeline, "prepare_phantom", interrupted)
+    for resume in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            synthoma.train(cohort, run, model="auto", images=48, resume=resume)
+
+
 def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No phantom cohort is made by hand; the model file alone is enough to draw labelled images."""
     monkeypatch.setattr(synthoma.pipeline, "SIMULATED_PATIENTS", 3)
