@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--keep", type=Path, help="folder for runs and masks")
     parser.add_argument("--shipped", action="store_true")
+    parser.add_argument("--note", help="what the reader of the table should know of these arms")
     arguments = parser.parse_args()
     scans, results = data_folder(), earlier("phantom")
     if arguments.shipped:
@@ -110,7 +111,7 @@ def main() -> None:
                 places.append(keep / f"arm-{arm}-fold{number}")
                 run_one(places[-1], part, scans / "lgg", extra=extra, patients=patients, **common)
         found, dice[arm] = summary(places)
-        table[arm] = {"minutes": arguments.minutes, **found}
+        table[arm] = {"minutes": arguments.minutes, **found, **({"note": arguments.note} if arguments.note else {})}
         save("phantom", results)
     pairs = [("both10", "real10"), ("both10", "all"), ("both", "all"), ("phantom", "real10")]
     results["differences"] = {

@@ -236,6 +236,7 @@ def _phantom() -> str:
     if differences := results.get("differences"):
         said = [f"{name}: {_span(entry)}, p = {entry['p']:.3g}" for name, entry in differences.items()]
         parts.append("Paired by patient: " + "; ".join(said) + ".")
+    parts.extend(dict.fromkeys(found["note"] + "." for found in results["arms"].values() if "note" in found))
     return "\n\n".join(parts)
 
 
