@@ -348,26 +348,27 @@ def _privacy() -> str:
 def _evidence() -> str:
     results = earlier("evidence")
     parts = []
-    if found := results.get("calibration"):
+    for design, found in results.get("calibration", {}).items():
         shares = found["false_alarms"]
         parts.append(
             f"**False alarms** ({found['runs']} evaluations of simulated patients against others of the same kind, "
-            f"{found['slices']} slices of {found['patients_a_side']} patients a side, level 5 %): "
+            f"{design} a side, level 5 %): "
             f"{100 * sum(shares.values()) / len(shares):.1f} % on average over {len(shares)} tests, at most "
-            f"{100 * found['highest']:.1f} %; realistic read GOOD in {found['lights']['realistic'].get('GOOD', 0)} and "
-            f"diverse in {found['lights']['diverse'].get('GOOD', 0)} of {found['runs']}."
+            f"{100 * found['highest']:.1f} % ({max(shares, key=shares.get)}); realistic read GOOD in "
+            f"{found['lights']['realistic'].get('GOOD', 0)} and diverse in "
+            f"{found['lights']['diverse'].get('GOOD', 0)} of {found['runs']}."
         )
-    if found := results.get("numbers"):
+    for design, found in results.get("numbers", {}).items():
         shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found["false_alarms"].items())
-        parts.append(f"Numbers of single images again, in {found['runs']} other evaluations: {shares}.")
-    if found := results.get("faults"):
-        names = ("sliced_wasserstein", "kid", "recall", "coverage")
+        parts.append(f"Numbers of single images again, in {found['runs']} other evaluations of {design}: {shares}.")
+    for design, found in results.get("faults", {}).items():
+        names = ("sliced_wasserstein", "kid", "frechet", "recall", "coverage")
         rows = []
         for fault, scores in found["caught"].items():
             caught = [[f"{100 * scores[f'{family} {name}']:.0f}" for family in FAMILIES] for name in names]
             rows.append([fault, *map(" / ".join, caught), f"{100 * scores['told apart']:.0f}"])
-        header = ["fault planted", "sliced W2", "KID", "recall", "coverage", "told apart"]
-        title = f"**Faults noticed, %** (wavelet / random / radiomics; {found['runs']} evaluations, 200 slices a side)"
+        header = ["fault planted", "sliced W2", "KID", "Fréchet", "recall", "coverage", "told apart"]
+        title = f"**Faults noticed, %** (wavelet / random / radiomics; {found['runs']} evaluations, {design} a side)"
         parts.append(f"{title}\n\n{table(header, rows)}")
     if found := results.get("cost"):
         costs = "; ".join(
