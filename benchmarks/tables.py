@@ -29,6 +29,7 @@ def main() -> None:
             _conventions(),
             _phantom(),
             _shipped(),
+            _features(),
             _controls(),
             _verdicts(),
             _worth(),
