@@ -16,6 +16,7 @@ from synthoma.losses.adversarial import discriminator_loss, generator_loss, zero
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 from synthoma.training.device import Execution
+from synthoma.training.generative import GenerativeSetup
 from synthoma.training.generators import image_shape, trained_classes, training_rows
 from synthoma.training.loop import Progress
 from synthoma.training.settings import TrainConfig
@@ -40,7 +41,9 @@ def new_task(cohort: Cohort, execution: Execution = ONE, **settings: Any) -> Adv
     rows = training_rows(cohort, config)
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
     shape = image_shape(cohort, config, rows)
-    return AdversarialTask(config, shape, slices, execution, judge=lambda samples, recent: (0.0, {}, []))
+    return AdversarialTask(
+        GenerativeSetup(config, shape, slices, execution, judge=lambda samples, recent: (0.0, {}, []))
+    )
 
 
 def trained(task: AdversarialTask, steps: int, first: int = 0) -> dict[str, Tensor]:

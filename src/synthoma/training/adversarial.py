@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from synthoma.augment.differentiable import augment
 from synthoma.augment.strength import adapted_probability, overfitting, ramped_probability
-from synthoma.data.dataset import TrainingSlices
-from synthoma.data.repaintable import SimulatedSlices
 from synthoma.losses.adversarial import (
     SHIFT_FREE,
     discriminator_loss,
@@ -22,41 +19,25 @@ from synthoma.losses.adversarial import (
 )
 from synthoma.losses.structure import structure_loss
 from synthoma.models.bundle import Bundle
-from synthoma.models.registry import ImageShape, build_discriminator
+from synthoma.models.registry import build_discriminator
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
-from synthoma.training.device import Execution
 from synthoma.training.frozen import held_still
-from synthoma.training.generative import GenerativeTask, Judge, copied, on_device
+from synthoma.training.generative import GenerativeSetup, GenerativeTask, copied, on_device
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.reader import MaskReader, weight_at
-from synthoma.training.settings import TrainConfig
 
 
 class AdversarialTask(GenerativeTask):
-    """One training of a GAN.
-
-    Args:
-        config, shape, slices, execution, judge, sheet, samples: see ``GenerativeTask``.
-        source: simulated slices, for a generator that repaints them; its latents are these, with a plane of noise.
-    """
+    """One training of a GAN."""
 
     steadier = "--set gan.generator_rate=1e-4 --set gan.critic_rate=1e-4"
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        shape: ImageShape,
-        slices: TrainingSlices,
-        execution: Execution,
-        judge: Judge,
-        sheet: Callable[[int, Tensor], None] = lambda images, samples: None,
-        samples: int = 256,
-        source: SimulatedSlices | None = None,
-    ) -> None:
-        super().__init__(config, shape, slices, execution, judge, sheet, samples)
-        self.source = source
-        self.discriminator = on_device(build_discriminator(self.gan, shape), execution)
-        self.reader = MaskReader(shape, execution.device) if self.gan.faithful and shape.labels else None
+    def __init__(self, setup: GenerativeSetup) -> None:
+        super().__init__(setup)
+        self.source = setup.source
+        self.discriminator = on_device(build_discriminator(self.gan, self.shape), self.execution)
+        reads = self.gan.faithful and self.shape.labels
+        self.reader = MaskReader(self.shape, self.execution.device) if reads else None
         self.sound = copied(self.discriminator)
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)

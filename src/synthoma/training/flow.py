@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from synthoma.augment.differentiable import augment
-from synthoma.data.dataset import TrainingSlices
 from synthoma.losses.flow import draw_times, point_on_path, velocity_loss
 from synthoma.models.bundle import Bundle
 from synthoma.models.flow import FlowGenerator
-from synthoma.models.registry import ImageShape
 from synthoma.training.checkpoint import optimiser_state, restore_optimiser
-from synthoma.training.device import Execution
-from synthoma.training.generative import GenerativeTask, Judge
-from synthoma.training.settings import TrainConfig
+from synthoma.training.generative import GenerativeSetup, GenerativeTask
 from synthoma.training.supervised import one_cycle
 
 LARGEST_GRADIENT = 1.0
 
 
 class FlowTask(GenerativeTask):
-    """One training of a flow; for its arguments see ``GenerativeTask``."""
+    """One training of a flow."""
 
     steadier = "--set gan.generator_rate=3e-4"
     generator: FlowGenerator
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        shape: ImageShape,
-        slices: TrainingSlices,
-        execution: Execution,
-        judge: Judge,
-        sheet: Callable[[int, Tensor], None] = lambda images, samples: None,
-        samples: int = 128,
-    ) -> None:
-        super().__init__(config, shape, slices, execution, judge, sheet, samples)
+    def __init__(self, setup: GenerativeSetup) -> None:
+        super().__init__(setup)
+        self.samples //= 2  # a flow takes its time to draw
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
 

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.data.dataset import Batch, TrainingSlices
+from synthoma.data.repaintable import SimulatedSlices
 from synthoma.models.bundle import Bundle
 from synthoma.models.registry import ImageShape, build_generator, latent_shape
 from synthoma.seeding import stream_key
@@ -31,10 +33,15 @@ SHEET = 64
 """Images of the sample sheet; their latents stay the same through the run."""
 
 
-class GenerativeTask:
-    """One training of a generator, whatever teaches it.
+def _unseen(images: int, samples: Tensor) -> None:
+    """Shows nobody."""
 
-    Args:
+
+@dataclass(frozen=True)
+class GenerativeSetup:
+    """What a generator learns from, how, and who judges it.
+
+    Attributes:
         config: the settings.
         shape: of the images.
         slices: to learn from.
@@ -42,26 +49,31 @@ class GenerativeTask:
         judge: scores samples at a snapshot.
         sheet: called with (images seen, samples (64, planes, S, S)) at each snapshot.
         samples: number of images that are judged.
+        source: simulated slices, for a generator that repaints them; its latents are these, with a plane of noise.
     """
+
+    config: TrainConfig
+    shape: ImageShape
+    slices: TrainingSlices
+    execution: Execution
+    judge: Judge
+    sheet: Callable[[int, Tensor], None] = _unseen
+    samples: int = 256
+    source: SimulatedSlices | None = None
+
+
+class GenerativeTask:
+    """One training of a generator, whatever teaches it."""
 
     steadier: ClassVar[str]
     """Settings to try after a training that broke, as options of the command."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        shape: ImageShape,
-        slices: TrainingSlices,
-        execution: Execution,
-        judge: Judge,
-        sheet: Callable[[int, Tensor], None] = lambda images, samples: None,
-        samples: int = 256,
-    ) -> None:
-        self.config, self.gan, self.shape, self.slices = config, config.gan, shape, slices
-        self.execution, self.judge, self.sheet, self.samples = execution, judge, sheet, samples
+    def __init__(self, setup: GenerativeSetup) -> None:
+        self.config, self.gan, self.shape, self.slices = setup.config, setup.config.gan, setup.shape, setup.slices
+        self.execution, self.judge, self.sheet, self.samples = setup.execution, setup.judge, setup.sheet, setup.samples
         self.batch = self.gan.batch
-        torch.manual_seed(stream_key(config.seed, "training.weights") % 2**63)
-        self.generator = on_device(build_generator(self.gan, shape), execution)
+        torch.manual_seed(stream_key(self.config.seed, "training.weights") % 2**63)
+        self.generator = on_device(build_generator(self.gan, self.shape), self.execution)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.best = copied(self.average)
         self.images = 0

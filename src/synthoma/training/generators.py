@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.flow import FlowTask
-from synthoma.training.generative import Judge
+from synthoma.training.generative import GenerativeSetup, Judge
 from synthoma.training.initial import GanStart, gan_start, held_out_names, leak_error
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
@@ -81,7 +80,7 @@ def train_generator(
     execution.apply()
     write_text(run / "config.toml", config.to_toml())
     judge, sheet = _judge(cohort, rows, config), partial(_save_sheet, run, shape)
-    task = generator_task(config, shape, slices, execution, judge, sheet, source)
+    task = generator_task(GenerativeSetup(config, shape, slices, execution, judge, sheet, JUDGED, source))
     if start is not None:
         _load(task, start)
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
@@ -138,19 +137,9 @@ def _load(task: AdversarialTask | FlowTask, start: GanStart) -> None:
     task.keep_best()
 
 
-def generator_task(
-    config: TrainConfig,
-    shape: ImageShape,
-    slices: TrainingSlices,
-    execution: Execution,
-    judge: Judge,
-    sheet: Callable[[int, Tensor], None],
-    source: SimulatedSlices | None,
-) -> AdversarialTask | FlowTask:
-    """What trains this model. A flow takes its time to draw, so fewer of its samples are judged."""
-    if config.gan.network == "flow":
-        return FlowTask(config, shape, slices, execution, judge, sheet, JUDGED // 2)
-    return AdversarialTask(config, shape, slices, execution, judge, sheet, JUDGED, source)
+def generator_task(setup: GenerativeSetup) -> AdversarialTask | FlowTask:
+    """What trains this model."""
+    return FlowTask(setup) if setup.config.gan.network == "flow" else AdversarialTask(setup)
 
 
 def check_trainable(cohort: Cohort, config: TrainConfig) -> None:
@@ -335,9 +324,7 @@ def _execution(
     def trial(execution: Execution) -> None:
         if execution not in task:
             task.clear()  # networks and moments of one trial at a time
-            task[execution] = generator_task(
-                config, shape, slices, execution, nobody, lambda images, samples: None, source
-            )
+            task[execution] = generator_task(GenerativeSetup(config, shape, slices, execution, nobody, source=source))
         task[execution].step(0, 0.0)
 
     task: dict[Execution, AdversarialTask | FlowTask] = {}
