@@ -44,7 +44,9 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(image).save(place / "scans" / f"p{number:03d}.png")
         Image.fromarray(mask).save(place / "scans" / f"p{number:03d}_mask.png")
     synthoma.prepare(place / "scans", place / "cohort", size=32)
-    synthoma.train(place / "cohort", place / "run", images=640, with_masks=True, snapshots=2, classes=("tumour",))
+    synthoma.train(
+        place / "cohort", place / "run", model="dcgan", images=640, with_masks=True, snapshots=2, classes=("tumour",)
+    )
     synthoma.generate(
         place / "run", place / "synthetic", 100, interpolation=True, nearest=place / "cohort", form="dicom"
     )
@@ -145,7 +147,7 @@ def test_a_generator_that_saw_the_test_scans_is_refused(chain: Path, tmp_path: P
 def test_judging_needs_a_model_without_masks(chain: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without --with-masks"):
         synthoma.pipeline.judge(chain / "scans", chain / "run")
-    synthoma.train(chain / "cohort", tmp_path / "plain", images=320, snapshots=1)
+    synthoma.train(chain / "cohort", tmp_path / "plain", model="dcgan", images=320, snapshots=1)
     table = synthoma.pipeline.judge(chain / "scans" / "p000.png", tmp_path / "plain")
     assert table["kind"].tolist() == ["probability"]
     assert 0 <= table["score"].iloc[0] <= 1
@@ -217,7 +219,8 @@ def test_commands_say_what_they_made(
 def test_search_ranks_its_trials(chain: Path, tmp_path: Path) -> None:
     from synthoma.training.settings import TrainConfig
 
-    config = TrainConfig.resolve(flags={"images": 64, "snapshots": 1, "gan": {"width": 8, "critic_width": 8}})
+    settings = {"model": "dcgan", "images": 64, "snapshots": 1, "gan": {"width": 8, "critic_width": 8}}
+    config = TrainConfig.resolve(flags=settings)
     best = synthoma.pipeline.search(chain / "cohort", tmp_path / "search", 2, config=config)
     table = pd.read_csv(tmp_path / "search" / "search.csv")
     assert len(table) == 2

@@ -201,7 +201,9 @@ synthoma train lgg -o detector --model unet-25d --minutes 15 --with synthetic
 def train(
     cohort: Annotated[Path | None, typer.Argument(help="A cohort; its training split is learned from.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")] = None,
-    model: Annotated[str | None, typer.Option(help="Which model, see --list; auto chooses (default dcgan).")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Which model, see --list (default auto: chooses a generator).")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes (default 10).")] = None,
     images: Annotated[int | None, typer.Option(help="Budget in images shown: makes the run exact.")] = None,
     with_masks: Annotated[bool | None, typer.Option("--with-masks", help="Draw the mask with each image.")] = None,

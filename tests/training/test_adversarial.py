@@ -37,7 +37,7 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 def new_task(cohort: Cohort, execution: Execution = ONE, **settings: Any) -> AdversarialTask:
     gan = settings.pop("gan", {})
-    config = TrainConfig(images=1000, gan={**SMALL, **gan}, **settings)
+    config = TrainConfig(**{"model": "dcgan", "images": 1000, "gan": {**SMALL, **gan}, **settings})
     rows = training_rows(cohort, config)
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
     shape = image_shape(cohort, config, rows)
@@ -244,7 +244,7 @@ def test_augmentation_grows_where_the_discriminator_overfits_and_shrinks_where_i
 def test_a_target_needs_changes_and_a_speed() -> None:
     for gan in ({"augment_target": 0.6, "augment_ramp": 100}, {"augment_target": 0.6, "augment": ["mirror"]}):
         with pytest.raises(ConfigError, match="augment_target needs changes"):
-            TrainConfig.resolve(flags={"gan": gan})
+            TrainConfig.resolve(flags={"model": "dcgan", "gan": gan})
 
 
 def test_a_wasserstein_critic_takes_its_steps_on_batches_of_its_own(

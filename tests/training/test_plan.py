@@ -10,7 +10,7 @@ from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError
 from synthoma.models.device import usable_cores
 from synthoma.training.settings import TrainConfig
-from tests.training.toys import blobs, write_cohort
+from tests.training.toys import blobs, train_toy, write_cohort
 
 
 def _cohort(folder: Path, *, masks: bool = True, **meta: object) -> Cohort:
@@ -56,6 +56,12 @@ def test_what_cannot_be_simulated_gets_a_plain_gan(tmp_path: Path) -> None:
     cohort = _cohort(tmp_path / "real", modalities=["ct"])
     assert _planned(cohort).model == "dcgan"
     assert _planned(_cohort(tmp_path / "known"), conditional=True).model == "dcgan"
+
+
+def test_a_start_decides_what_is_trained(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path / "real", masks=False)
+    train_toy(cohort, tmp_path / "first", images=8, snapshots=1)
+    assert synthoma.planned(cohort, TrainConfig(init=str(tmp_path / "first"))).model == "dcgan"
 
 
 def test_given_slices_are_used_and_nothing_is_simulated(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def train_toy(
 ) -> Progress:
     """Train without measuring which settings are fastest, and judge few samples."""
     run.mkdir(parents=True, exist_ok=True)
-    settings["gan"] = {**({} if settings.get("model") == "dcgan-seed" else SMALL), **settings.get("gan", {})}
+    settings.setdefault("model", "dcgan")
+    settings["gan"] = {**({} if settings["model"] == "dcgan-seed" else SMALL), **settings.get("gan", {})}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generators, "calibrate", lambda device, name, trial, bf16: execution)
         patch.setattr(generators, "JUDGED", judged)

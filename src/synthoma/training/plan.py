@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError
+from synthoma.models.bundle import open_model
 from synthoma.models.device import choose_device, usable_cores
 from synthoma.training.recipes import AUTO, GENERATORS, GanConfig
 from synthoma.training.runs import DEFAULT_MINUTES
@@ -75,6 +77,9 @@ def _masks_can_be_learned(cohort: Cohort, rows: Ints) -> bool:
 def _model(cohort: Cohort, config: TrainConfig) -> tuple[str, str]:
     """Name of the model, and why."""
     known = set(cohort.modalities) <= set(MODALITIES) or cohort.modalities == (PLAIN_MODALITY,)
+    if config.init is not None:
+        begun = open_model(Path(config.init), "generator").meta["model"]
+        return begun, f"{begun}: what {Path(config.init).name} is, with which it begins"
     if config.conditional:
         return "dcgan", "dcgan: a class on request (--conditional) is what phantom-gan cannot give"
     if not known or cohort.size % 4:

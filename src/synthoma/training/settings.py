@@ -14,7 +14,7 @@ from synthoma.training.recipes import AUTO, SECTION, ClassifierConfig, GanConfig
 class TrainConfig(Config):
     """Settings of one training."""
 
-    model: str = Field("dcgan", description="see `synthoma train --list`")
+    model: str = Field(AUTO, description="see `synthoma train --list`; auto chooses a generator")
     minutes: float | None = Field(None, gt=0, description="budget in minutes of training")
     images: int | None = Field(None, ge=1, description="budget in images shown; makes a run exact and resumable")
     seed: int = 0
@@ -55,10 +55,10 @@ class TrainConfig(Config):
         """Settings that are not given are those of the named model, not of the class."""
         if not isinstance(values, dict):
             return values
-        kind, own = recipe(values.get("model", "dcgan"))
+        kind, own = recipe(values.get("model", AUTO))
         for other, section in SECTION.items():
             if other != kind and isinstance(values.get(section), dict):
-                raise ValueError(f"{values.get('model', 'dcgan')} is a {kind}: its settings are in {SECTION[kind]}")
+                raise ValueError(f"{values.get('model', AUTO)} is a {kind}: its settings are in {SECTION[kind]}")
         given = values.get(SECTION[kind]) or {}
         if isinstance(given, dict):
             values = {**values, SECTION[kind]: {**own.model_dump(), **given}}
@@ -69,9 +69,13 @@ class TrainConfig(Config):
         if self.minutes is not None and self.images is not None:
             raise ValueError("give minutes or images, not both")
         if self.kind == "generator" and (self.extra or self.patients):
-            raise ValueError("--with and --patients are for detectors; this model is a generator")
+            raise ValueError(
+                f"--with and --patients are for detectors, not for {self.model}: give one, as in --model unet-25d"
+            )
         if self.kind == "generator" and self.init == "phantom":
-            raise ValueError("--init phantom is a segmenter, for detectors; a generator begins with a generator's run")
+            raise ValueError(
+                "--init phantom is a segmenter: give --model unet-25d; a generator begins with a generator's run"
+            )
         repaints = self.kind == "generator" and self.gan.network == "repaint"
         if repaints and self.conditional:
             raise ValueError(f"{self.model} takes its classes from the simulated slices: leave out --conditional")
