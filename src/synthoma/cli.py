@@ -462,7 +462,9 @@ def detect(
     probabilities: Annotated[
         bool | None, typer.Option("--probabilities", help="Write each pixel's probability.")
     ] = None,
-    rle: Annotated[bool | None, typer.Option("--rle", help="Write run-length codes of volumes too.")] = None,
+    rle: Annotated[
+        bool | None, typer.Option("--rle", help="Write each scan's whole mask as run-length code and flat list.")
+    ] = None,
     layout: Annotated[str | None, typer.Option(help="How a folder is arranged. Recognised if not given.")] = None,
     device: Annotated[str | None, typer.Option(help="auto | cpu | cuda.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Worker processes; chosen if not given.")] = None,
@@ -488,11 +490,14 @@ def detect(
     kind = pipeline.kind_of_model(model)
     if kind != "segmenter":
         assert model is not None
-        if len(scans) > 1:
-            raise ConfigError(f"one folder or file for a {kind}", f"{len(scans)}", "put them into one folder")
+        if useless := [name for name, value in flags.items() if value is not None]:
+            raise ConfigError(f"settings of a {kind}, which has none here", ", ".join(useless), "leave them out")
+        if output is not None and output.exists() and not force:
+            raise ConfigError("a new file", f"{output}, which exists", "choose another name, or add --force")
         with _progress() as progress:
-            table = pipeline.judge(scans[0], model, progress=progress)
+            table = pipeline.judge(scans, model, progress=progress)
         print(table.to_string(index=False))
+        print("Research software, not for clinical use.")
         if output is not None:
             output.parent.mkdir(parents=True, exist_ok=True)
             table.to_csv(output, index=False)

@@ -569,8 +569,13 @@ def score_masks(
     return result
 
 
-def judge(images: Path | str, run: Path | str, *, progress: Progress = _silent) -> pd.DataFrame:
+def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progress: Progress = _silent) -> pd.DataFrame:
     """What a GAN's discriminator or a classifier thinks of images, prepared as the model's cohort was.
+
+    Args:
+        images: a folder, a file, or several files of one folder.
+        run: of the GAN or classifier, or its model file.
+        progress: told how far it is.
 
     Returns:
         One row a slice: source, slice, label, and the probability of being real (0 fake, 1 real) or the critic's
@@ -590,7 +595,10 @@ def judge(images: Path | str, run: Path | str, *, progress: Progress = _silent) 
     if meta["kind"] == "segmenter":
         raise InputError("a generator or a classifier", "a segmenter", "use detect")
     known = {name: meta["prepare"][name] for name in ("crop", "normalise", "plane") if name in meta["prepare"]}
-    inventory = take_inventory(Path(images), key=secret_key())
+    paths = [Path(images)] if isinstance(images, Path | str) else [Path(image) for image in images]
+    if len(paths) > 1 and (any(path.is_dir() for path in paths) or len({path.parent for path in paths}) > 1):
+        raise InputError("one folder, or files of one folder", f"{len(paths)} places", "put them into one folder")
+    inventory = take_inventory(paths, key=secret_key(), masks_wanted=False)
     # A picture that does not say what it shows may stand for the only modality of a model.
     plain = len(meta["modalities"]) == 1 and all(case.modalities == (PLAIN_MODALITY,) for case in inventory.cases)
     modalities = [PLAIN_MODALITY] if plain else meta["modalities"]

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,6 +256,49 @@ def test_lgg_halves_and_gaps(tmp_path: Path) -> None:
     assert len(studies[name].images["flair"]) == 9
     assert any("repeats FLAIR" in remark for remark in inventory.remarks)
     assert any("gaps" in remark for remark in inventory.remarks)
+
+
+def test_lgg_without_masks_is_read_where_none_are_wanted(tmp_path: Path) -> None:
+    name, expected = next(iter(write_lgg(tmp_path).items()))
+    for path in list((tmp_path / name).glob("*_mask.tif"))[:4]:
+        path.unlink()
+    [case, *_] = take_inventory(tmp_path, masks_wanted=False).cases
+    assert (case.name, case.has_mask) == (name, False)  # a mask of some slices is none of the patient
+    check(case, case.load(), replace(expected, mask=None, labels=()))
+    for path in tmp_path.rglob("*_mask.tif"):
+        path.unlink()
+    inventory = take_inventory(tmp_path, masks_wanted=False)
+    assert (inventory.layout, inventory.skipped) == ("lgg", ())
+    check(inventory.cases[0], inventory.cases[0].load(), replace(expected, mask=None, labels=()))
+    one = sorted((tmp_path / name).glob("*.tif"))
+    assert take_inventory(one, masks_wanted=False).cases[0].modalities == case.modalities
+
+
+@pytest.mark.parametrize("write", [write_brats, write_loose_volumes, write_folders])
+def test_masks_stop_no_scan_where_none_are_wanted(write: Callable[[Path], object], tmp_path: Path) -> None:
+    write(tmp_path)
+    all_cases = take_inventory(tmp_path, masks_wanted=False).cases
+    masks = [case.sources[-1] for case in all_cases if case.has_mask]
+    masks[0].unlink()
+    damaged = next((path for path in masks[1:] if path.parent.exists()), None)
+    if damaged is not None:
+        damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    inventory = take_inventory(tmp_path, masks_wanted=False)
+    assert {case.name for case in inventory.cases} == {case.name for case in all_cases}
+    studies = [case.load() for case in inventory.cases]
+    assert sum(any("mask is not used" in remark for remark in study.remarks) for study in studies) == (
+        damaged is not None
+    )
+
+
+def test_a_folder_may_hold_several_layouts_where_no_masks_are_wanted(tmp_path: Path) -> None:
+    for number in range(3):
+        write_picture(tmp_path / f"picture{number}.png", voxels(number, (12, 16), np.uint8))
+    write_nifti(tmp_path / "scan_flair.nii.gz", voxels(7), FLAT)
+    assert len(take_inventory(tmp_path).skipped) == 1
+    inventory = take_inventory(tmp_path, masks_wanted=False)
+    assert (inventory.layout, inventory.skipped) == ("folders+volumes", ())
+    assert sorted(case.modalities[0] for case in inventory.cases) == ["flair", "image", "image", "image"]
 
 
 def test_two_studies_of_one_patient_stay_one_patient(tmp_path: Path) -> None:

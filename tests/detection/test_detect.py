@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from synthoma.data.case import Geometry
-from synthoma.detection.coding import from_rle
+from synthoma.detection.coding import from_flat, from_rle
 from synthoma.detection.detect import detect
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import ConfigError, InputError
@@ -157,6 +158,77 @@ class TestGeometry:
         assert told["labels"] == {"2": "oedema", "1": "core", "3": "enhancing"}
         picture = pixels(tmp_path / "out" / "p" / "p_labels.png")
         np.testing.assert_array_equal(picture, expected[1])
+
+
+def test_a_shell_that_spells_files_out_leaves_one_scan(write_model: WriteModel, tmp_path: Path) -> None:
+    image = bright_box()
+    for z, layer in enumerate(image):
+        (tmp_path / "p1").mkdir(exist_ok=True)
+        write_picture(tmp_path / "p1" / f"p1_{z}.tif", np.stack([layer] * 3, -1).astype(np.uint8))
+    rows = detect(sorted((tmp_path / "p1").iterdir()), write_model(), tmp_path / "out", options=PLAIN)
+    assert [row["case"] for row in rows] == ["p1"]
+    assert len(findings(tmp_path / "out" / "p1")["slice_probabilities"]) == len(image)
+
+
+def test_a_slice_of_another_plane_is_refused(write_model: WriteModel, tmp_path: Path) -> None:
+    """Turned into axial slices it would be as many lines."""
+    sagittal = Geometry((1.0, 1.0, 5.0), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
+    write_nifti(tmp_path / "scan_flair.nii.gz", bright_box((24, 32))[None], sagittal)
+    with pytest.raises(InputError, match="taken in another plane"):
+        detect(tmp_path / "scan_flair.nii.gz", write_model(), tmp_path / "out", options=PLAIN)
+
+
+@pytest.mark.usefixtures("thresholding")
+def test_without_thickness_there_is_no_volume_in_mm3(write_model: WriteModel, tmp_path: Path) -> None:
+    flat = sitk.GetImageFromArray(bright_box((24, 32)))
+    flat.SetSpacing((0.5, 0.5))
+    sitk.WriteImage(flat, str(tmp_path / "scan_flair.nii.gz"))
+    [row] = detect(tmp_path / "scan_flair.nii.gz", write_model(), tmp_path / "out", options=PLAIN)
+    assert (row["volume"], row["unit"], row["diameter_unit"]) == (45, "pixels", "mm")
+    assert "how thick" in row["remarks"]
+
+
+@pytest.mark.usefixtures("thresholding")
+def test_a_mask_that_the_scan_as_a_whole_denies_is_remarked(write_model: WriteModel, tmp_path: Path) -> None:
+    image = bright_box()
+    image[[1, 3, 4]] = np.minimum(image[[1, 3, 4]], 79)  # one slice alone
+    write_nifti(tmp_path / "scan_flair.nii.gz", image, CUBIC)
+    options = DetectConfig(overlay=False, threshold=0.6)
+    [row] = detect(tmp_path / "scan_flair.nii.gz", write_model(), tmp_path / "out", options=options)
+    assert (row["has_tumour"], row["has_mask"]) == (False, 1)
+    assert "look at them" in row["remarks"]
+
+
+def test_a_worker_that_dies_costs_no_scan(
+    write_model: WriteModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        write_nifti(tmp_path / "in" / f"p{number}_flair.nii.gz", bright_box(), CUBIC)
+
+    class Dying:
+        n_jobs = 1
+
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def __call__(self, work: Iterable[tuple]) -> Iterator[object]:
+            function, arguments, _ = next(iter(work))
+            yield function(*arguments)
+            raise BrokenExecutor("killed")
+
+    monkeypatch.setattr("joblib.Parallel", Dying)
+    rows = detect(tmp_path / "in", write_model(), tmp_path / "out", options=PLAIN)
+    assert [row["case"] for row in rows] == ["p0", "p1", "p2"]
+
+
+def test_whole_masks_are_written_as_text_on_request(write_model: WriteModel, tmp_path: Path) -> None:
+    write_nifti(tmp_path / "scan_flair.nii.gz", bright_box(), CUBIC)
+    options = DetectConfig(overlay=False, rle=True)
+    detect(tmp_path / "scan_flair.nii.gz", write_model(), tmp_path / "out", options=options)
+    code = json.loads(next((tmp_path / "out").rglob("mask_rle.json")).read_text())
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(next((tmp_path / "out").rglob("*_mask.nii.gz")))))
+    np.testing.assert_array_equal(from_rle(code["rle"], code["shape"]), mask > 0)
+    np.testing.assert_array_equal(from_flat(code["flat"], code["shape"]), mask > 0)
 
 
 def test_nothing_found_leaves_null_and_an_empty_mask(write_model: WriteModel, tmp_path: Path) -> None:

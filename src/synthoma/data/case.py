@@ -19,12 +19,14 @@ class Geometry:
     """Where a voxel grid lies in the patient, in millimetres, LPS axes (x to the patient's left, y to the back, z up).
 
     ``spacing`` and ``origin`` are ordered (x, y, z); ``direction`` is the row-major 3x3 matrix whose columns are the
-    grid's axes, all as SimpleITK gives them. Arrays are indexed (z, y, x).
+    grid's axes, all as SimpleITK gives them. Arrays are indexed (z, y, x). Where a single slice does not say how thick
+    it is, ``thick`` is False and 1 mm stands for its thickness: it has no volume in mm3.
     """
 
     spacing: Vector3
     origin: Vector3 = (0.0, 0.0, 0.0)
     direction: Direction = IDENTITY
+    thick: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Study:
         geometry: of that common grid; None where the files do not say.
         mask: uint8 labels (z, y, x), or None where the case has no mask.
         labels: what each mask value means, for example {1: "core", 2: "oedema", 3: "enhancing"} or {1: "tumour"}.
+        remarks: what its reader should know.
 
     Raises:
         InputError: shapes that differ, or a mask value that ``labels`` does not name.
@@ -53,6 +56,7 @@ class Study:
     geometry: Geometry | None = None
     mask: Bytes | None = None
     labels: Mapping[int, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = {name: image.shape for name, image in self.images.items()}

@@ -64,7 +64,7 @@ class Series:
         planes: the slices.
         axes: direction of the columns' index, then of the rows' index (ImageOrientationPatient).
         spacing: between columns (x) and between rows (y), mm.
-        thickness: of one slice, mm; stands in for the spacing where there is only one slice.
+        thickness: of one slice, mm; stands in for the spacing where there is only one slice. None where not stated.
         shape: rows and columns.
         modality: the guess.
         patient: pseudonym; None where the file names nobody.
@@ -76,7 +76,7 @@ class Series:
     planes: tuple[Plane, ...]
     axes: tuple[float, ...]
     spacing: tuple[float, float]
-    thickness: float
+    thickness: float | None
     shape: tuple[int, int]
     modality: str
     patient: str | None
@@ -147,7 +147,7 @@ class _Slice:
 
     axes: tuple[float, ...]
     spacing: tuple[float, float]
-    thickness: float
+    thickness: float | None
     shape: tuple[int, int]
     modality: str
     patient: str | None
@@ -260,12 +260,12 @@ def _shared(header: Dataset, frame: Dataset, key: bytes) -> _Slice:
     between_rows, between_columns = _numbers(frame, "PixelSpacing", 2)
     if not (between_rows > 0 and between_columns > 0):
         raise InputError("a positive pixel spacing", f"{between_rows} and {between_columns} mm", _AGAIN)
-    thickness = float(frame.get("SliceThickness") or 1)
+    thickness = float(frame.get("SliceThickness") or 0)
     patient, place = (str(header.get(tag) or "").strip() for tag in ("PatientID", "FrameOfReferenceUID"))
     return _Slice(
         axes=axes,
         spacing=(between_columns, between_rows),
-        thickness=thickness if math.isfinite(thickness) and thickness > 0 else 1.0,
+        thickness=thickness if math.isfinite(thickness) and thickness > 0 else None,
         shape=(int(header.Rows), int(header.Columns)),
         modality=guess_modality(header),
         patient=pseudonym(f"patient/{patient}", key) if patient else None,
@@ -379,7 +379,8 @@ def _geometry(series: Series) -> Geometry:
     """
     normal = _normal(series.axes)
     positions = np.array([plane.position for plane in series.planes])
-    step = _even_step(positions @ normal) if len(positions) > 1 else series.thickness
+    thick = len(positions) > 1 or series.thickness is not None
+    step = _even_step(positions @ normal) if len(positions) > 1 else series.thickness or 1.0
     straight = positions[0] + np.outer(np.arange(len(positions)) * step, normal)
     if (shift := float(np.abs(positions - straight).max())) > max(0.1 * step, 0.1):
         raise InputError("slices stacked along their normal", f"some shifted by {shift:.1f} mm (tilted gantry)", _AGAIN)
@@ -387,7 +388,7 @@ def _geometry(series: Series) -> Geometry:
     matrix = np.stack([columns / np.linalg.norm(columns), rows / np.linalg.norm(rows), normal], axis=1)
     x, y = series.spacing
     direction = cast(Direction, tuple(float(value) + 0.0 for value in matrix.ravel()))
-    return Geometry((x, y, float(step)), series.planes[0].position, direction)
+    return Geometry((x, y, float(step)), series.planes[0].position, direction, thick)
 
 
 def _even_step(places: Floats) -> float:

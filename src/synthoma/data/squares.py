@@ -27,6 +27,9 @@ from synthoma.data.preprocessing import (
 from synthoma.errors import InputError
 from synthoma.types import Array, Bytes, Float32, Plane
 
+LEAST_SIDE = 4
+"""Fewest pixels on each side of a slice: a few sagittal slices would give axial ones of a few columns."""
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -103,7 +106,7 @@ def frame(
         normalise: method of ``intensity_window``.
 
     Raises:
-        InputError: none of the modalities, or a plane that the study cannot be cut in.
+        InputError: none of the modalities, a plane that the study cannot be cut in, or a few slices of another plane.
     """
     present = [name for name in modalities if name in study.images]
     if not present:
@@ -112,6 +115,10 @@ def frame(
     turned = to_lps(study)
     images, mask, pixel_mm, step_mm = to_plane(turned, plane)
     images = {name: images[name] for name in present}
+    sides = images[present[0]].shape[1:]
+    if study.geometry is not None and min(sides) < LEAST_SIDE:
+        came = f"a scan whose {plane} slices have {sides[0]}x{sides[1]} pixels: it was taken in another plane"
+        raise InputError(f"{plane} slices", came, f"give a volume, or {plane} slices")
     box = head_box(images) if crop else whole(images[present[0]])
     fit, side_mm = fit_square(box, pixel_mm, size)
     windows = {name: intensity_window(image, normalise) for name, image in images.items()}

@@ -242,7 +242,7 @@ def _brief(error: Exception) -> str:
 
 
 def _geometry(image: sitk.Image) -> Geometry:
-    """Geometry of the first three axes; a two-dimensional image lies flat at z = 0, 1 mm thick."""
+    """Geometry of the first three axes; a two-dimensional image lies flat at z = 0, nobody knows how thick."""
     dimension = image.GetDimension()
     spacing, origin, direction = np.ones(3), np.zeros(3), np.eye(3)
     keep = min(dimension, 3)
@@ -251,7 +251,7 @@ def _geometry(image: sitk.Image) -> Geometry:
     numbers = np.concatenate([spacing, origin, direction.ravel()])
     if not np.all(np.isfinite(numbers)) or not np.all(spacing > 0) or abs(np.linalg.det(direction)) < 0.5:
         raise InputError("a geometry with positive spacing and orthogonal axes", f"spacing {spacing.tolist()}", _AGAIN)
-    return Geometry(_vector(spacing), _vector(origin), _matrix(direction))
+    return Geometry(_vector(spacing), _vector(origin), _matrix(direction), thick=dimension > 2)
 
 
 def _vector(values: Array) -> Vector3:

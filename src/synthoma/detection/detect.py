@@ -54,8 +54,7 @@ def detect(
         progress("looking", 0, 1)
         detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
         plain_stands_for(detector, options.shows)
-        if options.type_model is not None:
-            Classifier.open(options.type_model)
+        asked = None if options.type_model is None else Classifier.open(options.type_model)
         inventory = take_inventories(paths, options)
         rows = detect_all(inventory, run, partial, options, progress)
         write_json(
@@ -64,6 +63,7 @@ def detect(
                 "schema": SCHEMA,
                 "not_for_clinical_use": NOT_CLINICAL,
                 "model": {"name": detector.name, "sha256": detector.bundle.digest},
+                "type_model": None if asked is None else {"name": asked.name, "sha256": asked.digest},
                 "modalities": list(detector.modalities),
                 "targets": list(detector.targets),
                 "scans": len(rows),
@@ -77,6 +77,14 @@ def detect(
     return rows
 
 
+def _together(paths: Sequence[Path]) -> list[list[Path]]:
+    """Files of one folder in one list: a shell spells `series/*.dcm` out, and they are one scan still."""
+    groups: dict[Path, list[Path]] = {}
+    for path in dict.fromkeys(paths):
+        groups.setdefault(path if path.is_dir() or not path.exists() else path.parent / "*", []).append(path)
+    return list(groups.values())
+
+
 def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:
     """The scans of several inputs together, with unique names; an input that holds none is listed as skipped.
 
@@ -85,11 +93,11 @@ def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:
     """
     found: list[Inventory] = []
     failures: list[tuple[Path, InputError]] = []
-    for path in paths:
+    for group in _together(paths):
         try:
-            found.append(take_inventory(path, layout=options.layout, key=secret_key()))
+            found.append(take_inventory(group, layout=options.layout, key=secret_key(), masks_wanted=False))
         except InputError as error:
-            failures.append((path, error))
+            failures.append((group[0], error))
     if not found:
         if not failures:
             raise InputError("at least one scan", "none", "give a file or a folder")
@@ -102,7 +110,7 @@ def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:
         named.append(case if seen[case.name] == 1 else replace(case, name=f"{case.name}#{seen[case.name]}"))
     skipped = [Skipped(path, str(error)) for path, error in failures]
     for inventory in found:
-        private = inventory.layout == "dicom"
+        private = "dicom" in inventory.layout.split("+")
         skipped += [hidden(item) if private else item for item in inventory.skipped]
     layouts = sorted({inventory.layout for inventory in found})
     remarks = tuple(dict.fromkeys(remark for inventory in found for remark in inventory.remarks))

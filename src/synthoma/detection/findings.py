@@ -219,7 +219,7 @@ def measurements(
 
     Args:
         regions: (z, y, x) of each target, the whole tumour first.
-        geometry: of the grid; None where unknown.
+        geometry: of the grid; None where unknown. A slice that nobody knows the thickness of has its size in pixels.
         slice_axis: axis along which its slices were looked at.
         pixel_mm: height and width of a pixel in a slice; (1, 1) where unknown.
     """
@@ -233,10 +233,11 @@ def measurements(
     numbers, regions_count = connected(whole)
     largest = max(np.bincount(numbers.ravel())[1:].tolist(), default=0)
     spatial = geometry is not None and whole.shape[slice_axis] > 1
+    solid = geometry if geometry is not None and geometry.thick else None
     return {
-        "volume": tidy(volume(whole, geometry)),
-        "volume_unit": "mm3" if geometry else "pixels",
-        "volumes": {name: tidy(volume(region, geometry)) for name, region in regions.items()},
+        "volume": tidy(volume(whole, solid)),
+        "volume_unit": "mm3" if solid else "pixels",
+        "volumes": {name: tidy(volume(region, solid)) for name, region in regions.items()},
         "regions": regions_count,
         "largest_region_share": tidy(largest / int(whole.sum())) if largest else None,
         "diameter": tidy(lesion_diameter(whole, geometry.spacing[::-1])) if spatial and geometry else None,

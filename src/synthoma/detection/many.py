@@ -6,7 +6,9 @@ import csv
 import io
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,8 +107,16 @@ def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectCon
         delayed(detect_case)(case, name, model, folder, options, threads)
         for case, name in zip(cases, names, strict=True)
     )
-    results: Iterator[_Result | Skipped] = Parallel(n_jobs=jobs, return_as="generator")(work)
-    return results
+    done = 0
+    try:
+        for result in Parallel(n_jobs=jobs, return_as="generator")(work):
+            yield result
+            done += 1
+    except BrokenExecutor:  # the system ended a worker, as a rule for want of memory: one at a time needs less
+        for case, name in list(zip(cases, names, strict=True))[done:]:
+            for left_over in (folder / name, *folder.glob(f".{name}.partial-*")):
+                shutil.rmtree(left_over, ignore_errors=True)
+            yield detect_case(case, name, model, folder, options, None)
 
 
 def detect_case(

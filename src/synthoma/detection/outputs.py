@@ -12,7 +12,7 @@ from PIL import Image
 
 from synthoma.data.case import Case, Volume
 from synthoma.data.files import SUFFIXES
-from synthoma.detection.coding import to_rle
+from synthoma.detection.coding import to_flat, to_rle
 from synthoma.detection.detector import Detector
 from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
 from synthoma.detection.scan import Seen, describe
@@ -74,11 +74,11 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
 
         Image.fromarray(saliency_sheet(seen, detector)).save(folder / "saliency.png")
         files["saliency"] = ["saliency.png"]
-    if options.rle and not seen.pictures:
-        shape = list(seen.mask.shape)
-        code = {"order": "z, y, x row-major, numbered from 1", "shape": shape, "rle": to_rle(seen.mask)}
-        write_json(folder / "mask_rle.json", code)
+    if options.rle:
         files["rle"] = ["mask_rle.json"]
+        code = {"not_for_clinical_use": NOT_CLINICAL, "order": "z, y, x row-major, numbered from 1"}
+        shape = {"shape": list(seen.mask.shape)}
+        write_json(folder / "mask_rle.json", {**code, **shape, "rle": to_rle(seen.mask), "flat": to_flat(seen.mask)})
     findings = {
         "schema": SCHEMA,
         "not_for_clinical_use": NOT_CLINICAL,

@@ -80,6 +80,11 @@ class Seen:
         """Probability that each slice shows tumour, in the order of ``framing``."""
         return slice_probabilities(self.maps[:, 0])
 
+    @property
+    def has_tumour(self) -> bool:
+        """Whether the scan as a whole says so, which is more than a pixel of its mask."""
+        return scan_probability(self.slices) >= self.thresholds[0]
+
     def in_plane(self, array: Bools) -> Bools:
         """A mask (z, y, x) of the scan's grid as (slices, rows, columns) of ``framing``."""
         stand_in: Study = Study({PLAIN_MODALITY: array}, self.study.geometry)
@@ -99,6 +104,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     """
     loaded = case.load()
     study, remarks = fitted(loaded, detector, options.shows)
+    remarks += loaded.remarks
     framing = frame(
         study,
         detector.modalities,
@@ -108,7 +114,8 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         normalise=detector.normalise,
     )
     pixels = to_squares(framing)
-    maps = detector.probabilities(pixels, framing.step_mm, flip=options.flip)
+    # Only where left and right are columns is a mirrored slice a head that may be.
+    maps = detector.probabilities(pixels, framing.step_mm, flip=options.flip and framing.plane != "sagittal")
     probabilities = from_squares(maps, framing)
     thresholds = detector.thresholds
     if options.threshold is not None:
@@ -118,6 +125,8 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
             "the file says nothing of size and place: sizes are in pixels, and the left of the image is taken for the "
             "patient's right (radiological convention)"
         )
+    elif not framing.source.thick:
+        remarks.append("the file does not say how thick its slice is: the tumour's size is in pixels, not mm3")
     if detector.context > 1 and framing.shape[0] == 1:
         remarks.append("the model compares neighbouring slices; here it saw the one slice in their place too")
     labels = label_map(probabilities, thresholds, detector.targets)
@@ -134,6 +143,13 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         types={},
         remarks=tuple(remarks),
     )
+    if seen.has_tumour != bool(seen.mask.any()):
+        remarks.append(
+            "a few pixels were outlined, but no two neighbouring slices say tumour: look at them"
+            if seen.mask.any()
+            else "slices say tumour, but no pixel reached the threshold: look at the picture"
+        )
+        seen = replace(seen, remarks=tuple(remarks))
     if options.type_model is None or not seen.mask.any():
         return seen
     classifier = opened(options.type_model)
@@ -201,7 +217,7 @@ def describe(seen: Seen) -> dict[str, Any]:
     where, shift = side(lps, from_plane(framing.images[shown(tuple(framing.images))], framing.plane))
     return {
         "probability": tidy(probability),
-        "has_tumour": probability >= seen.thresholds[0],
+        "has_tumour": seen.has_tumour,
         "has_mask": bool(seen.mask.any()),
         **measurements(seen.regions, framing.source, axis, framing.pixel_mm),
         "side": where,

@@ -22,7 +22,7 @@ class DetectConfig(Config):
     overlay: bool = Field(True, description="draw the scan with its mask")
     saliency: bool = Field(False, description="draw what the network looked at")
     probabilities: bool = Field(False, description="write the probability of each pixel")
-    rle: bool = Field(False, description="write the run-length code of a volume's mask (pictures: always)")
+    rle: bool = Field(False, description="write the whole mask as run-length code and as a flat list")
     shows: str | None = Field(None, description="the sequence that plain pictures show; flair if the model knows it")
     type_model: Path | None = Field(None, description="a run of a classifier that says which type the tumour is")
     layout: Layout | None = Field(None, description="how the folder is arranged; else recognised")

@@ -106,6 +106,9 @@ class Plan:
                 raise leak_error(shared, f"what {config.init} was trained on")
         if isinstance(self.learner, SegmenterConfig):
             self.learner = self.learner.fitted(cohort.size)
+        if cohort.meta["plane"] == "sagittal":  # columns run from front to back: no head looks like its mirror image
+            still = self.learner.augment.model_copy(update={"flip": 0.0})
+            self.learner = self.learner.model_copy(update={"augment": still})
         # What is written down is what is used.
         self.config = config.model_copy(update={SECTION[config.kind]: self.learner})
         rows = training_rows(cohort, config, "train")

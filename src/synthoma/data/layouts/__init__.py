@@ -12,7 +12,7 @@ from synthoma.data.case import Case, Inventory, Skipped
 from synthoma.data.files import printable, suffix_of
 from synthoma.data.layouts import brats, brats2, dicom_studies, folders, lgg, loose, table
 from synthoma.data.layouts.listing import Found, Layout, Listing, counted, skip_content
-from synthoma.data.layouts.loading import load_only
+from synthoma.data.layouts.loading import load_despite_mask, load_only
 from synthoma.errors import ConfigError, InputError
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -31,15 +31,23 @@ _BESIDE_HEADERS = frozenset({".raw", ".zraw"})
 
 
 def take_inventory(
-    folder: Path, *, layout: str | None = None, key: bytes = b"", modalities: Sequence[str] | None = None
+    source: Path | Sequence[Path],
+    *,
+    layout: str | None = None,
+    key: bytes = b"",
+    modalities: Sequence[str] | None = None,
+    masks_wanted: bool = True,
 ) -> Inventory:
     """List the cases of a folder without loading them.
 
     Args:
-        folder: a folder, or one file.
+        source: a folder, one file, or several files of one folder.
         layout: name of the layout, where recognition should not decide.
         key: secret under which DICOM identifiers become pseudonyms.
         modalities: keep only these.
+        masks_wanted: whether scans are read for their masks. Then those without, in a set with masks, are refused, and
+            a folder has one layout. Otherwise a mask is welcome but stops no scan, and a folder may hold several
+            layouts: what the first leaves over is looked at again.
 
     Returns:
         Cases in natural order with unique names, every file that is not part of one with the reason, and remarks.
@@ -48,17 +56,50 @@ def take_inventory(
         InputError: nothing there, nothing readable, or not what ``layout`` names.
         ConfigError: no layout of that name.
     """
-    if not folder.exists():
-        raise InputError("a folder or file with scans", f"{printable(folder)}, where nothing is", "check its spelling")
-    listing = Listing.of(folder, key)
+    paths = [source] if isinstance(source, Path) else list(source)
+    for path in paths:
+        if not path.exists():
+            raise InputError(
+                "a folder or file with scans", f"{printable(path)}, where nothing is", "check its spelling"
+            )
+    if len(paths) == 1:
+        listing = Listing.of(paths[0], key, masks_wanted=masks_wanted)
+    else:
+        listing = Listing.of_files(paths, key, masks_wanted=masks_wanted)
     chosen = _recognised(listing, layout)
-    found = chosen.take(listing)
-    cases, dropped = _wanted(_uniquely_named(listing, found.cases), modalities)
-    skipped = (*listing.skipped, *found.skipped, *dropped, *_left_over(listing, chosen, found))
-    if not cases:
+    names, cases, skipped, remarks = [chosen.name], list[Case](), list(listing.skipped), list[str]()
+    rest, found = listing, chosen.take(listing)
+    while True:
+        cases += found.cases
+        skipped += found.skipped
+        remarks += found.remarks
+        left = _left_over(rest, chosen, found)
+        other = None if masks_wanted or layout is not None else _another(rest.only([one.path for one in left]), names)
+        if other is None:
+            break
+        rest, chosen, found = other
+        names.append(chosen.name)
+    skipped += left
+    kept, dropped = _wanted(_uniquely_named(listing, tuple(cases)), modalities)
+    skipped += dropped
+    if not kept:
         came = f"{listing.summary()}, none of them usable" + (f"; the first: {skipped[0].reason}" if skipped else "")
         raise InputError(f"at least one case ({chosen.looks_for})", came, "correct the files, or choose another layout")
-    return Inventory(chosen.name, cases, skipped, (*found.remarks, *_remarks(cases)))
+    if not masks_wanted:
+        kept = tuple(
+            replace(case, load=partial(load_despite_mask, case.load)) if case.has_mask else case for case in kept
+        )
+    return Inventory("+".join(names), kept, tuple(skipped), (*remarks, *_remarks(kept)))
+
+
+def _another(left: Listing, known: Sequence[str]) -> tuple[Listing, Layout, Found] | None:
+    """The first layout not yet taken that makes cases of these files, and these; None where there is none."""
+    for layout in LAYOUTS:
+        if left.files and layout.name not in known and layout.fits(left):
+            found = layout.take(left)
+            if found.cases:
+                return left, layout, found
+    return None
 
 
 def _recognised(listing: Listing, name: str | None) -> Layout:

@@ -38,7 +38,7 @@ def _fits(listing: Listing) -> bool:
 def _take(listing: Listing) -> Found:
     """One case a study."""
     studies, skipped = _studies(listing)
-    with_mask = any("mask" in roles for roles in studies.values())
+    with_mask = listing.masks_wanted and any("mask" in roles for roles in studies.values())
     cases: list[Case] = []
     for (folder, name), roles in sorted(studies.items(), key=lambda item: natural(item[0][0] / item[0][1])):
         try:

@@ -26,7 +26,8 @@ _Slices = dict[int, dict[str, Path]]
 
 
 def _fits(listing: Listing) -> bool:
-    return any("image" in pair and "mask" in pair for slices in _patients(listing).values() for pair in slices.values())
+    needed = {"image", "mask"} if listing.masks_wanted else {"image"}
+    return any(needed <= set(pair) for slices in _patients(listing).values() for pair in slices.values())
 
 
 def _take(listing: Listing) -> Found:
@@ -35,8 +36,8 @@ def _take(listing: Listing) -> Found:
     skipped: list[Skipped] = []
     gaps = 0
     for folder, slices in sorted(_patients(listing).items(), key=lambda item: natural(item[0])):
-        pairs = {k: pair for k, pair in sorted(slices.items()) if len(pair) == 2}
-        skipped += [_unpaired(path) for pair in slices.values() if len(pair) == 1 for path in pair.values()]
+        pairs = {k: pair for k, pair in sorted(slices.items()) if _usable(pair, listing)}
+        skipped += [_unpaired(path) for pair in slices.values() if not _usable(pair, listing) for path in pair.values()]
         try:
             if pairs:
                 cases.append(_case(folder, pairs))
@@ -61,6 +62,11 @@ def _patients(listing: Listing) -> dict[Path, _Slices]:
     return patients
 
 
+def _usable(pair: dict[str, Path], listing: Listing) -> bool:
+    """Whether a slice can be used: with its mask, where masks are wanted."""
+    return len(pair) == 2 or ("image" in pair and not listing.masks_wanted)
+
+
 def _unpaired(path: Path) -> Skipped:
     """Half of a pair."""
     has, lacks = ("a mask", "image") if path.stem.lower().endswith("_mask") else ("an image", "mask")
@@ -72,7 +78,8 @@ def _unpaired(path: Path) -> Skipped:
 def _case(folder: Path, pairs: _Slices) -> Case:
     """Case of one folder; the date in a TCGA folder's name is of the study, not of the patient."""
     images = tuple(pair["image"] for pair in pairs.values())
-    masks = tuple(pair["mask"] for pair in pairs.values())
+    masks = tuple(pair["mask"] for pair in pairs.values() if "mask" in pair)
+    masks = masks if len(masks) == len(images) else ()  # a mask of some slices is none of the patient
     channels = _channels(images)
     tcga = _TCGA.match(folder.name)
     return Case(
@@ -80,7 +87,7 @@ def _case(folder: Path, pairs: _Slices) -> Case:
         patient=printable(tcga["patient"] if tcga else folder.name),
         modalities=tuple(name for name, _ in channels),
         load=partial(load_channels, images, masks, channels),
-        has_mask=True,
+        has_mask=bool(masks),
         site=printable(tcga["site"]) if tcga else None,
         sources=images + masks,
         slice_names=tuple(printable(path.stem) for path in images),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import SUFFIXES, Kind, kind_of, open_file, printable, suffix_of, walk
+from synthoma.data.files import SUFFIXES, Kind, kind_of, natural, open_file, printable, suffix_of, walk
 from synthoma.errors import InputError
 
 CLASS_NAMES = frozenset(
@@ -36,6 +36,7 @@ class Listing:
         skipped: what the walk could not use.
         key: secret under which identifiers become pseudonyms.
         single: the file, where the user gave a file.
+        masks_wanted: whether images are there for their masks: then one without, where others have one, is refused.
     """
 
     root: Path
@@ -43,14 +44,25 @@ class Listing:
     skipped: tuple[Skipped, ...] = ()
     key: bytes = field(default=b"", repr=False)
     single: Path | None = None
+    masks_wanted: bool = True
 
     @classmethod
-    def of(cls, path: Path, key: bytes) -> Listing:
+    def of(cls, path: Path, key: bytes, *, masks_wanted: bool = True) -> Listing:
         """Walk a folder, or take one file."""
         if not path.is_dir():
-            return cls(path.parent, (path,), (), key, path)
+            return cls(path.parent, (path,), (), key, path, masks_wanted)
         files, skipped = walk(path)
-        return cls(path, tuple(files), tuple(skipped), key)
+        return cls(path, tuple(files), tuple(skipped), key, None, masks_wanted)
+
+    @classmethod
+    def of_files(cls, files: Sequence[Path], key: bytes, *, masks_wanted: bool = True) -> Listing:
+        """Some files of one folder, in natural order."""
+        single = files[0] if len(files) == 1 else None
+        return cls(files[0].parent, tuple(sorted(files, key=natural)), (), key, single, masks_wanted)
+
+    def only(self, files: Sequence[Path]) -> Listing:
+        """These of its files."""
+        return replace(self, files=tuple(files), skipped=())
 
     @cached_property
     def kinds(self) -> dict[Path, Kind]:

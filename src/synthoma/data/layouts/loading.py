@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,22 @@ from synthoma.types import WHOLE_TUMOUR, Array, Bytes
 
 Modality = tuple[str, tuple[Path, ...]]
 """A modality's name and its files: one volume, or one picture a slice."""
+
+
+class MaskError(InputError):
+    """A mask that cannot be used, of a case whose images can.
+
+    Args:
+        error: what is wrong with the mask.
+        study: the case without it.
+    """
+
+    def __init__(self, error: InputError, study: Study) -> None:
+        super().__init__(error.expected, error.came, error.todo)
+        self.study = study
+
+    def __reduce__(self) -> tuple[type[MaskError], tuple[InputError, Study]]:
+        return MaskError, (InputError(self.expected, self.came, self.todo), self.study)
 
 
 def load_files(modalities: tuple[Modality, ...], mask: tuple[Path, ...], meaning: Meaning) -> Study:
@@ -36,10 +53,13 @@ def load_files(modalities: tuple[Modality, ...], mask: tuple[Path, ...], meaning
     study = assemble({name: _read_all(paths) for name, paths in modalities})
     if not mask:
         return study
-    stored = _read_all(mask)
-    _check_mask_grid(stored, study)
-    with _naming(mask[0]):
-        labels, names = labelled(stored.voxels, "tumour" if kind_of(mask[0]) in PICTURES else meaning)
+    try:
+        stored = _read_all(mask)
+        _check_mask_grid(stored, study)
+        with _naming(mask[0]):
+            labels, names = labelled(stored.voxels, "tumour" if kind_of(mask[0]) in PICTURES else meaning)
+    except InputError as error:
+        raise MaskError(error, study) from error
     return Study(study.images, study.geometry, labels, names)
 
 
@@ -73,15 +93,32 @@ def load_channels(slices: tuple[Path, ...], masks: tuple[Path, ...], channels: t
     images = {name: np.ascontiguousarray(stack[..., channel]) for name, channel in channels}
     for name, image in images.items():
         _check_content(name, image)
-    mask = _stack(masks, _as_mask) if masks else None
-    return Study(images, None, mask, WHOLE_TUMOUR if masks else {})
+    if not masks:
+        return Study(images)
+    try:
+        return Study(images, None, _stack(masks, _as_mask), WHOLE_TUMOUR)
+    except InputError as error:
+        raise MaskError(error, Study(images)) from error
+
+
+def load_despite_mask(load: Callable[[], Study]) -> Study:
+    """Load a case, without its mask where that cannot be used."""
+    try:
+        return load()
+    except MaskError as error:
+        return replace(error.study, remarks=(f"its own mask is not used: {error}",))
 
 
 def load_only(load: Callable[[], Study], modalities: Sequence[str]) -> Study:
     """Load a case and keep some of its modalities."""
-    study = load()
-    images = {name: image for name, image in study.images.items() if name in modalities}
-    return Study(images, study.geometry, study.mask, study.labels)
+    try:
+        return _some_of(load(), modalities)
+    except MaskError as error:
+        raise MaskError(error, _some_of(error.study, modalities)) from error
+
+
+def _some_of(study: Study, modalities: Sequence[str]) -> Study:
+    return replace(study, images={name: image for name, image in study.images.items() if name in modalities})
 
 
 def _read_all(paths: tuple[Path, ...]) -> Volume:

@@ -52,7 +52,7 @@ def _take(listing: Listing) -> Found:
     masks = [path for path in volumes if place_of(listing, path)[1]]
     studies, twice = _studies([path for path in volumes if path not in set(masks)])
     mask_of, alone = _mask_of(listing, studies, masks)
-    with_mask = {folder for folder, base in mask_of}
+    with_mask = {folder for folder, base in mask_of} if listing.masks_wanted else set()
     labels = _labels(listing, studies)
     cases = []
     for (folder, base), study in sorted(studies.items(), key=lambda item: natural(item[0][0] / item[0][1])):

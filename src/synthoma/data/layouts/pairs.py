@@ -32,13 +32,14 @@ def place_of(listing: Listing, path: Path) -> tuple[Place, bool]:
 def pair(listing: Listing, files: Sequence[Path]) -> tuple[list[Path], dict[Path, Path], list[Skipped]]:
     """Images, the mask of each that has one, and the halves of incomplete pairs.
 
-    An image without mask is refused only where others of its folder have one: in ``no_tumour/`` none is expected.
+    An image without mask is refused only where others of its folder have one (in ``no_tumour/`` none is expected) and
+    masks are wanted.
     """
     places = {path: place_of(listing, path) for path in files}
     masks = {place: path for path, (place, is_mask) in places.items() if is_mask}
     images = [path for path, (_, is_mask) in places.items() if not is_mask]
     pairs = {path: masks[places[path][0]] for path in images if places[path][0] in masks}
-    used, masked = set(pairs.values()), {path.parent for path in pairs}
+    used, masked = set(pairs.values()), {path.parent for path in pairs if listing.masks_wanted}
     alone = [
         skip_half(path, "a mask without image") for path, (_, is_mask) in places.items() if is_mask and path not in used
     ]
