@@ -28,15 +28,19 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.masks import PatientMasks, score_arrays
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores
-from synthoma.metrics.intervals import bootstrap, paired_difference
+from synthoma.metrics.intervals import bootstrap_many, paired_difference
 from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
 
-MODELS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan")
+MODELS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan", "mask-dcgan-seed")
 VARIANTS: dict[str, dict[str, Any]] = {
     "unet-25d from phantom": {"model": "unet-25d", "init": "phantom", "segmenter": {"rate": 1e-3}},
 }
 """Rows that are not a model's own settings."""
+
+SIZE = 128
+SIZES = {"mask-dcgan-seed": 28}
+"""Sides of the slices of models that know one size only."""
 
 FOLDS = 3
 GATE = 0.5
@@ -137,11 +141,15 @@ def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
     chance, truth, group = np.concatenate(slices), np.concatenate(truths), np.concatenate(groups)
     members = [np.flatnonzero(group == number) for number in range(len(patients))]
 
-    def auc(drawn: Any) -> float:
+    def of_slices(drawn: Any) -> dict[str, float]:
         rows = np.concatenate([members[number] for number in drawn])
-        return ranking_scores(truth[rows], chance[rows])["roc_auc"]
+        right, said = truth[rows], chance[rows]
+        return {**ranking_scores(right, said), "ece": expected_calibration_error(right, said)}
 
-    ranked, interval = ranking_scores(truth, chance), bootstrap(auc, len(patients))
+    by_slice = {
+        f"slice_{name.removeprefix('roc_')}": {"value": found.value, "low": found.low, "high": found.high}
+        for name, found in bootstrap_many(of_slices, len(patients)).items()
+    }
     done = [json.loads((place / "done.json").read_text()) for place in places]
     whole = scores["regions"]["whole tumour"]
     two_stage = {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in score_arrays(gated)["per_patient"]}
@@ -152,9 +160,7 @@ def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
         "dice": whole["dice"],
         "hd95_pixels": whole["hd95"],
         "surface_dice_2px": whole["surface_dice"],
-        "slice_auc": {"value": ranked["roc_auc"], "low": interval.low, "high": interval.high},
-        "slice_sensitivity_at_95_specificity": ranked["sensitivity_at_95_specificity"],
-        "slice_ece": expected_calibration_error(truth, chance),
+        **by_slice,
         "conventions": scores["conventions"],
         "slices_per_second": [one["slices_per_second"] for one in done],
         "slices_shown": [one["slices_shown"] for one in done],
@@ -182,21 +188,23 @@ def main() -> None:
     parser.add_argument("--note", help="what the reader of the table should know of these rows")
     arguments = parser.parse_args()
     scans, keep = data_folder() / "lgg", arguments.keep
-    if not (keep / "lgg").is_dir():
-        synthoma.prepare(scans, keep / "lgg", size=128, folds=FOLDS)
-    cohort = Cohort(keep / "lgg")
     results = earlier("segmentation")
     table, dice = results.setdefault("lgg", {}), {}
     if arguments.reference_minutes:
         minutes = arguments.reference_minutes
         dice["unet-25d"] = summary([keep / f"unet-25d-{minutes:g}min-fold{fold}" for fold in arguments.folds])[1]
     for model in arguments.models:
+        size = SIZES.get(model, SIZE)
+        suffix = "" if size == SIZE else f"-{size}"
+        if not (keep / f"lgg{suffix}").is_dir():
+            synthoma.prepare(scans, keep / f"lgg{suffix}", size=size, folds=FOLDS)
+        cohort = Cohort(keep / f"lgg{suffix}")
         places = {
             fold: keep / f"{model.replace(' ', '-')}-{arguments.minutes:g}min-fold{fold}" for fold in arguments.folds
         }
         for fold, place in places.items():
             if not arguments.summary:
-                parts = fold_of(cohort, fold, keep / f"fold{fold}")
+                parts = fold_of(cohort, fold, keep / f"fold{fold}{suffix}")
                 settings = VARIANTS.get(model, {"model": model})
                 run_one(place, parts, scans, minutes=arguments.minutes, **settings)
         finished = [fold for fold, place in places.items() if (place / "done.json").is_file()]

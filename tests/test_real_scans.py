@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 from PIL import Image
 
 import synthoma
 from synthoma.data.cohort import Cohort
+from synthoma.data.layouts import take_inventory
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,24 @@ def test_types_duplicates(real_scans: Path, tmp_path: Path) -> None:
     assert abs(cohort.meta["groups"] - 320) <= 6
     kinds = set(pd.read_csv(tmp_path / "c" / "duplicates.csv")["kind"])
     assert "transformed" in kinds
+
+
+@pytest.mark.parametrize(("folder", "ending"), [("brats18", "flair.nii.gz"), ("brats2", "mha")])
+def test_the_model_inside_outlines_a_volume_on_its_own_grid(
+    folder: str, ending: str, real_scans: Path, tmp_path: Path
+) -> None:
+    case = take_inventory(real_scans / folder).cases[0]
+    source = next(path for path in case.sources if path.name.endswith(ending) and "flair" in path.name.lower())
+    [row] = synthoma.detect(source, tmp_path / "found").to_dict("records")
+    mask, scan = sitk.ReadImage(str(tmp_path / "found" / row["mask"])), sitk.ReadImage(str(source))
+    assert mask.GetSize() == scan.GetSize()
+    for ours, theirs in (
+        (mask.GetSpacing(), scan.GetSpacing()),
+        (mask.GetOrigin(), scan.GetOrigin()),
+        (mask.GetDirection(), scan.GetDirection()),
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    found, truth = sitk.GetArrayFromImage(mask) > 0, case.load().mask
+    assert truth is not None
+    assert 2 * (found & (truth > 0)).sum() / (found.sum() + (truth > 0).sum()) > 0.4
+    assert row["has_tumour"]

@@ -117,3 +117,18 @@ def test_a_missing_modality_stays_missing() -> None:
     assert not changed[:, 1::2].any()
     kept = drop_modalities(changed, 1.0, _draws(5), channels=2)
     assert kept[:, 0::2].abs().amax(dim=(1, 2, 3)).min() > 0.1
+
+
+def test_a_ghost_is_the_head_once_more_and_weaker() -> None:
+    head = torch.zeros(64, 1, 32, 32)
+    head[..., 12:20, 12:20] = 1
+    only = STILL.model_copy(update={"ghosting": 1.0})
+    ghosts, masks = augment_scans(head.clone(), head.clone(), only, torch.Generator().manual_seed(0), 1)
+    torch.testing.assert_close(masks, head)  # where the tumour is does not change
+    torch.testing.assert_close(ghosts.sum(dim=(1, 2, 3)), head.sum(dim=(1, 2, 3)))
+    beside = (ghosts * (1 - head)).amax(dim=(1, 2, 3))
+    assert (beside > 0).all()
+    assert beside.max() <= 0.25 + 1e-6
+    assert len(set(beside.tolist())) > 60
+    for ghost in ghosts[:8, 0] * (1 - head[:8, 0]):  # shifted along rows or columns, not both
+        assert bool(ghost[12:20].any()) != bool(ghost[:, 12:20].any())

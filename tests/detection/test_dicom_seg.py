@@ -16,6 +16,8 @@ from pydicom.uid import generate_uid
 from synthoma.data.case import Geometry
 from synthoma.detection.detect import detect
 from synthoma.detection.settings import DetectConfig
+from synthoma.models.bundle import shipped_model
+from synthoma.phantom import PhantomConfig, simulate
 from tests.data.test_dicom import write_enhanced
 from tests.data.writers import CUBIC, GEOMETRIES, OBLIQUE, SECRETS, write_dicom
 from tests.detection.conftest import WriteModel
@@ -208,3 +210,23 @@ def test_headers_that_highdicom_refuses_cost_only_the_segmentation(write_model: 
     assert "Zzyzx" not in json.dumps(told)
     assert not list(only(tmp_path / "out").glob("*.dcm"))
     assert told["has_mask"]
+
+
+def test_a_simulated_patient_goes_from_dicom_to_a_segmentation_of_its_tumour(tmp_path: Path) -> None:
+    """The whole way with the model inside the package, which never saw this patient."""
+    patient = simulate(seed=77, index=2, config=PhantomConfig(slice_mm=5.0, pixel_mm=2.0, modalities=("flair",)))
+    image, geometry, truth = patient.study.images["flair"], patient.study.geometry, patient.study.mask
+    assert geometry is not None
+    assert truth is not None
+    scaled = (image * (1000 / image.max())).astype(np.int16)
+    write_dicom(tmp_path / "in", scaled, geometry, change=complete)
+    [row] = detect(tmp_path / "in", shipped_model(), tmp_path / "out", options=PLAIN)
+    assert (row["has_tumour"], row["unit"]) == (True, "mm3")
+    [path] = only(tmp_path / "out").glob("*_seg.dcm")
+    headers = [pydicom.dcmread(source, stop_before_pixels=True) for source in (tmp_path / "in").iterdir()]
+    along = np.cross(*np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3))
+    order = sorted(headers, key=lambda one: float(np.array(one.ImagePositionPatient, float) @ along))
+    read = highdicom.seg.segread(path).get_pixels_by_source_instance(
+        [one.SOPInstanceUID for one in order], combine_segments=True, assert_missing_frames_are_empty=True
+    )
+    assert 2 * (read.astype(bool) & (truth > 0)).sum() / (read.astype(bool).sum() + (truth > 0).sum()) > 0.7

@@ -19,6 +19,7 @@ from synthoma.data.preparation import Progress, hidden
 from synthoma.data.slicing import case_path
 from synthoma.detection.detector import Detector
 from synthoma.detection.outputs import file_names, write_results
+from synthoma.detection.overlay import NOTICE
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import InputError
@@ -36,9 +37,9 @@ PICTURES = 64
 
 COLUMNS = (
     "case", "probability", "has_tumour", "type", "volume", "unit", "diameter", "diameter_unit", "side", "dice", "mask",
-    "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask", "remarks",
+    "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask", "remarks", "notice",
 )  # fmt: skip
-PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability")
+PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability", "notice")
 
 
 def detect_all(
@@ -190,6 +191,7 @@ def _row(case: Case, name: str, findings: dict[str, Any], seen: Seen) -> dict[st
         "predicted_mask": _code(findings, 0) if seen.pictures and len(seen.labels) == 1 else "",
         "has_mask": int(findings["has_mask"]),
         "remarks": "; ".join(findings["remarks"]),
+        "notice": NOTICE,
     }
 
 
@@ -205,6 +207,7 @@ def _picture_rows(case: Case, findings: dict[str, Any], seen: Seen) -> list[dict
             "predicted_mask": _code(findings, z),
             "has_mask": int(bool(seen.mask[z].any())),
             "probability": findings["slice_probabilities"][z],
+            "notice": NOTICE,
         }
         for z in range(len(seen.labels))
     ]
