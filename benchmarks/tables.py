@@ -196,6 +196,11 @@ def _segmenters() -> str:
         f"grid, mirrored average; 95 % bootstrap by patient; seed 0; {_hardware(results)})"
     )
     notes = list(dict.fromkeys(found["note"] + "." for found in results["lgg"].values() if "note" in found))
+    gated = next(iter(results["lgg"].values()))["classify, then segment"]
+    notes.append(
+        f"Classify, then segment: without masks in slices to which unet-25d itself gives less than {gated['gate']:g}, "
+        f"its Dice changes by {_span(gated['minus plain'])}; too little for an option."
+    )
     return "\n\n".join([title, table(header, rows), *notes])
 
 

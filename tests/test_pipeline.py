@@ -144,13 +144,26 @@ def test_a_generator_that_saw_the_test_scans_is_refused(chain: Path, tmp_path: P
         synthoma.evaluate(other, chain / "synthetic", tmp_path / "evaluation")
 
 
-def test_judging_needs_a_model_without_masks(chain: Path, tmp_path: Path) -> None:
+def test_judging_needs_a_model_without_masks(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(InputError, match="without --with-masks"):
         synthoma.pipeline.judge(chain / "scans", chain / "run")
     synthoma.train(chain / "cohort", tmp_path / "plain", model="dcgan", images=320, snapshots=1)
     table = synthoma.pipeline.judge(chain / "scans" / "p000.png", tmp_path / "plain")
     assert table["kind"].tolist() == ["probability"]
     assert 0 <= table["score"].iloc[0] <= 1
+    (tmp_path / "scores.csv").write_text("years of work")
+    two = [str(chain / "scans" / f"p00{number}.png") for number in (0, 1)]
+    command = ["synthoma", "detect", *two, "--model", str(tmp_path / "plain"), "-o", str(tmp_path / "scores.csv")]
+    for words, code in ((command, 2), ([*command, "--force"], 0)):
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        assert leaving.value.code == code
+        assert ((tmp_path / "scores.csv").read_text() == "years of work") == (code == 2)
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 2
+    assert "not for clinical use" in capsys.readouterr().out
 
 
 def test_a_model_of_another_kind_is_refused(chain: Path, tmp_path: Path) -> None:
@@ -176,6 +189,7 @@ def test_a_model_of_another_kind_is_refused(chain: Path, tmp_path: Path) -> None
         (("generate", "{run}", "-o", "x", "--shard", "5/4"), "shard"),
         (("evaluate", "{cohort}", "{scans}", "-o", "x"), "cohort.json"),
         (("detect", "{scans}", "--model", "{cohort}"), "a finished run"),
+        (("detect", "{scans}", "--model", "{run}", "-o", "x.csv", "--threshold", "0.5"), "threshold; leave"),
     ],
 )
 def test_mistakes_end_in_one_line(
