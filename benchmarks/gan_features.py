@@ -29,6 +29,8 @@ ARMS: dict[str, tuple[str, bool]] = {
     "the same from scratch": ("critic-tuned", False),
     "U-Net on the discriminator": ("critic-unet", True),
     "the same U-Net from scratch": ("critic-unet", False),
+    "U-Net of discriminator and generator": ("gan-unet", True),
+    "that one from scratch": ("gan-unet", False),
 }
 
 
@@ -71,7 +73,7 @@ def main() -> None:
             settings = {"model": model, "minutes": arguments.minutes, "patients": patients}
             settings["init"] = str(gan) if begun else None
             row: dict[str, Any] = {"arm": arm, "patients": patients}
-            if model == "critic-unet":
+            if model.endswith("unet"):
                 run_one(place, cohort, scans, **settings)
                 row["dice"] = summary([place])[0]["dice"]["mean"]
             else:

@@ -22,7 +22,7 @@ from synthoma.models.segmenters import (
     build_segmenter,
 )
 
-NAMES = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "critic-unet")
+NAMES = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "critic-unet", "gan-unet")
 
 
 def _trained(network: nn.Module) -> int:

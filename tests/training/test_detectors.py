@@ -69,6 +69,7 @@ def _dice(cohort: Cohort, run: Path) -> float:
         ("dynunet", 1600, {"width": 8}),
         ("mask-gan", 1600, {"levels": 2, "width": 16}),
         ("critic-unet", 1600, {"width": 8}),
+        ("gan-unet", 1600, {"width": 8}),
     ],
 )
 def test_each_segmenter_learns(tmp_path: Path, model: str, images: int, settings: dict[str, Any]) -> None:
@@ -299,14 +300,18 @@ def test_begin_with_another_model(tmp_path: Path) -> None:
         Plan(one, TrainConfig.resolve(flags={"model": "resunet", "init": str(tmp_path / "run")}))
 
 
-def test_begin_with_a_gans_discriminator(tmp_path: Path) -> None:
+def test_begin_with_a_gans_networks(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort")
     train_toy(cohort, tmp_path / "gan", model="dcgan", images=64)
-    gan = load_tensors(tmp_path / "gan" / "model.safetensors").weights("discriminator")
-    for model in ("critic-unet",):
+    gan = load_tensors(tmp_path / "gan" / "model.safetensors")
+    read, drawn = gan.weights("discriminator"), gan.weights("generator")
+    for model in ("critic-unet", "gan-unet"):
         plan = Plan(cohort, TrainConfig.resolve(flags={"model": model, "init": str(tmp_path / "gan")}))
         begun = plan.network("cpu").state_dict()
-        assert torch.equal(begun["critic.layers.0.weight"], gan["layers.0.weight"])
+        assert torch.equal(begun["critic.layers.0.weight"], read["layers.0.weight"])
+    layers = [name for name in begun if name.startswith("up.")]
+    assert sum(name.endswith("weight") for name in layers) == 5  # at 32 px: 3 normalisations, 2 transposed convolutions
+    assert all(torch.equal(begun[name], drawn[name.replace("up", "layers")]) for name in layers)
     with pytest.raises(ConfigError, match="critic-"):
         Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "gan")}))
 

@@ -18,9 +18,11 @@ from torch.nn import functional as F
 
 from synthoma.config import Config
 from synthoma.errors import ConfigError
-from synthoma.models.dcgan import Discriminator
+from synthoma.models.dcgan import Discriminator, Generator
 
-SegmenterName = Literal["unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-seed", "critic-unet"]
+SegmenterName = Literal[
+    "unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-seed", "critic-unet", "gan-unet"
+]
 BRIGHTEST = 2.0
 """Intensities above twice the brightest ordinary tissue are cut: they say nothing more, and unsettle a network."""
 MASK_SEED_SIZE = 28
@@ -83,6 +85,8 @@ def build_segmenter(config: SegmenterNetwork, shape: SegmenterShape) -> nn.Modul
         return SeedMaskGenerator(inputs, shape.targets)
     if config.network == "critic-unet":
         return CriticUNet(shape.size, inputs, shape.targets, width)
+    if config.network == "gan-unet":
+        return GanUNet(shape.size, inputs, shape.targets, width)
     from monai.networks import nets  # slow to load, and the default does without
 
     kernels, strides = [3] * 5, [1, 2, 2, 2, 2]
@@ -101,7 +105,7 @@ def _check_size(config: SegmenterNetwork, size: int) -> None:
         if size != MASK_SEED_SIZE:
             raise ConfigError(f"slices of {MASK_SEED_SIZE} px", f"{size} px", f"prepare with --size {MASK_SEED_SIZE}")
         return
-    if config.network == "critic-unet":
+    if config.network in ("critic-unet", "gan-unet"):
         return  # its discriminator says so itself
     if config.network == "segresnet" and config.width % 8:
         raise ConfigError("a width divisible by 8 for segresnet", f"{config.width}", "set segmenter.width=16")
@@ -352,5 +356,49 @@ class CriticUNet(nn.Module):
         maps = seen.pop()
         for block in self.up:
             maps = block(torch.cat([F.interpolate(maps, scale_factor=2.0, mode="nearest"), seen.pop()], dim=1))
+        logits: Tensor = self.head(maps)
+        return logits
+
+
+class GanUNet(nn.Module):
+    """U-Net made of both networks of a GAN: the discriminator reads the slice, the generator's layers draw from that.
+
+    (B, C, S, S) -> logits (B, T, S, S), S a power of two from 32. The generator's dense layer and the one that draws
+    pixels are left out; 1x1 convolutions bring the discriminator's maps into its widths.
+
+    Args:
+        size: S.
+        inputs: C; must be the GAN's channels when its weights are loaded.
+        targets: T.
+        width: feature maps of the discriminator's first and of the generator's last hidden layer.
+    """
+
+    def __init__(self, size: int, inputs: int, targets: int, width: int = 32) -> None:
+        super().__init__()
+        self.critic = Discriminator(size, inputs, width)
+        self.critic.head.requires_grad_(False)  # judges real or not; of no use here
+        self.up = nn.Sequential(*list(Generator(size, inputs, width=width).layers)[:-1])
+        widths = [layer.num_features for layer in self.up if isinstance(layer, nn.BatchNorm2d)]
+        seen = [min(width * 2**step, 512) for step in reversed(range(len(widths)))]
+        self.join = nn.ModuleList(nn.Conv2d(before, after, 1) for before, after in zip(seen, widths, strict=True))
+        self.last = ResidualBlock(widths[-1] + inputs, width)
+        self.head = nn.Conv2d(width, targets, 1)
+        _rare_at_first(self.head)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        maps = images = images.clamp(0, 1) * 2 - 1
+        seen = []
+        for layer in self.critic.layers:
+            maps = layer(maps)
+            if isinstance(layer, nn.LeakyReLU):
+                seen.append(maps)
+        joined = [join(maps) for join, maps in zip(self.join, reversed(seen), strict=True)]
+        maps = joined.pop(0)
+        for layer in self.up:
+            maps = layer(maps)
+            if isinstance(layer, nn.ConvTranspose2d):
+                maps = maps + joined.pop(0)
+        maps = self.last(torch.cat([F.interpolate(maps, scale_factor=2.0, mode="nearest"), images], dim=1))
         logits: Tensor = self.head(maps)
         return logits

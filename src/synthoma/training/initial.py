@@ -124,7 +124,9 @@ def start_from(init: str, kind: Kind, learner: SegmenterConfig | ClassifierConfi
         return _from_gan(bundle, learner, cohort)
     if bundle.meta.get("kind") != "segmenter" or not isinstance(learner, SegmenterConfig):
         came = f"a {bundle.meta.get('kind', 'checkpoint')} for a {kind}"
-        raise ConfigError("a segmenter for a segmenter, or a GAN for a model named critic-...", came, "change --init")
+        raise ConfigError(
+            "a segmenter for a segmenter, or a GAN for a model named critic-... or gan-unet", came, "change --init"
+        )
     settings = SegmenterNetwork.model_validate(bundle.meta["network"])
     if settings.network != learner.network:
         todo = f"use the model {bundle.meta['model']}, or leave out --init"
@@ -156,14 +158,19 @@ def _fitted(entry: Tensor, settings: SegmenterNetwork, known: list[str], cohort:
 
 
 def _from_gan(bundle: Bundle, learner: SegmenterConfig | ClassifierConfig, cohort: Cohort) -> Start:
-    """A discriminator's layers as the encoder of a ``critic`` network."""
+    """A discriminator's layers as the encoder of a ``critic`` network, the generator's as the decoder of gan-unet."""
     meta, network = bundle.meta, bundle.meta["network"]
     plain = network["network"] == "dcgan" and network["critic_norm"] == "batch" and not network["spectral"]
     fits = plain and meta["shape"]["size"] == cohort.size and meta["shape"]["labels"] == 0
-    if not learner.network.startswith("critic") or not fits or list(cohort.modalities) != meta["modalities"]:
+    both = learner.network == "gan-unet"
+    fits = fits and (not both or network["width"] == network["critic_width"])
+    if not (both or learner.network.startswith("critic")) or not fits or list(cohort.modalities) != meta["modalities"]:
         came = f"{meta['model']} at {meta['shape']['size']} px of {'+'.join(meta['modalities'])} for {learner.network}"
         todo = "train a dcgan without --with-masks on a cohort of the same size and modalities"
-        raise ConfigError("a GAN whose discriminator fits a model named critic-...", came, todo)
+        raise ConfigError("a GAN whose networks fit a model named critic-... or gan-unet", came, todo)
     weights = {f"critic.{name}": value for name, value in bundle.weights("discriminator").items()}
+    if both:
+        drawing = bundle.weights("generator").items()
+        weights |= {name.replace("layers", "up"): value for name, value in drawing if name.startswith("layers.")}
     changed = {"width": network["critic_width"], "context": 1}
     return Start(learner.model_copy(update=changed), weights, bundle.digest, _learned_from(bundle))

@@ -183,6 +183,10 @@ SEGMENTERS: dict[str, tuple[str, SegmenterConfig]] = {
         "U-Net whose encoder can begin as a trained GAN's discriminator (--init RUN)",
         SegmenterConfig(network="critic-unet", width=32),
     ),
+    "gan-unet": (
+        "U-Net whose encoder and decoder can begin as a trained GAN's discriminator and generator (--init RUN)",
+        SegmenterConfig(network="gan-unet", width=32),
+    ),
 }
 """Name -> what it is, and its settings."""
 
