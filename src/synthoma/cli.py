@@ -409,10 +409,12 @@ def evaluate(
         scores = pipeline.score_masks(real, synthetic, output, other=other, force=force)
         dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
         print(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
+        for region in list(scores["regions"])[1:]:
+            print(f"Dice of {region}: mean {_span(scores['regions'][region]['dice']['mean'])}")
         print(
             f"{len(scores['skipped'])} files skipped, {sum(map(len, scores['missing'].values()))} predictions missing"
         )
-        print(f"page: {output / 'report.html'}")
+        print(f"page: {output / 'report.html'}\nResearch software, not for clinical use.")
         return
     with _progress() as progress:
         result = pipeline.evaluate(real, synthetic, output, config=settings, keep=keep, force=force, progress=progress)

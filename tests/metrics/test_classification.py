@@ -15,6 +15,7 @@ from synthoma.metrics.classification import (
     ranking_scores,
     scores_of_counts,
     sensitivity_at,
+    weighted_ranking,
 )
 
 
@@ -147,3 +148,29 @@ def test_what_does_not_fit_is_refused() -> None:
         multiclass_scores(np.array([0, 3]), np.full((2, 3), 0.3), CLASSES)
     with pytest.raises(InputError, match="3 classes"):
         multiclass_scores(np.array([0, 1]), np.full((2, 2), 0.5), CLASSES)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=40),
+    st.permutations(range(40)),
+)
+def test_weighted_ranking_is_the_ranking_of_repeated_images(
+    rows: list[tuple[bool, int, int]], order: list[int]
+) -> None:
+    rows = [rows[place] for place in order if place < len(rows)]
+    truth, scores, weights = (np.array(column) for column in zip(*rows, strict=True))
+    found = weighted_ranking(truth, scores / 7)(weights)
+    assert found == pytest.approx(
+        ranking_scores(np.repeat(truth, weights), np.repeat(scores / 7, weights)), nan_ok=True
+    )
+
+
+def test_weighted_ranking_by_hand() -> None:
+    scored = weighted_ranking(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.3, 0.1]))
+    assert scored(np.ones(4))["roc_auc"] == 3 / 4
+    assert scored(np.array([1, 1, 0, 1])) == {"roc_auc": 1, "pr_auc": 1, "sensitivity_at_95_specificity": 1}
+    # The low positive three times: 1 of 4 positives is above all negatives.
+    assert scored(np.array([1, 1, 3, 1]))["sensitivity_at_95_specificity"] == 1 / 4
+    assert np.isnan(scored(np.array([1, 0, 1, 0]))["roc_auc"])
+    with pytest.raises(InputError, match="one answer for each image"):
+        weighted_ranking(np.array([1, 0]), np.array([0.5]))

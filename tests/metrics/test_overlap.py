@@ -15,6 +15,8 @@ from synthoma.metrics.overlap import (
     conventions_of,
     dice,
     iou,
+    precision,
+    recall,
     slice_counts,
     tversky,
     volume_error,
@@ -36,6 +38,23 @@ def test_scores_by_hand() -> None:
     assert tversky(unit, false_positives=0.3, false_negatives=0.7) == pytest.approx(6 / (6 + 0.6 + 2.8))
     swapped = tversky(counts((6, 4, 2)), false_positives=0.3, false_negatives=0.7)
     assert swapped > tversky(unit, false_positives=0.3, false_negatives=0.7)
+
+
+def test_precision_and_recall_by_hand() -> None:
+    unit = counts((6, 2, 4))
+    assert precision(unit) == pytest.approx(6 / 8)
+    assert recall(unit) == pytest.approx(6 / 10)
+    # Both empty, a false alarm alone, a tumour that was missed.
+    units = counts((0, 0, 0), (0, 5, 0), (0, 0, 5))
+    assert precision(units).tolist() == recall(units).tolist() == [1, 0, 0]
+
+
+@given(PAIRS)
+def test_dice_is_the_harmonic_mean_of_precision_and_recall(pair: np.ndarray) -> None:
+    found = slice_counts(*pair)
+    first, second = precision(found), recall(found)
+    together = np.where(first + second > 0, 2 * first * second / np.where(first + second > 0, first + second, 1), 0)
+    assert dice(found) == pytest.approx(together)
 
 
 def test_empty_masks_have_a_written_convention() -> None:

@@ -5,7 +5,9 @@ import re
 
 import numpy as np
 
-from synthoma.evaluation.masks import WHOLE, PatientMasks, score_arrays
+from synthoma.evaluation.mask_chances import Chances
+from synthoma.evaluation.mask_regions import WHOLE
+from synthoma.evaluation.masks import NOT_CLINICAL, PatientMasks, score_arrays
 from synthoma.reports.scores_page import SHOWN_ROWS, scores_page
 from tests.reports.test_cohort_page import VOID, Page
 
@@ -81,7 +83,7 @@ def test_one_patient_without_interval_and_masks_without_tumour() -> None:
 
 def test_labels_and_the_other_model_have_their_tables() -> None:
     patients = [
-        PatientMasks(f"p{at}", box(4) + box(12, 2), box(4 + at) + box(12, 2), None, box(5 + at) + box(13, 2))
+        PatientMasks(f"p{at}", box(4, 5) + box(12, 2), box(4 + at, 5) + box(12, 2), None, box(5 + at, 5) + box(13, 2))
         for at in range(4)
     ]
     scores = score_arrays(patients, draws=200)
@@ -93,6 +95,32 @@ def test_labels_and_the_other_model_have_their_tables() -> None:
     assert "Against" not in scores_page(result())
     gap = scores["comparison"]["regions"]["label 2"]["dice"]["difference"]["value"]
     assert f'<td class="n">{gap:.3f}</td>' in text
+    assert "values as they stand" in text
+
+
+def test_nested_regions_are_named_with_their_values() -> None:
+    text = scores_page(score_arrays([PatientMasks("p", box(4, 2) + box(12, 4), box(4, 2) + box(12, 3))], draws=50))
+    Page(text)
+    assert "<h3>Tumour core</h3>" in text
+    assert "<h3>Enhancing tumour</h3>" in text
+    assert "core is 1, 3 and 4, enhancing tumour is 3 and 4" in text
+
+
+def test_probabilities_have_their_curve_and_the_page_its_warning() -> None:
+    chances = [np.array([0.1, 0.7, 0.9, 0.3]), np.array([0.2, 0.8, 0.6, 0.1])]
+    patients = [PatientMasks(f"p{at}", box(4), box(5), None, None, Chances(0.8, one)) for at, one in enumerate(chances)]
+    scores = json.loads(json.dumps(score_arrays(patients, draws=50), allow_nan=False))
+    text = scores_page(scores)
+    Page(text)
+    assert "of 2 of 2 patients" in text
+    assert "slices, 4 of 8 with tumour" in text
+    # Probability 0.1 has a share of 0: 40 + 0.1 * 240 to the right, on the floor. 0.9 has a share of 1, at the top.
+    assert 'cx="64.0" cy="248.0"' in text
+    assert 'cx="256.0" cy="8.0"' in text
+    # All patients have tumour: scans cannot be ranked, and no row says so with a dash.
+    assert "scans, 2 of 2" not in text
+    assert NOT_CLINICAL.replace("'", "&#39;") in text
+    assert "probabilities worth" not in scores_page(result())
 
 
 def test_mixed_units_are_not_averaged_on_the_page() -> None:

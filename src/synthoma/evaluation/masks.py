@@ -1,15 +1,17 @@
 """Scores of anyone's masks against the truth: files or arrays, per patient, with intervals by patient.
 
-Files meet by name. What is scored is the whole tumour (every value above 0) and each label that both sides have.
+Files meet by name. What is scored is the whole tumour (every value above 0), and within it the nested BraTS regions or
+each label that both sides have, see ``mask_regions``; beside the masks, the probabilities that `synthoma detect` wrote.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,20 @@ from synthoma.data.files import PICTURES, SUFFIXES, VOLUMES, kind_of, natural, p
 from synthoma.data.images import read_image
 from synthoma.data.volumes import read_volume, same_grid
 from synthoma.errors import InputError
+from synthoma.evaluation.mask_chances import (
+    FINDINGS,
+    Chances,
+    Detection,
+    Judged,
+    chance_scores,
+    joined,
+    judged,
+    read_detection,
+)
+from synthoma.evaluation.mask_regions import LABELS_FILE, Region, Side, choose, read_names
 from synthoma.metrics.boundary import PIXELS, TOLERANCE, Spacing, boundary
 from synthoma.metrics.classification import scores_of_counts
-from synthoma.metrics.intervals import DRAWS, Interval, bootstrap_many, paired_difference, score_interval
+from synthoma.metrics.intervals import DRAWS, bootstrap_many, paired_difference, score_interval
 from synthoma.metrics.overlap import (
     Counts,
     as_masks,
@@ -30,21 +43,30 @@ from synthoma.metrics.overlap import (
     conventions_of,
     dice,
     iou,
+    precision,
+    recall,
     slice_counts,
+    tversky,
     volume_error,
 )
 from synthoma.provenance import software
 from synthoma.types import Array, Floats, Ints
 
 SCHEMA = "synthoma.scores/1"
-WHOLE = "whole tumour"
+NOT_CLINICAL = "Research software. Not a medical device and not for clinical use: no result may guide a patient's care."
 MOST_LABELS = 32
 """A mask with more values than this is a grey picture or a probability map."""
 
-SCORES = ("dice", "iou", "hd95", "surface_dice", "volume_error", "relative_volume_error")
+FALSE_NEGATIVES, FALSE_POSITIVES = 0.7, 0.3
+"""Weights of the Tversky index: what is missed costs more than what is marked too much (Abraham and Khan 2019)."""
+
+SCORES = (
+    "dice", "iou", "tversky", "precision", "recall", "hd95", "surface_dice", "volume_error", "relative_volume_error",
+)  # fmt: skip
 _COMPARED = ("dice", "iou", "hd95", "surface_dice")
 _IN_UNITS = ("hd95", "surface_dice", "volume_error")
 _SIDES = ("truth", "prediction", "other")
+_ANSWERS = ("precision", "recall", "specificity", "f1", "accuracy", "balanced_accuracy")
 _NAMED = 10
 
 _ENDING = re.compile(r"(?:^|[_\-. ]+)(?:mask|masks|seg|segmentation|pred|prediction|label|labels|gt|truth)$", re.I)
@@ -65,6 +87,7 @@ class PatientMasks:
         prediction: labels (z, y, x).
         spacing: (z, y, x) in mm; None where nobody knows.
         other: another model's labels (z, y, x), for a paired comparison.
+        chances: probabilities of tumour that came with the prediction.
     """
 
     patient: str
@@ -72,6 +95,7 @@ class PatientMasks:
     prediction: Array
     spacing: Spacing | None = None
     other: Array | None = None
+    chances: Chances | None = None
 
 
 @dataclass
@@ -81,9 +105,22 @@ class _Findings:
     skipped: list[dict[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     missing: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, Mapping[int, str]] = field(default_factory=dict)
+    detections: dict[Path, Detection | None] = field(default_factory=dict)
 
     def skip(self, place: str, error: InputError | str) -> None:
         self.skipped.append({"file": place, "reason": str(error)})
+
+    def detection(self, path: Path, root: Path, side: str) -> Detection | None:
+        """What `synthoma detect` wrote beside a mask file; findings that cannot be used are listed once."""
+        folder = path.parent
+        if folder not in self.detections:
+            self.detections[folder] = None
+            try:
+                self.detections[folder] = read_detection(folder)
+            except InputError as error:
+                self.skip(_place(folder / FINDINGS, root if root.is_dir() else folder, side), error)
+        return self.detections[folder]
 
 
 @dataclass(frozen=True)
@@ -101,6 +138,7 @@ def score_masks(
     *,
     other: Path | None = None,
     spacing: Spacing | None = None,
+    nested: bool | None = None,
     tolerance: float = TOLERANCE,
     draws: int = DRAWS,
     seed: int = 0,
@@ -111,76 +149,103 @@ def score_masks(
     Files meet by their name without suffix and without endings such as ``_mask``, ``_seg`` or ``_pred``; sub-folders
     count only where names alone would not do. Where a side has files with such an ending, its others are taken for
     images. Slices of one patient are those of one sub-folder, or those whose names differ in a trailing number. A truth
-    without prediction is scored against an empty one, and a remark says so.
+    without prediction is scored against an empty one, and a remark says so. Where a ``dataset.json`` in the folder of a
+    side, or above it, says what its values mean, only values named as in BraTS are taken for BraTS.
 
     Args:
         truth: a folder of masks, or one file.
         predictions: the same for the predictions.
         other: the same for another model's predictions; adds the paired difference.
         spacing: (z, y, x) in mm of slices, whose files do not say it.
+        nested: score nested BraTS regions (True) or labels as they stand (False); None decides by the values.
         tolerance: of the surface Dice: mm, or pixels where no spacing is known.
         draws: of the bootstrap.
         seed: of the bootstrap.
-        progress: told (text, done, total) after each patient.
+        progress: told (text, done, total) after each patient that is read, and again after each that is scored.
 
     Returns:
         As `score_arrays`, and which files were skipped, with reasons.
 
     Raises:
-        InputError: a path that is not there, no two files that match, or nothing left to score.
+        InputError: a path that is not there, no two files that match, nothing left to score, or values above 4 where
+            nested regions are asked for.
     """
     findings = _Findings()
     roots = {"truth": truth, "predictions": predictions} | ({"other": other} if other is not None else {})
     trios = _matched({name: _masks_of(root, name, findings) for name, root in roots.items()}, roots, findings)
     cases = _by_patient(trios, roots, findings)
+    _read_labels(trios, roots, findings)
     loaded = _loaded(cases, roots, spacing, findings, progress)
-    result = _score(loaded, findings, tolerance=tolerance, draws=draws, seed=seed)
+    result = _score(loaded, findings, nested, tolerance, draws, seed, progress)
     result["compared"] |= {name: printable(root.resolve().name) for name, root in roots.items()}
     return result
 
 
 def score_arrays(
-    patients: Iterable[PatientMasks], *, tolerance: float = TOLERANCE, draws: int = DRAWS, seed: int = 0
+    patients: Iterable[PatientMasks],
+    *,
+    nested: bool | None = None,
+    tolerance: float = TOLERANCE,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Score masks in memory; patients are taken one after the other, so they may come from a generator.
 
     Args:
         patients: their masks.
+        nested: score nested BraTS regions (True) or labels as they stand (False); None decides by the values.
         tolerance: of the surface Dice: mm, or pixels where no spacing is known.
         draws: of the bootstrap.
         seed: of the bootstrap.
 
     Returns:
-        Plain data (nan is None): ``regions`` (mean and median of each score with their intervals), ``conventions``,
-        ``slices`` (detection), ``per_patient``, ``comparison`` (None without another model), ``skipped``, ``remarks``.
+        Plain data (nan is None): ``labels`` (which regions are scored, and why), ``regions`` (mean and median of each
+        score with their intervals), ``conventions``, ``slices`` (detection by the masks), ``probabilities`` (None where
+        no patient has any), ``per_patient``, ``comparison`` (None without another model), ``skipped``, ``remarks``.
 
     Raises:
-        InputError: no patient, a name that comes twice, or masks of two shapes.
+        InputError: no patient, a name that comes twice, masks of two shapes, another number of probabilities than of
+            slices, or values above 4 where nested regions are asked for.
     """
-    return _score(patients, _Findings(), tolerance=tolerance, draws=draws, seed=seed)
+    return _score(patients, _Findings(), nested, tolerance, draws, seed)
 
 
 # Scores --------------------------------------------------------------------------------------------------------------
 
 
 def _score(
-    patients: Iterable[PatientMasks], findings: _Findings, *, tolerance: float, draws: int, seed: int
+    patients: Iterable[PatientMasks],
+    findings: _Findings,
+    nested: bool | None,
+    tolerance: float,
+    draws: int,
+    seed: int,
+    progress: Progress = lambda text, done, total: None,
 ) -> dict[str, Any]:
     """As `score_arrays`; what reading the patients adds to the findings goes into the result."""
+    sides = {side: Side() for side in _SIDES}
+    kept = [_packed(masks, sides) for masks in patients]
+    if not kept:
+        came = findings.skipped[0]["reason"] if findings.skipped else "none"
+        raise InputError("at least one patient with masks to score", came, "see the files that were skipped")
+    for side in _SIDES:
+        sides[side].names = findings.names.get(side)
+    chosen = choose(sides, nested)
+    findings.remarks.extend(chosen.remarks)
     rows: list[dict[str, Any]] = []
     counts: list[Counts] = []
     others: list[Counts | None] = []
-    for masks in patients:
-        row, ours, theirs = _patient(masks, tolerance)
+    answers: list[Judged | None] = []
+    for done, unpacked in enumerate(kept):
+        progress("scoring", done, len(kept))
+        row, ours, theirs, answer = _patient(unpacked(), chosen.regions, tolerance)
         rows.append(row)
         counts.append(ours)
         others.append(theirs)
-    if not rows:
-        came = findings.skipped[0]["reason"] if findings.skipped else "none"
-        raise InputError("at least one patient with masks to score", came, "see the files that were skipped")
+        answers.append(answer)
+    progress("scoring", len(kept), len(kept))
     if twice := [name for name, number in Counter(row["patient"] for row in rows).items() if number > 1]:
         raise InputError("each patient once", f"{twice[0]!r} twice", "give each patient a name of its own")
-    labels, shared = _common_labels(rows, findings)
     units = {row["unit"] for row in rows}
     unit = units.pop() if len(units) == 1 else "mixed"
     if unit == "mixed":
@@ -189,62 +254,102 @@ def _score(
         findings.remarks.append("no spacing is known: distances are in pixels, a step between slices counting as one")
     result = {
         "schema": SCHEMA,
+        "not_for_clinical_use": NOT_CLINICAL,
         "compared": {"truth": None, "predictions": None, "other": None},
         "patients": len(rows),
+        "labels": {
+            "convention": chosen.convention,
+            "text": chosen.text,
+            "values": {
+                region.name: {side: list(region.values[side]) or "above 0" for side in ("truth", "prediction")}
+                for region in chosen.regions
+            },
+        },
         "slices": _detection(counts, draws, seed),
+        "probabilities": chance_scores([one for one in answers if one is not None], draws, seed),
         "unit": unit,
         "regions": {
-            region: _region([row["regions"][region] for row in rows], unit == "mixed", draws, seed)
-            for region in (WHOLE, *labels)
+            region.name: _region([row["regions"][region.name] for row in rows], unit == "mixed", draws, seed)
+            for region in chosen.regions
         },
         "conventions": _conventions(counts, draws, seed),
-        "comparison": _comparison(rows, counts, others, (WHOLE, *shared), draws, seed),
+        "comparison": _comparison(rows, counts, others, chosen.compared, draws, seed),
         "per_patient": rows,
         "missing": findings.missing,
         "skipped": findings.skipped,
         "remarks": findings.remarks,
-        "settings": {"tolerance": tolerance, "draws": draws, "level": 0.95, "seed": seed},
+        "settings": {
+            "tolerance": tolerance,
+            "draws": draws,
+            "level": 0.95,
+            "seed": seed,
+            "tversky_false_negatives": FALSE_NEGATIVES,
+            "tversky_false_positives": FALSE_POSITIVES,
+        },
         "provenance": {"software": software()},
     }
     plain: dict[str, Any] = _plain(result)
     return plain
 
 
-def _patient(masks: PatientMasks, tolerance: float) -> tuple[dict[str, Any], Counts, Counts | None]:
-    """Row of one patient, the slice counts of the whole tumour, and those of the other model."""
+def _packed(masks: PatientMasks, sides: Mapping[str, Side]) -> Callable[[], PatientMasks]:
+    """The same masks in little memory, noted in the sides: what they share is known only after the last patient.
+
+    Raises:
+        InputError: masks of two shapes.
+    """
+    arrays = {"truth": masks.truth, "prediction": masks.prediction}
+    if masks.other is not None:
+        arrays["other"] = masks.other
+    packed = {}
+    for side, mask in arrays.items():
+        as_masks(masks.truth, mask)
+        sides[side].add(mask)
+        packed[side] = (zlib.compress(mask.tobytes(), 1), mask.dtype, mask.shape)
+    nothing = np.zeros((0, 0, 0), dtype=np.uint8)
+    shell = replace(masks, truth=nothing, prediction=nothing, other=None)
+
+    def unpacked() -> PatientMasks:
+        full = {
+            side: np.frombuffer(zlib.decompress(data), kind).reshape(shape)
+            for side, (data, kind, shape) in packed.items()
+        }
+        return replace(shell, truth=full["truth"], prediction=full["prediction"], other=full.get("other"))
+
+    return unpacked
+
+
+def _patient(
+    masks: PatientMasks, chosen: Sequence[Region], tolerance: float
+) -> tuple[dict[str, Any], Counts, Counts | None, Judged | None]:
+    """Row of one patient, the slice counts of the whole tumour, those of the other model, and the probabilities."""
     truth, prediction, other = masks.truth, masks.prediction, masks.other
-    for drawn in (prediction, other):
-        if drawn is not None:
-            as_masks(truth, drawn)
-    values = {"truth": _values(truth), "prediction": _values(prediction), "other": _values(other)}
     regions: dict[str, dict[str, float]] = {}
     theirs: dict[str, dict[str, float]] = {}
-    for value in (0, *sorted(set().union(*values.values()))):
-        name = f"label {value}" if value else WHOLE
-        real = truth == value if value else truth > 0
-        regions[name] = _scores(real, prediction == value if value else prediction > 0, masks.spacing, tolerance)
+    for region in chosen:
+        real = region.drawn(truth, "truth")
+        regions[region.name] = _scores(real, region.drawn(prediction, "prediction"), masks.spacing, tolerance)
         if other is not None:
-            theirs[name] = _scores(real, other == value if value else other > 0, masks.spacing, tolerance)
+            theirs[region.name] = _scores(real, region.drawn(other, "other"), masks.spacing, tolerance)
     counts = slice_counts(truth, prediction)
-    has_tumour, called = counts.tp + counts.fn > 0, counts.tp + counts.fp > 0
+    table = _called(counts)
+    tp, fp, fn, _ = table
+    answer = judged(truth, masks.chances)
     row = {
         "patient": masks.patient,
         "slices": len(truth),
-        "tumour_slices": int(has_tumour.sum()),
-        "missed_slices": int((has_tumour & ~called).sum()),
-        "false_slices": int((called & ~has_tumour).sum()),
+        "tumour_slices": tp + fn,
+        "missed_slices": fn,
+        "false_slices": fp,
+        "detection": {"confusion": _confusion(table), **_yes_no(np.array(table, dtype=np.int64))},
+        "probability": None if answer is None else answer.probability,
+        "slice_ranking": None if answer is None else answer.ranking(),
         "unit": "pixels" if masks.spacing is None else "mm",
         "spacing": None if masks.spacing is None else list(masks.spacing),
         "regions": regions,
         "other": None if other is None else theirs,
-        "values": {side: sorted(found) for side, found in values.items()},
     }
-    return row, counts, None if other is None else slice_counts(truth, other)
-
-
-def _values(mask: Array | None) -> set[int]:
-    """Labels of a mask, background left out."""
-    return set() if mask is None else {int(value) for value in np.unique(mask).tolist() if value > 0}
+    return row, counts, None if other is None else slice_counts(truth, other), answer
 
 
 def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance: float) -> dict[str, float]:
@@ -255,6 +360,9 @@ def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance:
     return {
         "dice": float(dice(counts)),
         "iou": float(iou(counts)),
+        "tversky": float(tversky(counts, false_positives=FALSE_POSITIVES, false_negatives=FALSE_NEGATIVES)),
+        "precision": float(precision(counts)),
+        "recall": float(recall(counts)),
         "hd95": surface.hd95,
         "surface_dice": surface.surface_dice,
         "volume": float(counts.tp + counts.fn) * voxel,
@@ -263,49 +371,28 @@ def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance:
     }
 
 
-_NEITHER = {
-    "dice": 1.0, "iou": 1.0, "hd95": 0.0, "surface_dice": 1.0,
-    "volume": 0.0, "volume_error": 0.0, "relative_volume_error": 0.0,
-}  # fmt: skip
-
-
-def _common_labels(rows: Sequence[dict[str, Any]], findings: _Findings) -> tuple[list[str], list[str]]:
-    """Labels of truth and prediction, and those of them that the other model has too; other labels leave the rows.
-
-    A side with a single value says tumour or not: that its 1 is another side's core would be chance.
-    """
-    truth, prediction, other = ({v for row in rows for v in row["values"][side]} for side in _SIDES)
-    both = sorted(truth & prediction) if min(len(truth), len(prediction)) > 1 else []
-    if len(truth | prediction) > 1 and (alone := sorted((truth | prediction) - set(both))):
-        listed = ", ".join(map(str, alone[:_NAMED]))
-        findings.remarks.append(f"label values that the two sides do not share are not scored by themselves: {listed}")
-    labels = [f"label {value}" for value in both]
-    for row in rows:
-        for key in ("regions", "other"):
-            if row[key] is not None:
-                row[key] = {name: row[key].get(name, dict(_NEITHER)) for name in (WHOLE, *labels)}
-        del row["values"]
-    return labels, [f"label {value}" for value in both if value in other and len(other) > 1]
-
-
 def _region(rows: Sequence[Mapping[str, float]], mixed: bool, draws: int, seed: int) -> dict[str, Any]:
     """Mean and median over patients of each score; of distances and volumes only in one unit."""
     found: dict[str, Any] = {}
     for name in SCORES:
         values = np.array([row[name] for row in rows])
         kinds: Sequence[Any] = () if mixed and name in _IN_UNITS else ("mean", "median")
-        found[name] = {kind: _entry(score_interval(values, statistic=kind, draws=draws, seed=seed)) for kind in kinds}
+        found[name] = {kind: asdict(score_interval(values, statistic=kind, draws=draws, seed=seed)) for kind in kinds}
     return found
 
 
 def _conventions(counts: Sequence[Counts], draws: int, seed: int) -> dict[str, Any]:
     table = convention_table(counts)
     found = bootstrap_many(lambda drawn: conventions_of(table[drawn]), len(table), draws=draws, seed=seed)
-    return {name: _entry(interval) for name, interval in found.items()}
+    return {name: asdict(interval) for name, interval in found.items()}
 
 
 def _detection(counts: Sequence[Counts], draws: int, seed: int) -> dict[str, Any]:
-    """Whether a slice holds tumour, read from the masks: all slices together, intervals by patient."""
+    """Whether a slice holds tumour, read from the masks: all slices together, and the mean of the patients' own scores.
+
+    Intervals are by patient. A mean leaves out patients in whom the score is not defined: without a slice with tumour
+    there is no recall, without an empty one no specificity.
+    """
     table = np.array([_called(one) for one in counts], dtype=np.int64)
 
     def scores(drawn: Ints) -> dict[str, float]:
@@ -314,7 +401,22 @@ def _detection(counts: Sequence[Counts], draws: int, seed: int) -> dict[str, Any
     found = bootstrap_many(scores, len(table), draws=draws, seed=seed)
     tp, fp, fn, tn = table.sum(axis=0).tolist()
     numbers = {"slices": tp + fp + fn + tn, "tp": tp, "fp": fp, "fn": fn, "tn": tn}
-    return numbers | {name: _entry(interval) for name, interval in found.items()}
+    each = [_yes_no(row) for row in table]
+    means = {
+        name: asdict(score_interval(np.array([row[name] for row in each]), draws=draws, seed=seed)) for name in _ANSWERS
+    }
+    return {
+        **numbers,
+        "confusion": _confusion((tp, fp, fn, tn)),
+        **{name: asdict(interval) for name, interval in found.items()},
+        "patient_mean": means,
+    }
+
+
+def _confusion(numbers: tuple[int, int, int, int]) -> list[list[int]]:
+    """Rows are the truth (empty, tumour), columns what was called."""
+    tp, fp, fn, tn = numbers
+    return [[tn, fp], [fn, tp]]
 
 
 def _called(counts: Counts) -> tuple[int, int, int, int]:
@@ -328,7 +430,7 @@ def _called(counts: Counts) -> tuple[int, int, int, int]:
 def _yes_no(numbers: Ints) -> dict[str, float]:
     tp, fp, fn, tn = numbers.tolist()
     scores = scores_of_counts(tp=tp, fp=fp, fn=fn, tn=tn)
-    return {name: scores[name] for name in ("precision", "recall", "specificity", "f1", "accuracy")}
+    return {name: scores[name] for name in _ANSWERS}
 
 
 def _comparison(
@@ -350,15 +452,11 @@ def _comparison(
             pair: list[Floats] = [np.array([row[side][region][name] for row in both]) for side in ("regions", "other")]
             gap = paired_difference(*pair, draws=draws, seed=seed)
             other = score_interval(pair[1], draws=draws, seed=seed)
-            found["regions"][region][name] = {"other": _entry(other), "difference": _entry(gap) | {"p": gap.p}}
+            found["regions"][region][name] = {"other": asdict(other), "difference": asdict(gap)}
     pairs = [(one, two) for one, two in zip(counts, others, strict=True) if two is not None]
     tables = [convention_table(side) for side in zip(*pairs, strict=True)]
     found["conventions"] = {"prediction": conventions_of(tables[0]), "other": conventions_of(tables[1])}
     return found
-
-
-def _entry(interval: Interval) -> dict[str, Any]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
 
 
 def _plain(content: Any) -> Any:
@@ -402,10 +500,16 @@ def _masks_of(root: Path, name: str, findings: _Findings) -> dict[Key, Path]:
     found: dict[Key, Path] = {}
     for path in marked or usable:
         first = found.setdefault(_key(path, root), path)
-        if first != path:
+        if first != path and not _same_detection(first, path, root, name, findings):
             came = f"a second one beside {_place(first, root)}"
             findings.skip(_place(path, root, name), InputError("one mask of each name", came, "keep one of the two"))
     return found
+
+
+def _same_detection(first: Path, second: Path, root: Path, side: str, findings: _Findings) -> bool:
+    """Whether both are of one slice that `synthoma detect` outlined: it writes a mask, and beside it the labels."""
+    detection = findings.detection(first, root, side) if first.parent == second.parent else None
+    return detection is not None and {first.name, second.name} <= {*detection.files}
 
 
 def _place(path: Path, root: Path, side: str = "") -> str:
@@ -486,12 +590,27 @@ def _by_patient(trios: Sequence[_Trio], roots: _Roots, findings: _Findings) -> _
     return dict(sorted(cases.items(), key=lambda item: natural(item[0])))
 
 
+def _read_labels(trios: Sequence[_Trio], roots: _Roots, findings: _Findings) -> None:
+    """Take note of what mask values mean, where findings or a `LABELS_FILE` of a side say so."""
+    for side, name in zip(_SIDES, ("truth", "predictions", "other"), strict=True):
+        if name not in roots:
+            continue
+        paths = [] if name == "truth" else [getattr(trio, side) for trio in trios]
+        said = [findings.detection(path, roots[name], name) for path in paths if path is not None]
+        own = {tuple(sorted(one.names.items())) for one in said if one is not None}
+        if len(own) == 1:
+            findings.names[side] = dict(own.pop())
+        elif not own and (found := read_names(roots[name])) is not None:
+            findings.names[side] = found[0]
+            findings.remarks.append(f"{name}: what values mean was read from {LABELS_FILE} in {printable(found[1])}")
+
+
 def _loaded(
     cases: _Cases, roots: _Roots, spacing: Spacing | None, findings: _Findings, progress: Progress
 ) -> Iterator[PatientMasks]:
     """Patients one after the other; what cannot be read is written into the findings."""
     for done, (name, trios) in enumerate(cases.items()):
-        progress("scoring", done, len(cases))
+        progress("reading", done, len(cases))
         parts: list[PatientMasks] = []
         for trio in trios:
             part = _read_trio(trio, roots, spacing, findings)
@@ -511,8 +630,9 @@ def _loaded(
                 np.concatenate([part.prediction for part in parts]),
                 parts[0].spacing,
                 np.concatenate(others) if len(others) == len(parts) else None,
+                joined([part.chances for part in parts], [len(part.truth) for part in parts]),
             )
-    progress("scoring", len(cases), len(cases))
+    progress("reading", len(cases), len(cases))
 
 
 def _read_trio(trio: _Trio, roots: _Roots, spacing: Spacing | None, findings: _Findings) -> PatientMasks | None:
@@ -535,7 +655,21 @@ def _read_trio(trio: _Trio, roots: _Roots, spacing: Spacing | None, findings: _F
         return None
     if geometry is not None:
         spacing = (geometry.spacing[2], geometry.spacing[1], geometry.spacing[0])
-    return PatientMasks(place, truth, drawn["predictions"], spacing, drawn.get("other"))
+    chances = _chances(trio.prediction, truth, roots["predictions"], findings)
+    return PatientMasks(place, truth, drawn["predictions"], spacing, drawn.get("other"), chances)
+
+
+def _chances(path: Path | None, truth: Array, root: Path, findings: _Findings) -> Chances | None:
+    """Probabilities of the slices in a mask that `synthoma detect` wrote; None for any other."""
+    detection = None if path is None else findings.detection(path, root, "predictions")
+    if path is None or detection is None:
+        return None
+    try:
+        return detection.of_file(path.name, truth.shape)
+    except InputError as error:
+        findings.detections[path.parent] = None  # said once, and not again for each slice
+        findings.skip(_place(path.parent / FINDINGS, root if root.is_dir() else path.parent, "predictions"), error)
+        return None
 
 
 def _read_onto(path: Path, truth: Array, geometry: Geometry | None) -> Array:

@@ -97,6 +97,25 @@ def tversky(counts: Counts, *, false_positives: float, false_negatives: float) -
     return np.where(filled, counts.tp / np.where(filled, below, 1.0), 1.0)
 
 
+def precision(counts: Counts) -> Floats:
+    """Share of the predicted pixels that are tumour, tp / (tp + fp) of each unit, 0..1; empty masks as everywhere here.
+
+    So Dice is the harmonic mean of precision and recall for every pair of masks.
+    """
+    return _share(counts, counts.tp + counts.fp)
+
+
+def recall(counts: Counts) -> Floats:
+    """Share of the true pixels that were found, tp / (tp + fn) of each unit, 0..1; empty masks as everywhere here."""
+    return _share(counts, counts.tp + counts.fn)
+
+
+def _share(counts: Counts, of: Ints) -> Floats:
+    """True positives among ``of`` pixels; where there are none, 1 if both masks are empty, else 0."""
+    neither = counts.tp + counts.fp + counts.fn == 0
+    return np.where(of > 0, counts.tp / np.where(of > 0, of, 1), np.where(neither, 1.0, 0.0))
+
+
 def volume_error(counts: Counts) -> Floats:
     """(predicted - true volume) / true volume of each unit: above 0 where too much was marked.
 

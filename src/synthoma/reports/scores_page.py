@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthoma.evaluation.masks import WHOLE
+from synthoma.evaluation.mask_regions import WHOLE
 from synthoma.reports.page import render
 
 CONVENTION_NAMES = {
@@ -21,6 +21,9 @@ CONVENTION_NAMES = {
 SCORE_NAMES = {
     "dice": "Dice",
     "iou": "IoU (Jaccard)",
+    "tversky": "Tversky index",
+    "precision": "precision of pixels",
+    "recall": "recall of pixels",
     "surface_dice": "surface Dice",
     "hd95": "HD95",
     "volume_error": "volume error",
@@ -32,7 +35,14 @@ DETECTION_NAMES = {
     "specificity": "of the slices without tumour, so many were left empty",
     "f1": "harmonic mean of precision and recall",
     "accuracy": "of all slices, so many were right",
+    "balanced_accuracy": "mean of recall and specificity",
 }
+RANKING_NAMES = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC (average precision)",
+    "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
+}
+CALIBRATION_NAMES = {"ece": "expected calibration error (ECE)", "brier": "Brier score"}
 SHOWN_ROWS = 400
 NONE = "–"
 
@@ -53,7 +63,16 @@ def scores_page(scores: Mapping[str, Any]) -> str:
         ],
         strip=_strip([row["regions"][WHOLE]["dice"] for row in rows], scores["regions"][WHOLE]["dice"]),
         regions={region: _region_rows(found, scores) for region, found in scores["regions"].items()},
-        detection=[(key, hint, _span(scores["slices"][key], 3)) for key, hint in DETECTION_NAMES.items()],
+        detection=[
+            (
+                key.replace("_", " "),
+                hint,
+                _span(scores["slices"][key], 3),
+                _span(scores["slices"]["patient_mean"][key], 3),
+            )
+            for key, hint in DETECTION_NAMES.items()
+        ],
+        chances=_chances(scores["probabilities"]),
         comparison=_comparison(scores),
         patients=[_patient(row) for row in rows[:SHOWN_ROWS]],
         more=max(0, len(rows) - SHOWN_ROWS),
@@ -130,6 +149,8 @@ def _patient(row: Mapping[str, Any]) -> dict[str, str]:
         "name": row["patient"],
         "dice": _number(whole["dice"], 3),
         "iou": _number(whole["iou"], 3),
+        "precision": _number(whole["precision"], 3),
+        "recall": _number(whole["recall"], 3),
         "surface_dice": _number(whole["surface_dice"], 3),
         "hd95": f"{_number(whole['hd95'], 1)} {'mm' if unit == 'mm' else 'px'}",
         "volume": f"{_number(whole['volume'] / scale, digits)} {'ml' if unit == 'mm' else 'px'}",
@@ -158,6 +179,48 @@ def _comparison(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _chances(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Rows and the reliability curve of the probabilities; None where none came with the masks."""
+    if found is None:
+        return None
+    rows = [
+        (
+            name,
+            f"{key}, {found[key]['with_tumour']:,} of {found[key]['number']:,} with tumour",
+            _span(found[key][score], 3),
+        )
+        for key in ("slices", "scans")
+        for score, name in RANKING_NAMES.items()
+        if found[key][score]["value"] is not None
+    ]
+    rows += [(name, "slices", _span(found["calibration"][score], 3)) for score, name in CALIBRATION_NAMES.items()]
+    return {"patients": found["patients"], "rows": rows, "curve": _curve(found["calibration"]["curve"])}
+
+
+SQUARE, MARGIN = 240, 40
+
+
+def _curve(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Places of the reliability curve in a square picture; probability to the right, share upwards."""
+
+    def at(probability: float, share: float) -> tuple[float, float]:
+        return round(MARGIN + probability * SQUARE, 1), round(8 + (1 - share) * SQUARE, 1)
+
+    dots = [at(point["probability"], point["share"]) for point in points]
+    most = max((point["count"] for point in points), default=1)
+    return {
+        "width": SQUARE + MARGIN + 16,
+        "height": SQUARE + 52,
+        "corners": (*at(0, 0), *at(1, 1)),
+        "dots": [
+            (*place, round(2 + 3 * (point["count"] / most) ** 0.5, 1))
+            for place, point in zip(dots, points, strict=True)
+        ],
+        "path": "M" + " L".join(f"{x} {y}" for x, y in dots),
+        "ticks": [(f"{tick / 5:.1f}", at(tick / 5, 0)[0], at(0, tick / 5)[1]) for tick in range(6)],
+    }
 
 
 WIDTH, LEFT, RIGHT = 640, 16, 16
