@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 import synthoma
 from record import data_folder, earlier, save
 from segmentation import linked
 from synthoma.data.cohort import Cohort
 from synthoma.detection.classes import Classifier
-from synthoma.metrics.classification import multiclass_scores, ranking_scores
-from synthoma.metrics.intervals import bootstrap
+from synthoma.metrics.classification import multiclass_scores
+from synthoma.metrics.intervals import bootstrap_many
 from synthoma.seeding import stream
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -40,8 +41,11 @@ def split_by(units: Any, purpose: str) -> Any:
     return [part[unit] for unit in units]
 
 
-def scored(cohort: Cohort, run: Path) -> tuple[dict[str, float], int, str]:
-    """Macro-F1 (or AUC of two classes) on the test split, with a bootstrap interval over groups."""
+SCORES = {"AUC": "auc_macro", "macro-F1": "f1_macro", "balanced accuracy": "balanced_accuracy"}
+
+
+def scored(cohort: Cohort, run: Path) -> dict[str, Any]:
+    """Scores on the test split with intervals over groups; the AUC is the mean of each class against the rest."""
     classifier = Classifier.open(run)
     classes, chances = classifier.classes, classifier.of_cohort(cohort)
     test = np.flatnonzero((cohort.slices["split"] == "test") & cohort.slices["label"].isin(classes))
@@ -49,18 +53,32 @@ def scored(cohort: Cohort, run: Path) -> tuple[dict[str, float], int, str]:
     groups = cohort.slices["group"].iloc[test].astype(str).to_numpy()
     members = [np.flatnonzero(groups == name) for name in sorted(set(groups))]
 
-    def score(drawn: Any) -> float:
+    def scores(drawn: Any) -> dict[str, float]:
         rows = np.concatenate([members[number] for number in drawn])
-        if len(classes) == 2:
-            return ranking_scores(truth[rows], chances[test][rows, 1])["roc_auc"]
-        return float(multiclass_scores(truth[rows], chances[test][rows], classes)["f1_macro"])  # type: ignore[arg-type]
+        found: dict[str, Any] = multiclass_scores(truth[rows], chances[test][rows], classes)
+        return {title: float(found[name]) for title, name in SCORES.items()}
 
-    found = bootstrap(score, len(members))
-    return (
-        {"value": found.value, "low": found.low, "high": found.high},
-        len(test),
-        "AUC" if len(classes) == 2 else "macro-F1",
-    )
+    found = bootstrap_many(scores, len(members))
+    return {
+        "scores": {name: {"value": one.value, "low": one.low, "high": one.high} for name, one in found.items()},
+        "confusion": multiclass_scores(truth, chances[test], classes)["confusion"],
+        "classes": list(classes),
+        "test_images": len(test),
+        "test_groups": len(members),
+    }
+
+
+def over_draws(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over several draws of labels and splits, each of which is a trial of its own; Student's interval."""
+    if len(found) == 1:
+        return found[0]
+    scores = {}
+    for name in SCORES:
+        values = np.array([one["scores"][name]["value"] for one in found])
+        reach = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+        mean = float(values.mean())
+        scores[name] = {"value": mean, "low": mean - reach, "high": mean + reach}
+    return {**found[0], "scores": scores, "draws": len(found), "test_images": sum(one["test_images"] for one in found)}
 
 
 def main() -> None:
@@ -68,6 +86,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--model", default="cnn")
     parser.add_argument("--tasks", nargs="+", default=["random-labels", "types", "kaggle253"])
+    parser.add_argument("--draws", type=int, default=5, help="coins thrown for each patient, with a split each")
     parser.add_argument("--keep", type=Path, required=True, help="folder for cohorts and runs")
     arguments = parser.parse_args()
     scans, keep = data_folder(), arguments.keep
@@ -79,23 +98,26 @@ def main() -> None:
         options = {"modalities": ("flair",), "slices": "tumour"} if task == "random-labels" else {}
         cohort = Cohort(source) if source.is_dir() else synthoma.prepare(folder, source, size=64, **options)
         table = cohort.slices.copy()
-        if task == "random-labels":
-            names = sorted(set(table["group"]))
-            coin = stream(0, "benchmark.coin").permutation(len(names)) < len(names) / 2
-            table["label"] = table["group"].map(
-                {name: "heads" if side else "tails" for name, side in zip(names, coin, strict=True)}
-            )
         ways = {"ours, by patient or duplicate set": table["group"], "naive, by image": table.index.astype(str)}
         for way, units in ways.items():
-            key = f"{task}-{way.split(',')[0]}"
-            table["split"] = split_by(units.to_numpy(), f"{task}.split")
-            part = Cohort(keep / key) if (keep / key).is_dir() else linked(cohort, keep / key, table)
-            run = keep / f"{key}-run"
-            if not (run / "model.safetensors").is_file():
-                synthoma.train(part, run, model=arguments.model, minutes=arguments.minutes, force=True)
-            value, count, score = scored(part, run)
+            key, found = f"{task}-{way.split(',')[0]}", []
+            random = task == "random-labels"
+            for draw in range(arguments.draws if random and way.startswith("ours") else 1):
+                again = f".{draw}" if random else ""
+                if random:
+                    names = sorted(set(table["group"]))
+                    coin = stream(0, f"benchmark.coin{again}").random(len(names)) < 0.5
+                    sides = {name: "heads" if side else "tails" for name, side in zip(names, coin, strict=True)}
+                    table["label"] = table["group"].map(sides)
+                table["split"] = split_by(units.to_numpy(), f"{task}.split{again}")
+                place = keep / f"{key}{again}"
+                part = Cohort(place) if place.is_dir() else linked(cohort, place, table)
+                run = keep / f"{key}{again}-run"
+                if not (run / "model.safetensors").is_file():
+                    synthoma.train(part, run, model=arguments.model, minutes=arguments.minutes, force=True)
+                found.append(scored(part, run))
             rows[key] = {
-                "key": key, "what": titles[task], "split": way, "score": score, "value": value, "test_images": count,
+                "key": key, "what": titles[task], "split": way, **over_draws(found),
                 "model": arguments.model, "minutes": arguments.minutes,
             }  # fmt: skip
             save("classification", {"rows": list(rows.values())})
