@@ -20,7 +20,7 @@ test: setup ## Check style and types, then run all tests (at most 15 minutes on 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=12
 
 check: test ## The same as test
 
