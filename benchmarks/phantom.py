@@ -102,20 +102,24 @@ def main() -> None:
         places = []
         common = {"model": "unet-25d", "minutes": arguments.minutes}
         if arm == "phantom":
-            places = [keep / "arm-phantom"]
+            places = [keep / f"arm-phantom-{arguments.minutes:g}min"]
             run_one(places[0], simulated, scans / "lgg", test=everyone, **common)
         else:
             extra = (simulated.path,) if ARMS[arm].get("with") else ()
             patients = ARMS[arm].get("patients")
             for number, part in enumerate(parts):
-                places.append(keep / f"arm-{arm}-fold{number}")
+                places.append(keep / f"arm-{arm}-{arguments.minutes:g}min-fold{number}")
                 run_one(places[-1], part, scans / "lgg", extra=extra, patients=patients, **common)
         found, dice[arm] = summary(places)
-        table[arm] = {"minutes": arguments.minutes, **found, **({"note": arguments.note} if arguments.note else {})}
+        table[f"{arm} {arguments.minutes:g} min"] = {
+            "minutes": arguments.minutes,
+            **found,
+            **({"note": arguments.note} if arguments.note else {}),
+        }
         save("phantom", results)
     pairs = [("both10", "real10"), ("both10", "all"), ("both", "all"), ("phantom", "real10")]
-    results["differences"] = {
-        f"{first} - {second}": compared(dice[first], dice[second])
+    results["differences"] = results.get("differences", {}) | {
+        f"{first} - {second}, {arguments.minutes:g} min": compared(dice[first], dice[second])
         for first, second in pairs
         if first in dice and second in dice
     }
