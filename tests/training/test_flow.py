@@ -260,7 +260,7 @@ def test_a_network_without_weights_of_a_discriminator_begins_no_detector(squares
     from synthoma.training.initial import start_from
 
     classifier = TrainConfig(model="critic-tuned", images=10).classifier
-    with pytest.raises(ConfigError, match="a GAN whose discriminator fits"):
+    with pytest.raises(ConfigError, match="a GAN whose networks fit"):
         start_from(str(run), "classifier", classifier, squares)
 
 
