@@ -1,10 +1,12 @@
-"""What simulated patients teach a detector: none, ten or all real training patients, with the phantom or without.
+"""What simulated patients teach a detector: plain or repainted, beside few or all real training patients.
 
-    python benchmarks/phantom.py --minutes 2 --patients 150 --keep DIR [--arms phantom real10 both10 all both]
+    python benchmarks/phantom.py --minutes 4 --patients 150 --keep DIR [--arms phantom real10 both10 repainted10 ...]
 
 LGG FLAIR at 64 px in by-patient folds: each real patient is tested once. The threshold is 0.5 and the last snapshot is
-used in every arm, so no patient chooses anything. The ten patients are one draw a fold. Finished trainings in DIR are
-not repeated. ``--shipped`` tests the model inside the package on all three real sets instead.
+used in every arm, so no patient chooses anything. The few patients of an arm are one draw a fold, and those of five are
+among those of ten. Plain and repainted slices stem from the same simulated patients: a phantom-gan of the arm's real
+patients repaints them whole. Half of each batch of a mixture is real. Finished trainings in DIR are not repeated.
+``--shipped`` tests the model inside the package on all three real sets instead.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 import synthoma
 from record import data_folder, earlier, save
 from segmentation import FOLDS, compared, linked, run_one, summary
-from synthoma.data.cohort import Cohort
+from synthoma.data.cohort import Cohort, write_rows
 from synthoma.data.layouts import take_inventory
 from synthoma.detection.detector import Detector
 from synthoma.detection.scan import look
@@ -26,14 +28,25 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.masks import PatientMasks, score_arrays
 from synthoma.models.bundle import shipped_model
 from synthoma.phantom import PhantomConfig
+from synthoma.provenance import new_folder
+from synthoma.seeding import stream
 
 ARMS: dict[str, dict[str, Any]] = {
     "phantom": {},
-    "real10": {"patients": 10},
-    "both10": {"patients": 10, "with": True},
-    "all": {},
-    "both": {"with": True},
+    **{
+        f"{what}{few or ''}": {"patients": few, "what": what}
+        for few in (5, 10, None)
+        for what in ("real", "both", "repainted", "start")
+    },
 }
+"""By name: how many real patients, and what beside them.
+
+``both`` is with plain simulated slices, ``repainted`` with repainted ones, ``start`` begins with the model inside the
+package. Without a number all training patients of the fold are learned from.
+"""
+
+START_RATE = 1e-3
+GAN_MINUTES = 5.0
 SETTINGS = {"size": 64, "modalities": ("flair",), "merge": "whole-tumour"}
 
 
@@ -66,11 +79,36 @@ def shipped(scans: Path) -> dict[str, Any]:
     return results
 
 
+def few_of(part: Cohort, count: int | None, folder: Path) -> Cohort:
+    """The fold with so many of its training patients, the same ones that ``--patients`` chooses."""
+    if count is None:
+        return part
+    if not folder.is_dir():
+        table = part.slices
+        names = sorted(set(table["group"][table["split"] == "train"].astype(str)))
+        chosen = {names[at] for at in stream(0, "training.patients").permutation(len(names))[:count]}
+        kept = (table["split"] == "test") | table["group"].astype(str).isin(chosen)
+        with new_folder(folder) as place:
+            write_rows(part, place, np.flatnonzero(kept.to_numpy()).tolist())
+    return Cohort(folder)
+
+
+def repainted(cohort: Cohort, simulated: Cohort, place: Path, patients: int, minutes: float) -> Path:
+    """The simulated patients with the look of the cohort's training patients."""
+    if not (place / "run" / "model.safetensors").is_file():
+        settings: dict[str, Any] = {"model": "phantom-gan", "with_masks": True, "phantom": simulated.path}
+        synthoma.train(cohort, place / "run", minutes=minutes, force=True, **settings)
+    if not (place / "drawn").is_dir():
+        synthoma.generate(place / "run", place / "drawn", patients=patients, phantom=simulated.path)
+    return place / "drawn"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--patients", type=int, default=150, help="simulated patients")
-    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), metavar="ARM")
+    parser.add_argument("--gan-minutes", type=float, default=GAN_MINUTES, help="of each phantom-gan")
     parser.add_argument("--keep", type=Path, help="folder for runs and masks")
     parser.add_argument("--shipped", action="store_true")
     parser.add_argument("--note", help="what the reader of the table should know of these arms")
@@ -105,11 +143,17 @@ def main() -> None:
             places = [keep / f"arm-phantom-{arguments.minutes:g}min"]
             run_one(places[0], simulated, scans / "lgg", test=everyone, **common)
         else:
-            extra = (simulated.path,) if ARMS[arm].get("with") else ()
-            patients = ARMS[arm].get("patients")
+            few, what = ARMS[arm]["patients"], ARMS[arm]["what"]
+            if what == "start":
+                common |= {"init": "phantom", "segmenter": {"rate": START_RATE}}
             for number, part in enumerate(parts):
                 places.append(keep / f"arm-{arm}-{arguments.minutes:g}min-fold{number}")
-                run_one(places[-1], part, scans / "lgg", extra=extra, patients=patients, **common)
+                cohort = few_of(part, few, keep / f"fold{number}-{few}")
+                extra: tuple[Path, ...] = (simulated.path,) if what == "both" else ()
+                if what == "repainted":
+                    gan = keep / f"gan-{few or 'all'}-{arguments.gan_minutes:g}min-fold{number}"
+                    extra = (repainted(cohort, simulated, gan, arguments.patients, arguments.gan_minutes),)
+                run_one(places[-1], cohort, scans / "lgg", extra=extra, **common)
         found, dice[arm] = summary(places)
         table[f"{arm} {arguments.minutes:g} min"] = {
             "minutes": arguments.minutes,
@@ -117,7 +161,11 @@ def main() -> None:
             **({"note": arguments.note} if arguments.note else {}),
         }
         save("phantom", results)
-    pairs = [("both10", "real10"), ("both10", "all"), ("both", "all"), ("phantom", "real10")]
+    pairs = [("phantom", "real10")]
+    for few in ("5", "10", ""):
+        beside = [f"{what}{few}" for what in ("both", "repainted", "start")]
+        pairs += [(name, other) for name in beside for other in dict.fromkeys((f"real{few}", "real"))]
+        pairs += [(f"repainted{few}", f"both{few}"), (f"start{few}", f"both{few}")]
     results["differences"] = results.get("differences", {}) | {
         f"{first} - {second}, {arguments.minutes:g} min": compared(dice[first], dice[second])
         for first, second in pairs

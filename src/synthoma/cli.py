@@ -283,12 +283,17 @@ def train(
 @app.command(
     epilog="[bold]Examples[/bold]\n\nsynthoma generate run -n 500 -o synthetic --class tumour --seed 1\n\n"
     "synthoma generate run -n 500 -o synthetic --export dicom\n\n"
+    "synthoma generate run --patients 20 -o synthetic --export nifti\n\n"
     "synthoma generate run -n 100000 -o part3 --shard 3/8"
 )
 def generate(
     run: Annotated[Path, typer.Argument(help="A finished run of a generator, or its model.safetensors.")],
     output: Output,
-    count: Annotated[int, typer.Option("-n", help="Number of images.")] = 500,
+    count: Annotated[int | None, typer.Option("-n", help="Number of images; 500 where nothing is said.")] = None,
+    patients: Annotated[
+        int | None,
+        typer.Option(help="Of a phantom-gan: number of whole patients, slice by slice in one style, in place of -n."),
+    ] = None,
     label: Annotated[str | None, typer.Option("--class", help="Class of all images; else all classes in turn.")] = None,
     seed: Annotated[int, typer.Option(help="Image i is a function of model, seed and i.")] = 0,
     truncation: Annotated[float, typer.Option(help="Up to 1; less is more typical and less various.")] = 1.0,
@@ -325,7 +330,8 @@ def generate(
         cohort = pipeline.generate(
             run,
             output,
-            count,
+            500 if count is None and patients is None else count,
+            patients=patients,
             seed=seed,
             label=label,
             truncation=truncation,
@@ -340,7 +346,8 @@ def generate(
             progress=progress,
         )
     if only_private is not None:
-        print(f"left out {cohort.meta['left_out']} of {count} as near to training slices as copies are")
+        drawn = len(cohort) + int(cohort.meta["left_out"])
+        print(f"left out {cohort.meta['left_out']} of {drawn:,} as near to training slices as copies are")
     print(f"{len(cohort):,} synthetic slices: {', '.join(cohort.classes)}\npage: {cohort.path / 'report.html'}")
 
 

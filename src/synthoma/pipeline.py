@@ -286,8 +286,9 @@ def search(
 def generate(
     run: Path | str,
     output: Path | str,
-    count: int,
+    count: int | None = None,
     *,
+    patients: int | None = None,
     seed: int = 0,
     label: str | None = None,
     truncation: float = 1.0,
@@ -306,8 +307,10 @@ def generate(
     Args:
         run: the run, or its model file.
         output: the cohort folder to write.
-        count: number of images (in all shards together).
-        seed: image i is a function of (model, seed, i).
+        count: number of single images (in all shards together).
+        patients: in their place, number of whole patients: all slices of a simulated one, repainted in one style.
+            For a phantom-gan.
+        seed: image i is a function of (model, seed, i), and so is patient i.
         label: class of all images; else the model's classes come in turn.
         truncation: factor on the latents, at most 1; less is more typical and less various.
         keep_share: draw more, and keep this share, the images that the run's own discriminator finds most real.
@@ -327,13 +330,19 @@ def generate(
     """
     from synthoma.models.bundle import open_model
     from synthoma.synthesis.export import export
+    from synthoma.synthesis.patients import check_patients, generate_patients
     from synthoma.synthesis.rejection import Rejection
     from synthoma.synthesis.sampling import Sampler, check_request, generate_cohort
     from synthoma.synthesis.sheets import interpolation_sheet, nearest_sheet
 
     # Before patients are simulated, which takes a minute.
     bundle = open_model(Path(run), "generator")
-    check_request(bundle, count, label=label, truncation=truncation, shard=shard)
+    if (wanted := count if patients is None else patients) is None or None not in (count, patients):
+        came = "both" if wanted is not None else "neither"
+        raise ConfigError("a number of images, or of patients", came, "give one of them")
+    check_request(bundle, wanted, label=label, truncation=truncation, shard=shard)
+    if patients is not None:
+        check_patients(bundle)
     if only_private is not None and shard[1] > 1:
         todo = "draw the shards without it, or all images in one go"
         raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
@@ -343,17 +352,11 @@ def generate(
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
-        cohort = generate_cohort(
-            sampler,
-            place,
-            count,
-            seed=seed,
-            label=label,
-            truncation=truncation,
-            rejection=rejection,
-            shard=shard,
-            progress=progress,
-        )
+        common: dict[str, Any] = {"seed": seed, "truncation": truncation, "shard": shard, "progress": progress}
+        if patients is not None:
+            cohort = generate_patients(sampler, place, wanted, **common)
+        else:
+            cohort = generate_cohort(sampler, place, wanted, label=label, rejection=rejection, **common)
         if only_private is not None:
             cohort = _without_copies(Cohort(only_private), cohort, partial)
             shutil.rmtree(place)

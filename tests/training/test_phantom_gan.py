@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import nibabel
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from pydantic import ValidationError
 
+import synthoma
 from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort
 from synthoma.data.repaintable import class_of
 from synthoma.errors import CohortError, ConfigError, InputError
+from synthoma.synthesis.patients import generate_patients
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
 from synthoma.training.settings import TrainConfig
 from synthoma.types import WHOLE_TUMOUR
@@ -193,6 +199,66 @@ def test_simulated_slices_are_needed_and_must_fit(place: Path, real: Cohort, pha
 def test_the_model_file_names_no_path(run: Path, phantom: Cohort) -> None:
     sampler = Sampler.open(run, phantom)
     assert str(phantom.path.parent) not in str(sampler.bundle.meta)
+
+
+@pytest.fixture(scope="module")
+def patients(place: Path, phantom: Cohort) -> Cohort:
+    """Five simulated patients of 20 slices each, written from the highest to the lowest."""
+    table = pd.read_csv(phantom.path / "slices.csv")
+    number = np.arange(len(table))
+    named = table.assign(case=[f"p{k}" for k in number % 5], slice=99 - number // 5, step_mm=5.0, pixel_mm=3.0)
+    shutil.copytree(phantom.path, place / "patients-simulated")
+    named.assign(group=named["case"]).to_csv(place / "patients-simulated" / "slices.csv", index=False)
+    return Cohort(place / "patients-simulated")
+
+
+def test_whole_patients_are_repainted_slice_by_slice_in_one_style(place: Path, patients: Cohort, run: Path) -> None:
+    sampler = Sampler.open(run, patients)
+    drawn = generate_patients(sampler, _new(place / "whole-patients"), 6, seed=1)
+    assert drawn.origin == "synthetic"
+    assert drawn.meta["cases"] == 6
+    masks, known = np.asarray(drawn.masks), np.asarray(patients.masks)
+    for case, found in drawn.slices.groupby("case"):
+        assert found["slice"].tolist() == sorted(patients.slices["slice"].unique()), case
+        name = found["group"].iloc[0].removeprefix("simulated ")
+        own = patients.slices[patients.slices["case"] == name].sort_values("slice").index
+        assert np.array_equal(masks[found.index], known[own])
+    # Two patients from one simulated slice differ; slices of one share the style, so that their grain alone does.
+    style = sampler.generator.latent
+    seen = []
+    sampler.generator.register_forward_pre_hook(lambda _, args: seen.append(args[0][:, -1].flatten(1)[:20]))
+    generate_patients(sampler, _new(place / "styles"), 2, seed=1)
+    for noise in seen:
+        assert (noise[:, :style] == noise[:1, :style]).all()
+        assert (noise[1:, style:] != noise[:1, style:]).any(dim=1).all()
+    assert not torch.equal(seen[0][0, :style], seen[1][0, :style])
+
+
+def test_shards_of_patients_add_up(place: Path, patients: Cohort, run: Path) -> None:
+    sampler = Sampler.open(run, patients)
+    whole = generate_patients(sampler, _new(place / "all-patients"), 5, seed=2)
+    parts = [generate_patients(sampler, _new(place / f"some{k}"), 5, seed=2, shard=(k, 2)) for k in (1, 2)]
+    assert np.array_equal(np.asarray(whole.images), np.concatenate([np.asarray(part.images) for part in parts]))
+    assert whole.slices["case"].tolist() == [case for part in parts for case in part.slices["case"]]
+
+
+def test_patients_become_volumes(place: Path, patients: Cohort, run: Path) -> None:
+    folder = place / "volumes"
+    synthoma.generate(run, folder, patients=2, phantom=patients.path, form="nifti", seed=1)
+    drawn = Cohort(folder)
+    volume = nibabel.load(folder / "export_nifti" / "synthetic-000001" / "synthetic-000001_seg.nii.gz")
+    assert volume.header.get_zooms() == (3.0, 3.0, 5.0)
+    expected = np.asarray(drawn.masks)[drawn.slices["case"] == "synthetic-000001"]
+    assert np.array_equal(np.asarray(volume.dataobj).transpose(2, 1, 0), expected)
+
+
+def test_patients_or_images_and_only_of_a_model_that_repaints(place: Path, real: Cohort, run: Path) -> None:
+    for settings in ({}, {"count": 3, "patients": 3}):
+        with pytest.raises(ConfigError, match="a number of images, or of patients"):
+            synthoma.generate(run, place / "no", **settings)
+    train_toy(real, place / "gan", images=16, snapshots=1)
+    with pytest.raises(ConfigError, match="a model that repaints simulated patients"):
+        synthoma.generate(place / "gan", place / "no", patients=2)
 
 
 def _with_masks(both: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, None, np.ndarray]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -34,26 +35,33 @@ def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lamb
 
     - ``png``: ``<class>/<case>_<modality>.png`` and ``<case>_mask.png``, with a notice and the provenance as text
       inside, and ``cases.csv``, from which `synthoma prepare` makes a cohort again.
-    - ``nifti``: ``<case>/<case>_<modality>.nii.gz`` and ``_seg.nii.gz``, one slice thick, named as in BraTS, with the
-      notice and the provenance in ``<case>.json``.
+    - ``nifti``: ``<case>/<case>_<modality>.nii.gz`` and ``_seg.nii.gz``, named as in BraTS, with the notice and the
+      provenance in ``<case>.json``. Slices of one case become one volume; single ones are one slice thick.
     - ``dicom``: ``<case>/<modality>.dcm``, secondary captures of no patient.
 
     Raises:
         ConfigError: an unknown form, or a cohort of real scans: those must not be marked as synthetic.
     """
-    writers = {"png": _write_png, "nifti": _write_nifti, "dicom": _write_dicom}
-    if form not in writers:
-        raise ConfigError(f"a format: {', '.join(writers)}", repr(form), "choose one of them")
+    if form not in ("png", "nifti", "dicom"):
+        raise ConfigError("a format: png, nifti, dicom", repr(form), "choose one of them")
     if cohort.origin == "real":
         raise ConfigError("a synthetic or phantom cohort", "one of real scans", "export marks its files as synthetic")
+    if form == "nifti":
+        volumes = _volumes(cohort)
+        for done, (case, slices) in enumerate(volumes, start=1):
+            _write_nifti(folder, case, cohort, slices)
+            progress("exporting", done, len(volumes))
+        return
+    write = _write_png if form == "png" else _write_dicom
     table = cohort.slices
     rows = []
-    for row, case in enumerate(_file_names(cohort)):
+    names = _file_names([str(case) for case in table["case"]], range(len(table)))
+    for row, case in enumerate(names):
         label = str(table["label"].iat[row])
         images = {name: _grey(cohort, row, channel) for channel, name in enumerate(cohort.modalities)}
         mask = np.asarray(cohort.masks[row]) if cohort.labels else None
         place = _safe(label)
-        writers[form](folder, case, place, images, mask, _text(cohort, row))
+        write(folder, case, place, images, mask, _text(cohort, row))
         rows.append({"case": case, "label": label, **_paths(case, place, images, mask)})
         progress("exporting", row + 1, len(cohort))
     if form == "png":
@@ -68,11 +76,26 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w -]", "_", name).strip() or "_"
 
 
-def _file_names(cohort: Cohort) -> list[str]:
-    """One name a slice: its case, with its row where cases have several slices or names that look alike."""
-    names = [_safe(str(case)) for case in cohort.slices["case"]]
+def _file_names(cases: Sequence[str], rows: Sequence[int]) -> list[str]:
+    """One name each: its case, with its first row where several have the same case or names that look alike."""
+    names = [_safe(case) for case in cases]
     count = Counter(name.lower() for name in names)
-    return [name if count[name.lower()] == 1 else f"{name}-{row:06d}" for row, name in enumerate(names)]
+    return [name if count[name.lower()] == 1 else f"{name}-{row:06d}" for name, row in zip(names, rows, strict=True)]
+
+
+def _volumes(cohort: Cohort) -> list[tuple[str, list[int]]]:
+    """Names and rows of the volumes, lowest slice first.
+
+    Slices that do not say where in their case they lie are volumes of their own.
+    """
+    table = cohort.slices
+    numbers = table["slice"].tolist() if "slice" in table else [0] * len(table)
+    found: list[list[int]] = []
+    for rows in table.groupby(table["case"].astype(str), sort=False).indices.values():
+        own = sorted((int(row) for row in rows), key=lambda row: numbers[row])
+        found += [own] if len({numbers[row] for row in own}) == len(own) else [[row] for row in own]
+    cases = [str(table["case"].iat[rows[0]]) for rows in found]
+    return list(zip(_file_names(cases, [rows[0] for rows in found]), found, strict=True))
 
 
 def _grey(cohort: Cohort, row: int, channel: int) -> Bytes:
@@ -116,17 +139,33 @@ def _write_png(
         Image.fromarray(mask).save(folder / label / f"{case}_mask.png", pnginfo=content)
 
 
-def _write_nifti(
-    folder: Path, case: str, label: str, images: dict[str, Bytes], mask: Bytes | None, text: dict[str, str]
-) -> None:
+def _write_nifti(folder: Path, case: str, cohort: Cohort, rows: list[int]) -> None:
     from synthoma.data.volumes import write_volume
 
     (folder / case).mkdir()
-    for name, array in {**images, **({"seg": mask} if mask is not None else {})}.items():
+    table = cohort.slices.iloc[rows]
+    numbers = table["slice"].to_numpy(np.int64) if len(rows) > 1 else np.zeros(1, np.int64)
+    # Blank slices are not kept in a cohort, and a volume is regular: where one is missing stands a black one.
+    step = int(np.gcd.reduce(np.diff(numbers))) if len(rows) > 1 else 1
+    places = (numbers - numbers[0]) // step
+    spacing = (_known(table, "pixel_mm"), _known(table, "pixel_mm"), step * _known(table, "step_mm"))
+    parts: dict[str, list[Bytes]] = {
+        name: [_grey(cohort, row, at) for row in rows] for at, name in enumerate(cohort.modalities)
+    }
+    if cohort.labels:
+        parts["seg"] = [np.asarray(cohort.masks[row]) for row in rows]
+    for name, slices in parts.items():
+        voxels = np.zeros((places[-1] + 1, *slices[0].shape), dtype=np.uint8)
+        voxels[places] = slices
         suffix = "t1ce" if name == "t1c" else name  # the name that BraTS gave it
-        volume = Volume(array[None], Geometry((1.0, 1.0, 1.0)))
-        write_volume(volume, folder / case / f"{case}_{suffix}.nii.gz")
-    write_json(folder / case / f"{case}.json", text)
+        write_volume(Volume(voxels, Geometry(spacing)), folder / case / f"{case}_{suffix}.nii.gz")
+    write_json(folder / case / f"{case}.json", _text(cohort, rows[0]))
+
+
+def _known(table: pd.DataFrame, name: str) -> float:
+    """A length in mm that the slices of a case agree on; 1 where it is not known."""
+    value = table[name].to_numpy(np.float64)[0] if name in table else np.nan
+    return float(value) if value > 0 else 1.0
 
 
 def _write_dicom(

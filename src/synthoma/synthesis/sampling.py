@@ -136,18 +136,22 @@ class Sampler:
             rows = self.source.rows[self._simulated(seed, indices)]
             masks = np.asarray(self.source.cohort.masks[rows])
             for number, (row, index) in enumerate(zip(rows, indices, strict=True)):
-                images[number] = self._with_air(images[number], self.source.cohort.images[row], seed, index)
+                draws = stream(seed, "synthesis.air", index)
+                images[number] = self.with_air(images[number], row, self.air(draws), draws)
         return images, masks
 
-    def _with_air(self, image: Floats, simulated: Floats, seed: int, index: int) -> Floats:
-        """A repainted slice (C, S, S) with the air of one of the real slices that were learned from."""
+    def air(self, draws: np.random.Generator) -> Floats | None:
+        """Air of one of the real slices that were learned from, (C, 2); None where none was measured."""
         known = self.bundle.meta.get("air")
-        if not known:
+        return np.array(known[int(draws.integers(len(known)))], np.float64) if known else None
+
+    def with_air(self, image: Floats, row: int, air: Floats | None, draws: np.random.Generator) -> Floats:
+        """A slice (C, S, S) that was repainted from this row of the simulated cohort, with this air around the head."""
+        assert self.source is not None
+        if air is None:
             return image
-        draws = stream(seed, "synthesis.air", index)
-        chosen = known[int(draws.integers(len(known)))]
-        box = box_of(np.asarray(simulated[0], np.float64))
-        parts = [with_air(part, box, (air[0], air[1]), draws) for part, air in zip(image, chosen, strict=True)]
+        box = box_of(np.asarray(self.source.cohort.images[row][0], np.float64))
+        parts = [with_air(part, box, (level, grain), draws) for part, (level, grain) in zip(image, air, strict=True)]
         return np.clip(np.stack(parts), 0, 1)
 
     def draw(self, latents: Tensor, classes: Tensor) -> Floats:
@@ -255,7 +259,7 @@ def generate_cohort(
             ]
             writer.add(images, masks, records)
             progress("drawing", indices.stop - first, last - first)
-        described = _cohort_meta(sampler, seed, count, shard, truncation, writer.records)
+        described = cohort_meta(sampler, seed, count, shard, truncation, writer.records)
         if rejection is not None:
             described["provenance"]["kept_share"] = rejection.share
         writer.finish(pd.DataFrame(writer.records), described)
@@ -315,9 +319,10 @@ def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> 
     }
 
 
-def _cohort_meta(
+def cohort_meta(
     sampler: Sampler, seed: int, count: int, shard: tuple[int, int], truncation: float, records: list[dict[str, Any]]
 ) -> dict[str, Any]:
+    """What cohort.json says of drawn slices, given their records; ``count`` is what was asked for, in all shards."""
     meta = sampler.bundle.meta
     unlabelled = UNLABELLED in {record["label"] for record in records}
     classes = [UNLABELLED] if unlabelled else list(meta["classes"])
@@ -331,7 +336,7 @@ def _cohort_meta(
         "classes": classes,
         "size": sampler.shape.size,
         "plane": meta["plane"],
-        "cases": len(records),
+        "cases": len({record["case"] for record in records}),
         "patients": 0,
         "groups": len({record["group"] for record in records}),
         "remarks": [],
