@@ -35,7 +35,7 @@ bench-data: setup ## Measure reading, duplicate search and phantom; writes bench
 bench-generators: setup ## Train every generator for five minutes on real scans and judge them alike
 	$(BIN)/python benchmarks/generators.py --minutes 5
 
-tables: setup ## Write the README's tables from benchmarks/results
+tables: setup ## Write the tables of the README and docs/results.md from benchmarks/results
 	$(BIN)/python benchmarks/tables.py
 
 format: setup ## Bring the code into its standard form

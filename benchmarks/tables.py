@@ -1,4 +1,7 @@
-"""Writes the tables of the README from benchmarks/results, between its two markers."""
+"""Writes benchmarks/results as tables: all of them into docs/results.md, the main ones into the README.
+
+Each file keeps what stands outside its two markers.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 from record import earlier
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = ("wavelet", "random", "radiomics")
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
 
@@ -19,30 +22,24 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def main() -> None:
-    parts = [
-        section
-        for section in (
-            _speed(),
-            _duplicates(),
-            _generators(),
-            _segmenters(),
-            _conventions(),
-            _phantom(),
-            _shipped(),
-            _features(),
-            _controls(),
-            _verdicts(),
-            _worth(),
-            _privacy(),
-            _evidence(),
-        )
-        if section
-    ]
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    README.write_text(before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after, encoding="utf-8")
-    print("\n\n".join(parts))
+    main_ones = [_generators(), _phantom(), _segmenters(), _shipped(), _verdicts()]
+    chapters = {
+        "Generators": [_generators(), _worth()],
+        "What simulated patients teach": [_phantom(), _shipped()],
+        "Detectors": [_segmenters(), _conventions(), _features(), _controls()],
+        "The evidence": [_verdicts(), _privacy(), _evidence()],
+        "Speed and duplicates": [_speed(), _duplicates()],
+    }
+    pages = {
+        ROOT / "README.md": main_ones,
+        ROOT / "docs" / "results.md": [part for name, parts in chapters.items() for part in (f"## {name}", *parts)],
+    }
+    for path, parts in pages.items():
+        before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+        _, after = rest.split(END)
+        text = "\n\n".join(part for part in parts if part)
+        path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+        print(path.relative_to(ROOT))
 
 
 def _hardware(results: dict[str, Any]) -> str:
@@ -220,10 +217,14 @@ def _phantom() -> str:
     results = earlier("phantom")
     if "arms" not in results:
         return ""
-    names = {
-        "phantom": "phantom alone, no real scan", "real10": "10 real patients", "both10": "10 real + phantom",
-        "all": "all real training patients (26 or 27)", "both": "all real + phantom",
+    beside = {
+        "real": "", "both": " + phantom", "repainted": " + phantom repainted with their look",
+        "start": ", begun with the model in the package",
     }  # fmt: skip
+    names = {"phantom": "phantom alone, no real scan"}
+    for few in ("5", "10", ""):
+        patients = f"{few} real patients" if few else "all real training patients (26 or 27)"
+        names |= {f"{what}{few}": patients + text for what, text in beside.items()}
     rows = [
         [
             names[name.split()[0]],
