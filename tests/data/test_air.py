@@ -29,6 +29,15 @@ def test_air_is_measured_without_head_and_frame() -> None:
     assert air_of(np.zeros((SIDE, SIDE))) == (0.0, 0.0)
 
 
+def test_dim_parts_of_a_head_that_pass_for_air_leave_no_grain() -> None:
+    """A fifth of what lies outside is dim scalp, far brighter than air and far darker than the head."""
+    image = _scan(0.03, 0.005)
+    image[5:16, 9:55] = 0.12
+    level, grain = air_of(image)
+    assert level == pytest.approx(0.03, abs=0.003)
+    assert grain == pytest.approx(0.005, abs=0.0025)
+
+
 def test_a_picture_gets_the_air_that_was_measured() -> None:
     box = box_of(_scan(0.02))
     given = _scan(0.01, 0.01, seed=1)

@@ -20,16 +20,16 @@ LEAST = 20
 def air_of(image: Floats) -> tuple[float, float]:
     """Level and grain of the air in one modality (S, S) on the cohort's scale; (0, 0) where it is exactly black.
 
-    The level is the median and the grain the standard deviation, cut at three times the level or the highest twentieth,
-    of what lies outside the head in the box that the scan fills: padding is no air.
+    The level is the median of what lies outside the head in the box that the scan fills: padding is no air. The grain
+    is one standard deviation of normal noise, read off the darker half, from the 16th percentile to the median: dim
+    scalp and ghosts that were taken for air make the brighter half as wide as they like. Where the darker half was cut
+    at black the brighter one must do.
     """
     air = image[_outside(image) & box_of(image)]
     if len(air) < LEAST:
         return 0.0, 0.0
-    level = float(np.median(air))
-    cut = np.minimum(air, max(3 * level, float(np.quantile(air, 0.95))))
-    # Noise that was cut at black has half of its squares left.
-    return level, float(cut.std() if level else np.sqrt(2 * (cut**2).mean()))
+    dark, level, bright = (float(value) for value in np.quantile(air, (0.1587, 0.5, 0.8413)))
+    return level, level - dark if dark > 0 else bright - level
 
 
 def with_air(image: Floats, box: Bools, air: tuple[float, float], draws: np.random.Generator) -> Floats:
