@@ -233,7 +233,8 @@ def main() -> None:
     if not pool_place.is_dir():
         synthoma.prepare_phantom(arguments.patients, pool_place, seed=0, **SETTINGS)
     cohort = Cohort(pool_place)
-    design = f"{arguments.slices} slices of each of {arguments.patients // 3} patients"
+    slices = f"{arguments.slices} slices" if arguments.slices > 1 else "one slice"
+    design = f"{slices} of each of {arguments.patients // 3} patients"
     parts = {
         "calibration": lambda pool: calibration(pool, arguments.runs, halves),
         "numbers": lambda pool: numbers(pool, 4 * arguments.runs, halves),
