@@ -36,13 +36,14 @@ ARMS: dict[str, dict[str, Any]] = {
     **{
         f"{what}{few or ''}": {"patients": few, "what": what}
         for few in (5, 10, None)
-        for what in ("real", "both", "repainted", "start")
+        for what in ("real", "both", "repainted", "start", "startboth")
     },
 }
 """By name: how many real patients, and what beside them.
 
 ``both`` is with plain simulated slices, ``repainted`` with repainted ones, ``start`` begins with the model inside the
-package. Without a number all training patients of the fold are learned from.
+package, and ``startboth`` with it and plain simulated slices. Without a number all training patients of the fold are
+learned from.
 """
 
 START_RATE = 1e-3
@@ -144,12 +145,12 @@ def main() -> None:
             run_one(places[0], simulated, scans / "lgg", test=everyone, **common)
         else:
             few, what = ARMS[arm]["patients"], ARMS[arm]["what"]
-            if what == "start":
+            if what.startswith("start"):
                 common |= {"init": "phantom", "segmenter": {"rate": START_RATE}}
             for number, part in enumerate(parts):
                 places.append(keep / f"arm-{arm}-{arguments.minutes:g}min-fold{number}")
                 cohort = few_of(part, few, keep / f"fold{number}-{few}")
-                extra: tuple[Path, ...] = (simulated.path,) if what == "both" else ()
+                extra: tuple[Path, ...] = (simulated.path,) if what.endswith("both") else ()
                 if what == "repainted":
                     gan = keep / f"gan-{few or 'all'}-{arguments.gan_minutes:g}min-fold{number}"
                     extra = (repainted(cohort, simulated, gan, arguments.patients, arguments.gan_minutes),)
@@ -163,9 +164,9 @@ def main() -> None:
         save("phantom", results)
     pairs = [("phantom", "real10")]
     for few in ("5", "10", ""):
-        beside = [f"{what}{few}" for what in ("both", "repainted", "start")]
+        beside = [f"{what}{few}" for what in ("both", "repainted", "start", "startboth")]
         pairs += [(name, other) for name in beside for other in dict.fromkeys((f"real{few}", "real"))]
-        pairs += [(f"repainted{few}", f"both{few}"), (f"start{few}", f"both{few}")]
+        pairs += [(f"{what}{few}", f"both{few}") for what in ("repainted", "start", "startboth")]
     results["differences"] = results.get("differences", {}) | {
         f"{first} - {second}, {arguments.minutes:g} min": compared(dice[first], dice[second])
         for first, second in pairs

@@ -220,6 +220,7 @@ def _phantom() -> str:
     beside = {
         "real": "", "both": " + phantom", "repainted": " + phantom repainted with their look",
         "start": ", begun with the model in the package",
+        "startboth": " + phantom, begun with the model in the package",
     }  # fmt: skip
     names = {"phantom": "phantom alone, no real scan"}
     for few in ("5", "10", ""):
