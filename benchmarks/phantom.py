@@ -3,9 +3,9 @@
     python benchmarks/phantom.py --minutes 4 --patients 150 --keep DIR [--arms phantom real10 both10 repainted10 ...]
 
 LGG FLAIR at 64 px in by-patient folds: each real patient is tested once. The threshold is 0.5 and the last snapshot is
-used in every arm, so no patient chooses anything. The few patients of an arm are one draw a fold, and those of five are
-among those of ten. Plain and repainted slices stem from the same simulated patients: a phantom-gan of the arm's real
-patients repaints them whole. Half of each batch of a mixture is real. Finished trainings in DIR are not repeated.
+used in every arm, so no patient chooses anything here; the phantom and phantom-gan were developed on these patients. The few patients of an arm are one draw a fold, and those of five are
+among those of ten. Plain and repainted slices are of the same simulated patients: a phantom-gan of the arm's real
+patients, trained for minutes of its own, repaints each of them whole. Half of each batch of a mixture is real. Finished trainings in DIR are not repeated.
 ``--shipped`` tests the model inside the package on all three real sets instead.
 """
 
@@ -36,17 +36,15 @@ ARMS: dict[str, dict[str, Any]] = {
     **{
         f"{what}{few or ''}": {"patients": few, "what": what}
         for few in (5, 10, None)
-        for what in ("real", "both", "repainted", "start", "startboth")
+        for what in ("real", "both", "repainted")
     },
 }
 """By name: how many real patients, and what beside them.
 
-``both`` is with plain simulated slices, ``repainted`` with repainted ones, ``start`` begins with the model inside the
-package, and ``startboth`` with it and plain simulated slices. Without a number all training patients of the fold are
-learned from.
+``both`` is with plain simulated slices, ``repainted`` with repainted ones. Without a number all training patients of the
+fold are learned from.
 """
 
-START_RATE = 1e-3
 GAN_MINUTES = 5.0
 SETTINGS = {"size": 64, "modalities": ("flair",), "merge": "whole-tumour"}
 
@@ -94,12 +92,13 @@ def few_of(part: Cohort, count: int | None, folder: Path) -> Cohort:
     return Cohort(folder)
 
 
-def repainted(cohort: Cohort, simulated: Cohort, place: Path, patients: int, minutes: float) -> Path:
+def repainted(cohort: Cohort, simulated: Cohort, place: Path, minutes: float) -> Path:
     """The simulated patients with the look of the cohort's training patients."""
     if not (place / "run" / "model.safetensors").is_file():
         settings: dict[str, Any] = {"model": "phantom-gan", "with_masks": True, "phantom": simulated.path}
         synthoma.train(cohort, place / "run", minutes=minutes, force=True, **settings)
     if not (place / "drawn").is_dir():
+        patients = int(simulated.slices["case"].nunique())
         synthoma.generate(place / "run", place / "drawn", patients=patients, phantom=simulated.path)
     return place / "drawn"
 
@@ -145,15 +144,14 @@ def main() -> None:
             run_one(places[0], simulated, scans / "lgg", test=everyone, **common)
         else:
             few, what = ARMS[arm]["patients"], ARMS[arm]["what"]
-            if what.startswith("start"):
-                common |= {"init": "phantom", "segmenter": {"rate": START_RATE}}
             for number, part in enumerate(parts):
-                places.append(keep / f"arm-{arm}-{arguments.minutes:g}min-fold{number}")
+                made = f"-{arguments.gan_minutes:g}min" if what == "repainted" else ""
+                places.append(keep / f"arm-{arm}{made}-{arguments.minutes:g}min-fold{number}")
                 cohort = few_of(part, few, keep / f"fold{number}-{few}")
-                extra: tuple[Path, ...] = (simulated.path,) if what.endswith("both") else ()
+                extra: tuple[Path, ...] = (simulated.path,) if what == "both" else ()
                 if what == "repainted":
                     gan = keep / f"gan-{few or 'all'}-{arguments.gan_minutes:g}min-fold{number}"
-                    extra = (repainted(cohort, simulated, gan, arguments.patients, arguments.gan_minutes),)
+                    extra = (repainted(cohort, simulated, gan, arguments.gan_minutes),)
                 run_one(places[-1], cohort, scans / "lgg", extra=extra, **common)
         found, dice[arm] = summary(places)
         table[f"{arm} {arguments.minutes:g} min"] = {
@@ -164,9 +162,9 @@ def main() -> None:
         save("phantom", results)
     pairs = [("phantom", "real10")]
     for few in ("5", "10", ""):
-        beside = [f"{what}{few}" for what in ("both", "repainted", "start", "startboth")]
+        beside = [f"{what}{few}" for what in ("both", "repainted")]
         pairs += [(name, other) for name in beside for other in dict.fromkeys((f"real{few}", "real"))]
-        pairs += [(f"{what}{few}", f"both{few}") for what in ("repainted", "start", "startboth")]
+        pairs.append((f"repainted{few}", f"both{few}"))
     results["differences"] = results.get("differences", {}) | {
         f"{first} - {second}, {arguments.minutes:g} min": compared(dice[first], dice[second])
         for first, second in pairs

@@ -219,8 +219,6 @@ def _phantom() -> str:
         return ""
     beside = {
         "real": "", "both": " + phantom", "repainted": " + phantom repainted with their look",
-        "start": ", begun with the model in the package",
-        "startboth": " + phantom, begun with the model in the package",
     }  # fmt: skip
     names = {"phantom": "phantom alone, no real scan"}
     for few in ("5", "10", ""):
@@ -247,7 +245,7 @@ def _phantom() -> str:
     ]
     if differences := results.get("differences"):
         said = [f"{name}: {_span(entry)}, p = {entry['p']:.3g}" for name, entry in differences.items()]
-        parts.append("Paired by patient: " + "; ".join(said) + ".")
+        parts.append(f"Paired by patient ({len(said)} comparisons, not corrected for their number): {'; '.join(said)}.")
     parts.extend(dict.fromkeys(found["note"] + "." for found in results["arms"].values() if "note" in found))
     return "\n\n".join(parts)
 

@@ -348,6 +348,8 @@ def generate(
     if only_private is not None:
         drawn = len(cohort) + int(cohort.meta["left_out"])
         print(f"left out {cohort.meta['left_out']} of {drawn:,} as near to training slices as copies are")
+    if patients is not None:
+        print(f"{cohort.meta['cases']} patients, of {cohort.meta['groups']} simulated ones")
     print(f"{len(cohort):,} synthetic slices: {', '.join(cohort.classes)}\npage: {cohort.path / 'report.html'}")
 
 

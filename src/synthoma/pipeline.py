@@ -308,9 +308,9 @@ def generate(
         run: the run, or its model file.
         output: the cohort folder to write.
         count: number of single images (in all shards together).
-        patients: in their place, number of whole patients: all slices of a simulated one, repainted in one style.
-            For a phantom-gan.
-        seed: image i is a function of (model, seed, i), and so is patient i.
+        patients: in their place, number of whole patients, for a phantom-gan: all slices of a simulated one that show
+            a class which was learned, repainted in one style.
+        seed: image or patient i is a function of (model, seed, i), and of the simulated cohort where one is repainted.
         label: class of all images; else the model's classes come in turn.
         truncation: factor on the latents, at most 1; less is more typical and less various.
         keep_share: draw more, and keep this share, the images that the run's own discriminator finds most real.
@@ -319,7 +319,7 @@ def generate(
         interpolation: also write interpolation.png, strips between pairs of latents.
         nearest: real cohort; also write nearest.png, images beside the nearest real slices of their class.
         only_private: real cohort that the generator learned from; images that are as near to one of its training
-            slices as altered copies are, are drawn and left out.
+            slices as altered copies are, are drawn and left out, and of whole patients all that have such a slice.
         phantom: cohort of simulated slices that a phantom-gan repaints, prepared as the model's cohort was.
         force: replace an existing cohort.
         progress: told how far it is.
@@ -340,14 +340,21 @@ def generate(
     if (wanted := count if patients is None else patients) is None or None not in (count, patients):
         came = "both" if wanted is not None else "neither"
         raise ConfigError("a number of images, or of patients", came, "give one of them")
-    check_request(bundle, wanted, label=label, truncation=truncation, shard=shard)
+    option = "-n" if patients is None else "--patients"
+    check_request(bundle, wanted, label=label, truncation=truncation, shard=shard, option=option)
     if patients is not None:
         check_patients(bundle)
+        if label is not None:
+            todo = "leave out --class, or draw single slices with -n"
+            raise ConfigError("whole patients, with the slices that they have", f"--class {label}", todo)
     if only_private is not None and shard[1] > 1:
         todo = "draw the shards without it, or all images in one go"
         raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
     with new_folder(Path(output), force=force) as partial:
-        simulated = phantom if phantom is not None else _own_phantom(Path(run), bundle.meta, partial, seed, progress)
+        new = max(SIMULATED_PATIENTS, patients or 0)
+        simulated = (
+            phantom if phantom is not None else _own_phantom(Path(run), bundle.meta, partial, new, seed, progress)
+        )
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
@@ -372,8 +379,10 @@ def generate(
     return Cohort(output)
 
 
-def _own_phantom(run: Path, meta: Mapping[str, Any], folder: Path, seed: int, progress: Progress) -> Path | None:
-    """Simulated slices for a generator that repaints: those of its run, or new ones; None for others.
+def _own_phantom(
+    run: Path, meta: Mapping[str, Any], folder: Path, patients: int, seed: int, progress: Progress
+) -> Path | None:
+    """Simulated slices for a generator that repaints: those of its run, or of so many new patients; None for others.
 
     Raises:
         ConfigError: the model does not say how to simulate them.
@@ -389,7 +398,7 @@ def _own_phantom(run: Path, meta: Mapping[str, Any], folder: Path, seed: int, pr
         raise ConfigError("simulated slices to repaint", "none", todo)
     place = folder / SIMULATED
     meta = {**meta, "size": meta["shape"]["size"]}
-    _simulate_beside(meta, place, SIMULATED_PATIENTS, seed + 1, progress)
+    _simulate_beside(meta, place, patients, seed + 1, progress)
     return place
 
 
@@ -404,6 +413,11 @@ def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
         todo = "leave out --only-private, and look at the nearest pairs yourself (--nearest)"
         raise InputError("enough held-out slices to tell copies from scans", found["because"], todo)
     flagged = set(found["quarantine"])
+    if drawn.meta["provenance"].get("drawn") == "patients":
+        # A volume with a hole in it is none.
+        cases = drawn.slices["case"].tolist()
+        touched = {cases[row] for row in flagged}
+        flagged = {row for row, case in enumerate(cases) if case in touched}
     kept = [row for row in range(len(drawn)) if row not in flagged]
     write_rows(drawn, folder, kept, left_out=len(flagged))
     return Cohort(folder)

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 import synthoma
+from synthoma.data.case import Geometry, Study
 from synthoma.data.cohort import Cohort
+from synthoma.data.preprocessing import to_plane
 from synthoma.errors import ConfigError
 from synthoma.provenance import file_digest
 from synthoma.synthesis.export import NOTICE, export
@@ -100,6 +102,35 @@ def test_volumes_read_back_by_another_library(drawn: Cohort, tmp_path: Path) -> 
     seg = np.asarray(nibabel.load(case / "case-0002_seg.nii.gz").dataobj)[:, :, 0].T
     assert np.array_equal(seg, drawn.masks[2])
     assert json.loads((case / "case-0002.json").read_text())["Notice"] == NOTICE
+
+
+@pytest.mark.parametrize(("plane", "spacing"), [("axial", (2, 2, 5)), ("coronal", (2, 5, 2)), ("sagittal", (5, 2, 2))])
+def test_slices_of_a_case_become_a_volume_in_the_patients_axes(
+    tmp_path: Path, plane: str, spacing: tuple[float, ...]
+) -> None:
+    """A block near front, left and top, cut into slices of each plane, is near front, left and top again."""
+    head = np.zeros((8, 8, 8))  # z, y, x: upwards, backwards, to the left
+    head[5:7, 1:3, 4:6] = 1
+    study = Study({"flair": head}, Geometry((2.0, 2.0, 2.0)), (head > 0).astype(np.uint8), {1: "tumour"})
+    images, mask, _, _ = to_plane(study, plane)
+    kept = [0, 1, 2, 3, 4, 5, 7]  # one is left out
+    cohort = write_cohort(
+        tmp_path / "cohort", images["flair"][kept], masks=mask[kept], mask_names={"1": "tumour"}, plane=plane
+    )
+    table = cohort.slices.assign(case="one", slice=kept, step_mm=5.0, pixel_mm=2.0)
+    table["label"] = np.where(table["tumour_pixels"] > 0, "tumour", "healthy")
+    table.to_csv(cohort.path / "slices.csv", index=False)
+    folder = exported(Cohort(cohort.path), tmp_path / "nifti", "nifti")
+    found = nibabel.as_closest_canonical(nibabel.load(folder / "one" / "one_seg.nii.gz"))
+    assert np.allclose(found.header.get_zooms(), spacing)
+    voxels = np.asarray(found.dataobj)[::-1, ::-1].transpose(2, 1, 0)  # to the right and front, as nibabel has it
+    expected = head.copy()
+    black = {"axial": np.s_[6], "coronal": np.s_[:, 6], "sagittal": np.s_[:, :, 6]}[plane]
+    expected[black] = 0
+    assert np.array_equal(voxels, expected)
+    said = json.loads((folder / "one" / "one.json").read_text())
+    assert said["Slices left black"] == "6"
+    assert said["Class"] == "tumour"
 
 
 def test_dicom_says_that_no_patient_was_imaged(drawn: Cohort, tmp_path: Path) -> None:

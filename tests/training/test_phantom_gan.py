@@ -234,6 +234,23 @@ def test_whole_patients_are_repainted_slice_by_slice_in_one_style(place: Path, p
     assert not torch.equal(seen[0][0, :style], seen[1][0, :style])
 
 
+def test_patients_come_once_before_any_comes_again_and_fitting_ones_first(
+    place: Path, patients: Cohort, run: Path
+) -> None:
+    sampler = Sampler.open(run, patients)
+    drawn = generate_patients(sampler, _new(place / "twice"), 10, seed=3)
+    groups = drawn.slices.drop_duplicates("case")["group"].tolist()
+    assert sorted(groups[:5]) == sorted(groups[5:]) == sorted(f"simulated p{k}" for k in range(5))
+    # One patient's slices are twenty times as likely as the others': a long one is not for its length.
+    rare = np.isin(patients.slices["case"].to_numpy(), ["p1", "p2", "p3", "p4"])
+    sampler.source.chances = np.where(rare, 0.002, 0.04)
+    first = [
+        generate_patients(sampler, _new(place / f"first{seed}"), 1, seed=seed).slices["group"].iat[0]
+        for seed in range(12)
+    ]
+    assert first.count("simulated p0") >= 7  # 20 of 24; 2.4 by chance alone
+
+
 def test_shards_of_patients_add_up(place: Path, patients: Cohort, run: Path) -> None:
     sampler = Sampler.open(run, patients)
     whole = generate_patients(sampler, _new(place / "all-patients"), 5, seed=2)
@@ -256,6 +273,12 @@ def test_patients_or_images_and_only_of_a_model_that_repaints(place: Path, real:
     for settings in ({}, {"count": 3, "patients": 3}):
         with pytest.raises(ConfigError, match="a number of images, or of patients"):
             synthoma.generate(run, place / "no", **settings)
+    with pytest.raises(ConfigError, match="whole patients"):
+        synthoma.generate(run, place / "no", patients=2, label="tumour")
+    with pytest.raises(ConfigError, match="--patients from 1"):
+        synthoma.generate(run, place / "no", patients=0)
+    with pytest.raises(ConfigError, match="i <= k"):  # or one of the shards would be empty
+        synthoma.generate(run, place / "no", patients=2, shard=(1, 3))
     train_toy(real, place / "gan", images=16, snapshots=1)
     with pytest.raises(ConfigError, match="a model that repaints simulated patients"):
         synthoma.generate(place / "gan", place / "no", patients=2)

@@ -17,9 +17,10 @@ from PIL.PngImagePlugin import PngInfo
 from synthoma._version import __version__
 from synthoma.data.case import Geometry, Volume
 from synthoma.data.cohort import Cohort
+from synthoma.data.preprocessing import from_plane
 from synthoma.errors import ConfigError
 from synthoma.provenance import bytes_digest, write_json
-from synthoma.types import Bytes
+from synthoma.types import Bytes, Plane
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -36,7 +37,8 @@ def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lamb
     - ``png``: ``<class>/<case>_<modality>.png`` and ``<case>_mask.png``, with a notice and the provenance as text
       inside, and ``cases.csv``, from which `synthoma prepare` makes a cohort again.
     - ``nifti``: ``<case>/<case>_<modality>.nii.gz`` and ``_seg.nii.gz``, named as in BraTS, with the notice and the
-      provenance in ``<case>.json``. Slices of one case become one volume; single ones are one slice thick.
+      provenance in ``<case>.json``. Slices of one case become one volume, in the patient's axes whatever the
+      plane; single ones are one slice thick.
     - ``dicom``: ``<case>/<modality>.dcm``, secondary captures of no patient.
 
     Raises:
@@ -145,21 +147,28 @@ def _write_nifti(folder: Path, case: str, cohort: Cohort, rows: list[int]) -> No
     (folder / case).mkdir()
     table = cohort.slices.iloc[rows]
     numbers = table["slice"].to_numpy(np.int64) if len(rows) > 1 else np.zeros(1, np.int64)
-    # Blank slices are not kept in a cohort, and a volume is regular: where one is missing stands a black one.
-    step = int(np.gcd.reduce(np.diff(numbers))) if len(rows) > 1 else 1
-    places = (numbers - numbers[0]) // step
-    spacing = (_known(table, "pixel_mm"), _known(table, "pixel_mm"), step * _known(table, "step_mm"))
+    every = int(cohort.meta.get("provenance", {}).get("config", {}).get("every", 1))
+    places = (numbers - numbers[0]) // every
+    # A volume is regular, and a cohort leaves out slices that nobody wanted: there stand black ones.
+    depth = int(places[-1]) + 1
+    missing = sorted(set(range(depth)) - set(places.tolist()))
+    plane: Plane = cohort.meta.get("plane", "axial")
+    pixel, step = _known(table, "pixel_mm"), every * _known(table, "step_mm")
+    spacing = {"axial": (pixel, pixel, step), "coronal": (pixel, step, pixel), "sagittal": (step, pixel, pixel)}[plane]
     parts: dict[str, list[Bytes]] = {
         name: [_grey(cohort, row, at) for row in rows] for at, name in enumerate(cohort.modalities)
     }
     if cohort.labels:
         parts["seg"] = [np.asarray(cohort.masks[row]) for row in rows]
     for name, slices in parts.items():
-        voxels = np.zeros((places[-1] + 1, *slices[0].shape), dtype=np.uint8)
+        voxels = np.zeros((depth, *slices[0].shape), dtype=np.uint8)
         voxels[places] = slices
         suffix = "t1ce" if name == "t1c" else name  # the name that BraTS gave it
-        write_volume(Volume(voxels, Geometry(spacing)), folder / case / f"{case}_{suffix}.nii.gz")
-    write_json(folder / case / f"{case}.json", _text(cohort, rows[0]))
+        volume = Volume(from_plane(voxels, plane), Geometry(spacing))
+        write_volume(volume, folder / case / f"{case}_{suffix}.nii.gz")
+    shown = rows[int(table["tumour_pixels"].to_numpy().argmax())]  # what class the patient is, its largest tumour says
+    gaps = {"Slices left black": ", ".join(map(str, missing))} if missing else {}
+    write_json(folder / case / f"{case}.json", {**_text(cohort, shown), **gaps})
 
 
 def _known(table: pd.DataFrame, name: str) -> float:

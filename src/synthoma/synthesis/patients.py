@@ -50,14 +50,15 @@ def generate_patients(
 ) -> Cohort:
     """Draw patients number 0 to ``count`` - 1, or one shard of them, into an existing empty folder as a cohort.
 
-    A simulated patient is drawn as often as its slices are among single images: in the shares of the real cohort. It
-    may come twice, in two styles; both are of one group then, so no split parts them.
+    Simulated patients whose slices are like the real cohort's come early (weighted order without replacement,
+    Efraimidis and Spirakis 2006). None comes again before all have come; then they do in other styles, and stay of one
+    group, so that no split parts them. Which slices a patient has is as it was simulated.
 
     Args:
         sampler: a generator that repaints, with the simulated slices of the wanted classes.
         folder: where to write.
         count: patients in all shards together.
-        seed: patient k is a function of (model, seed, k).
+        seed: patient k is a function of (model, simulated cohort, seed, k).
         truncation: factor on the noise, above 0 and at most 1; less is more typical and less various.
         shard: (i, k) for the i-th of k parts, from 1.
         progress: told how far it is.
@@ -69,11 +70,11 @@ def generate_patients(
     assert sampler.source is not None
     part, parts = shard
     first, last = count * (part - 1) // parts, count * part // parts
-    names, members, upto = _patients(sampler.source)
+    names, members, chances = _patients(sampler.source)
     with CohortWriter(folder, channels=sampler.shape.channels, size=sampler.shape.size) as writer:
         for number in range(first, last):
-            place = stream(seed, "synthesis.patient", number).random()
-            chosen = min(int(np.searchsorted(upto, place, side="right")), len(names) - 1)
+            turn, place = divmod(number, len(names))
+            chosen = int(_order(chances, stream(seed, "synthesis.patients", turn))[place])
             images, masks = _repainted(sampler, members[chosen], seed, number, truncation)
             writer.add(images, masks, _records(sampler, members[chosen], masks, number, names[chosen]))
             progress("drawing", number + 1 - first, last - first)
@@ -84,16 +85,20 @@ def generate_patients(
 
 
 def _patients(source: SimulatedSlices) -> tuple[list[str], list[Ints], Floats]:
-    """Names of the simulated patients (P), positions of their slices in order, and cumulated chances (P,)."""
+    """Names of the simulated patients (P), positions of their slices in order, and the slices' mean chances (P,)."""
     table = source.cohort.slices.iloc[source.rows].reset_index(drop=True)
     places = table["slice"].to_numpy() if "slice" in table else np.zeros(len(table))
-    names, members, chances = [], [], []
+    names, members = [], []
     for name, found in table.groupby(table["case"].astype(str), sort=True).indices.items():
-        order = np.asarray(found)[np.argsort(places[found], kind="stable")]
         names.append(str(name))
-        members.append(order)
-        chances.append(float(source.chances[order].sum()))
-    return names, members, np.cumsum(chances) / sum(chances)
+        members.append(np.asarray(found)[np.argsort(places[found], kind="stable")])
+    return names, members, np.array([source.chances[own].mean() for own in members])
+
+
+def _order(chances: Floats, draws: np.random.Generator) -> Ints:
+    """A random order of all (P,), in which those with larger chances tend to come first."""
+    keys = np.log(draws.random(len(chances))) / np.maximum(chances, 1e-300)
+    return np.argsort(-keys, kind="stable")
 
 
 def _repainted(sampler: Sampler, positions: Ints, seed: int, number: int, truncation: float) -> tuple[Floats, Bytes]:

@@ -183,17 +183,24 @@ class Chooser(Protocol):
 
 
 def check_request(
-    bundle: Bundle, count: int, *, label: str | None = None, truncation: float = 1.0, shard: tuple[int, int] = (1, 1)
+    bundle: Bundle,
+    count: int,
+    *,
+    label: str | None = None,
+    truncation: float = 1.0,
+    shard: tuple[int, int] = (1, 1),
+    option: str = "-n",
 ) -> None:
-    """Whether a model can draw what is asked of it, see ``generate_cohort``.
+    """Whether a model can draw what is asked of it, see ``generate_cohort``; ``option`` is what ``count`` is called.
 
     Raises:
         ConfigError: a class that the model does not know or cannot choose, or numbers out of range.
     """
     part, parts = shard
-    if count < 1 or not 0 < truncation <= 1 or not 1 <= part <= parts:
-        came = f"-n {count}, --truncation {truncation}, --shard {part}/{parts}"
-        raise ConfigError("-n from 1, 0 < truncation <= 1, and a shard i/k with 1 <= i <= k", came, "correct them")
+    if count < 1 or not 0 < truncation <= 1 or not 1 <= part <= parts <= count:
+        came = f"{option} {count}, --truncation {truncation}, --shard {part}/{parts}"
+        wanted = f"{option} from 1, 0 < truncation <= 1, and a shard i/k with 1 <= i <= k <= {option}"
+        raise ConfigError(wanted, came, "correct them")
     if label is None:
         return
     classes, repaints = list(bundle.meta["classes"]), bundle.meta["network"]["network"] == "repaint"
