@@ -3,9 +3,10 @@
     python benchmarks/phantom.py --minutes 4 --patients 150 --keep DIR [--arms phantom real10 both10 repainted10 ...]
 
 LGG FLAIR at 64 px in by-patient folds: each real patient is tested once. The threshold is 0.5 and the last snapshot is
-used in every arm, so no patient chooses anything here; the phantom and phantom-gan were developed on these patients. The few patients of an arm are one draw a fold, and those of five are
-among those of ten. Plain and repainted slices are of the same simulated patients: a phantom-gan of the arm's real
-patients, trained for minutes of its own, repaints each of them whole. Half of each batch of a mixture is real. Finished trainings in DIR are not repeated.
+used in every arm, so no patient chooses anything here; phantom and phantom-gan were developed on these patients. The
+few patients of an arm are one draw a fold, and those of five are among those of ten. Plain and repainted slices are of
+the same simulated patients: a phantom-gan of the arm's real patients, trained for minutes of its own, repaints each of
+them whole. Half of each batch of a mixture is real. Finished trainings in DIR are not repeated.
 ``--shipped`` tests the model inside the package on all three real sets instead.
 """
 
@@ -41,8 +42,8 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 """By name: how many real patients, and what beside them.
 
-``both`` is with plain simulated slices, ``repainted`` with repainted ones. Without a number all training patients of the
-fold are learned from.
+``both`` is with plain simulated slices, ``repainted`` with repainted ones. Without a number all training patients of
+the fold are learned from.
 """
 
 GAN_MINUTES = 5.0
