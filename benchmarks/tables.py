@@ -24,7 +24,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def main() -> None:
     main_ones = [_generators(), _phantom(), _segmenters(), _shipped(), _verdicts()]
     chapters = {
-        "Generators": [_generators(), _worth()],
+        "Generators": [_generators()],
         "What simulated patients teach": [_phantom(), _shipped()],
         "Detectors": [_segmenters(), _conventions(), _features(), _controls()],
         "The evidence": [_verdicts(), _privacy(), _evidence()],
@@ -244,8 +244,12 @@ def _phantom() -> str:
         table(["training data", "minutes", "slices shown", "Dice, mean of patients", "median", "slice AUC"], rows),
     ]
     if differences := results.get("differences"):
-        said = [f"{name}: {_span(entry)}, p = {entry['p']:.3g}" for name, entry in differences.items()]
-        parts.append(f"Paired by patient ({len(said)} comparisons, not corrected for their number): {'; '.join(said)}.")
+        lines = []
+        for name, entry in differences.items():
+            pair, minutes = name.split(", ")
+            first, second = (names[part] for part in pair.split(" - "))
+            lines.append([f"{first} minus {second}", minutes, _span(entry), f"{entry['p']:.3g}"])
+        parts.append(table(["paired by patient", "each", "Dice", f"p (of {len(lines)}, not corrected)"], lines))
     parts.extend(dict.fromkeys(found["note"] + "." for found in results["arms"].values() if "note" in found))
     return "\n\n".join(parts)
 
@@ -330,24 +334,6 @@ def _verdicts() -> str:
         f"learn from, {held} held out; LGG: 28 and 12; {_hardware(results)})"
     )
     return f"{title}\n\n{table(header, rows)}"
-
-
-def _worth() -> str:
-    results = earlier("worth")
-    if not results:
-        return ""
-    rows = [[name, f"{arm['dice']:.3f} [{arm['low']:.3f}, {arm['high']:.3f}]"] for name, arm in results["arms"].items()]
-    rows += [
-        [name, f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"]
-        for name, found in results["differences"].items()
-    ]
-    setting = results["setting"]
-    title = (
-        "**What repainting is worth to a detector** (LGG FLAIR 64 px, 3 by-patient folds, each of the 40 patients "
-        f"tested once; phantom-gan of {setting['minutes']:g} minutes; {setting['seeds']} seeds of {setting['steps']} "
-        "steps; mean volume Dice, 95 % bootstrap by patient)"
-    )
-    return f"{title}\n\n{table(['learned from', 'Dice or difference'], rows)}\n\n{setting['note'].capitalize()}."
 
 
 def _privacy() -> str:

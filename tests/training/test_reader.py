@@ -20,6 +20,10 @@ def _planes(count: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(both.astype(np.float32)) * 2 - 1
 
 
+def _draws() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
 def _taught(steps: int = 120) -> MaskReader:
     torch.manual_seed(0)
     reader = MaskReader(SHAPE, "cpu")
@@ -31,7 +35,7 @@ def _taught(steps: int = 120) -> MaskReader:
 def test_it_finds_new_squares_and_misses_them_where_the_mask_lies_elsewhere() -> None:
     reader, planes = _taught(), _planes(16, 999)
     wrong = torch.cat([planes[:, :1], planes[:, 1:].roll(1, 0)], dim=1)
-    right, elsewhere = float(reader.missed(planes)), float(reader.missed(wrong))
+    right, elsewhere = float(reader.missed(planes, _draws())), float(reader.missed(wrong, _draws()))
     assert right < 0.6
     assert elsewhere > 2 * right
 
@@ -41,12 +45,23 @@ def test_its_opinion_moves_images_and_not_itself() -> None:
     reader.optimiser.zero_grad()
     images = planes[:, :1].clone().requires_grad_(True)
     before = {name: value.clone() for name, value in reader.network.state_dict().items()}
-    reader.missed(torch.cat([images, planes[:, 1:]], dim=1)).backward()
+    reader.missed(torch.cat([images, planes[:, 1:]], dim=1), _draws()).backward()
     assert images.grad is not None
     assert images.grad.abs().sum() > 0
     assert all(parameter.grad is None or not parameter.grad.any() for parameter in reader.network.parameters())
     assert all(torch.equal(value, before[name]) for name, value in reader.network.state_dict().items())
     assert all(parameter.requires_grad for parameter in reader.network.parameters())
+
+
+def test_it_asks_for_no_pattern_from_one_pixel_to_the_next() -> None:
+    """A generator that pleases it must draw something that is there on the scale of two pixels at least."""
+    reader, planes = _taught(20), _planes(8, 3)
+    images = planes[:, :1].clone().requires_grad_(True)
+    reader.missed(torch.cat([images, planes[:, 1:]], dim=1), _draws()).backward()
+    assert images.grad is not None
+    power = torch.fft.fft2(images.grad.double()).abs().square()
+    side = power.shape[-1]
+    assert power[..., side // 2, :].sum() + power[..., side // 2].sum() < 1e-9 * power.sum()
 
 
 def test_its_weight_grows_with_what_it_has_seen() -> None:

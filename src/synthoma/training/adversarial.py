@@ -129,7 +129,7 @@ class AdversarialTask(GenerativeTask):
                 kept = structure_loss(latents[:, :channels].float(), drawn[:, :channels].float())
                 loss = loss + self.gan.structure * kept
             if self.reader is not None:
-                loss = loss + weight_at(self.images, self.gan.faithful) * self.reader.missed(drawn)
+                loss = loss + weight_at(self.images, self.gan.faithful) * self.reader.missed(drawn, draws)
             if self.gan.feature_matching:
                 features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
