@@ -115,12 +115,15 @@ def _generators() -> str:
     header = ["model", "minutes", "seeds", "images/s", "SW2", "KID", "recall", "coverage", "AUC", "mask Dice", "copies"]
 
     def of(line: dict[str, Any], *names: str) -> str:
-        """Medians over seeds of one score in all families, with the range of the first where there is one."""
+        """Medians over seeds of one score in all families; of a single one with the range where seeds differ."""
         found = [line[name] for name in names if line.get(name) is not None]
         if not found:
             return "-"
         middle = [entry["median"] if isinstance(entry, dict) else entry for entry in found]
-        return " / ".join(f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}" for value in middle)
+        text = " / ".join(f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}" for value in middle)
+        if len(found) == 1 and isinstance(found[0], dict) and found[0]["low"] < found[0]["high"]:
+            text += f" ({found[0]['low']:.2f} to {found[0]['high']:.2f})"
+        return text
 
     def scores(line: dict[str, Any]) -> list[str]:
         columns = [
@@ -151,7 +154,8 @@ def _generators() -> str:
     )
     notes = (
         "SW2 is the distance over its real-vs-real median (1 is what other patients score); AUC of a linear model that "
-        "tells images from real ones; mask Dice of a detector trained on real slices. Median over seeds. The judged "
+        "tells images from real ones; mask Dice of a detector trained on real slices. Median over seeds (and range). "
+        "The judged "
         "slices include the validation split, by which each run chose its snapshot, so all scores are slightly "
         f"favourable. {results['note']}"
     )
