@@ -383,12 +383,12 @@ def _evidence() -> str:
         parts.append(f"{title}\n\n{table(header, rows)}")
     if found := results.get("cost"):
         costs = "; ".join(
-            f"{int(count):,}: {cost['cpu_seconds']:.0f} s, {cost['peak_mb'] / 1000:.1f} GB"
+            f"{int(count):,}: {cost['seconds']:.0f} s, {cost['peak_mb'] / 1000:.1f} GB"
             for count, cost in sorted(found.items(), key=lambda entry: int(entry[0]))
         )
         parts.append(
             "**What an evaluation costs** (preset quick at 64 px, so many synthetic slices against as many of training "
-            f"and of held-out patients; processor time of one core, and memory): {costs}."
+            f"and of held-out patients; {_hardware(results)}): {costs}."
         )
     return "\n\n".join(parts)
 
