@@ -62,6 +62,7 @@ def test_every_artefact_has_its_page(chain: Path) -> None:
         assert "</html>" in text
         assert not re.search(r"(src|href)=[\"']?(https?:)?//", text)
         assert not re.search(r"@import|<script", text)
+        assert ("No patient was imaged" in text) == (name == "synthetic"), name
 
 
 def test_the_run_can_be_continued_and_is_not_overwritten(chain: Path) -> None:

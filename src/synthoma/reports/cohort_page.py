@@ -84,7 +84,7 @@ def _cards(cohort: Cohort, pairs: pd.DataFrame, skipped: pd.DataFrame) -> list[t
     table, meta = cohort.slices, cohort.meta
     tumour = int((table["tumour_pixels"] > 0).sum())
     ill = f"{100 * tumour / len(table):.0f} % show tumour" if cohort.labels else f"{len(cohort.classes)} classes"
-    who = f"{meta['patients']:,}" if meta["patients"] else "unknown"
+    who = f"{meta['patients']:,}" if meta["patients"] else "no" if meta.get("layout") == "generated" else "unknown"
     cards = [
         (f"{len(cohort):,}", "slices", ill),
         (who, "patients", f"in {meta['groups']:,} groups that no split separates"),
