@@ -1,9 +1,10 @@
 """The quality ladder: every generator for the same minutes on the same cohort, several seeds, judged alike.
 
-    python benchmarks/generators.py --minutes 5 15 --seeds 0 1 2 [--models dcgan auto] [--cohort COHORT]
-        [--patients 10] [--preset standard] [--keep DIR]
+    python benchmarks/generators.py --minutes 5 15 --seeds 0 1 2 [--models dcgan auto auto-without-reader]
+        [--cohort COHORT] [--classes tumour] [--patients 10] [--preset standard] [--keep DIR]
 
-Without --cohort, FLAIR slices of the LGG patients are prepared at 64 px; generators learn from their tumour slices.
+Without --cohort, FLAIR slices of the LGG patients are prepared at 64 px. Generators learn from slices of one class,
+those that show a tumour unless said otherwise (--classes yes, for pictures that lie in folders called so).
 Beside the models stand what real scans score against each other ("real vs real"), the simulated slices that
 phantom-gan starts from, and copies of the training scans, slightly changed, that must fail privacy.
 
@@ -37,16 +38,26 @@ from synthoma.pictures import grey, tiled
 from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
 from synthoma.training.recipes import GENERATORS
+from synthoma.training.settings import TrainConfig
 
 SAMPLES = 1000
 SHOWN = 16
 FAMILIES = ("wavelet", "random", "radiomics")
+WITHOUT: dict[str, dict[str, Any]] = {
+    "shares": {"match": False},
+    "structure": {"structure": 0.0},
+    "reader": {"faithful": 0.0},
+    "penalty": {"r1": 0.0},
+    "average": {"ema_images": 0.0},
+    "styles": {"latent": 1},
+}
+"""Parts of what auto plans for phantom-gan, and the settings that take each away: --models auto-without-shares."""
 
 
-def altered_copies(real: Cohort, folder: Path, count: int) -> None:
+def altered_copies(real: Cohort, folder: Path, count: int, classes: tuple[str, ...]) -> None:
     """A "synthetic" cohort of training slices, mirrored at random, shifted by up to 2 pixels, with 1 % noise."""
     rows = real.rows(split="train")
-    rows = rows[real.slices["label"].iloc[rows].to_numpy() == "tumour"]
+    rows = rows[real.slices["label"].iloc[rows].isin(classes).to_numpy()]
     rng = stream(0, "benchmark.copies")
     with new_folder(folder) as place, CohortWriter(place, channels=len(real.modalities), size=real.size) as writer:
         for number in range(count):
@@ -58,7 +69,7 @@ def altered_copies(real: Cohort, folder: Path, count: int) -> None:
             image = np.roll(image, shift, (1, 2)) + rng.normal(0, 0.01, image.shape)
             label = str(real.slices["label"].iat[row])
             record = {"case": f"copy-{number}", "group": f"copy-{number}", "split": "train", "label": label}
-            record |= {"has_mask": True, "missing": "", "slice": 0}
+            record |= {"has_mask": bool(real.labels), "missing": "", "slice": 0}
             writer.add(image[None], np.roll(mask, shift, (0, 1))[None], [record])
         meta = {name: real.meta[name] for name in ("modalities", "labels", "classes", "size", "plane", "provenance")}
         writer.finish(pd.DataFrame(writer.records), {"origin": "synthetic", **meta})
@@ -130,7 +141,7 @@ def figures(result: dict[str, Any], *, null: bool = False) -> dict[str, Any]:
 
 def name_of(model: str, minutes: float, seed: int, preset: str, settings: dict[str, Any]) -> str:
     """What the files of a run are called."""
-    others = ("-masks" if settings else "") + (f"-{preset}" if preset != "quick" else "")
+    others = ("-masks" if "with_masks" in settings else "") + (f"-{preset}" if preset != "quick" else "")
     return f"{model}-{minutes:g}min-seed{seed}{others}"
 
 
@@ -151,9 +162,12 @@ def train_and_judge(
 
     start = time.perf_counter()
     run = place / name
-    synthoma.train(
-        cohort, run, model=model, minutes=minutes, seed=seed, classes=("tumour",), report=count, force=True, **settings
-    )
+    base, _, part = model.partition("-without-")
+    asked = TrainConfig.model_validate({"model": base, "minutes": minutes, "seed": seed, **settings})
+    config = synthoma.planned(cohort, asked)
+    if part:
+        config = config.model_copy(update={"gan": config.gan.model_copy(update=WITHOUT[part])})
+    synthoma.train(cohort, run, config=config, report=count, force=True)
     taken = time.perf_counter() - start
     synthoma.generate(run, place / f"{name}-images", SAMPLES, seed=seed, force=True)
     result = judged(cohort, place / f"{name}-images", place / f"{name}-evaluation", preset)
@@ -220,12 +234,12 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def contact_sheet(cohorts: dict[str, Path], path: Path) -> None:
-    """First images of each cohort, a row each, in the order given."""
+def contact_sheet(cohorts: dict[str, Path], path: Path, classes: list[str]) -> None:
+    """Images of each cohort, a row each, in the order given."""
     lines = []
     for folder in cohorts.values():
         cohort = Cohort(folder)
-        rows = np.flatnonzero((cohort.slices["label"] != "healthy").to_numpy())
+        rows = np.flatnonzero(cohort.slices["label"].isin(classes).to_numpy())
         chosen = rows[np.linspace(0, len(rows) - 1, SHOWN).astype(int)]
         pictures = [grey(np.asarray(cohort.images[row, 0], np.float32)) for row in chosen]
         lines.append(tiled([np.repeat(picture[..., None], 3, axis=2) for picture in pictures], SHOWN))
@@ -237,7 +251,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--minutes", nargs="+", type=float, default=[5.0])
     options.add_argument("--cohort", type=Path)
-    options.add_argument("--models", nargs="+", default=list(GENERATORS))
+    options.add_argument("--classes", nargs="+", default=["tumour"], metavar="CLASS")
+    options.add_argument(
+        "--models",
+        nargs="+",
+        default=list(GENERATORS),
+        choices=[*GENERATORS, *(f"auto-without-{part}" for part in WITHOUT)],
+        metavar="MODEL",
+    )
     options.add_argument("--seeds", nargs="+", type=int, default=[0])
     options.add_argument("--patients", type=int, help="learn from so many patients only")
     options.add_argument("--with-masks", action="store_true", help="draw masks with the images, where a model can")
@@ -258,9 +279,9 @@ def main() -> None:
             if not cohort.exists():
                 few_patients(Cohort(full), cohort, given.patients)
         if not (place / "copies").exists():
-            altered_copies(Cohort(cohort), place / "copies", SAMPLES)
+            altered_copies(Cohort(cohort), place / "copies", SAMPLES, tuple(given.classes))
         control = judged(cohort, place / "copies", place / "copies-evaluation", "quick")
-        settings = {"with_masks": True} if given.with_masks else {}
+        settings = {"classes": tuple(given.classes)} | ({"with_masks": True} if given.with_masks else {})
         rows = [
             train_and_judge(place, cohort, model, minutes, seed, given.preset, settings)
             for minutes in given.minutes
@@ -273,7 +294,7 @@ def main() -> None:
             name: place / f"{name_of(name, longest, given.seeds[0], given.preset, settings)}-images"
             for name in given.models
         }
-        contact_sheet({"real": cohort, **sheets}, place / "sheet.png")
+        contact_sheet({"real": cohort, **sheets}, place / "sheet.png", given.classes)
     compared = control["compared"]
     known = [row for row in earlier(given.name).get("rows", []) if "minutes" in row]
     fresh = {(row["model"], row["minutes"], row["seed"]) for row in rows}

@@ -37,13 +37,13 @@ ARMS: dict[str, dict[str, Any]] = {
     **{
         f"{what}{few or ''}": {"patients": few, "what": what}
         for few in (5, 10, None)
-        for what in ("real", "both", "repainted")
+        for what in ("real", "both", "repainted", "mixed")
     },
 }
 """By name: how many real patients, and what beside them.
 
-``both`` is with plain simulated slices, ``repainted`` with repainted ones. Without a number all training patients of
-the fold are learned from.
+``both`` is with plain simulated slices, ``repainted`` with repainted ones, ``mixed`` with both. Without a number all
+training patients of the fold are learned from.
 """
 
 GAN_MINUTES = 5.0
@@ -146,13 +146,14 @@ def main() -> None:
         else:
             few, what = ARMS[arm]["patients"], ARMS[arm]["what"]
             for number, part in enumerate(parts):
-                made = f"-{arguments.gan_minutes:g}min" if what == "repainted" else ""
+                paints = what in ("repainted", "mixed")
+                made = f"-{arguments.gan_minutes:g}min" if paints else ""
                 places.append(keep / f"arm-{arm}{made}-{arguments.minutes:g}min-fold{number}")
                 cohort = few_of(part, few, keep / f"fold{number}-{few}")
-                extra: tuple[Path, ...] = (simulated.path,) if what == "both" else ()
-                if what == "repainted":
+                extra: tuple[Path, ...] = (simulated.path,) if what in ("both", "mixed") else ()
+                if paints:
                     gan = keep / f"gan-{few or 'all'}-{arguments.gan_minutes:g}min-fold{number}"
-                    extra = (repainted(cohort, simulated, gan, arguments.gan_minutes),)
+                    extra += (repainted(cohort, simulated, gan, arguments.gan_minutes),)
                 run_one(places[-1], cohort, scans / "lgg", extra=extra, **common)
         found, dice[arm] = summary(places)
         table[f"{arm} {arguments.minutes:g} min"] = {
@@ -163,9 +164,9 @@ def main() -> None:
         save("phantom", results)
     pairs = [("phantom", "real10")]
     for few in ("5", "10", ""):
-        beside = [f"{what}{few}" for what in ("both", "repainted")]
+        beside = [f"{what}{few}" for what in ("both", "repainted", "mixed")]
         pairs += [(name, other) for name in beside for other in dict.fromkeys((f"real{few}", "real"))]
-        pairs.append((f"repainted{few}", f"both{few}"))
+        pairs += [(f"{what}{few}", f"both{few}") for what in ("repainted", "mixed")]
     results["differences"] = results.get("differences", {}) | {
         f"{first} - {second}, {arguments.minutes:g} min": compared(dice[first], dice[second])
         for first, second in pairs

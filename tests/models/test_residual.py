@@ -9,7 +9,13 @@ from synthoma.errors import ConfigError
 from synthoma.metrics.spectrum import checkerboard_peak
 from synthoma.models.dcgan import Generator
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
-from synthoma.models.residual import GrowingBlock, ResidualDiscriminator, ResidualGenerator, ShrinkingBlock
+from synthoma.models.residual import (
+    GrowingBlock,
+    ResidualDiscriminator,
+    ResidualGenerator,
+    ShrinkingBlock,
+    SkipExcitation,
+)
 from synthoma.models.summary import gan_summary, total
 
 SMALL = NetworkConfig(network="residual", width=8, critic_width=8, latent=6)
@@ -95,6 +101,36 @@ def test_no_layer_ties_the_images_of_a_batch_together() -> None:
         alike = ResidualDiscriminator(16, 1, 8, minibatch_deviation=True)
         twins = alike(torch.cat([images[:1]] * 4))
         assert not torch.allclose(alike(images)[0], twins[0], atol=1e-5)
+
+
+def test_excitation_scales_large_maps_by_what_the_small_ones_show() -> None:
+    torch.manual_seed(0)
+    excitation = SkipExcitation(6, 4)
+    small, large = torch.randn(2, 6, 8, 8), torch.randn(2, 4, 64, 64)
+    assert torch.equal(excitation(small, large), large)  # untrained: factors of 1
+    nn.init.normal_(excitation.second.weight)
+    with torch.no_grad():
+        factors = excitation(small, torch.ones(2, 4, 64, 64))
+    assert torch.equal(factors, factors[:, :, :1, :1].expand_as(large))
+    assert float(factors.min()) > 0
+    assert float(factors.max()) < 2
+    assert not torch.allclose(factors[0], factors[1], atol=1e-2)
+
+
+def test_excitation_reaches_from_eight_times_smaller_maps() -> None:
+    torch.manual_seed(0)
+    excited = NetworkConfig(network="residual", width=8, latent=6, excitation=True)
+    for size, gates in ((16, 0), (32, 1), (64, 2), (128, 3)):
+        plain = build_generator(SMALL, ImageShape(size, 1))
+        generator = build_generator(excited, ImageShape(size, 1))
+        assert isinstance(generator, ResidualGenerator)
+        assert len(generator.excitations) == gates
+        latent = torch.randn(2, 6)
+        generator.load_state_dict(plain.state_dict(), strict=False)
+        assert torch.equal(generator(latent), plain(latent))
+        for gate in generator.excitations:
+            nn.init.normal_(gate.second.weight)
+        assert torch.equal(generator(latent), plain(latent)) == (gates == 0)
 
 
 @pytest.mark.parametrize("size", [32, 64])

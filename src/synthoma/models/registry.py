@@ -26,6 +26,7 @@ class NetworkConfig(Config):
     critic_norm: Normalisation = "batch"
     spectral: bool = Field(False, description="spectral normalisation of the discriminator")
     minibatch_deviation: bool = Field(False, description="let the discriminator see how alike a batch's images are")
+    excitation: bool = Field(False, description="let the generator's small maps scale its large ones (residual)")
     flow_steps: int = Field(
         8, ge=1, le=1000, description="steps from noise to image (flow): two network runs each, but the last"
     )
@@ -62,7 +63,8 @@ def build_generator(
     if config.network == "repaint":
         return Repainter(shape.size, shape.channels, shape.labels, config.latent, config.width)
     if config.network == "residual":
-        return ResidualGenerator(shape.size, shape.planes, config.latent, config.width, shape.classes)
+        sizes = (shape.size, shape.planes, config.latent, config.width, shape.classes)
+        return ResidualGenerator(*sizes, excitation=config.excitation)
     if config.network == "flow":
         return FlowGenerator(shape.size, shape.planes, config.width, shape.classes, config.flow_steps)
     return Generator(shape.size, shape.planes, config.latent, config.width, shape.classes, config.norm)
