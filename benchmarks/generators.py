@@ -1,6 +1,6 @@
 """The quality ladder: every generator for the same minutes on the same cohort, several seeds, judged alike.
 
-    python benchmarks/generators.py --minutes 5 15 --seeds 0 1 2 [--models dcgan auto auto-without-reader]
+    python benchmarks/generators.py --minutes 5 15 --seeds 0 1 2 [--models dcgan auto auto-without-patches]
         [--cohort COHORT] [--classes tumour] [--patients 10] [--preset standard] [--keep DIR]
 
 Without --cohort, FLAIR slices of the LGG patients are prepared at 64 px. Generators learn from slices of one class,
@@ -46,7 +46,7 @@ FAMILIES = ("wavelet", "random", "radiomics")
 WITHOUT: dict[str, dict[str, Any]] = {
     "shares": {"match": False},
     "structure": {"structure": 0.0},
-    "reader": {"faithful": 0.0},
+    "patches": {"critic_patches": False, "critic_norm": "none"},
     "penalty": {"r1": 0.0},
     "average": {"ema_images": 0.0},
     "styles": {"latent": 1},
@@ -93,7 +93,7 @@ def judged(cohort: Path, synthetic: Path, place: Path, preset: str) -> dict[str,
         cells = place.parent / "cells"
         result = synthoma.evaluate(cohort, synthetic, place, preset=preset, force=True, cells=cells)
     real, made = Cohort(cohort), Cohort(synthetic)
-    if not result["agreement"] and made.labels:
+    if not result["agreement"] and real.labels and made.labels:
         config = EvaluateConfig(preset="standard")
         comparison = compare(real, made, limit=config.limit, seed=config.seed)
         held = np.arange(len(comparison.groups)) >= len(comparison.training)

@@ -24,7 +24,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def main() -> None:
     main_ones = [_generators(), _phantom(), _segmenters(), _shipped(), _verdicts()]
     chapters = {
-        "Generators": [_generators()],
+        "Generators": [_generators(name) for name in LADDERS],
         "What simulated patients teach": [_phantom(), _shipped()],
         "Detectors": [_segmenters(), _conventions(), _features(), _controls()],
         "The evidence": [_verdicts(), _privacy(), _evidence()],
@@ -108,8 +108,18 @@ def _duplicates() -> str:
     return f"{title}\n\n{table(header, rows)}\n\n{caution}"
 
 
-def _generators() -> str:
-    results = earlier("generators")
+LADDERS = {
+    "generators": "LGG FLAIR tumour slices at 64 px",
+    "generators_10_patients": "the same with ten patients to learn from",
+    "generators_kaggle253": "pictures of `kaggle253/yes` at 64 px, duplicates kept together, no masks",
+    "generators_128px": "LGG FLAIR tumour slices at 128 px",
+    "ablations": "parts of phantom-gan taken away, LGG FLAIR tumour slices at 64 px",
+}
+"""File of a ladder -> what was learned from."""
+
+
+def _generators(name: str = "generators") -> str:
+    results = earlier(name)
     if "summary" not in results:
         return ""
     header = ["model", "minutes", "seeds", "images/s", "SW2", "KID", "recall", "coverage", "AUC", "mask Dice", "copies"]
@@ -148,10 +158,12 @@ def _generators() -> str:
         rows.append([*head, *scores(line), _private(line["private"])])
     compared = results["compared"]
     title = (
-        f"**Generators** (equal minutes on LGG FLAIR tumour slices at 64 px: {compared['training']} training slices of "
+        f"**Generators** ({LADDERS[name]}; equal minutes; {compared['training']} training slices of "
         f"{compared['training_groups']} patients, judged on {compared['held_out']} of {compared['held_out_groups']} "
         f"others; {results['samples']} samples; wavelet / random / radiomics features; {_hardware(results)})"
     )
+    if name != "generators":
+        return f"{title}\n\n{table(header, rows)}\n\n{results['note']}".strip()
     notes = (
         "SW2 is the distance over its real-vs-real median (1 is what other patients score); AUC of a linear model that "
         "tells images from real ones; mask Dice of a detector trained on real slices. Median over seeds (and range). "
@@ -223,6 +235,7 @@ def _phantom() -> str:
         return ""
     beside = {
         "real": "", "both": " + phantom", "repainted": " + phantom repainted with their look",
+        "mixed": " + phantom, plain and repainted",
     }  # fmt: skip
     names = {"phantom": "phantom alone, no real scan"}
     for few in ("5", "10", ""):

@@ -52,6 +52,19 @@ def test_a_picture_gets_the_air_that_was_measured() -> None:
     assert np.allclose(drawn[hole], np.hypot(0.01, 0.03), atol=1e-6)  # what is dark is lifted to the floor
 
 
+def test_a_thin_scalp_behind_a_dark_skull_is_no_air() -> None:
+    """At 64 pixels a scalp is one pixel wide, with gaps; it used to be painted over with air."""
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    distance = np.hypot(x, y)
+    image = np.where(distance < 20, 0.5, 0.02)
+    scalp = (np.abs(distance - 25) < 0.6) & (np.abs(y) > 1)
+    image[scalp] = 0.7
+    drawn = with_air(image, box_of(image), (0.05, 0.0), np.random.default_rng(0))
+    assert np.allclose(drawn[scalp], np.hypot(0.7, 0.05))
+    assert np.allclose(drawn[distance > 29], 0.05)
+    assert air_of(drawn)[0] == pytest.approx(0.05)
+
+
 def test_air_that_was_cut_at_black_is_as_dark_again() -> None:
     """Half of it is exactly black: what is drawn must not be brighter than what was measured."""
     y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2

@@ -5,7 +5,7 @@ import torch
 
 from synthoma.errors import ConfigError
 from synthoma.models.registry import ImageShape, NetworkConfig, build_generator, latent_shape
-from synthoma.models.repaint import Repainter
+from synthoma.models.repaint import Repainter, within
 
 
 def planes(count: int, channels: int, labels: int, size: int = 16) -> torch.Tensor:
@@ -29,8 +29,12 @@ def test_an_untrained_network_gives_the_simulated_slice_back(channels: int, labe
 
 def trained() -> Repainter:
     """With a last layer that is no longer silent."""
+    return trained_at(16)
+
+
+def trained_at(size: int) -> Repainter:
     torch.manual_seed(0)
-    network = Repainter(16, 1, 1, style=4, width=8)
+    network = Repainter(size, 1, 1, style=4, width=8)
     torch.nn.init.normal_(network.head.weight, 0, 0.1)
     return network
 
@@ -46,16 +50,34 @@ def test_labels_are_exact_whatever_was_learned_and_images_stay_in_range() -> Non
 
 
 def test_black_stays_within_reach_and_can_be_left() -> None:
-    """Air of simulated slices is exactly black: a darker correction keeps it so, and a brighter one has a gradient."""
+    """Fluid within a head may be exactly black: a darker correction keeps it so, and a brighter one has a gradient."""
     network, given = trained(), planes(2, 1, 1)
-    given[:, 0] = -1.0
+    given[:, 0] = 0.5
+    given[:, 0, 3:13, 3:13] = -1.0
     torch.nn.init.zeros_(network.head.weight)
     for correction in (-0.5, 0.1):  # what is hardly brighter than black is cut as well
         network.head.bias.data.fill_(correction)  # type: ignore[union-attr]
-        drawn = network(given)[:, 0]
+        drawn = network(given)[:, 0, 3:13, 3:13]
         assert torch.equal(drawn, torch.full_like(drawn, -1.0))
     drawn.sum().backward()
     assert network.head.bias.grad.abs() > 0  # type: ignore[union-attr,operator]
+
+
+def test_air_is_left_alone() -> None:
+    given = planes(1, 1, 1, size=32)
+    y, x = torch.meshgrid(torch.arange(32) - 15.5, torch.arange(32) - 15.5, indexing="ij")
+    distance = torch.hypot(x, y)
+    image = torch.where(distance < 10, 0.5, 0.03 + 0.01 * torch.rand(32, 32))
+    image[distance < 4] = 0.0  # a cavity
+    image[3, 3] = 0.5  # a lonely pixel: the mean of its neighbourhood is dim
+    given[0, 0] = image * 2 - 1
+    inside = within(given[:, :1])[0, 0]
+    assert inside[distance < 10].all()
+    assert not inside[distance > 13.5].any()
+    drawn = trained_at(32)(given)[0, 0]
+    changed = (drawn - given[0, 0]).abs() > 0.02
+    assert not changed[distance > 13.5].any()
+    assert changed[distance < 10].float().mean() > 0.5
 
 
 def test_the_style_is_the_first_numbers_of_the_noise_and_reaches_every_pixel() -> None:

@@ -11,8 +11,8 @@ from torch import nn
 
 from synthoma.errors import ConfigError
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
+from synthoma.models.patches import PatchDiscriminator
 from synthoma.models.segmenters import (
-    PatchDiscriminator,
     SeedMaskDiscriminator,
     SeedMaskGenerator,
     SeedResUNet,

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from synthoma.data.air import box_of, with_air
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import Matching, structure
@@ -38,6 +41,25 @@ class SimulatedSlices(TrainingSlices):
     def drawn(self, places: Floats) -> Ints:
         """Positions of the slices at these places (N,) in 0..1 of the cumulative chances."""
         return np.minimum(np.searchsorted(self.upto, places, side="right"), len(self.rows) - 1)
+
+
+def in_air(planes: Tensor, airs: Floats, draws: Sequence[np.random.Generator]) -> Tensor:
+    """Simulated slices (N, C + L, S, S) in -1..1, each in the air of a real one.
+
+    Air is put in before a slice is repainted, so that nothing else is to be learned of it.
+
+    Args:
+        planes: modalities, then labels.
+        airs: level and grain of each modality, (N, C, 2), see ``air.air_of``.
+        draws: source of the grain of each slice.
+    """
+    aired = planes.clone()
+    for image, air, source in zip(aired, airs, draws, strict=True):
+        parts = (image[: len(air)].double().numpy() + 1) / 2
+        box = box_of(parts[0])
+        given = [with_air(part, box, tuple(own), source) for part, own in zip(parts, air.tolist(), strict=True)]
+        image[: len(air)] = torch.from_numpy(np.clip(np.stack(given), 0, 1) * 2 - 1)
+    return aired
 
 
 def row_structure(cohort: Cohort, rows: Ints) -> Floats:

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tensor:
     """1 - mean local correlation of two pictures: 0 where each neighbourhood differs by gain and level alone.
 
-    The squared correlation coefficient in a sliding window (local cross-correlation, as in registration: Avants et al.
-    2008), weighted by the original's local deviation: what is flat has no structure to keep. Squared, so that a
-    contrast may also be turned over, as between sequences.
+    The correlation coefficient in a sliding window (local cross-correlation, as in registration: Avants et al. 2008),
+    weighted by the original's local deviation: what is flat has no structure to keep. Registration squares it, so that
+    sequences of opposite contrast agree. Here that would let a bright scalp turn dark half way round a head.
 
     Args:
         original: (B, C, H, W); no gradient flows to it.
@@ -29,7 +29,7 @@ def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tens
     variance_second = (mean(second * second) - mean_second**2).clamp_min(0)
     together = mean(first * second) - mean_first * mean_second
     # The constant stands for noise: variances below it are taken for none.
-    agreement = together**2 / (variance_first * variance_second + 1e-6)
+    agreement = together / (variance_first * variance_second + 1e-6).sqrt()
     weight = variance_first.sqrt()
     lost: Tensor = ((1 - agreement.clamp_max(1)) * weight).sum() / weight.sum().clamp_min(1e-6)
     return lost

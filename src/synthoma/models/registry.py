@@ -11,6 +11,7 @@ from synthoma.config import Config
 from synthoma.errors import ConfigError
 from synthoma.models.dcgan import Discriminator, Generator, Normalisation, SeedDiscriminator, SeedGenerator
 from synthoma.models.flow import FlowGenerator
+from synthoma.models.patches import PatchDiscriminator
 from synthoma.models.repaint import Repainter
 from synthoma.models.residual import ResidualDiscriminator, ResidualGenerator
 
@@ -24,6 +25,7 @@ class NetworkConfig(Config):
     critic_width: int = Field(32, ge=4, le=256, description="feature maps of the discriminator's first layer")
     norm: Normalisation = "batch"
     critic_norm: Normalisation = "batch"
+    critic_patches: bool = Field(False, description="judge pieces of a picture, not the whole (Isola 2017)")
     spectral: bool = Field(False, description="spectral normalisation of the discriminator")
     minibatch_deviation: bool = Field(False, description="let the discriminator see how alike a batch's images are")
     excitation: bool = Field(False, description="let the generator's small maps scale its large ones (residual)")
@@ -72,14 +74,19 @@ def build_generator(
 
 def build_discriminator(
     config: NetworkConfig, shape: ImageShape
-) -> Discriminator | SeedDiscriminator | ResidualDiscriminator:
+) -> Discriminator | SeedDiscriminator | ResidualDiscriminator | PatchDiscriminator:
     """A new discriminator with random weights.
 
     Raises:
-        ConfigError: a model that learns without one.
+        ConfigError: a model that learns without one, or pieces that should be of a class.
     """
     if config.network == "flow":
         raise ConfigError("a model with a discriminator", "a flow, which has none", "give the run of a GAN")
+    if config.critic_patches:
+        if shape.classes:
+            todo = "leave out --conditional, or --set gan.critic_patches=false"
+            raise ConfigError("no classes for a discriminator of pieces", f"{shape.classes} classes", todo)
+        return PatchDiscriminator(shape.planes, config.critic_width, spectral=config.spectral)
     if config.network == "seed":
         return SeedDiscriminator(shape.size, shape.planes, shape.classes)
     if config.network == "residual":

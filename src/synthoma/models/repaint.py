@@ -18,13 +18,17 @@ CUT = 0.97
 """What lies beyond this after tanh is black or white: less than ``EDGE``, so that black stays black by itself."""
 
 
+BRIGHT = 0.1
+"""Mean of 3x3 pixels, on the cohort's scale, above which there is no air."""
+
+
 class Repainter(nn.Module):
     """Simulated planes and noise (B, C + L + 1, S, S) -> repainted planes (B, C + L, S, S), both in -1..1.
 
     The first C planes of the input are the simulated modalities, then come L label planes and one of standard normal
     noise. What is drawn is a correction of the modalities, added before the final tanh, so that an untrained network
     gives the simulated slice back; the labels are passed on untouched, so they are exact whatever is learned. Anatomy,
-    variety and labels thus come from the simulation, and only appearance is learned.
+    variety and labels thus come from the simulation, and only appearance is learned. Air stays as it comes.
 
     The style of a slice (contrast, scanner) is a code of Z numbers, the first ones of the noise plane, that scales and
     shifts the maps of every residual block (Perez et al. 2018, FiLM; Huang and Belongie 2017); the noise plane itself
@@ -76,7 +80,23 @@ class Repainter(nn.Module):
         # the cut, or what begins black would stay so.
         painted = torch.tanh(torch.atanh(image * EDGE) + correction) / CUT
         painted = painted + (painted.clamp(-1, 1) - painted).detach()
-        return torch.cat([painted, marks], dim=1)
+        return torch.cat([torch.where(within(image), painted, image), marks], dim=1)
+
+
+def within(images: Tensor) -> Tensor:
+    """Where the head is in pictures (B, C, S, S) in -1..1: True there and False in the air, (B, 1, S, S).
+
+    Pixels with something bright above, below, left and right of them, and their neighbours. Cavities and dark skull
+    belong to it; the grain of air is not bright, nor are lonely pixels.
+    """
+    brightness = F.avg_pool2d(images.amax(dim=1, keepdim=True), 3, 1, 1, count_include_pad=False)
+    bright = (brightness > 2 * BRIGHT - 1).to(images.dtype)
+    inside = torch.ones_like(bright)
+    for axis in (2, 3):
+        before = bright.cummax(dim=axis).values
+        after = bright.flip(axis).cummax(dim=axis).values.flip(axis)
+        inside = inside * before * after
+    return F.max_pool2d(inside, 3, stride=1, padding=1) > 0
 
 
 class StyledBlock(nn.Module):

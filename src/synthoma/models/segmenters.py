@@ -294,27 +294,6 @@ class SeedMaskDiscriminator(nn.Module):
         return logits
 
 
-class PatchDiscriminator(nn.Module):
-    """Judges patches of an image and its mask together (Isola et al. 2017, 70-pixel patches at width 64).
-
-    (B, C + T, S, S) -> logits (B, places).
-    """
-
-    def __init__(self, channels: int, width: int = 32) -> None:
-        super().__init__()
-        widths = [channels, width, 2 * width, 4 * width]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers.append(nn.utils.parametrizations.spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)))
-            layers.append(nn.LeakyReLU(0.2))
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
-
-    def forward(self, pairs: Tensor) -> Tensor:
-        """Judge each patch."""
-        logits: Tensor = self.layers(pairs).flatten(1)
-        return logits
-
-
 # --- features of a GAN -------------------------------------------------------------------------------------------
 
 

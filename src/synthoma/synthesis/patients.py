@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from synthoma.data.cohort import Cohort, CohortWriter
-from synthoma.data.repaintable import SimulatedSlices, class_of
+from synthoma.data.repaintable import SimulatedSlices, class_of, in_air
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError
 from synthoma.models.bundle import Bundle
@@ -110,13 +110,13 @@ def _repainted(sampler: Sampler, positions: Ints, seed: int, number: int, trunca
     noise = draws.standard_normal((len(positions), side * side))
     noise[:, :codes] = style
     grain: Float32 = noise.reshape(-1, 1, side, side).astype(np.float32) * truncation
-    latents = torch.cat([sampler.source.fetch(positions).planes(), torch.from_numpy(grain)], dim=1)
+    simulated = sampler.source.fetch(positions).planes()
+    if sampler.airs is not None:
+        simulated = in_air(simulated, np.stack([sampler.air(draws)] * len(positions)), [draws] * len(positions))
+    latents = torch.cat([simulated, torch.from_numpy(grain)], dim=1)
     planes = sampler.draw(latents, torch.zeros(len(positions), dtype=torch.long))
     images, _ = split_planes(planes, sampler.shape, tuple(int(value) for value in sampler.labels))
-    rows, air = sampler.source.rows[positions], sampler.air(draws)
-    for at, row in enumerate(rows):
-        images[at] = sampler.with_air(images[at], int(row), air, draws)
-    return images, np.asarray(sampler.source.cohort.masks[rows])
+    return images, np.asarray(sampler.source.cohort.masks[sampler.source.rows[positions]])
 
 
 def _records(sampler: Sampler, positions: Ints, masks: Bytes, number: int, name: str) -> list[dict[str, Any]]:

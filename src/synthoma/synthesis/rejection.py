@@ -77,7 +77,8 @@ class Rejection:
         known, parts = bool(self.sampler.shape.classes), []
         for at in range(0, len(planes), BLOCK):
             images = torch.from_numpy(planes[at : at + BLOCK])
-            parts.append(self.discriminator(images, classes[at : at + BLOCK] if known else None))
+            said = self.discriminator(images, classes[at : at + BLOCK] if known else None)
+            parts.append(said.reshape(len(said), -1).mean(dim=1))
         return torch.cat(parts).double().numpy()
 
     def draw(self, seed: int, block: range, classes: Tensor) -> Floats:

@@ -13,11 +13,10 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from synthoma.data.air import box_of, with_air
 from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import Matching
-from synthoma.data.repaintable import SimulatedSlices, class_of, repaintable_slices, simulated_names
+from synthoma.data.repaintable import SimulatedSlices, class_of, in_air, repaintable_slices, simulated_names
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import Bundle, open_model
@@ -107,6 +106,9 @@ class Sampler:
             [stream(seed, "synthesis.latent", index).standard_normal((1, side, side)) for index in indices]
         )
         planes = self.source.fetch(self._simulated(seed, indices)).planes()
+        if self.airs is not None:
+            draws = [stream(seed, "synthesis.air", index) for index in indices]
+            planes = in_air(planes, np.stack([self.air(own) for own in draws]), draws)
         return torch.cat([planes, torch.from_numpy(noise.astype(np.float32)) * truncation], dim=1)
 
     def _simulated(self, seed: int, indices: range) -> Ints:
@@ -135,24 +137,18 @@ class Sampler:
         if self.source is not None:
             rows = self.source.rows[self._simulated(seed, indices)]
             masks = np.asarray(self.source.cohort.masks[rows])
-            for number, (row, index) in enumerate(zip(rows, indices, strict=True)):
-                draws = stream(seed, "synthesis.air", index)
-                images[number] = self.with_air(images[number], row, self.air(draws), draws)
         return images, masks
 
-    def air(self, draws: np.random.Generator) -> Floats | None:
-        """Air of one of the real slices that were learned from, (C, 2); None where none was measured."""
+    @property
+    def airs(self) -> Floats | None:
+        """Level and grain of the air in real slices that were learned from (K, C, 2); None where none was measured."""
         known = self.bundle.meta.get("air")
-        return np.array(known[int(draws.integers(len(known)))], np.float64) if known else None
+        return np.array(known, np.float64) if known else None
 
-    def with_air(self, image: Floats, row: int, air: Floats | None, draws: np.random.Generator) -> Floats:
-        """A slice (C, S, S) that was repainted from this row of the simulated cohort, with this air around the head."""
-        assert self.source is not None
-        if air is None:
-            return image
-        box = box_of(np.asarray(self.source.cohort.images[row][0], np.float64))
-        parts = [with_air(part, box, (level, grain), draws) for part, (level, grain) in zip(image, air, strict=True)]
-        return np.clip(np.stack(parts), 0, 1)
+    def air(self, draws: np.random.Generator) -> Floats:
+        """Air of one of these slices, (C, 2)."""
+        assert self.airs is not None
+        return np.asarray(self.airs[int(draws.integers(len(self.airs)))])
 
     def draw(self, latents: Tensor, classes: Tensor) -> Floats:
         """Images (N, planes, S, S) in -1..1 for latents (N, *latent) and class numbers (N,).

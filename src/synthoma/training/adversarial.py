@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from synthoma.augment.differentiable import augment
 from synthoma.augment.strength import adapted_probability, overfitting, ramped_probability
+from synthoma.data.repaintable import in_air
 from synthoma.losses.adversarial import (
     SHIFT_FREE,
     discriminator_loss,
@@ -24,7 +27,7 @@ from synthoma.training.checkpoint import network_state, optimiser_state, restore
 from synthoma.training.frozen import held_still
 from synthoma.training.generative import GenerativeSetup, GenerativeTask, copied, on_device
 from synthoma.training.loop import Progress, Snapshot
-from synthoma.training.reader import MaskReader, weight_at
+from synthoma.training.reader import MaskReader, divided
 
 
 class AdversarialTask(GenerativeTask):
@@ -34,10 +37,12 @@ class AdversarialTask(GenerativeTask):
 
     def __init__(self, setup: GenerativeSetup) -> None:
         super().__init__(setup)
-        self.source = setup.source
+        self.source, self.airs = setup.source, setup.airs
         self.discriminator = on_device(build_discriminator(self.gan, self.shape), self.execution)
         reads = self.gan.faithful and self.shape.labels
-        self.reader = MaskReader(self.shape, self.execution.device) if reads else None
+        self.reader = MaskReader(self.shape, self.execution.device, self.batch) if reads else None
+        groups = self.slices.cohort.slices["group"].iloc[self.slices.rows].astype(str).tolist()
+        self.studied, self.unseen = divided(groups, self.config.seed)
         self.sound = copied(self.discriminator)
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
@@ -85,13 +90,13 @@ class AdversarialTask(GenerativeTask):
         # Penalties are taken in full precision: their second derivatives overflow easily.
         if self.gan.gradient_penalty:
             mix = torch.rand(len(real), generator=draws).to(real.device)
-            penalty = gradient_penalty(lambda x: self.discriminator(x, label), seen_real, seen_fake, mix)
+            penalty = gradient_penalty(partial(self._score, label=label), seen_real, seen_fake, mix)
             total = total + self.gan.gradient_penalty * penalty
         # Rare penalties leave the discriminator free in between, which is unsafe until the game has settled.
         every = 1 if self.images < self.gan.penalty_start_images else self.gan.r1_every
         for weight, seen in ((self.gan.r1, seen_real), (self.gan.r2, seen_fake)):
             if weight and number % every == 0:
-                penalty = zero_centred_penalty(lambda x: self.discriminator(x, label), seen)
+                penalty = zero_centred_penalty(partial(self._score, label=label), seen)
                 total = total + self.gamma_factor * weight * every * penalty
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -104,6 +109,12 @@ class AdversarialTask(GenerativeTask):
             on_real, on_fake = on_real.sigmoid(), on_fake.sigmoid()
         return {"d_loss": loss, "d_real": on_real.mean(), "d_fake": on_fake.mean()}
 
+    def _score(self, images: Tensor, label: Tensor | None) -> Tensor:
+        """One score an image (B,), for penalties: those of pieces are added as if each were an image of its own."""
+        said = self.discriminator(images, label).reshape(len(images), -1)
+        added: Tensor = said.sum(dim=1) / math.sqrt(said.shape[1])
+        return added
+
     def _judged(self, real: Tensor, fake: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
         """Outputs for real and generated images, each as a batch of its own: batch norm must not mix the two."""
         return self.discriminator(real, label), self.discriminator(fake, label)
@@ -113,7 +124,7 @@ class AdversarialTask(GenerativeTask):
         label = self.classes(batch.classes)
         draws = self.draws("generator", number)
         if self.reader is not None:
-            self.reader.learn(self.placed(batch.planes()), self.draws("reader", number))
+            self._teach_reader(self.reader, number)
         with held_still(self.discriminator), self.precision():
             latents = self.latents(self.batch, draws)
             drawn = self.generator(latents, label)
@@ -129,14 +140,24 @@ class AdversarialTask(GenerativeTask):
                 kept = structure_loss(latents[:, :channels].float(), drawn[:, :channels].float())
                 loss = loss + self.gan.structure * kept
             if self.reader is not None:
-                loss = loss + weight_at(self.images, self.gan.faithful) * self.reader.missed(drawn, draws)
+                loss = loss + self.gan.faithful * self.reader.missed(drawn, draws)
             if self.gan.feature_matching:
                 features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
         self.generator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.generator_optimiser.step()
-        return {"g_loss": loss}
+        said = {"g_loss": loss}
+        if self.reader is not None:
+            said["reader_excess"] = torch.tensor(self.reader.excess())
+        return said
+
+    def _teach_reader(self, reader: MaskReader, number: int) -> None:
+        """Let the reader learn from a batch of slices, and examine it on one of other patients."""
+        draws = self.draws("reader", number)
+        for positions, use in ((self.studied, reader.learn), (self.unseen, reader.examine)):
+            chosen = torch.randint(len(positions), (self.batch,), generator=draws).numpy()
+            use(self.placed(self.slices.fetch(positions[chosen]).planes()), draws)
 
     def latents(self, count: int, draws: torch.Generator) -> Tensor:
         """Latent vectors, or simulated slices with a plane of noise."""
@@ -144,6 +165,10 @@ class AdversarialTask(GenerativeTask):
             return super().latents(count, draws)
         places = torch.rand(count, generator=draws, dtype=torch.float64).numpy()
         planes = self.source.fetch(self.source.drawn(places)).planes()
+        if self.airs is not None:
+            chosen = torch.randint(len(self.airs), (count,), generator=draws).numpy()
+            grain = np.random.default_rng(int(torch.randint(2**62, (), generator=draws)))
+            planes = in_air(planes, self.airs[chosen], [grain] * count)
         noise = torch.randn(count, 1, *planes.shape[2:], generator=draws)
         return self.placed(torch.cat([planes, noise], dim=1))
 

@@ -21,8 +21,8 @@ from synthoma.losses.segmentation import segmentation_loss
 from synthoma.models.bundle import save_tensors
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
 from synthoma.models.device import choose_device
+from synthoma.models.patches import PatchDiscriminator
 from synthoma.models.segmenters import (
-    PatchDiscriminator,
     SeedMaskDiscriminator,
     SegmenterNetwork,
     SegmenterShape,

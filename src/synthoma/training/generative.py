@@ -23,6 +23,7 @@ from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.settings import TrainConfig
+from synthoma.types import Floats
 
 Judge = Callable[[Tensor, dict[str, float]], tuple[float, dict[str, float], list[str]]]
 """Score of sample images (N, C, S, S) in -1..1 with the recent losses: score, further figures, warnings."""
@@ -50,6 +51,7 @@ class GenerativeSetup:
         sheet: called with (images seen, samples (64, planes, S, S)) at each snapshot.
         samples: number of images that are judged.
         source: simulated slices, for a generator that repaints them; its latents are these, with a plane of noise.
+        airs: level and grain of the air in real slices (K, C, 2), in which simulated ones are put; None leaves theirs.
     """
 
     config: TrainConfig
@@ -60,6 +62,7 @@ class GenerativeSetup:
     sheet: Callable[[int, Tensor], None] = _unseen
     samples: int = 256
     source: SimulatedSlices | None = None
+    airs: Floats | None = None
 
 
 class GenerativeTask:

@@ -76,11 +76,12 @@ def train_generator(
         config = config.model_copy(update={"gan": config.gan.model_copy(update=start.network)})
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
     source, matching = matched_source(cohort, config, rows, config.phantom or run / OWN_PHANTOM)
-    execution = _execution(run, config, shape, slices, source, resume=resume)
+    airs = air_shown(cohort, rows) if source is not None else None
+    execution = _execution(run, config, shape, slices, source, airs, resume=resume)
     execution.apply()
     write_text(run / "config.toml", config.to_toml())
     judge, sheet = _judge(cohort, rows, config), partial(_save_sheet, run, shape)
-    task = generator_task(GenerativeSetup(config, shape, slices, execution, judge, sheet, JUDGED, source))
+    task = generator_task(GenerativeSetup(config, shape, slices, execution, judge, sheet, JUDGED, source, airs))
     if start is not None:
         _load(task, start)
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
@@ -91,7 +92,7 @@ def train_generator(
         meta["provenance"]["init_sha256"] = start.digest
     _inherit(meta, patients_behind(cohort))
     if source is not None:
-        meta["simulate"], meta["air"] = shown(cohort, rows), air_shown(cohort, rows)
+        meta["simulate"], meta["air"] = shown(cohort, rows), airs.tolist() if airs is not None else []
         meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
@@ -186,10 +187,10 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
     return found
 
 
-def air_shown(cohort: Cohort, rows: Ints) -> list[list[tuple[float, float]]]:
-    """Level and grain of the air in each modality of at most 300 of these slices, see ``air.air_of``."""
+def air_shown(cohort: Cohort, rows: Ints) -> Floats:
+    """Level and grain of the air in each modality of at most 300 of these slices (K, C, 2), see ``air.air_of``."""
     images = np.asarray(cohort.images[_spread(rows, LOOKED_AT)], np.float64)
-    return [[(round(level, 4), round(grain, 4)) for level, grain in map(air_of, image)] for image in images]
+    return np.array([[air_of(part) for part in image] for image in images]).round(4)
 
 
 def _spread(rows: Ints, most: int) -> Ints:
@@ -307,6 +308,7 @@ def _execution(
     shape: ImageShape,
     slices: TrainingSlices,
     source: SimulatedSlices | None,
+    airs: Floats | None,
     *,
     resume: bool,
 ) -> Execution:
@@ -324,7 +326,8 @@ def _execution(
     def trial(execution: Execution) -> None:
         if execution not in task:
             task.clear()  # networks and moments of one trial at a time
-            task[execution] = generator_task(GenerativeSetup(config, shape, slices, execution, nobody, source=source))
+            setup = GenerativeSetup(config, shape, slices, execution, nobody, source=source, airs=airs)
+            task[execution] = generator_task(setup)
         task[execution].step(0, 0.0)
 
     task: dict[Execution, AdversarialTask | FlowTask] = {}

@@ -101,8 +101,8 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
         GanConfig(
             network="repaint",
             latent=16,
-            critic_norm="none",
-            r1=1.0,
+            critic_patches=True,
+            r1=0.1,
             r1_every=4,
             structure=2.0,
             faithful=0.3,
