@@ -46,6 +46,7 @@ FAMILIES = ("wavelet", "random", "radiomics")
 WITHOUT: dict[str, dict[str, Any]] = {
     "shares": {"match": False},
     "structure": {"structure": 0.0},
+    "reader": {"faithful": 0.0},
     "patches": {"critic_patches": False, "critic_norm": "none"},
     "penalty": {"r1": 0.0},
     "average": {"ema_images": 0.0},

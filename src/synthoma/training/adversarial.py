@@ -27,7 +27,7 @@ from synthoma.training.checkpoint import network_state, optimiser_state, restore
 from synthoma.training.frozen import held_still
 from synthoma.training.generative import GenerativeSetup, GenerativeTask, copied, on_device
 from synthoma.training.loop import Progress, Snapshot
-from synthoma.training.reader import MaskReader, divided
+from synthoma.training.reader import MaskReader, weight_at
 
 
 class AdversarialTask(GenerativeTask):
@@ -40,9 +40,7 @@ class AdversarialTask(GenerativeTask):
         self.source, self.airs = setup.source, setup.airs
         self.discriminator = on_device(build_discriminator(self.gan, self.shape), self.execution)
         reads = self.gan.faithful and self.shape.labels
-        self.reader = MaskReader(self.shape, self.execution.device, self.batch) if reads else None
-        groups = self.slices.cohort.slices["group"].iloc[self.slices.rows].astype(str).tolist()
-        self.studied, self.unseen = divided(groups, self.config.seed)
+        self.reader = MaskReader(self.shape, self.execution.device) if reads else None
         self.sound = copied(self.discriminator)
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
@@ -124,7 +122,7 @@ class AdversarialTask(GenerativeTask):
         label = self.classes(batch.classes)
         draws = self.draws("generator", number)
         if self.reader is not None:
-            self._teach_reader(self.reader, number)
+            self.reader.learn(self.placed(batch.planes()), self.draws("reader", number))
         with held_still(self.discriminator), self.precision():
             latents = self.latents(self.batch, draws)
             drawn = self.generator(latents, label)
@@ -140,24 +138,14 @@ class AdversarialTask(GenerativeTask):
                 kept = structure_loss(latents[:, :channels].float(), drawn[:, :channels].float())
                 loss = loss + self.gan.structure * kept
             if self.reader is not None:
-                loss = loss + self.gan.faithful * self.reader.missed(drawn, draws)
+                loss = loss + weight_at(self.images, self.gan.faithful) * self.reader.missed(drawn, draws)
             if self.gan.feature_matching:
                 features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
         self.generator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.generator_optimiser.step()
-        said = {"g_loss": loss}
-        if self.reader is not None:
-            said["reader_excess"] = torch.tensor(self.reader.excess())
-        return said
-
-    def _teach_reader(self, reader: MaskReader, number: int) -> None:
-        """Let the reader learn from a batch of slices, and examine it on one of other patients."""
-        draws = self.draws("reader", number)
-        for positions, use in ((self.studied, reader.learn), (self.unseen, reader.examine)):
-            chosen = torch.randint(len(positions), (self.batch,), generator=draws).numpy()
-            use(self.placed(self.slices.fetch(positions[chosen]).planes()), draws)
+        return {"g_loss": loss}
 
     def latents(self, count: int, draws: torch.Generator) -> Tensor:
         """Latent vectors, or simulated slices with a plane of noise."""
