@@ -153,8 +153,8 @@ def _generators(name: str = "generators") -> str:
         ],
     ]
     for line in sorted(results["summary"], key=lambda line: (line["minutes"], line["sw2_wavelet"]["median"])):
-        name = f"**{line['model']}**" if line["model"] == "auto" else line["model"]
-        head = [name, f"{line['minutes']:g}", str(line["seeds"]), f"{line['images_per_second']:.0f}"]
+        model = f"**{line['model']}**" if line["model"] == "auto" else line["model"]
+        head = [model, f"{line['minutes']:g}", str(line["seeds"]), f"{line['images_per_second']:.0f}"]
         rows.append([*head, *scores(line), _private(line["private"])])
     compared = results["compared"]
     title = (
