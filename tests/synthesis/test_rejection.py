@@ -15,12 +15,13 @@ from tests.training.toys import halves, train_toy, write_cohort
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained a little: ``conditional`` knows two classes, ``plain`` none."""
+    """Trained a little: ``conditional`` knows two classes, ``plain`` none, the critic of ``pieces`` sees no whole."""
     place = tmp_path_factory.mktemp("runs")
     images, names = halves(60)
     two = write_cohort(place / "halves", images, names)
     for name in ("conditional", "plain"):
         train_toy(two, place / name, images=160, snapshots=1, conditional=name == "conditional")
+    train_toy(two, place / "pieces", images=160, snapshots=1, gan={"critic_patches": True})
     return place
 
 
@@ -38,8 +39,9 @@ def test_shards_together_are_the_single_run(runs: Path, tmp_path: Path, run: str
     assert whole.meta["provenance"]["kept_share"] == 0.3
 
 
-def test_about_that_share_of_candidates_passes_and_all_that_is_drawn_does(runs: Path) -> None:
-    sampler = Sampler.open(runs / "plain")
+@pytest.mark.parametrize("run", ["plain", "pieces"])
+def test_about_that_share_of_candidates_passes_and_all_that_is_drawn_does(runs: Path, run: str) -> None:
+    sampler = Sampler.open(runs / run)
     rejection = Rejection.open(sampler, 0.25)
     classes = torch.zeros(4 * BLOCK, dtype=torch.long)
     plain = sampler.draw(sampler.latents(9, range(4 * BLOCK)), classes)

@@ -247,6 +247,34 @@ def test_a_target_needs_changes_and_a_speed() -> None:
             TrainConfig.resolve(flags={"model": "dcgan", "gan": gan})
 
 
+class Quarters(nn.Module):
+    """Judges each quarter of a picture by itself: the mean of its squares, times a weight that differs."""
+
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        said = nn.functional.avg_pool2d(images**2, images.shape[-1] // 2).flatten(1)
+        return said * torch.tensor([1.0, 2.0, 3.0, 4.0])
+
+
+def test_the_penalty_on_a_discriminator_of_pieces_is_that_of_a_piece(two_halves: Cohort) -> None:
+    """Where pieces share no pixels it is the mean of what each would have as a picture of its own."""
+    task = new_task(two_halves, gan={"critic_patches": True})
+    task.discriminator = Quarters()
+    images = torch.randn(5, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    together = zero_centred_penalty(lambda seen: task._score(seen, None), images)
+    quarters = images.unfold(2, 8, 8).unfold(3, 8, 8).reshape(5, 4, 8, 8)
+    weights = (1.0, 2.0, 3.0, 4.0)
+    alone = [
+        zero_centred_penalty(lambda seen, w=weight: w * (seen**2).mean(dim=(1, 2, 3)), quarters[:, [number]])
+        for number, weight in enumerate(weights)
+    ]
+    assert torch.allclose(together, torch.stack(alone).mean(), rtol=1e-5)
+
+
+def test_a_discriminator_of_pieces_does_not_see_how_alike_a_batch_is() -> None:
+    with pytest.raises(ConfigError, match="minibatch_deviation is of whole pictures"):
+        TrainConfig.resolve(flags={"model": "phantom-gan", "gan": {"minibatch_deviation": True}})
+
+
 def test_a_wasserstein_critic_takes_its_steps_on_batches_of_its_own(
     two_halves: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:

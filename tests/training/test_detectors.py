@@ -336,6 +336,9 @@ def test_begin_with_a_gans_networks(tmp_path: Path) -> None:
     assert all(torch.equal(begun[name], drawn[name.replace("up", "layers")]) for name in layers)
     with pytest.raises(ConfigError, match="critic-"):
         Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "gan")}))
+    train_toy(cohort, tmp_path / "pieces", model="dcgan", images=64, gan={"critic_patches": True})
+    with pytest.raises(ConfigError, match="networks fit"):
+        Plan(cohort, TrainConfig.resolve(flags={"model": "critic-unet", "init": str(tmp_path / "pieces")}))
 
 
 def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:

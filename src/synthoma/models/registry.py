@@ -23,8 +23,10 @@ class NetworkConfig(Config):
     latent: int = Field(100, ge=1, le=1024, description="length of the latent vector")
     width: int = Field(32, ge=4, le=256, description="feature maps of the generator's last hidden layer")
     critic_width: int = Field(32, ge=4, le=256, description="feature maps of the discriminator's first layer")
-    norm: Normalisation = "batch"
-    critic_norm: Normalisation = "batch"
+    norm: Normalisation = Field("batch", description="normalisation in the generator (dcgan)")
+    critic_norm: Normalisation = Field(
+        "batch", description="normalisation in the discriminator of whole pictures (dcgan)"
+    )
     critic_patches: bool = Field(False, description="judge pieces of a picture, not the whole (Isola 2017)")
     spectral: bool = Field(False, description="spectral normalisation of the discriminator")
     minibatch_deviation: bool = Field(False, description="let the discriminator see how alike a batch's images are")

@@ -160,7 +160,8 @@ def _fitted(entry: Tensor, settings: SegmenterNetwork, known: list[str], cohort:
 def _from_gan(bundle: Bundle, learner: SegmenterConfig | ClassifierConfig, cohort: Cohort) -> Start:
     """A discriminator's layers as the encoder of a ``critic`` network, the generator's as the decoder of gan-unet."""
     meta, network = bundle.meta, bundle.meta["network"]
-    plain = network["network"] == "dcgan" and network["critic_norm"] == "batch" and not network["spectral"]
+    plain = network["network"] == "dcgan" and network["critic_norm"] == "batch"
+    plain = plain and not network["spectral"] and not network.get("critic_patches")
     fits = plain and meta["shape"]["size"] == cohort.size and meta["shape"]["labels"] == 0
     both = learner.network == "gan-unet"
     fits = fits and (not both or network["width"] == network["critic_width"])

@@ -55,6 +55,12 @@ class GanConfig(NetworkConfig):
             raise ValueError("augment_target needs changes (augment) and a speed (augment_ramp, in images)")
         return self
 
+    @model_validator(mode="after")
+    def _what_a_discriminator_of_pieces_has(self) -> Self:
+        if self.critic_patches and self.minibatch_deviation:
+            raise ValueError("minibatch_deviation is of whole pictures: leave it out, or set critic_patches=false")
+        return self
+
 
 AUTO = "auto"
 """The model that is planned for each cohort, see ``training.plan``."""
