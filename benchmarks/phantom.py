@@ -1,12 +1,14 @@
 """What simulated patients teach a detector: plain or repainted, beside few or all real training patients.
 
-    python benchmarks/phantom.py --minutes 4 --patients 150 --keep DIR [--arms phantom real10 both10 repainted10 ...]
+    python benchmarks/phantom.py --slices 24000 --patients 150 --keep DIR [--arms phantom real10 both10 repainted10 ...]
 
 LGG FLAIR at 64 px in by-patient folds: each real patient is tested once. The threshold is 0.5 and the last snapshot is
 used in every arm, so no patient chooses anything here; phantom and phantom-gan were developed on these patients. The
 few patients of an arm are one draw a fold, and those of five are among those of ten. Plain and repainted slices are of
-the same simulated patients: a phantom-gan of the arm's real patients, trained for minutes of its own, repaints each of
-them whole. Half of each batch of a mixture is real. Finished trainings in DIR are not repeated.
+the same simulated patients: a phantom-gan of the arm's real patients, shown images of its own, repaints each of them
+whole. Half of each batch of a mixture is real. Budgets are slices shown, which say the same on every machine. Finished
+trainings in DIR are not repeated; the Dice of each patient (by no name) stays with the results, so that arms that are
+measured later can be compared.
 ``--shipped`` tests the model inside the package on all three real sets instead.
 """
 
@@ -46,7 +48,7 @@ ARMS: dict[str, dict[str, Any]] = {
 training patients of the fold are learned from.
 """
 
-GAN_MINUTES = 5.0
+GAN_IMAGES = 12_000
 SETTINGS = {"size": 64, "modalities": ("flair",), "merge": "whole-tumour"}
 
 
@@ -93,11 +95,11 @@ def few_of(part: Cohort, count: int | None, folder: Path) -> Cohort:
     return Cohort(folder)
 
 
-def repainted(cohort: Cohort, simulated: Cohort, place: Path, minutes: float) -> Path:
+def repainted(cohort: Cohort, simulated: Cohort, place: Path, images: int) -> Path:
     """The simulated patients with the look of the cohort's training patients."""
     if not (place / "run" / "model.safetensors").is_file():
         settings: dict[str, Any] = {"model": "phantom-gan", "with_masks": True, "phantom": simulated.path}
-        synthoma.train(cohort, place / "run", minutes=minutes, force=True, **settings)
+        synthoma.train(cohort, place / "run", images=images, force=True, **settings)
     if not (place / "drawn").is_dir():
         patients = int(simulated.slices["case"].nunique())
         synthoma.generate(place / "run", place / "drawn", patients=patients, phantom=simulated.path)
@@ -106,10 +108,10 @@ def repainted(cohort: Cohort, simulated: Cohort, place: Path, minutes: float) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--slices", type=int, default=24_000, help="shown to each detector")
     parser.add_argument("--patients", type=int, default=150, help="simulated patients")
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), metavar="ARM")
-    parser.add_argument("--gan-minutes", type=float, default=GAN_MINUTES, help="of each phantom-gan")
+    parser.add_argument("--gan-images", type=int, default=GAN_IMAGES, help="shown to each phantom-gan")
     parser.add_argument("--keep", type=Path, help="folder for runs and masks")
     parser.add_argument("--shipped", action="store_true")
     parser.add_argument("--note", help="what the reader of the table should know of these arms")
@@ -136,28 +138,30 @@ def main() -> None:
     everyone, simulated = split(real, "everyone", "test"), split(simulated, "simulated", "train")
     fold = real.slices["fold"].to_numpy()
     parts = [split(real, f"fold{number}", np.where(fold == number, "test", "train")) for number in range(FOLDS)]
-    table, dice = results.setdefault("arms", {}), {}
+    table = results.setdefault("arms", {})
+    shown = f"{arguments.slices:,} slices"
     for arm in arguments.arms:
         places = []
-        common = {"model": "unet-25d", "minutes": arguments.minutes}
+        common = {"model": "unet-25d", "images": arguments.slices}
         if arm == "phantom":
-            places = [keep / f"arm-phantom-{arguments.minutes:g}min"]
+            places = [keep / f"arm-phantom-{arguments.slices}"]
             run_one(places[0], simulated, scans / "lgg", test=everyone, **common)
         else:
             few, what = ARMS[arm]["patients"], ARMS[arm]["what"]
             for number, part in enumerate(parts):
                 paints = what in ("repainted", "mixed")
-                made = f"-{arguments.gan_minutes:g}min" if paints else ""
-                places.append(keep / f"arm-{arm}{made}-{arguments.minutes:g}min-fold{number}")
+                made = f"-{arguments.gan_images}" if paints else ""
+                places.append(keep / f"arm-{arm}{made}-{arguments.slices}-fold{number}")
                 cohort = few_of(part, few, keep / f"fold{number}-{few}")
                 extra: tuple[Path, ...] = (simulated.path,) if what in ("both", "mixed") else ()
                 if paints:
-                    gan = keep / f"gan-{few or 'all'}-{arguments.gan_minutes:g}min-fold{number}"
-                    extra += (repainted(cohort, simulated, gan, arguments.gan_minutes),)
+                    gan = keep / f"gan-{few or 'all'}-{arguments.gan_images}-fold{number}"
+                    extra += (repainted(cohort, simulated, gan, arguments.gan_images),)
                 run_one(places[-1], cohort, scans / "lgg", extra=extra, **common)
-        found, dice[arm] = summary(places)
-        table[f"{arm} {arguments.minutes:g} min"] = {
-            "minutes": arguments.minutes,
+        found, dice = summary(places)
+        table[f"{arm} {shown}"] = {
+            "budget": shown,
+            "by_patient": [round(dice[name], 4) for name in sorted(dice)],
             **found,
             **({"note": arguments.note} if arguments.note else {}),
         }
@@ -167,8 +171,9 @@ def main() -> None:
         beside = [f"{what}{few}" for what in ("both", "repainted", "mixed")]
         pairs += [(name, other) for name in beside for other in dict.fromkeys((f"real{few}", "real"))]
         pairs += [(f"{what}{few}", f"both{few}") for what in ("repainted", "mixed")]
+    dice = {arm: dict(enumerate(table[f"{arm} {shown}"]["by_patient"])) for arm in ARMS if f"{arm} {shown}" in table}
     results["differences"] = results.get("differences", {}) | {
-        f"{first} - {second}, {arguments.minutes:g} min": compared(dice[first], dice[second])
+        f"{first} - {second}, {shown}": compared(dice[first], dice[second])
         for first, second in pairs
         if first in dice and second in dice
     }

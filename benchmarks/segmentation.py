@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
     return result, dice
 
 
-def compared(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float]:
+def compared(ours: Mapping[Any, float], theirs: Mapping[Any, float]) -> dict[str, float]:
     """Mean difference of two models' Dice, paired by patient, with its interval and p."""
     names = sorted(ours)
     found = paired_difference([ours[name] for name in names], [theirs[name] for name in names])

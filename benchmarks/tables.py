@@ -244,7 +244,7 @@ def _phantom() -> str:
     rows = [
         [
             names[name.split()[0]],
-            f"{found['minutes']:g}",
+            found.get("budget") or f"{found['minutes']:g} min",
             f"{round(sum(found['slices_shown']) / len(found['slices_shown']), -2):,.0f}",
             _span(found["dice"]["mean"]),
             f"{found['dice']['median']['value']:.3f}",
@@ -258,14 +258,14 @@ def _phantom() -> str:
     )
     parts = [
         title,
-        table(["training data", "minutes", "slices shown", "Dice, mean of patients", "median", "slice AUC"], rows),
+        table(["training data", "budget", "slices shown", "Dice, mean of patients", "median", "slice AUC"], rows),
     ]
     if differences := results.get("differences"):
         lines = []
         for name, entry in differences.items():
-            pair, minutes = name.split(", ")
+            pair, budget = name.split(", ")
             first, second = (names[part] for part in pair.split(" - "))
-            lines.append([f"{first} minus {second}", minutes, _span(entry), f"{entry['p']:.3g}"])
+            lines.append([f"{first} minus {second}", budget, _span(entry), f"{entry['p']:.3g}"])
         parts.append(table(["paired by patient", "each", "Dice", f"p (of {len(lines)}, not corrected)"], lines))
     parts.extend(dict.fromkeys(found["note"] + "." for found in results["arms"].values() if "note" in found))
     return "\n\n".join(parts)

@@ -219,7 +219,21 @@ def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
     if config.model != AUTO:
         return config
     source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
-    return plan_generator(source, config, training_rows(source, config))
+    return plan_generator(source, config, training_rows(source, config), lambda: _seconds_a_patient(source, config))
+
+
+def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
+    """How long one core of this machine takes to simulate a patient beside a cohort."""
+    from synthoma.phantom import phantom_beside, phantom_cases
+
+    phantom, _ = phantom_beside(source.meta, {})
+    (patient,) = phantom_cases(1, config.seed, phantom)
+    times = []
+    for _ in range(2):  # the first reads the template too
+        start = time.perf_counter()
+        patient.load()
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def _simulate_beside(meta: Mapping[str, Any], folder: Path, patients: int, seed: int, progress: Progress) -> None:

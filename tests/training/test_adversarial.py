@@ -66,11 +66,12 @@ def test_each_player_moves_alone(two_halves: Cohort) -> None:
     task = new_task(two_halves, gan={"feature_matching": 1.0})
     weights, discriminator = dict(task.generator.named_parameters()), copied(task.discriminator)
     before = {name: value.detach().clone() for name, value in weights.items()}
-    task._train_discriminator(0)
+    turn = task._turn(0)
+    task._train_discriminator(turn)
     assert all(torch.equal(before[name], value) for name, value in weights.items())
     assert not same(discriminator, copied(task.discriminator))
     discriminator = copied(task.discriminator)
-    task._train_generator(0)
+    task._train_generator(turn)
     assert same(discriminator, copied(task.discriminator))  # its running statistics too
     assert not all(torch.equal(before[name], value) for name, value in weights.items())
 
@@ -88,7 +89,7 @@ def test_the_loss_is_that_of_the_networks_before_the_step(two_halves: Cohort) ->
     task = new_task(two_halves, gan={"critic_norm": "none", "label_smoothing": 0.2})
     real = task.real(0).planes()
     with torch.no_grad():
-        fake = task.generator(task.latents(len(real), task.draws("discriminator", 0)))
+        fake = task.generator(task.latents(len(real), task.draws("latents", 0)))
         scores = task.discriminator(real), task.discriminator(fake)
     losses = trained(task, 1)
     expected = discriminator_loss("bce", *scores, smoothing=0.2)
@@ -114,7 +115,7 @@ def test_the_lazy_penalty_is_scaled_by_its_interval(two_halves: Cohort) -> None:
     for r1, every in ((0.0, 1), (2.0, 1), (2.0, 4)):
         task = new_task(two_halves, gan={"r1": r1, "r1_every": every, "critic_norm": "none"})
         task.discriminator_optimiser.step = lambda: None  # type: ignore[method-assign,assignment]
-        task._train_discriminator(0)
+        task._train_discriminator(task._turn(0))
         gradients.append(task.discriminator.head.weight.grad.clone())
     none, once, lazy = gradients
     assert torch.allclose(lazy - none, 4 * (once - none), rtol=1e-3, atol=1e-6)
@@ -148,12 +149,12 @@ def test_both_penalties_are_taken_each_on_its_own_images(two_halves: Cohort, mon
     for r2 in (0.0, 3.0):
         task = new_task(two_halves, gan={**settings, "r2": r2})
         task.discriminator_optimiser.step = lambda: None  # type: ignore[method-assign,assignment]
-        task._train_discriminator(0)
+        task._train_discriminator(task._turn(0))
         gradients.append(task.discriminator.head.weight.grad.clone())
     assert len(seen) == 3
     assert torch.equal(seen[1], task.real(0).planes())
     with torch.no_grad():
-        fake = task.generator(task.latents(8, task.draws("discriminator", 0)))
+        fake = task.generator(task.latents(8, task.draws("latents", 0)))
     assert torch.equal(seen[2], fake)
     task.discriminator.zero_grad()
     (3.0 * 2 * zero_centred_penalty(task.discriminator, fake)).backward()
@@ -193,10 +194,10 @@ def test_the_generator_is_judged_beside_the_real_batch_without_teaching_the_disc
     task = new_task(two_halves, gan={"loss": "relativistic", "critic_norm": "none"})
     real = task.real(0).planes()
     with torch.no_grad():
-        fake = task.generator(task.latents(8, task.draws("generator", 0)))
+        fake = task.generator(task.latents(8, task.draws("latents", 0)))
         expected = generator_loss("relativistic", task.discriminator(fake), task.discriminator(real))
     before = copied(task.discriminator)
-    losses = task._train_generator(0)
+    losses = task._train_generator(task._turn(0))
     assert torch.allclose(losses["g_loss"].detach(), expected, atol=1e-5)
     assert same(before, copied(task.discriminator))
     assert all(parameter.grad is None for parameter in task.discriminator.parameters())
@@ -283,7 +284,7 @@ def test_a_wasserstein_critic_takes_its_steps_on_batches_of_its_own(
     fetch = task.real
     monkeypatch.setattr(task, "real", lambda number: (numbers.append(number), fetch(number))[1])
     losses = trained(task, 2)
-    assert numbers == [0, 1, 2, 0, 3, 4, 5, 3]
+    assert numbers == [0, 1, 2, 3, 4, 5]
     assert losses["d_loss"].detach() == pytest.approx(float(losses["d_fake"].detach() - losses["d_real"].detach()))
 
 

@@ -13,6 +13,12 @@ from synthoma.training.settings import TrainConfig
 from tests.training.toys import blobs, train_toy, write_cohort
 
 
+@pytest.fixture(autouse=True)
+def two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each simulated patient takes two seconds, as far as plans know."""
+    monkeypatch.setattr(synthoma.pipeline, "_seconds_a_patient", lambda source, config: 2.0)
+
+
 def _cohort(folder: Path, *, masks: bool = True, **meta: object) -> Cohort:
     images, drawn = blobs(24, size=32)
     names = {"1": "tumour"} if masks else None
@@ -30,8 +36,17 @@ def test_known_sequences_get_the_phantom_gan(tmp_path: Path) -> None:
     assert config.model == "phantom-gan"
     assert config.gan.network == "repaint"
     assert config.with_masks
-    assert config.simulate == min(200, max(24, 30 * usable_cores()))
+    assert config.simulate == min(200, max(24, 25 * usable_cores()))  # a sixth of five minutes
     assert "18 training slices of 18 patients, flair, 32 px" in config.reasons[0]
+
+
+def test_a_slower_machine_simulates_fewer_patients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort, minutes = _cohort(tmp_path / "real"), 20 / usable_cores()
+    assert _planned(cohort, minutes=minutes).simulate == 100
+    monkeypatch.setattr(synthoma.pipeline, "_seconds_a_patient", lambda source, config: 5.0)
+    assert _planned(cohort, minutes=minutes).simulate == 40
+    monkeypatch.setattr(synthoma.pipeline, "_seconds_a_patient", None)  # images are no time: nothing is measured
+    assert _planned(cohort, images=1000).simulate == 200
 
 
 def test_pictures_of_unknown_sequence_too_but_without_masks(tmp_path: Path) -> None:

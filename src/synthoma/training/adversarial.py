@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -28,6 +29,25 @@ from synthoma.training.frozen import held_still
 from synthoma.training.generative import GenerativeSetup, GenerativeTask, copied, on_device
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.reader import MaskReader, weight_at
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Images that the discriminator tells apart; those of the last turn before it moves teach the generator too.
+
+    Attributes:
+        number: of the turn, from the beginning of the training.
+        real: (B, planes, S, S) in -1..1.
+        label: classes (B,), or None where the generator knows none.
+        latents: what the drawn images are made of.
+        drawn: (B, planes, S, S), with the generator's gradient where it is its turn too.
+    """
+
+    number: int
+    real: Tensor
+    label: Tensor | None
+    latents: Tensor
+    drawn: Tensor
 
 
 class AdversarialTask(GenerativeTask):
@@ -56,10 +76,13 @@ class AdversarialTask(GenerativeTask):
         self.gamma_factor = self.gan.penalty_end**share
         if self.gan.augment_target is None:
             self.probability = ramped_probability(self.images, self.gan.augment_ramp, self.gan.augment_probability)
-        losses: dict[str, Tensor] = {}
-        for turn in range(self.gan.critic_steps):
-            losses = self._train_discriminator(step * self.gan.critic_steps + turn)
-        losses |= self._train_generator(step)
+        first, last = step * self.gan.critic_steps, (step + 1) * self.gan.critic_steps - 1
+        for number in range(first, last):
+            with torch.no_grad():
+                turn = self._turn(number)
+            self._train_discriminator(turn)
+        turn = self._turn(last)  # one set of images for both: drawing is dear
+        losses = self._train_discriminator(turn) | self._train_generator(turn)
         self.count_images()
         if self.gan.augment:
             losses["augment_probability"] = torch.tensor(self.probability)
@@ -73,15 +96,18 @@ class AdversarialTask(GenerativeTask):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
 
-    def _train_discriminator(self, number: int) -> dict[str, Tensor]:
+    def _turn(self, number: int) -> Turn:
         batch = self.real(number)
-        real = self.placed(batch.planes())
-        label = self.classes(batch.classes)
-        draws = self.draws("discriminator", number)
+        label, latents = self.classes(batch.classes), self.latents(self.batch, self.draws("latents", number))
         with self.precision():
-            with torch.no_grad():
-                fake = self.generator(self.latents(len(real), draws), label)
-            seen_real, seen_fake = self._augmented(real, draws), self._augmented(fake, draws)
+            drawn = self.generator(latents, label)
+        return Turn(number, self.placed(batch.planes()), label, latents, drawn)
+
+    def _train_discriminator(self, turn: Turn) -> dict[str, Tensor]:
+        real, label = turn.real, turn.label
+        draws = self.draws("discriminator", turn.number)
+        with self.precision():
+            seen_real, seen_fake = self._augmented(real, draws), self._augmented(turn.drawn.detach(), draws)
             on_real, on_fake = self._judged(seen_real, seen_fake, label)
             loss = discriminator_loss(self.gan.loss, on_real, on_fake, smoothing=self.gan.label_smoothing)
         total = loss
@@ -93,7 +119,7 @@ class AdversarialTask(GenerativeTask):
         # Rare penalties leave the discriminator free in between, which is unsafe until the game has settled.
         every = 1 if self.images < self.gan.penalty_start_images else self.gan.r1_every
         for weight, seen in ((self.gan.r1, seen_real), (self.gan.r2, seen_fake)):
-            if weight and number % every == 0:
+            if weight and turn.number % every == 0:
                 penalty = zero_centred_penalty(partial(self._score, label=label), seen)
                 total = total + self.gamma_factor * weight * every * penalty
         self.discriminator_optimiser.zero_grad(set_to_none=True)
@@ -117,17 +143,14 @@ class AdversarialTask(GenerativeTask):
         """Outputs for real and generated images, each as a batch of its own: batch norm must not mix the two."""
         return self.discriminator(real, label), self.discriminator(fake, label)
 
-    def _train_generator(self, number: int) -> dict[str, Tensor]:
-        batch = self.real(number * self.gan.critic_steps)
-        label = self.classes(batch.classes)
-        draws = self.draws("generator", number)
+    def _train_generator(self, turn: Turn) -> dict[str, Tensor]:
+        real, label, drawn = turn.real, turn.label, turn.drawn
+        draws = self.draws("generator", turn.number)
         if self.reader is not None:
-            self.reader.learn(self.placed(batch.planes()), self.draws("reader", number))
+            self.reader.learn(real, self.draws("reader", turn.number))
         with held_still(self.discriminator), self.precision():
-            latents = self.latents(self.batch, draws)
-            drawn = self.generator(latents, label)
             fake = self._augmented(drawn, draws)
-            on_fake, on_real, real = self.discriminator(fake, label), None, self.placed(batch.planes())
+            on_fake, on_real = self.discriminator(fake, label), None
             if self.gan.loss == "relativistic" or self.gan.feature_matching:
                 real = self._augmented(real, draws)
             if self.gan.loss == "relativistic":  # no gradient: neither real images nor weights can move here
@@ -135,7 +158,7 @@ class AdversarialTask(GenerativeTask):
             loss = generator_loss(self.gan.loss, on_fake, on_real)
             if self.gan.structure:
                 channels = self.shape.channels
-                kept = structure_loss(latents[:, :channels].float(), drawn[:, :channels].float())
+                kept = structure_loss(turn.latents[:, :channels].float(), drawn[:, :channels].float())
                 loss = loss + self.gan.structure * kept
             if self.reader is not None:
                 loss = loss + weight_at(self.images, self.gan.faithful) * self.reader.missed(drawn, draws)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,23 @@ from synthoma.types import MODALITIES, PLAIN_MODALITY, REGIONS, WHOLE_TUMOUR, In
 MASKED = 0.95
 """Share of the slices that must have masks for masks to be learned with the images: those without are then left out."""
 
-PATIENTS_A_MINUTE = 6
-"""Patients that a core simulates in each minute of the budget, which takes about a sixth of it at 64 pixels."""
+SIMULATING = 1 / 6
+"""Share of the budget in which patients are simulated."""
 
 FEWEST, MOST = 24, 200
 """Simulated patients: below it anatomy repeats itself, above it nothing was gained."""
 
 
-def plan_generator(cohort: Cohort, config: TrainConfig, rows: Ints) -> TrainConfig:
+def plan_generator(
+    cohort: Cohort, config: TrainConfig, rows: Ints, seconds_a_patient: Callable[[], float]
+) -> TrainConfig:
     """Choose model, masks, simulated patients and size of the networks.
 
     Args:
         cohort: what will be learned from.
         config: the settings, of which the model is "auto".
         rows: training slices.
+        seconds_a_patient: measures how long a core of this machine simulates a patient beside this cohort.
 
     Returns:
         The settings with a model by name, and the reasons, a sentence each.
@@ -56,8 +60,11 @@ def plan_generator(cohort: Cohort, config: TrainConfig, rows: Ints) -> TrainConf
             changes["with_masks"] = True
             reasons.append("its discriminator sees the masks too: the real slices have them")
         if config.phantom is None and config.simulate is None:
-            minutes = config.minutes or (DEFAULT_MINUTES if config.images is None else MOST)
-            changes["simulate"] = int(np.clip(round(PATIENTS_A_MINUTE * usable_cores() * minutes), FEWEST, MOST))
+            changes["simulate"] = MOST
+            if (minutes := config.minutes or (DEFAULT_MINUTES if config.images is None else None)) is not None:
+                took = seconds_a_patient()
+                changes["simulate"] = int(np.clip(60 * minutes * SIMULATING * usable_cores() / took, FEWEST, MOST))
+                reasons.append(f"a core simulates a patient in {took:.1f} s here")
             reasons.append(f"{changes['simulate']} patients are simulated first, within the budget")
     device = choose_device(config.device)
     gan, grown = _sized(GENERATORS[model][1], device)
