@@ -1,7 +1,11 @@
 """The quality ladder: every generator for the same minutes on the same cohort, several seeds, judged alike.
 
-    python benchmarks/generators.py --minutes 5 15 --seeds 0 1 2 [--models dcgan auto auto-without-patches]
+    python benchmarks/generators.py --minutes 5 15 --seeds 0 1 2 [--models dcgan auto]
         [--cohort COHORT] [--classes tumour] [--patients 10] [--preset standard] [--keep DIR]
+    python benchmarks/generators.py --images 10000 --seeds 0 1 2 --models auto auto-without-patches --name ablations
+
+Minutes are what a user has; images say the same on every machine. With --images all phantom-gans learn from the same
+simulated patients and are drawn over the same others, so that parts of it can be compared by themselves.
 
 Without --cohort, FLAIR slices of the LGG patients are prepared at 64 px. Generators learn from slices of one class,
 those that show a tumour unless said otherwise (--classes yes, for pictures that lie in folders called so).
@@ -34,15 +38,20 @@ from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.nulls import plan
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import prepared
+from synthoma.phantom import phantom_beside
 from synthoma.pictures import grey, tiled
 from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
+from synthoma.training.generators import shown, training_rows
 from synthoma.training.recipes import GENERATORS
 from synthoma.training.settings import TrainConfig
 
 SAMPLES = 1000
 SHOWN = 16
 FAMILIES = ("wavelet", "random", "radiomics")
+LEARNED, DRAWN = 60, 120
+"""Simulated patients that are learned from and drawn over, where all phantom-gans share them."""
+
 WITHOUT: dict[str, dict[str, Any]] = {
     "shares": {"match": False},
     "structure": {"structure": 0.0},
@@ -84,6 +93,16 @@ def few_patients(real: Cohort, folder: Path, count: int) -> None:
     rows = np.flatnonzero(((table["split"] != "train") | table["group"].isin(kept)).to_numpy())
     with new_folder(folder) as place:
         write_rows(real, place, rows.tolist(), left_out=len(table) - len(rows))
+
+
+def simulated(cohort: Path, folder: Path, patients: int, seed: int, classes: tuple[str, ...]) -> Path:
+    """Patients simulated beside the cohort, as a phantom-gan does it for itself."""
+    if not folder.exists():
+        real = Cohort(cohort)
+        rows = training_rows(real, TrainConfig(classes=classes))
+        phantom, config = phantom_beside(real.meta, real.meta["provenance"]["config"], **shown(real, rows))
+        synthoma.prepare_phantom(patients, folder, phantom=phantom, config=config.model_copy(update={"seed": seed}))
+    return folder
 
 
 def judged(cohort: Path, synthetic: Path, place: Path, preset: str) -> dict[str, Any]:
@@ -140,17 +159,18 @@ def figures(result: dict[str, Any], *, null: bool = False) -> dict[str, Any]:
     return found
 
 
-def name_of(model: str, minutes: float, seed: int, preset: str, settings: dict[str, Any]) -> str:
+def name_of(model: str, budget: dict[str, float], seed: int, preset: str, settings: dict[str, Any]) -> str:
     """What the files of a run are called."""
     others = ("-masks" if "with_masks" in settings else "") + (f"-{preset}" if preset != "quick" else "")
-    return f"{model}-{minutes:g}min-seed{seed}{others}"
+    spent = f"{budget['minutes']:g}min" if "minutes" in budget else f"{budget['images']}images"
+    return f"{model}-{spent}-seed{seed}{others}"
 
 
 def train_and_judge(
-    place: Path, cohort: Path, model: str, minutes: float, seed: int, preset: str, settings: dict[str, Any]
+    place: Path, cohort: Path, model: str, budget: dict[str, float], seed: int, preset: str, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """Train one model, draw 1,000 images, evaluate them; what is done already is read."""
-    name = name_of(model, minutes, seed, preset, settings)
+    name = name_of(model, budget, seed, preset, settings)
     file = place / f"{name}.json"
     if file.is_file():
         done: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -164,17 +184,22 @@ def train_and_judge(
     start = time.perf_counter()
     run = place / name
     base, _, part = model.partition("-without-")
-    asked = TrainConfig.model_validate({"model": base, "minutes": minutes, "seed": seed, **settings})
+    shared: dict[str, Path] = {}
+    if "images" in budget and base == "auto":
+        classes = settings["classes"]
+        settings = {**settings, "phantom": simulated(cohort, place / "simulated-learned", LEARNED, 100, classes)}
+        shared["phantom"] = simulated(cohort, place / "simulated-drawn", DRAWN, 101, classes)
+    asked = TrainConfig.model_validate({"model": base, "seed": seed, **budget, **settings})
     config = synthoma.planned(cohort, asked)
     if part:
         config = config.model_copy(update={"gan": config.gan.model_copy(update=WITHOUT[part])})
     synthoma.train(cohort, run, config=config, report=count, force=True)
     taken = time.perf_counter() - start
-    synthoma.generate(run, place / f"{name}-images", SAMPLES, seed=seed, force=True)
+    synthoma.generate(run, place / f"{name}-images", SAMPLES, seed=seed, force=True, **shared)
     result = judged(cohort, place / f"{name}-images", place / f"{name}-evaluation", preset)
     row = {
         "model": model,
-        "minutes": minutes,
+        "budget": f"{budget['minutes']:g} min" if "minutes" in budget else f"{budget['images']:,} images",
         "seed": seed,
         "images": seen,
         "seconds": round(taken, 1),
@@ -197,9 +222,9 @@ def curve(run: Path) -> list[dict[str, float]]:
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One line a model and budget: the median over seeds, and the range where there are several."""
     lines = []
-    for key in dict.fromkeys((row["minutes"], row["model"]) for row in rows):
-        same = [row for row in rows if (row["minutes"], row["model"]) == key]
-        line: dict[str, Any] = {"model": key[1], "minutes": key[0], "seeds": len(same)}
+    for key in dict.fromkeys((row["budget"], row["model"]) for row in rows):
+        same = [row for row in rows if (row["budget"], row["model"]) == key]
+        line: dict[str, Any] = {"model": key[1], "budget": key[0], "seeds": len(same)}
         line["images_per_second"] = median(row["images"] / row["seconds"] for row in same)
         names = [name for name in same[0] if name.startswith(("sw2", "kid", "precision", "recall", "coverage"))]
         for name in [*names, "auc", "dice"]:
@@ -250,7 +275,9 @@ def contact_sheet(cohorts: dict[str, Path], path: Path, classes: list[str]) -> N
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--minutes", nargs="+", type=float, default=[5.0])
+    spent = options.add_mutually_exclusive_group()
+    spent.add_argument("--minutes", nargs="+", type=float, default=[5.0])
+    spent.add_argument("--images", nargs="+", type=int, help="in place of minutes")
     options.add_argument("--cohort", type=Path)
     options.add_argument("--classes", nargs="+", default=["tumour"], metavar="CLASS")
     options.add_argument(
@@ -283,23 +310,24 @@ def main() -> None:
             altered_copies(Cohort(cohort), place / "copies", SAMPLES, tuple(given.classes))
         control = judged(cohort, place / "copies", place / "copies-evaluation", "quick")
         settings = {"classes": tuple(given.classes)} | ({"with_masks": True} if given.with_masks else {})
+        budgets = [{"images": images} for images in given.images or ()]
+        budgets = budgets or [{"minutes": minutes} for minutes in given.minutes]
         rows = [
-            train_and_judge(place, cohort, model, minutes, seed, given.preset, settings)
-            for minutes in given.minutes
+            train_and_judge(place, cohort, model, budget, seed, given.preset, settings)
+            for budget in budgets
             for seed in given.seeds
             for model in given.models
         ]
         draw_curves(rows, place / "curves.png")
-        longest = max(given.minutes)
         sheets = {
-            name: place / f"{name_of(name, longest, given.seeds[0], given.preset, settings)}-images"
+            name: place / f"{name_of(name, budgets[-1], given.seeds[0], given.preset, settings)}-images"
             for name in given.models
         }
         contact_sheet({"real": cohort, **sheets}, place / "sheet.png", given.classes)
     compared = control["compared"]
-    known = [row for row in earlier(given.name).get("rows", []) if "minutes" in row]
-    fresh = {(row["model"], row["minutes"], row["seed"]) for row in rows}
-    rows = [row for row in known if (row["model"], row["minutes"], row["seed"]) not in fresh] + rows
+    fresh = {(row["model"], row["budget"], row["seed"]) for row in rows}
+    known = earlier(given.name).get("rows", [])
+    rows = [row for row in known if (row["model"], row["budget"], row["seed"]) not in fresh] + rows
     save(
         given.name,
         {

@@ -122,7 +122,7 @@ def _generators(name: str = "generators") -> str:
     results = earlier(name)
     if "summary" not in results:
         return ""
-    header = ["model", "minutes", "seeds", "images/s", "SW2", "KID", "recall", "coverage", "AUC", "mask Dice", "copies"]
+    header = ["model", "budget", "seeds", "images/s", "SW2", "KID", "recall", "coverage", "AUC", "mask Dice", "copies"]
 
     def of(line: dict[str, Any], *names: str) -> str:
         """Medians over seeds of one score in all families; of a single one with the range where seeds differ."""
@@ -152,13 +152,13 @@ def _generators(name: str = "generators") -> str:
             _private([results["copies"]["private"]]),
         ],
     ]
-    for line in sorted(results["summary"], key=lambda line: (line["minutes"], line["sw2_wavelet"]["median"])):
+    for line in sorted(results["summary"], key=_place):
         model = f"**{line['model']}**" if line["model"] == "auto" else line["model"]
-        head = [model, f"{line['minutes']:g}", str(line["seeds"]), f"{line['images_per_second']:.0f}"]
+        head = [model, line["budget"], str(line["seeds"]), f"{line['images_per_second']:.0f}"]
         rows.append([*head, *scores(line), _private(line["private"])])
     compared = results["compared"]
     title = (
-        f"**Generators** ({LADDERS[name]}; equal minutes; {compared['training']} training slices of "
+        f"**Generators** ({LADDERS[name]}; equal budgets; {compared['training']} training slices of "
         f"{compared['training_groups']} patients, judged on {compared['held_out']} of {compared['held_out_groups']} "
         f"others; {results['samples']} samples; wavelet / random / radiomics features; {_hardware(results)})"
     )
@@ -174,9 +174,19 @@ def _generators(name: str = "generators") -> str:
     return f"{title}\n\n{table(header, rows)}\n\n{notes.strip()}"
 
 
+def _place(line: dict[str, Any]) -> tuple[str, float, float]:
+    """Where a line stands: by kind and size of its budget, then by its first distance."""
+    size, unit = line["budget"].split()
+    return unit, float(size.replace(",", "")), line["sw2_wavelet"]["median"]
+
+
 def _private(lights: list[dict[str, str]]) -> str:
     """Upper bounds of the share of copies, of each seed."""
-    return ", ".join(f"{light['figure']} ({light['state']})" for light in lights)
+    said: dict[str, list[str]] = {}
+    for light in lights:
+        said.setdefault(light["state"], []).append(light["figure"])
+    ends = {state: dict.fromkeys((min(figures), max(figures))) for state, figures in said.items()}
+    return ", ".join(f"{' to '.join(figures)} ({state})" for state, figures in ends.items())
 
 
 def _span(entry: dict[str, float]) -> str:
