@@ -97,9 +97,13 @@ def test_one_bad_case_does_not_stop_the_others(tmp_path: Path) -> None:
     assert "one value everywhere" in reasons["flat"]
 
 
-def test_nothing_usable_is_an_error_that_gives_the_first_reason(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="copy it again"):
-        packed(tmp_path / "c", [Case("broken", "x", ("flair",), fails)])
+def test_nothing_usable_is_an_error_that_gives_the_reasons(tmp_path: Path) -> None:
+    def crashes() -> Study:
+        raise RuntimeError("decoder bug")
+
+    several = [Case(name, name, ("flair",), load) for name, load in (("a", crashes), ("b", fails), ("c", fails))]
+    with pytest.raises(InputError, match=r"copy it again \(2 of them\); .*decoder bug"):
+        packed(tmp_path / "c", several)
 
 
 def test_a_copied_patient_joins_the_group(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 SEARCHED_SLICES = 12_000
 """Slices that the duplicate search looks at; volumes of a larger cohort are represented by evenly spaced slices."""
+
+MOST_REASONS = 4
+"""Reasons that are told apart where nothing could be used."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
@@ -84,7 +88,7 @@ def pack(
             writer.add(result.images, result.masks, result.records)
         if not writer.records:
             came = f"{len(inventory.cases)} cases, none with a usable slice"
-            raise InputError("at least one usable slice", came, _first_reason(skipped))
+            raise InputError("at least one usable slice", came, _reasons(skipped))
         table = _table(writer.records, config)
         found = _search(table, np.concatenate(thumbnails), np.array(searched), config, progress)
         table["twin"] = _twins(len(table), searched, found)
@@ -133,8 +137,12 @@ def _prepare_all(
     yield from zip(cases, results, strict=True)
 
 
-def _first_reason(skipped: Sequence[Skipped]) -> str:
-    return f"first reason: {skipped[0].reason}" if skipped else "check the folder"
+def _reasons(skipped: Sequence[Skipped]) -> str:
+    """Why nothing could be used, since no list of it is left behind: the most frequent reasons first."""
+    found = Counter(item.reason for item in skipped).most_common()
+    said = [f"{reason} ({count} of them)" if count > 1 else reason for reason, count in found[:MOST_REASONS]]
+    more = [f"and {len(found) - len(said)} other reasons"] if len(found) > len(said) else []
+    return "; ".join((*said, *more)) or "check the folder"
 
 
 # --- the cohort as a whole --------------------------------------------------------------------------------------
