@@ -4,8 +4,8 @@
         [--cohort COHORT] [--classes tumour] [--patients 10] [--preset standard] [--keep DIR]
     python benchmarks/generators.py --images 10000 --seeds 0 1 2 --models auto auto-without-patches --name ablations
 
-Minutes are what a user has; images say the same on every machine. With --images all phantom-gans learn from the same
-simulated patients and are drawn over the same others, so that parts of it can be compared by themselves.
+Minutes are what a user has; images say the same on every machine. With --images all phantom-gans repaint the same
+simulated patients, so that parts of it can be compared by themselves.
 
 Without --cohort, FLAIR slices of the LGG patients are prepared at 64 px. Generators learn from slices of one class,
 those that show a tumour unless said otherwise (--classes yes, for pictures that lie in folders called so).
@@ -49,8 +49,8 @@ from synthoma.training.settings import TrainConfig
 SAMPLES = 1000
 SHOWN = 16
 FAMILIES = ("wavelet", "random", "radiomics")
-LEARNED, DRAWN = 60, 120
-"""Simulated patients that are learned from and drawn over, where all phantom-gans share them."""
+SIMULATED = 60
+"""Simulated patients, where all phantom-gans share them."""
 
 WITHOUT: dict[str, dict[str, Any]] = {
     "shares": {"match": False},
@@ -95,13 +95,13 @@ def few_patients(real: Cohort, folder: Path, count: int) -> None:
         write_rows(real, place, rows.tolist(), left_out=len(table) - len(rows))
 
 
-def simulated(cohort: Path, folder: Path, patients: int, seed: int, classes: tuple[str, ...]) -> Path:
+def simulated(cohort: Path, folder: Path, classes: tuple[str, ...]) -> Path:
     """Patients simulated beside the cohort, as a phantom-gan does it for itself."""
     if not folder.exists():
         real = Cohort(cohort)
         rows = training_rows(real, TrainConfig(classes=classes))
         phantom, config = phantom_beside(real.meta, real.meta["provenance"]["config"], **shown(real, rows))
-        synthoma.prepare_phantom(patients, folder, phantom=phantom, config=config.model_copy(update={"seed": seed}))
+        synthoma.prepare_phantom(SIMULATED, folder, phantom=phantom, config=config.model_copy(update={"seed": 100}))
     return folder
 
 
@@ -186,9 +186,8 @@ def train_and_judge(
     base, _, part = model.partition("-without-")
     shared: dict[str, Path] = {}
     if "images" in budget and base == "auto":
-        classes = settings["classes"]
-        settings = {**settings, "phantom": simulated(cohort, place / "simulated-learned", LEARNED, 100, classes)}
-        shared["phantom"] = simulated(cohort, place / "simulated-drawn", DRAWN, 101, classes)
+        shared["phantom"] = simulated(cohort, place / "simulated", settings["classes"])
+        settings = {**settings, **shared}
     asked = TrainConfig.model_validate({"model": base, "seed": seed, **budget, **settings})
     config = synthoma.planned(cohort, asked)
     if part:

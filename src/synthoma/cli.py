@@ -350,6 +350,8 @@ def generate(
         print(f"left out {cohort.meta['left_out']} of {drawn:,} as near to training slices as copies are")
     if patients is not None:
         print(f"{cohort.meta['cases']} patients, of {cohort.meta['groups']} simulated ones")
+    for remark in cohort.meta["remarks"]:
+        print(f"note: {remark}")
     print(f"{len(cohort):,} synthetic slices: {', '.join(cohort.classes)}\npage: {cohort.path / 'report.html'}")
 
 

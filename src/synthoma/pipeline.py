@@ -15,6 +15,7 @@ from synthoma.data.preparation import Progress, pack
 from synthoma.data.settings import PrepareConfig
 from synthoma.errors import ConfigError, InputError
 from synthoma.provenance import new_folder, secret_key, write_json, write_text
+from synthoma.seeding import stream_key
 from synthoma.types import PLAIN_MODALITY, Floats
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def train(
         # Said before anything is written, or an old run is replaced.
         check_trainable(source, config) if config.kind == "generator" else Plan(source, config)
         settled = begin_run(folder, source, config, force=force)
+    spent = 0.0
     try:
         repaints = settled.kind == "generator" and settled.gan.network == "repaint"
         if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
@@ -192,12 +194,12 @@ def train(
             start, patients = time.perf_counter(), settled.simulate or SIMULATED_PATIENTS
             meta = {**source.meta, "prepare": source.meta.get("provenance", {}).get("config", {})}
             meta["simulate"] = shown(source, training_rows(source, settled))
-            _simulate_beside(meta, folder / OWN_PHANTOM, patients, settled.seed, progress)
-            if settled.minutes is not None:  # the budget is for both, but something must be left to learn in
-                left = max(settled.minutes - (time.perf_counter() - start) / 60, settled.minutes / 2)
-                settled = settled.model_copy(update={"minutes": left})
-        learn = train_generator if settled.kind == "generator" else train_detector
-        learn(source, folder, settled, report, resume=resume)
+            _simulate_beside(meta, folder / OWN_PHANTOM, patients, settled.seed, "training.phantom", progress)
+            spent = time.perf_counter() - start
+        if settled.kind == "generator":
+            train_generator(source, folder, settled, report, resume=resume, spent=spent)
+        else:
+            train_detector(source, folder, settled, report, resume=resume)
     except OSError as error:
         todo = f"make room, then `synthoma train {source.path} -o {folder} --resume`"
         raise InputError("room to write the run", f"{error.strerror or error}", todo) from error
@@ -236,12 +238,18 @@ def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
     return min(times)
 
 
-def _simulate_beside(meta: Mapping[str, Any], folder: Path, patients: int, seed: int, progress: Progress) -> None:
-    """Simulate patients whose slices look like those of a real cohort as far as preparation goes."""
+def _simulate_beside(
+    meta: Mapping[str, Any], folder: Path, patients: int, seed: int, purpose: str, progress: Progress
+) -> None:
+    """Simulate patients whose slices look like those of a real cohort as far as preparation goes.
+
+    They are others than those of any phantom cohort that somebody prepared: it may be the one that is learned from,
+    and hold some of its patients out.
+    """
     from synthoma.phantom import phantom_beside
 
     phantom, config = phantom_beside(meta, meta["prepare"], **meta["simulate"])
-    config = config.model_copy(update={"seed": seed})
+    config = config.model_copy(update={"seed": stream_key(seed, purpose) % 2**31})
     prepare_phantom(patients, folder, phantom=phantom, config=config, progress=progress)
 
 
@@ -412,7 +420,7 @@ def _own_phantom(
         raise ConfigError("simulated slices to repaint", "none", todo)
     place = folder / SIMULATED
     meta = {**meta, "size": meta["shape"]["size"]}
-    _simulate_beside(meta, place, patients, seed + 1, progress)
+    _simulate_beside(meta, place, patients, seed, "synthesis.phantom", progress)
     return place
 
 

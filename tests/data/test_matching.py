@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from synthoma.data.matching import FEATURES, Matching, heads_of, structure
+from synthoma.data.matching import FEATURES, MOST, Matching, heads_of, structure
+from synthoma.data.repaintable import row_structure
 from synthoma.types import Bytes, Floats
+from tests.training.toys import write_cohort
 
 SIDE = 64
 
@@ -108,9 +112,68 @@ def test_without_real_masks_tumours_do_not_matter() -> None:
     assert chances[:100].sum() == pytest.approx(0.5, abs=0.05)
 
 
+def test_no_slice_weighs_more_than_it_may() -> None:
+    """One simulated slice of a thousand is like the real ones: it comes ten times as often as the mean, not always."""
+    draws = np.random.default_rng(4)
+    real, simulated = draws.normal(3, 0.1, (50, 9)), draws.normal(-3, 0.1, (1000, 9))
+    simulated[0] = 3
+    chances = Matching.fit(real, simulated).chances(simulated)
+    assert chances.max() == pytest.approx(MOST / 1000, rel=0.01)
+
+
+def test_simulating_more_does_not_make_the_evidence_of_few_real_slices_stronger() -> None:
+    draws = np.random.default_rng(5)
+    real, simulated = draws.normal(size=(3, 9)), draws.normal(size=(6000, 9))
+    real[:, FEATURES.index("tumour")] = simulated[:, FEATURES.index("tumour")] = 1
+    few, many = (Matching.fit(real, simulated[:count]).chances(simulated) for count in (300, 6000))
+    effective = [1 / (chances**2).sum() / 6000 for chances in (few, many)]
+    assert effective[1] > 0.9 * effective[0]
+    assert effective[1] > 0.8  # three slices say little
+
+
+def test_what_is_not_known_of_some_slices_is_taken_from_others() -> None:
+    draws = np.random.default_rng(6)
+    real, simulated = _slices(draws.uniform(5, 9, 80), draws), _slices(draws.uniform(2, 9, 300), draws)
+    healthy = _slices(np.full(300, 5.0), draws)
+    healthy[:, FEATURES.index("tumour") :] = 0
+    simulated = np.concatenate([simulated, healthy])
+    whole = Matching.fit(real, simulated).chances(simulated)
+    lacking = real.copy()
+    lacking[::2, FEATURES.index("tumour size") :] = np.nan  # no mask, but known to be ill
+    assert Matching.fit(lacking, simulated).chances(simulated)[300:].sum() == pytest.approx(whole[300:].sum(), abs=0.02)
+    lacking[:, FEATURES.index("tumour") :] = np.nan  # nothing known: tumours do not matter
+    assert Matching.fit(lacking, simulated).chances(simulated)[300:].sum() == pytest.approx(0.5, abs=0.05)
+
+
+def test_without_masks_it_is_the_class_that_tells_of_tumours(tmp_path: Path) -> None:
+    draws = np.random.default_rng(7)
+    images = np.stack([_head(draws.uniform(0.9, 1.1)) for _ in range(40)])
+    cohort = write_cohort(tmp_path / "real", images, ["yes"] * 30 + ["no"] * 5 + ["unlabelled"] * 5)
+    real = row_structure(cohort, np.arange(40))
+    ill, size = FEATURES.index("tumour"), FEATURES.index("tumour size")
+    assert real[:35, ill].tolist() == [1] * 30 + [0] * 5
+    assert np.isnan(real[35:, ill]).all()
+    assert np.isnan(real[:30, size]).all()
+    simulated = _slices(np.repeat([3.0, 8.0], 100), draws)
+    simulated[50:150, ill:] = 0
+    chances = Matching.fit(real, simulated).chances(simulated)
+    assert chances[50:150].sum() < 0.35  # half of those simulated, a seventh of the real ones
+    assert chances[:50].sum() == pytest.approx(chances[150:].sum(), abs=0.03)  # of their size nothing is known
+
+
 def test_a_model_file_remembers_the_shares() -> None:
     draws = np.random.default_rng(3)
     real, simulated = _slices(draws.uniform(5, 9, 60), draws), _slices(draws.uniform(2, 9, 100), draws)
     matching = Matching.fit(real, simulated)
     again = Matching.from_meta(matching.to_meta())
     assert np.allclose(again.chances(simulated), matching.chances(simulated), rtol=1e-3)
+
+
+def test_shares_belong_to_the_simulated_slices_that_they_were_learned_among() -> None:
+    draws = np.random.default_rng(8)
+    real, learned = _slices(draws.uniform(5, 9, 60), draws), _slices(draws.uniform(3, 7, 200), draws)
+    matching = Matching.fit(real, learned)
+    assert matching.strange(_slices(draws.uniform(3, 7, 100), draws)) == []
+    strange = matching.strange(_slices(draws.uniform(5, 9, 100), draws))
+    assert "tumour size" in strange
+    assert "scalp" not in strange

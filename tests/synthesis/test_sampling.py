@@ -18,6 +18,7 @@ from synthoma.synthesis.sampling import (
     generate_cohort,
     interpolate,
     judge_images,
+    judge_slices,
     split_planes,
     without_specks,
 )
@@ -227,6 +228,18 @@ def test_images_of_no_class_get_the_score_of_the_class_that_suits_them(runs: Pat
     each = [judge_images(runs / "conditional", real, torch.full((60,), number))[0] for number in (0, 1)]
     assert np.allclose(judge_images(runs / "conditional", real)[0], np.maximum(*each))
     assert not np.allclose(*each)
+
+
+def test_pieces_that_seem_real_make_an_image_seem_so(runs: Path, tmp_path: Path) -> None:
+    two = Cohort(runs / "halves")
+    train_toy(two, tmp_path / "pieces", images=800, snapshots=1, gan={"critic_patches": True, "critic_rate": 1e-3})
+    real = np.asarray(two.images, np.float32)
+    scores, kind = judge_images(tmp_path / "pieces", real)
+    noisy, _ = judge_images(tmp_path / "pieces", np.random.default_rng(0).random(real.shape).astype(np.float32))
+    assert kind == "probability"
+    assert scores.shape == (60,)
+    assert scores.mean() > noisy.mean() + 0.05
+    assert np.allclose(judge_slices(tmp_path / "pieces", two, np.arange(60)), scores, atol=1e-5)
 
 
 def test_images_that_cannot_be_judged_are_refused(runs: Path) -> None:

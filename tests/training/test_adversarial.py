@@ -271,6 +271,15 @@ def test_the_penalty_on_a_discriminator_of_pieces_is_that_of_a_piece(two_halves:
     assert torch.allclose(together, torch.stack(alone).mean(), rtol=1e-5)
 
 
+def test_penalties_are_taken_in_full_precision(two_halves: Cohort) -> None:
+    """A generator without a last step in float32 draws in half precision; its images are penalised all the same."""
+    half = Execution("cpu", 1, channels_last=False, bf16=True)
+    task = new_task(two_halves, half, model="relativistic", gan={"network": "residual"})
+    assert task._turn(0).drawn.dtype == torch.float32
+    losses = trained(task, 2)
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
 def test_a_discriminator_of_pieces_does_not_see_how_alike_a_batch_is() -> None:
     with pytest.raises(ConfigError, match="minibatch_deviation is of whole pictures"):
         TrainConfig.resolve(flags={"model": "phantom-gan", "gan": {"minibatch_deviation": True}})

@@ -232,6 +232,22 @@ def test_a_budget_of_minutes_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert speeds == pytest.approx([20.0] * len(speeds))  # scoring is not counted
 
 
+def test_time_before_the_first_step_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    class Slow(Walk):
+        def step(self, step: int, share: float) -> dict[str, Tensor]:
+            now[0] += 1.0
+            return super().step(step, share)
+
+    budget = Budget(None, 1.0, 6)
+    progress = run_loop(Slow(), budget, tmp_path, seed=0, keep=1, report=unheard, resume=False, spent=45.0)
+    assert progress.step == pytest.approx(15, abs=1)
+    again = run_loop(Slow(), budget, tmp_path, seed=0, keep=1, report=unheard, resume=True, spent=45.0)
+    assert again.step == progress.step  # the checkpoint knows of it
+
+
 def test_slow_scoring_does_not_follow_on_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])

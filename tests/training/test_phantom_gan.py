@@ -267,6 +267,10 @@ def test_patients_become_volumes(place: Path, patients: Cohort, run: Path) -> No
     assert volume.header.get_zooms() == (3.0, 3.0, 5.0)
     expected = np.asarray(drawn.masks)[drawn.slices["case"] == "synthetic-000001"]
     assert np.array_equal(np.asarray(volume.dataobj).transpose(2, 1, 0), expected)
+    # Which slices there are is the simulated scans' business, whatever was left out of the real ones.
+    sampler = Sampler.open(run, patients)
+    sampler.bundle.meta["prepare"]["every"] = 2
+    assert generate_patients(sampler, _new(place / "every"), 1, seed=1).meta["provenance"]["config"]["every"] == 1
 
 
 def test_patients_or_images_and_only_of_a_model_that_repaints(place: Path, real: Cohort, run: Path) -> None:

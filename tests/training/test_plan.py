@@ -9,6 +9,8 @@ import synthoma
 from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError
 from synthoma.models.device import usable_cores
+from synthoma.phantom import phantom_cases
+from synthoma.training.generators import check_trainable
 from synthoma.training.settings import TrainConfig
 from tests.training.toys import blobs, train_toy, write_cohort
 
@@ -79,6 +81,15 @@ def test_a_start_decides_what_is_trained(tmp_path: Path) -> None:
     assert synthoma.planned(cohort, TrainConfig(init=str(tmp_path / "first"))).model == "dcgan"
 
 
+def test_a_start_decides_whether_masks_are_learned(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path / "real")
+    for masks in (False, True):
+        train_toy(cohort, tmp_path / f"first-{masks}", images=8, snapshots=1, with_masks=masks)
+        config = synthoma.planned(cohort, TrainConfig(init=str(tmp_path / f"first-{masks}"), images=8))
+        assert config.with_masks == masks
+        check_trainable(cohort, config)  # it would begin
+
+
 def test_given_slices_are_used_and_nothing_is_simulated(tmp_path: Path) -> None:
     cohort, phantom = _cohort(tmp_path / "real"), _cohort(tmp_path / "phantom")
     config = _planned(cohort, phantom=phantom.path)
@@ -124,8 +135,11 @@ def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.
     """No phantom cohort is made by hand; the model file alone is enough to draw labelled images."""
     monkeypatch.setattr(synthoma.pipeline, "SIMULATED_PATIENTS", 3)
     cohort = _cohort(tmp_path / "real")
-    run = synthoma.train(cohort, tmp_path / "run", model="auto", images=48, snapshots=1, simulate=2)
+    run = synthoma.train(cohort, tmp_path / "run", model="auto", minutes=0.01, snapshots=1, simulate=2)
     written = TrainConfig.resolve(run / "config.toml")
+    assert written.minutes == 0.01  # as asked for, though the simulation took its part
+    ages = {case.facts["age"] for case in phantom_cases(2, written.seed)}
+    assert not ages & set(Cohort(run / "phantom").slices["age"])  # nobody of a phantom cohort of the same seed
     assert written.model == "phantom-gan"
     assert written.reasons
     drawn = synthoma.generate(run, tmp_path / "drawn", 12)

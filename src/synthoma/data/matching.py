@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -31,10 +31,17 @@ WHOLE_ABOVE, STRIPPED_BELOW = 0.35, 0.15
 """Mean "scalp" of a cohort of whole and of stripped heads; between them lies a mixture."""
 
 STRENGTH = 0.01
-"""Inverse regularisation of the model of shares: weak evidence of a few patients should move the shares little."""
+"""Inverse regularisation of the model of shares, where both kinds are as many.
+
+It goes with the number of slices on the smaller side: weak evidence of a few patients should move the shares little,
+and simulating more does not make it stronger.
+"""
 
 MOST = 10.0
 """Most that one slice may weigh, over the mean."""
+
+ELSEWHERE = 0.5
+"""Distance of the means of two sets of simulated slices, in deviations, above which they are no longer alike."""
 
 
 def structure(images: Floats, masks: Bytes) -> Floats:
@@ -113,39 +120,56 @@ class Matching:
     Attributes:
         centre, scale: mean and deviation of each feature of real slices, (9,).
         weights: of the standardised features and of their squares, (18,).
+        among: mean and deviation of each feature of the simulated slices, (2, 9): shares are shares of these.
     """
 
     centre: Floats
     scale: Floats
     weights: Floats
+    among: Floats
 
     @classmethod
     def fit(cls, real: Floats, simulated: Floats) -> Matching:
         """Learn the shares of real slices (N, 9) among simulated ones (M, 9).
 
-        What is never seen on one side, as tumours are not where real slices have no masks, is left out of account.
+        What is not known of a real slice is nan: whether it shows a tumour, or what its tumour is like, where it has no
+        mask. It is taken from other real slices, in turn (hot deck); what none of them tells is left out of account,
+        as is what is never seen on one side.
         """
+        real, told = _filled(real)
         ill = [side[side[:, len(HEAD)] > 0] for side in (real, simulated)]
         # What hardly varies among real slices is still told from what varies among simulated ones.
         centre, scale = real.mean(axis=0), np.maximum(real.std(axis=0), simulated.std(axis=0) / 10)
         shape = slice(len(HEAD) + 1, None)
-        if min(map(len, ill)):
+        if not told:
+            scale[len(HEAD)] = 0
+        if min(map(len, ill)) and np.isfinite(ill[0]).all():
             centre[shape] = ill[0][:, shape].mean(axis=0)
             scale[shape] = np.maximum(ill[0][:, shape].std(axis=0), ill[1][:, shape].std(axis=0) / 10)
         else:
-            scale[len(HEAD) :] = 0
-        found = cls(centre, scale, np.zeros(2 * len(FEATURES)))
+            centre[shape], scale[shape] = 0, 0
+        among = np.stack([simulated.mean(axis=0), simulated.std(axis=0)])
+        found = cls(centre, scale, np.zeros(2 * len(FEATURES)), among)
         inputs = np.concatenate([found._standard(simulated), found._standard(real)])
         is_real = np.repeat([0, 1], [len(simulated), len(real)])
-        model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000).fit(inputs, is_real)
-        return cls(centre, scale, model.coef_[0])
+        # Balanced classes weigh half of all slices each, however few of them are real.
+        few = 2 * min(len(real), len(simulated)) / len(inputs)
+        model = LogisticRegression(C=few * STRENGTH, class_weight="balanced", max_iter=1000).fit(inputs, is_real)
+        return cls(centre, scale, model.coef_[0], among)
 
     def chances(self, simulated: Floats) -> Floats:
         """Share in which each simulated slice (M, 9) should be drawn, (M,), in all 1."""
         odds = self._standard(simulated) @ self.weights
-        shares = np.exp(odds - odds.max())
-        shares = np.minimum(shares, MOST * shares.mean())
+        shares = np.exp(np.maximum(odds - odds.max(), -50))
+        while shares.max() > 1.001 * MOST * shares.mean():  # a cut lowers the mean, too
+            shares = np.minimum(shares, MOST * shares.mean())
         return np.asarray(shares / shares.sum())
+
+    def strange(self, simulated: Floats) -> list[str]:
+        """Features in which other simulated slices (M, 9) lie elsewhere, so that these shares would not fit them."""
+        mean, deviation = self.among
+        far = np.abs(simulated.mean(axis=0) - mean) > ELSEWHERE * deviation
+        return [name for name, told in zip(FEATURES, far & (self.scale > 1e-6), strict=True) if told]
 
     def _standard(self, features: Floats) -> Floats:
         """Features over the real ones' deviation, within 3 of it, and their squares, (N, 18)."""
@@ -156,9 +180,27 @@ class Matching:
 
     def to_meta(self) -> dict[str, Any]:
         """As plain data, for a model file."""
-        return {name: getattr(self, name).round(6).tolist() for name in ("centre", "scale", "weights")}
+        return {field.name: getattr(self, field.name).round(6).tolist() for field in fields(self)}
 
     @classmethod
     def from_meta(cls, meta: dict[str, Any]) -> Matching:
         """What ``to_meta`` gave."""
-        return cls(*(np.array(meta[name], dtype=np.float64) for name in ("centre", "scale", "weights")))
+        return cls(*(np.array(meta[field.name], dtype=np.float64) for field in fields(cls)))
+
+
+def _filled(real: Floats) -> tuple[Floats, bool]:
+    """Slices of which something is not known, filled in from others; and whether it is known of any if it is ill."""
+    filled, at = real.copy(), len(HEAD)
+    unsure = np.isnan(filled[:, at])
+    if unsure.all():
+        filled[:, at:] = 0
+        return filled, False
+    filled[unsure, at:] = _in_turn(filled[~unsure, at:], int(unsure.sum()))
+    unseen = np.isnan(filled[:, at + 1])
+    if (seen := (filled[:, at] > 0) & ~unseen).any():
+        filled[unseen, at + 1 :] = _in_turn(filled[seen, at + 1 :], int(unseen.sum()))
+    return filled, True
+
+
+def _in_turn(rows: Floats, count: int) -> Floats:
+    return np.asarray(rows[np.arange(count) % len(rows)])

@@ -12,7 +12,7 @@ from torch import Tensor
 from synthoma.data.air import box_of, with_air
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
-from synthoma.data.matching import Matching, structure
+from synthoma.data.matching import FEATURES, Matching, structure
 from synthoma.errors import InputError
 from synthoma.types import HEALTHY, UNLABELLED, Floats, Ints
 
@@ -63,11 +63,24 @@ def in_air(planes: Tensor, airs: Floats, draws: Sequence[np.random.Generator]) -
 
 
 def row_structure(cohort: Cohort, rows: Ints) -> Floats:
-    """What rows of a cohort are made of, see ``matching.structure``; (N, 9). Read in parts: a cohort may be large."""
+    """What rows of a cohort are made of, see ``matching.structure``; (N, 9). Read in parts: a cohort may be large.
+
+    Without a mask it is the class that says whether there is a tumour, and what it is like is not known: nan.
+    """
     parts = np.array_split(rows, max(1, len(rows) // 512))
-    return np.concatenate(
+    found = np.concatenate(
         [structure(np.asarray(cohort.images[part, 0], np.float64), np.asarray(cohort.masks[part])) for part in parts]
     )
+    table = cohort.slices.iloc[rows]
+    masked = table["has_mask"].fillna(0).astype(bool).to_numpy() if "has_mask" in table else np.ones(len(rows), bool)
+    if not cohort.labels:
+        masked = np.zeros(len(rows), bool)
+    at, names = FEATURES.index("tumour"), table["label"].astype(str).to_numpy()
+    for row in np.flatnonzero(~masked):
+        ill = simulated_class(names[row]) == "tumour"
+        found[row, at:] = np.nan if ill else 0
+        found[row, at] = np.nan if names[row] == UNLABELLED else ill
+    return found
 
 
 def simulated_class(name: str) -> str:

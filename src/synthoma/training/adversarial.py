@@ -100,7 +100,7 @@ class AdversarialTask(GenerativeTask):
         batch = self.real(number)
         label, latents = self.classes(batch.classes), self.latents(self.batch, self.draws("latents", number))
         with self.precision():
-            drawn = self.generator(latents, label)
+            drawn = self.generator(latents, label).float()  # penalties are taken of it in full precision
         return Turn(number, self.placed(batch.planes()), label, latents, drawn)
 
     def _train_discriminator(self, turn: Turn) -> dict[str, Tensor]:

@@ -55,10 +55,11 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
         device: "cpu" or "cuda".
         name: what is run (model, size, batch); part of the key under which the choice is kept.
         trial: runs one step as an Execution says.
-        bf16: half precision may be tried on a CPU that computes with it.
+        bf16: the model bears half precision: taken on a GPU that computes with it, tried on such a CPU.
     """
     if device == "cuda":
-        return Execution("cuda", torch.get_num_threads(), channels_last=True, bf16=torch.cuda.is_bf16_supported())
+        half = bf16 and torch.cuda.is_bf16_supported()
+        return Execution("cuda", torch.get_num_threads(), channels_last=True, bf16=half)
     key = f"{name} | {platform.machine()} {usable_cores()} cores | torch {torch.__version__} | bf16 {bf16}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthoma" / "calibration"
     file = cache / f"{bytes_digest(key.encode())[:16]}.json"

@@ -27,7 +27,7 @@ from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.flow import FlowTask
-from synthoma.training.generative import GenerativeSetup, Judge
+from synthoma.training.generative import GenerativeSetup, Judge, copied
 from synthoma.training.initial import GanStart, gan_start, held_out_names, leak_error
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
@@ -54,7 +54,7 @@ LEARNED_ROW = 12
 
 
 def train_generator(
-    cohort: Cohort, run: Path, config: TrainConfig, report: Report, *, resume: bool = False
+    cohort: Cohort, run: Path, config: TrainConfig, report: Report, *, resume: bool = False, spent: float = 0.0
 ) -> Progress:
     """Train a generator into an existing folder.
 
@@ -64,6 +64,7 @@ def train_generator(
         config: the settings; the budget must be given.
         report: told how far it is.
         resume: go on from the newest checkpoint.
+        spent: seconds of a budget in minutes that went by before, at most half of it.
 
     Raises:
         InputError: the cohort has nothing to train on, or lacks the masks that are asked for.
@@ -85,7 +86,11 @@ def train_generator(
     if start is not None:
         _load(task, start)
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
-    progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
+    # Something must be left to learn in, however slowly patients were simulated.
+    spent = min(spent, 30 * config.minutes) if config.minutes is not None else 0.0
+    progress = run_loop(
+        task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume, spent=spent
+    )
     meta = model_meta(cohort, config, shape, rows, progress.best_images or progress.images)
     if start is not None:
         _inherit(meta, start.groups)
@@ -135,6 +140,7 @@ def _load(task: AdversarialTask | FlowTask, start: GanStart) -> None:
     task.average.load_state_dict(start.weights["generator"])
     if isinstance(task, AdversarialTask):
         task.discriminator.load_state_dict(start.weights["discriminator"])
+        task.sound = copied(task.discriminator)
     task.keep_best()
 
 
@@ -180,9 +186,9 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
     if not len(measured):
         return {}
     found: dict[str, Any] = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
-    ill = measured[measured[:, FEATURES.index("tumour")] > 0]
-    if len(ill):
-        larger = np.exp(1.5 * (ill[:, FEATURES.index("tumour size")].mean() - USUAL_SIZE))
+    sizes = measured[measured[:, FEATURES.index("tumour")] > 0, FEATURES.index("tumour size")]
+    if np.isfinite(sizes).any():
+        larger = np.exp(1.5 * (np.nanmean(sizes) - USUAL_SIZE))
         found["volume_ml"] = round(float(USUAL_VOLUME * np.clip(larger, 0.4, 2.5)), 1)
     return found
 

@@ -107,7 +107,9 @@ Report = Callable[[Progress, float, dict[str, float]], None]
 """Called about once a second with the progress, the share of the budget, and mean recent losses and images/s."""
 
 
-def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, report: Report, resume: bool) -> Progress:
+def run_loop(
+    task: Task, budget: Budget, run: Path, *, seed: int, keep: int, report: Report, resume: bool, spent: float = 0.0
+) -> Progress:
     """Train until the budget is spent, patience ends, or the task says that it cannot go on.
 
     Each step seeds PyTorch's global generator from (seed, step), so dropout and the like are functions of the step too,
@@ -121,12 +123,13 @@ def run_loop(task: Task, budget: Budget, run: Path, *, seed: int, keep: int, rep
         keep: number of checkpoints kept.
         report: told how far it is.
         resume: go on from the newest checkpoint.
+        spent: seconds that went by before, where there is no checkpoint.
 
     Returns:
         How far it came.
     """
     # Go on where the newest checkpoint was, and forget what was logged after it.
-    progress = Progress()
+    progress = Progress(seconds=spent)
     if resume and (bundle := latest_checkpoint(run)) is not None:
         task.restore(bundle)
         progress = Progress(**{name: bundle.meta[name] for name in _KEPT}, best=_number(bundle.meta["best"]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError
-from synthoma.models.bundle import open_model
+from synthoma.models.bundle import Bundle, open_model
 from synthoma.models.device import choose_device, usable_cores
 from synthoma.training.recipes import AUTO, GENERATORS, GanConfig
 from synthoma.training.runs import DEFAULT_MINUTES
@@ -52,11 +52,14 @@ def plan_generator(
         f"{len(rows):,} training slices of {table['group'].nunique()} patients, {'+'.join(cohort.modalities)}, "
         f"{cohort.size} px"
     ]
-    model, why = _model(cohort, config)
+    begun = open_model(Path(config.init), "generator") if config.init is not None else None
+    model, why = _model(cohort, config) if begun is None else _as_begun(begun, Path(str(config.init)))
     reasons.append(why)
     changes: dict[str, Any] = {"model": model}
+    if begun is not None and begun.meta["shape"]["labels"]:
+        changes["with_masks"] = True
     if model == "phantom-gan":
-        if not config.with_masks and _masks_can_be_learned(cohort, rows):
+        if begun is None and not config.with_masks and _masks_can_be_learned(cohort, rows):
             changes["with_masks"] = True
             reasons.append("its discriminator sees the masks too: the real slices have them")
         if config.phantom is None and config.simulate is None:
@@ -65,9 +68,9 @@ def plan_generator(
                 took = seconds_a_patient()
                 changes["simulate"] = int(np.clip(60 * minutes * SIMULATING * usable_cores() / took, FEWEST, MOST))
                 reasons.append(f"a core simulates a patient in {took:.1f} s here")
-            reasons.append(f"{changes['simulate']} patients are simulated first, within the budget")
-    device = choose_device(config.device)
-    gan, grown = _sized(GENERATORS[model][1], device)
+            within = ", within the budget" if config.images is None else ""
+            reasons.append(f"{changes['simulate']} patients are simulated first{within}")
+    gan, grown = _sized(GENERATORS[model][1], "cpu" if begun is not None else choose_device(config.device))
     reasons += grown
     settings = config.model_dump(exclude={"gan", "segmenter", "classifier"})
     return TrainConfig.model_validate({**settings, **changes, "gan": gan, "reasons": tuple(reasons)})
@@ -84,9 +87,6 @@ def _masks_can_be_learned(cohort: Cohort, rows: Ints) -> bool:
 def _model(cohort: Cohort, config: TrainConfig) -> tuple[str, str]:
     """Name of the model, and why."""
     known = set(cohort.modalities) <= set(MODALITIES) or cohort.modalities == (PLAIN_MODALITY,)
-    if config.init is not None:
-        begun = open_model(Path(config.init), "generator").meta["model"]
-        return begun, f"{begun}: what {Path(config.init).name} is, with which it begins"
     if config.conditional:
         return "dcgan", "dcgan: a class on request (--conditional) is what phantom-gan cannot give"
     if not known or cohort.size % 4:
@@ -95,6 +95,12 @@ def _model(cohort: Cohort, config: TrainConfig) -> tuple[str, str]:
         "phantom-gan: anatomy and tumours come from simulated patients, so that a few real ones only have to teach "
         "their look"
     )
+
+
+def _as_begun(begun: Bundle, path: Path) -> tuple[str, str]:
+    """Name of the model to begin with, whose networks and masks decide, and why."""
+    model = str(begun.meta["model"])
+    return model, f"{model}: what {path.name} is, with which it begins"
 
 
 def _sized(gan: GanConfig, device: str) -> tuple[dict[str, Any], list[str]]:

@@ -30,8 +30,8 @@ DISCRIMINATOR_WINS = (
     '--set gan.critic_rate=5e-5, --set gan.label_smoothing=0.1, or --set gan.augment=\'["translation", "cutout"]\'.'
 )
 MODE_COLLAPSE = (
-    "The samples resemble one another far more than the scans do (mode collapse). The best snapshot is kept. Try "
-    "--set gan.minibatch_deviation=true, or lower learning rates."
+    "The samples resemble one another far more than the scans do (mode collapse). The best snapshot is kept. Try lower "
+    "learning rates, or --set gan.minibatch_deviation=true with a discriminator of whole pictures."
 )
 COPYING = (
     "Some samples are nearer to a training scan than held-out scans are: copying may be starting. Stop earlier "
