@@ -14,7 +14,7 @@ from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import FEATURES, Matching, structure
 from synthoma.errors import InputError
-from synthoma.types import HEALTHY, UNLABELLED, Floats, Ints
+from synthoma.types import HEALTHY, UNLABELLED, Bools, Floats, Ints
 
 
 class SimulatedSlices(TrainingSlices):
@@ -22,10 +22,12 @@ class SimulatedSlices(TrainingSlices):
 
     Attributes:
         chances: (N,), in all 1; equal until ``match`` is called.
+        ill: which of them show a tumour, (N,).
     """
 
     def __init__(self, cohort: Cohort, rows: Ints, *, with_masks: bool) -> None:
         super().__init__(cohort, rows, with_masks=with_masks)
+        self.ill = shows_tumour(cohort, rows)
         self.match(None)
 
     def match(self, matching: Matching | None) -> None:
@@ -41,6 +43,26 @@ class SimulatedSlices(TrainingSlices):
     def drawn(self, places: Floats) -> Ints:
         """Positions of the slices at these places (N,) in 0..1 of the cumulative chances."""
         return np.minimum(np.searchsorted(self.upto, places, side="right"), len(self.rows) - 1)
+
+    def drawn_of(self, ill: Bools, places: Floats) -> Ints:
+        """The same among slices with a tumour, where ``ill`` (N,), and among others; there must be some of both."""
+        found = np.empty(len(places), dtype=np.int64)
+        for kind in (False, True):
+            members, here = np.flatnonzero(self.ill == kind), ill == kind
+            upto = np.cumsum(self.chances[members])
+            at = np.searchsorted(upto, places[here] * upto[-1], side="right")
+            found[here] = members[np.minimum(at, len(members) - 1)]
+        return found
+
+
+def shows_tumour(cohort: Cohort, rows: Ints) -> Bools:
+    """Which rows of a cohort show a tumour, (N,): by their masks, and by their class where there is none."""
+    table = cohort.slices.iloc[rows]
+    by_class = np.array([simulated_class(name) == "tumour" for name in table["label"].astype(str)])
+    if not cohort.labels:
+        return by_class
+    masked = table["has_mask"].fillna(0).astype(bool).to_numpy() if "has_mask" in table else np.ones(len(rows), bool)
+    return np.where(masked, table["tumour_pixels"].to_numpy() > 0, by_class)
 
 
 def in_air(planes: Tensor, airs: Floats, draws: Sequence[np.random.Generator]) -> Tensor:
