@@ -27,7 +27,7 @@ class SimulatedSlices(TrainingSlices):
 
     def __init__(self, cohort: Cohort, rows: Ints, *, with_masks: bool) -> None:
         super().__init__(cohort, rows, with_masks=with_masks)
-        self.ill = shows_tumour(cohort, rows)
+        self.ill = shows_tumour(cohort, rows) == 1
         self.match(None)
 
     def match(self, matching: Matching | None) -> None:
@@ -55,14 +55,19 @@ class SimulatedSlices(TrainingSlices):
         return found
 
 
-def shows_tumour(cohort: Cohort, rows: Ints) -> Bools:
-    """Which rows of a cohort show a tumour, (N,): by their masks, and by their class where there is none."""
+def shows_tumour(cohort: Cohort, rows: Ints) -> Floats:
+    """Whether rows of a cohort show a tumour, (N,): 1 or 0 by mask, else by class; nan where neither tells."""
     table = cohort.slices.iloc[rows]
-    by_class = np.array([simulated_class(name) == "tumour" for name in table["label"].astype(str)])
-    if not cohort.labels:
-        return by_class
-    masked = table["has_mask"].fillna(0).astype(bool).to_numpy() if "has_mask" in table else np.ones(len(rows), bool)
-    return np.where(masked, table["tumour_pixels"].to_numpy() > 0, by_class)
+    names = table["label"].astype(str)
+    by_class = np.where(names == UNLABELLED, np.nan, [simulated_class(name) == "tumour" for name in names])
+    return np.where(_masked(cohort, rows), table["tumour_pixels"].to_numpy() > 0, by_class)
+
+
+def _masked(cohort: Cohort, rows: Ints) -> Bools:
+    """Which rows have a mask, be it an empty one; all of them in a cohort with labels that does not say."""
+    if not cohort.labels or "has_mask" not in cohort.slices:
+        return np.full(len(rows), bool(cohort.labels))
+    return cohort.slices["has_mask"].iloc[rows].fillna(0).astype(bool).to_numpy()
 
 
 def in_air(planes: Tensor, airs: Floats, draws: Sequence[np.random.Generator]) -> Tensor:
@@ -93,15 +98,10 @@ def row_structure(cohort: Cohort, rows: Ints) -> Floats:
     found = np.concatenate(
         [structure(np.asarray(cohort.images[part, 0], np.float64), np.asarray(cohort.masks[part])) for part in parts]
     )
-    table = cohort.slices.iloc[rows]
-    masked = table["has_mask"].fillna(0).astype(bool).to_numpy() if "has_mask" in table else np.ones(len(rows), bool)
-    if not cohort.labels:
-        masked = np.zeros(len(rows), bool)
-    at, names = FEATURES.index("tumour"), table["label"].astype(str).to_numpy()
-    for row in np.flatnonzero(~masked):
-        ill = simulated_class(names[row]) == "tumour"
-        found[row, at:] = np.nan if ill else 0
-        found[row, at] = np.nan if names[row] == UNLABELLED else ill
+    at, unseen = FEATURES.index("tumour"), ~_masked(cohort, rows)
+    ill = shows_tumour(cohort, rows)[unseen]
+    found[unseen, at:] = np.where(ill == 0, 0, np.nan)[:, None]
+    found[unseen, at] = ill
     return found
 
 

@@ -80,8 +80,9 @@ class AdversarialTask(GenerativeTask):
         share, real = self.gan.tumour_share, np.zeros(0, dtype=bool)
         if self.source is None or share is None:
             return None, real
-        real = shows_tumour(self.slices.cohort, self.slices.rows)
-        if any(kind.all() or not kind.any() for kind in (real, self.source.ill)):
+        known = shows_tumour(self.slices.cohort, self.slices.rows)
+        real = known == 1
+        if np.isnan(known).any() or any(kind.all() or not kind.any() for kind in (real, self.source.ill)):
             return None, real
         return np.arange(self.batch) < np.clip(round(share * self.batch), 1, self.batch - 1), real
 
