@@ -115,7 +115,6 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
             r1_every=4,
             structure=2.0,
             faithful=0.05,
-            tumour_share=0.5,
             beta1=0.0,
             beta2=0.99,
             generator_rate=5e-4,
