@@ -50,6 +50,14 @@ def test_it_begins_where_the_other_ended(place: Path, first: Path) -> None:
     assert str(first) not in str(after.meta)
 
 
+def test_a_start_that_breaks_at_once_keeps_both_of_its_networks(place: Path, first: Path) -> None:
+    cohort = _cohort(place / "broken", seed=4)
+    train_toy(cohort, place / "broken-run", images=80, snapshots=1, init=str(first), gan={"generator_rate": 1e30})
+    before, after = open_model(first), open_model(place / "broken-run")
+    for name in ("generator", "discriminator"):
+        assert all(torch.equal(value, after.weights(name)[key]) for key, value in before.weights(name).items())
+
+
 def test_it_goes_on_from_its_own_checkpoint(place: Path, first: Path) -> None:
     cohort = _cohort(place / "third", seed=2)
     settings = {"images": 80, "snapshots": 2, "init": str(first)}
