@@ -13,17 +13,13 @@ from pydantic import ValidationError
 import synthoma
 from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort
-from synthoma.data.dataset import TrainingSlices
 from synthoma.data.repaintable import class_of
 from synthoma.errors import CohortError, ConfigError, InputError
 from synthoma.synthesis.patients import generate_patients
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
-from synthoma.training.adversarial import AdversarialTask
-from synthoma.training.generative import GenerativeSetup
-from synthoma.training.generators import image_shape, source_slices, training_rows
 from synthoma.training.settings import TrainConfig
 from synthoma.types import WHOLE_TUMOUR
-from tests.training.toys import ONE, blobs, train_toy, write_cohort
+from tests.training.toys import blobs, train_toy, write_cohort
 
 NAMES = {str(label): name for label, name in WHOLE_TUMOUR.items()}
 
@@ -134,6 +130,10 @@ def test_classes_are_those_of_the_real_cohort_whatever_they_are_called(place: Pa
     assert drawn.classes == ("no", "yes")
     only = generate_cohort(Sampler.open(run, simulated, "no"), _new(place / "drawn-no"), 20, seed=0, label="no")
     assert set(only.slices["label"]) == {"no"}
+    assert drawn.meta["remarks"] == only.meta["remarks"] == []
+    # Where simulated slices come in other shares themselves, those of drawn ones are off, and that is said.
+    ill = write_cohort(place / "ill", images[30:], None, masks[30:], mask_names=NAMES, modalities=["image"])
+    assert "differ from those of the training in tumour" in Sampler.open(run, ill).remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -299,39 +299,3 @@ def _with_masks(both: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, None, 
 def _new(folder: Path) -> Path:
     folder.mkdir()
     return folder
-
-
-def _task(real: Cohort, phantom: Cohort, **gan: object) -> AdversarialTask:
-    settings = {"model": "phantom-gan", "phantom": phantom.path, "with_masks": True, "images": 100}
-    config = TrainConfig.resolve(flags={**settings, "gan": {"width": 8, "latent": 4, "batch": 10, **gan}})
-    rows = training_rows(real, config)
-    slices = TrainingSlices(real, rows, with_masks=True)
-    source = source_slices(real, config, rows, phantom.path)
-    shape = image_shape(real, config, rows)
-    return AdversarialTask(
-        GenerativeSetup(config, shape, slices, ONE, lambda samples, recent: (0.0, {}, []), source=source)
-    )
-
-
-def test_tumours_take_their_share_of_every_batch(place: Path) -> None:
-    """One real slice in eight shows a tumour and one simulated in four: the discriminator meets as many of both."""
-    cohorts = {}
-    for name, every in (("rare-real", 8), ("rare-phantom", 4)):
-        images, masks = blobs(64, seed=3)
-        masks[np.arange(64) % every > 0] = 0
-        labels = np.where(masks.any(axis=(1, 2)), "tumour", "healthy").tolist()
-        cohorts[name] = write_cohort(place / name, images, labels, masks, mask_names=NAMES)
-    real, phantom = cohorts.values()
-    task = _task(real, phantom, tumour_share=0.4)
-    turns = [task._turn(number) for number in range(16)]
-    for turn in turns:
-        for planes in (turn.real, turn.latents[:, :-1]):
-            assert (planes[:, 1] > 0).any(dim=(1, 2)).sum() == 4
-    seen = torch.cat([turn.real[4:, 0] for turn in turns[:9]]).flatten(1)
-    assert len(torch.unique(seen, dim=0)) > 50  # of 56 healthy ones: each kind comes in turn
-    as_they_come = _task(real, phantom, tumour_share=None)
-    counts = [int((as_they_come._turn(number).real[:, 1] > 0).any(dim=(1, 2)).sum()) for number in range(16)]
-    assert sum(counts) < 30
-    # What is scored at a snapshot is drawn as it would be for a user.
-    drawn = task.latents(64, task.draws("snapshot", 0))
-    assert (drawn[:, 1] > 0).any(dim=(1, 2)).sum() < 26

@@ -76,16 +76,12 @@ class TrainingSlices:
         return Batch(images, masks, torch.from_numpy(self.classes[rows]))
 
     def positions(self, seed: int, purpose: str, step: int, size: int) -> Ints:
-        """Positions of step ``step``, see ``in_turn``."""
-        return in_turn(len(self.rows), seed, purpose, step, size)
-
-
-def in_turn(count: int, seed: int, purpose: str, step: int, size: int) -> Ints:
-    """Numbers below ``count`` for step ``step``: each epoch is a new order of all, cut into batches across its ends."""
-    first = step * size
-    wanted = np.arange(first, first + size)
-    chosen = np.empty(size, dtype=np.int64)
-    for epoch in range(first // count, (first + size - 1) // count + 1):
-        here = wanted // count == epoch
-        chosen[here] = stream(seed, purpose, epoch).permutation(count)[wanted[here] % count]
-    return chosen
+        """Positions of step ``step``: each epoch is a new order of all slices, cut into batches across its ends."""
+        count = len(self.rows)
+        first = step * size
+        wanted = np.arange(first, first + size)
+        chosen = np.empty(size, dtype=np.int64)
+        for epoch in range(first // count, (first + size - 1) // count + 1):
+            here = wanted // count == epoch
+            chosen[here] = stream(seed, purpose, epoch).permutation(count)[wanted[here] % count]
+        return chosen

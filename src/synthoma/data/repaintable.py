@@ -22,12 +22,10 @@ class SimulatedSlices(TrainingSlices):
 
     Attributes:
         chances: (N,), in all 1; equal until ``match`` is called.
-        ill: which of them show a tumour, (N,).
     """
 
     def __init__(self, cohort: Cohort, rows: Ints, *, with_masks: bool) -> None:
         super().__init__(cohort, rows, with_masks=with_masks)
-        self.ill = shows_tumour(cohort, rows) == 1
         self.match(None)
 
     def match(self, matching: Matching | None) -> None:
@@ -43,16 +41,6 @@ class SimulatedSlices(TrainingSlices):
     def drawn(self, places: Floats) -> Ints:
         """Positions of the slices at these places (N,) in 0..1 of the cumulative chances."""
         return np.minimum(np.searchsorted(self.upto, places, side="right"), len(self.rows) - 1)
-
-    def drawn_of(self, ill: Bools, places: Floats) -> Ints:
-        """The same among slices with a tumour, where ``ill`` (N,), and among others; there must be some of both."""
-        found = np.empty(len(places), dtype=np.int64)
-        for kind in (False, True):
-            members, here = np.flatnonzero(self.ill == kind), ill == kind
-            upto = np.cumsum(self.chances[members])
-            at = np.searchsorted(upto, places[here] * upto[-1], side="right")
-            found[here] = members[np.minimum(at, len(members) - 1)]
-        return found
 
 
 def shows_tumour(cohort: Cohort, rows: Ints) -> Floats:

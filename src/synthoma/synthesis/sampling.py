@@ -98,7 +98,8 @@ class Sampler:
             )
             matching = Matching.from_meta(meta["matching"]) if meta.get("matching") else None
             source.match(matching)
-            if matching is not None and (strange := matching.strange(source.structure())):
+            # Slices of one class differ from those of all classes by nature.
+            if matching is not None and label is None and (strange := matching.strange(source.structure())):
                 remarks = (
                     f"The simulated slices differ from those of the training in {', '.join(strange)}: drawn slices may "
                     "come in other shares than real ones. Give the simulated cohort of the training (--phantom).",

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from synthoma.augment.differentiable import augment
 from synthoma.augment.strength import adapted_probability, overfitting, ramped_probability
-from synthoma.data.dataset import Batch, in_turn
-from synthoma.data.repaintable import in_air, shows_tumour
+from synthoma.data.repaintable import in_air
 from synthoma.losses.adversarial import (
     SHIFT_FREE,
     discriminator_loss,
@@ -30,7 +29,6 @@ from synthoma.training.frozen import held_still
 from synthoma.training.generative import GenerativeSetup, GenerativeTask, copied, on_device
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.reader import MaskReader, weight_at
-from synthoma.types import Bools
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,6 @@ class AdversarialTask(GenerativeTask):
     def __init__(self, setup: GenerativeSetup) -> None:
         super().__init__(setup)
         self.source, self.airs = setup.source, setup.airs
-        self.ill, self.real_ill = self._kinds()
         self.discriminator = on_device(build_discriminator(self.gan, self.shape), self.execution)
         reads = self.gan.faithful and self.shape.labels
         self.reader = MaskReader(self.shape, self.execution.device) if reads else None
@@ -70,21 +67,6 @@ class AdversarialTask(GenerativeTask):
         self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), self.gan.critic_rate, moments)
         self.gamma_factor = 1.0  # on the weights of R1 and R2
         self.probability = 0.0  # of a change to what the discriminator sees, where it adapts
-
-    def _kinds(self) -> tuple[Bools | None, Bools]:
-        """Which slices of each batch (B,) are to show a tumour (None: as they come), and which real ones do (N,).
-
-        Tumours are a small part of what a discriminator of pieces sees: where they are rare it learns their look last.
-        Real and simulated slices come in the same shares, so that these themselves tell it nothing.
-        """
-        share, real = self.gan.tumour_share, np.zeros(0, dtype=bool)
-        if self.source is None or share is None:
-            return None, real
-        known = shows_tumour(self.slices.cohort, self.slices.rows)
-        real = known == 1
-        if np.isnan(known).any() or any(kind.all() or not kind.any() for kind in (real, self.source.ill)):
-            return None, real
-        return np.arange(self.batch) < np.clip(round(share * self.batch), 1, self.batch - 1), real
 
     # --- one step --------------------------------------------------------------------------------------------
 
@@ -116,7 +98,7 @@ class AdversarialTask(GenerativeTask):
 
     def _turn(self, number: int) -> Turn:
         batch = self.real(number)
-        label, latents = self.classes(batch.classes), self.latents(self.batch, self.draws("latents", number), self.ill)
+        label, latents = self.classes(batch.classes), self.latents(self.batch, self.draws("latents", number))
         with self.precision():
             drawn = self.generator(latents, label).float()  # penalties are taken of it in full precision
         return Turn(number, self.placed(batch.planes()), label, latents, drawn)
@@ -188,24 +170,12 @@ class AdversarialTask(GenerativeTask):
         self.generator_optimiser.step()
         return {"g_loss": loss}
 
-    def real(self, number: int) -> Batch:
-        """Batch ``number`` of the slices; where tumours are to have a share, both kinds in turn."""
-        if self.ill is None:
-            return super().real(number)
-        positions = np.empty(self.batch, dtype=np.int64)
-        for ill in (False, True):
-            members, here = np.flatnonzero(self.real_ill == ill), self.ill == ill
-            purpose = "training.order.tumour" if ill else "training.order.healthy"
-            positions[here] = members[in_turn(len(members), self.config.seed, purpose, number, int(here.sum()))]
-        return self.slices.fetch(positions)
-
-    def latents(self, count: int, draws: torch.Generator, ill: Bools | None = None) -> Tensor:
-        """Latent vectors, or simulated slices with a plane of noise: of these kinds, or as real ones come."""
+    def latents(self, count: int, draws: torch.Generator) -> Tensor:
+        """Latent vectors, or simulated slices with a plane of noise."""
         if self.source is None:
             return super().latents(count, draws)
         places = torch.rand(count, generator=draws, dtype=torch.float64).numpy()
-        chosen = self.source.drawn(places) if ill is None else self.source.drawn_of(ill, places)
-        planes = self.source.fetch(chosen).planes()
+        planes = self.source.fetch(self.source.drawn(places)).planes()
         if self.airs is not None:
             chosen = torch.randint(len(self.airs), (count,), generator=draws).numpy()
             grain = np.random.default_rng(int(torch.randint(2**62, (), generator=draws)))

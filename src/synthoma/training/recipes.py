@@ -33,9 +33,6 @@ class GanConfig(NetworkConfig):
     structure: float = Field(0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)")
     faithful: float = Field(0.0, ge=0, description="weight of a segmenter finding the masks (phantom-gan, with masks)")
     match: bool = Field(True, description="draw simulated slices in the shares of real ones (phantom-gan)")
-    tumour_share: float | None = Field(
-        None, gt=0, lt=1, description="share of tumour slices to learn from, real and simulated; None as they come"
-    )
     critic_steps: int = Field(1, ge=1, le=20, description="discriminator steps for each generator step")
     batch: int = Field(16, ge=2, le=1024)
     generator_rate: float = Field(2e-4, gt=0, description="Adam's learning rate")
