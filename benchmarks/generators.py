@@ -250,7 +250,7 @@ def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
             axis.plot(x, [max(point["score"], 1e-3) for point in points], color=colour, alpha=0.8, linewidth=1.4)
     for name in names:
         axes[0].plot([], [], color=f"C{names.index(name)}", label=name)
-    axes[0].set(xlabel="minutes of training", ylabel="KID to validation patients", yscale="log")
+    axes[0].set(xlabel="minutes of training", ylabel="sliced W2 to validation patients", yscale="log")
     axes[1].set(xlabel="thousand images shown")
     axes[0].legend(frameon=False, fontsize=8)
     for axis in axes:

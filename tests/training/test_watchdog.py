@@ -18,6 +18,7 @@ from synthoma.training.watchdog import (
 from tests.metrics.test_copies import head
 
 CALM = {"d_real": 0.7, "d_fake": 0.3, "step": 1000.0}
+OWN = [f"patient {number // 6}" for number in range(60)]
 GOOD = {"variety": 0.9, "near_copies": 0.0}
 
 
@@ -32,7 +33,7 @@ def heads() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def judge(heads: dict[str, np.ndarray]) -> Judge:
-    return validation_judge(heads["training"], heads["validation"], logits=True)
+    return validation_judge(heads["training"], OWN, heads["validation"], logits=True)
 
 
 def samples(images: np.ndarray) -> Tensor:
@@ -42,7 +43,7 @@ def samples(images: np.ndarray) -> Tensor:
 def test_healthy_samples_get_no_warning(heads: dict[str, np.ndarray], judge: Judge) -> None:
     score, values, warnings = judge(samples(heads["fresh"]), CALM)
     assert warnings == []
-    assert values["kid"] <= score < judge(samples(heads["fresh"] * 0.9), CALM)[0]
+    assert math.sqrt(values["wavelet"] * values["random"]) <= score < judge(samples(heads["fresh"] * 0.9), CALM)[0]
     assert values["variety"] == pytest.approx(1, abs=0.15)
     assert values["near_copies"] <= 0.05
 
@@ -60,8 +61,10 @@ def test_a_planted_collapse_is_recognised(heads: dict[str, np.ndarray], judge: J
 def test_nearer_than_other_patients_are_is_no_better(heads: dict[str, np.ndarray], judge: Judge) -> None:
     """The validation images themselves score no better than the training images do."""
     best, values, _ = judge(samples(heads["validation"]), CALM)
-    assert values["kid"] < best
-    assert best == max(0.0, judge(samples(heads["training"]), CALM)[1]["kid"])
+    others = judge(samples(heads["training"]), CALM)[1]
+    assert values["wavelet"] < others["wavelet"]
+    assert values["random"] < others["random"]
+    assert best == pytest.approx(math.sqrt(others["wavelet"] * others["random"]))
 
 
 def test_planted_copies_are_recognised(heads: dict[str, np.ndarray], judge: Judge) -> None:
@@ -74,7 +77,7 @@ def test_worse_samples_score_worse(heads: dict[str, np.ndarray], judge: Judge) -
     noisy = [np.clip(heads["fresh"] + draws.normal(0, sigma, (40, 64, 64)), 0, 1) for sigma in (0.0, 0.05, 0.2)]
     scores = [judge(samples(images), CALM)[0] for images in noisy]
     assert scores == sorted(scores)
-    assert scores[2] > scores[0] + 1
+    assert scores[2] > 2 * scores[0]
 
 
 def test_a_winning_discriminator_is_recognised_by_probabilities_only() -> None:
@@ -91,16 +94,26 @@ def test_several_warnings_come_together() -> None:
 
 
 def test_without_held_out_images_nothing_is_said_of_copies(heads: dict[str, np.ndarray]) -> None:
-    judge = validation_judge(heads["training"], None, logits=True)
+    judge = validation_judge(heads["training"], OWN, None, logits=True)
     score, values, warnings = judge(samples(heads["training"][:40]), CALM)
     assert math.isfinite(score)
     assert math.isnan(values["near_copies"])
     assert warnings == []
 
 
+def test_without_held_out_images_half_of_the_patients_say_what_is_chance(heads: dict[str, np.ndarray]) -> None:
+    judge = validation_judge(heads["training"], OWN, None, logits=True)
+    nearest = judge(samples(heads["training"]), CALM)[0]
+    part = np.random.default_rng(0).permutation(60)[:50]
+    assert judge(samples(heads["training"][part]), CALM)[0] == nearest  # no better for being nearer
+    assert judge(samples(heads["training"] * 0.7), CALM)[0] > nearest
+    alone = validation_judge(heads["training"], ["one"] * 60, None, logits=True)
+    assert alone(samples(heads["training"]), CALM)[0] == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_one_image_to_learn_from_leaves_nothing_to_score(heads: dict[str, np.ndarray], count: int) -> None:
-    judge = validation_judge(np.repeat(heads["training"][:1], count, axis=0), None, logits=True)
+    judge = validation_judge(np.repeat(heads["training"][:1], count, axis=0), OWN[:count], None, logits=True)
     score, values, warnings = judge(samples(heads["fresh"]), CALM)
     assert math.isnan(score)
     assert all(map(math.isnan, values.values()))

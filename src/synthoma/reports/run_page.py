@@ -34,7 +34,7 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
         snapshots=[int(path.stem.split("-")[1]) for path in sorted((run / "samples").glob("row-*.png"))],
         losses=_curves(losses, {"d_loss": "discriminator", "g_loss": "generator", "loss": "velocity"}, "loss"),
         outputs=_curves(losses, {"d_real": "real images", "d_fake": "generated images"}, "mean output of D"),
-        scores=_curves(scored, {"score": "distance to held-out scans (KID)"}, "score"),
+        scores=_curves(scored, {"score": "distance to held-out scans (sliced W2)"}, "score"),
         variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),
         warnings=[entry["warning"] for entry in log if "warning" in entry],
         tables=tables,
@@ -89,7 +89,7 @@ def _cards(meta: dict[str, Any], losses: list[Any], scored: list[Any]) -> list[t
         (meta["model"], "model", f"{meta['shape']['size']} px, {'+'.join(meta['modalities'])}"),
         (f"{trained['slices']:,}", "training slices", f"of {len(trained['groups']):,} groups"),
         (shown, "images shown", f"{speed[len(speed) // 2]:.0f} a second"),
-        (f"{best:.3g}", "best score", f"KID after {meta['images']:,} images; that snapshot is kept"),
+        (f"{best:.3g}", "best score", f"sliced W2 after {meta['images']:,} images; that snapshot is kept"),
     ]
 
 

@@ -31,6 +31,7 @@ from synthoma.training.generative import GenerativeSetup, Judge, copied
 from synthoma.training.initial import GanStart, gan_start, held_out_names, leak_error
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
+from synthoma.training.validation import spread
 from synthoma.training.watchdog import validation_judge
 from synthoma.types import Bytes, Floats, Ints
 
@@ -350,17 +351,18 @@ def _judge(cohort: Cohort, rows: Ints, config: TrainConfig) -> Judge:
     if config.classes:
         keep &= table["label"].isin(config.classes)
     validation = np.flatnonzero(keep.to_numpy())
+    known = spread(rows, 2 * JUDGED)
     return validation_judge(
-        _some(cohort, rows, 2 * JUDGED),
-        _some(cohort, validation, JUDGED) if len(validation) >= HELD_OUT else None,
+        _first_channel(cohort, known),
+        table["group"].iloc[known].astype(str).tolist(),
+        _first_channel(cohort, spread(validation, JUDGED)) if len(validation) >= HELD_OUT else None,
         logits=config.gan.loss.startswith("bce"),
     )
 
 
-def _some(cohort: Cohort, rows: Ints, most: int) -> Floats:
-    """First channel of at most ``most`` rows, evenly spread, cut to 0..1."""
-    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]
-    images: Floats = np.clip(cohort.images[chosen][:, 0].astype(np.float32), 0, 1)
+def _first_channel(cohort: Cohort, rows: Ints) -> Floats:
+    """First channel of rows, cut to 0..1."""
+    images: Floats = np.clip(cohort.images[rows][:, 0].astype(np.float32), 0, 1)
     return images
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from torch import Tensor
 
 from synthoma.metrics.copies import nearest_images
-from synthoma.metrics.distances import kernel_distance
+from synthoma.metrics.distances import sliced_wasserstein
 from synthoma.metrics.features import random_features, standardised, wavelet_features
 from synthoma.types import Floats
 
@@ -39,42 +39,63 @@ COPYING = (
 )
 
 
+FAMILIES = {"wavelet": wavelet_features, "random": random_features}
+
+DIRECTIONS = 300
+"""Along which two sets of images are compared at a snapshot."""
+
+
 def validation_judge(
-    training: Floats, validation: Floats | None, *, logits: bool
+    training: Floats, patients: Sequence[str], validation: Floats | None, *, logits: bool
 ) -> Callable[[Tensor, dict[str, float]], tuple[float, dict[str, float], list[str]]]:
     """A judge for snapshots of a generator.
 
-    The score is the kernel distance (KID) between samples and held-out real images, on wavelet statistics and random
-    convolutional features together, on the scale of the training images. It is never below what the training images
-    themselves score: nearer to a few held-out patients than other patients are is chance, not quality.
+    The score is the geometric mean, over wavelet statistics and random convolutional features, of the sliced
+    Wasserstein distance between samples and held-out real images, on the scale of the training images. Neither
+    distance counts below what real images of other patients score: nearer to a few patients than other patients are is
+    chance, not quality.
 
     Args:
         training: training images (N, H, W) in 0..1; at most a few hundred are needed.
+        patients: whose they are (N,).
         validation: held-out real images (M, H, W) in 0..1, M >= 2; None where there are too few. The score is then the
-            distance to the training images, and nobody can say what counts as a copy.
+            distance to the training images, every second training patient stands for other patients, and nobody can
+            say what counts as a copy.
         logits: the discriminator's outputs are probabilities (not critic scores).
 
     Returns:
         A function of samples (B, C, S, S) in -1..1, of which the first channel is judged, and of the recent losses.
         What cannot be measured is nan: all of it, where the training images are one and the same.
     """
-    training_features = _features(training)
-    real_features = training_features if validation is None else _features(validation)
-    reference, held_out = standardised(training_features, real_features)
-    own_variety = _variety(reference)
-    floor = max(0.0, kernel_distance(real=held_out, synthetic=reference)) if own_variety > 0 else 0.0
+    references = {name: features(training) for name, features in FAMILIES.items()}
+    held_out = references if validation is None else {name: features(validation) for name, features in FAMILIES.items()}
+    own_variety = _variety(_joined(references, references))
+    second = np.unique(np.asarray(patients), return_inverse=True)[1] % 2 == 1
     usual = math.nan if validation is None else float(np.percentile(nearest_images(validation, training).score, 99))
+
+    def distance(name: str, real: Floats, others: Floats) -> float:
+        scaled = standardised(references[name], real, others)
+        return sliced_wasserstein(real=scaled[1], synthetic=scaled[2], projections=DIRECTIONS)
+
+    def floor(name: str) -> float:
+        own = references[name]
+        if validation is not None:
+            return distance(name, held_out[name], own)
+        return distance(name, own[second], own[~second]) if second.any() else 0.0
+
+    floors = {name: floor(name) for name in FAMILIES} if own_variety > 0 else {}
 
     def judge(samples: Tensor, recent: dict[str, float]) -> tuple[float, dict[str, float], list[str]]:
         images = (samples[:, 0].numpy() + 1) / 2
-        drawn = standardised(training_features, _features(images))[1]
-        values = dict.fromkeys(("kid", "variety", "near_copies"), math.nan)
+        values, score = dict.fromkeys((*FAMILIES, "variety", "near_copies"), math.nan), math.nan
         if own_variety > 0:
-            values["kid"] = kernel_distance(real=held_out, synthetic=drawn)
-            values["variety"] = _variety(drawn) / own_variety
+            drawn = {name: features(images) for name, features in FAMILIES.items()}
+            values |= {name: distance(name, held_out[name], drawn[name]) for name in FAMILIES}
+            values["variety"] = _variety(_joined(references, drawn)) / own_variety
+            score = math.sqrt(math.prod(max(values[name], floors[name]) for name in FAMILIES))
         if validation is not None:
             values["near_copies"] = float((nearest_images(images[:64], training).score > usual).mean())
-        return max(values["kid"], floor), values, warnings_of(values, recent, logits=logits)
+        return score, values, warnings_of(values, recent, logits=logits)
 
     return judge
 
@@ -97,8 +118,9 @@ def warnings_of(values: dict[str, float], recent: dict[str, float], *, logits: b
     return found
 
 
-def _features(images: Floats) -> Floats:
-    return np.concatenate([wavelet_features(images), random_features(images)], axis=1)
+def _joined(references: dict[str, Floats], features: dict[str, Floats]) -> Floats:
+    """All families side by side, each on the scale of its reference."""
+    return np.concatenate([standardised(references[name], features[name])[1] for name in FAMILIES], axis=1)
 
 
 def _variety(features: Floats) -> float:
