@@ -43,7 +43,7 @@ from synthoma.pictures import grey, tiled
 from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
 from synthoma.training.generators import shown, training_rows
-from synthoma.training.recipes import GENERATORS
+from synthoma.training.recipes import AUTO, GENERATORS
 from synthoma.training.settings import TrainConfig
 
 SAMPLES = 1000
@@ -52,16 +52,16 @@ FAMILIES = ("wavelet", "random", "radiomics")
 SIMULATED = 60
 """Simulated patients, where all phantom-gans share them."""
 
-WITHOUT: dict[str, dict[str, Any]] = {
-    "shares": {"match": False},
-    "structure": {"structure": 0.0},
-    "reader": {"faithful": 0.0},
-    "patches": {"critic_patches": False, "critic_norm": "none"},
-    "penalty": {"r1": 0.0},
-    "average": {"ema_images": 0.0},
-    "styles": {"latent": 1},
+CHANGES: dict[str, dict[str, Any]] = {
+    "without-shares": {"match": False},
+    "without-structure": {"structure": 0.0},
+    "without-contrast": {"contrast": 0.0},
+    "without-patches": {"critic_patches": False, "critic_norm": "none"},
+    "without-penalty": {"r1": 0.0},
+    "without-average": {"ema_images": 0.0},
+    "without-styles": {"latent": 1},
 }
-"""Parts of what auto plans for phantom-gan, and the settings that take each away: --models auto-without-shares."""
+"""Changes to what auto plans for phantom-gan: --models auto-without-shares."""
 
 
 def altered_copies(real: Cohort, folder: Path, count: int, classes: tuple[str, ...]) -> None:
@@ -183,15 +183,15 @@ def train_and_judge(
 
     start = time.perf_counter()
     run = place / name
-    base, _, part = model.partition("-without-")
+    base, _, change = model.partition("-") if model.startswith(f"{AUTO}-") else (model, "", "")
     shared: dict[str, Path] = {}
-    if "images" in budget and base == "auto":
+    if "images" in budget and base == AUTO:
         shared["phantom"] = simulated(cohort, place / "simulated", settings["classes"])
         settings = {**settings, **shared}
     asked = TrainConfig.model_validate({"model": base, "seed": seed, **budget, **settings})
     config = synthoma.planned(cohort, asked)
-    if part:
-        config = config.model_copy(update={"gan": config.gan.model_copy(update=WITHOUT[part])})
+    if change:
+        config = config.model_copy(update={"gan": config.gan.model_copy(update=CHANGES[change])})
     synthoma.train(cohort, run, config=config, report=count, force=True)
     taken = time.perf_counter() - start
     synthoma.generate(run, place / f"{name}-images", SAMPLES, seed=seed, force=True, **shared)
@@ -283,7 +283,7 @@ def main() -> None:
         "--models",
         nargs="+",
         default=list(GENERATORS),
-        choices=[*GENERATORS, *(f"auto-without-{part}" for part in WITHOUT)],
+        choices=[*GENERATORS, *(f"{AUTO}-{change}" for change in CHANGES)],
         metavar="MODEL",
     )
     options.add_argument("--seeds", nargs="+", type=int, default=[0])

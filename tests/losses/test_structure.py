@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from synthoma.losses.structure import structure_loss
+from synthoma.losses.structure import lesion_contrast, structure_loss
 
 
 def picture(seed: int) -> torch.Tensor:
@@ -59,3 +59,34 @@ def test_the_gradient_goes_to_the_repainted_picture_alone() -> None:
     flat = torch.zeros(1, 1, 16, 16, dtype=torch.float64, requires_grad=True)
     structure_loss(torch.zeros(1, 1, 16, 16, dtype=torch.float64), flat).backward()
     assert torch.isfinite(flat.grad).all()  # type: ignore[arg-type]
+
+
+def lesions(brightness: float, size: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    """A head of -0.2 in air of -1 with a square lesion, and its label planes: the lesion, and one that is empty."""
+    images = torch.full((1, 1, size, size), -1.0, dtype=torch.float64)
+    images[:, :, 8:56, 8:56] = -0.2
+    images[:, :, 24:34, 24:34] = brightness
+    labels = torch.full((1, 2, size, size), -1.0, dtype=torch.float64)
+    labels[:, 0, 24:34, 24:34] = 1
+    return images, labels
+
+
+def test_the_contrast_of_a_lesion_is_that_to_the_brain_around_it() -> None:
+    images, labels = lesions(0.3)
+    found = lesion_contrast(images, labels)
+    assert found.shape == (1, 2, 1)
+    assert float(found[0, 0, 0]) == pytest.approx(0.5)
+    assert torch.isnan(found[0, 1, 0])
+    images[:, :, 8:56, 8:22] = -1.0  # air where the ring would be does not count
+    assert float(lesion_contrast(images, labels)[0, 0, 0]) == pytest.approx(0.5)
+
+
+def test_slices_without_lesions_do_not_spoil_the_gradient() -> None:
+    images, labels = lesions(0.3)
+    images = torch.cat([images, images]).requires_grad_(True)
+    contrast = lesion_contrast(images, torch.cat([labels, torch.full_like(labels, -1)]))
+    contrast[torch.isfinite(contrast)].sum().backward()
+    assert images.grad is not None
+    assert torch.isfinite(images.grad).all()
+    assert float(images.grad[0, 0, 24:34, 24:34].sum()) == pytest.approx(1)
+    assert float(images.grad[1].abs().sum()) == 0

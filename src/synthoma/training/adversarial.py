@@ -28,7 +28,6 @@ from synthoma.training.checkpoint import network_state, optimiser_state, restore
 from synthoma.training.frozen import held_still
 from synthoma.training.generative import GenerativeSetup, GenerativeTask, copied, on_device
 from synthoma.training.loop import Progress, Snapshot
-from synthoma.training.reader import MaskReader, weight_at
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,8 @@ class AdversarialTask(GenerativeTask):
 
     def __init__(self, setup: GenerativeSetup) -> None:
         super().__init__(setup)
-        self.source, self.airs = setup.source, setup.airs
+        self.source, self.airs, self.contrast = setup.source, setup.airs, setup.contrast
         self.discriminator = on_device(build_discriminator(self.gan, self.shape), self.execution)
-        reads = self.gan.faithful and self.shape.labels
-        self.reader = MaskReader(self.shape, self.execution.device) if reads else None
         self.sound = copied(self.discriminator)
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
@@ -146,8 +143,6 @@ class AdversarialTask(GenerativeTask):
     def _train_generator(self, turn: Turn) -> dict[str, Tensor]:
         real, label, drawn = turn.real, turn.label, turn.drawn
         draws = self.draws("generator", turn.number)
-        if self.reader is not None:
-            self.reader.learn(real, self.draws("reader", turn.number))
         with held_still(self.discriminator), self.precision():
             fake = self._augmented(drawn, draws)
             on_fake, on_real = self.discriminator(fake, label), None
@@ -160,8 +155,9 @@ class AdversarialTask(GenerativeTask):
                 channels = self.shape.channels
                 kept = structure_loss(turn.latents[:, :channels].float(), drawn[:, :channels].float())
                 loss = loss + self.gan.structure * kept
-            if self.reader is not None:
-                loss = loss + weight_at(self.images, self.gan.faithful) * self.reader.missed(drawn, draws)
+            if self.contrast is not None:
+                missed = self.contrast.missed(turn.latents[:, :-1], drawn, self.shape.channels)
+                loss = loss + self.gan.contrast * missed
             if self.gan.feature_matching:
                 features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
@@ -202,7 +198,6 @@ class AdversarialTask(GenerativeTask):
             **network_state("discriminator", self.discriminator),
             **optimiser_state("generator_adam", self.generator_optimiser),
             **optimiser_state("discriminator_adam", self.discriminator_optimiser),
-            **(self.reader.state() if self.reader is not None else {}),
             "probability": torch.tensor(self.probability, dtype=torch.float64),
         }
 
@@ -213,8 +208,6 @@ class AdversarialTask(GenerativeTask):
         self.sound = copied(self.discriminator)
         restore_optimiser("generator_adam", self.generator_optimiser, bundle)
         restore_optimiser("discriminator_adam", self.discriminator_optimiser, bundle)
-        if self.reader is not None:
-            self.reader.restore(bundle)
         self.probability = float(bundle.tensors["probability"])
 
     def finished(self) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from synthoma.models.bundle import Bundle
 from synthoma.models.registry import ImageShape, build_generator, latent_shape
 from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import network_state
+from synthoma.training.contrast import LesionContrast
 from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
@@ -52,6 +53,7 @@ class GenerativeSetup:
         samples: number of images that are judged.
         source: simulated slices, for a generator that repaints them; its latents are these, with a plane of noise.
         airs: level and grain of the air in real slices (K, C, 2), in which simulated ones are put; None leaves theirs.
+        contrast: how clearly drawn lesions must stand out; None demands nothing.
     """
 
     config: TrainConfig
@@ -63,6 +65,7 @@ class GenerativeSetup:
     samples: int = 256
     source: SimulatedSlices | None = None
     airs: Floats | None = None
+    contrast: LesionContrast | None = None
 
 
 class GenerativeTask:

@@ -25,6 +25,7 @@ from synthoma.pictures import grey, outlined, tiled
 from synthoma.provenance import file_digest, software, write_json, write_text
 from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask
+from synthoma.training.contrast import LesionContrast, contrasts_of
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.flow import FlowTask
 from synthoma.training.generative import GenerativeSetup, Judge, copied
@@ -79,11 +80,13 @@ def train_generator(
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
     source, matching = matched_source(cohort, config, rows, config.phantom or run / OWN_PHANTOM)
     airs = air_shown(cohort, rows) if source is not None else None
+    contrast = contrast_shown(slices, source, config) if source is not None else None
     execution = _execution(run, config, shape, slices, source, airs, resume=resume)
     execution.apply()
     write_text(run / "config.toml", config.to_toml())
     judge, sheet = _judge(cohort, rows, config), partial(_save_sheet, run, shape)
-    task = generator_task(GenerativeSetup(config, shape, slices, execution, judge, sheet, JUDGED, source, airs))
+    setup = GenerativeSetup(config, shape, slices, execution, judge, sheet, JUDGED, source, airs, contrast)
+    task = generator_task(setup)
     if start is not None:
         _load(task, start)
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
@@ -198,6 +201,18 @@ def air_shown(cohort: Cohort, rows: Ints) -> Floats:
     """Level and grain of the air in each modality of at most 300 of these slices (K, C, 2), see ``air.air_of``."""
     images = np.asarray(cohort.images[_spread(rows, LOOKED_AT)], np.float64)
     return np.array([[air_of(part) for part in image] for image in images]).round(4)
+
+
+def contrast_shown(slices: TrainingSlices, source: SimulatedSlices, config: TrainConfig) -> LesionContrast | None:
+    """How clearly lesions stand out in at most 2,000 real slices, and how it is to be had from simulated ones."""
+    if not (config.gan.contrast and slices.labels):
+        return None
+    channels = len(slices.cohort.modalities)
+    real = _spread(np.arange(len(slices)), MATCHED)
+    simulated = source.drawn((np.arange(MATCHED) + 0.5) / MATCHED)
+    own = contrasts_of(lambda first, last: slices.fetch(real[first:last]).planes(), len(real), channels)
+    others = contrasts_of(lambda first, last: source.fetch(simulated[first:last]).planes(), MATCHED, channels)
+    return LesionContrast(others, own)
 
 
 def _spread(rows: Ints, most: int) -> Ints:

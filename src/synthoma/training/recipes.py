@@ -31,7 +31,7 @@ class GanConfig(NetworkConfig):
     penalty_end: float = Field(1.0, gt=0, le=1, description="factor to which R1 and R2 fall by the end of the budget")
     penalty_start_images: int = Field(0, ge=0, description="images during which R1 and R2 are taken at every step")
     structure: float = Field(0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)")
-    faithful: float = Field(0.0, ge=0, description="weight of a segmenter finding the masks (phantom-gan, with masks)")
+    contrast: float = Field(0.0, ge=0, description="weight of lesions as clear as real ones (phantom-gan, with masks)")
     match: bool = Field(True, description="draw simulated slices in the shares of real ones (phantom-gan)")
     critic_steps: int = Field(1, ge=1, le=20, description="discriminator steps for each generator step")
     batch: int = Field(16, ge=2, le=1024)
@@ -111,7 +111,7 @@ GENERATORS: dict[str, tuple[str, GanConfig]] = {
             r1=0.1,
             r1_every=4,
             structure=2.0,
-            faithful=0.05,
+            contrast=2.0,
             beta1=0.0,
             beta2=0.99,
             generator_rate=5e-4,
