@@ -9,8 +9,8 @@ simulated patients, so that parts of it can be compared by themselves.
 
 Without --cohort, FLAIR slices of the LGG patients are prepared at 64 px. Generators learn from slices of one class,
 those that show a tumour unless said otherwise (--classes yes, for pictures that lie in folders called so).
-Beside the models stand what real scans score against each other ("real vs real"), the simulated slices that
-phantom-gan starts from, and copies of the training scans, slightly changed, that must fail privacy.
+Beside the models stand what real scans score against each other ("real vs real"), simulated slices that nothing has
+repainted, and copies of the training scans, slightly changed, that must fail privacy.
 
 What is finished lies in --keep and is not done again. There are also curves (score against minutes and images) and a
 sheet of every model's first images; sheets show what was learned from patients, and are yours to keep private.
@@ -33,6 +33,7 @@ from PIL import Image
 import synthoma
 from record import data_folder, earlier, save
 from synthoma.data.cohort import Cohort, CohortWriter, write_rows
+from synthoma.data.repaintable import simulated_class
 from synthoma.evaluation.agreement import agreement, ask_judge
 from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.nulls import plan
@@ -103,6 +104,18 @@ def simulated(cohort: Path, folder: Path, classes: tuple[str, ...]) -> Path:
         phantom, config = phantom_beside(real.meta, real.meta["provenance"]["config"], **shown(real, rows))
         synthoma.prepare_phantom(SIMULATED, folder, phantom=phantom, config=config.model_copy(update={"seed": 100}))
     return folder
+
+
+def plain_slices(real: Cohort, simulated: Cohort, folder: Path, count: int, classes: tuple[str, ...]) -> None:
+    """Simulated slices as they are, evenly chosen, as a "synthetic" cohort of the first of these classes."""
+    shown = {simulated_class(name) for name in classes}
+    rows = np.flatnonzero(simulated.slices["label"].isin(shown).to_numpy())
+    rows = np.sort(stream(0, "benchmark.simulated").permutation(rows)[:count])
+    table = simulated.slices.iloc[rows].assign(label=classes[0], split="train", has_mask=bool(real.labels))
+    with new_folder(folder) as place, CohortWriter(place, channels=len(real.modalities), size=real.size) as writer:
+        writer.add(simulated.images[rows], simulated.masks[rows], [{}] * len(rows))
+        meta = {name: real.meta[name] for name in ("modalities", "labels", "classes", "size", "plane", "provenance")}
+        writer.finish(table, {"origin": "synthetic", **meta})
 
 
 def judged(cohort: Path, synthetic: Path, place: Path, preset: str) -> dict[str, Any]:
@@ -308,6 +321,10 @@ def main() -> None:
         if not (place / "copies").exists():
             altered_copies(Cohort(cohort), place / "copies", SAMPLES, tuple(given.classes))
         control = judged(cohort, place / "copies", place / "copies-evaluation", "quick")
+        if not (place / "plain").exists():
+            source = Cohort(simulated(cohort, place / "simulated", tuple(given.classes)))
+            plain_slices(Cohort(cohort), source, place / "plain", SAMPLES, tuple(given.classes))
+        plain = judged(cohort, place / "plain", place / "plain-evaluation", "quick")
         settings = {"classes": tuple(given.classes)} | ({"with_masks": True} if given.with_masks else {})
         budgets = [{"images": images} for images in given.images or ()]
         budgets = budgets or [{"minutes": minutes} for minutes in given.minutes]
@@ -335,6 +352,7 @@ def main() -> None:
             "note": given.note,
             "null": figures(control, null=True),
             "copies": figures(control),
+            "simulated": figures(plain),
             "summary": summary(rows),
             "rows": rows,
         },

@@ -152,6 +152,9 @@ def _generators(name: str = "generators") -> str:
             _private([results["copies"]["private"]]),
         ],
     ]
+    if "simulated" in results:
+        plain = results["simulated"]
+        rows.append(["simulated slices as they are", "-", "-", "-", *scores(plain), _private([plain["private"]])])
     for line in sorted(results["summary"], key=_place):
         model = f"**{line['model']}**" if line["model"] == "auto" else line["model"]
         head = [model, line["budget"], str(line["seeds"]), f"{line['images_per_second']:.0f}"]
