@@ -106,14 +106,14 @@ def simulated(cohort: Path, folder: Path, classes: tuple[str, ...]) -> Path:
     return folder
 
 
-def plain_slices(real: Cohort, simulated: Cohort, folder: Path, count: int, classes: tuple[str, ...]) -> None:
+def plain_slices(real: Cohort, phantom: Cohort, folder: Path, count: int, classes: tuple[str, ...]) -> None:
     """Simulated slices as they are, evenly chosen, as a "synthetic" cohort of the first of these classes."""
-    shown = {simulated_class(name) for name in classes}
-    rows = np.flatnonzero(simulated.slices["label"].isin(shown).to_numpy())
+    kinds = {simulated_class(name) for name in classes}
+    rows = np.flatnonzero(phantom.slices["label"].isin(kinds).to_numpy())
     rows = np.sort(stream(0, "benchmark.simulated").permutation(rows)[:count])
-    table = simulated.slices.iloc[rows].assign(label=classes[0], split="train", has_mask=bool(real.labels))
+    table = phantom.slices.iloc[rows].assign(label=classes[0], split="train", has_mask=bool(real.labels))
     with new_folder(folder) as place, CohortWriter(place, channels=len(real.modalities), size=real.size) as writer:
-        writer.add(simulated.images[rows], simulated.masks[rows], [{}] * len(rows))
+        writer.add(phantom.images[rows], phantom.masks[rows], [{}] * len(rows))
         meta = {name: real.meta[name] for name in ("modalities", "labels", "classes", "size", "plane", "provenance")}
         writer.finish(table, {"origin": "synthetic", **meta})
 

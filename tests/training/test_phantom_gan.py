@@ -15,6 +15,7 @@ from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort
 from synthoma.data.repaintable import class_of
 from synthoma.errors import CohortError, ConfigError, InputError
+from synthoma.models.bundle import open_model
 from synthoma.synthesis.patients import generate_patients
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
 from synthoma.training.settings import TrainConfig
@@ -198,6 +199,16 @@ def test_simulated_slices_are_needed_and_must_fit(place: Path, real: Cohort, pha
         Sampler.open(run, patients)
     with pytest.raises(ConfigError, match="draws from latents alone"):
         interpolate(Sampler.open(run, phantom), 0, 4, 1)
+
+
+def test_a_run_resumes_to_the_same_weights(place: Path, real: Cohort, phantom: Cohort) -> None:
+    settings = {"model": "phantom-gan", "phantom": phantom.path, "with_masks": True, "snapshots": 2}
+    train_toy(real, place / "whole", images=64, **settings)
+    train_toy(real, place / "cut", **{**settings, "images": 32, "snapshots": 1})
+    train_toy(real, place / "cut", images=64, resume=True, **settings)
+    whole, cut = (open_model(place / name) for name in ("whole", "cut"))
+    assert whole.tensors.keys() == cut.tensors.keys()
+    assert all(torch.equal(value, cut.tensors[name]) for name, value in whole.tensors.items())
 
 
 def test_the_model_file_names_no_path(run: Path, phantom: Cohort) -> None:

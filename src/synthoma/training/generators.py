@@ -174,7 +174,7 @@ def matched_source(
     source = source_slices(cohort, config, rows, phantom)
     if not config.gan.match:
         return source, None
-    matching = Matching.fit(row_structure(cohort, _spread(rows, MATCHED)), source.structure())
+    matching = Matching.fit(row_structure(cohort, spread(rows, MATCHED)), source.structure())
     source.match(matching)
     return source, matching
 
@@ -185,7 +185,7 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
     Heads are whole, stripped or mixed. The median volume follows the mean size of the tumours in slices, as far as one
     can be told from the other; ``data.matching`` does the rest.
     """
-    measured = row_structure(cohort, _spread(rows, LOOKED_AT))
+    measured = row_structure(cohort, spread(rows, LOOKED_AT))
     measured = measured[measured[:, FEATURES.index("head area")] > 0]
     if not len(measured):
         return {}
@@ -199,7 +199,7 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
 
 def air_shown(cohort: Cohort, rows: Ints) -> Floats:
     """Level and grain of the air in each modality of at most 300 of these slices (K, C, 2), see ``air.air_of``."""
-    images = np.asarray(cohort.images[_spread(rows, LOOKED_AT)], np.float64)
+    images = np.asarray(cohort.images[spread(rows, LOOKED_AT)], np.float64)
     return np.array([[air_of(part) for part in image] for image in images]).round(4)
 
 
@@ -208,17 +208,11 @@ def contrast_shown(slices: TrainingSlices, source: SimulatedSlices, config: Trai
     if not (config.gan.contrast and slices.labels):
         return None
     channels = len(slices.cohort.modalities)
-    real = _spread(np.arange(len(slices)), MATCHED)
+    real = spread(np.arange(len(slices)), MATCHED)
     simulated = source.drawn((np.arange(MATCHED) + 0.5) / MATCHED)
     own = contrasts_of(lambda first, last: slices.fetch(real[first:last]).planes(), len(real), channels)
     others = contrasts_of(lambda first, last: source.fetch(simulated[first:last]).planes(), MATCHED, channels)
     return LesionContrast(others, own)
-
-
-def _spread(rows: Ints, most: int) -> Ints:
-    """At most so many of these rows, evenly spaced."""
-    places = np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)
-    return np.asarray(rows[places])
 
 
 def source_slices(cohort: Cohort, config: TrainConfig, rows: Ints, phantom: Path) -> SimulatedSlices:

@@ -40,6 +40,7 @@ COPYING = (
 
 
 FAMILIES = {"wavelet": wavelet_features, "random": random_features}
+"""Features in which samples are scored at a snapshot."""
 
 DIRECTIONS = 300
 """Along which two sets of images are compared at a snapshot."""
