@@ -23,10 +23,13 @@ class Walk:
     batch = 10
 
     def __init__(
-        self, scores: Iterator[float] | None = None, losses: Callable[[int], float] = lambda step: 1.0
+        self,
+        scores: Iterator[float] | None = None,
+        losses: Callable[[int], float] = lambda step: 1.0,
+        chance: float = 0.0,
     ) -> None:
         self.weight, self.best = torch.zeros(3), torch.zeros(3)
-        self.scores, self.losses = scores, losses
+        self.scores, self.losses, self.chance = scores, losses, chance
         self.snapshots: list[int] = []
         self.warnings: list[str] = []
 
@@ -39,7 +42,7 @@ class Walk:
         if not math.isfinite(recent["d_loss"]):
             return Snapshot(math.nan, {}, ["broken"], fatal=True)
         score = next(self.scores) if self.scores else 1.0
-        return Snapshot(score, {"variety": 1.0}, list(self.warnings))
+        return Snapshot(score, {"variety": 1.0}, list(self.warnings), chance=self.chance)
 
     def keep_best(self) -> None:
         self.best = self.weight.clone()
@@ -89,6 +92,16 @@ def test_the_best_snapshot_is_the_one_with_the_least_score(tmp_path: Path) -> No
     assert (progress.best, progress.best_images, progress.stale) == (2.0, 200, 2)
     assert len(kept) == 2
     assert torch.equal(task.best, kept[-1])
+
+
+def test_a_later_snapshot_is_kept_unless_it_is_worse_than_the_best_by_more_than_chance(tmp_path: Path) -> None:
+    task = Walk(iter([2.0, 2.08, 2.16, 2.09]), chance=0.05)
+    progress = run(task, tmp_path)
+    assert (progress.best, progress.best_images, progress.stale) == (2.0, 400, 3)
+    # Each within chance of the one before, but not of the best.
+    (tmp_path / "other").mkdir()
+    progress = run(Walk(iter([2.0, 2.08, 2.16, 2.2]), chance=0.05), tmp_path / "other")
+    assert (progress.best, progress.best_images) == (2.0, 200)
 
 
 def test_patience_ends_a_run_and_a_resumed_one(tmp_path: Path) -> None:

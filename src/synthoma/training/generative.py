@@ -31,6 +31,9 @@ Judge = Callable[[Tensor, dict[str, float]], tuple[float, dict[str, float], list
 
 Network = TypeVar("Network", bound=nn.Module)
 
+CHANCE = 0.05
+"""Share by which scores of snapshots differ by chance: those of a phantom-gan that had settled lay 3 % apart."""
+
 SHEET = 64
 """Images of the sample sheet; their latents stay the same through the run."""
 
@@ -134,7 +137,7 @@ class GenerativeTask:
         samples = self.draw(max(self.samples, SHEET))
         self.sheet(progress.images, samples[:SHEET])
         score, values, warnings = self.judge(samples[: self.samples], {**recent, "step": progress.step})
-        return Snapshot(score, values, warnings)
+        return Snapshot(score, values, warnings, chance=CHANCE)
 
     @torch.no_grad()
     def draw(self, count: int) -> Tensor:

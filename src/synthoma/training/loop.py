@@ -26,8 +26,9 @@ class Progress:
     Attributes:
         step, images: what has been done.
         seconds: time spent in this process and before it was resumed.
-        best: lowest snapshot score so far, and the images after which it came.
-        stale: snapshots since then.
+        best: lowest snapshot score so far.
+        best_images: images after which the snapshot came that is kept.
+        stale: snapshots since the lowest score.
         events: warnings so far.
     """
 
@@ -49,12 +50,14 @@ class Snapshot:
         values: further figures for the log.
         warnings: what goes wrong, in plain words, with what to try.
         fatal: training cannot go on.
+        chance: share of the best score by which this one may lie above it and mean nothing.
     """
 
     score: float
     values: dict[str, float]
     warnings: list[str]
     fatal: bool = False
+    chance: float = 0.0
 
 
 class Task(Protocol):
@@ -160,11 +163,13 @@ def run_loop(
                 # Nothing to score on: the newest is as good as any.
                 progress.best_images = progress.images
                 task.keep_best()
-            elif snapshot.score <= progress.best:  # of equals the later one, which has learned for longer
-                progress.best, progress.best_images, progress.stale = snapshot.score, progress.images, 0
-                task.keep_best()
             else:
-                progress.stale += 1
+                progress.stale = 0 if snapshot.score <= progress.best else progress.stale + 1
+                progress.best = min(progress.best, snapshot.score)  # in this order: nan is never the best
+                # Of equals the later one, which has learned for longer.
+                if snapshot.score <= progress.best * (1 + snapshot.chance):
+                    progress.best_images = progress.images
+                    task.keep_best()
             new = [text for text in snapshot.warnings if text not in progress.events]
             progress.events += new
             log.write(
