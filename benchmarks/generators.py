@@ -10,7 +10,8 @@ simulated patients, so that parts of it can be compared by themselves.
 Without --cohort, FLAIR slices of the LGG patients are prepared at 64 px. Generators learn from slices of one class,
 those that show a tumour unless said otherwise (--classes yes, for pictures that lie in folders called so).
 Beside the models stand what real scans score against each other ("real vs real"), simulated slices that nothing has
-repainted, and copies of the training scans, slightly changed, that must fail privacy.
+repainted, and two kinds of copies that must fail privacy: the training slices themselves, which say how near to the
+held-out patients a generator that has learned all of them would come, and the same slightly changed.
 
 What is finished lies in --keep and is not done again. There are also curves (score against minutes and images) and a
 sheet of every model's first images; sheets show what was learned from patients, and are yours to keep private.
@@ -65,19 +66,23 @@ CHANGES: dict[str, dict[str, Any]] = {
 """Changes to what auto plans for phantom-gan: --models auto-without-shares."""
 
 
-def altered_copies(real: Cohort, folder: Path, count: int, classes: tuple[str, ...]) -> None:
-    """A "synthetic" cohort of training slices, mirrored at random, shifted by up to 2 pixels, with 1 % noise."""
+def copies(real: Cohort, folder: Path, count: int, classes: tuple[str, ...], *, altered: bool) -> None:
+    """A "synthetic" cohort of training slices; altered, mirrored at random, shifted by up to 2 pixels, with 1 % noise.
+
+    Unaltered ones come as often as one another, altered ones as they are drawn.
+    """
     rows = real.rows(split="train")
     rows = rows[real.slices["label"].iloc[rows].isin(classes).to_numpy()]
     rng = stream(0, "benchmark.copies")
     with new_folder(folder) as place, CohortWriter(place, channels=len(real.modalities), size=real.size) as writer:
         for number in range(count):
-            row = int(rng.choice(rows))
-            image, mask = real.images[row].astype(np.float32), np.asarray(real.masks[row])
-            if rng.random() < 0.5:
-                image, mask = image[..., ::-1], mask[..., ::-1]
-            shift = tuple(int(step) for step in rng.integers(-2, 3, 2))
-            image = np.roll(image, shift, (1, 2)) + rng.normal(0, 0.01, image.shape)
+            row = int(rng.choice(rows)) if altered else int(rows[number % len(rows)])
+            image, mask, shift = real.images[row].astype(np.float32), np.asarray(real.masks[row]), (0, 0)
+            if altered:
+                if rng.random() < 0.5:
+                    image, mask = image[..., ::-1], mask[..., ::-1]
+                shift = tuple(int(step) for step in rng.integers(-2, 3, 2))
+                image = np.roll(image, shift, (1, 2)) + rng.normal(0, 0.01, image.shape)
             label = str(real.slices["label"].iat[row])
             record = {"case": f"copy-{number}", "group": f"copy-{number}", "split": "train", "label": label}
             record |= {"has_mask": bool(real.labels), "missing": "", "slice": 0}
@@ -167,6 +172,8 @@ def figures(result: dict[str, Any], *, null: bool = False) -> dict[str, Any]:
     if result["agreement"]:
         found["dice"] = result["agreement"]["real" if null else "synthetic"]["value"]
     if not null:
+        tumours = result.get("tumours") or {}
+        found |= {f"tumour_{name}": entry["ratio"] for name, entry in tumours.items()}
         private = next(light for light in result["lights"] if light["question"] == "private")
         found["private"] = {"state": private["state"], "figure": private["figure"]}
     return found
@@ -238,7 +245,8 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         same = [row for row in rows if (row["budget"], row["model"]) == key]
         line: dict[str, Any] = {"model": key[1], "budget": key[0], "seeds": len(same)}
         line["images_per_second"] = median(row["images"] / row["seconds"] for row in same)
-        names = [name for name in same[0] if name.startswith(("sw2", "kid", "precision", "recall", "coverage"))]
+        scores = ("sw2", "kid", "precision", "recall", "coverage", "tumour")
+        names = [name for name in same[0] if name.startswith(scores)]
         for name in [*names, "auc", "dice"]:
             values = [row[name] for row in same if row.get(name) is not None]
             if values:
@@ -318,13 +326,15 @@ def main() -> None:
             cohort = place / "cohort"
             if not cohort.exists():
                 few_patients(Cohort(full), cohort, given.patients)
-        if not (place / "copies").exists():
-            altered_copies(Cohort(cohort), place / "copies", SAMPLES, tuple(given.classes))
-        control = judged(cohort, place / "copies", place / "copies-evaluation", "quick")
+        controls: dict[str, dict[str, Any]] = {}
+        for name in ("copies", "training"):
+            if not (place / name).exists():
+                copies(Cohort(cohort), place / name, SAMPLES, tuple(given.classes), altered=name == "copies")
+            controls[name] = judged(cohort, place / name, place / f"{name}-evaluation", "quick")
         if not (place / "plain").exists():
             source = Cohort(simulated(cohort, place / "simulated", tuple(given.classes)))
             plain_slices(Cohort(cohort), source, place / "plain", SAMPLES, tuple(given.classes))
-        plain = judged(cohort, place / "plain", place / "plain-evaluation", "quick")
+        controls["simulated"] = judged(cohort, place / "plain", place / "plain-evaluation", "quick")
         settings = {"classes": tuple(given.classes)} | ({"with_masks": True} if given.with_masks else {})
         budgets = [{"images": images} for images in given.images or ()]
         budgets = budgets or [{"minutes": minutes} for minutes in given.minutes]
@@ -340,7 +350,7 @@ def main() -> None:
             for name in given.models
         }
         contact_sheet({"real": cohort, **sheets}, place / "sheet.png", given.classes)
-    compared = control["compared"]
+    compared = controls["copies"]["compared"]
     fresh = {(row["model"], row["budget"], row["seed"]) for row in rows}
     known = earlier(given.name).get("rows", [])
     rows = [row for row in known if (row["model"], row["budget"], row["seed"]) not in fresh] + rows
@@ -350,9 +360,8 @@ def main() -> None:
             "compared": {key: compared[key] for key in ("training", "training_groups", "held_out", "held_out_groups")},
             "samples": SAMPLES,
             "note": given.note,
-            "null": figures(control, null=True),
-            "copies": figures(control),
-            "simulated": figures(plain),
+            "null": figures(controls["copies"], null=True),
+            **{name: figures(result) for name, result in controls.items()},
             "summary": summary(rows),
             "rows": rows,
         },

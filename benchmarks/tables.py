@@ -141,32 +141,27 @@ def _generators(name: str = "generators") -> str:
         ]
         return [*columns, of(line, "auc"), of(line, "dice")]
 
-    rows = [
-        ["real vs real (other patients)", "-", "-", "-", *scores(results["null"]), "-"],
-        [
-            "altered copies of training scans",
-            "-",
-            "-",
-            "-",
-            *scores(results["copies"]),
-            _private([results["copies"]["private"]]),
-        ],
-    ]
-    if "simulated" in results:
-        plain = results["simulated"]
-        rows.append(["simulated slices as they are", "-", "-", "-", *scores(plain), _private([plain["private"]])])
+    rows = [["real vs real (other patients)", "-", "-", "-", *scores(results["null"]), "-"]]
+    references = {
+        "training": "training scans themselves",
+        "copies": "altered copies of training scans",
+        "simulated": "simulated slices as they are",
+    }
+    for kind, text in references.items():
+        if kind in results:
+            rows.append([text, "-", "-", "-", *scores(results[kind]), _private([results[kind]["private"]])])
     for line in sorted(results["summary"], key=_place):
         model = f"**{line['model']}**" if line["model"] == "auto" else line["model"]
         head = [model, line["budget"], str(line["seeds"]), f"{line['images_per_second']:.0f}"]
         rows.append([*head, *scores(line), _private(line["private"])])
-    compared = results["compared"]
+    compared, tumours = results["compared"], _tumours(results)
     title = (
         f"**Generators** ({LADDERS[name]}; equal budgets; {compared['training']} training slices of "
         f"{compared['training_groups']} patients, judged on {compared['held_out']} of {compared['held_out_groups']} "
         f"others; {results['samples']} samples; wavelet / random / radiomics features; {_hardware(results)})"
     )
     if name != "generators":
-        return f"{title}\n\n{table(header, rows)}\n\n{results['note']}".strip()
+        return "\n\n".join(part for part in (title, table(header, rows), tumours, results["note"]) if part)
     notes = (
         "SW2 is the distance over its real-vs-real median (1 is what other patients score); AUC of a linear model that "
         "tells images from real ones; mask Dice of a detector trained on real slices. Median over seeds (and range). "
@@ -174,7 +169,32 @@ def _generators(name: str = "generators") -> str:
         "slices include the validation split, by which each run chose its snapshot, so all scores are slightly "
         f"favourable. {results['note']}"
     )
-    return f"{title}\n\n{table(header, rows)}\n\n{notes.strip()}"
+    return "\n\n".join(part for part in (title, table(header, rows), tumours, notes.strip()) if part)
+
+
+TUMOURS = {
+    "area": "area", "right": "left to right", "down": "front to back", "roundness": "roundness", "parts": "parts",
+    "contrast": "contrast", "texture": "texture", "sharpness": "sharpness",
+}  # fmt: skip
+"""What drawn tumours are compared by, and its heading."""
+
+
+def _tumours(results: dict[str, Any]) -> str:
+    """How far drawn tumours are from real ones, where masks are drawn; empty where nobody drew any."""
+    lines = [*results["summary"], *(results[name] for name in ("simulated",) if name in results)]
+    drawn = [line for line in lines if "tumour_area" in line]
+    if not drawn:
+        return ""
+    rows = []
+    for line in drawn:
+        values = [line.get(f"tumour_{name}") for name in TUMOURS]
+        medians = [entry["median"] if isinstance(entry, dict) else entry for entry in values]
+        named = f"{line['model']}, {line['budget']}" if "model" in line else "simulated slices as they are"
+        rows.append([named, *("-" if value is None else f"{value:.2f}" for value in medians)])
+    return (
+        "Tumours by their masks: distance of the distributions (Wasserstein-1) over its real-vs-real median.\n\n"
+        + table(["tumours of", *TUMOURS.values()], rows)
+    )
 
 
 def _place(line: dict[str, Any]) -> tuple[str, float, float]:

@@ -74,11 +74,20 @@ def lesions(brightness: float, size: int = 64) -> tuple[torch.Tensor, torch.Tens
 def test_the_contrast_of_a_lesion_is_that_to_the_brain_around_it() -> None:
     images, labels = lesions(0.3)
     found = lesion_contrast(images, labels)
-    assert found.shape == (1, 2, 1)
-    assert float(found[0, 0, 0]) == pytest.approx(0.5)
-    assert torch.isnan(found[0, 1, 0])
+    assert found.shape == (1, 2, 1, 2)
+    assert found[0, 0, 0].tolist() == pytest.approx([0.5, 0.5])
+    assert torch.isnan(found[0, 1]).all()
     images[:, :, 8:56, 8:22] = -1.0  # air where the ring would be does not count
-    assert float(lesion_contrast(images, labels)[0, 0, 0]) == pytest.approx(0.5)
+    images[:, :, 36:38, 24:34] = 0.9  # nor does a bright scalp beside it
+    assert lesion_contrast(images, labels)[0, 0, 0].tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_a_hollow_lesion_is_told_from_a_faint_one() -> None:
+    images, labels = lesions(0.3)
+    images[:, :, 28:33, 25:33] = -0.7  # 40 of 100 pixels are a dark cyst, 60 a bright rim
+    bright, dark = lesion_contrast(images, labels)[0, 0, 0].tolist()
+    assert bright == pytest.approx(0.5)
+    assert dark == pytest.approx(0.1)  # all are at most as bright as the median
 
 
 def test_slices_without_lesions_do_not_spoil_the_gradient() -> None:
@@ -88,5 +97,5 @@ def test_slices_without_lesions_do_not_spoil_the_gradient() -> None:
     contrast[torch.isfinite(contrast)].sum().backward()
     assert images.grad is not None
     assert torch.isfinite(images.grad).all()
-    assert float(images.grad[0, 0, 24:34, 24:34].sum()) == pytest.approx(1)
+    assert float(images.grad[0, 0, 24:34, 24:34].sum()) == pytest.approx(2)  # of both halves
     assert float(images.grad[1].abs().sum()) == 0

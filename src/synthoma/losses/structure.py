@@ -40,24 +40,37 @@ def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tens
 
 
 def lesion_contrast(images: Tensor, labels: Tensor) -> Tensor:
-    """How much brighter each labelled region is than what lies around all of them: (B, L, C), nan where there is none.
+    """How far the brighter and the darker half of each labelled region are from what lies around all of them.
 
-    The mean inside minus the mean of a ring that begins a 32nd of the side away from the labels and is twice as wide,
-    as far as the head reaches. Half of the value is the difference on the cohort's scale.
+    Two numbers, since one cannot tell a faint lesion from a bright one with a dark middle. Each is the mean of those
+    pixels of the region that are at least, or at most, as bright as its median, minus the median of a ring that begins
+    a 32nd of the side away from the labels and is twice as wide, as far as the head reaches: a median, since fluid and
+    scalp lie in it too. Half of the value is the difference on the cohort's scale. No gradient flows to the ring.
 
     Args:
         images: (B, C, S, S) in -1..1.
         labels: (B, L, S, S), above 0 inside.
+
+    Returns:
+        (B, L, C, 2), the brighter half first; nan where there is no region or no ring.
     """
-    inside = (labels > 0).to(images.dtype)
+    inside = labels > 0
     gap = max(1, images.shape[-1] // 32)
-    ring = _grown(inside.amax(dim=1, keepdim=True), 3 * gap) - _grown(inside.amax(dim=1, keepdim=True), gap)
-    ring = ring * (images.detach().amax(dim=1, keepdim=True) > DARK)
-    area, room = inside.sum(dim=(2, 3))[:, :, None], ring.sum(dim=(1, 2, 3))[:, None, None]
+    everywhere = inside.any(dim=1, keepdim=True).to(images.dtype)
+    ring = (_grown(everywhere, 3 * gap) > _grown(everywhere, gap)) & (images.amax(dim=1, keepdim=True) > DARK)
+    around = _median(images.detach().flatten(2), ring.flatten(2))
+    values, region = images.flatten(2)[:, None], inside.flatten(2)[:, :, None]
+    middle = _median(values.detach(), region)[..., None]
+    halves = torch.stack([region & (values >= middle), region & (values <= middle)], dim=3)
     # Divided by 1 where nothing is: a gradient through 0 / 0 would be nan even where it is not wanted.
-    within = torch.einsum("bchw,blhw->blc", images, inside) / area.clamp_min(1)
-    around = torch.einsum("bchw,bhw->bc", images, ring[:, 0])[:, None] / room.clamp_min(1)
-    return (within - around).masked_fill((area == 0) | (room == 0), torch.nan)
+    means = (values[:, :, :, None] * halves).sum(dim=-1) / halves.sum(dim=-1).clamp_min(1)
+    contrast = means - around[:, None, :, None]
+    return contrast.masked_fill(~region.any(dim=-1)[..., None], torch.nan)
+
+
+def _median(values: Tensor, chosen: Tensor) -> Tensor:
+    """Median over the last axis of the chosen values; nan where none is."""
+    return torch.where(chosen, values, torch.nan).nanmedian(dim=-1).values
 
 
 def _grown(inside: Tensor, pixels: int) -> Tensor:

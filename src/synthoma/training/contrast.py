@@ -14,6 +14,9 @@ from synthoma.types import Floats
 KNOTS = np.linspace(0.02, 0.98, 25)
 """Shares of the lesions at which two distributions of contrast are laid onto one another."""
 
+BLOCK = 64
+"""Slices that are measured at once."""
+
 LEAST = 4
 """Lesions on each side below which nothing is demanded."""
 
@@ -26,32 +29,32 @@ class LesionContrast:
     that it sees show a tumour, and a segmenter that must find each of them makes the faint ones bright.
 
     Args:
-        simulated: contrasts of simulated slices (N, L, C), see ``losses.structure.lesion_contrast``; nan for none.
-        real: contrasts of real slices (M, L, C).
+        simulated: contrasts of simulated slices (N, L, C, 2), see ``losses.structure.lesion_contrast``; nan for none.
+        real: contrasts of real slices (M, L, C, 2).
     """
 
     def __init__(self, simulated: Floats, real: Floats) -> None:
-        labels, channels = simulated.shape[1:]
-        self.lines: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-        for label in range(labels):
-            for channel in range(channels):
-                sides = [side[np.isfinite(side[:, label, channel]), label, channel] for side in (simulated, real)]
-                if min(map(len, sides)) >= LEAST:
-                    first, second = (np.quantile(side, KNOTS) for side in sides)
-                    # The same number twice would be no place between two knots.
-                    first = first + np.arange(len(KNOTS)) * 1e-6
-                    self.lines[label, channel] = torch.from_numpy(first).float(), torch.from_numpy(second).float()
+        self.lines: dict[int, tuple[Tensor, Tensor]] = {}
+        columns = [side.reshape(len(side), -1).T for side in (simulated, real)]
+        for place, sides in enumerate(zip(*columns, strict=True)):
+            known = [side[np.isfinite(side)] for side in sides]
+            if min(map(len, known)) >= LEAST:
+                first, second = (np.quantile(side, KNOTS) for side in known)
+                # The same number twice would be no place between two knots.
+                first = first + np.arange(len(KNOTS)) * 1e-6
+                self.lines[place] = torch.from_numpy(first).float(), torch.from_numpy(second).float()
 
     def wanted(self, contrasts: Tensor) -> Tensor:
-        """What simulated contrasts (B, L, C) should become; nan where nothing is demanded."""
-        wanted = torch.full_like(contrasts, torch.nan)
-        for (label, channel), (first, second) in self.lines.items():
-            own = contrasts[:, label, channel].contiguous()
+        """What simulated contrasts (B, L, C, 2) should become; nan where nothing is demanded."""
+        columns = contrasts.flatten(1)
+        wanted = torch.full_like(columns, torch.nan)
+        for place, (first, second) in self.lines.items():
+            own = columns[:, place].contiguous()
             first, second = first.to(own), second.to(own)
             after = torch.searchsorted(first, own.nan_to_num()).clamp(1, len(first) - 1)
             share = ((own - first[after - 1]) / (first[after] - first[after - 1])).clamp(0, 1)
-            wanted[:, label, channel] = second[after - 1] + share * (second[after] - second[after - 1])
-        return wanted
+            wanted[:, place] = second[after - 1] + share * (second[after] - second[after - 1])
+        return wanted.reshape(contrasts.shape)
 
     def missed(self, simulated: Tensor, drawn: Tensor, channels: int) -> Tensor:
         """Mean distance of the contrasts in drawn planes (B, C + L, S, S) from what those simulated ones should become.
@@ -67,7 +70,7 @@ class LesionContrast:
 
 
 def contrasts_of(fetch: Callable[[int, int], Tensor], count: int, channels: int) -> Floats:
-    """Contrasts (count, L, C) of planes that are read in parts: ``fetch(first, last)`` gives (B, C + L, S, S)."""
-    parts = [fetch(first, min(first + 256, count)) for first in range(0, count, 256)]
+    """Contrasts (count, L, C, 2) of planes that are read in parts: ``fetch(first, last)`` gives (B, C + L, S, S)."""
+    parts = (fetch(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK))
     found = [lesion_contrast(part[:, :channels], part[:, channels:]) for part in parts]
     return torch.cat(found).double().numpy()
