@@ -32,7 +32,7 @@ import pandas as pd
 from PIL import Image
 
 import synthoma
-from record import data_folder, earlier, save
+from record import data_folder, earlier, hardware, save
 from synthoma.data.cohort import Cohort, CohortWriter, write_rows
 from synthoma.data.repaintable import simulated_class
 from synthoma.evaluation.agreement import agreement, ask_judge
@@ -222,6 +222,7 @@ def train_and_judge(
         "seed": seed,
         "images": seen,
         "seconds": round(taken, 1),
+        "processor": hardware()["processor"],
         **figures(result),
         "curve": curve(run),
     }
@@ -252,6 +253,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if values:
                 line[name] = {"median": median(values), "low": min(values), "high": max(values)}
         line["private"] = [row["private"] for row in same]
+        line["processors"] = sorted({row["processor"] for row in same})
         lines.append(line)
     return lines
 

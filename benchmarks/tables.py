@@ -22,7 +22,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def main() -> None:
-    main_ones = [_generators(), _phantom(), _segmenters(), _shipped(), _verdicts()]
+    main_ones = [_generators_in_short(), _phantom(short=True), _segmenters(), _shipped(), _verdicts()]
     chapters = {
         "Generators": [_generators(name) for name in LADDERS],
         "What simulated patients teach": [_phantom(), _shipped()],
@@ -118,30 +118,56 @@ LADDERS = {
 """File of a ladder -> what was learned from."""
 
 
+def _medians(line: dict[str, Any], *names: str) -> str:
+    """Medians over seeds of one score in all families; of a single one with the range where seeds differ."""
+    found = [line[name] for name in names if line.get(name) is not None]
+    if not found:
+        return "-"
+    middle = [entry["median"] if isinstance(entry, dict) else entry for entry in found]
+    text = " / ".join(f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}" for value in middle)
+    if len(found) == 1 and isinstance(found[0], dict) and found[0]["low"] < found[0]["high"]:
+        text += f" ({found[0]['low']:.2f} to {found[0]['high']:.2f})"
+    return text
+
+
+def _scores(line: dict[str, Any], scores: tuple[str, ...]) -> list[str]:
+    """One column a score, of all families; then the two that have none."""
+    columns = [_medians(line, *(f"{score}_{family}" for family in FAMILIES)) for score in scores]
+    return [*columns, _medians(line, "auc"), _medians(line, "dice")]
+
+
+def _generators_in_short() -> str:
+    """What the ladder comes to: its smallest budget, without what only somebody who compares scores looks for."""
+    results = earlier("generators")
+    if "summary" not in results:
+        return ""
+    wanted = ("sw2", "recall")
+    lines = sorted(results["summary"], key=_place)
+    lines = [line for line in lines if line["budget"] == lines[0]["budget"]]
+    header = ["model", "seeds", "distance (SW2)", "recall", "told from real (AUC)", "mask Dice", "copies"]
+    rows = [["real scans of other patients", "-", *_scores(results["null"], wanted), "-"]]
+    if "training" in results:
+        rows.append(["training scans themselves", "-", *_scores(results["training"], wanted), "all"])
+    for line in lines:
+        model = f"**{line['model']}**" if line["model"] == "auto" else line["model"]
+        rows.append([model, str(line["seeds"]), *_scores(line, wanted), _private(line["private"])])
+    compared = results["compared"]
+    return (
+        f"**Generators after {lines[0]['budget']} on one core** (LGG FLAIR tumour slices at 64 px, "
+        f"{compared['training_groups']} patients to learn from, {compared['held_out_groups']} others to be like; "
+        f"wavelet / random / radiomics features)\n\n{table(header, rows)}\n\n"
+        "Distances are over the median one between real patients. An AUC of 0.5 is chance. Mask Dice: how well a "
+        "detector of real scans finds the tumours where the masks say. [All scores](docs/results.md#generators)."
+    )
+
+
 def _generators(name: str = "generators") -> str:
     results = earlier(name)
     if "summary" not in results:
         return ""
     header = ["model", "budget", "seeds", "images/s", "SW2", "KID", "recall", "coverage", "AUC", "mask Dice", "copies"]
-
-    def of(line: dict[str, Any], *names: str) -> str:
-        """Medians over seeds of one score in all families; of a single one with the range where seeds differ."""
-        found = [line[name] for name in names if line.get(name) is not None]
-        if not found:
-            return "-"
-        middle = [entry["median"] if isinstance(entry, dict) else entry for entry in found]
-        text = " / ".join(f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}" for value in middle)
-        if len(found) == 1 and isinstance(found[0], dict) and found[0]["low"] < found[0]["high"]:
-            text += f" ({found[0]['low']:.2f} to {found[0]['high']:.2f})"
-        return text
-
-    def scores(line: dict[str, Any]) -> list[str]:
-        columns = [
-            of(line, *(f"{score}_{family}" for family in FAMILIES)) for score in ("sw2", "kid", "recall", "coverage")
-        ]
-        return [*columns, of(line, "auc"), of(line, "dice")]
-
-    rows = [["real vs real (other patients)", "-", "-", "-", *scores(results["null"]), "-"]]
+    shown = ("sw2", "kid", "recall", "coverage")
+    rows = [["real vs real (other patients)", "-", "-", "-", *_scores(results["null"], shown), "-"]]
     references = {
         "training": "training scans themselves",
         "copies": "altered copies of training scans",
@@ -149,16 +175,19 @@ def _generators(name: str = "generators") -> str:
     }
     for kind, text in references.items():
         if kind in results:
-            rows.append([text, "-", "-", "-", *scores(results[kind]), _private([results[kind]["private"]])])
+            rows.append([text, "-", "-", "-", *_scores(results[kind], shown), _private([results[kind]["private"]])])
+    machines = sorted({machine for line in results["summary"] for machine in line["processors"]})
     for line in sorted(results["summary"], key=_place):
         model = f"**{line['model']}**" if line["model"] == "auto" else line["model"]
+        if len(machines) > 1:
+            model += f" ({', '.join(line['processors'])})"
         head = [model, line["budget"], str(line["seeds"]), f"{line['images_per_second']:.0f}"]
-        rows.append([*head, *scores(line), _private(line["private"])])
+        rows.append([*head, *_scores(line, shown), _private(line["private"])])
     compared, tumours = results["compared"], _tumours(results)
     title = (
         f"**Generators** ({LADDERS[name]}; equal budgets; {compared['training']} training slices of "
         f"{compared['training_groups']} patients, judged on {compared['held_out']} of {compared['held_out_groups']} "
-        f"others; {results['samples']} samples; wavelet / random / radiomics features; {_hardware(results)})"
+        f"others; {results['samples']} samples; wavelet / random / radiomics features; {', '.join(machines)}, 2 cores)"
     )
     if name != "generators":
         return "\n\n".join(part for part in (title, table(header, rows), tumours, results["note"]) if part)
@@ -262,7 +291,8 @@ def _conventions() -> str:
     return "**The same masks of unet-25d under every convention**\n\n" + table(["Dice as", "value"], rows)
 
 
-def _phantom() -> str:
+def _phantom(*, short: bool = False) -> str:
+    """What simulated patients are worth to a detector; in short without the budgets in minutes."""
     results = earlier("phantom")
     if "arms" not in results:
         return ""
@@ -284,6 +314,7 @@ def _phantom() -> str:
             _span(found["slice_auc"]),
         ]
         for name, found in results["arms"].items()
+        if not short or "budget" in found or name.startswith("phantom")
     ]
     title = (
         "**What the phantom teaches** (LGG FLAIR at 64 px, 3 by-patient folds, each of the 40 patients tested once; "
@@ -297,9 +328,13 @@ def _phantom() -> str:
         lines = []
         for name, entry in differences.items():
             pair, budget = name.split(", ")
+            if short and budget.endswith(" min"):
+                continue
             first, second = (names[part] for part in pair.split(" - "))
             lines.append([f"{first} minus {second}", budget, _span(entry), f"{entry['p']:.3g}"])
-        parts.append(table(["paired by patient", "each", "Dice", f"p (of {len(lines)}, not corrected)"], lines))
+        parts.append(table(["paired by patient", "each", "Dice", f"p (of {len(differences)}, not corrected)"], lines))
+    if short:
+        return "\n\n".join(parts)
     parts.extend(dict.fromkeys(found["note"] + "." for found in results["arms"].values() if "note" in found))
     return "\n\n".join(parts)
 
