@@ -417,7 +417,8 @@ def evaluate(
     from synthoma import pipeline
 
     if not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file():
-        scores = pipeline.score_masks(real, synthetic, output, other=other, force=force)
+        with _progress() as progress:
+            scores = pipeline.score_masks(real, synthetic, output, other=other, force=force, progress=progress)
         dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
         print(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
         for region in list(scores["regions"])[1:]:
