@@ -11,27 +11,21 @@ from torch import Tensor
 
 from synthoma.data.air import box_of, with_air
 from synthoma.data.cohort import Cohort
-from synthoma.data.dataset import Batch, TrainingSlices
+from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import FEATURES, Matching, structure
 from synthoma.errors import InputError
-from synthoma.types import HEALTHY, UNLABELLED, Bools, Bytes, Floats, Ints
+from synthoma.types import HEALTHY, UNLABELLED, Bools, Floats, Ints
 
 
 class SimulatedSlices(TrainingSlices):
-    """Simulated slices, each with the chance of being drawn, and their mirror images.
-
-    Positions 0 to N - 1 are the slices as they are, N to 2 N - 1 the same mirrored left to right, so that a few
-    simulated patients have as many tumours on one side as on the other, and twice as many heads. What a slice is made
-    of (``structure``) knows no sides. From the side a head does not look like its mirror image, so sagittal slices are
-    drawn as they are.
+    """Simulated slices, each with the chance of being drawn.
 
     Attributes:
-        chances: (N,), in all 1; equal until ``match`` is called. Both sides are drawn alike.
+        chances: (N,), in all 1; equal until ``match`` is called.
     """
 
     def __init__(self, cohort: Cohort, rows: Ints, *, with_masks: bool) -> None:
         super().__init__(cohort, rows, with_masks=with_masks)
-        self.sides = 1 if cohort.meta["plane"] == "sagittal" else 2
         self.match(None)
 
     def match(self, matching: Matching | None) -> None:
@@ -45,26 +39,8 @@ class SimulatedSlices(TrainingSlices):
         return row_structure(self.cohort, self.rows)
 
     def drawn(self, places: Floats) -> Ints:
-        """Positions at these places (K,) in 0..1 of the cumulative chances, first of one side, then of the other."""
-        side, rest = np.divmod(places * self.sides, 1)
-        found = np.minimum(np.searchsorted(self.upto, rest, side="right"), len(self.rows) - 1)
-        return found + len(self.rows) * side.astype(np.int64)
-
-    def rows_of(self, positions: Ints) -> Ints:
-        """Rows of the cohort at these positions, mirrored or not."""
-        return self.rows[positions % len(self.rows)]
-
-    def fetch(self, positions: Ints) -> Batch:
-        """The slices at these positions."""
-        batch = super().fetch(positions % len(self.rows))
-        mirrored = torch.from_numpy(positions >= len(self.rows))[:, None, None, None]
-        images, masks = (torch.where(mirrored, part.flip(-1), part) for part in (batch.images, batch.masks))
-        return Batch(images, masks, batch.classes)
-
-    def label_values(self, positions: Ints) -> Bytes:
-        """Masks (K, S, S) at these positions, with the values that labels have in the cohort."""
-        masks = np.asarray(self.cohort.masks[self.rows_of(positions)])
-        return np.where((positions >= len(self.rows))[:, None, None], masks[..., ::-1], masks)
+        """Positions of the slices at these places (N,) in 0..1 of the cumulative chances."""
+        return np.minimum(np.searchsorted(self.upto, places, side="right"), len(self.rows) - 1)
 
 
 def shows_tumour(cohort: Cohort, rows: Ints) -> Floats:

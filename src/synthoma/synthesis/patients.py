@@ -51,8 +51,8 @@ def generate_patients(
     """Draw patients number 0 to ``count`` - 1, or one shard of them, into an existing empty folder as a cohort.
 
     Simulated patients whose slices are like the real cohort's come early (weighted order without replacement,
-    Efraimidis and Spirakis 2006). None comes again before all have come; then they do mirrored and in other styles, and
-    stay of one group, so that no split parts them. Which slices a patient has is as it was simulated.
+    Efraimidis and Spirakis 2006). None comes again before all have come; then they do in other styles, and stay of one
+    group, so that no split parts them. Which slices a patient has is as it was simulated.
 
     Args:
         sampler: a generator that repaints, with the simulated slices of the wanted classes.
@@ -75,9 +75,8 @@ def generate_patients(
         for number in range(first, last):
             turn, place = divmod(number, len(names))
             chosen = int(_order(chances, stream(seed, "synthesis.patients", turn))[place])
-            positions = members[chosen] + len(sampler.source) * (turn % sampler.source.sides)
-            images, masks = _repainted(sampler, positions, seed, number, truncation)
-            writer.add(images, masks, _records(sampler, positions, masks, number, names[chosen]))
+            images, masks = _repainted(sampler, members[chosen], seed, number, truncation)
+            writer.add(images, masks, _records(sampler, members[chosen], masks, number, names[chosen]))
             progress("drawing", number + 1 - first, last - first)
         described = cohort_meta(sampler, seed, count, shard, truncation, writer.records)
         described["provenance"]["drawn"] = "patients"
@@ -117,13 +116,13 @@ def _repainted(sampler: Sampler, positions: Ints, seed: int, number: int, trunca
     latents = torch.cat([simulated, torch.from_numpy(grain)], dim=1)
     planes = sampler.draw(latents, torch.zeros(len(positions), dtype=torch.long))
     images, _ = split_planes(planes, sampler.shape, tuple(int(value) for value in sampler.labels))
-    return images, sampler.source.label_values(positions)
+    return images, np.asarray(sampler.source.cohort.masks[sampler.source.rows[positions]])
 
 
 def _records(sampler: Sampler, positions: Ints, masks: Bytes, number: int, name: str) -> list[dict[str, Any]]:
     """Rows of slices.csv of one patient."""
     assert sampler.source is not None
-    table = sampler.source.cohort.slices.iloc[sampler.source.rows_of(positions)]
+    table = sampler.source.cohort.slices.iloc[sampler.source.rows[positions]]
     case, classes = f"synthetic-{number:06d}", sampler.bundle.meta["classes"]
     areas = (masks > 0).sum(axis=(1, 2))
     return [

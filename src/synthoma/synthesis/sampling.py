@@ -130,7 +130,7 @@ class Sampler:
         """Group of the simulated slice that an image is; empty where none is repainted."""
         if self.source is None:
             return ""
-        row = self.source.rows_of(self._simulated(seed, range(index, index + 1)))[0]
+        row = self.source.rows[self._simulated(seed, range(index, index + 1))[0]]
         return f"simulated {self.source.cohort.slices['group'].iloc[row]}"
 
     @property
@@ -145,7 +145,8 @@ class Sampler:
         """Images (N, C, S, S) and masks (N, S, S) of drawn planes; repainted slices have the simulated ones' masks."""
         images, masks = split_planes(planes, self.shape, tuple(int(value) for value in self.labels))
         if self.source is not None:
-            masks = self.source.label_values(self._simulated(seed, indices))
+            rows = self.source.rows[self._simulated(seed, indices)]
+            masks = np.asarray(self.source.cohort.masks[rows])
         return images, masks
 
     @property
