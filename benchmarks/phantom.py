@@ -28,7 +28,8 @@ from synthoma.data.layouts import take_inventory
 from synthoma.detection.detector import Detector
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.evaluation.masks import PatientMasks, score_arrays
+from synthoma.evaluation.mask_files import PatientMasks
+from synthoma.evaluation.masks import score_arrays
 from synthoma.models.bundle import shipped_model
 from synthoma.phantom import PhantomConfig
 from synthoma.provenance import new_folder

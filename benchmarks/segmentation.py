@@ -26,7 +26,8 @@ from synthoma.data.layouts import take_inventory
 from synthoma.detection.detector import Detector
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.evaluation.masks import PatientMasks, score_arrays
+from synthoma.evaluation.mask_files import PatientMasks
+from synthoma.evaluation.masks import score_arrays
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores
 from synthoma.metrics.intervals import bootstrap_many, paired_difference

@@ -11,8 +11,9 @@ from synthoma.data.case import Geometry
 from synthoma.detection.outputs import NOT_CLINICAL
 from synthoma.errors import InputError
 from synthoma.evaluation.mask_chances import Chances
+from synthoma.evaluation.mask_files import PatientMasks
 from synthoma.evaluation.mask_regions import CORE, ENHANCING, WHOLE
-from synthoma.evaluation.masks import SCHEMA, PatientMasks, score_arrays, score_masks
+from synthoma.evaluation.masks import SCHEMA, score_arrays, score_masks
 from synthoma.metrics.boundary import boundary
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores

@@ -6,8 +6,9 @@ import re
 import numpy as np
 
 from synthoma.evaluation.mask_chances import Chances
+from synthoma.evaluation.mask_files import PatientMasks
 from synthoma.evaluation.mask_regions import WHOLE
-from synthoma.evaluation.masks import NOT_CLINICAL, PatientMasks, score_arrays
+from synthoma.evaluation.masks import NOT_CLINICAL, score_arrays
 from synthoma.reports.scores_page import SHOWN_ROWS, scores_page
 from tests.reports.test_cohort_page import VOID, Page
 
