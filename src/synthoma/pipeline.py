@@ -32,7 +32,10 @@ DEMO_PATIENTS = 40
 DEMO_MINUTES = 4.0
 
 SIMULATED_PATIENTS = 80
-"""Patients simulated where nobody says how many: always so many, or an image would depend on how many are drawn."""
+"""Patients simulated where nobody says how many: always so many, or an image would depend on how many are drawn.
+
+Where more whole patients than these are drawn without a simulated cohort, it does.
+"""
 
 SIMULATED = "simulated"
 """Folder of what is simulated for one command and thrown away after it."""
@@ -332,7 +335,8 @@ def generate(
         count: number of single images (in all shards together).
         patients: in their place, number of whole patients, for a phantom-gan: all slices of a simulated one that show
             a class which was learned, repainted in one style.
-        seed: image or patient i is a function of (model, seed, i), and of the simulated cohort where one is repainted.
+        seed: image or patient i is a function of (model, seed, i), and of the simulated cohort where one is repainted
+            (of a model file without its run, and more than 80 patients: also of their number).
         label: class of all images; else the model's classes come in turn.
         truncation: factor on the latents, at most 1; less is more typical and less various.
         keep_share: draw more, and keep this share, the images that the run's own discriminator finds most real.

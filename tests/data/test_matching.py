@@ -95,6 +95,18 @@ def test_shares_are_those_of_the_real_slices() -> None:
     assert abs(stripped - 1 / 3) < abs(0.5 - 1 / 3) / 2
 
 
+@pytest.mark.parametrize(("ill", "healthy"), [(20, 2), (5, 40), (60, 60)])
+def test_tumours_come_as_often_as_they_were_counted(ill: int, healthy: int) -> None:
+    """However few slices say so: a regression alone would stay near the share of the simulated ones."""
+    draws = np.random.default_rng(9)
+    at = FEATURES.index("tumour")
+    real, simulated = _slices(draws.uniform(3, 8, ill + healthy), draws), _slices(draws.uniform(3, 8, 300), draws)
+    real[ill:, at:] = simulated[120:, at:] = 0
+    chances = Matching.fit(real, simulated).chances(simulated)
+    assert chances[:120].sum() == pytest.approx(ill / (ill + healthy), abs=0.002)
+    assert chances.max() <= 1.01 * MOST / len(simulated)
+
+
 def test_equal_kinds_are_drawn_about_evenly() -> None:
     draws = np.random.default_rng(1)
     real, simulated = (_slices(draws.uniform(3, 8, count), draws) for count in (100, 300))
@@ -143,6 +155,17 @@ def test_what_is_not_known_of_some_slices_is_taken_from_others() -> None:
     assert Matching.fit(lacking, simulated).chances(simulated)[300:].sum() == pytest.approx(whole[300:].sum(), abs=0.02)
     lacking[:, FEATURES.index("tumour") :] = np.nan  # nothing known: tumours do not matter
     assert Matching.fit(lacking, simulated).chances(simulated)[300:].sum() == pytest.approx(0.5, abs=0.05)
+
+
+def test_slices_of_which_nothing_is_known_are_filled_in_from_all_others() -> None:
+    """Fewer of them than of the others, which lie in order: healthy ones first."""
+    draws = np.random.default_rng(10)
+    at = FEATURES.index("tumour")
+    real, simulated = _slices(draws.uniform(3, 8, 150), draws), _slices(draws.uniform(3, 8, 200), draws)
+    real[:50, at:] = simulated[:100, at:] = 0
+    real[100:, at:] = np.nan
+    chances = Matching.fit(real, simulated).chances(simulated)
+    assert chances[:100].sum() == pytest.approx(0.5, abs=0.01)
 
 
 def test_without_masks_it_is_the_class_that_tells_of_tumours(tmp_path: Path) -> None:

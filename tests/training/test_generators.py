@@ -17,6 +17,7 @@ from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import load_tensors
 from synthoma.provenance import file_digest
+from synthoma.training import generators
 from synthoma.training.checkpoint import FOLDER
 from synthoma.training.loop import Progress
 from synthoma.training.runs import begin_run, continue_run
@@ -202,7 +203,42 @@ def test_a_class_that_is_not_there(labelled: Cohort, tmp_path: Path) -> None:
         train_toy(labelled, tmp_path / "run", **config(classes=("low", "middle")))
 
 
-@pytest.mark.parametrize(("model", "size"), [("dcgan", 24), ("dcgan-seed", 18)])
+def test_grey_values_on_another_scale(tmp_path: Path) -> None:
+    images, labels = halves(4)
+    zscored = write_cohort(tmp_path / "z", images, labels, provenance={"config": {"normalise": "zscore"}})
+    with pytest.raises(ConfigError, match="came one normalised by zscore; prepare it with --normalise robust"):
+        train_toy(zscored, tmp_path / "run", **config())
+    images[2, 3, 3] = np.nan
+    with pytest.raises(InputError, match="grey values that are numbers; came nan"):
+        train_toy(write_cohort(tmp_path / "nan", images, labels), tmp_path / "run", **config())
+
+
+def test_snapshots_are_judged_against_slices_like_those_that_are_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dim slices have no masks, and those of another class are not learned from: neither is looked at."""
+    images = np.where(np.arange(40) % 2, 0.9, 0.1)[:, None, None] * np.linspace(0.5, 1, 16) * np.ones((16, 1))
+    splits = ["train"] * 10 + ["validation"] * 30
+    labels = ["tumour"] * 30 + ["other"] * 10
+    cohort = write_cohort(
+        tmp_path / "cohort", images, labels, np.ones(images.shape, np.uint8), splits=splits, mask_names={"1": "tumour"}
+    )
+    table = cohort.slices.assign(has_mask=np.arange(40) % 2 == 1)
+    table.to_csv(cohort.path / "slices.csv", index=False)
+    seen: list[np.ndarray] = []
+    judge = generators.validation_judge
+
+    def watched(known: np.ndarray, groups: list[str], held: np.ndarray, **options: bool) -> object:
+        seen.append(held)
+        return judge(known, groups, held, **options)
+
+    monkeypatch.setattr(generators, "validation_judge", watched)
+    train_toy(Cohort(cohort.path), tmp_path / "run", **config(with_masks=True))
+    assert len(seen[0]) == 10
+    assert seen[0].max(axis=(1, 2)).min() > 0.8
+
+
+@pytest.mark.parametrize(("model", "size"), [("dcgan", 24), ("dcgan-seed", 18), ("phantom-gan", 18)])
 def test_a_size_that_the_model_cannot_draw(tmp_path: Path, model: str, size: int) -> None:
     images, labels = halves(4, size=size)
     cohort = write_cohort(tmp_path / "cohort", images, labels)

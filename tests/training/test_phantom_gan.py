@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import synthoma
 from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort
+from synthoma.data.dataset import TrainingSlices
 from synthoma.data.repaintable import class_of
 from synthoma.errors import CohortError, ConfigError, InputError
 from synthoma.models.bundle import open_model
@@ -150,6 +151,42 @@ def test_classes_are_those_of_the_real_cohort_whatever_they_are_called(place: Pa
 )
 def test_what_a_simulated_slice_is_called(area: int, classes: tuple[str, ...], name: str) -> None:
     assert class_of(area, classes) == name
+
+
+def test_masks_say_what_slices_show_whatever_their_class_is_called(place: Path) -> None:
+    """Slices of folders called hgg and lgg, half of them without tumour: half of the drawn ones show none, too."""
+    images, masks = blobs(80, seed=8)
+    images[1::2], masks[1::2] = 0.2, 0
+    folders = ["hgg", "hgg", "lgg", "lgg"] * 20
+    real = write_cohort(place / "grades", images, folders, masks, mask_names=NAMES, origin="real")
+    kinds = ["tumour", "healthy"] * 40
+    simulated = write_cohort(place / "kinds", images[::-1], kinds[::-1], masks[::-1], mask_names=NAMES)
+    run = place / "grades-run"
+    train_toy(real, run, model="phantom-gan", phantom=simulated.path, images=16, snapshots=1, with_masks=True)
+    drawn = generate_cohort(Sampler.open(run, simulated), _new(place / "drawn-grades"), 200, seed=0)
+    assert (drawn.slices["tumour_pixels"] > 0).mean() == pytest.approx(0.5, abs=0.1)
+    assert drawn.classes == ("unlabelled",)
+
+
+def test_slices_of_which_nobody_said_what_they_show_stay_unlabelled(place: Path, run: Path) -> None:
+    images, masks = blobs(40, seed=9)
+    images[:20], masks[:20] = 0.2, 0
+    real = write_cohort(place / "unsaid", images, ["healthy"] * 20 + ["unlabelled"] * 20, origin="real")
+    both = write_cohort(place / "unsaid-both", images, ["healthy"] * 20 + ["tumour"] * 20, masks, mask_names=NAMES)
+    train_toy(real, place / "unsaid-run", model="phantom-gan", phantom=both.path, images=16, snapshots=1)
+    drawn = generate_cohort(Sampler.open(place / "unsaid-run", both), _new(place / "drawn-unsaid"), 40, seed=0)
+    assert drawn.classes == ("healthy", "unlabelled")
+    TrainingSlices(drawn, np.arange(len(drawn)))  # it can be learned from in turn
+
+
+def test_any_size_that_four_divides(place: Path) -> None:
+    images, masks = blobs(12, seed=10, size=24)
+    real = write_cohort(place / "real-24", images, None, masks, mask_names=NAMES, origin="real")
+    phantom = write_cohort(place / "phantom-24", images, None, masks, mask_names=NAMES)
+    settings = {"model": "phantom-gan", "phantom": phantom.path, "images": 16, "snapshots": 1}
+    train_toy(real, place / "run-24", **settings)
+    drawn = generate_cohort(Sampler.open(place / "run-24", phantom), _new(place / "drawn-24"), 4, seed=0)
+    assert drawn.size == 24
 
 
 def test_drawn_air_is_that_of_the_real_slices(place: Path) -> None:

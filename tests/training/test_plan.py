@@ -7,7 +7,7 @@ import pytest
 
 import synthoma
 from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError
+from synthoma.errors import ConfigError, InputError
 from synthoma.models.device import usable_cores
 from synthoma.phantom import phantom_cases
 from synthoma.training.generators import check_trainable
@@ -56,6 +56,7 @@ def test_pictures_of_unknown_sequence_too_but_without_masks(tmp_path: Path) -> N
     assert config.model == "phantom-gan"
     assert not config.with_masks
     assert config.simulate == 24
+    assert any("if these pictures show anything else" in reason for reason in config.reasons)
 
 
 def test_masks_are_left_out_where_controls_have_none(tmp_path: Path) -> None:
@@ -73,6 +74,15 @@ def test_what_cannot_be_simulated_gets_a_plain_gan(tmp_path: Path) -> None:
     cohort = _cohort(tmp_path / "real", modalities=["ct"])
     assert _planned(cohort).model == "dcgan"
     assert _planned(_cohort(tmp_path / "known"), conditional=True).model == "dcgan"
+
+
+def test_what_cannot_be_simulated_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    lesion, ct = _cohort(tmp_path / "lesion"), _cohort(tmp_path / "ct", modalities=["ct"])
+    lesion.meta["labels"] = {"1": "lesion"}
+    for name, cohort in (("lesion", lesion), ("ct", ct)):
+        with pytest.raises(InputError, match=f"came {name}"):
+            synthoma.train(cohort, tmp_path / "run", model="phantom-gan", with_masks=True, images=8)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_start_decides_what_is_trained(tmp_path: Path) -> None:

@@ -9,9 +9,19 @@ import torch
 from torch import Tensor
 
 from synthoma.data.cohort import Cohort
-from synthoma.errors import InputError
+from synthoma.errors import ConfigError, InputError
 from synthoma.seeding import stream
 from synthoma.types import Ints
+
+
+def check_scale(cohort: Cohort) -> None:
+    """Raise ConfigError where grey values are not on the scale that networks are made for.
+
+    They see 0 to 1: below lie half of the brain's values where these have mean 0, and all would be black.
+    """
+    if cohort.meta.get("provenance", {}).get("config", {}).get("normalise") == "zscore":
+        todo = "prepare it with --normalise robust"
+        raise ConfigError("a cohort whose background is 0 and bright tissue 1", "one normalised by zscore", todo)
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ class Matching:
     """Importance weights of simulated slices: how much commoner each is among real ones.
 
     The density ratio is the odds of a logistic regression that tells the two kinds apart by ``structure`` and its
-    squares (Sugiyama et al. 2012, Density Ratio Estimation, 4).
+    squares (Sugiyama et al. 2012, Density Ratio Estimation, 4). Of how many slices show a tumour a few tell enough:
+    that share is kept as it was counted, however weak the evidence of the rest.
 
     Attributes:
         centre, scale: mean and deviation of each feature of real slices, (9,).
@@ -155,7 +156,24 @@ class Matching:
         # Balanced classes weigh half of all slices each, however few of them are real.
         few = 2 * min(len(real), len(simulated)) / len(inputs)
         model = LogisticRegression(C=few * STRENGTH, class_weight="balanced", max_iter=1000).fit(inputs, is_real)
-        return cls(centre, scale, model.coef_[0], among)
+        found = cls(centre, scale, model.coef_[0], among)
+        return found._counted(real, simulated) if told else found
+
+    def _counted(self, real: Floats, simulated: Floats) -> Matching:
+        """The same with tumours drawn as often as they are among real slices, where both sides show some and none."""
+        at = len(HEAD)
+        wanted, ill = float((real[:, at] > 0).mean()), simulated[:, at] > 0
+        ends = np.zeros((2, len(FEATURES)))
+        ends[1, at] = 1
+        step = float(np.diff(self._standard(ends)[:, at])[0])
+        if not 0 < wanted < 1 or ill.all() or not ill.any() or step <= 0:
+            return self
+        weights = self.weights.copy()
+        found = Matching(self.centre, self.scale, weights, self.among)
+        for _ in range(20):  # the limit of what one slice may weigh gives back part of each step
+            share = float(found.chances(simulated)[ill].sum())
+            weights[at] += (np.log(wanted / (1 - wanted)) - np.log(share / (1 - share))) / step
+        return found
 
     def chances(self, simulated: Floats) -> Floats:
         """Share in which each simulated slice (M, 9) should be drawn, (M,), in all 1."""
@@ -203,4 +221,5 @@ def _filled(real: Floats) -> tuple[Floats, bool]:
 
 
 def _in_turn(rows: Floats, count: int) -> Floats:
-    return np.asarray(rows[np.arange(count) % len(rows)])
+    """So many of these rows, each as often as the others but for one, evenly spaced where not all can come."""
+    return np.asarray(rows[np.arange(count) * len(rows) // max(count, 1)])

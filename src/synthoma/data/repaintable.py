@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import FEATURES, Matching, structure
 from synthoma.errors import InputError
-from synthoma.types import HEALTHY, UNLABELLED, Bools, Floats, Ints
+from synthoma.types import HEALTHY, MODALITIES, PLAIN_MODALITY, REGIONS, UNLABELLED, WHOLE_TUMOUR, Bools, Floats, Ints
+
+KINDS = ("healthy", "tumour")
+"""Classes of simulated slices."""
 
 
 class SimulatedSlices(TrainingSlices):
@@ -109,11 +112,25 @@ def class_of(area: int, classes: Sequence[str]) -> str:
     return fitting[0] if len(fitting) == 1 and UNLABELLED not in fitting else UNLABELLED
 
 
-def simulated_names(classes: Sequence[str]) -> tuple[str, ...]:
-    """What simulated slices without and with a tumour are called among these classes, each name once."""
-    shown = {simulated_class(name) for name in classes if name != UNLABELLED} or {"healthy", "tumour"}
-    areas = [area for area, kind in ((0, "healthy"), (1, "tumour")) if kind in shown]
-    return tuple(dict.fromkeys(class_of(area, classes) for area in areas))
+def kinds_shown(cohort: Cohort, rows: Ints) -> tuple[str, ...]:
+    """Kinds of simulated slices that these rows need beside them: both where nobody knows what some of them show."""
+    ill = shows_tumour(cohort, rows)
+    return tuple(kind for kind, other in zip(KINDS, (1, 0), strict=True) if (ill != other).any())
+
+
+def simulated_names(classes: Sequence[str], kinds: Collection[str]) -> tuple[str, ...]:
+    """What simulated slices of these kinds are called among these classes, each name once."""
+    return tuple(dict.fromkeys(class_of(area, classes) for area, kind in enumerate(KINDS) if kind in kinds))
+
+
+def can_be_simulated(modalities: Sequence[str]) -> bool:
+    """Whether patients can be simulated with these modalities."""
+    return set(modalities) <= set(MODALITIES) or tuple(modalities) == (PLAIN_MODALITY,)
+
+
+def masks_can_be_simulated(labels: Sequence[str]) -> bool:
+    """Whether simulated masks tell apart what these labels do, in their order."""
+    return list(labels) in (list(WHOLE_TUMOUR.values()), list(REGIONS.values()))
 
 
 def repaintable_slices(
@@ -123,7 +140,7 @@ def repaintable_slices(
     modalities: Sequence[str],
     plane: str,
     labels: Sequence[str],
-    classes: Sequence[str] | None,
+    kinds: Collection[str],
 ) -> SimulatedSlices:
     """The slices of a phantom cohort that was prepared like the real one.
 
@@ -133,10 +150,10 @@ def repaintable_slices(
         modalities: of the real ones, in order.
         plane: of the real ones.
         labels: names of the mask labels that are drawn too; none where masks are not.
-        classes: use slices that show what these names mean (a tumour or none); None for all.
+        kinds: use slices of these, see ``KINDS``.
 
     Raises:
-        InputError: they are not simulated, something differs, or there is no slice of these classes.
+        InputError: they are not simulated, something differs, or there is no slice of these kinds.
     """
     if phantom.origin != "phantom":
         todo = "make one with `synthoma prepare --phantom N`: scans of patients must not be repainted"
@@ -153,10 +170,8 @@ def repaintable_slices(
         if came[name] != value:
             todo = "prepare the phantom as the real cohort was (--size, --modalities, --set merge=whole-tumour)"
             raise InputError(f"simulated slices with {name} {value}", f"{came[name]} in {phantom.path.name}", todo)
-    keep = np.ones(len(phantom), dtype=bool)
-    if classes and UNLABELLED not in classes:
-        keep = phantom.slices["label"].isin({simulated_class(name) for name in classes}).to_numpy()
+    keep = phantom.slices["label"].isin(kinds).to_numpy()
     if not keep.any():
         todo = "prepare the phantom with all slices"
-        raise InputError(f"simulated slices of {', '.join(classes or ())}", ", ".join(phantom.classes), todo)
+        raise InputError(f"simulated slices of {', '.join(kinds)}", ", ".join(phantom.classes), todo)
     return SimulatedSlices(phantom, np.flatnonzero(keep), with_masks=bool(labels))

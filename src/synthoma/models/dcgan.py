@@ -18,11 +18,11 @@ from synthoma.errors import ConfigError
 Normalisation = Literal["batch", "instance", "none"]
 
 
-def check_size(size: int, *, seed: bool) -> None:
-    """Raise ConfigError if the networks of this page cannot draw images of this side."""
-    if seed and (size % 4 or size < 16):
-        raise ConfigError("a size that 4 divides for dcgan-seed", str(size), "prepare the cohort with --size 128")
-    if not seed and (size < 16 or size & (size - 1)):
+def check_size(size: int, *, fours: bool) -> None:
+    """Raise ConfigError if a network cannot draw images of this side: a power of two, or one that 4 divides."""
+    if fours and (size % 4 or size < 16):
+        raise ConfigError("a size from 16 that 4 divides", str(size), "prepare the cohort with --size 64")
+    if not fours and (size < 16 or size & (size - 1)):
         raise ConfigError("a size of 16, 32, 64, 128, 256 ...", str(size), "prepare the cohort with --size 64")
 
 
@@ -51,7 +51,7 @@ class Generator(nn.Module):
         norm: Normalisation = "batch",
     ) -> None:
         super().__init__()
-        check_size(size, seed=False)
+        check_size(size, fours=False)
         self.latent, self.classes = latent, classes
         self.embedding = nn.Embedding(classes, latent) if classes else None
         steps = int(math.log2(size)) - 2
@@ -102,7 +102,7 @@ class Discriminator(nn.Module):
         minibatch_deviation: bool = False,
     ) -> None:
         super().__init__()
-        check_size(size, seed=False)
+        check_size(size, fours=False)
         steps = int(math.log2(size)) - 2
         widths = [channels, *(min(width * 2**step, 512) for step in range(steps))]
         layers: list[nn.Module] = []
@@ -152,7 +152,7 @@ class SeedGenerator(nn.Module):
 
     def __init__(self, size: int = 128, channels: int = 1, latent: int = 100, classes: int = 0) -> None:
         super().__init__()
-        check_size(size, seed=True)
+        check_size(size, fours=True)
         self.latent, self.side, self.classes = latent, size // 4, classes
         self.embedding = nn.Embedding(classes, latent) if classes else None
         self.stem = nn.Linear(latent * (2 if classes else 1), self.side * self.side * 256)
@@ -181,7 +181,7 @@ class SeedDiscriminator(nn.Module):
 
     def __init__(self, size: int = 128, channels: int = 1, classes: int = 0) -> None:
         super().__init__()
-        check_size(size, seed=True)
+        check_size(size, fours=True)
         layers: list[nn.Module] = [nn.Conv2d(channels, 64, 3, padding=1), nn.LeakyReLU(0.2)]
         for before, after in pairwise((64, 128, 128, 256)):
             far_ends = nn.ZeroPad2d((0, 1, 0, 1))  # where Keras pads strided convolutions

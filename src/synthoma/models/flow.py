@@ -48,7 +48,7 @@ class FlowGenerator(nn.Module):
 
     def __init__(self, size: int, planes: int, width: int = 32, classes: int = 0, steps: int = 8) -> None:
         super().__init__()
-        check_size(size, seed=False)
+        check_size(size, fours=False)
         self.classes, self.steps = classes, steps
         self.network = VelocityNetwork(size, planes, width, classes)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthoma.errors import ConfigError
+from synthoma.models.dcgan import check_size
 
 STEM = 2
 """Side of the blocks of pixels that the network works on."""
@@ -35,22 +35,21 @@ class Repainter(nn.Module):
     gives texture.
 
     Args:
-        size: S, divisible by 4.
+        size: S, from 16 and divisible by 4.
         channels: C.
         labels: L.
         style: Z, at most the pixels of a slice.
         width: feature maps at half the side; twice as many at a quarter.
 
     Raises:
-        ConfigError: a side that 4 does not divide.
+        ConfigError: another side.
     """
 
     classes = 0
 
     def __init__(self, size: int, channels: int, labels: int, style: int = 16, width: int = 32) -> None:
         super().__init__()
-        if size % 4:
-            raise ConfigError("a size that 4 divides for phantom-gan", str(size), "prepare the cohort with --size 64")
+        check_size(size, fours=True)
         self.channels, self.latent = channels, min(style, size * size)
         inputs = (channels + labels + 1) * STEM**2
         self.entry = nn.Conv2d(inputs, width, 3, padding=1)

@@ -69,7 +69,7 @@ class ResidualGenerator(nn.Module):
         excitation: bool = False,
     ) -> None:
         super().__init__()
-        check_size(size, seed=False)
+        check_size(size, fours=False)
         self.latent, self.classes = latent, classes
         self.embedding = nn.Embedding(classes, latent) if classes else None
         widths = _widths(size, width)[::-1]
@@ -118,7 +118,7 @@ class ResidualDiscriminator(nn.Module):
         self, size: int, channels: int, width: int = 32, classes: int = 0, *, minibatch_deviation: bool = False
     ) -> None:
         super().__init__()
-        check_size(size, seed=False)
+        check_size(size, fours=False)
         widths = _widths(size, width)
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.blocks = nn.ModuleList([ShrinkingBlock(before, after) for before, after in pairwise(widths)])

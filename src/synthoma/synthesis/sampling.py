@@ -16,7 +16,14 @@ from torch import Tensor
 from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import Matching
-from synthoma.data.repaintable import SimulatedSlices, class_of, in_air, repaintable_slices, simulated_names
+from synthoma.data.repaintable import (
+    SimulatedSlices,
+    class_of,
+    in_air,
+    repaintable_slices,
+    simulated_class,
+    simulated_names,
+)
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import Bundle, open_model
@@ -94,7 +101,7 @@ class Sampler:
                 modalities=meta["modalities"],
                 plane=meta["plane"],
                 labels=tuple(meta["labels"].values()),
-                classes=[label] if label is not None and label in meta["classes"] else meta["classes"],
+                kinds=meta["kinds"] if label is None else (simulated_class(label),),
             )
             matching = Matching.from_meta(meta["matching"]) if meta.get("matching") else None
             source.match(matching)
@@ -212,9 +219,9 @@ def check_request(
     classes, repaints = list(bundle.meta["classes"]), bundle.meta["network"]["network"] == "repaint"
     if label not in classes:
         raise ConfigError(f"a class of the model ({', '.join(classes)})", repr(label), "choose one of them")
-    if repaints and label not in simulated_names(classes):
-        names = ", ".join(simulated_names(classes))
-        raise ConfigError(f"a class that can be simulated ({names})", repr(label), "choose one of them, or none")
+    if repaints and label not in (names := simulated_names(classes, bundle.meta["kinds"])):
+        wanted = f"a class that can be simulated ({', '.join(names)})"
+        raise ConfigError(wanted, repr(label), "choose one of them, or none")
     if not repaints and not bundle.meta["shape"]["classes"] and len(classes) > 1:
         came = f"one that learned {', '.join(classes)} together"
         raise ConfigError("a model that can choose a class", came, "leave out --class, or train with --conditional")
@@ -340,7 +347,7 @@ def cohort_meta(
     unlabelled = UNLABELLED in {record["label"] for record in records}
     classes = [UNLABELLED] if unlabelled else list(meta["classes"])
     if sampler.source is not None:
-        classes = list(simulated_names(meta["classes"]))
+        classes = list(simulated_names(meta["classes"], meta["kinds"]))
     return {
         "origin": "synthetic",
         "layout": "generated",

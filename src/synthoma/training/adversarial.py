@@ -131,7 +131,11 @@ class AdversarialTask(GenerativeTask):
         return {"d_loss": loss, "d_real": on_real.mean(), "d_fake": on_fake.mean()}
 
     def _score(self, images: Tensor, label: Tensor | None) -> Tensor:
-        """One score an image (B,), for penalties: those of pieces are added as if each were an image of its own."""
+        """One score an image (B,), for penalties: of pieces their sum over the root of how many they are.
+
+        Its gradient is as long as that of one piece where pieces do not overlap; where they do, gradients that agree
+        count for more.
+        """
         said = self.discriminator(images, label).reshape(len(images), -1)
         added: Tensor = said.sum(dim=1) / math.sqrt(said.shape[1])
         return added

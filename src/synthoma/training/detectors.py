@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthoma.data.cohort import Cohort
+from synthoma.data.dataset import check_scale
 from synthoma.data.labelled import Labelled, LabelledSlices, target_names
 from synthoma.errors import ConfigError, InputError
 from synthoma.losses.segmentation import segmentation_loss
@@ -91,9 +92,7 @@ class Plan:
         self.cohort, self.kind = cohort, config.kind
         self.learner = config.segmenter if config.kind == "segmenter" else config.classifier
         self.modalities = cohort.modalities
-        if cohort.meta.get("provenance", {}).get("config", {}).get("normalise") == "zscore":
-            todo = "prepare it with --normalise robust"
-            raise ConfigError("a cohort whose background is 0 and bright tissue 1", "one normalised by zscore", todo)
+        check_scale(cohort)
         if config.model == "critic-probe" and not config.init:
             todo = "train a dcgan and give --init RUN"
             raise ConfigError("a GAN whose features are probed", "none", todo)

@@ -13,9 +13,16 @@ from torch import Tensor
 
 from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort
-from synthoma.data.dataset import TrainingSlices
+from synthoma.data.dataset import TrainingSlices, check_scale
 from synthoma.data.matching import FEATURES, Matching, heads_of
-from synthoma.data.repaintable import SimulatedSlices, repaintable_slices, row_structure
+from synthoma.data.repaintable import (
+    SimulatedSlices,
+    can_be_simulated,
+    kinds_shown,
+    masks_can_be_simulated,
+    repaintable_slices,
+    row_structure,
+)
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
@@ -34,7 +41,7 @@ from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
 from synthoma.training.validation import spread
 from synthoma.training.watchdog import validation_judge
-from synthoma.types import Bytes, Floats, Ints
+from synthoma.types import MODALITIES, Bytes, Floats, Ints
 
 JUDGED = 256
 """Images on each side of the score at a snapshot."""
@@ -102,6 +109,7 @@ def train_generator(
     _inherit(meta, patients_behind(cohort))
     if source is not None:
         meta["simulate"], meta["air"] = shown(cohort, rows), airs.tolist() if airs is not None else []
+        meta["kinds"] = list(kinds_shown(cohort, rows))
         meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
@@ -159,6 +167,18 @@ def check_trainable(cohort: Cohort, config: TrainConfig) -> None:
     begun_with(cohort, config, image_shape(cohort, config, rows))
     if config.phantom is not None:
         source_slices(cohort, config, rows, config.phantom)
+    elif config.gan.network == "repaint":
+        _check_simulable(cohort, config)
+
+
+def _check_simulable(cohort: Cohort, config: TrainConfig) -> None:
+    """Raise InputError where patients simulated beside this cohort would not fit it."""
+    if not can_be_simulated(cohort.modalities):
+        todo = "give --model dcgan, or prepare the cohort with --modalities"
+        raise InputError(f"modalities among {', '.join(MODALITIES)}", ", ".join(cohort.modalities), todo)
+    if config.with_masks and not masks_can_be_simulated(tuple(cohort.labels.values())):
+        todo = "prepare the cohort with --merge whole-tumour, or leave out --with-masks"
+        raise InputError("masks that simulated patients have too", ", ".join(cohort.labels.values()), todo)
 
 
 def matched_source(
@@ -227,7 +247,7 @@ def source_slices(cohort: Cohort, config: TrainConfig, rows: Ints, phantom: Path
         modalities=cohort.modalities,
         plane=cohort.meta["plane"],
         labels=tuple(cohort.labels.values()) if config.with_masks else (),
-        classes=trained_classes(cohort, rows),
+        kinds=kinds_shown(cohort, rows),
     )
 
 
@@ -236,20 +256,15 @@ def training_rows(cohort: Cohort, config: TrainConfig) -> Ints:
 
     Raises:
         InputError: there are none, with what to do; all of them are constant; or masks are asked for and none is there.
-        ConfigError: a class that the cohort does not have.
+        ConfigError: a class that the cohort does not have, or grey values on another scale.
     """
+    check_scale(cohort)
     if config.with_masks and not cohort.labels:
         raise InputError("a cohort with masks", "one without", "leave out --with-masks, or prepare scans with masks")
     unknown = sorted(set(config.classes or ()) - set(cohort.classes))
     if unknown:
         raise ConfigError(f"classes of the cohort ({', '.join(cohort.classes)})", unknown[0], "choose among them")
-    table = cohort.slices
-    keep = (table["split"] == "train") & (table["missing"] == "")
-    if config.classes:
-        keep &= table["label"].isin(config.classes)
-    if config.with_masks and "has_mask" in table:
-        keep &= table["has_mask"].fillna(0).astype(bool)
-    rows = np.flatnonzero(keep.to_numpy())
+    table, rows = cohort.slices, _learnable(cohort, config, "train")
     if not len(rows):
         came = f"none of {len(cohort)} (splits: {', '.join(sorted(set(table['split'])))})"
         wanted = "training slices with all modalities" + " and a mask" * config.with_masks
@@ -259,7 +274,20 @@ def training_rows(cohort: Cohort, config: TrainConfig) -> Ints:
     looked_at = cohort.images[rows[np.linspace(0, len(rows) - 1, min(len(rows), 64)).astype(int)]]
     if all(np.ptp(image) == 0 for image in looked_at):
         raise InputError("training slices that show something", "constant ones", "look at the cohort's report.html")
+    if not np.isfinite(looked_at).all():
+        raise InputError("grey values that are numbers", "nan or infinity", "correct images.npy, or prepare it again")
     return rows
+
+
+def _learnable(cohort: Cohort, config: TrainConfig, split: str) -> Ints:
+    """Rows of a split with all modalities, of the classes that are wanted, and with a mask where masks are."""
+    table = cohort.slices
+    keep = (table["split"] == split) & (table["missing"] == "")
+    if config.classes:
+        keep &= table["label"].isin(config.classes)
+    if config.with_masks and "has_mask" in table:
+        keep &= table["has_mask"].fillna(0).astype(bool)
+    return np.flatnonzero(keep.to_numpy())
 
 
 def trained_classes(cohort: Cohort, rows: Ints) -> tuple[str, ...]:
@@ -279,7 +307,7 @@ def image_shape(cohort: Cohort, config: TrainConfig, rows: Ints | None = None) -
     if config.conditional and len(classes) < 2:
         came = f"training slices of {' and '.join(classes) or 'none'} only"
         raise InputError("two classes or more", came, "leave out --conditional")
-    check_size(cohort.size, seed=config.gan.network == "seed")
+    check_size(cohort.size, fours=config.gan.network in ("seed", "repaint"))
     labels = len(cohort.labels) if config.with_masks else 0
     return ImageShape(cohort.size, len(cohort.modalities), labels, len(classes) if config.conditional else 0)
 
@@ -355,12 +383,9 @@ def _execution(
 
 def _judge(cohort: Cohort, rows: Ints, config: TrainConfig) -> Judge:
     """Judge samples against the validation split, or against the training images where it is too small."""
-    table = cohort.slices
-    keep = (table["split"] == "validation") & (table["missing"] == "")
-    if config.classes:
-        keep &= table["label"].isin(config.classes)
-    validation = np.flatnonzero(keep.to_numpy())
-    known = spread(rows, 2 * JUDGED)
+    table, known = cohort.slices, spread(rows, 2 * JUDGED)
+    validation = _learnable(cohort, config, "validation")
+    validation = validation[table["label"].iloc[validation].isin(trained_classes(cohort, rows)).to_numpy()]
     return validation_judge(
         _first_channel(cohort, known),
         table["group"].iloc[known].astype(str).tolist(),

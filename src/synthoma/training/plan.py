@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from synthoma.data.cohort import Cohort
+from synthoma.data.repaintable import can_be_simulated, masks_can_be_simulated
 from synthoma.errors import ConfigError
 from synthoma.models.bundle import Bundle, open_model
 from synthoma.models.device import choose_device, usable_cores
 from synthoma.training.recipes import AUTO, GENERATORS, GanConfig
 from synthoma.training.runs import DEFAULT_MINUTES
 from synthoma.training.settings import TrainConfig
-from synthoma.types import MODALITIES, PLAIN_MODALITY, REGIONS, WHOLE_TUMOUR, Ints
+from synthoma.types import PLAIN_MODALITY, Ints
 
 MASKED = 0.95
 """Share of the slices that must have masks for masks to be learned with the images: those without are then left out."""
@@ -78,23 +79,21 @@ def plan_generator(
 
 def _masks_can_be_learned(cohort: Cohort, rows: Ints) -> bool:
     """Whether nearly all slices have masks, with the labels that simulated ones have."""
-    labels = list(cohort.labels.values())
-    if labels not in (list(WHOLE_TUMOUR.values()), list(REGIONS.values())):
+    if not masks_can_be_simulated(tuple(cohort.labels.values())):
         return False
     return "has_mask" not in cohort.slices or bool(cohort.slices["has_mask"].iloc[rows].mean() >= MASKED)
 
 
 def _model(cohort: Cohort, config: TrainConfig) -> tuple[str, str]:
     """Name of the model, and why."""
-    known = set(cohort.modalities) <= set(MODALITIES) or cohort.modalities == (PLAIN_MODALITY,)
     if config.conditional:
         return "dcgan", "dcgan: a class on request (--conditional) is what phantom-gan cannot give"
-    if not known or cohort.size % 4:
+    if not can_be_simulated(cohort.modalities):
         return "dcgan", "dcgan: there is no simulation of such images for phantom-gan to repaint"
-    return "phantom-gan", (
-        "phantom-gan: anatomy and tumours come from simulated patients, so that a few real ones only have to teach "
-        "their look"
-    )
+    why = "anatomy and tumours come from simulated patients, so that a few real ones only have to teach their look"
+    if cohort.modalities == (PLAIN_MODALITY,):
+        why += "; it draws brains with gliomas: if these pictures show anything else, give --model dcgan"
+    return "phantom-gan", f"phantom-gan: {why}"
 
 
 def _as_begun(begun: Bundle, path: Path) -> tuple[str, str]:
