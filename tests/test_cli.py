@@ -144,3 +144,36 @@ def test_print_config_reads_back(
     _, again, _ = run(monkeypatch, capsys, "prepare", "--config", str(tmp_path / "config.toml"), "--print-config")
     assert again == out
     assert "size = 96" in out
+
+
+def test_masks_are_scored_as_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A square shifted by three pixels: its surface is found within 3, not within 1."""
+    truth = np.zeros((32, 32), np.uint8)
+    truth[8:20, 8:20] = 1
+    truth[10:14, 10:14] = 4
+    for name, mask in (("truth", truth), ("drawn", np.roll(truth, 3, axis=1))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(mask).save(tmp_path / name / "a.png")
+    words = ["evaluate", str(tmp_path / "truth"), str(tmp_path / "drawn"), "-o", str(tmp_path / "scores"), "--force"]
+
+    def regions(*options: str) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+        assert run(monkeypatch, capsys, *words, *options)[0] == 0
+        found: dict[str, dict[str, dict[str, dict[str, float]]]]
+        found = json.loads((tmp_path / "scores" / "scores.json").read_text())["regions"]
+        return found
+
+    assert set(regions()) == {"whole tumour", "tumour core", "enhancing tumour"}
+    assert "enhancing tumour" not in regions("--labels")
+    near, far = (
+        regions("--tolerance", tolerance)["whole tumour"]["surface_dice"]["mean"]["value"] for tolerance in "31"
+    )
+    assert near == 1
+    assert far < 0.8
+    for option, said in (
+        ("--preset=full", "settings of masks, which these are; came --preset"),
+        ("--tolerance=0", "0"),
+    ):
+        code, _, error = run(monkeypatch, capsys, *words, option)
+        assert (code, said in error) == (2, True)

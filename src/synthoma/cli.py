@@ -31,6 +31,8 @@ app = typer.Typer(
 )
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write. It appears only when it is complete.")]
+_FLAGS = {"assignments": "set", "nested": "nested/--labels"}
+"""Options whose names are not those of their parameters."""
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing artefact of Synthoma.")]
 
 
@@ -375,6 +377,13 @@ def evaluate(
     ],
     output: Output,
     other: Annotated[Path | None, typer.Option(help="Masks: another model's predictions, to compare with.")] = None,
+    nested: Annotated[
+        bool | None,
+        typer.Option("--nested/--labels", help="Masks: nested BraTS regions, or each label (default: by the values)."),
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Masks: of the surface Dice, in mm (default: 2), or pixels without a spacing.")
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(help="quick: scores, a minute | standard: and detectors trained both ways, up to an hour | full"),
@@ -416,9 +425,16 @@ def evaluate(
         return
     from synthoma import pipeline
 
-    if not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file():
+    masks = not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file()
+    of_masks = {"other": other, "nested": nested, "tolerance": tolerance}
+    of_cohorts = {name: given[name] for name in (*names[:-1], "keep", "assignments", "config")}
+    if useless := [name for name, value in (of_cohorts if masks else of_masks).items() if value is not None]:
+        wanted = f"settings of {'masks' if masks else 'cohorts'}, which these are"
+        raise ConfigError(wanted, ", ".join(f"--{_FLAGS.get(name, name)}" for name in useless), "leave them out")
+    if masks:
+        options: dict[str, Any] = {**of_masks, "seed": seed or 0, "force": force}
         with _progress() as progress:
-            scores = pipeline.score_masks(real, synthetic, output, other=other, force=force, progress=progress)
+            scores = pipeline.score_masks(real, synthetic, output, progress=progress, **options)
         dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
         print(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
         for region in list(scores["regions"])[1:]:

@@ -582,6 +582,9 @@ def score_masks(
     output: Path | str,
     *,
     other: Path | str | None = None,
+    nested: bool | None = None,
+    tolerance: float | None = None,
+    seed: int = 0,
     force: bool = False,
     progress: Progress = _silent,
 ) -> dict[str, Any]:
@@ -592,6 +595,9 @@ def score_masks(
         predictions: the same for the predictions, for example what ``detect`` wrote.
         output: the folder to write.
         other: another model's predictions, for a paired comparison by patient.
+        nested: score nested BraTS regions (True) or labels as they stand (False); None decides by the values.
+        tolerance: of the surface Dice in mm, or in pixels where no spacing is known; 2 where None.
+        seed: of the bootstrap.
         force: replace an earlier result.
         progress: told how far it is.
 
@@ -599,14 +605,22 @@ def score_masks(
         The content of scores.json, see ``evaluation.masks.score_arrays``.
 
     Raises:
-        InputError: nothing that matches, or the output place is taken.
+        InputError: nothing that matches, values above 4 where nested regions are asked for, or the output place is
+            taken.
+        ConfigError: a tolerance that is not above 0.
     """
     from synthoma.evaluation.masks import score_masks as score
     from synthoma.reports.scores_page import scores_page
 
+    if tolerance is not None and not tolerance > 0:
+        raise ConfigError("a tolerance above 0", f"{tolerance:g}", "give mm, for example 1")
+    options: dict[str, Any] = {"nested": nested, "seed": seed, "progress": progress}
+    if tolerance is not None:
+        options["tolerance"] = tolerance
+    if other is not None:
+        options["other"] = Path(other)
     with new_folder(Path(output), force=force) as partial:
-        rival = None if other is None else Path(other)
-        result = score(Path(truth), Path(predictions), other=rival, progress=progress)
+        result = score(Path(truth), Path(predictions), **options)
         write_json(partial / "scores.json", result)
         write_text(partial / "report.html", scores_page(result))
     return result
