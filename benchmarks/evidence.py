@@ -70,10 +70,10 @@ class Pool:
         training, held, synthetic = places
         real = np.concatenate([training, held])
         groups = self.names[real].tolist()
-        the = plan(groups, np.arange(len(real)) >= len(training), len(synthetic), halves=halves, seed=run)
+        made_by = self.names[synthetic].tolist()
+        the = plan(groups, np.arange(len(real)) >= len(training), made_by, halves=halves, seed=run)
         other = changed or {name: values[synthetic] for name, values in self.features.items()}
         points = {name: scaled(np.concatenate([values[real], other[name]])) for name, values in self.features.items()}
-        made_by = self.names[synthetic].tolist()
         numbers = group_numbers(groups, made_by)
         families = {name: family_scores(values, the, numbers, interval=False) for name, values in points.items()}
         together = np.concatenate([values[:, :24] / values[: len(real)].std() for values in points.values()], axis=1)
@@ -128,7 +128,7 @@ def numbers(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
         places = pool.deal(run, patients)
         real = np.concatenate(places[:2])
         held = np.arange(len(real)) >= len(places[0])
-        the = plan(pool.names[real].tolist(), held, len(places[2]), halves=halves, seed=run)
+        the = plan(pool.names[real].tolist(), held, pool.names[places[2]].tolist(), halves=halves, seed=run)
         for name, entry in pool.appearance(places, the).items():
             alarms.setdefault(name, []).append(entry["p"] <= ALPHA)
     return {"runs": runs, "false_alarms": {name: round(float(np.mean(found)), 4) for name, found in alarms.items()}}

@@ -37,7 +37,6 @@ from synthoma.data.cohort import Cohort, CohortWriter, write_rows
 from synthoma.data.repaintable import simulated_class
 from synthoma.evaluation.agreement import agreement, ask_judge
 from synthoma.evaluation.comparison import compare
-from synthoma.evaluation.nulls import plan
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import prepared
 from synthoma.phantom import phantom_beside
@@ -134,8 +133,6 @@ def judged(cohort: Path, synthetic: Path, place: Path, preset: str) -> dict[str,
     if not result["agreement"] and real.labels and made.labels:
         config = EvaluateConfig(preset="standard")
         comparison = compare(real, made, limit=config.limit, seed=config.seed)
-        held = np.arange(len(comparison.groups)) >= len(comparison.training)
-        the = plan(comparison.groups, held, len(comparison.synthetic), halves=config.halves, seed=config.seed)
         material, exam = prepared(real, made, config, seen=None, phantom=None)
         judge = ask_judge(
             comparison,
@@ -146,7 +143,7 @@ def judged(cohort: Path, synthetic: Path, place: Path, preset: str) -> dict[str,
             place.parent / "cells",
             lambda done, total: None,
         )
-        result["agreement"] = agreement(judge, comparison, the)
+        result["agreement"] = agreement(judge, comparison)
         write_json(place / "evaluation.json", result)
     return result
 

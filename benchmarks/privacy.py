@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def compared(images: Float32, owners: Array, training: Ints, held_out: Ints, syn
         np.arange(len(synthetic)),
         tuple(owners[training]),
         tuple(owners[held_out]),
+        tuple(f"synthetic-{number}" for number in range(len(synthetic))),
         "flair",
         images[training].astype(np.float16),
         training,
@@ -224,7 +226,7 @@ def gan(real: Cohort, drawn: Cohort, sheet: Path | None) -> dict[str, Any]:
     names = ("word", "p", "flagged", "of", "threshold", "upper_share", "recall", "quantiles")
     results = {}
     for name, images in (("as it is", comparison.synthetic), ("with 25 copies", mixed)):
-        found = audit.privacy(Comparison(**{**vars(comparison), "synthetic": images}))
+        found = audit.privacy(replace(comparison, synthetic=images))
         results[name] = {key: found[key] for key in names} | {"membership": found["membership"]["distance"]}
         last = int(comparison.synthetic_rows[-25])
         results[name]["copies_found"] = sum(row >= last for row in found["quarantine"]) if "copies" in name else 0

@@ -11,18 +11,20 @@ from scipy import ndimage
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError, LeakError
-from synthoma.evaluation.comparison import compare
+from synthoma.evaluation import evaluate as evaluation
+from synthoma.evaluation.agreement import Judge, agreement
+from synthoma.evaluation.comparison import Comparison, compare
 from synthoma.evaluation.evaluate import evaluate
-from synthoma.evaluation.lessons import DETECTORS
-from synthoma.evaluation.privacy import copies
-from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.evaluation.lessons import DETECTORS, Answers
+from synthoma.evaluation.privacy import copies, privacy
+from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.provenance import file_digest
 from tests.evaluation.test_utility import NAMES, discs
 from tests.metrics.test_copies import head
 from tests.training.toys import write_cohort
 
 SIZE = 32
-QUICK = EvaluateConfig(halves=19, limit=200, canaries=60)
+QUICK = EvaluateConfig(halves=39, limit=200, canaries=60)
 
 
 def heads(first: int, count: int) -> np.ndarray:
@@ -102,6 +104,54 @@ def test_other_preprocessing_is_refused(place: Path, synthetic: Callable[..., Co
     with pytest.raises(InputError, match="normalise robust of the real and percentile"):
         compare(own, other)
     assert compare(own, synthetic(heads(2000, 24), provenance=settings)).modality == "flair"
+
+
+def test_a_copy_that_was_given_another_class_is_found(place: Path, synthetic: Callable[..., Cohort]) -> None:
+    """Healthy training slices that are sold as tumours: compared with tumours, and searched among all."""
+    images, splits = heads(0, 160), ["train"] * 80 + ["test"] * 80
+    groups = [f"patient-{i // 2}" for i in range(160)]
+    kinds = ["healthy"] * 40 + ["tumour"] * 40
+    own = write_cohort(place / "kinds", images, kinds * 2, splits=splits, groups=groups)
+    comparison = compare(own, synthetic(images[:40], ["tumour"] * 40))
+    assert set(own.slices["label"].iloc[comparison.training_rows]) == {"tumour"}
+    found = privacy(comparison, canaries=60)
+    assert found["word"] == "COPIES FOUND"
+    assert {pair["training_row"] for pair in found["pairs"]} <= set(range(40))
+
+
+def test_the_level_of_the_tests_is_the_users(real: Cohort, fresh: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def watched(comparison: Comparison, *, alpha: float, **options: Any) -> dict[str, Any]:
+        asked.append(alpha)
+        return privacy(comparison, alpha=alpha, **options)
+
+    monkeypatch.setattr(evaluation, "privacy", watched)
+    strict = QUICK.model_copy(update={"thresholds": Thresholds(alpha=0.01), "faults": False})
+    evaluate(real, fresh, strict, real.path.parent / "cells")
+    assert asked == [0.01]
+
+
+def test_slices_of_one_simulated_patient_are_no_independent_evidence() -> None:
+    """Five simulated patients whose masks fit well or not at all: fifty slices say as little as five."""
+    fits = np.repeat([0.9, 0.1, 0.9, 0.1, 0.9], 10)
+    being = np.full(50, 100)
+    none = np.zeros((0, 0))
+
+    def answers(dice: np.ndarray) -> Answers:
+        return Answers(np.ones(50), np.round(100 * dice).astype(int), being, being, none, 1.0)
+
+    images = np.zeros((50, 8, 8), np.float32)
+    held = tuple(f"patient-{i // 5}" for i in range(50))
+    rows = np.arange(50)
+    reach = []
+    for groups in ([f"simulated-{i // 10}" for i in range(50)], [f"alone-{i}" for i in range(50)]):
+        made = Comparison(
+            images[:0], images, images, rows[:0], rows, rows, (), held, tuple(groups), "flair", images[:0], rows[:0]
+        )
+        found = agreement(Judge(answers(np.full(50, 0.8)), answers(fits)), made)["synthetic"]
+        reach.append(found["high"] - found["low"])
+    assert reach[0] > 2 * reach[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -44,6 +45,7 @@ def comparison(synthetic: np.ndarray) -> Comparison:
         training=real[:81], held_out=real[81:], synthetic=synthetic.astype(np.float32),
         training_rows=rows[:81], held_out_rows=rows[81:], synthetic_rows=np.arange(len(synthetic)),
         training_groups=groups[:81], held_out_groups=groups[81:],
+        synthetic_groups=tuple(f"synthetic-{number}" for number in range(len(synthetic))),
         gallery=real[:81], gallery_rows=rows[:81], modality="flair",
     )  # fmt: skip
 
@@ -54,7 +56,7 @@ def names_of(made: Comparison) -> np.ndarray:
 
 def planned(made: Comparison, halves: int = 39) -> Plan:
     held = np.arange(len(made.groups)) >= len(made.training)
-    return plan(made.groups, held, len(made.synthetic), halves=halves)
+    return plan(made.groups, held, made.synthetic_groups, halves=halves)
 
 
 def scores(made: Comparison, **options: Any) -> dict[str, Any]:
@@ -103,21 +105,19 @@ def test_a_collapsed_generator_has_precision_without_recall() -> None:
     assert diversity(honest, scaled(features), planned(honest), ALONE)["similarity"]["p"] > 0.05
 
 
-def test_blocks_of_large_sets_score_as_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_large_sets_score_as_their_mean() -> None:
     from synthoma.evaluation import fidelity
 
     draws = np.random.default_rng(0)
     points = draws.normal(size=(400, 8))
-    monkeypatch.setattr(fidelity, "BLOCK", 100)
     # Sorted by class, as a cohort is: blocks in that order would compare one class with all.
     points[:100] += 5
     points[200:300] += 5
     alone, first = np.arange(400), np.arange(200)
     second = draws.permutation(np.arange(200, 400))
-    found = fidelity.set_scores(points, alone, first, second)
-    monkeypatch.setattr(fidelity, "BLOCK", 500)
-    whole = fidelity.set_scores(points, alone, first, second)
-    one_class = fidelity.set_scores(points, alone, np.arange(100), second)
+    found = fidelity.set_scores(points, alone, first, second, blocks=2)
+    whole = fidelity.set_scores(points, alone, first, second, blocks=1)
+    one_class = fidelity.set_scores(points, alone, np.arange(100), second, blocks=1)
     assert abs(found["kid"]) < 0.1 * one_class["kid"]
     assert found["recall"] == pytest.approx(whole["recall"], abs=0.1)
     assert found["sliced_wasserstein"] < 0.2 * one_class["sliced_wasserstein"]
@@ -210,3 +210,22 @@ def test_planted_faults_do_what_they_say() -> None:
     board = checkered(images) - images
     inside = images > 0.05
     assert np.abs(board[inside & (images < 0.95)]).min() == pytest.approx(0.02, abs=1e-6)
+
+
+def test_an_interval_does_not_jump_where_a_part_left_out_would_make_fewer_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At 157 slices and blocks of 100, 13 fewer round to one block: Frechet's bias must not come into its interval."""
+    from synthoma.evaluation import fidelity
+
+    monkeypatch.setattr(fidelity, "BLOCK", 100)
+    draws = np.random.default_rng(1)
+    points = draws.normal(size=(480, 20))
+    groups = [f"patient-{i // 8}" for i in range(320)]
+    reach = []
+    for count in (157, 145):  # two blocks in all parts but one would be one; one block in all of them
+        the = plan(groups, np.arange(320) >= 160, [str(i) for i in range(160)], halves=5)
+        the = replace(the, held=the.held[:count], synthetic=the.synthetic[:count], made_by=the.made_by[:count])
+        found = fidelity.family_scores(points, the, np.arange(480))["frechet"]
+        reach.append(found["high"] - found["low"])
+    assert reach[0] < 2 * reach[1]

@@ -26,7 +26,8 @@ def heads(first: int, count: int) -> np.ndarray:
 def drawing(honest: Comparison, *parts: np.ndarray) -> Comparison:
     """The same real slices beside other synthetic ones."""
     synthetic = np.concatenate(parts).astype(np.float32)
-    return replace(honest, synthetic=synthetic, synthetic_rows=np.arange(3000, 3000 + len(synthetic)))
+    rows = np.arange(3000, 3000 + len(synthetic))
+    return replace(honest, synthetic=synthetic, synthetic_rows=rows, synthetic_groups=tuple(map(str, rows)))
 
 
 def comparison(
@@ -42,6 +43,7 @@ def comparison(
         np.arange(3000, 3000 + len(synthetic)),
         tuple(f"patient-{at // 2}" for at in range(len(training))),
         tuple(groups or [f"other-{at // 2}" for at in range(len(held_out))]),
+        tuple(f"synthetic-{at}" for at in range(len(synthetic))),
         "flair",
         training.astype(np.float16),
         np.arange(1000, 1000 + len(training)),

@@ -81,6 +81,11 @@ def test_realism_by_the_two_sample_test() -> None:
     """Told apart, but no farther than other patients are: a linear model finds the smallest flaw."""
     assert states(result(1.0, auc_p=0.01))["realistic"] == "GOOD"
     assert states(result(1.8, auc_p=0.01))["realistic"] == "FAIR"
+    flawed = result(1.0, auc_p=0.01)
+    flawed["fidelity"]["told_apart"]["value"] = 0.96
+    assert states(flawed)["realistic"] == "FAIR"  # by what all images have in common, as a checkerboard
+    flawed["fidelity"]["told_apart"]["p"] = 0.2
+    assert states(flawed)["realistic"] == "GOOD"  # real patients are told apart as well
 
 
 @pytest.mark.parametrize(("overlap", "state"), [(1.0, "GOOD"), (0.75, "GOOD"), (0.5, "FAIR"), (0.2, "POOR")])
@@ -123,6 +128,15 @@ def test_too_few_divisions_cannot_clear_anybody() -> None:
         for one in scores.values():
             one["null"] = one["null"][:9]
     assert states(made)["realistic"] == states(made)["diverse"] == "CANNOT TELL"
+
+
+def test_tests_that_share_the_level_need_more_divisions() -> None:
+    """With 25 divisions no p lies below 0.038: enough for one test at 5 %, not for two."""
+    made = result()
+    for scores in made["fidelity"]["families"].values():
+        for one in scores.values():
+            one["null"] = one["null"][:25]
+    assert (states(made)["realistic"], states(made)["diverse"]) == ("CANNOT TELL", "GOOD")
 
 
 def test_a_family_that_knows_the_training_slices_has_no_say() -> None:

@@ -275,6 +275,17 @@ def test_needed_patients_reach_the_power_and_one_fewer_does_not() -> None:
     assert needed_patients(1.0, 1e-3) == pytest.approx(expected, rel=1e-4)
 
 
+def test_noise_that_all_patients_share_is_not_lessened_by_more_of_them() -> None:
+    """One training's noise of .017 needs more patients than none; one of .02 leaves no effect of .05 to be found."""
+    alone, noisy = needed_patients(0.1, 0.05), needed_patients(0.1, 0.05, noise=0.017)
+    assert alone is not None
+    assert noisy is not None
+    assert noisy > 2 * alone
+    error = np.sqrt(0.1**2 / noisy + 0.017**2)
+    assert stats.norm.cdf(0.05 / error - 1.96) == pytest.approx(0.8, abs=0.005)
+    assert needed_patients(0.1, 0.05, noise=0.02) is None
+
+
 @pytest.mark.parametrize("count", [5, 34, 120])
 def test_the_detectable_effect_needs_as_many_patients_as_there_are(count: int) -> None:
     effect = minimum_detectable_effect(2.0, count)

@@ -119,7 +119,7 @@ def full(cohorts: tuple[Cohort, Cohort], quick: dict[str, Any]) -> dict[str, Any
     result = copy.deepcopy(quick)
     comparison = compare(*cohorts)
     held = np.arange(90) >= 60
-    the = plan(comparison.groups, held, 48, halves=9)
+    the = plan(comparison.groups, held, comparison.synthetic_groups, halves=9)
     result["self_test"] = faults(comparison, the, {"wavelet": EXTRACTORS["wavelet"]}, alpha=0.05, seed=0)
     names = ("real 15", "real", "plain", "duplicated", "synthetic", "mixed 1")
     other = {**trained(names, "NO EVIDENCE"), "detector": "large"}

@@ -17,7 +17,6 @@ import numpy as np
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.grid import Cell, run_cells
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage
-from synthoma.evaluation.nulls import Plan
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.metrics.intervals import score_interval
 from synthoma.types import Bools, Floats, Ints
@@ -68,7 +67,7 @@ def ask_judge(
     return Judge(*run_cells(cells, folder, device=config.device, jobs=config.jobs, progress=progress))
 
 
-def agreement(judge: Judge, comparison: Comparison, the: Plan) -> dict[str, Any]:
+def agreement(judge: Judge, comparison: Comparison) -> dict[str, Any]:
     """Dice between given masks and the judge's, of held-out real and of synthetic slices that show tumour.
 
     Returns:
@@ -85,7 +84,9 @@ def agreement(judge: Judge, comparison: Comparison, the: Plan) -> dict[str, Any]
     if len(held) < 10 or len(set(groups)) < LEAST_GROUPS:
         return {}
     limit = float(np.quantile(held, LOWEST))
-    ours, theirs = score_interval(made[drawn]), score_interval(held, groups=groups.tolist())
+    made_by = np.array(comparison.synthetic_groups)[drawn]
+    ours = score_interval(made[drawn], groups=made_by.tolist())
+    theirs = score_interval(held, groups=groups.tolist())
     bad = np.flatnonzero(drawn & (made < limit))
     return {
         "real": {"value": theirs.value, "low": theirs.low, "high": theirs.high, "n": len(held)},

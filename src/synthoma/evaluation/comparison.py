@@ -20,13 +20,15 @@ class Comparison:
     """Slices of one modality, cut to 0..1, (N, H, W) each.
 
     Attributes:
-        training: real slices that the generator could have seen.
+        training: real slices that the generator could have seen, of the classes that were generated.
         held_out: real slices of other groups.
         synthetic: generated slices.
         training_rows, held_out_rows, synthetic_rows: where they stand in their cohorts.
         training_groups, held_out_groups: group of each real slice.
         modality: which one.
-        gallery: all slices that the generator could have seen, however many are compared: what copies are searched in.
+        synthetic_groups: group of each synthetic slice: those of one belong together, as slices of a patient do.
+        gallery: all slices that the generator could have seen, of whatever class and however many are compared: what
+            copies are searched in.
         gallery_rows: where they stand in the cohort.
     """
 
@@ -38,6 +40,7 @@ class Comparison:
     synthetic_rows: Ints
     training_groups: tuple[str, ...]
     held_out_groups: tuple[str, ...]
+    synthetic_groups: tuple[str, ...]
     modality: str
     gallery: Float16
     gallery_rows: Ints
@@ -69,9 +72,10 @@ def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0
     usable = table["label"].isin(made) & present
     in_training = table["split"] == "train"
     known = synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups")
-    seen = in_training & usable & (table["group"].isin(known) if known else True)
+    seen = in_training & present & (table["group"].isin(known) if known else True)
+    # A copy may have been given another class than its source: it is searched for among all of them.
     gallery = np.flatnonzero(seen.to_numpy())
-    training = _choose(gallery, limit, seed, "training")
+    training = _choose(np.flatnonzero((seen & usable).to_numpy()), limit, seed, "training")
     held_out = _choose(np.flatnonzero((usable & ~in_training).to_numpy()), limit, seed, "held-out")
     drawn = _choose(np.arange(len(synthetic)), limit, seed, "synthetic")
     for name, rows in (("training", training), ("held-out", held_out), ("synthetic", drawn)):
@@ -88,6 +92,7 @@ def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0
         drawn,
         tuple(table["group"].iloc[training].astype(str)),
         tuple(table["group"].iloc[held_out].astype(str)),
+        tuple(synthetic.slices["group"].iloc[drawn].astype(str)),
         modality,
         real.images[gallery, channel],
         gallery,

@@ -83,7 +83,7 @@ def evaluate(
     if judge is not None:
         features[LEARNED], identity[LEARNED] = judge.features, "trained on the real training split"
     the = _plan(comparison, config)
-    made_by = synthetic.slices["group"].astype(str).iloc[comparison.synthetic_rows].tolist()
+    made_by = list(comparison.synthetic_groups)
     progress("comparing", 2, steps)
     result: dict[str, Any] = {
         "schema": SCHEMA,
@@ -94,10 +94,16 @@ def evaluate(
         "tumours": _tumours(real, synthetic, comparison, the),
         "classes": _classes(real, synthetic, comparison, features, made_by, config),
         "intensities": intensities(comparison),
-        "agreement": agreement(judge, comparison, the) if judge is not None else {},
+        "agreement": agreement(judge, comparison) if judge is not None else {},
     }
     progress("comparing", 3, steps)
-    result["privacy"] = privacy(comparison, canaries=config.canaries, seed=config.seed, discriminator=discriminator)
+    result["privacy"] = privacy(
+        comparison,
+        canaries=config.canaries,
+        seed=config.seed,
+        alpha=config.thresholds.alpha,
+        discriminator=discriminator,
+    )
     progress("comparing", 4, steps)
     if config.faults:
         result["self_test"] = faults(comparison, the, EXTRACTORS, alpha=config.thresholds.alpha, seed=config.seed)
@@ -149,7 +155,7 @@ def _made_from(provenance: dict[str, Any]) -> dict[str, Any]:
 
 def _plan(comparison: Comparison, config: EvaluateConfig) -> Plan:
     held = np.arange(len(comparison.groups)) >= len(comparison.training)
-    return plan(comparison.groups, held, len(comparison.synthetic), halves=config.halves, seed=config.seed)
+    return plan(comparison.groups, held, comparison.synthetic_groups, halves=config.halves, seed=config.seed)
 
 
 def _compared(comparison: Comparison, the: Plan, synthetic: Cohort) -> dict[str, Any]:
@@ -216,8 +222,9 @@ def _classes(
         if min(int((inside & held).sum()), int((inside & ~held).sum()), int(drawn.sum())) < LEAST:
             continue
         halves = max(9, config.halves // 2)  # shown beside the whole, and without a say in the lights
-        the = plan(groups[inside].tolist(), held[inside], int(drawn.sum()), halves=halves, seed=config.seed)
-        names = group_numbers(groups[inside].tolist(), np.array(made_by)[drawn].tolist())
+        theirs_by = np.array(made_by)[drawn].tolist()
+        the = plan(groups[inside].tolist(), held[inside], theirs_by, halves=halves, seed=config.seed)
+        names = group_numbers(groups[inside].tolist(), theirs_by)
         found[str(name)] = {
             "held_out": int((inside & held).sum()),
             "synthetic": int(drawn.sum()),

@@ -14,7 +14,7 @@ from scipy import ndimage
 from sklearn.cluster import KMeans
 
 from synthoma.evaluation.comparison import Comparison
-from synthoma.evaluation.fidelity import WORSE, group_numbers, scaled, set_scores
+from synthoma.evaluation.fidelity import WORSE, blocks_of, group_numbers, scaled, set_scores
 from synthoma.evaluation.nulls import Plan
 from synthoma.metrics.features import standardised, wavelet_features
 from synthoma.seeding import stream
@@ -75,7 +75,8 @@ def faults(
     for family, extract in extractors.items():
         plain = extract(real)
         points = scaled(plain)
-        null = [set_scores(points, names, one, other) for one, other in the.divisions]
+        blocks = blocks_of(the.count)
+        null = [set_scores(points, names, one, other, blocks=blocks) for one, other in the.divisions]
         sides = {
             "half of the modes dropped": [(one, _of_modes(other, modes, draws)) for one, other in trials],
             "collapse to a fifth of the images": [
@@ -84,31 +85,38 @@ def faults(
             ],
         }
         for fault, chosen in sides.items():
-            found.setdefault(fault, {})[family] = _caught(points, names, chosen, null, alpha)
+            # A generator that repeats itself draws images that belong to nobody: repeated ones get groups of their own,
+            # or scores would leave them out as slices of one patient.
+            planted = [
+                set_scores(
+                    np.concatenate([points, points[other]]),
+                    np.concatenate([names[: len(points)], names.max() + 1 + np.arange(len(other))]),
+                    one,
+                    len(points) + np.arange(len(other)),
+                    blocks=blocks,
+                )
+                for one, other in chosen
+            ]
+            found.setdefault(fault, {})[family] = _caught(planted, null, alpha)
         for fault, images in changed.items():
             both = scaled(np.concatenate([plain, extract(images)]))
-            null = [set_scores(both, names, one, other) for one, other in the.divisions]
-            planted = [(one, other + len(real)) for one, other in trials]
-            found.setdefault(fault, {})[family] = _caught(both, names, planted, null, alpha)
+            null = [set_scores(both, names, one, other, blocks=blocks) for one, other in the.divisions]
+            planted = [set_scores(both, names, one, other + len(real), blocks=blocks) for one, other in trials]
+            found.setdefault(fault, {})[family] = _caught(planted, null, alpha)
     return {"faults": found, "n": the.count, "trials": len(trials)}
 
 
 def _caught(
-    points: Floats,
-    names: Ints,
-    sides: Sequence[tuple[Ints, Ints]],
-    null: Sequence[Mapping[str, float]],
-    alpha: float,
+    planted: Sequence[Mapping[str, float]], null: Sequence[Mapping[str, float]], alpha: float
 ) -> dict[str, float]:
     """Share of trials in which each score is worse than chance allows, held against all other divisions."""
     hits = dict.fromkeys(SHOWN, 0)
-    for trial, (one, other) in enumerate(sides):
-        scores = set_scores(points, names, one, other)
+    for trial, scores in enumerate(planted):
         for name in SHOWN:
             others = np.array([row[name] for number, row in enumerate(null) if number != trial])
             worse = others >= scores[name] if WORSE[name] == "high" else others <= scores[name]
             hits[name] += int((1 + worse.sum()) / (1 + len(others)) <= alpha)
-    return {name: hits[name] / len(sides) for name in SHOWN}
+    return {name: hits[name] / len(planted) for name in SHOWN}
 
 
 def _modes(images: Float32) -> Ints:

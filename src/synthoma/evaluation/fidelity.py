@@ -91,7 +91,8 @@ def family_scores(points: Floats, the: Plan, names: Ints, *, interval: bool = Tr
     The relative Frechet distance (Woodland 2023) is the "ratio" of "frechet"; "frechet_infinity" extrapolates to
     endless N (Chong and Forsyth 2020) and has no null of its own.
     """
-    found: dict[str, Any] = beside(partial(set_scores, points, names), the, worse=WORSE, interval=interval)
+    score = partial(set_scores, points, names, blocks=blocks_of(the.count))
+    found: dict[str, Any] = beside(score, the, worse=WORSE, interval=interval)
     if the.count >= 2 * points.shape[1]:
         found["frechet_infinity"] = {
             "value": frechet_infinity(real=points[the.held], synthetic=points[the.synthetic]),
@@ -106,17 +107,23 @@ def group_numbers(groups: Sequence[str], made_by: Sequence[str]) -> Ints:
     return np.asarray(np.unique(np.array(names), return_inverse=True)[1], dtype=np.int64)
 
 
-def set_scores(points: Floats, names: Ints, one: Ints, other: Ints) -> dict[str, float]:
-    """Scores of two sets of places among the points, the real side first: means over blocks of both.
+def blocks_of(count: int) -> int:
+    """Blocks in which so many images of each side are scored."""
+    return max(1, round(count / BLOCK))
 
-    Blocks are drawn at random: in the order of a cohort, the first block would be its first patients or classes.
+
+def set_scores(points: Floats, names: Ints, one: Ints, other: Ints, *, blocks: int) -> dict[str, float]:
+    """Scores of two sets of places among the points, the real side first: means over so many blocks of both.
+
+    Blocks are drawn at random: in the order of a cohort, the first block would be its first patients or classes. Their
+    number is that of the whole comparison: a Frechet distance depends on how many images it is of, and must not jump
+    where a part is left out.
     """
-    number = max(1, round(min(len(one), len(other)) / BLOCK))
     sides = [
-        np.array_split(stream(len(places), "evaluation.blocks").permutation(places), number) for places in (one, other)
+        np.array_split(stream(len(places), "evaluation.blocks").permutation(places), blocks) for places in (one, other)
     ]
-    blocks = [_block_scores(points, names, first, second) for first, second in zip(*sides, strict=True)]
-    return {name: float(np.mean([block[name] for block in blocks])) for name in blocks[0]}
+    scores = [_block_scores(points, names, first, second) for first, second in zip(*sides, strict=True)]
+    return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
 
 
 def _block_scores(points: Floats, names: Ints, one: Ints, other: Ints) -> dict[str, float]:

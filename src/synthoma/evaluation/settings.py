@@ -18,6 +18,12 @@ class Thresholds(Config):
     alpha: float = Field(0.05, gt=0, lt=0.5, description="level of every test")
     realistic_ratio: float = Field(1.5, gt=1, description="distance over its real-vs-real median: up to here GOOD")
     unrealistic_ratio: float = Field(4.0, gt=1, description="from here on POOR")
+    told_apart: float = Field(
+        0.8,
+        ge=0.5,
+        le=1,
+        description="AUC of a model that tells synthetic from real: GOOD up to here, if beyond chance",
+    )
     diverse_share: float = Field(
         0.7, gt=0, le=1, description="recall and coverage over real-vs-real: from here on GOOD"
     )

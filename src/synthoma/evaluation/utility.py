@@ -8,6 +8,7 @@ mixture gains over fewer copies of real slices is gained by any filling.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,7 +264,8 @@ def _scored(marks: Marks, sat: Sequence[Answers], groups: Any, truth: Ints, exam
     """Endpoint with its interval over patients and seeds, and the scores of detection."""
     # Arms that draw other patients for each seed vary more than those that share them all.
     own = max(noise, float(marks.scores.mean(axis=1).std(ddof=1)))
-    low, high = _interval(_draws(marks.scores.mean(axis=0), own / np.sqrt(len(sat)), "arm"))
+    scores = marks.scores.mean(axis=0)
+    low, high = _widened(scores, own / np.sqrt(len(sat)), _draws(scores, own / np.sqrt(len(sat)), "arm"))
     found: dict[str, Any] = {
         "score": {"value": float(marks.scores.mean()), "low": low, "high": high, "n": marks.scores.shape[1]},
         "by_seed": marks.scores.mean(axis=1).round(5).tolist(),
@@ -287,7 +289,7 @@ def _scored(marks: Marks, sat: Sequence[Answers], groups: Any, truth: Ints, exam
 # --- comparisons ----------------------------------------------------------------------------------------------------
 
 
-def paired(first: Floats, second: Floats, noise: float, name: str) -> dict[str, Any]:
+def paired(first: Floats, second: Floats, noise: float, name: str, alpha: float = 0.05) -> dict[str, Any]:
     """Difference of two arms (seeds, patients) over the same patients, with interval and p.
 
     Patients are drawn with replacement (patient-clustered paired bootstrap), and to each draw comes the noise of two
@@ -296,22 +298,37 @@ def paired(first: Floats, second: Floats, noise: float, name: str) -> dict[str, 
     gaps = first.mean(axis=0) - second.mean(axis=0)
     shake = noise * float(np.sqrt(1 / len(first) + 1 / len(second)))
     draws = _draws(gaps, shake, name)
-    low, high = _interval(draws)
     least = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
     p = min(1.0, 2 * (int(least) + 1) / (len(draws) + 1))
-    # What a patient's difference varies by holds no noise of seeds that all patients share: it is added.
-    spread = float(np.sqrt(gaps.var(ddof=1) + len(gaps) * shake**2))
-    # A bootstrap of a few patients cannot show how little they say: Student's t can. The wider of both counts.
-    error, value = max(spread / np.sqrt(len(gaps)), 1e-12), float(gaps.mean())
-    reach = float(stats.t.ppf(0.975, len(gaps) - 1)) * error
+    error, value = _error(gaps, shake), float(gaps.mean())
+    low, high = _widened(gaps, shake, draws, alpha)
     return {
         "value": value,
-        "low": min(low, value - reach),
-        "high": max(high, value + reach),
+        "low": low,
+        "high": high,
         "p": max(p, 2 * float(stats.t.sf(abs(value) / error, len(gaps) - 1))),
         "n": len(gaps),
-        "spread": spread,
+        "spread": float(error * np.sqrt(len(gaps))),
+        "shake": shake,
     }
+
+
+def _error(values: Floats, shake: float) -> float:
+    """Standard error of a mean over patients (N,).
+
+    What a patient's value varies by holds no noise of seeds that all patients share: it is added.
+    """
+    return max(float(np.sqrt(values.var(ddof=1) / len(values) + shake**2)), 1e-12)
+
+
+def _widened(values: Floats, shake: float, draws: Floats, alpha: float = 0.05) -> tuple[float, float]:
+    """Interval of a mean over patients (N,) at 1 - alpha, by its bootstrap draws and by Student's t: the wider counts.
+
+    A bootstrap of a few patients cannot show how little they say.
+    """
+    low, high = _interval(draws, alpha)
+    reach = float(stats.t.ppf(1 - alpha / 2, len(values) - 1)) * _error(values, shake)
+    return min(low, float(values.mean()) - reach), max(high, float(values.mean()) + reach)
 
 
 def _draws(values: Floats, shake: float, name: str) -> Floats:
@@ -320,8 +337,8 @@ def _draws(values: Floats, shake: float, name: str) -> Floats:
     return np.asarray(values[picked].mean(axis=1) + shake * generator.normal(size=DRAWS))
 
 
-def _interval(draws: Floats) -> tuple[float, float]:
-    low, high = np.quantile(draws, [0.025, 0.975])
+def _interval(draws: Floats, alpha: float = 0.05) -> tuple[float, float]:
+    low, high = np.quantile(draws, [alpha / 2, 1 - alpha / 2])
     return float(low), float(high)
 
 
@@ -331,14 +348,18 @@ def _compared(
 ) -> dict[str, Any]:  # fmt: skip
     """Every other arm against the control and against real scans; p of the mixtures adjusted after Holm."""
     found: dict[str, Any] = {}
+    mixed = [arm.name for arm in arms if arm.kind == "mixed"]
+    alpha = config.thresholds.alpha
     for arm in arms:
         if arm.name == CONTROL or arm.kind == "real":
             continue
-        entry = {"against": CONTROL, **paired(marks[arm.name].scores, marks[CONTROL].scores, noise, arm.name)}
+        entry = {"against": CONTROL, **paired(marks[arm.name].scores, marks[CONTROL].scores, noise, arm.name, alpha)}
+        entry["against_real"] = paired(marks[arm.name].scores, marks["real"].scores, noise, f"{arm.name} real", alpha)
+        # To help, a mixture has to be better than either, and Holm has the mixtures share the level.
+        spread = max(entry["spread"], entry["against_real"]["spread"])
         entry["minimum_detectable"] = minimum_detectable_effect(
-            entry["spread"], entry["n"], alpha=config.thresholds.alpha
+            spread, entry["n"], alpha=alpha / max(1, len(mixed)) if arm.name in mixed else alpha
         )
-        entry["against_real"] = paired(marks[arm.name].scores, marks["real"].scores, noise, f"{arm.name} real")
         ours, theirs = (marks[name].raw.mean(axis=0) > 0.5 for name in (arm.name, CONTROL))
         test = mcnemar(ours, theirs)
         entry["mcnemar"] = {"only_this": test.only_first, "only_control": test.only_second, "p": test.p}
@@ -347,7 +368,6 @@ def _compared(
             areas = delong(truth, chances[0], chances[1], groups=list(groups))
             entry["delong"] = {"auc": areas.first, "auc_control": areas.second, "p": areas.p}
         found[arm.name] = entry
-    mixed = [arm.name for arm in arms if arm.kind == "mixed"]
     for name, adjusted in zip(mixed, holm([found[name]["p"] for name in mixed]), strict=True):
         found[name]["p_holm"] = adjusted
     return found
@@ -365,10 +385,13 @@ def _word(comparisons: Mapping[str, Any], patients: int, what: str, config: Eval
         return {"word": "HARMS", "because": f"{what} {_said(worst)} against real scans duplicated to the same count"}
     found = best["minimum_detectable"]
     if not found <= least:
-        needed = needed_patients(best["spread"], least, alpha=alpha)
+        wider = max(best, best["against_real"], key=lambda entry: float(entry["spread"]))
+        own = math.sqrt(max(wider["spread"] ** 2 - wider["n"] * wider["shake"] ** 2, 0))
+        needed = needed_patients(own, least, noise=wider["shake"], alpha=alpha / len(mixed))
+        todo = f"{least:g} needs about {needed}" if needed else f"{least:g} needs more seeds, and patients"
         because = (
             f"{what} {_said(best)}; with {patients} held-out patients only a difference of {found:.2f} would be found, "
-            f"{least:g} needs about {needed}"
+            f"{todo}"
         )
         return {"word": "CANNOT TELL", "because": because}
     return {

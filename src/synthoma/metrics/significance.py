@@ -229,28 +229,34 @@ def minimum_detectable_effect(sd: float, count: int, *, power: float = 0.8, alph
     return float(shift * sd / math.sqrt(count))
 
 
-def needed_patients(sd: float, effect: float, *, power: float = 0.8, alpha: float = 0.05) -> int:
+def needed_patients(
+    sd: float, effect: float, *, noise: float = 0.0, power: float = 0.8, alpha: float = 0.05
+) -> int | None:
     """Fewest patients with which a two-sided paired t test finds a mean difference with at least this power.
 
     Args:
         sd: deviation of the paired differences, 0 or more.
         effect: the true mean difference to find, in the same unit; its sign does not matter.
+        noise: standard error that all patients share, as that of a training, and that more of them do not lessen.
         power: alpha..1.
         alpha: level of the test, 0..1.
 
     Returns:
-        2 or more.
+        2 or more; None where the shared noise alone is too large.
 
     Raises:
         InputError: no effect, a negative or infinite deviation, power or alpha out of range, or more than 10^12
             patients.
     """
     _levels(power, alpha)
-    if not (math.isfinite(sd) and sd >= 0 and math.isfinite(effect) and effect != 0):
+    if not (math.isfinite(sd) and sd >= 0 and math.isfinite(effect) and effect != 0 and noise >= 0):
         raise InputError("a deviation of 0 or more and an effect other than 0", f"{sd} and {effect}", "give both")
+    if noise and _power(abs(effect) / noise, _MANY + 1, alpha) < power:
+        return None
 
     def enough(count: int) -> bool:
-        return sd == 0 or _power(abs(effect) / sd * math.sqrt(count), count, alpha) >= power
+        error = math.sqrt(sd**2 / count + noise**2)
+        return error == 0 or _power(abs(effect) / error, count, alpha) >= power
 
     high = 2
     while not enough(high):

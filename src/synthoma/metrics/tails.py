@@ -75,9 +75,9 @@ def fisher(score: float) -> float:
 def rank_p(above: int, of: int, rank: int, honest: int) -> float:
     """Chance that at least ``above`` of ``of`` scores exceed the ``rank``-th highest of ``honest`` scores.
 
-    If all come from one distribution, whatever it is, their number is beta-binomial with parameters ``rank`` and
-    ``honest + 1 - rank`` (Wilks 1941). A test against a fixed share is not exact: with few honest scores it finds
-    exceedances where there are none.
+    If all come independently from one distribution, whatever it is, their number is beta-binomial with parameters
+    ``rank`` and ``honest + 1 - rank`` (Wilks 1941). A test against a fixed share is not exact: with few honest scores
+    it finds exceedances where there are none.
     """
     return float(stats.betabinom.sf(above - 1, of, rank, honest + 1 - rank))
 

@@ -54,7 +54,7 @@ def _distances(result: Result) -> Block:
         f"Distances between synthetic and held-out slices, {compared['count']:,} on each side, as multiples of what "
         "real patients score against other real patients (their median is 1). Inside the grey band a score cannot tell "
         "synthetic from real; no single score proves realism. The kernel distance has no multiple, because its "
-        "real-against-real value is 0 on average: it stands in the table."
+        "real-against-real value may be 0 or below: it stands in the table."
     ]
     if apart.get("value") is not None:
         null = f"; real patients against others: {number(apart['null_median'])}" if apart.get("null") else ""
