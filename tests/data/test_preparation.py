@@ -169,6 +169,35 @@ def test_unnamed_mask_values_are_refused(tmp_path: Path) -> None:
     assert "value 9" in (tmp_path / "c" / "skipped.csv").read_text()
 
 
+def test_slices_framed_apart_are_those_of_single_pictures(tmp_path: Path) -> None:
+    """Heads that become smaller and darker: each fills its square, as if nobody knew that they are one volume."""
+
+    def cone(only: int | None = None) -> Study:
+        whole = scan(3)
+        z, y, x = np.indices((6, 48, 48))
+        head = np.hypot(y - 24, x - 24) < 20 - 2 * z
+        image = np.where(head, whole.images["flair"] // (1 + z), 0).astype(np.uint8)
+        at = slice(None) if only is None else slice(only, only + 1)
+        assert whole.mask is not None
+        return Study({"flair": image[at]}, whole.geometry, whole.mask[at], LABELS)
+
+    def loaded(*parts: int | None) -> list[Case]:
+        return [Case(f"c-{part}", f"p-{part}", ("flair",), partial(cone, part), has_mask=True) for part in parts]
+
+    other = cases(2)  # a split needs some patients
+    apart = packed(tmp_path / "apart", [*loaded(None), *other], apart=True)
+    single = packed(tmp_path / "single", [*loaded(*range(6)), *other])
+    together = packed(tmp_path / "together", [*loaded(None), *other])
+    rows, alone = (cohort.slices["case"].str.startswith("c-").to_numpy() for cohort in (apart, single))
+    order = np.argsort(single.slices["case"][alone].to_numpy())
+    np.testing.assert_array_equal(apart.images[rows], single.images[alone][order])
+    np.testing.assert_array_equal(apart.masks[rows], single.masks[alone][order])
+    assert apart.slices["slice"][rows].tolist() == list(range(6))
+    filled = (np.asarray(apart.images[rows], np.float32) > 0.02).mean(axis=(1, 2, 3))
+    assert filled.min() > 0.65
+    assert (np.asarray(together.images[rows], np.float32) > 0.02).mean(axis=(1, 2, 3)).min() < 0.3
+
+
 def test_slices_are_chosen_as_asked(tmp_path: Path) -> None:
     assert len(packed(tmp_path / "all", cases(3))) == 18
     tumour = packed(tmp_path / "tumour", cases(3), slices="tumour")

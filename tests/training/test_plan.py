@@ -152,6 +152,7 @@ def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.
     assert not ages & set(Cohort(run / "phantom").slices["age"])  # nobody of a phantom cohort of the same seed
     assert written.model == "phantom-gan"
     assert written.reasons
+    assert Cohort(run / "phantom").meta["provenance"]["config"]["apart"]  # as real slices of one a case are
     drawn = synthoma.generate(run, tmp_path / "drawn", 12)
     assert drawn.labels == {1: "tumour"}
     assert set(drawn.slices["label"]) == {"tumour"}

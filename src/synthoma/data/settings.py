@@ -23,6 +23,7 @@ class PrepareConfig(Config):
     size: int = Field(128, ge=16, le=1024, description="side of the square slices, in pixels")
     crop: bool = Field(True, description="crop to the head before resizing")
     normalise: Normalisation = "robust"
+    apart: bool = Field(False, description="crop and normalise each slice by itself, as single pictures are")
     merge: Literal["whole-tumour"] | None = Field(None, description="one label instead of core, oedema, enhancing")
     classes: Literal["auto", "folder", "mask"] = Field("auto", description="where a slice's class comes from")
     slices: Literal["all", "tumour"] = Field("all", description="keep all slices, or only those that show tumour")

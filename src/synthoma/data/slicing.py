@@ -13,7 +13,7 @@ from synthoma.data.case import Case, Skipped, Study
 from synthoma.data.checks import suspicions
 from synthoma.data.preprocessing import resize_mask
 from synthoma.data.settings import PrepareConfig
-from synthoma.data.squares import Framing, frame, to_squares
+from synthoma.data.squares import Framing, frame, picture, to_squares
 from synthoma.data.thumbnails import SIDE, thumbnail
 from synthoma.errors import InputError
 from synthoma.provenance import bytes_digest, file_digest
@@ -71,24 +71,22 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
     kept = [z for z in range(0, shape[0], config.every) if _wanted(framing, z, config)]
     if not kept:
         raise InputError("a slice that is wanted", f"none of {shape[0]}", "loosen --slices, --min-brain or --every")
-    pixels = to_squares(framing, kept).astype(np.float16)
+    framed = dict.fromkeys(kept, framing)
+    if config.apart:
+        framed = {z: picture(framing, z, crop=config.crop, normalise=config.normalise) for z in kept}
+    pixels = np.concatenate([to_squares(own, [0 if config.apart else z]) for z, own in framed.items()])
+    pixels = pixels.astype(np.float16)
     masks = np.zeros((len(kept), config.size, config.size), dtype=np.uint8)
     if mask is not None:
         for row, z in enumerate(kept):
-            masks[row] = resize_mask(mask[z], framing.fit)
-    common = {
-        **_case_record(case, framing),
-        "pixel_mm": framing.side_mm if framing.lps else None,
-        "step_mm": framing.step_mm,
-        "missing": "+".join(framing.missing),
-        **{f"offset_{name}": window[0] for name, window in framing.windows.items()},
-        **{f"scale_{name}": window[1] for name, window in framing.windows.items()},
-    }
+            masks[row] = resize_mask(mask[z], framed[z].fit)
+    common = {**_case_record(case, framing), "missing": "+".join(framing.missing)}
     looked_at = images[shown(tuple(images))][kept]
     checked = _spread(len(kept), CHECKED_SLICES)
     records = [
         {
             **common,
+            **_scales(framed[z]),
             "source": _source(case, study, z),
             "slice": z,
             "tumour_pixels": int((masks[row] > 0).sum()),
@@ -104,6 +102,16 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
     missing = ", ".join(framing.missing)
     remarks = [f"{case.name}: {missing} missing; the channel is empty"] if missing else []
     return PreparedCase(pixels, masks, records, thumbnails, searched, labels, remarks)
+
+
+def _scales(framing: Framing) -> dict[str, Any]:
+    """Distances in mm, and how to undo the normalisation."""
+    return {
+        "pixel_mm": framing.side_mm if framing.lps else None,
+        "step_mm": framing.step_mm,
+        **{f"offset_{name}": window[0] for name, window in framing.windows.items()},
+        **{f"scale_{name}": window[1] for name, window in framing.windows.items()},
+    }
 
 
 def _check_usable(study: Study, modalities: tuple[str, ...], config: PrepareConfig) -> None:

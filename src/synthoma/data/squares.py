@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -119,24 +120,36 @@ def frame(
     if study.geometry is not None and min(sides) < LEAST_SIDE:
         came = f"a scan whose {plane} slices have {sides[0]}x{sides[1]} pixels: it was taken in another plane"
         raise InputError(f"{plane} slices", came, f"give a volume, or {plane} slices")
-    box = head_box(images) if crop else whole(images[present[0]])
-    fit, side_mm = fit_square(box, pixel_mm, size)
-    windows = {name: intensity_window(image, normalise) for name, image in images.items()}
-    floors = {name: (float(image.min()) - windows[name][0]) / windows[name][1] for name, image in images.items()}
     return Framing(
         modalities=tuple(modalities),
         images=images,
         mask=mask,
         plane=plane,
-        fit=fit,
-        windows=windows,
-        floors=floors,
         pixel_mm=pixel_mm,
-        side_mm=side_mm,
         step_mm=step_mm,
         lps=turned.geometry,
         source=study.geometry,
+        **_fitted(images, pixel_mm, size, crop, normalise),
     )
+
+
+def picture(framing: Framing, z: int, *, crop: bool = True, normalise: Normalisation = "robust") -> Framing:
+    """Slice ``z`` of a study framed by itself, as the only one: a picture of which nobody knows the neighbours."""
+    images = {name: image[z : z + 1] for name, image in framing.images.items()}
+    mask = None if framing.mask is None else framing.mask[z : z + 1]
+    fitted = _fitted(images, framing.pixel_mm, framing.fit.size, crop, normalise)
+    return replace(framing, images=images, mask=mask, step_mm=None, **fitted)
+
+
+def _fitted(
+    images: Mapping[str, Array], pixel_mm: tuple[float, float], size: int, crop: bool, normalise: Normalisation
+) -> dict[str, Any]:
+    """Where the head lies in these slices, and their scales of grey: what ``Framing`` calls so."""
+    box = head_box(dict(images)) if crop else whole(next(iter(images.values())))
+    fit, side_mm = fit_square(box, pixel_mm, size)
+    windows = {name: intensity_window(image, normalise) for name, image in images.items()}
+    floors = {name: (float(image.min()) - windows[name][0]) / windows[name][1] for name, image in images.items()}
+    return {"fit": fit, "side_mm": side_mm, "windows": windows, "floors": floors}
 
 
 def to_squares(framing: Framing, slices: Sequence[int] | None = None) -> Float32:

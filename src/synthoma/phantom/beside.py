@@ -11,7 +11,12 @@ from synthoma.types import MODALITIES, PLAIN_MODALITY, REGIONS
 
 
 def phantom_beside(
-    meta: Mapping[str, Any], prepared: Mapping[str, Any], *, skull: Skull = "mixed", volume_ml: float = 45.0
+    meta: Mapping[str, Any],
+    prepared: Mapping[str, Any],
+    *,
+    skull: Skull = "mixed",
+    volume_ml: float = 45.0,
+    apart: bool = False,
 ) -> tuple[PhantomConfig, PrepareConfig]:
     """Settings of a phantom cohort with the modalities, labels, plane and size of a real one.
 
@@ -23,6 +28,7 @@ def phantom_beside(
         prepared: the settings of ``prepare`` that made the cohort, as its provenance has them.
         skull: what heads it shows, see ``data.matching.heads_of``.
         volume_ml: median volume of its tumours.
+        apart: whether it holds single pictures, each cropped and normalised by itself.
 
     Returns:
         Settings of the patients, and of their preparation.
@@ -44,6 +50,7 @@ def phantom_beside(
         plane=meta["plane"],
         crop=prepared.get("crop", True),
         normalise=prepared.get("normalise", "robust"),
+        apart=apart,
         merge=None if regions else "whole-tumour",
         duplicates=False,
     )

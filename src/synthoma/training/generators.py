@@ -203,13 +203,15 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
     """What patients must be like who are simulated beside these slices: settings of a phantom.
 
     Heads are whole, stripped or mixed. The median volume follows the mean size of the tumours in slices, as far as one
-    can be told from the other; ``data.matching`` does the rest.
+    can be told from the other; ``data.matching`` does the rest. Beside single pictures, which were cropped one by one,
+    simulated slices are cropped so: in the box of a whole head most of them would be too small.
     """
     measured = row_structure(cohort, spread(rows, LOOKED_AT))
     measured = measured[measured[:, FEATURES.index("head area")] > 0]
     if not len(measured):
         return {}
     found: dict[str, Any] = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
+    found["apart"] = bool(cohort.slices["case"].iloc[rows].is_unique)
     sizes = measured[measured[:, FEATURES.index("tumour")] > 0, FEATURES.index("tumour size")]
     if np.isfinite(sizes).any():
         larger = np.exp(1.5 * (np.nanmean(sizes) - USUAL_SIZE))
