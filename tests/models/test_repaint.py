@@ -94,5 +94,5 @@ def test_one_image_does_not_depend_on_its_company() -> None:
 
 
 def test_odd_sizes_are_refused() -> None:
-    with pytest.raises(ConfigError, match="a size that 4 divides"):
+    with pytest.raises(ConfigError, match="a size from 16 that 4 divides; came 18"):
         Repainter(18, 1, 0)
