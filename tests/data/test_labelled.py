@@ -12,6 +12,7 @@ from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.data.labelled import LabelledSlices, context_rows, target_maps, target_names
 from synthoma.errors import InputError
 from synthoma.types import REGIONS
+from tests.training.toys import write_cohort
 
 
 def _cohort(
@@ -132,6 +133,18 @@ def test_draws_favour_no_patient(tmp_path: Path) -> None:
     assert 0.71 < slices.tumour[rows].mean() < 0.79
     assert np.array_equal(slices.draw(0, "test", 3, 16, 0.5), slices.draw(0, "test", 3, 16, 0.5))
     assert not np.array_equal(slices.draw(0, "test", 3, 16, 0.5), slices.draw(1, "test", 3, 16, 0.5))
+
+
+def test_a_few_duplicates_among_pictures_do_not_switch_the_tumour_share_off(tmp_path: Path) -> None:
+    """A hundred pictures of as many people, ten with tumour; two healthy ones were joined as duplicates."""
+    masks = np.zeros((100, 8, 8), np.uint8)
+    masks[:10, 2:5, 2:5] = 1
+    groups = [f"picture-{min(i, 98)}" for i in range(100)]
+    images = np.random.default_rng(0).random((100, 8, 8))
+    made = write_cohort(tmp_path / "c", images, None, masks, groups=groups, mask_names={"1": "tumour"})
+    slices = LabelledSlices(made, np.arange(100), ("flair",), ("tumour",))
+    drawn = np.concatenate([slices.draw(0, "test", step, 16, 0.65) for step in range(100)])
+    assert (drawn < 10).mean() == pytest.approx(0.65, abs=0.04)
 
 
 def test_a_patient_without_tumour_is_drawn_too(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from synthoma.data.case import Case, Inventory, Skipped, Study
-from synthoma.data.files import printable
+from synthoma.data.files import printable, walk
 from synthoma.data.layouts import take_inventory
+from synthoma.data.layouts.masks import labelled
 from synthoma.errors import ConfigError, InputError
 from tests.data.writers import (
     BRATS_2018,
@@ -503,3 +504,26 @@ def test_real_classes_and_masks(real_scans: Path) -> None:
 
 def test_secrets_are_secret_enough() -> None:
     assert len(set(SECRETS.values())) == len(SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("stored", "tumour"),
+    [
+        ([0, 1, 2, 3], [0, 1, 1, 1]),  # labels: each of them is tumour
+        ([0, 1, 2, 4], [0, 1, 1, 1]),
+        ([0, 40, 200, 255], [0, 0, 1, 1]),  # greys at the edge of a smoothed mask
+        ([0, 0, 255, 255], [0, 0, 1, 1]),
+    ],
+)
+def test_what_is_tumour_in_a_picture_of_a_mask(stored: list[int], tumour: list[int]) -> None:
+    found, names = labelled(np.array([[stored]], np.uint8), "tumour")
+    assert (found.ravel().tolist(), dict(names)) == (tumour, {1: "tumour"})
+
+
+def test_a_link_to_itself_hides_nothing(tmp_path: Path) -> None:
+    for name in ("a.png", "z.png"):
+        (tmp_path / name).write_bytes(b"1")
+    (tmp_path / "m").symlink_to(tmp_path / "m")
+    files, skipped = walk(tmp_path)
+    assert [path.name for path in files] == ["a.png", "z.png"]
+    assert [item.path.name for item in skipped] == ["m"]

@@ -158,6 +158,21 @@ def test_masks_of_other_meaning_are_skipped_not_mixed(tmp_path: Path) -> None:
     assert "--merge whole-tumour" in (tmp_path / "c" / "skipped.csv").read_text()
 
 
+def test_an_empty_mask_says_nothing_of_labels(tmp_path: Path) -> None:
+    """A scan without tumour comes first, as tumour or not; the regions of the others are kept all the same."""
+
+    def empty() -> Study:
+        study = scan(8)
+        assert study.mask is not None
+        return Study(study.images, study.geometry, np.zeros_like(study.mask), {1: "tumour"})
+
+    first = Case("a-empty", "b", ("flair",), empty, has_mask=True)
+    cohort = packed(tmp_path / "c", [first, *cases(3)])
+    assert cohort.meta["cases"] == 4
+    assert cohort.labels == LABELS
+    assert packed(tmp_path / "d", [first]).labels == {1: "tumour"}
+
+
 def test_unnamed_mask_values_are_refused(tmp_path: Path) -> None:
     def odd() -> Study:
         study = scan(8)

@@ -155,3 +155,11 @@ def test_leaks_in_a_table_are_refused() -> None:
     table.loc[table.index[0], "split"] = "test"
     with pytest.raises(LeakError, match="p0"):
         check_disjoint(table)
+
+
+def test_a_file_that_says_two_splits_of_one_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("patient,split\np0,train\np0,test\np1,validation\n")
+    (tmp_path / "splits_final.json").write_text('[{"train": ["a", "b"], "val": ["b"]}]')
+    for name, complaint in (("split.csv", "p0 in train and test"), ("splits_final.json", "b in train and validation")):
+        with pytest.raises(LeakError, match=complaint):
+            read_split(tmp_path / name, cohort_table(8))

@@ -243,6 +243,24 @@ def test_what_a_model_learned_from_follows_it(tmp_path: Path) -> None:
         Plan(later, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "real-run")}))
     with pytest.raises(LeakError, match="p0"):
         Plan(later, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [real.path]}))
+    # Behind a model of simulated patients stand the real ones that it was trained with.
+    groups = ["z0"] * 5 + ["new"] * 15
+    last = write_cohort(
+        tmp_path / "last", images, masks=masks, groups=groups, splits=splits, mask_names=names, origin="real"
+    )
+    with pytest.raises(LeakError, match="z0"):
+        Plan(last, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "run")}))
+
+
+def test_a_patient_whose_group_has_another_name_is_known_too(tmp_path: Path) -> None:
+    """A group over duplicates bears one patient's name; the model file names all of them."""
+    cohort = _discs(tmp_path / "joined", origin="real")
+    table = cohort.slices.assign(patient=cohort.slices["group"])
+    table.loc[table["group"] == "p0", "patient"] = "p0-twin"
+    table.to_csv(cohort.path / "slices.csv", index=False)
+    settings: dict[str, Any] = {"segmenter": {"levels": 2, "width": 4, "batch": 8}, "images": 16, "snapshots": 1}
+    _train(Cohort(cohort.path), tmp_path / "run", model="unet-25d", **settings)
+    assert {"p0", "p0-twin"} <= set(open_model(tmp_path / "run").meta["provenance"]["trained_on"]["groups"])
 
 
 def test_the_same_pixels_are_the_same_patient(tmp_path: Path) -> None:

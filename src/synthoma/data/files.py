@@ -83,16 +83,18 @@ def _sort_in(
     if entry.name.startswith(".") or entry.name.lower() in _UNSEEN:
         return
     path = Path(entry.path)
-    if entry.is_dir(follow_symlinks=False):
-        plain.append(path)
-    elif entry.is_dir():
-        linked.append(path)
-    else:
-        try:
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            plain.append(path)
+        elif entry.is_dir():
+            linked.append(path)
+        else:
             regular_size(path)
             files.append(path)
-        except InputError as error:
-            skipped.append(Skipped(path, str(error)))
+    except InputError as error:
+        skipped.append(Skipped(path, str(error)))
+    except OSError as error:  # a link to itself
+        skipped.append(Skipped(path, str(_unreadable("a readable file", error))))
 
 
 def regular_size(path: Path) -> int:

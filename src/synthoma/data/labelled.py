@@ -137,7 +137,8 @@ class LabelledSlices:
         self.classes = table["label"].map(number).fillna(-1).to_numpy(np.int64)
         self.tumour = table["tumour_pixels"].to_numpy() > 0
         groups = table["group"].iloc[rows].astype(str).to_numpy()
-        if len(set(groups)) == len(groups):  # nobody's slices: favouring tumour slices needs others to choose from
+        # Pictures of as many people, but for some duplicates: favouring tumour slices needs others to choose from.
+        if 2 * len(set(groups)) > len(groups):
             groups = np.full(len(groups), "")
         order = np.argsort(groups, kind="stable")
         ends = np.flatnonzero(groups[order][1:] != groups[order][:-1]) + 1

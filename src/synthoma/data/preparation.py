@@ -71,17 +71,22 @@ def pack(
     thumbnails: list[Float32] = []
     searched: list[int] = []
     labels: dict[int, str] | None = None
+    of_empty: dict[int, str] | None = None
     with CohortWriter(folder, channels=len(modalities), size=config.size) as writer:
         for done, (case, result) in enumerate(_prepare_all(inventory, config, modalities), start=1):
             progress("reading", done, len(inventory.cases))
-            if isinstance(result, PreparedCase) and result.labels and labels and result.labels != labels:
+            drawn = isinstance(result, PreparedCase) and bool(result.masks.any())
+            if isinstance(result, PreparedCase) and drawn and result.labels and labels and result.labels != labels:
                 came = f"{label_names(result.labels)} in this case, {label_names(labels)} in others"
                 error = InputError("masks with the same labels in all cases", came, "use --merge whole-tumour")
                 result = Skipped(case_path(case), str(error))
             if isinstance(result, Skipped):
                 skipped.append(result)
                 continue
-            labels = result.labels or labels
+            if drawn:  # an empty mask means nothing that others could contradict
+                labels = result.labels or labels
+            else:
+                of_empty = of_empty or result.labels
             searched += [len(writer.records) + row for row in result.searched]
             thumbnails.append(result.thumbnails)
             remarks += result.remarks
@@ -94,7 +99,8 @@ def pack(
         table["twin"] = _twins(len(table), searched, found)
         table["group"] = _groups(table)
         _split(table, config)
-        writer.finish(_tidy(table), _meta(table, inventory, config, modalities, labels or {}, remarks, source))
+        meanings = labels or of_empty or {}
+        writer.finish(_tidy(table), _meta(table, inventory, config, modalities, meanings, remarks, source))
     _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
     return Cohort(folder)
 

@@ -194,17 +194,26 @@ def _prescription(path: Path) -> tuple[str, dict[str, str], str | None]:
         if file.suffix == ".json":
             fold = json.loads(file.read_text(encoding="utf-8"))[0]
             sides = (("train", "train"), ("val", "validation"))
-            return "case", {str(name): split for key, split in sides for name in fold[key]}, "test"
+            return "case", _one_split([(str(name), split) for key, split in sides for name in fold[key]], file), "test"
         table = pd.read_csv(file, dtype=str).fillna("")
         column = next(name for name in ("source", "case", "patient", "group") if name in table)
         if path.is_dir():  # another cohort: its cases are what both have in common
             column = "case"
-        return column, dict(zip(table[column], table["split"], strict=True)), None
+        return column, _one_split(list(zip(table[column], table["split"], strict=True)), file), None
     except (OSError, ValueError, KeyError, IndexError, TypeError, StopIteration):
         form = (
             "a CSV with a column split and one of group, patient, case, source; an nnU-Net splits_final.json; a cohort"
         )
         raise InputError(form, str(path), "see docs/cohort.md for an example") from None
+
+
+def _one_split(said: Sequence[tuple[str, str]], file: Path) -> dict[str, str]:
+    """The split of each name; LeakError where a file says two of one."""
+    found: dict[str, str] = {}
+    for name, split in said:
+        if found.setdefault(name, split) != split:
+            raise LeakError("one split for each name", f"{name} in {found[name]} and {split}", f"correct {file.name}")
+    return found
 
 
 def write_nnunet_splits(path: Path, table: pd.DataFrame) -> None:

@@ -25,7 +25,7 @@ from synthoma.detection.findings import (
     tidy,
 )
 from synthoma.detection.settings import DetectConfig
-from synthoma.errors import ConfigError, InputError
+from synthoma.errors import ConfigError, InputError, SynthomaError
 from synthoma.models.chances import slice_probabilities
 from synthoma.types import PLAIN_MODALITY, REGIONS, Bools, Bytes, Float32, Floats
 
@@ -153,8 +153,12 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     if options.type_model is None or not seen.mask.any():
         return seen
     classifier = opened(options.type_model)
-    shown_to, more = fitted(loaded, classifier, options.shows)
-    chances = classifier.of_study(shown_to, np.asarray(seen.in_plane(seen.mask).any(axis=(1, 2))), framing.plane)
+    shows = options.shows if options.shows in classifier.modalities else None
+    try:
+        shown_to, more = fitted(loaded, classifier, shows)
+        chances = classifier.of_study(shown_to, np.asarray(seen.in_plane(seen.mask).any(axis=(1, 2))), framing.plane)
+    except SynthomaError as error:  # what was outlined stays
+        return replace(seen, remarks=(*remarks, f"its type is not told: {error}"))
     types = {name: float(chance) for name, chance in zip(classifier.classes, chances, strict=True)}
     told = [f"for its type: {text}" for text in more if text not in remarks]
     return replace(seen, types=types, remarks=(*remarks, *told))

@@ -33,7 +33,7 @@ from synthoma.pictures import grey, outlined, tiled
 from synthoma.provenance import file_digest, software, write_json, write_text
 from synthoma.seeding import stream, stream_key
 from synthoma.training.device import Execution, calibrate, read_execution
-from synthoma.training.initial import held_out_names, leak_error, start_from
+from synthoma.training.initial import held_out_names, leak_error, names_of, patients_behind, start_from
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.recipes import SECTION, ClassifierConfig, SegmenterConfig
 from synthoma.training.rival import Rival
@@ -176,11 +176,12 @@ class Plan:
     def meta(self, progress: Progress, found: Tensor) -> dict[str, Any]:
         """What the model file says of itself: all that is needed to use it, and where it came from."""
         network = SegmenterNetwork if self.kind == "segmenter" else ClassifierNetwork
-        groups = set(self.start.groups) if self.start is not None else set()
+        inherited = set(self.start.groups) if self.start is not None else set()
         for source in self.sources:
-            groups |= set(source.cohort.meta.get("provenance", {}).get("trained_on", {}).get("groups", ()))
-            if source is self.sources[0] or source.cohort.origin == "real":
-                groups |= set(source.cohort.slices["group"].iloc[source.rows].astype(str))
+            inherited |= patients_behind(source.cohort)
+        for source in self.sources[1:]:
+            inherited |= names_of(source.cohort, source.rows) if source.cohort.origin == "real" else set()
+        groups = inherited | names_of(self.cohort, self.sources[0].rows)
         started = {"init_sha256": self.start.digest} if self.start is not None else {}
         return {
             "schema": "synthoma.model/1",
@@ -208,6 +209,7 @@ class Plan:
                     "slices": len(self.sources[0]),
                     "classes": sorted(set(self.cohort.slices["label"].iloc[self.sources[0].rows])),
                     "groups": sorted(groups),
+                    **({"inherited": sorted(inherited)} if inherited else {}),
                 },
                 "software": software(),
             },

@@ -36,7 +36,13 @@ from synthoma.training.contrast import LesionContrast, contrasts_of
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.flow import FlowTask
 from synthoma.training.generative import GenerativeSetup, Judge, copied
-from synthoma.training.initial import GanStart, gan_start, held_out_names, leak_error
+from synthoma.training.initial import (
+    GanStart,
+    gan_start,
+    held_out_names,
+    leak_error,
+    patients_behind,
+)
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.settings import TrainConfig
 from synthoma.training.validation import spread
@@ -113,14 +119,6 @@ def train_generator(
         meta["matching"] = matching.to_meta() if matching is not None else {}
     save_tensors(run / "model.safetensors", task.finished(), meta)
     return progress
-
-
-def patients_behind(cohort: Cohort) -> frozenset[str]:
-    """Real patients whom the generator of a synthetic cohort learned from; nobody behind others."""
-    known = cohort.meta.get("provenance", {}).get("trained_on")
-    if not isinstance(known, dict):
-        return frozenset()
-    return frozenset((*known.get("groups", ()), *known.get("inherited", ())))
 
 
 def _inherit(meta: dict[str, Any], groups: frozenset[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ from synthoma.models.bundle import Bundle, open_model, shipped_model
 from synthoma.models.registry import ImageShape
 from synthoma.models.segmenters import SegmenterNetwork
 from synthoma.training.recipes import ClassifierConfig, Kind, SegmenterConfig
-from synthoma.types import PLAIN_MODALITY
+from synthoma.types import PLAIN_MODALITY, Ints
 
 SHIPPED = "phantom"
 """Name of the segmenter that is part of the package, trained on simulated patients only."""
@@ -95,8 +96,23 @@ def gan_start(init: str, network: str, shape: ImageShape) -> GanStart:
 
 def held_out_names(cohort: Cohort) -> set[str]:
     """Names of the groups and patients that a cohort holds out. A group over duplicates bears one patient's name."""
-    held = cohort.slices[cohort.slices["split"] != "train"]
-    return (set(held["group"].astype(str)) | set(held["patient"].astype(str))) - {""}
+    return names_of(cohort, np.flatnonzero((cohort.slices["split"] != "train").to_numpy()))
+
+
+def names_of(cohort: Cohort, rows: Ints) -> set[str]:
+    """Names of the groups and patients of these rows."""
+    table = cohort.slices.iloc[rows]
+    return (set(table["group"].astype(str)) | set(table["patient"].astype(str))) - {""}
+
+
+def patients_behind(cohort: Cohort) -> frozenset[str]:
+    """Real patients whom the generator of a synthetic cohort learned from; nobody behind others."""
+    provenance = cohort.meta.get("provenance", {})
+    known = provenance.get("trained_on")
+    if not isinstance(known, dict):
+        return frozenset()
+    simulated = provenance.get("training_cohort", {}).get("origin") == "phantom"
+    return frozenset((*(() if simulated else known.get("groups", ())), *known.get("inherited", ())))
 
 
 def leak_error(shared: Sequence[str], where: str) -> LeakError:

@@ -20,6 +20,9 @@ cavity. ``any``: a volume of unknown origin.
 
 _REMOVE = "correct the mask, or remove it from the folder"
 
+MOST_LABEL = 4
+"""Highest label of a mask that tells tumour regions apart (BraTS)."""
+
 
 def labelled(values: Array, meaning: Meaning) -> tuple[Bytes, Mapping[int, str]]:
     """Mask as `types.REGIONS` or `types.WHOLE_TUMOUR`.
@@ -45,10 +48,14 @@ def labelled(values: Array, meaning: Meaning) -> tuple[Bytes, Mapping[int, str]]
 
 
 def whole_tumour(values: Array, present: Array) -> Bytes:
-    """Binary mask: what is not background, or above half of the maximum where a smoothed file has greys between."""
+    """Binary mask: what is not background, or above half of the maximum where a smoothed file has greys between.
+
+    A few whole numbers from 0 on are labels, and no greys: each of them is tumour.
+    """
     if present[0] < 0:
         raise InputError("a mask with background 0", f"values from {present[0]:g}", _REMOVE)
-    threshold = present[-1] / 2 if present.size > 2 else 0
+    labels = present[-1] <= MOST_LABEL and (present == np.rint(present)).all()
+    threshold = present[-1] / 2 if present.size > 2 and not labels else 0
     return (values > threshold).astype(np.uint8)
 
 

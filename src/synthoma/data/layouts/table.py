@@ -195,10 +195,10 @@ def _files(root: Path, rows: list[Row], column: str) -> tuple[Path, ...]:
         value = row.get(column, "")
         if not value:
             raise InputError(f"a file in the column {column!r} of each row of a case", "an empty one", "fill it in")
-        path = root / value
-        if "\0" in value or not path.resolve().is_relative_to(root.resolve()):
+        if "\0" in value or not (root / value).resolve().is_relative_to(root.resolve()):
             came = f"{printable(value)[:80]!r}"
             raise InputError("files below the folder of the table", came, "move the table above its files")
+        path = root / (Path(value).relative_to(root.resolve()) if Path(value).is_absolute() else value)
         regular_size(path)
         paths.append(path)
     return tuple(paths)
