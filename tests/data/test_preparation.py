@@ -238,6 +238,46 @@ def test_class_comes_from_where_it_is_asked(tmp_path: Path) -> None:
         packed(tmp_path / "nomask", [*cases(2), *unmasked], classes="mask")
 
 
+def test_a_class_may_be_called_none(tmp_path: Path) -> None:
+    """As a folder of pictures without tumour may be; pandas would read it as nothing."""
+    names = ["None", "NA"] * 4
+    found = [
+        Case(f"c{i}", f"p{i}", ("flair",), partial(scan, i, mask=False), label=name) for i, name in enumerate(names)
+    ]
+    cohort = packed(tmp_path / "c", found)
+    assert cohort.classes == ("NA", "None")
+    assert cohort.slices.groupby("case")["label"].first().tolist() == names
+    assert cohort.slices["site"].eq("").all()
+
+
+def test_what_else_is_known_of_a_case_never_takes_the_place_of_what_the_cohort_knows(tmp_path: Path) -> None:
+    facts = {"height": 1.78, "has_mask": "no", "pixel_mm": 9.0, "twin": "c7", "fold": "x", "grade": "II"}
+    found = [Case(f"c{i}", f"p{i}", ("flair",), partial(scan, i), has_mask=True, facts=facts) for i in range(4)]
+    table = packed(tmp_path / "c", found, crop=False).slices
+    assert table["height"].eq(48).all()
+    assert table["has_mask"].all()
+    assert table["pixel_mm"].eq(1.0).all()
+    assert table["twin"].eq("").all()
+    assert "fold" not in table
+    assert {name: table[f"fact_{name}"].iloc[0] for name in list(facts)[:5]} == dict(list(facts.items())[:5])
+    assert table["grade"].eq("II").all()
+
+
+def test_slices_of_a_case_without_a_patient_are_no_copies_of_one_another(tmp_path: Path) -> None:
+    """Two slices of one volume may be alike; that says nothing of how patients must be kept apart."""
+
+    def still(seed: int) -> Study:
+        study = scan(seed)
+        study.images["flair"][4] = study.images["flair"][3]
+        return study
+
+    found = [Case(f"c{i}", None, ("flair",), partial(still, i), has_mask=True) for i in range(4)]
+    cohort = packed(tmp_path / "c", [*found, Case("c9", None, ("flair",), partial(still, 2), has_mask=True)])
+    pairs = pd.read_csv(tmp_path / "c" / "duplicates.csv")
+    assert set(pairs["first_source"] + pairs["second_source"]) == {"c2c9"}
+    assert cohort.slices.groupby("case")["group"].first()["c9"] == "c2"
+
+
 def test_folds_keep_groups_whole_and_cover_everyone(tmp_path: Path) -> None:
     cohort = packed(tmp_path / "c", cases(7), folds=3, split=[1, 0, 0])
     assert cohort.slices.groupby("group")["fold"].nunique().eq(1).all()

@@ -303,7 +303,20 @@ def test_a_batch_mixes_by_ratio(tmp_path: Path) -> None:
     for ratio, counts in ((0.5, [8, 8]), (0.25, [12, 4]), (0.99, [1, 15])):
         flags = {"model": "unet-25d", "extra": [other.path], "segmenter": {"with_ratio": ratio, "levels": 3}}
         plan = Plan(cohort, TrainConfig.resolve(flags=flags))
-        assert plan.task(ONE, lambda network, images: (0.0, {}, torch.zeros(0))).counts() == counts
+        assert plan.task(ONE, lambda network, images: (0.0, {}, torch.zeros(0))).counts == counts
+
+
+def test_rare_classes_are_weighed_as_batches_show_them(tmp_path: Path) -> None:
+    """What --with brings counts: healthy slices that come from elsewhere are rare no more."""
+    images, _ = blobs(20, size=32)
+    cohort = write_cohort(tmp_path / "own", images, ["ill"] * 18 + ["well"] * 2, groups=["p"] * 20)
+    other = write_cohort(tmp_path / "other", images, ["well"] * 20, groups=["q"] * 20)
+    flags: dict[str, Any] = {"model": "cnn"}
+    alone = Plan(cohort, TrainConfig.resolve(flags=flags)).class_weights()
+    np.testing.assert_allclose(alone, [0.5 / 0.9, 0.5 / 0.1], rtol=1e-6)
+    flags |= {"extra": [other.path], "classifier": {"with_ratio": 0.5}}
+    both = Plan(cohort, TrainConfig.resolve(flags=flags)).class_weights()
+    np.testing.assert_allclose(both, [0.5 / 0.45, 0.5 / 0.55], rtol=1e-6)
 
 
 def test_small_slices_are_not_cut_into_large_blocks(tmp_path: Path) -> None:

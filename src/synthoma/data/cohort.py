@@ -97,7 +97,9 @@ class Cohort:
 
         path = self.path / "slices.csv"
         try:
-            table = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, "str"), keep_default_na=True)
+            table = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, "str"))
+            # Texts as they stand: a class may be called None.
+            texts = pd.read_csv(path, usecols=lambda name: name in TEXT_COLUMNS, dtype="str", keep_default_na=False)
         except (OSError, ValueError) as error:
             raise CohortError("a readable slices.csv", f"{path}: {error}", "prepare the cohort again") from None
         absent = [column for column in REQUIRED_COLUMNS if column not in table]
@@ -105,7 +107,7 @@ class Cohort:
             came = f"{len(table)} rows for {len(self)} slices; columns missing: {', '.join(absent) or 'none'}"
             raise CohortError("one row a slice in slices.csv", came, "prepare the cohort again")
         for column in TEXT_COLUMNS:  # a cohort made by hand may lack what it does not need
-            table[column] = table[column].fillna("") if column in table else ""
+            table[column] = texts.get(column, "")
         if "tumour_pixels" not in table:
             table["tumour_pixels"] = np.concatenate([(masks > 0).sum(axis=(1, 2)) for _, _, masks in self.batches()])
         return table

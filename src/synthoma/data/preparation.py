@@ -184,7 +184,8 @@ def _search(
         thumbnails,
         file_digests=rows["file_sha256"].tolist(),
         pixel_digests=rows["pixels_sha256"].tolist(),
-        patients=[patient or None for patient in rows["patient"]],
+        # Where nobody says who is shown, slices of one case still are of one patient.
+        patients=[patient or f"case {case}" for patient, case in zip(rows["patient"], rows["case"], strict=True)],
         progress=lambda done, total: progress("comparing", done, total),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,7 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
         }
         for row, z in enumerate(kept)
     ]
+    records = [{**record, **_further(case, {*record, *_LATER})} for record in records]
     searched = _spread(len(kept), searched_slices)
     thumbnails = _thumbnails([looked_at[row] for row in searched])
     missing = ", ".join(framing.missing)
@@ -181,11 +182,16 @@ def _case_record(case: Case, framing: Framing) -> dict[str, Any]:
         "spacing": _vector(geometry.spacing) if geometry else "",
         "origin": _vector(geometry.origin) if geometry else "",
         "direction": _vector(geometry.direction) if geometry else "",
-        **{(f"fact_{key}" if key in _OWN else key): value for key, value in case.facts.items()},
     }
 
 
-_OWN = frozenset(("case", "patient", "group", "split", "fold", "label", "site", "source", "slice", "origin", "missing"))
+_LATER = ("group", "split", "fold", "label", "twin")
+"""Columns that a cohort gets once all its cases are known."""
+
+
+def _further(case: Case, own: Collection[str]) -> dict[str, str | float]:
+    """What else is known of a case, under names that are none of the cohort's own."""
+    return {(f"fact_{key}" if key in own else key): value for key, value in case.facts.items()}
 
 
 def _vector(values: Sequence[float]) -> str:

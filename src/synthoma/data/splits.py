@@ -195,7 +195,7 @@ def _prescription(path: Path) -> tuple[str, dict[str, str], str | None]:
             fold = json.loads(file.read_text(encoding="utf-8"))[0]
             sides = (("train", "train"), ("val", "validation"))
             return "case", _one_split([(str(name), split) for key, split in sides for name in fold[key]], file), "test"
-        table = pd.read_csv(file, dtype=str).fillna("")
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
         column = next(name for name in ("source", "case", "patient", "group") if name in table)
         if path.is_dir():  # another cohort: its cases are what both have in common
             column = "case"

@@ -38,9 +38,9 @@ from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.recipes import SECTION, ClassifierConfig, SegmenterConfig
 from synthoma.training.rival import Rival
 from synthoma.training.settings import TrainConfig
-from synthoma.training.supervised import SupervisedTask, Validate
+from synthoma.training.supervised import SupervisedTask, Validate, batch_counts
 from synthoma.training.validation import classification_judge, segmentation_judge, spread
-from synthoma.types import UNLABELLED, Bytes, Ints
+from synthoma.types import UNLABELLED, Bytes, Float32, Ints
 
 SHOWN = 10
 """Slices that are drawn at each snapshot."""
@@ -156,13 +156,15 @@ class Plan:
 
     def _classify(self, logits: Tensor, batch: Labelled) -> Tensor:
         assert isinstance(self.learner, ClassifierConfig)
-        # Rare classes weigh as much as common ones.
-        weight = torch.from_numpy(self._class_weights()).to(logits)
+        weight = torch.from_numpy(self.class_weights()).to(logits)
         return F.cross_entropy(logits, batch.classes, weight, label_smoothing=self.learner.label_smoothing)
 
-    def _class_weights(self) -> Any:
-        shares = self.sources[0].class_shares(len(self.classes))
-        return (1 / (len(shares) * np.maximum(shares, 1e-3))).astype(np.float32)
+    def class_weights(self) -> Float32:
+        """Weight of each class in the loss (K,), so that rare classes of a batch weigh as much as common ones."""
+        counts = batch_counts(len(self.sources), self.learner)
+        drawn = [source.class_shares(len(self.classes)) for source in self.sources]
+        shares = np.average(drawn, axis=0, weights=counts)
+        return np.asarray(1 / (len(shares) * np.maximum(shares, 1e-3)), np.float32)
 
     def judge(self, execution: Execution, sheet: Callable[[int, Ints, Tensor], None]) -> Validate:
         """What judges the network at a snapshot."""

@@ -65,7 +65,7 @@ class SupervisedTask:
     ) -> None:
         self.config, self.seed, self.sources, self.channels = config, seed, sources, channels
         self.execution, self.criterion, self.validate, self.rival = execution, criterion, validate, rival
-        self.batch = config.batch
+        self.batch, self.counts = config.batch, batch_counts(len(sources), config)
         self.network: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
@@ -112,7 +112,7 @@ class SupervisedTask:
     def _batch(self, step: int) -> Labelled:
         """Batch number ``step``, augmented, on the device."""
         parts = []
-        for number, (source, count) in enumerate(zip(self.sources, self.counts(), strict=True)):
+        for number, (source, count) in enumerate(zip(self.sources, self.counts, strict=True)):
             rows = source.draw(self.seed, f"training.slices.{number}", step, count, self.config.tumour_share)
             parts.append(source.fetch(rows))
         joined = [torch.cat(tensors) for tensors in zip(*((p.images, p.masks, p.classes) for p in parts), strict=True)]
@@ -125,15 +125,6 @@ class SupervisedTask:
             images = drop_neighbours(images, self.config.context_dropout, draws, self.channels)
         images = as_input(images).contiguous(memory_format=self.execution.memory_format)
         return Labelled(images, masks, classes)
-
-    def counts(self) -> list[int]:
-        """Slices of each source in a batch: ``with_ratio`` of them from the cohorts after the first, in equal parts."""
-        others = len(self.sources) - 1
-        if not others:
-            return [self.batch]
-        borrowed = min(self.batch - 1, max(others, round(self.batch * self.config.with_ratio)))
-        parts = [borrowed // others + (number < borrowed % others) for number in range(others)]
-        return [self.batch - borrowed, *parts]
 
     def precision(self) -> Any:
         """The context in which the network computes."""
@@ -180,6 +171,16 @@ class SupervisedTask:
             self.rival.restore(bundle)
         self.images = int(bundle.tensors["images"])
         self.best_found = bundle.tensors["best_found"]
+
+
+def batch_counts(sources: int, config: LearnerConfig) -> list[int]:
+    """Slices of each source in a batch: ``with_ratio`` of them from the cohorts after the first, in equal parts."""
+    others = sources - 1
+    if not others:
+        return [config.batch]
+    borrowed = min(config.batch - 1, max(others, round(config.batch * config.with_ratio)))
+    parts = [borrowed // others + (number < borrowed % others) for number in range(others)]
+    return [config.batch - borrowed, *parts]
 
 
 def one_cycle(share: float) -> float:
