@@ -61,8 +61,12 @@ CHANGES: dict[str, dict[str, Any]] = {
     "without-penalty": {"r1": 0.0},
     "without-average": {"ema_images": 0.0},
     "without-styles": {"latent": 1},
+    "without-start": {},
 }
 """Changes to what auto plans for phantom-gan: --models auto-without-shares."""
+
+UNBEGUN = ("without-start", "without-styles", "without-patches")
+"""Changes with which phantom-gan cannot begin as shipped, or is not meant to."""
 
 
 def copies(real: Cohort, folder: Path, count: int, classes: tuple[str, ...], *, altered: bool) -> None:
@@ -208,7 +212,8 @@ def train_and_judge(
     asked = TrainConfig.model_validate({"model": base, "seed": seed, **budget, **settings})
     config = synthoma.planned(cohort, asked)
     if change:
-        config = config.model_copy(update={"gan": config.gan.model_copy(update=CHANGES[change])})
+        begins = None if change in UNBEGUN else config.init
+        config = config.model_copy(update={"gan": config.gan.model_copy(update=CHANGES[change]), "init": begins})
     synthoma.train(cohort, run, config=config, report=count, force=True)
     taken = time.perf_counter() - start
     synthoma.generate(run, place / f"{name}-images", SAMPLES, seed=seed, force=True, **shared)

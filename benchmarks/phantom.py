@@ -1,6 +1,7 @@
 """What simulated patients teach a detector: plain or repainted, beside few or all real training patients.
 
     python benchmarks/phantom.py --slices 24000 --patients 150 --keep DIR [--arms phantom real10 both10 repainted10 ...]
+    python benchmarks/phantom.py --slices 24000 --begin 64000 --keep DIR --arms real10 both10 repainted10 real
 
 LGG FLAIR at 64 px in by-patient folds: each real patient is tested once. The threshold is 0.5 and the last snapshot is
 used in every arm, so no patient chooses anything here; phantom and phantom-gan were developed on these patients. The
@@ -8,7 +9,8 @@ few patients of an arm are one draw a fold, and those of five are among those of
 the same simulated patients: a phantom-gan of the arm's real patients, shown images of its own, repaints each of them
 whole. Half of each batch of a mixture is real. Budgets are slices shown, which say the same on every machine. Finished
 trainings in DIR are not repeated; the Dice of each patient (by no name) stays with the results, so that arms that are
-measured later can be compared.
+measured later can be compared. With --begin, detectors begin with what one learned from so many plain simulated slices
+alone, at half the rate.
 ``--shipped`` tests the model inside the package on all three real sets instead.
 """
 
@@ -50,6 +52,8 @@ training patients of the fold are learned from.
 """
 
 GAN_IMAGES = 12_000
+RATE_AFTER = 1e-3
+"""Highest learning rate of a detector that begins with what another one learned; half of the usual one."""
 SETTINGS = {"size": 64, "modalities": ("flair",), "merge": "whole-tumour"}
 
 
@@ -112,6 +116,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=24_000, help="shown to each detector")
     parser.add_argument("--patients", type=int, default=150, help="simulated patients")
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), metavar="ARM")
+    parser.add_argument("--begin", type=int, help="slices of the phantom alone from which all detectors begin")
     parser.add_argument("--gan-images", type=int, default=GAN_IMAGES, help="shown to each phantom-gan")
     parser.add_argument("--keep", type=Path, help="folder for runs and masks")
     parser.add_argument("--shipped", action="store_true")
@@ -140,19 +145,24 @@ def main() -> None:
     fold = real.slices["fold"].to_numpy()
     parts = [split(real, f"fold{number}", np.where(fold == number, "test", "train")) for number in range(FOLDS)]
     table = results.setdefault("arms", {})
-    shown = f"{arguments.slices:,} slices"
+    shown, later, begin = f"{arguments.slices:,} slices", "", {}
+    if arguments.begin:
+        first = keep / f"arm-phantom-{arguments.begin}"
+        run_one(first, simulated, scans / "lgg", test=everyone, model="unet-25d", images=arguments.begin)
+        shown, later = f"{shown} after {arguments.begin:,} of the phantom", f"-after{arguments.begin}"
+        begin = {"init": str(first / "run"), "segmenter": {"rate": RATE_AFTER}}
     for arm in arguments.arms:
         places = []
-        common = {"model": "unet-25d", "images": arguments.slices}
+        common = {"model": "unet-25d", "images": arguments.slices, **begin}
         if arm == "phantom":
-            places = [keep / f"arm-phantom-{arguments.slices}"]
+            places = [keep / f"arm-phantom-{arguments.slices}{later}"]
             run_one(places[0], simulated, scans / "lgg", test=everyone, **common)
         else:
             few, what = ARMS[arm]["patients"], ARMS[arm]["what"]
             for number, part in enumerate(parts):
                 paints = what in ("repainted", "mixed")
                 made = f"-{arguments.gan_images}" if paints else ""
-                places.append(keep / f"arm-{arm}{made}-{arguments.slices}-fold{number}")
+                places.append(keep / f"arm-{arm}{made}-{arguments.slices}{later}-fold{number}")
                 cohort = few_of(part, few, keep / f"fold{number}-{few}")
                 extra: tuple[Path, ...] = (simulated.path,) if what in ("both", "mixed") else ()
                 if paints:

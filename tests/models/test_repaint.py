@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from synthoma.errors import ConfigError
+from synthoma.models.patches import PatchDiscriminator
 from synthoma.models.registry import ImageShape, NetworkConfig, build_generator, latent_shape
-from synthoma.models.repaint import Repainter, within
+from synthoma.models.repaint import STEM, Repainter, fitted_to, within
 
 
 def planes(count: int, channels: int, labels: int, size: int = 16) -> torch.Tensor:
@@ -47,6 +49,56 @@ def test_labels_are_exact_whatever_was_learned_and_images_stay_in_range() -> Non
     assert not torch.allclose(drawn[:, 0], given[:, 0], atol=0.02)
     extreme = torch.cat([torch.ones(1, 1, 16, 16), given[:1, 1:]], dim=1)
     assert torch.isfinite(trained()(extreme)).all()
+
+
+def fitted(channels: int, labels: int) -> tuple[Repainter, PatchDiscriminator]:
+    """Networks for so many modalities and labels with the weights of ones for one of each."""
+    torch.manual_seed(0)
+    known = PatchDiscriminator(2, width=4, spectral=False)
+    painter, judge = fitted_to(trained().state_dict(), known.state_dict(), channels, labels)
+    network = Repainter(16, channels, labels, style=4, width=8)
+    network.load_state_dict(painter)
+    discriminator = PatchDiscriminator(channels + labels, width=4, spectral=False)
+    discriminator.load_state_dict(judge)
+    return network, discriminator
+
+
+def test_weights_of_one_modality_and_label_stay_what_they_are() -> None:
+    network, _ = fitted(1, 1)
+    assert all(torch.equal(value, trained().state_dict()[name]) for name, value in network.state_dict().items())
+
+
+def test_weights_of_one_modality_paint_many_alike() -> None:
+    """Where all modalities show the same, each is painted as the one would be, and the discriminator says the same."""
+    given = planes(2, 1, 1)
+    network, judge = fitted(3, 1)
+    alone, alone_judge = fitted(1, 1)
+    drawn = network(torch.cat([given[:, :1]] * 3 + [given[:, 1:]], dim=1))
+    for channel in range(3):
+        torch.testing.assert_close(drawn[:, channel], alone(given)[:, 0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(judge(drawn), alone_judge(alone(given)), atol=1e-5, rtol=1e-4)
+    # What differs is told apart: a bright modality leaves the dark one its own grey.
+    other = torch.cat([given[:, :1], -given[:, :1], given[:, :1], given[:, 1:]], dim=1)
+    assert (network(other)[:, 1] - drawn[:, 1]).abs().mean() > 0.1
+
+
+@pytest.mark.parametrize("labels", [0, 2, 3])
+def test_weights_of_one_label_read_many(labels: int) -> None:
+    """Several labels that exclude one another say together what the one said; none at all say that there is none."""
+    given = planes(2, 1, 1)
+    if labels == 0:
+        given[:, 1] = -1.0
+    which = torch.randint(max(labels, 1), given[:, 1].shape, generator=torch.Generator().manual_seed(1))
+    several = [torch.where(which == number, given[:, 1], -1.0)[:, None] for number in range(labels)]
+    network, judge = fitted(1, labels)
+    alone, alone_judge = fitted(1, 1)
+    both = torch.cat([given[:, :1], *several, given[:, 2:]], dim=1)
+    # Beyond the border of a picture a plane is 0, which is neither.
+    inner = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    read, known = network.entry(F.pixel_unshuffle(both, STEM)), alone.entry(F.pixel_unshuffle(given, STEM))
+    torch.testing.assert_close(read[inner], known[inner], atol=1e-5, rtol=1e-5)
+    read, known = judge.layers[0](both[:, :-1]), alone_judge.layers[0](given[:, :-1])
+    torch.testing.assert_close(read[inner], known[inner], atol=1e-5, rtol=1e-5)
 
 
 def test_black_stays_within_reach_and_can_be_left() -> None:

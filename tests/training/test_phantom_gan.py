@@ -16,13 +16,15 @@ from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.repaintable import class_of
 from synthoma.errors import CohortError, ConfigError, InputError
-from synthoma.models.bundle import open_model
+from synthoma.models.bundle import open_model, shipped_model
+from synthoma.models.repaint import Repainter, fitted_to
 from synthoma.synthesis.patients import generate_patients
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
 from synthoma.training.settings import TrainConfig
 from synthoma.types import WHOLE_TUMOUR
 from tests.training.toys import blobs, train_toy, write_cohort
 
+NETWORKS = ("generator", "discriminator")
 NAMES = {str(label): name for label, name in WHOLE_TUMOUR.items()}
 
 
@@ -246,6 +248,46 @@ def test_a_run_resumes_to_the_same_weights(place: Path, real: Cohort, phantom: C
     whole, cut = (open_model(place / name) for name in ("whole", "cut"))
     assert whole.tensors.keys() == cut.tensors.keys()
     assert all(torch.equal(value, cut.tensors[name]) for name, value in whole.tensors.items())
+
+
+def test_the_shipped_start_fits_any_cohort(place: Path) -> None:
+    """It was trained on one modality of no known name; here are two of 16 pixels."""
+    images, masks = blobs(20, seed=6)
+    both = np.stack([images, 1 - images], axis=1)
+    cohort = write_cohort(place / "two", both, None, masks, mask_names=NAMES, modalities=["t1", "flair"], origin="real")
+    simulated = write_cohort(place / "two-simulated", both, None, masks, mask_names=NAMES, modalities=["t1", "flair"])
+    settings = {"model": "phantom-gan", "init": "phantom", "with_masks": True, "images": 16, "snapshots": 1}
+    train_toy(cohort, place / "begun", phantom=simulated.path, gan={"ema_images": 0.0}, **settings)
+    shipped, begun = open_model(shipped_model("generator")), open_model(place / "begun")
+    weights = {name: {key: value.float() for key, value in shipped.weights(name).items()} for name in NETWORKS}
+    expected, _ = fitted_to(weights["generator"], weights["discriminator"], 2, 1)
+    moved = [(begun.weights("generator")[name] - value).abs().max().item() for name, value in expected.items()]
+    assert max(moved) < 2e-3, "the start and one step"
+    assert begun.meta["provenance"]["init_sha256"] == shipped.digest
+    assert "inherited" not in begun.meta["provenance"]["trained_on"], "simulated patients are nobody's"
+
+
+def test_the_shipped_start_is_of_simulated_patients_and_gives_their_slices_back_hardly_changed(place: Path) -> None:
+    path = shipped_model("generator")
+    meta = open_model(path, "generator").meta
+    assert meta["provenance"]["cohort"]["origin"] == "phantom"
+    assert sum(file.stat().st_size for file in path.parent.iterdir()) <= 12 * 2**20
+    simulated = synthoma.prepare_phantom(1, place / "one", modalities=("flair",), size=64, seed=3, merge="whole-tumour")
+    rows = np.flatnonzero((simulated.slices["tumour_pixels"] > 0).to_numpy())[::4]
+    weights = {name: {key: value.float() for key, value in open_model(path).weights(name).items()} for name in NETWORKS}
+    network = Repainter(64, 1, 1)
+    network.load_state_dict(weights["generator"])
+    given = TrainingSlices(simulated, rows, with_masks=True).fetch(np.arange(len(rows))).planes()
+    noise = torch.randn(len(rows), 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        drawn = network(torch.cat([given, noise], dim=1))
+    assert (drawn[:, 0] - given[:, 0]).abs().mean() < 0.05
+    assert not torch.equal(drawn[:, 0], given[:, 0])
+
+
+def test_other_generators_have_no_shipped_start() -> None:
+    with pytest.raises(ConfigError, match="begin dcgan with a run of its own kind"):
+        TrainConfig.resolve(flags={"model": "dcgan", "init": "phantom"})
 
 
 def test_the_model_file_names_no_path(run: Path, phantom: Cohort) -> None:

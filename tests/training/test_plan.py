@@ -37,6 +37,7 @@ def test_known_sequences_get_the_phantom_gan(tmp_path: Path) -> None:
     config = _planned(_cohort(tmp_path / "real"), minutes=5)
     assert config.model == "phantom-gan"
     assert config.gan.network == "repaint"
+    assert config.init == "phantom"
     assert config.with_masks
     assert config.simulate == min(200, max(24, 25 * usable_cores()))  # a sixth of five minutes
     assert "18 training slices of 18 patients, flair, 32 px" in config.reasons[0]
@@ -73,7 +74,10 @@ def test_masks_are_left_out_where_controls_have_none(tmp_path: Path) -> None:
 def test_what_cannot_be_simulated_gets_a_plain_gan(tmp_path: Path) -> None:
     cohort = _cohort(tmp_path / "real", modalities=["ct"])
     assert _planned(cohort).model == "dcgan"
+    assert _planned(cohort).init is None
     assert _planned(_cohort(tmp_path / "known"), conditional=True).model == "dcgan"
+    with pytest.raises(ConfigError, match="the only generator that --init phantom fits"):
+        _planned(cohort, init="phantom")
 
 
 def test_what_cannot_be_simulated_is_said_before_anything_is_written(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -123,13 +123,13 @@ def open_model(run: Path, kind: str | None = None) -> Bundle:
     return bundle
 
 
-def shipped_model() -> Path:
-    """The segmenter inside the package.
+def shipped_model(kind: Literal["segmenter", "generator"] = "segmenter") -> Path:
+    """A model inside the package, trained on simulated patients alone.
 
     Raises:
         InputError: this installation lacks it.
     """
-    path = Path(str(resources.files("synthoma"))) / "weights" / "phantom-segmenter.safetensors"
+    path = Path(str(resources.files("synthoma"))) / "weights" / f"phantom-{kind}.safetensors"
     if not path.is_file():
         raise InputError("the model inside the package", f"nothing at weights/{path.name}", "install synthoma again")
     return path

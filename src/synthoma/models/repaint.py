@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -80,6 +82,41 @@ class Repainter(nn.Module):
         painted = torch.tanh(torch.atanh(image * EDGE) + correction) / CUT
         painted = painted + (painted.clamp(-1, 1) - painted).detach()
         return torch.cat([torch.where(within(image), painted, image), marks], dim=1)
+
+
+def fitted_to(
+    weights: Mapping[str, Tensor], critic: Mapping[str, Tensor], channels: int, labels: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights learned from one modality and one label, for other numbers of them.
+
+    Each modality is read and corrected like the one that was known: the first layers take the mean of all modalities in
+    its place, the last one paints every modality alike (Carreira and Zisserman 2017 inflate a network so). In the place
+    of the label stands whether a pixel bears any.
+
+    Args:
+        weights: of a ``Repainter`` of one modality and one label.
+        critic: of the ``PatchDiscriminator`` that judged it.
+        channels: C, 1 or more.
+        labels: L, which exclude one another; 0 for none.
+
+    Returns:
+        Weights of a ``Repainter`` of C modalities and L labels, and of its discriminator.
+    """
+    painter, judge = dict(weights), dict(critic)
+    for network, layer, block in ((painter, "entry", STEM**2), (judge, "layers.0", 1)):
+        kernel, bias = network[f"{layer}.weight"], network[f"{layer}.bias"]
+        image, mark, noise = kernel[:, :block], kernel[:, block : 2 * block], kernel[:, 2 * block :]
+        parts = [image / channels] * channels + [mark] * labels + [noise]
+        network[f"{layer}.weight"] = torch.cat(parts, dim=1)
+        # A label plane is -1 where there is none: L of them say -1 L times, or once less and 1 once.
+        network[f"{layer}.bias"] = bias + (labels - 1) * mark.sum(dim=(1, 2, 3))
+    kernel = painter["head.weight"]
+    maps, image = kernel[:, :-1].expand(channels, -1, -1, -1), kernel[0, -1]
+    own = torch.zeros(channels, channels, *image.shape, dtype=kernel.dtype)
+    own[range(channels), range(channels)] = image
+    painter["head.weight"] = torch.cat([maps, own], dim=1)
+    painter["head.bias"] = painter["head.bias"].expand(channels).clone()
+    return painter, judge
 
 
 def within(images: Tensor) -> Tensor:

@@ -15,12 +15,13 @@ from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError, LeakError
 from synthoma.models.bundle import Bundle, open_model, shipped_model
 from synthoma.models.registry import ImageShape
+from synthoma.models.repaint import fitted_to
 from synthoma.models.segmenters import SegmenterNetwork
 from synthoma.training.recipes import ClassifierConfig, Kind, SegmenterConfig
 from synthoma.types import PLAIN_MODALITY, Ints
 
 SHIPPED = "phantom"
-"""Name of the segmenter that is part of the package, trained on simulated patients only."""
+"""Name of the models that are part of the package, trained on simulated patients only."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,22 @@ class GanStart:
     groups: frozenset[str]
 
 
+def open_generator(init: str) -> Bundle:
+    """The generator that ``init`` names: "phantom", a run folder, or a model file.
+
+    Raises:
+        InputError: no generator there.
+    """
+    return open_model(shipped_model("generator") if init == SHIPPED else Path(init), "generator")
+
+
 def gan_start(init: str, network: str, shape: ImageShape) -> GanStart:
     """The networks of a run or model file, for a generator of the same kind and images.
 
+    The shipped ones are convolutions throughout and fit images of any size, modalities and labels.
+
     Args:
-        init: a run folder or a model file.
+        init: "phantom", a run folder, or a model file.
         network: kind of network that begins, see ``NetworkConfig``.
         shape: of its images.
 
@@ -84,13 +96,17 @@ def gan_start(init: str, network: str, shape: ImageShape) -> GanStart:
         InputError: no generator there.
         ConfigError: one of another kind, or of other images.
     """
-    bundle = open_model(Path(init), "generator")
+    bundle = open_generator(init)
     theirs = bundle.meta["network"]["network"], ImageShape(**bundle.meta["shape"])
-    if theirs != (network, shape):
+    weights = {name: dict(bundle.weights(name)) for name in ("generator", "discriminator")}
+    if init == SHIPPED and theirs[0] == network:
+        weights = {name: {key: value.float() for key, value in own.items()} for name, own in weights.items()}
+        painter, judge = fitted_to(weights["generator"], weights["discriminator"], shape.channels, shape.labels)
+        weights = {"generator": painter, "discriminator": judge}
+    elif theirs != (network, shape):
         todo = "begin with a model of images of this size, these modalities, labels and classes, or leave it out"
         came = f"{bundle.meta['model']}: {theirs[0]} of {theirs[1]}"
         raise ConfigError(f"a generator to begin with: {network} of {shape}", came, todo)
-    weights = {name: dict(bundle.weights(name)) for name in ("generator", "discriminator")}
     return GanStart(bundle.meta["network"], weights, bundle.digest, _learned_from(bundle))
 
 

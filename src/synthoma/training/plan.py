@@ -11,8 +11,9 @@ import numpy as np
 from synthoma.data.cohort import Cohort
 from synthoma.data.repaintable import can_be_simulated, masks_can_be_simulated
 from synthoma.errors import ConfigError
-from synthoma.models.bundle import Bundle, open_model
+from synthoma.models.bundle import Bundle
 from synthoma.models.device import choose_device, usable_cores
+from synthoma.training.initial import SHIPPED, open_generator
 from synthoma.training.recipes import AUTO, GENERATORS, GanConfig
 from synthoma.training.runs import DEFAULT_MINUTES
 from synthoma.training.settings import TrainConfig
@@ -53,13 +54,20 @@ def plan_generator(
         f"{len(rows):,} training slices of {table['group'].nunique()} patients, {'+'.join(cohort.modalities)}, "
         f"{cohort.size} px"
     ]
-    begun = open_model(Path(config.init), "generator") if config.init is not None else None
+    begun = open_generator(config.init) if config.init not in (None, SHIPPED) else None
     model, why = _model(cohort, config) if begun is None else _as_begun(begun, Path(str(config.init)))
     reasons.append(why)
+    if config.init == SHIPPED and model != "phantom-gan":
+        raise ConfigError("a cohort for phantom-gan, the only generator that --init phantom fits", why, "leave it out")
+    # What is begun with has its size.
+    device = "cpu" if config.init is not None else choose_device(config.device)
     changes: dict[str, Any] = {"model": model}
     if begun is not None and begun.meta["shape"]["labels"]:
         changes["with_masks"] = True
     if model == "phantom-gan":
+        if begun is None and device == "cpu":
+            changes["init"] = SHIPPED
+            reasons.append("it begins with what it learned from simulated patients, which is part of synthoma")
         if begun is None and not config.with_masks and _masks_can_be_learned(cohort, rows):
             changes["with_masks"] = True
             reasons.append("its discriminator sees the masks too: the real slices have them")
@@ -71,7 +79,7 @@ def plan_generator(
                 reasons.append(f"a core simulates a patient in {took:.1f} s here")
             within = ", within the budget" if config.images is None else ""
             reasons.append(f"{changes['simulate']} patients are simulated first{within}")
-    gan, grown = _sized(GENERATORS[model][1], "cpu" if begun is not None else choose_device(config.device))
+    gan, grown = _sized(GENERATORS[model][1], device)
     reasons += grown
     settings = config.model_dump(exclude={"gan", "segmenter", "classifier"})
     return TrainConfig.model_validate({**settings, **changes, "gan": gan, "reasons": tuple(reasons)})

@@ -24,7 +24,9 @@ class TrainConfig(Config):
     phantom: Path | None = Field(None, description="phantom-gan: the cohort of simulated slices that are repainted")
     simulate: int | None = Field(None, ge=1, description="phantom-gan without --phantom: simulated patients, else 80")
     extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
-    init: str | None = Field(None, description="begin with the weights of a run or model file; detectors: or `phantom`")
+    init: str | None = Field(
+        None, description="begin with the weights of a run or model file; phantom-gan and unet-25d: or `phantom`"
+    )
     classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only")
     limit: int | None = Field(None, ge=1, description="learn from so many random training slices only")
     patients: int | None = Field(None, ge=1, description="detectors: learn from so many random training patients only")
@@ -72,11 +74,11 @@ class TrainConfig(Config):
             raise ValueError(
                 f"--with and --patients are for detectors, not for {self.model}: give one, as in --model unet-25d"
             )
-        if self.kind == "generator" and self.init == "phantom":
-            raise ValueError(
-                "--init phantom is a segmenter: give --model unet-25d; a generator begins with a generator's run"
-            )
         repaints = self.kind == "generator" and self.gan.network == "repaint"
+        if self.kind == "generator" and self.init == "phantom" and not repaints and self.model != AUTO:
+            raise ValueError(
+                f"--init phantom is for phantom-gan and unet-25d: begin {self.model} with a run of its own kind"
+            )
         if repaints and self.conditional:
             raise ValueError(f"{self.model} takes its classes from the simulated slices: leave out --conditional")
         if self.phantom is not None and not repaints and self.model != AUTO:
