@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from synthoma.cli import main
+from synthoma.models.bundle import shipped_model
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -89,6 +90,17 @@ def test_info_of_a_folder_of_scans(
     code, out, _ = run(monkeypatch, capsys, "info", str(pictures))
     assert code == 0
     assert "classes: no, yes" in out
+
+
+def test_info_cuts_long_lists(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A generator's file knows the air of some hundred slices, and all the patients behind it."""
+    path = str(shipped_model("generator"))
+    _, out, _ = run(monkeypatch, capsys, "info", path)
+    assert max(map(len, out.splitlines())) < 500
+    assert "modalities: image" in out
+    _, whole, _ = run(monkeypatch, capsys, "info", path, "--json")
+    groups = json.loads(whole)["provenance"]["trained_on"]["groups"]
+    assert f"groups: {', '.join(groups[:12])}, and {len(groups) - 12} more (--json shows all)" in out
 
 
 def test_an_existing_cohort_is_safe(

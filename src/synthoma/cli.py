@@ -31,6 +31,9 @@ app = typer.Typer(
 )
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write. It appears only when it is complete.")]
+LISTED = 12
+"""Items of a list that `synthoma info` shows."""
+
 _FLAGS = {"assignments": "set", "nested": "nested/--labels"}
 """Options whose names are not those of their parameters."""
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing artefact of Synthoma.")]
@@ -709,6 +712,7 @@ def _lines(content: dict[str, Any], indent: str = "") -> Iterator[str]:
             yield f"{indent}{key}:"
             yield from _lines(value, indent + "  ")
         elif isinstance(value, list):
-            yield f"{indent}{key}: {', '.join(str(item) for item in value) or 'none'}"
+            more = f", and {len(value) - LISTED} more (--json shows all)" if len(value) > LISTED else ""
+            yield f"{indent}{key}: {', '.join(map(str, value[:LISTED])) or 'none'}{more}"
         else:
             yield f"{indent}{key}: {value}"
