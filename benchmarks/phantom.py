@@ -188,6 +188,12 @@ def main() -> None:
         for first, second in pairs
         if first in dice and second in dice
     }
+    if arguments.begin:  # beside what the start knows by itself, and all real patients without it
+        for first in (arm for arm in dice if arm != "phantom"):
+            for second, alone in (("phantom", f"{arguments.begin:,} slices"), ("real", f"{arguments.slices:,} slices")):
+                if found := table.get(f"{second} {alone}"):
+                    other = dict(enumerate(found["by_patient"]))
+                    results["differences"][f"{first} - {second}, {shown} / {alone}"] = compared(dice[first], other)
     save("phantom", results)
 
 
