@@ -391,7 +391,5 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
         Plan(cohort, TrainConfig.resolve(flags={"model": "critic-probe"}))
     with pytest.raises(ConfigError, match="generators"):
         TrainConfig.resolve(flags={"model": "unet-25d", "with_masks": True})
-    with pytest.raises(ConfigError, match="phantom is a segmenter"):
-        TrainConfig.resolve(flags={"model": "dcgan", "init": "phantom"})
     with pytest.raises(ConfigError, match="its settings are in segmenter"):
         TrainConfig.resolve(flags={"model": "unet-25d"}, assignments=["gan.width=8"])
