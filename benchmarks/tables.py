@@ -29,7 +29,7 @@ BEFORE = (
 
 
 def main() -> None:
-    main_ones = [_generators_in_short(), _phantom(short=True), _segmenters(), _shipped(), _verdicts()]
+    main_ones = [_generators_in_short(), _phantom_in_short(), _segmenters_in_short(), _shipped(), _verdicts_in_short()]
     chapters = {
         "Generators": [_generators(name) for name in LADDERS],
         "What simulated patients teach": [_phantom(), _shipped()],
@@ -295,6 +295,20 @@ def _segmenters() -> str:
     return "\n\n".join([title, table(header, rows), *notes])
 
 
+def _segmenters_in_short() -> str:
+    found = earlier("segmentation").get("lgg")
+    if not found:
+        return ""
+    rows = [
+        [name, str(entry["patients"]), _span(entry["dice"]["mean"]), _span(entry["slice_auc"])]
+        for name, entry in sorted(found.items(), key=lambda line: -line[1]["dice"]["mean"]["value"])
+        if "fold" not in name
+    ]
+    title = "**Segmenters** (LGG, 3 sequences at 128 px, 3 by-patient folds; a budget of 10 min is one core's)"
+    more = "[All scores](docs/results.md#detectors)."
+    return "\n\n".join([title, table(["model and training", "patients", "Dice", "slice AUC"], rows), more])
+
+
 def _conventions() -> str:
     found = next(iter(earlier("segmentation").get("lgg", {}).values()), None)
     if found is None:
@@ -307,11 +321,8 @@ def _conventions() -> str:
     return "**The same masks of unet-25d under every convention**\n\n" + table(["Dice as", "value"], rows)
 
 
-def _phantom(*, short: bool = False) -> str:
-    """What simulated patients are worth to a detector; in short without the budgets in minutes."""
-    results = earlier("phantom")
-    if "arms" not in results:
-        return ""
+def _arm_names() -> dict[str, str]:
+    """Arm of benchmarks/phantom.py -> what its detectors learned from."""
     beside = {
         "real": "", "both": " + phantom", "repainted": " + phantom repainted with their look",
         "mixed": " + phantom, plain and repainted",
@@ -320,6 +331,30 @@ def _phantom(*, short: bool = False) -> str:
     for few in ("5", "10", ""):
         patients = f"{few} real patients" if few else "all real training patients (26 or 27)"
         names |= {f"{what}{few}": patients + text for what, text in beside.items()}
+    return names
+
+
+def _phantom_in_short() -> str:
+    """What simulated patients are worth to a detector: arms with budgets in slices, which say the same everywhere."""
+    arms = {name: found for name, found in earlier("phantom").get("arms", {}).items() if "budget" in found}
+    if not arms:
+        return ""
+    names = _arm_names()
+    rows = [[names[name.split()[0]], found["budget"], _span(found["dice"]["mean"])] for name, found in arms.items()]
+    title = (
+        "**What the phantom teaches a detector** (LGG FLAIR at 64 px, 3 by-patient folds, each of the 40 patients "
+        "tested once)"
+    )
+    more = "[Paired differences and what to know of these rows](docs/results.md#what-simulated-patients-teach)."
+    return "\n\n".join([title, table(["training data", "slices shown", "Dice, mean of patients"], rows), more])
+
+
+def _phantom() -> str:
+    """The same with budgets in minutes, and paired differences."""
+    results = earlier("phantom")
+    if "arms" not in results:
+        return ""
+    names = _arm_names()
     rows = [
         [
             names[name.split()[0]],
@@ -330,7 +365,6 @@ def _phantom(*, short: bool = False) -> str:
             _span(found["slice_auc"]),
         ]
         for name, found in results["arms"].items()
-        if not short or "budget" in found or name.startswith("phantom")
     ]
     title = (
         "**What the phantom teaches** (LGG FLAIR at 64 px, 3 by-patient folds, each of the 40 patients tested once; "
@@ -344,8 +378,6 @@ def _phantom(*, short: bool = False) -> str:
         lines = []
         for name, entry in differences.items():
             pair, budget = name.split(", ")
-            if short and budget.endswith(" min"):
-                continue
             first, second = (names[part] for part in pair.split(" - "))
             lines.append([f"{first} minus {second}", budget, _span(entry), f"{entry['p']:.3g}"])
         parts.append(table(["paired by patient", "each", "Dice", f"p (of {len(differences)}, not corrected)"], lines))
@@ -433,6 +465,17 @@ def _verdicts() -> str:
         f"learn from, {held} held out; LGG: 28 and 12; {_hardware(results)})"
     )
     return f"{title}\n\n{table(header, rows)}\n\n{BEFORE}"
+
+
+def _verdicts_in_short() -> str:
+    results = earlier("utility")
+    known = {name: found for name, found in results.items() if isinstance(found, dict) and "verdict" in found}
+    if not known:
+        return ""
+    rows = [[name.replace("-", " "), found.get("expected", "-"), found["verdict"]] for name, found in known.items()]
+    title = "**The verdict where the answer is known, and on LGG** (preset standard, 64 px)"
+    more = "[Gains, privacy and false alarms](docs/results.md#the-evidence)."
+    return "\n\n".join([title, table(["synthetic cohort", "must read", "verdict"], rows), BEFORE, more])
 
 
 def _privacy() -> str:
