@@ -41,13 +41,28 @@ def test_one_window_by_hand() -> None:
     assert float(structure_loss(middle[:1], middle[1:], window=99)) == pytest.approx(1 - r, abs=1e-4)
 
 
-def test_what_is_flat_has_no_say() -> None:
-    """Noise painted where the original is flat costs nothing; the discriminator is free to ask for it."""
+def test_grain_where_the_original_is_flat_costs_nothing() -> None:
     first = picture(0)
     first[:, :, :, 24:] = 0
     painted = first.clone()
-    painted[:, :, :, 34:] += torch.randn(2, 1, 48, 14, generator=torch.Generator().manual_seed(0))
+    painted[:, :, :, 34:] += 0.2 * torch.randn(2, 1, 48, 14, generator=torch.Generator().manual_seed(0))
     assert float(structure_loss(first, painted)) < 0.01
+
+
+def test_a_band_where_the_original_is_flat_costs() -> None:
+    """Its correlation has no weight there; its deviation has, beyond what a faint edge may have."""
+    first = picture(0)
+    first[:, :, :, 24:] = 0
+    painted, faint = first.clone(), first.clone()
+    painted[:, :, 20:28, 34:44] += 0.8
+    faint[:, :, 20:28, 34:44] += 0.15
+    assert float(structure_loss(first, faint)) < 0.01
+    assert float(structure_loss(first, painted)) > 0.1
+    painted.requires_grad_(True)
+    structure_loss(first, painted).backward()
+    gradient = painted.grad
+    assert gradient is not None
+    assert float(gradient[:, :, 20:28, 34:44].sum()) > 0  # downhill is darker
 
 
 def test_the_gradient_goes_to_the_repainted_picture_alone() -> None:

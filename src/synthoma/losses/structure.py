@@ -9,13 +9,20 @@ from torch.nn import functional as F
 DARK = -0.8
 """In -1..1: what is darker in all sequences is air or empty bone."""
 
+GAIN, GRAIN, INVENTED = 2.0, 0.1, 10.0
+"""By how much a neighbourhood may deviate more than it did, by factor and by itself, and what more than that costs."""
+
 
 def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tensor:
-    """1 - mean local correlation of two pictures: 0 where each neighbourhood differs by gain and level alone.
+    """1 - mean local correlation of two pictures, and what was invented where there was nothing.
 
-    The correlation coefficient in a sliding window (local cross-correlation, as in registration: Avants et al. 2008),
-    weighted by the original's local deviation: what is flat has no structure to keep. Registration squares it, so that
-    sequences of opposite contrast agree. Here that would let a bright scalp turn dark half way round a head.
+    The correlation coefficient in a sliding window (local cross-correlation, as in registration: Avants et al. 2008) is
+    1 where neighbourhoods differ by gain and level alone. It is weighted by the original's local deviation: what is
+    flat has no structure to keep. Registration squares it, so that sequences of opposite contrast agree. Here that
+    would let a bright scalp turn dark half way round a head.
+
+    So a bright band in flat tissue, a lesion that no label knows, would cost nothing. Hence deviations count too that
+    are much larger than the original's, of means of 3x3 pixels: grain averages out in them, a band does not.
 
     Args:
         original: (B, C, H, W); no gradient flows to it.
@@ -28,14 +35,17 @@ def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tens
     def mean(maps: Tensor) -> Tensor:
         return F.avg_pool2d(maps, window, stride=1, padding=pad, count_include_pad=False)
 
-    mean_first, mean_second = mean(first), mean(second)
-    variance_first = (mean(first * first) - mean_first**2).clamp_min(0)
-    variance_second = (mean(second * second) - mean_second**2).clamp_min(0)
-    together = mean(first * second) - mean_first * mean_second
+    def variance(maps: Tensor) -> Tensor:
+        return (mean(maps * maps) - mean(maps) ** 2).clamp_min(0)
+
+    variance_first, variance_second = variance(first), variance(second)
+    together = mean(first * second) - mean(first) * mean(second)
     # The constant stands for noise: variances below it are taken for none.
     agreement = together / (variance_first * variance_second + 1e-6).sqrt()
     weight = variance_first.sqrt()
-    lost: Tensor = ((1 - agreement.clamp_max(1)) * weight).sum() / weight.sum().clamp_min(1e-6)
+    smooth = F.avg_pool2d(second, 3, stride=1, padding=1, count_include_pad=False)
+    invented = ((variance(smooth) + 1e-6).sqrt() - GAIN * weight - GRAIN).clamp_min(0)
+    lost: Tensor = ((1 - agreement.clamp_max(1)) * weight + INVENTED * invented).sum() / weight.sum().clamp_min(1e-6)
     return lost
 
 
