@@ -9,7 +9,10 @@ from torch.nn import functional as F
 DARK = -0.8
 """In -1..1: what is darker in all sequences is air or empty bone."""
 
-GAIN, GRAIN, INVENTED = 2.0, 0.1, 10.0
+NOISE = 1e-6
+"""Variance below which there is no structure."""
+
+GAIN, GRAIN, INVENTED = 1.5, 0.05, 10.0
 """By how much a neighbourhood may deviate more than it did, by factor and by itself, and what more than that costs."""
 
 
@@ -30,21 +33,19 @@ def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tens
         window: side of the window in pixels, odd.
     """
     first, second = original.detach(), repainted
-    pad = window // 2
 
-    def mean(maps: Tensor) -> Tensor:
-        return F.avg_pool2d(maps, window, stride=1, padding=pad, count_include_pad=False)
+    def mean(maps: Tensor, side: int = window) -> Tensor:
+        return F.avg_pool2d(maps, side, stride=1, padding=side // 2, count_include_pad=False)
 
     def variance(maps: Tensor) -> Tensor:
         return (mean(maps * maps) - mean(maps) ** 2).clamp_min(0)
 
     variance_first, variance_second = variance(first), variance(second)
     together = mean(first * second) - mean(first) * mean(second)
-    # The constant stands for noise: variances below it are taken for none.
-    agreement = together / (variance_first * variance_second + 1e-6).sqrt()
+    agreement = together / (variance_first * variance_second + NOISE).sqrt()
     weight = variance_first.sqrt()
-    smooth = F.avg_pool2d(second, 3, stride=1, padding=1, count_include_pad=False)
-    invented = ((variance(smooth) + 1e-6).sqrt() - GAIN * weight - GRAIN).clamp_min(0)
+    before, after = ((variance(mean(maps, 3)) + NOISE).sqrt() for maps in (first, second))
+    invented = (after - GAIN * before - GRAIN).clamp_min(0)
     lost: Tensor = ((1 - agreement.clamp_max(1)) * weight + INVENTED * invented).sum() / weight.sum().clamp_min(1e-6)
     return lost
 
