@@ -25,7 +25,8 @@ def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tens
     would let a bright scalp turn dark half way round a head.
 
     So a bright band in flat tissue, a lesion that no label knows, would cost nothing. Hence deviations count too that
-    are much larger than the original's, of means of 3x3 pixels: grain averages out in them, a band does not.
+    are more than ``GAIN`` times the original's and ``GRAIN``, of means of 3x3 pixels: grain averages out in them, a
+    band does not.
 
     Args:
         original: (B, C, H, W); no gradient flows to it.
