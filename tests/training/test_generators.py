@@ -23,6 +23,7 @@ from synthoma.training.loop import Progress
 from synthoma.training.runs import begin_run, continue_run
 from synthoma.training.search import search_settings
 from synthoma.training.settings import TrainConfig
+from synthoma.training.watchdog import JudgedImages
 from tests.training.toys import blobs, halves, train_toy, write_cohort
 
 
@@ -228,9 +229,9 @@ def test_snapshots_are_judged_against_slices_like_those_that_are_learned(
     seen: list[np.ndarray] = []
     judge = generators.validation_judge
 
-    def watched(known: np.ndarray, groups: list[str], held: np.ndarray, **options: bool) -> object:
-        seen.append(held)
-        return judge(known, groups, held, **options)
+    def watched(known: JudgedImages, held: JudgedImages, **options: bool) -> object:
+        seen.append(held.images)
+        return judge(known, held, **options)
 
     monkeypatch.setattr(generators, "validation_judge", watched)
     train_toy(Cohort(cohort.path), tmp_path / "run", **config(with_masks=True))

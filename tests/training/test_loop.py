@@ -26,10 +26,10 @@ class Walk:
         self,
         scores: Iterator[float] | None = None,
         losses: Callable[[int], float] = lambda step: 1.0,
-        chance: float = 0.0,
+        resampled: Iterator[tuple[float, ...]] | None = None,
     ) -> None:
         self.weight, self.best = torch.zeros(3), torch.zeros(3)
-        self.scores, self.losses, self.chance = scores, losses, chance
+        self.scores, self.losses, self.resampled = scores, losses, resampled
         self.snapshots: list[int] = []
         self.warnings: list[str] = []
 
@@ -42,7 +42,8 @@ class Walk:
         if not math.isfinite(recent["d_loss"]):
             return Snapshot(math.nan, {}, ["broken"], fatal=True)
         score = next(self.scores) if self.scores else 1.0
-        return Snapshot(score, {"variety": 1.0}, list(self.warnings), chance=self.chance)
+        resampled = next(self.resampled) if self.resampled else ()
+        return Snapshot(score, {"variety": 1.0}, list(self.warnings), resampled=resampled)
 
     def keep_best(self) -> None:
         self.best = self.weight.clone()
@@ -95,13 +96,18 @@ def test_the_best_snapshot_is_the_one_with_the_least_score(tmp_path: Path) -> No
 
 
 def test_a_later_snapshot_is_kept_unless_it_is_worse_than_the_best_by_more_than_chance(tmp_path: Path) -> None:
-    task = Walk(iter([2.0, 2.08, 2.16, 2.09]), chance=0.05)
+    """Chance is the standard error of the difference, here between the same two draws of patients."""
+    best, near, far = (1.9, 2.1), (1.88, 2.28), (1.96, 2.36)  # differences -.02, .18 (error .141) and .06, .26
+    task = Walk(iter([2.0, 2.08, 2.16, 2.08]), resampled=iter([best, near, far, near]))
     progress = run(task, tmp_path)
     assert (progress.best, progress.best_images, progress.stale) == (2.0, 400, 3)
-    # Each within chance of the one before, but not of the best.
+    # Within chance of the one before, but not of the best; also after a checkpoint.
     (tmp_path / "other").mkdir()
-    progress = run(Walk(iter([2.0, 2.08, 2.16, 2.2]), chance=0.05), tmp_path / "other")
-    assert (progress.best, progress.best_images) == (2.0, 200)
+    run(Walk(iter([2.0, 2.08]), resampled=iter([best, near])), tmp_path / "other", images=200, snapshots=2)
+    task = Walk(iter([2.16, 2.14]), resampled=iter([far, (1.88, 2.4)]))
+    progress = run(task, tmp_path / "other", resume=True)
+    assert (progress.best, progress.best_images) == (2.0, 400)
+    assert progress.best_resampled == list(best)
 
 
 def test_patience_ends_a_run_and_a_resumed_one(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from synthoma.errors import ConfigError
-from synthoma.training.recipes import GENERATORS, recipe
+from synthoma.training.recipes import GENERATORS, SegmenterConfig, recipe
 from synthoma.training.settings import TrainConfig
 
 
@@ -50,6 +50,17 @@ def test_single_settings_leave_the_models_own_ones(model: str) -> None:
     changed = TrainConfig.resolve(assignments=["gan.ema_images=77"], flags=flags)
     assert changed.gan == own.model_copy(update={"ema_images": 77.0})
     assert TrainConfig.resolve(flags=flags).gan == own
+
+
+def test_a_segmenter_that_begins_with_another_learns_at_half_its_rate() -> None:
+    usual = recipe("unet-25d")[1]
+    begun = TrainConfig.resolve(flags={"model": "unet-25d", "init": "phantom"})
+    assert isinstance(usual, SegmenterConfig)
+    assert begun.segmenter == usual.model_copy(update={"rate": usual.rate / 2})
+    told = TrainConfig.resolve(assignments=["segmenter.rate=3e-3"], flags={"model": "unet-25d", "init": "phantom"})
+    assert told.segmenter.rate == 3e-3
+    # With the layers of a GAN most of it is new.
+    assert TrainConfig.resolve(flags={"model": "gan-unet", "init": "gan"}).segmenter == recipe("gan-unet")[1]
 
 
 def test_settings_survive_their_file(tmp_path: Path) -> None:

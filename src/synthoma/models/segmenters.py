@@ -23,6 +23,9 @@ from synthoma.models.dcgan import Discriminator, Generator
 SegmenterName = Literal[
     "unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-seed", "critic-unet", "gan-unet"
 ]
+FROM_GAN = ("critic-unet", "gan-unet")
+"""Networks that are built of a GAN's, and can begin with its weights."""
+
 BRIGHTEST = 2.0
 """Intensities above twice the brightest ordinary tissue are cut: they say nothing more, and unsettle a network."""
 MASK_SEED_SIZE = 28
@@ -105,7 +108,7 @@ def _check_size(config: SegmenterNetwork, size: int) -> None:
         if size != MASK_SEED_SIZE:
             raise ConfigError(f"slices of {MASK_SEED_SIZE} px", f"{size} px", f"prepare with --size {MASK_SEED_SIZE}")
         return
-    if config.network in ("critic-unet", "gan-unet"):
+    if config.network in FROM_GAN:
         return  # its discriminator says so itself
     if config.network == "segresnet" and config.width % 8:
         raise ConfigError("a width divisible by 8 for segresnet", f"{config.width}", "set segmenter.width=16")

@@ -26,13 +26,10 @@ from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.settings import TrainConfig
 from synthoma.types import Floats
 
-Judge = Callable[[Tensor, dict[str, float]], tuple[float, dict[str, float], list[str]]]
-"""Score of sample images (N, C, S, S) in -1..1 with the recent losses: score, further figures, warnings."""
+Judge = Callable[[Tensor, dict[str, float]], Snapshot]
+"""What is to be said of sample images (N, C, S, S) in -1..1, beside the recent losses."""
 
 Network = TypeVar("Network", bound=nn.Module)
-
-CHANCE = 0.05
-"""Share by which scores of snapshots differ by chance: those of a phantom-gan that had settled lay 3 % apart."""
 
 SHEET = 64
 """Images of the sample sheet; their latents stay the same through the run."""
@@ -136,8 +133,7 @@ class GenerativeTask:
             return Snapshot(math.nan, {}, [broken], fatal=True)
         samples = self.draw(max(self.samples, SHEET))
         self.sheet(progress.images, samples[:SHEET])
-        score, values, warnings = self.judge(samples[: self.samples], {**recent, "step": progress.step})
-        return Snapshot(score, values, warnings, chance=CHANCE)
+        return self.judge(samples[: self.samples], {**recent, "step": progress.step})
 
     @torch.no_grad()
     def draw(self, count: int) -> Tensor:

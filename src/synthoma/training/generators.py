@@ -43,10 +43,10 @@ from synthoma.training.initial import (
     leak_error,
     patients_behind,
 )
-from synthoma.training.loop import Budget, Progress, Report, run_loop
+from synthoma.training.loop import Budget, Progress, Report, Snapshot, run_loop
 from synthoma.training.settings import TrainConfig
 from synthoma.training.validation import spread
-from synthoma.training.watchdog import validation_judge
+from synthoma.training.watchdog import JudgedImages, validation_judge
 from synthoma.types import MODALITIES, Bytes, Floats, Ints
 
 JUDGED = 256
@@ -364,8 +364,8 @@ def _execution(
     # Learning rates do not change how long a step takes.
     name = f"{shape} {config.gan.model_dump_json(exclude={'generator_rate', 'critic_rate', 'beta1', 'beta2'})}"
 
-    def nobody(samples: Tensor, recent: dict[str, float]) -> tuple[float, dict[str, float], list[str]]:
-        return 0.0, {}, []
+    def nobody(samples: Tensor, recent: dict[str, float]) -> Snapshot:
+        return Snapshot(0.0, {}, [])
 
     def trial(execution: Execution) -> None:
         if execution not in task:
@@ -383,13 +383,15 @@ def _execution(
 
 def _judge(cohort: Cohort, rows: Ints, config: TrainConfig) -> Judge:
     """Judge samples against the validation split, or against the training images where it is too small."""
-    table, known = cohort.slices, spread(rows, 2 * JUDGED)
-    validation = _learnable(cohort, config, "validation")
+    table, validation = cohort.slices, _learnable(cohort, config, "validation")
     validation = validation[table["label"].iloc[validation].isin(trained_classes(cohort, rows)).to_numpy()]
+
+    def shown(chosen: Ints) -> JudgedImages:
+        return JudgedImages(_first_channel(cohort, chosen), table["group"].iloc[chosen].astype(str).to_numpy())
+
     return validation_judge(
-        _first_channel(cohort, known),
-        table["group"].iloc[known].astype(str).tolist(),
-        _first_channel(cohort, spread(validation, JUDGED)) if len(validation) >= HELD_OUT else None,
+        shown(spread(rows, 2 * JUDGED)),
+        shown(spread(validation, JUDGED)) if len(validation) >= HELD_OUT else None,
         logits=config.gan.loss.startswith("bce"),
     )
 

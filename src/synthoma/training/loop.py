@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,7 @@ class Progress:
         step, images: what has been done.
         seconds: time spent in this process and before it was resumed.
         best: lowest snapshot score so far.
+        best_resampled: scores of that snapshot on resampled held-out patients.
         best_images: images after which the snapshot came that is kept.
         stale: snapshots since the lowest score.
         events: warnings so far.
@@ -36,6 +38,7 @@ class Progress:
     images: int = 0
     seconds: float = 0.0
     best: float = math.inf
+    best_resampled: list[float] = field(default_factory=list)
     best_images: int = 0
     stale: int = 0
     events: list[str] = field(default_factory=list)
@@ -50,14 +53,25 @@ class Snapshot:
         values: further figures for the log.
         warnings: what goes wrong, in plain words, with what to try.
         fatal: training cannot go on.
-        chance: share of the best score by which this one may lie above it and mean nothing.
+        resampled: scores on resampled held-out patients, the same ones at each snapshot; empty where there are none.
     """
 
     score: float
     values: dict[str, float]
     warnings: list[str]
     fatal: bool = False
-    chance: float = 0.0
+    resampled: Sequence[float] = ()
+
+    def as_good_as(self, score: float, resampled: Sequence[float]) -> bool:
+        """Whether this score is lower than that of another snapshot, or above it by chance.
+
+        By chance is by at most one standard error: that of the difference between both snapshots, over the held-out
+        patients.
+        """
+        behind = self.score - score
+        if behind <= 0 or len(self.resampled) < 2 or len(self.resampled) != len(resampled):
+            return behind <= 0
+        return behind <= float(np.std(np.subtract(self.resampled, resampled), ddof=1))
 
 
 class Task(Protocol):
@@ -104,7 +118,7 @@ class Budget:
         return bool(self.patience) and progress.stale >= self.patience
 
 
-_KEPT = ("step", "images", "seconds", "best_images", "stale", "events")
+_KEPT = ("step", "images", "seconds", "best_resampled", "best_images", "stale", "events")
 
 Report = Callable[[Progress, float, dict[str, float]], None]
 """Called about once a second with the progress, the share of the budget, and mean recent losses and images/s."""
@@ -135,7 +149,8 @@ def run_loop(
     progress = Progress(seconds=spent)
     if resume and (bundle := latest_checkpoint(run)) is not None:
         task.restore(bundle)
-        progress = Progress(**{name: bundle.meta[name] for name in _KEPT}, best=_number(bundle.meta["best"]))
+        known = {name: bundle.meta[name] for name in _KEPT if name in bundle.meta}
+        progress = Progress(**known, best=_number(bundle.meta["best"]))
     log = _Log(run / "log.jsonl", progress.step)
     next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
     meter = _Meter(progress)
@@ -164,10 +179,12 @@ def run_loop(
                 progress.best_images = progress.images
                 task.keep_best()
             else:
-                progress.stale = 0 if snapshot.score <= progress.best else progress.stale + 1
-                progress.best = min(progress.best, snapshot.score)  # in this order: nan is never the best
+                progress.stale += 1
+                if snapshot.score <= progress.best:  # nan is never the best
+                    progress.best, progress.best_resampled = snapshot.score, list(snapshot.resampled)
+                    progress.stale = 0
                 # Of equals the later one, which has learned for longer.
-                if snapshot.score <= progress.best * (1 + snapshot.chance):
+                if snapshot.as_good_as(progress.best, progress.best_resampled):
                     progress.best_images = progress.images
                     task.keep_best()
             new = [text for text in snapshot.warnings if text not in progress.events]

@@ -131,7 +131,7 @@ class LearnerConfig(Config):
     """How a detector of any kind learns from labelled slices."""
 
     batch: int = Field(16, ge=2, le=1024)
-    rate: float = Field(2e-3, gt=0, description="highest learning rate of AdamW; it rises first and falls to 0")
+    rate: float = Field(2e-3, gt=0, description="highest learning rate (AdamW), halved by --init; rises, then falls")
     weight_decay: float = Field(1e-2, ge=0)
     epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon")
     tumour_share: float | None = Field(

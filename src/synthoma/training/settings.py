@@ -8,7 +8,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from synthoma.config import Config, toml_lines
+from synthoma.models.segmenters import FROM_GAN
 from synthoma.training.recipes import AUTO, SECTION, ClassifierConfig, GanConfig, Kind, SegmenterConfig, recipe
+
+BEGUN = 0.5
+"""Share of the usual learning rate for a segmenter that begins with a trained one, whose knowledge it would lose."""
 
 
 class TrainConfig(Config):
@@ -58,6 +62,8 @@ class TrainConfig(Config):
         if not isinstance(values, dict):
             return values
         kind, own = recipe(values.get("model", AUTO))
+        if values.get("init") and isinstance(own, SegmenterConfig) and own.network not in FROM_GAN:
+            own = own.model_copy(update={"rate": BEGUN * own.rate})
         for other, section in SECTION.items():
             if other != kind and isinstance(values.get(section), dict):
                 raise ValueError(f"{values.get('model', AUTO)} is a {kind}: its settings are in {SECTION[kind]}")

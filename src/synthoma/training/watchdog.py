@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
@@ -11,7 +12,9 @@ from torch import Tensor
 from synthoma.metrics.copies import nearest_images
 from synthoma.metrics.distances import sliced_wasserstein
 from synthoma.metrics.features import random_features, standardised, wavelet_features
-from synthoma.types import Floats
+from synthoma.seeding import stream
+from synthoma.training.loop import Snapshot
+from synthoma.types import Array, Floats, Ints
 
 COLLAPSED = 0.35
 """Variety of the samples, as a share of the training images' own, below which they count as collapsed."""
@@ -42,63 +45,95 @@ COPYING = (
 FAMILIES = {"wavelet": wavelet_features, "random": random_features}
 """Features in which samples are scored at a snapshot."""
 
+RESAMPLES = 50
+"""Draws of the held-out patients, for the error of a score."""
+
 DIRECTIONS = 300
 """Along which two sets of images are compared at a snapshot."""
 
 
+@dataclass(frozen=True)
+class JudgedImages:
+    """Real images (N, H, W) in 0..1 that samples are compared with, and whose they are (N,)."""
+
+    images: Floats
+    patients: Array
+
+
 def validation_judge(
-    training: Floats, patients: Sequence[str], validation: Floats | None, *, logits: bool
-) -> Callable[[Tensor, dict[str, float]], tuple[float, dict[str, float], list[str]]]:
+    training: JudgedImages, validation: JudgedImages | None, *, logits: bool
+) -> Callable[[Tensor, dict[str, float]], Snapshot]:
     """A judge for snapshots of a generator.
 
     The score is the geometric mean, over wavelet statistics and random convolutional features, of the sliced
     Wasserstein distance between samples and held-out real images, on the scale of the training images. Neither
     distance counts below what real images of other patients score: nearer to a few patients than other patients are is
-    chance, not quality.
+    chance, not quality. How much of a score is due to which patients were held out is told by resampling these.
 
     Args:
-        training: training images (N, H, W) in 0..1; at most a few hundred are needed.
-        patients: whose they are (N,).
-        validation: held-out real images (M, H, W) in 0..1, M >= 2; None where there are too few. The score is then the
-            distance to the training images, every second training patient stands for other patients, and nobody can
-            say what counts as a copy.
+        training: training images; at most a few hundred are needed.
+        validation: held-out real images, two or more; None where there are too few. The score is then the distance to
+            the training images, every second training patient stands for other patients, and nobody can say what counts
+            as a copy.
         logits: the discriminator's outputs are probabilities (not critic scores).
 
     Returns:
         A function of samples (B, C, S, S) in -1..1, of which the first channel is judged, and of the recent losses.
         What cannot be measured is nan: all of it, where the training images are one and the same.
     """
-    references = {name: features(training) for name, features in FAMILIES.items()}
-    held_out = references if validation is None else {name: features(validation) for name, features in FAMILIES.items()}
+    references = {name: features(training.images) for name, features in FAMILIES.items()}
+    compared = training if validation is None else validation
+    features = references if validation is None else {name: of(validation.images) for name, of in FAMILIES.items()}
     own_variety = _variety(_joined(references, references))
-    second = np.unique(np.asarray(patients), return_inverse=True)[1] % 2 == 1
-    usual = math.nan if validation is None else float(np.percentile(nearest_images(validation, training).score, 99))
+    usual = math.nan
+    if validation is not None:
+        usual = float(np.percentile(nearest_images(validation.images, training.images).score, 99))
+    second = np.unique(training.patients, return_inverse=True)[1] % 2 == 1
 
-    def distance(name: str, real: Floats, others: Floats) -> float:
-        scaled = standardised(references[name], real, others)
-        return sliced_wasserstein(real=scaled[1], synthetic=scaled[2], projections=DIRECTIONS)
+    def distances(rows: Ints, drawn: dict[str, Floats]) -> dict[str, float]:
+        """From these of the images that samples are compared with."""
+        found = {}
+        for name in FAMILIES:
+            scaled = standardised(references[name], features[name][rows], drawn[name])
+            found[name] = sliced_wasserstein(real=scaled[1], synthetic=scaled[2], projections=DIRECTIONS)
+        return found
 
-    def floor(name: str) -> float:
-        own = references[name]
+    def floors(rows: Ints) -> dict[str, float]:
+        """Distances of real images of other patients."""
         if validation is not None:
-            return distance(name, held_out[name], own)
-        return distance(name, own[second], own[~second]) if second.any() else 0.0
+            return distances(rows, references)
+        first = rows[~second[rows]]
+        if len(first) in (0, len(rows)):
+            return dict.fromkeys(FAMILIES, 0.0)
+        return distances(rows[second[rows]], {name: own[first] for name, own in references.items()})
 
-    floors = {name: floor(name) for name in FAMILIES} if own_variety > 0 else {}
+    def score(found: dict[str, float], least: dict[str, float]) -> float:
+        return math.sqrt(math.prod(max(found[name], least[name]) for name in FAMILIES))
 
-    def judge(samples: Tensor, recent: dict[str, float]) -> tuple[float, dict[str, float], list[str]]:
+    everyone = np.arange(len(compared.images))
+    looks = [everyone, *_resampled(compared.patients)] if own_variety > 0 else []
+    least = [floors(rows) for rows in looks]
+
+    def judge(samples: Tensor, recent: dict[str, float]) -> Snapshot:
         images = (samples[:, 0].numpy() + 1) / 2
-        values, score = dict.fromkeys((*FAMILIES, "variety", "near_copies"), math.nan), math.nan
+        values, scores = dict.fromkeys((*FAMILIES, "variety", "near_copies"), math.nan), [math.nan]
         if own_variety > 0:
-            drawn = {name: features(images) for name, features in FAMILIES.items()}
-            values |= {name: distance(name, held_out[name], drawn[name]) for name in FAMILIES}
-            values["variety"] = _variety(_joined(references, drawn)) / own_variety
-            score = math.sqrt(math.prod(max(values[name], floors[name]) for name in FAMILIES))
+            drawn = {name: of(images) for name, of in FAMILIES.items()}
+            found = [distances(rows, drawn) for rows in looks]
+            scores = [score(*pair) for pair in zip(found, least, strict=True)]
+            values |= found[0] | {"variety": _variety(_joined(references, drawn)) / own_variety}
         if validation is not None:
-            values["near_copies"] = float((nearest_images(images[:64], training).score > usual).mean())
-        return score, values, warnings_of(values, recent, logits=logits)
+            values["near_copies"] = float((nearest_images(images[:64], training.images).score > usual).mean())
+        return Snapshot(scores[0], values, warnings_of(values, recent, logits=logits), resampled=scores[1:])
 
     return judge
+
+
+def _resampled(patients: Array) -> list[Ints]:
+    """Images of as many patients, drawn with replacement; none of a single patient, of whom nothing can be learned."""
+    own = [np.flatnonzero(patients == name) for name in np.unique(patients)]
+    draws = stream(0, "training.resampled_patients").integers(len(own), size=(RESAMPLES, len(own)))
+    return [np.concatenate([own[number] for number in row]) for row in draws] if len(own) > 1 else []
 
 
 def warnings_of(values: dict[str, float], recent: dict[str, float], *, logits: bool) -> list[str]:
