@@ -96,15 +96,15 @@ def test_the_best_snapshot_is_the_one_with_the_least_score(tmp_path: Path) -> No
 
 
 def test_a_later_snapshot_is_kept_unless_it_is_worse_than_the_best_by_more_than_chance(tmp_path: Path) -> None:
-    """Chance is the standard error of the difference, here between the same two draws of patients."""
-    best, near, far = (1.9, 2.1), (1.88, 2.28), (1.96, 2.36)  # differences -.02, .18 (error .141) and .06, .26
-    task = Walk(iter([2.0, 2.08, 2.16, 2.08]), resampled=iter([best, near, far, near]))
+    """Chance is 1.645 times the standard error of the difference, here between the same two draws of patients."""
+    best, near, far = (1.9, 2.1), (1.88, 2.28), (1.96, 2.36)  # differences -.02, .18 and .06, .26: both errors .141
+    task = Walk(iter([2.0, 2.23, 2.24, 2.23]), resampled=iter([best, near, far, near]))
     progress = run(task, tmp_path)
     assert (progress.best, progress.best_images, progress.stale) == (2.0, 400, 3)
     # Within chance of the one before, but not of the best; also after a checkpoint.
     (tmp_path / "other").mkdir()
-    run(Walk(iter([2.0, 2.08]), resampled=iter([best, near])), tmp_path / "other", images=200, snapshots=2)
-    task = Walk(iter([2.16, 2.14]), resampled=iter([far, (1.88, 2.4)]))
+    run(Walk(iter([2.0, 2.23]), resampled=iter([best, near])), tmp_path / "other", images=200, snapshots=2)
+    task = Walk(iter([2.24, 2.24]), resampled=iter([far, (1.88, 2.4)]))
     progress = run(task, tmp_path / "other", resume=True)
     assert (progress.best, progress.best_images) == (2.0, 400)
     assert progress.best_resampled == list(best)

@@ -18,6 +18,8 @@ from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 
 LOG_SECONDS = 1.0
+BY_CHANCE = 1.645
+"""Standard errors that a difference without meaning exceeds in 5 % of the cases, in one direction."""
 
 
 @dataclass
@@ -65,13 +67,13 @@ class Snapshot:
     def as_good_as(self, score: float, resampled: Sequence[float]) -> bool:
         """Whether this score is lower than that of another snapshot, or above it by chance.
 
-        By chance is by at most one standard error: that of the difference between both snapshots, over the held-out
-        patients.
+        By chance is by less than ``BY_CHANCE`` standard errors: those of the difference between both snapshots, over
+        the held-out patients.
         """
         behind = self.score - score
         if behind <= 0 or len(self.resampled) < 2 or len(self.resampled) != len(resampled):
             return behind <= 0
-        return behind <= float(np.std(np.subtract(self.resampled, resampled), ddof=1))
+        return behind <= BY_CHANCE * float(np.std(np.subtract(self.resampled, resampled), ddof=1))
 
 
 class Task(Protocol):
