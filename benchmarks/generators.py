@@ -44,6 +44,7 @@ from synthoma.pictures import grey, tiled
 from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
 from synthoma.training.generators import shown, training_rows
+from synthoma.training.initial import SHIPPED
 from synthoma.training.recipes import AUTO, GENERATORS
 from synthoma.training.settings import TrainConfig
 
@@ -62,6 +63,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "without-average": {"ema_images": 0.0},
     "without-styles": {"latent": 1},
     "without-start": {},
+    "with-start": {},
 }
 """Changes to what auto plans for phantom-gan: --models auto-without-shares."""
 
@@ -212,7 +214,7 @@ def train_and_judge(
     asked = TrainConfig.model_validate({"model": base, "seed": seed, **budget, **settings})
     config = synthoma.planned(cohort, asked)
     if change:
-        begins = None if change in UNBEGUN else config.init
+        begins = None if change in UNBEGUN else SHIPPED if change == "with-start" else config.init
         config = config.model_copy(update={"gan": config.gan.model_copy(update=CHANGES[change]), "init": begins})
     synthoma.train(cohort, run, config=config, report=count, force=True)
     taken = time.perf_counter() - start

@@ -58,6 +58,8 @@ def test_pictures_of_unknown_sequence_too_but_without_masks(tmp_path: Path) -> N
     assert not config.with_masks
     assert config.simulate == 24
     assert any("if these pictures show anything else" in reason for reason in config.reasons)
+    assert config.init is None
+    assert _planned(Cohort(tmp_path / "real"), minutes=0.1, init="phantom").init == "phantom"
 
 
 def test_masks_are_left_out_where_controls_have_none(tmp_path: Path) -> None:
