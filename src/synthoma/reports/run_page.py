@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
     scored = [entry for entry in log if entry.get("score") is not None]
     sheets = sorted((run / "samples").glob("images-*.png"))
     best = [path for path in sheets if int(path.stem.split("-")[1]) == meta["images"]] or sheets[-1:]
+    scored = [entry | ({"kept": entry["score"]} if entry["images"] == meta["images"] else {}) for entry in scored]
+    names = {"score": "distance to held-out scans (sliced W2)", "kept": "the snapshot that is kept"}
     return render(
         "run.html",
         title=f"Run {name}",
@@ -34,7 +37,7 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
         snapshots=[int(path.stem.split("-")[1]) for path in sorted((run / "samples").glob("row-*.png"))],
         losses=_curves(losses, {"d_loss": "discriminator", "g_loss": "generator", "loss": "velocity"}, "loss"),
         outputs=_curves(losses, {"d_real": "real images", "d_fake": "generated images"}, "mean output of D"),
-        scores=_curves(scored, {"score": "distance to held-out scans (sliced W2)"}, "score"),
+        scores=_curves(scored, names, "score"),
         variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),
         warnings=[entry["warning"] for entry in log if "warning" in entry],
         tables=tables,
@@ -84,12 +87,16 @@ def _cards(meta: dict[str, Any], losses: list[Any], scored: list[Any]) -> list[t
     speed = sorted(entry["images_per_second"] for entry in losses) if losses else [0.0]
     trained = meta["provenance"]["trained_on"]
     shown = f"{losses[-1]['images']:,}" if losses else "0"
-    best = min((entry["score"] for entry in scored), default=float("nan"))
+    lowest = min((entry["score"] for entry in scored), default=math.nan)
+    score = next((entry["kept"] for entry in scored if "kept" in entry), math.nan)
+    remark = f"sliced W2 of the snapshot that is kept, after {meta['images']:,} images"
+    if score > lowest:
+        remark += f"; the lowest, {lowest:.3g}, is lower by chance"
     return [
         (meta["model"], "model", f"{meta['shape']['size']} px, {'+'.join(meta['modalities'])}"),
         (f"{trained['slices']:,}", "training slices", f"of {len(trained['groups']):,} groups"),
         (shown, "images shown", f"{speed[len(speed) // 2]:.0f} a second"),
-        (f"{best:.3g}", "best score", f"sliced W2 after {meta['images']:,} images; that snapshot is kept"),
+        (f"{score:.3g}", "score", remark),
     ]
 
 

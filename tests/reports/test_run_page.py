@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from synthoma.models.bundle import load_tensors
+from synthoma.reports.run_page import run_page
+from tests.training.toys import halves, train_toy, write_cohort
+
+
+@pytest.mark.parametrize("by_chance", [False, True])
+def test_the_card_tells_the_score_of_the_snapshot_that_is_kept(tmp_path: Path, *, by_chance: bool) -> None:
+    images, labels = halves(12)
+    cohort = write_cohort(tmp_path / "cohort", images, labels)
+    train_toy(cohort, tmp_path / "run", images=64, snapshots=2)
+    meta = load_tensors(tmp_path / "run" / "model.safetensors").meta
+    log = tmp_path / "run" / "log.jsonl"
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    for entry in entries:
+        if "score" in entry:
+            entry["score"] = 0.75 if entry["images"] == meta["images"] else 0.5 if by_chance else 1.5
+    log.write_text("\n".join(map(json.dumps, entries)))
+    page = run_page(tmp_path / "run", "toy", meta, {})
+    assert "<b>0.75</b><span>score</span>" in page
+    assert f"of the snapshot that is kept, after {meta['images']} images" in page
+    assert ("the lowest, 0.5, is lower by chance" in page) is by_chance
