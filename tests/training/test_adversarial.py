@@ -18,7 +18,7 @@ from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 from synthoma.training.device import Execution
 from synthoma.training.generative import GenerativeSetup
 from synthoma.training.generators import image_shape, trained_classes, training_rows
-from synthoma.training.loop import Progress
+from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.settings import TrainConfig
 from tests.training.toys import ONE, SMALL, blobs, halves, write_cohort
 
@@ -42,7 +42,7 @@ def new_task(cohort: Cohort, execution: Execution = ONE, **settings: Any) -> Adv
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
     shape = image_shape(cohort, config, rows)
     return AdversarialTask(
-        GenerativeSetup(config, shape, slices, execution, judge=lambda samples, recent: (0.0, {}, []))
+        GenerativeSetup(config, shape, slices, execution, judge=lambda samples, recent: Snapshot(0.0, {}, []))
     )
 
 

@@ -20,7 +20,7 @@ from synthoma.training.device import Execution
 from synthoma.training.flow import FlowTask
 from synthoma.training.generative import GenerativeSetup
 from synthoma.training.generators import image_shape, trained_classes, training_rows
-from synthoma.training.loop import Progress
+from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.settings import TrainConfig
 from tests.training.toys import ONE, blobs, halves, train_toy, write_cohort
 
@@ -55,7 +55,9 @@ def new_task(cohort: Cohort, execution: Execution = ONE, **settings: Any) -> Flo
     rows = training_rows(cohort, config)
     slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
     shape = image_shape(cohort, config, rows)
-    return FlowTask(GenerativeSetup(config, shape, slices, execution, judge=lambda samples, recent: (0.0, {}, [])))
+    return FlowTask(
+        GenerativeSetup(config, shape, slices, execution, judge=lambda samples, recent: Snapshot(0.0, {}, []))
+    )
 
 
 def trained(task: FlowTask, steps: int, first: int = 0, last: int | None = None) -> dict[str, Tensor]:
