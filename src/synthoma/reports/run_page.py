@@ -91,7 +91,7 @@ def _cards(meta: dict[str, Any], losses: list[Any], scored: list[Any]) -> list[t
     score = next((entry["kept"] for entry in scored if "kept" in entry), math.nan)
     remark = f"sliced W2 of the snapshot that is kept, after {meta['images']:,} images"
     if score > lowest:
-        remark += f"; the lowest, {lowest:.3g}, is lower by chance"
+        remark += f"; the lowest, {lowest:.3g}, is not lower by more than chance"
     return [
         (meta["model"], "model", f"{meta['shape']['size']} px, {'+'.join(meta['modalities'])}"),
         (f"{trained['slices']:,}", "training slices", f"of {len(trained['groups']):,} groups"),
