@@ -32,8 +32,8 @@ bench-data: setup ## Measure reading, duplicate search and phantom; writes bench
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/phantom_speed.py
 
-bench-generators: setup ## Train every generator for five minutes on real scans and judge them alike
-	$(BIN)/python benchmarks/generators.py --minutes 5
+bench-generators: setup ## Train every generator for ten minutes on real scans and judge them alike
+	$(BIN)/python benchmarks/generators.py --minutes 10
 
 tables: setup ## Write the tables of the README and docs/results.md from benchmarks/results
 	$(BIN)/python benchmarks/tables.py

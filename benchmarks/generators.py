@@ -111,8 +111,8 @@ def simulated(cohort: Path, folder: Path, classes: tuple[str, ...]) -> Path:
     if not folder.exists():
         real = Cohort(cohort)
         rows = training_rows(real, TrainConfig(classes=classes))
-        phantom, config = phantom_beside(real.meta, real.meta["provenance"]["config"], **shown(real, rows))
-        synthoma.prepare_phantom(SIMULATED, folder, phantom=phantom, config=config.model_copy(update={"seed": 100}))
+        config = phantom_beside(real.meta, real.meta["provenance"]["config"], **shown(real, rows))
+        synthoma.prepare_phantom(SIMULATED, folder, config=config.model_copy(update={"seed": 100}))
     return folder
 
 

@@ -126,7 +126,8 @@ def test_an_existing_cohort_is_safe(
         (("prepare", "absent", "-o", "x", "--set", "modality=flair"), "did you mean 'modalities'"),
         (("prepare", "absent", "-o", "x", "--layout", "dicomm"), "dicom"),
         (("prepare", "--phantom", "0", "-o", "x"), "phantom"),
-        (("prepare", "--phantom", "1", "-o", "x", "--set", "phantom.skul=whole"), "did you mean 'skull'"),
+        (("prepare", "--phantom", "1", "-o", "x", "--set", "phantom.skul=whole"), "did you mean 'phantom.skull'"),
+        (("prepare", "scans", "-o", "x", "--set", "phantom.sites=3"), "expected a known setting; came 'phantom'"),
         (("info", "absent"), "absent"),
         (("report", "absent"), "absent"),
     ],
@@ -156,6 +157,18 @@ def test_print_config_reads_back(
     _, again, _ = run(monkeypatch, capsys, "prepare", "--config", str(tmp_path / "config.toml"), "--print-config")
     assert again == out
     assert "size = 96" in out
+
+
+def test_settings_of_simulated_patients_read_back_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = ("prepare", "--phantom", "2", "--print-config")
+    _, out, _ = run(monkeypatch, capsys, *asked, "--size", "32", "--set", "phantom.sites=3")
+    (tmp_path / "config.toml").write_text(out)
+    _, again, _ = run(monkeypatch, capsys, *asked, "--config", str(tmp_path / "config.toml"))
+    assert again == out
+    assert "sites = 3" in out.split("[phantom]")[1]
+    assert "duplicates = false" in out
 
 
 def test_masks_are_scored_as_asked_for(

@@ -61,3 +61,28 @@ def test_nested_keys_and_text_with_quotes_survive() -> None:
     outer = Outer.resolve(assignments=['inner.name="a \\"b\\" \\\\ c"'])
     assert outer.inner.name == 'a "b" \\ c'
     assert Outer.model_validate(tomllib.loads(outer.to_toml())) == outer
+
+
+def test_what_is_nested_stands_in_tables_and_what_is_undecided_in_comments() -> None:
+    class Innermost(Config):
+        low: float | None = None
+
+    class Inner(Config):
+        name: str = "x"
+        most: int | None = None
+        deep: Innermost = Innermost()
+
+    class Outer(Config):
+        inner: Inner = Inner()
+        size: int = 3  # after a table, but not part of it
+
+    assert Outer().to_toml().splitlines() == [
+        "size = 3",
+        "",
+        "[inner]",
+        'name = "x"',
+        "# most = (decided from the input)",
+        "",
+        "[inner.deep]",
+        "# low = (decided from the input)",
+    ]

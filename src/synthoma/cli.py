@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -16,6 +16,8 @@ from synthoma.errors import ConfigError, SynthomaError
 if TYPE_CHECKING:
     from synthoma.data.cohort import Cohort
     from synthoma.data.preparation import Progress
+    from synthoma.data.settings import PrepareConfig
+    from synthoma.phantom import PhantomCohortConfig
     from synthoma.training.loop import Report
     from synthoma.training.settings import TrainConfig
 
@@ -98,7 +100,8 @@ def prepare(
     min_brain: Annotated[float | None, typer.Option(help="Least share of a slice that shows tissue, 0 to 1.")] = None,
     every: Annotated[int | None, typer.Option(help="Keep every k-th slice of a volume.")] = None,
     duplicates: Annotated[
-        bool | None, typer.Option("--duplicates/--no-duplicates", help="Search for duplicates (default: search).")
+        bool | None,
+        typer.Option("--duplicates/--no-duplicates", help="Search for duplicates (default: among real scans)."),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="Shares of train, validation, test (default 0.7,0.15,0.15).")
@@ -123,19 +126,21 @@ def prepare(
     force: Force = False,
 ) -> None:
     """Turn a folder of scans (or simulated patients) into a cohort: checked, split by patient, normalised, packed."""
-    from synthoma.data.settings import PrepareConfig
-
     names = ["layout", "modalities", "plane", "size", "crop", "normalise", "merge", "classes", "slices", "min_brain"]
     names += ["every", "duplicates", "folds", "split_from", "origin", "pseudonyms", "seed", "jobs"]
     given = locals()
     flags = {name: given[name] for name in names}
     if split is not None:
         flags["split"] = split.split(",")
-    about_phantom = [text.removeprefix("phantom.") for text in assignments or [] if text.startswith("phantom.")]
-    about_cohort = [text for text in assignments or [] if not text.startswith("phantom.")]
-    if phantom is not None and flags["duplicates"] is None:
-        flags["duplicates"] = False  # simulated patients are distinct by construction
-    settings = PrepareConfig.resolve(config, about_cohort, flags)
+    settings: PrepareConfig
+    if phantom is None:
+        from synthoma.data.settings import PrepareConfig
+
+        settings = PrepareConfig.resolve(config, assignments or [], flags)
+    else:
+        from synthoma.phantom import PhantomCohortConfig
+
+        settings = PhantomCohortConfig.resolve(config, assignments or [], flags)
     if print_config:
         print(settings.to_toml(), end="")
         return
@@ -150,16 +155,8 @@ def prepare(
         if source is not None:
             cohort = pipeline.prepare(source, output, config=settings, force=force, progress=progress)
         else:
-            from synthoma.phantom import PhantomConfig
-
-            cohort = pipeline.prepare_phantom(
-                phantom or 0,
-                output,
-                phantom=PhantomConfig.resolve(assignments=about_phantom),
-                config=settings,
-                force=force,
-                progress=progress,
-            )
+            simulated = cast("PhantomCohortConfig", settings)
+            cohort = pipeline.prepare_phantom(phantom or 0, output, config=simulated, force=force, progress=progress)
     _tell(cohort)
 
 
@@ -230,7 +227,7 @@ def train(
         str | None,
         typer.Option(
             help="Begin with a run or a model file; phantom-gan, unet-25d: or `phantom`, shipped. "
-            "A segmenter then learns at half its rate."
+            "A segmenter that begins with one learns at half its rate."
         ),
     ] = None,
     patients: Annotated[int | None, typer.Option(help="Detectors: learn from so many random patients only.")] = None,
@@ -303,7 +300,7 @@ def generate(
         int | None,
         typer.Option(help="Of a phantom-gan: number of whole patients, slice by slice in one style, in place of -n."),
     ] = None,
-    label: Annotated[str | None, typer.Option("--class", help="Class of all images; else all classes in turn.")] = None,
+    label: Annotated[str | None, typer.Option("--class", help="Class of all images; else all that it knows.")] = None,
     seed: Annotated[int, typer.Option(help="Image i is a function of model, seed and i.")] = 0,
     truncation: Annotated[float, typer.Option(help="Up to 1; less is more typical and less various.")] = 1.0,
     keep_share: Annotated[
@@ -406,7 +403,7 @@ def evaluate(
     ] = None,
     keep: Annotated[
         Path | None,
-        typer.Option(metavar="COHORT", help="Also write SYNTHETIC without copies and pairs whose masks do not fit."),
+        typer.Option(metavar="COHORT", help="Also write the slices looked at, less copies and masks that do not fit."),
     ] = None,
     cells: Annotated[
         Path | None, typer.Option(help="Folder of finished trainings, never run twice (default: beside the output).")

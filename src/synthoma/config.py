@@ -49,12 +49,18 @@ class Config(BaseModel):
         return "\n".join(toml_lines(self.model_dump(mode="json"))) + "\n"
 
 
-def toml_lines(values: Mapping[str, Any]) -> list[str]:
-    """One ``key = value`` line each; a value that is None stands as a comment."""
-    return [
+def toml_lines(values: Mapping[str, Any], table: str = "") -> list[str]:
+    """One ``key = value`` line each, then what is nested as tables; a value that is None stands as a comment."""
+    lines = [
         f"# {key} = (decided from the input)" if value is None else f"{key} = {_toml_value(value)}"
         for key, value in values.items()
+        if not isinstance(value, Mapping)
     ]
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            name = f"{table}.{key}" if table else key
+            lines += ["", f"[{name}]", *toml_lines(value, name)]
+    return lines
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from synthoma.config import Config
 from synthoma.data.case import Inventory
 from synthoma.data.cohort import Cohort, is_cohort
 from synthoma.data.preparation import Progress, pack
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
     from synthoma.detection.settings import DetectConfig
     from synthoma.evaluation.settings import EvaluateConfig
-    from synthoma.phantom import PhantomConfig
+    from synthoma.phantom import PhantomCohortConfig
     from synthoma.synthesis.export import Format
     from synthoma.training.loop import Report
     from synthoma.training.settings import TrainConfig
+
+Settings = TypeVar("Settings", bound=Config)
 
 DEMO_PATIENTS = 40
 DEMO_MINUTES = 4.0
@@ -78,7 +81,7 @@ def prepare(
     """
     from synthoma.data.layouts import take_inventory
 
-    config = _resolve(config, settings)
+    config = _resolve(PrepareConfig, config, settings)
     source = Path(folder)
     with new_folder(Path(output), force=force) as partial:
         progress("looking", 0, 1)
@@ -93,8 +96,7 @@ def prepare_phantom(
     patients: int,
     output: Path | str,
     *,
-    phantom: PhantomConfig | None = None,
-    config: PrepareConfig | None = None,
+    config: PhantomCohortConfig | None = None,
     force: bool = False,
     progress: Progress = _silent,
     **settings: Any,
@@ -104,24 +106,22 @@ def prepare_phantom(
     Args:
         patients: how many; patient i is the same whatever their number.
         output: the cohort folder to write.
-        phantom: how patients, tumours and scanners vary.
-        config: the settings of ``prepare``; or give single ones by name. ``seed`` also draws the patients.
+        config: the settings of ``prepare``, and in ``phantom`` how patients, tumours and scanners vary; or give single
+            ones by name. ``seed`` also draws the patients.
         force: replace an existing cohort.
         progress: told how far the work is.
-        settings: fields of ``PrepareConfig``.
+        settings: fields of ``PhantomCohortConfig``.
 
     Raises:
         ConfigError: a setting that does not exist or is out of range.
         InputError: the output place is taken.
     """
-    from synthoma.phantom import PhantomConfig, phantom_cases
+    from synthoma.phantom import PhantomCohortConfig, phantom_cases
 
     if patients < 1:
         raise ConfigError("at least 1 phantom patient", str(patients), "give a positive number")
-    # Simulated patients are distinct by construction, so nothing is to be found among them.
-    config = _resolve(config, {"duplicates": False, **settings} if config is None else settings)
-    config = config.model_copy(update={"origin": "phantom"})
-    cases = phantom_cases(patients, config.seed, phantom or PhantomConfig())
+    config = _resolve(PhantomCohortConfig, config, settings)
+    cases = phantom_cases(patients, config.seed, config.phantom)
     with new_folder(Path(output), force=force) as partial:
         pack(Inventory("phantom", tuple(cases)), partial, config, source=f"{patients} simulated", progress=progress)
         _add_report(partial, Path(output).name)
@@ -172,9 +172,7 @@ def train(
     from synthoma.training.runs import begin_run, continue_run
     from synthoma.training.settings import TrainConfig
 
-    if config is not None and settings:
-        raise ConfigError("either a config or single settings", "both", "put the settings into the config")
-    config = config or TrainConfig.resolve(flags=settings)
+    config = _resolve(TrainConfig, config, settings)
     # A run can be resumed from anywhere.
     begun = config.init if config.init in (None, SHIPPED) else str(Path(str(config.init)).resolve())
     places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
@@ -231,8 +229,7 @@ def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
     """How long one core of this machine takes to simulate a patient beside a cohort."""
     from synthoma.phantom import phantom_beside, phantom_cases
 
-    phantom, _ = phantom_beside(source.meta, {})
-    (patient,) = phantom_cases(1, config.seed, phantom)
+    (patient,) = phantom_cases(1, config.seed, phantom_beside(source.meta, {}).phantom)
     times = []
     for _ in range(2):  # the first reads the template too
         start = time.perf_counter()
@@ -251,9 +248,9 @@ def _simulate_beside(
     """
     from synthoma.phantom import phantom_beside
 
-    phantom, config = phantom_beside(meta, meta["prepare"], **meta["simulate"])
+    config = phantom_beside(meta, meta["prepare"], **meta["simulate"])
     config = config.model_copy(update={"seed": stream_key(seed, purpose) % 2**31})
-    prepare_phantom(patients, folder, phantom=phantom, config=config, progress=progress)
+    prepare_phantom(patients, folder, config=config, progress=progress)
 
 
 def search(
@@ -486,9 +483,7 @@ def evaluate(
     from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.reports.evaluation_page import write_reports
 
-    if config is not None and settings:
-        raise ConfigError("either a config or single settings", "both", "put the settings into the config")
-    config = config or EvaluateConfig.resolve(flags=settings)
+    config = _resolve(EvaluateConfig, config, settings)
     ours, theirs = Cohort(real), Cohort(synthetic)
     target = Path(output)
     cells = config.cells or target.with_name(f"{target.resolve().name}.cells")
@@ -567,9 +562,7 @@ def detect(
     from synthoma.detection.settings import DetectConfig
     from synthoma.models.bundle import shipped_model
 
-    if config is not None and settings:
-        raise ConfigError("either a config or single settings", "both", "put the settings into the config")
-    config = config or DetectConfig.resolve(flags=settings)
+    config = _resolve(DetectConfig, config, settings)
     rows = look(
         scans, shipped_model() if model is None else model, output, options=config, force=force, progress=progress
     )
@@ -756,10 +749,10 @@ def demo(output: Path | str, *, force: bool = False, progress: Progress = _silen
     return Path(output) / "evaluation" / "report.html"
 
 
-def _resolve(config: PrepareConfig | None, settings: dict[str, Any]) -> PrepareConfig:
+def _resolve(kind: type[Settings], config: Settings | None, settings: dict[str, Any]) -> Settings:
     if config is not None and settings:
         raise ConfigError("either a config or single settings", "both", "put the settings into the config")
-    return config or PrepareConfig.resolve(flags=settings)
+    return config or kind.resolve(flags=settings)
 
 
 def _add_report(folder: Path, name: str) -> None:

@@ -12,23 +12,24 @@ META = {"modalities": ["flair"], "labels": {"1": "tumour"}, "size": 64, "plane":
 
 
 def test_it_is_prepared_as_the_real_cohort_was() -> None:
-    phantom, prepare = phantom_beside(META | {"size": 128}, {"crop": False, "normalise": "unit"})
-    assert phantom.modalities == prepare.modalities == ("flair",)
-    assert (prepare.size, prepare.crop, prepare.normalise, prepare.merge) == (128, False, "unit", "whole-tumour")
-    assert phantom_beside(META, {}, skull="stripped")[0].skull == "stripped"
+    config = phantom_beside(META | {"size": 128}, {"crop": False, "normalise": "unit"})
+    assert config.phantom.modalities == config.modalities == ("flair",)
+    assert (config.size, config.crop, config.normalise, config.merge) == (128, False, "unit", "whole-tumour")
+    assert (config.origin, config.duplicates) == ("phantom", False)
+    assert phantom_beside(META, {}, skull="stripped").phantom.skull == "stripped"
 
 
 def test_regions_stay_apart_where_the_real_masks_tell_them_apart() -> None:
     labels = {str(value): name for value, name in REGIONS.items()}
-    assert phantom_beside(META | {"labels": labels}, {})[1].merge is None
-    assert phantom_beside(META | {"labels": {}}, {})[1].merge == "whole-tumour"
+    assert phantom_beside(META | {"labels": labels}, {}).merge is None
+    assert phantom_beside(META | {"labels": {}}, {}).merge == "whole-tumour"
 
 
 def test_beside_plain_pictures_each_patient_shows_one_sequence() -> None:
-    phantom, prepare = phantom_beside(META | {"modalities": ["image"]}, {})
-    assert prepare.modalities == ("image",)
+    beside = phantom_beside(META | {"modalities": ["image"]}, {})
+    assert beside.modalities == ("image",)
     coarse = {"slice_mm": 8.0, "pixel_mm": 4.0, "artefacts": 0.0}
-    config = phantom.model_copy(update=coarse)
+    config = beside.phantom.model_copy(update=coarse)
     cases = phantom_cases(6, 3, config)
     assert {case.modalities for case in cases} == {("image",)}
     whole = config.model_copy(update={"modalities": MODALITIES, "plain": False})

@@ -1,8 +1,18 @@
 """Simulated brain-tumour patients on the MNI152 template: anatomy, growth, contrast and scanner, exact masks."""
 
 from synthoma.phantom.beside import phantom_beside
-from synthoma.phantom.config import PhantomConfig
+from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig
 from synthoma.phantom.patient import Patient, phantom_cases, simulate
 from synthoma.phantom.tissue import REGION_OF, Tissue, mask_of
 
-__all__ = ["REGION_OF", "Patient", "PhantomConfig", "Tissue", "mask_of", "phantom_beside", "phantom_cases", "simulate"]
+__all__ = [
+    "REGION_OF",
+    "Patient",
+    "PhantomCohortConfig",
+    "PhantomConfig",
+    "Tissue",
+    "mask_of",
+    "phantom_beside",
+    "phantom_cases",
+    "simulate",
+]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from synthoma.data.settings import PrepareConfig
-from synthoma.phantom.config import PhantomConfig, Skull
+from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig, Skull
 from synthoma.types import MODALITIES, PLAIN_MODALITY, REGIONS
 
 
@@ -17,7 +16,7 @@ def phantom_beside(
     skull: Skull = "mixed",
     volume_ml: float = 45.0,
     apart: bool = False,
-) -> tuple[PhantomConfig, PrepareConfig]:
+) -> PhantomCohortConfig:
     """Settings of a phantom cohort with the modalities, labels, plane and size of a real one.
 
     Pixels are simulated at 1 mm however few the cohort has: a scanner's noise belongs to its own pixels, and coarser
@@ -29,9 +28,6 @@ def phantom_beside(
         skull: what heads it shows, see ``data.matching.heads_of``.
         volume_ml: median volume of its tumours.
         apart: whether it holds single pictures, each cropped and normalised by itself.
-
-    Returns:
-        Settings of the patients, and of their preparation.
     """
     modalities = tuple(meta["modalities"])
     plain = modalities == (PLAIN_MODALITY,)
@@ -44,7 +40,7 @@ def phantom_beside(
         artefacts=0.3,
     )
     regions = set(dict(meta["labels"]).values()) == set(REGIONS.values())
-    prepare = PrepareConfig(
+    return PhantomCohortConfig(
         modalities=modalities,
         size=meta["size"],
         plane=meta["plane"],
@@ -52,6 +48,5 @@ def phantom_beside(
         normalise=prepared.get("normalise", "robust"),
         apart=apart,
         merge=None if regions else "whole-tumour",
-        duplicates=False,
+        phantom=phantom,
     )
-    return phantom, prepare

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from synthoma.config import Config
+from synthoma.data.settings import PrepareConfig
 from synthoma.errors import ConfigError
 from synthoma.types import MODALITIES
 
@@ -71,6 +72,17 @@ class PhantomConfig(Config):
         if isinstance(self.slice_mm, tuple):
             return self.slice_mm
         return (self.slice_mm, self.slice_mm)
+
+
+class PhantomCohortConfig(PrepareConfig):
+    """How a cohort of simulated patients is made: the settings of ``prepare``, and ``phantom``, those of the patients.
+
+    Simulated patients are distinct by construction, so duplicates are searched only on request.
+    """
+
+    origin: Literal["phantom"] = "phantom"
+    duplicates: bool = False
+    phantom: PhantomConfig = Field(default_factory=PhantomConfig)
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

@@ -73,10 +73,7 @@ def _listing(cohort: Cohort, name: str) -> pd.DataFrame:
 
 def _settings(cohort: Cohort) -> list[str]:
     """Provenance, one setting a line."""
-    lines = []
-    for key, value in cohort.meta.get("provenance", {}).items():
-        lines += [f"[{key}]", *toml_lines(value), ""] if isinstance(value, dict) else [*toml_lines({key: value}), ""]
-    return lines
+    return toml_lines(cohort.meta.get("provenance", {}))
 
 
 def _cards(cohort: Cohort, pairs: pd.DataFrame, skipped: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -70,9 +70,6 @@ def plan_generator(
         if config.init == SHIPPED or (begun is None and pays):
             changes["init"] = SHIPPED
             reasons.append("it begins with what it learned from simulated patients, which is part of synthoma")
-        if begun is None and not config.with_masks and _masks_can_be_learned(cohort, rows):
-            changes["with_masks"] = True
-            reasons.append("its discriminator sees the masks too: the real slices have them")
         if config.phantom is None and config.simulate is None:
             changes["simulate"] = MOST
             if (minutes := config.minutes or (DEFAULT_MINUTES if config.images is None else None)) is not None:
@@ -81,15 +78,19 @@ def plan_generator(
                 reasons.append(f"a core simulates a patient in {took:.1f} s here")
             within = ", within the budget" if config.images is None else ""
             reasons.append(f"{changes['simulate']} patients are simulated first{within}")
+    if begun is None and not config.with_masks and _masks_can_be_learned(cohort, rows, model):
+        changes["with_masks"] = True
+        reasons.append("masks are learned with the images: the real slices have them")
     gan, grown = _sized(GENERATORS[model][1], device)
     reasons += grown
     settings = config.model_dump(exclude={"gan", "segmenter", "classifier"})
     return TrainConfig.model_validate({**settings, **changes, "gan": gan, "reasons": tuple(reasons)})
 
 
-def _masks_can_be_learned(cohort: Cohort, rows: Ints) -> bool:
-    """Whether nearly all slices have masks, with the labels that simulated ones have."""
-    if not masks_can_be_simulated(tuple(cohort.labels.values())):
+def _masks_can_be_learned(cohort: Cohort, rows: Ints, model: str) -> bool:
+    """Whether nearly all slices have masks, for phantom-gan with the labels that simulated ones have."""
+    labels = tuple(cohort.labels.values())
+    if not labels or (model == "phantom-gan" and not masks_can_be_simulated(labels)):
         return False
     return "has_mask" not in cohort.slices or bool(cohort.slices["has_mask"].iloc[rows].mean() >= MASKED)
 
