@@ -358,14 +358,14 @@ def main() -> None:
         contact_sheet({"real": cohort, **sheets}, place / "sheet.png", given.classes)
     compared = controls["copies"]["compared"]
     fresh = {(row["model"], row["budget"], row["seed"]) for row in rows}
-    known = earlier(given.name).get("rows", [])
-    rows = [row for row in known if (row["model"], row["budget"], row["seed"]) not in fresh] + rows
+    known = earlier(given.name)
+    rows = [row for row in known.get("rows", []) if (row["model"], row["budget"], row["seed"]) not in fresh] + rows
     save(
         given.name,
         {
             "compared": {key: compared[key] for key in ("training", "training_groups", "held_out", "held_out_groups")},
             "samples": SAMPLES,
-            "note": given.note,
+            "note": given.note or known.get("note", ""),
             "null": figures(controls["copies"], null=True),
             **{name: figures(result) for name, result in controls.items()},
             "summary": summary(rows),

@@ -23,7 +23,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 BEFORE = (
     "The tables of the evidence were measured before the last corrections of how few patients, several tests and "
-    "simulated patients are weighed (decision 0008)."
+    "simulated patients are weighed (decision 0008); their phantom-gan is an early one, far behind that of the ladder."
 )
 """What is said of figures of the evidence until they are measured again."""
 
@@ -472,10 +472,13 @@ def _verdicts_in_short() -> str:
     known = {name: found for name, found in results.items() if isinstance(found, dict) and "verdict" in found}
     if not known:
         return ""
-    rows = [[name.replace("-", " "), found.get("expected", "-"), found["verdict"]] for name, found in known.items()]
+    rows = [
+        [name.replace("-", " "), found.get("expected", "-"), found["verdict"], found["utility"]]
+        for name, found in known.items()
+    ]
     title = "**The verdict where the answer is known, and on LGG** (preset standard, 64 px)"
     more = "[Gains, privacy and false alarms](docs/results.md#the-evidence)."
-    return "\n\n".join([title, table(["synthetic cohort", "must read", "verdict"], rows), BEFORE, more])
+    return "\n\n".join([title, table(["synthetic cohort", "must read", "verdict", "useful?"], rows), BEFORE, more])
 
 
 def _privacy() -> str:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from scipy import ndimage
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError, LeakError
 from synthoma.evaluation import evaluate as evaluation
-from synthoma.evaluation.agreement import Judge, agreement
+from synthoma.evaluation.agreement import Judge, agreement, worst
 from synthoma.evaluation.comparison import Comparison, compare
 from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.lessons import DETECTORS, Answers
@@ -152,6 +152,14 @@ def test_slices_of_one_simulated_patient_are_no_independent_evidence() -> None:
         found = agreement(Judge(answers(np.full(50, 0.8)), answers(fits)), made)["synthetic"]
         reach.append(found["high"] - found["low"])
     assert reach[0] > 2 * reach[1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"), [(0.5, []), (0.52, []), (0.53, [3]), (0.7, [0, 3]), (0.95, [0, 1, 3, 4]), (1.1, range(5))]
+)
+def test_the_worst_pairs_go_until_the_others_agree(wanted: float, expected: Sequence[int]) -> None:
+    """Without the lowest 0, 1, ... of these the means are .52, .65, .8, .9 and 1."""
+    assert sorted(worst(np.array([0.2, 0.8, 1.0, 0.0, 0.6]), wanted)) == list(expected)
 
 
 @pytest.fixture(scope="module")

@@ -127,7 +127,7 @@ def full(cohorts: tuple[Cohort, Cohort], quick: dict[str, Any]) -> dict[str, Any
     result["agreement"] = {
         "real": {"value": 0.812, "low": 0.75, "high": 0.86, "n": 15},
         "synthetic": {"value": 0.733, "low": 0.7, "high": 0.77, "n": 24},
-        "gap": 0.079, "limit": 0.41, "rejected": [2, 4], "rejected_share": 0.0833,
+        "gap": 0.079, "rejected": [2, 4], "rejected_share": 0.0833,
     }  # fmt: skip
     result["privacy"]["pairs"][0]["flagged"] = True
     result["privacy"]["quarantine"] = [result["privacy"]["pairs"][0]["synthetic_row"]]

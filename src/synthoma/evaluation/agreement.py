@@ -30,9 +30,6 @@ LEAST_PIXELS = 20
 LEAST_GROUPS = 3
 """Held-out patients below which nothing is compared."""
 
-LOWEST = 0.05
-"""Quantile of real slices' Dice below which a synthetic pair counts as bad."""
-
 
 @dataclass(frozen=True)
 class Judge:
@@ -71,8 +68,8 @@ def agreement(judge: Judge, comparison: Comparison) -> dict[str, Any]:
     """Dice between given masks and the judge's, of held-out real and of synthetic slices that show tumour.
 
     Returns:
-        {"real", "synthetic": {"value", "low", "high", "n"}, "gap", "limit", "rejected": rows of the synthetic cohort
-        whose Dice lies below that of nearly all held-out real slices}; empty without masks.
+        {"real", "synthetic": {"value", "low", "high", "n"}, "gap", "rejected": rows of the synthetic cohort with the
+        lowest Dice, as many as must go for the others to agree as real ones do, "rejected_share"}; empty without masks.
     """
     if not len(judge.synthetic.being) or not (judge.synthetic.being >= LEAST_PIXELS).any():
         return {}
@@ -83,19 +80,24 @@ def agreement(judge: Judge, comparison: Comparison) -> dict[str, Any]:
     made, drawn = _dice(judge.synthetic)
     if len(held) < 10 or len(set(groups)) < LEAST_GROUPS:
         return {}
-    limit = float(np.quantile(held, LOWEST))
     made_by = np.array(comparison.synthetic_groups)[drawn]
     ours = score_interval(made[drawn], groups=made_by.tolist())
     theirs = score_interval(held, groups=groups.tolist())
-    bad = np.flatnonzero(drawn & (made < limit))
+    bad = np.flatnonzero(drawn)[worst(made[drawn], theirs.value)]
     return {
         "real": {"value": theirs.value, "low": theirs.low, "high": theirs.high, "n": len(held)},
         "synthetic": {"value": ours.value, "low": ours.low, "high": ours.high, "n": int(drawn.sum())},
         "gap": theirs.value - ours.value,
-        "limit": limit,
         "rejected": comparison.synthetic_rows[bad].tolist(),
         "rejected_share": float(len(bad) / max(1, int(drawn.sum()))),
     }
+
+
+def worst(values: Floats, wanted: float) -> Ints:
+    """The lowest of some values (N,), by position: as many as must go for the mean of the others to be as wanted."""
+    order = np.argsort(values, kind="stable")
+    without = np.cumsum(values[order][::-1])[::-1] / np.arange(len(values), 0, -1)  # the lowest 0, 1, 2 ... of them
+    return order[: int((without < wanted - 1e-9).sum())]
 
 
 def _dice(answers: Answers) -> tuple[Floats, Bools]:
