@@ -235,8 +235,7 @@ def _label_agreement() -> str:
         "detectors of different seeds, each judges what the other has chosen)\n\n"
         f"{table(header, rows)}\n\n"
         "The detector leaves out the pairs that it confirms least, as many as must go for the others to agree with it "
-        "as real ones do. The tumours that go are about half as bright against their surroundings as those that stay, "
-        "and half as large (medians, first detector)."
+        "as real ones do. Scores of kept slices: the first detector's choice."
     )
 
 
