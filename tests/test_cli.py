@@ -53,6 +53,13 @@ def test_help_needs_no_heavy_library() -> None:
     assert done.stdout.rstrip().endswith("LOADED []")
 
 
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "synthoma", "info", "nowhere"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "nowhere" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["prepare", "info", "report", "demo"])
 def test_help_teaches_by_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str

@@ -16,7 +16,7 @@ FLOOR = {
     "phantom": 2, "training": 2,
     "synthesis": 3, "detection": 3, "evaluation": 3,
     "reports": 4,
-    "pipeline": 5, "cli": 5, "studio": 5,
+    "pipeline": 5, "cli": 5, "studio": 5, "__main__": 6,
 }  # fmt: skip
 MAY_ALSO = {
     "phantom": {"data"},
