@@ -32,6 +32,7 @@ import pandas as pd
 from PIL import Image
 
 import synthoma
+from charts import learning_curves
 from record import data_folder, earlier, hardware, save
 from synthoma.data.cohort import Cohort, CohortWriter, write_rows
 from synthoma.data.repaintable import simulated_class
@@ -262,30 +263,6 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return lines
 
 
-def draw_curves(rows: list[dict[str, Any]], path: Path) -> None:
-    """Validation score of every run against minutes and against images, one colour a model."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    names = list(dict.fromkeys(row["model"] for row in rows))
-    for row in rows:
-        points = row["curve"]
-        colour = f"C{names.index(row['model'])}"
-        for axis, (what, unit) in zip(axes, (("seconds", 60.0), ("images", 1000.0)), strict=True):
-            x = [point[what] / unit for point in points]
-            axis.plot(x, [max(point["score"], 1e-3) for point in points], color=colour, alpha=0.8, linewidth=1.4)
-    for name in names:
-        axes[0].plot([], [], color=f"C{names.index(name)}", label=name)
-    axes[0].set(xlabel="minutes of training", ylabel="sliced W2 to validation patients", yscale="log")
-    axes[1].set(xlabel="thousand images shown")
-    axes[0].legend(frameon=False, fontsize=8)
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-    figure.savefig(path, dpi=110)
-
-
 def contact_sheet(cohorts: dict[str, Path], path: Path, classes: list[str]) -> None:
     """Images of each cohort, a row each, in the order given."""
     lines = []
@@ -350,7 +327,7 @@ def main() -> None:
             for seed in given.seeds
             for model in given.models
         ]
-        draw_curves(rows, place / "curves.png")
+        learning_curves(rows, place / "curves.png")
         sheets = {
             name: place / f"{name_of(name, budgets[-1], given.seeds[0], given.preset, settings)}-images"
             for name in given.models
