@@ -141,7 +141,7 @@ def test_only_private_images_are_drawn_on_request(chain: Path, tmp_path: Path) -
 def test_a_generator_that_saw_the_test_scans_is_refused(chain: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     synthoma.prepare(chain / "scans", other, size=32, seed=5)  # another split of the same scans
-    with pytest.raises(LeakError, match="held-out groups"):
+    with pytest.raises(LeakError, match="held-out patients or groups"):
         synthoma.evaluate(other, chain / "synthetic", tmp_path / "evaluation")
 
 

@@ -454,7 +454,8 @@ def evaluate(
         print(f"{light['question']:<10} {light['state']:<12} {light['text']}")
     print(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
     if keep is not None:
-        print(f"kept {result['kept']} of {result['compared']['of_synthetic']} synthetic slices: {keep}")
+        where = keep if result["kept"] else "nothing was written"
+        print(f"kept {result['kept']} of {result['compared']['of_synthetic']} synthetic slices: {where}")
 
 
 @app.command(

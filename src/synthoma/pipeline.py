@@ -15,7 +15,7 @@ from synthoma.data.cohort import Cohort, is_cohort
 from synthoma.data.preparation import Progress, pack
 from synthoma.data.settings import PrepareConfig
 from synthoma.errors import ConfigError, InputError
-from synthoma.provenance import new_folder, secret_key, write_json, write_text
+from synthoma.provenance import new_folder, refuse_to_overwrite, secret_key, write_json, write_text
 from synthoma.seeding import stream_key
 from synthoma.types import PLAIN_MODALITY, Floats
 
@@ -429,12 +429,12 @@ def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
     """The drawn cohort less what was taken for copies of training slices, written into ``folder``."""
     from synthoma.data.cohort import write_rows
     from synthoma.evaluation.comparison import compare
-    from synthoma.evaluation.privacy import copies
+    from synthoma.evaluation.privacy import blind, copies
 
     found = copies(compare(real, drawn, limit=len(drawn)))
-    if found["word"] == "CANNOT TELL" and not found["tests"]:
+    if found["word"] == "CANNOT TELL" and (why := blind(found)):
         todo = "leave out --only-private, and look at the nearest pairs yourself (--nearest)"
-        raise InputError("enough held-out slices to tell copies from scans", found["because"], todo)
+        raise InputError("a search that can tell copies from other scans", why, todo)
     flagged = set(found["quarantine"])
     if drawn.meta["provenance"].get("drawn") == "patients":
         # A volume with a hole in it is none.
@@ -466,7 +466,7 @@ def evaluate(
             ``<output>.cells``, and never run twice.
         config: the settings; or give single ones by name (``preset="standard"``).
         keep: also write the synthetic cohort without the slices that were taken for copies, and without those whose
-            masks do not fit their images.
+            masks do not fit their images; nothing is written where none is left ("kept" of what is returned is 0).
         force: replace an earlier evaluation.
         progress: told how far the work is.
         settings: fields of ``EvaluateConfig``.
@@ -475,7 +475,7 @@ def evaluate(
         The content of evaluation.json.
 
     Raises:
-        InputError: cohorts that cannot be compared, too few images, or nothing left to keep.
+        InputError: cohorts that cannot be compared, too few images, or a place that is taken.
         LeakError: the generator saw held-out groups.
     """
     from synthoma.data.cohort import write_rows
@@ -487,6 +487,9 @@ def evaluate(
     ours, theirs = Cohort(real), Cohort(synthetic)
     target = Path(output)
     cells = config.cells or target.with_name(f"{target.resolve().name}.cells")
+    if keep is not None:
+        refuse_to_overwrite(Path(keep), force)  # said now, not after an hour
+    kept: list[int] = []
     with new_folder(target, force=force) as partial:
         opinion = _discriminator(ours, theirs, config) if config.run is not None else None
         result = score(ours, theirs, config, cells, discriminator=opinion, progress=progress)
@@ -494,12 +497,13 @@ def evaluate(
             # Only slices that were looked at can be kept.
             left_out = {*result["privacy"]["quarantine"], *result["agreement"].get("rejected", [])}
             kept = [row for row in result["compared"]["rows"]["synthetic"] if row not in left_out]
-            with new_folder(Path(keep), force=force) as clean:
-                write_rows(theirs, clean, kept, left_out=len(theirs) - len(kept))
-                _add_report(clean, Path(keep).name)
             result["kept"] = len(kept)
         write_json(partial / "evaluation.json", result)
         write_reports(partial, result, ours, theirs)
+    if keep is not None and kept:
+        with new_folder(Path(keep), force=force) as clean:
+            write_rows(theirs, clean, kept, left_out=len(theirs) - len(kept))
+            _add_report(clean, Path(keep).name)
     return result
 
 

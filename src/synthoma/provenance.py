@@ -83,7 +83,7 @@ def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
         InputError: ``target`` exists and may not be replaced, or its parent cannot be written.
     """
     target = target.absolute()
-    _refuse_to_overwrite(target, force)
+    refuse_to_overwrite(target, force)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
@@ -102,7 +102,8 @@ def new_folder(target: Path, *, force: bool = False) -> Iterator[Path]:
         raise
 
 
-def _refuse_to_overwrite(target: Path, force: bool) -> None:
+def refuse_to_overwrite(target: Path, force: bool) -> None:
+    """Raise InputError where ``new_folder`` would."""
     if not target.exists():
         return
     if not target.is_dir():

@@ -25,7 +25,7 @@ def planes() -> Tensor:
     return torch.cat([images, masks], dim=1)
 
 
-@pytest.mark.parametrize("change", ALL)
+@pytest.mark.parametrize("change", [change for change in ALL if change != "mirror"])
 def test_probability_zero_changes_nothing_and_one_everything(planes: Tensor, change: str) -> None:
     assert torch.equal(augment(planes, (change,), 0.0, draws(), 2), planes)
     changed = augment(planes, (change,), 1.0, draws(5), 2)
@@ -36,7 +36,18 @@ def test_probability_zero_changes_nothing_and_one_everything(planes: Tensor, cha
 def test_a_probability_between_changes_about_that_share() -> None:
     images = torch.rand(600, 1, 4, 4)
     changed = (augment(images, ("mirror",), 0.3, draws(), 1) != images).flatten(1).any(dim=1)
+    assert 0.1 < changed.float().mean() < 0.2  # a mirror turns half of the images that it is applied to
+    changed = (augment(images, ("brightness",), 0.3, draws(), 1) != images).flatten(1).any(dim=1)
     assert 0.22 < changed.float().mean() < 0.38
+
+
+def test_a_mirror_leaves_half_of_the_images_as_they_are() -> None:
+    """At probability 1, too: were all of them turned, every drawn head would have its left on the right."""
+    images = torch.rand(600, 1, 4, 4)
+    seen = augment(images, ("mirror",), 1.0, draws(), 1)
+    same, turned = (seen == images).flatten(1).all(dim=1), (seen == images.flip(-1)).flatten(1).all(dim=1)
+    assert (same ^ turned).all()
+    assert 0.42 < turned.float().mean() < 0.58
 
 
 @pytest.mark.parametrize("change", ["translation", "cutout", "mirror"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,13 @@ def synthetic(place: Path) -> Callable[..., Cohort]:
         return made[-1]
 
     return make
+
+
+def with_columns(cohort: Cohort, folder: Path, **columns: Sequence[Any]) -> Cohort:
+    """A copy of a cohort with other columns."""
+    shutil.copytree(cohort.path, folder)
+    cohort.slices.assign(**columns).to_csv(folder / "slices.csv", index=False)
+    return Cohort(folder)
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +185,25 @@ def test_too_few_real_images_are_refused(place: Path, foreign: Cohort) -> None:
 def test_a_leak_is_refused(real: Cohort, synthetic: Callable[..., Cohort]) -> None:
     provenance = {"trained_on": {"groups": ["patient-0", "patient-45", "patient-55"]}}
     leaking = synthetic(heads(2000, 24), provenance=provenance)
-    with pytest.raises(LeakError, match="saw 2 of 20 held-out groups, for example patient-45"):
+    with pytest.raises(LeakError, match="saw 2 of 20 held-out patients or groups, for example patient-45"):
         evaluate(real, leaking, QUICK, real.path.parent / "cells")
+
+
+def test_a_leak_is_seen_through_groups_of_several_patients(
+    place: Path, real: Cohort, synthetic: Callable[..., Cohort]
+) -> None:
+    """Duplicates join patients into a group that bears one of their names."""
+    joined = with_columns(real, place / "joined", patient=[f"p{i // 2}" for i in range(120)])
+    for name in ("p45", "patient-45"):
+        leaking = synthetic(heads(2000, 24), provenance={"trained_on": {"groups": [name]}})
+        with pytest.raises(LeakError, match=name):
+            compare(joined, leaking)
+
+
+def test_simulated_patients_are_nobody_beside_real_ones(real: Cohort, synthetic: Callable[..., Cohort]) -> None:
+    names = {"trained_on": {"groups": ["patient-45", "patient-1"]}, "training_cohort": {"origin": "phantom"}}
+    comparison = compare(real, synthetic(heads(2000, 24), provenance=names))
+    assert (len(comparison.gallery), comparison.absent) == (80, 0)
 
 
 def test_only_the_drawn_classes_are_compared(place: Path, synthetic: Callable[..., Cohort]) -> None:
@@ -205,6 +230,27 @@ def test_slices_without_the_modality_are_left_out(place: Path, synthetic: Callab
     assert comparison.training_rows.tolist() == [1, 3, *range(4, 30)]
 
 
+def test_synthetic_slices_without_the_modality_are_left_out_too(
+    place: Path, real: Cohort, synthetic: Callable[..., Cohort]
+) -> None:
+    drawn = synthetic(heads(2000, 60))
+    lacking = with_columns(drawn, place / "lacking", missing=["flair" if i % 2 else "" for i in range(60)])
+    assert compare(real, lacking).synthetic_rows.tolist() == list(range(0, 60, 2))
+
+
+def test_a_generator_that_repeats_itself_is_seen_though_its_duplicates_are_one_group(
+    place: Path, real: Cohort, synthetic: Callable[..., Cohort]
+) -> None:
+    """`prepare --origin synthetic` joins duplicates: ten pictures, six times each, are ten groups there."""
+    drawn = synthetic(np.tile(heads(1000, 10), (6, 1, 1)))
+    names = [f"case-{i % 10:04d}" for i in range(60)]
+    joined = with_columns(drawn, place / "repeated", group=names, twin=[f"twins-{i % 10}" for i in range(60)])
+    comparison = compare(real, joined)
+    assert len(set(comparison.synthetic_groups)) == 60
+    found = {question: light(judged(real, joined), question) for question in ("diverse",)}
+    assert found["diverse"] in ("FAIR", "POOR")
+
+
 # --- privacy -----------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +270,20 @@ def test_all_that_the_generator_saw_is_searched(real: Cohort, synthetic: Callabl
     found = copies(comparison)
     named = {(pair["synthetic_row"], pair["training_row"], pair["mirrored"]) for pair in found["pairs"][:6]}
     assert named == {(24, 3, False), (25, 40, True), (26, 71, False), (27, 10, False), (28, 5, False), (29, 6, False)}
+
+
+def test_copies_of_patients_who_are_not_there_cannot_be_excluded(
+    real: Cohort, synthetic: Callable[..., Cohort]
+) -> None:
+    """Of three hospitals one is here, then none; the training split stands for those who are not."""
+    here = [f"patient-{i}" for i in range(15)]
+    for names, searched in (([*here, "b-1", "b-2"], 30), (["b-1", "b-2"], 80)):
+        comparison = compare(real, synthetic(heads(1000, 60), provenance={"trained_on": {"groups": names}}), limit=1000)
+        assert (len(comparison.gallery), comparison.absent) == (searched, 2)
+        if searched == 80:
+            found = copies(comparison)
+            assert found["word"] == "CANNOT TELL"
+            assert "2 patients or groups that the generator learned from are not" in found["because"]
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def result(distance: float = 1.0, overlap: float = 1.0, auc_p: float = 0.5, **mo
     }
     private = {"word": "NONE FOUND", "because": "0 of 500", "upper_share": 0.01}
     return {
-        "fidelity": {"families": families, "told_apart": {"value": 0.6, "p": auc_p}},
+        "fidelity": {"families": families, "told_apart": {"value": 0.6, "p": auc_p, "null": [0.5] * 39}},
         "privacy": private,
         **more,
     }
@@ -86,6 +86,20 @@ def test_realism_by_the_two_sample_test() -> None:
     assert states(flawed)["realistic"] == "FAIR"  # by what all images have in common, as a checkerboard
     flawed["fidelity"]["told_apart"]["p"] = 0.2
     assert states(flawed)["realistic"] == "GOOD"  # real patients are told apart as well
+
+
+def test_a_test_that_could_not_have_spoken_is_not_passed() -> None:
+    """39 divisions cannot reach the level that two tests have of 1 %."""
+    made = result(1.0, auc_p=1 / 40)
+    made["fidelity"]["told_apart"]["value"] = 1.0
+    assert states(made)["realistic"] == "FAIR"
+    assert states(made, alpha=0.01)["realistic"] == "CANNOT TELL"
+
+
+def test_slices_of_one_patient_say_nothing_of_others() -> None:
+    assert states(result(1.0, compared={"synthetic_groups": 1}))["realistic"] == "CANNOT TELL"
+    assert states(result(4.1, compared={"synthetic_groups": 1}))["realistic"] == "POOR"
+    assert states(result(1.0, compared={"synthetic_groups": 2}))["realistic"] == "GOOD"
 
 
 @pytest.mark.parametrize(("overlap", "state"), [(1.0, "GOOD"), (0.75, "GOOD"), (0.5, "FAIR"), (0.2, "POOR")])

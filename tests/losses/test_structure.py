@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from torch.nn import functional as F
 
-from synthoma.losses.structure import lesion_contrast, structure_loss
+from synthoma.losses.structure import _grown, lesion_contrast, structure_loss
 
 
 def picture(seed: int) -> torch.Tensor:
@@ -114,3 +115,10 @@ def test_slices_without_lesions_do_not_spoil_the_gradient() -> None:
     assert torch.isfinite(images.grad).all()
     assert float(images.grad[0, 0, 24:34, 24:34].sum()) == pytest.approx(2)  # of both halves
     assert float(images.grad[1].abs().sum()) == 0
+
+
+@pytest.mark.parametrize("pixels", [1, 3, 8])
+def test_growing_by_rows_and_columns_is_growing_by_squares(pixels: int) -> None:
+    inside = (torch.rand(3, 1, 20, 20, generator=torch.Generator().manual_seed(0)) > 0.97).float()
+    square = F.max_pool2d(inside, 2 * pixels + 1, stride=1, padding=pixels)
+    assert torch.equal(_grown(inside, pixels), square)

@@ -126,6 +126,15 @@ def test_few_patients_have_wide_intervals(count: int, least: float) -> None:
     assert np.mean([one.low <= 0 <= one.high for one in found]) > least
 
 
+def test_two_patients_who_differ_alike_prove_nothing() -> None:
+    found = paired_difference(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+    assert (found.value, found.n, found.p) == (1.0, 2, 0.5)  # as often as two coins fall alike
+    assert np.isnan(found.low)
+    assert np.isnan(found.high)
+    five = paired_difference(np.arange(5) + np.array([0.9, 1, 1, 1, 1.1]), np.arange(5.0))
+    assert five.p >= 2**-4
+
+
 # --- paired ---------------------------------------------------------------------------------------------------
 
 

@@ -181,6 +181,13 @@ def test_constant_images(tmp_path: Path) -> None:
         train_toy(cohort, tmp_path / "run", **config())
 
 
+def test_one_number_that_is_none_is_found_wherever_it_stands(tmp_path: Path) -> None:
+    images, labels = halves(200)
+    images[117, 3, 4] = np.nan
+    with pytest.raises(InputError, match="nan or infinity in row 117"):
+        train_toy(write_cohort(tmp_path / "cohort", images, labels), tmp_path / "run", images=8)
+
+
 def test_masks_missing(tmp_path: Path) -> None:
     images, labels = halves(4)
     cohort = write_cohort(tmp_path / "cohort", images, labels)
@@ -311,6 +318,32 @@ def test_a_run_goes_on_with_the_simulated_slices_that_it_was_begun_with(labelled
     write_cohort(phantom.path, *halves(6))
     with pytest.raises(InputError, match="phantom, which has changed"):
         continue_run(tmp_path / "run", labelled, TrainConfig())
+
+
+def test_a_run_is_not_replaced_by_one_that_begins_with_it(labelled: Cohort, tmp_path: Path) -> None:
+    train_toy(labelled, tmp_path / "run", images=8, snapshots=1)
+    (tmp_path / "run" / "run.json").write_text("{}")
+    model = file_digest(tmp_path / "run" / "model.safetensors")
+    shutil.copytree(labelled.path, tmp_path / "run" / "phantom")
+    for settings in (
+        {"init": str(tmp_path / "run")},
+        {"init": str(tmp_path / "run" / "model.safetensors")},
+        {"model": "phantom-gan", "phantom": tmp_path / "run" / "phantom"},
+    ):
+        with pytest.raises(InputError, match="which lies in"):
+            begin_run(tmp_path / "run", labelled, TrainConfig(images=5, **settings), force=True)
+    assert file_digest(tmp_path / "run" / "model.safetensors") == model
+
+
+def test_a_run_goes_on_with_the_model_that_it_was_begun_with(labelled: Cohort, tmp_path: Path) -> None:
+    train_toy(labelled, tmp_path / "first", images=8, snapshots=1)
+    begin_run(tmp_path / "run", labelled, TrainConfig(images=5, init=str(tmp_path / "first")), force=False)
+    continue_run(tmp_path / "run", labelled, TrainConfig())
+    train_toy(labelled, tmp_path / "first", images=16, snapshots=1)
+    for _ in range(2):
+        with pytest.raises(InputError, match="first, which has changed or is gone"):
+            continue_run(tmp_path / "run", labelled, TrainConfig())
+        shutil.rmtree(tmp_path / "first", ignore_errors=True)
 
 
 # --- search ------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from synthoma.models.bundle import open_model, shipped_model
 from synthoma.models.repaint import Repainter, fitted_to
 from synthoma.synthesis.patients import generate_patients
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
+from synthoma.training.generators import shown
 from synthoma.training.settings import TrainConfig
 from synthoma.types import WHOLE_TUMOUR
 from tests.training.toys import blobs, train_toy, write_cohort
@@ -179,6 +180,20 @@ def test_slices_of_which_nobody_said_what_they_show_stay_unlabelled(place: Path,
     drawn = generate_cohort(Sampler.open(place / "unsaid-run", both), _new(place / "drawn-unsaid"), 40, seed=0)
     assert drawn.classes == ("healthy", "unlabelled")
     TrainingSlices(drawn, np.arange(len(drawn)))  # it can be learned from in turn
+
+
+def test_single_slices_of_volumes_are_no_pictures(place: Path) -> None:
+    """Simulated slices lie in the box of a whole head beside volumes, however few of their slices are learned from."""
+    images, masks = blobs(40, seed=3)
+    cohort = write_cohort(place / "volumes", images, None, masks, mask_names=NAMES, origin="real")
+    assert shown(cohort, np.arange(40))["apart"]  # pictures, a case each
+    table = cohort.slices.copy()
+    table["slice"] = 20 + np.arange(40) % 3
+    table.to_csv(cohort.path / "slices.csv", index=False)
+    assert not shown(Cohort(cohort.path), np.arange(40))["apart"]  # the largest slice of each volume
+    table["slice"], table["case"] = np.arange(40) % 4, [f"case-{i // 4}" for i in range(40)]
+    table.to_csv(cohort.path / "slices.csv", index=False)
+    assert not shown(Cohort(cohort.path), np.array([0, 9, 17]))["apart"]  # --limit 3
 
 
 def test_any_size_that_four_divides(place: Path) -> None:

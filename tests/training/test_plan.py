@@ -69,6 +69,9 @@ def test_masks_are_left_out_where_controls_have_none(tmp_path: Path) -> None:
     table["has_mask"] = np.arange(len(table)) % 3 > 0
     table.to_csv(cohort.path / "slices.csv", index=False)
     assert not _planned(Cohort(cohort.path)).with_masks
+    table["has_mask"] = [True, *[None] * (len(table) - 1)]  # a blank is no mask
+    table.to_csv(cohort.path / "slices.csv", index=False)
+    assert not _planned(Cohort(cohort.path)).with_masks
     table.drop(columns="has_mask").to_csv(cohort.path / "slices.csv", index=False)
     assert _planned(Cohort(cohort.path)).with_masks  # who does not say has them all
 

@@ -85,7 +85,9 @@ def _cutout(images: Tensor, draws: Generator, intensity: int) -> Tensor:
 
 
 def _mirror(images: Tensor, draws: Generator, intensity: int) -> Tensor:
-    return images.flip(-1)
+    """Left and right changed in half of the images: in all of them, none would have been augmented."""
+    turned = (torch.rand(len(images), 1, 1, 1, generator=draws) < 0.5).to(images.device)
+    return torch.where(turned, images.flip(-1), images)
 
 
 _CHANGES = {

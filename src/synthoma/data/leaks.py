@@ -1,7 +1,8 @@
-"""How much of a held-out part was seen in training: by the folders as given, and by a naive random split."""
+"""Who was learned from and who is held out; how much a download's folders, or a random split, leak of these."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,43 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from synthoma.data.cohort import Cohort
+    from synthoma.types import Bools, Ints
+
+
+def names_of(cohort: Cohort, rows: Ints) -> set[str]:
+    """Names of the groups and patients of these rows. A group over duplicates bears one patient's name."""
+    table = cohort.slices.iloc[rows]
+    return (set(table["group"].astype(str)) | set(table["patient"].astype(str))) - {""}
+
+
+def held_out_names(cohort: Cohort) -> set[str]:
+    """Names of the groups and patients that a cohort holds out."""
+    return names_of(cohort, np.flatnonzero((cohort.slices["split"] != "train").to_numpy()))
+
+
+def rows_named(cohort: Cohort, names: Collection[str]) -> Bools:
+    """Which slices (N,) are of groups that hold somebody of these names."""
+    table = cohort.slices
+    named = table["group"].astype(str).isin(names) | table["patient"].astype(str).isin(names)
+    return np.asarray(table["group"].isin(set(table["group"][named])), dtype=np.bool_)
+
+
+def patients_behind(cohort: Cohort, *, simulated: bool = False) -> frozenset[str]:
+    """Patients whom the generator of a synthetic cohort learned from; nobody behind others.
+
+    Args:
+        cohort: synthetic or not.
+        simulated: count those of a phantom cohort too. Names of simulated patients are those of other simulations as
+            well, and mean something only beside the phantom cohort itself.
+    """
+    provenance = cohort.meta.get("provenance", {})
+    known = provenance.get("trained_on")
+    if not isinstance(known, dict):
+        return frozenset()
+    nobody = provenance.get("training_cohort", {}).get("origin") == "phantom" and not simulated
+    return frozenset((*(() if nobody else known.get("groups", ())), *known.get("inherited", ())))
 
 
 @dataclass(frozen=True)

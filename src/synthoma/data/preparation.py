@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -133,10 +132,10 @@ def _prepare_all(
     inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...]
 ) -> Iterator[tuple[Case, PreparedCase | Skipped]]:
     """Each case with its slices, or with the reason why it has none; in order, whatever the number of workers."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel, cpu_count, delayed
 
     cases = inventory.cases
-    jobs = config.jobs or min(os.cpu_count() or 1, -(-len(cases) // (64 if inventory.layout == "folders" else 1)))
+    jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout == "folders" else 1)))
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
     work = (delayed(prepare_case)(case, config, modalities, per_case) for case in cases)
     results = Parallel(n_jobs=jobs, return_as="generator")(work)

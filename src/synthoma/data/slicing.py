@@ -81,7 +81,7 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
         for row, z in enumerate(kept):
             masks[row] = resize_mask(mask[z], framed[z].fit)
     common = {**_case_record(case, framing), "missing": "+".join(framing.missing)}
-    looked_at = images[shown(tuple(images))][kept]
+    looked_at = images[shown_modality(tuple(images))][kept]
     checked = _spread(len(kept), CHECKED_SLICES)
     records = [
         {
@@ -132,7 +132,7 @@ def _source(case: Case, study: Study, z: int) -> str:
     return case.slice_names[z] if case.slice_names and study.geometry is None else case.name
 
 
-def shown(present: Sequence[str]) -> str:
+def shown_modality(present: Sequence[str]) -> str:
     """The modality that stands for a slice in searches and pictures: FLAIR where there is one."""
     return "flair" if "flair" in present else present[0]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
@@ -93,7 +92,7 @@ _Result = tuple[dict[str, Any], list[dict[str, Any]]]
 
 def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig) -> Iterator[_Result | Skipped]:
     """The result of each case, in order, whatever the number of workers."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel, cpu_count, delayed
 
     names = file_names(cases)
     # One graphics card serves one process; on CPUs, many workers of one thread beat one worker of many threads.
@@ -101,7 +100,7 @@ def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectCon
     alone = len(cases) <= SERIAL or volumes <= SERIAL or choose_device(options.device) == "cuda"
     chosen = Parallel().n_jobs  # by joblib.parallel_config; 1 where nobody chose
     if chosen in (None, 1):
-        chosen = 1 if alone else min(os.cpu_count() or 1, math.ceil(volumes))
+        chosen = 1 if alone else min(cpu_count(), math.ceil(volumes))
     jobs = options.jobs or chosen
     threads = None if jobs == 1 else 1
     work = (

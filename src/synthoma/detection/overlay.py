@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from synthoma.data.preprocessing import fit_square, resize, resize_mask
-from synthoma.data.slicing import shown
+from synthoma.data.slicing import shown_modality
 from synthoma.data.squares import Framing
 from synthoma.pictures import grey
 from synthoma.types import Array, Bools, Bytes, Ints
@@ -97,7 +97,7 @@ def _tiles(framing: Framing, z: int, prediction: Bools, truth: Bools | None) -> 
 
 def scan_tile(framing: Framing, z: int) -> Bytes:
     """The head in one slice at full resolution, (TILE, TILE) grey."""
-    name = shown(tuple(framing.images))
+    name = shown_modality(tuple(framing.images))
     offset, scale = framing.windows[name]
     fit, _ = fit_square(framing.fit.box, framing.pixel_mm, TILE)
     return grey(resize((framing.images[name][z].astype(np.float32) - offset) / scale, fit, framing.floors[name]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from synthoma.data.case import Case, Study
 from synthoma.data.preprocessing import from_plane, to_lps, to_plane
-from synthoma.data.slicing import shown
+from synthoma.data.slicing import shown_modality
 from synthoma.data.squares import Framing, frame, from_squares, to_squares
 from synthoma.detection.classes import Classifier, opened
 from synthoma.detection.detector import Detector
@@ -192,7 +192,7 @@ def fitted(study: Study, model: Detector | Classifier, shows: str | None) -> tup
         images[stands_for] = images.pop(PLAIN_MODALITY)
         remarks.append(f"the file does not say which sequence it shows; it is taken for {stands_for}")
     if known == (PLAIN_MODALITY,) and PLAIN_MODALITY not in images:
-        chosen = shown(tuple(images))
+        chosen = shown_modality(tuple(images))
         images = {PLAIN_MODALITY: images[chosen]}
         remarks.append(f"the model knows plain pictures only; it is shown {chosen}")
     present = [name for name in known if name in images]
@@ -218,7 +218,7 @@ def describe(seen: Seen) -> dict[str, Any]:
     framing, probability = seen.framing, scan_probability(seen.slices)
     axis = framing.source_slice(0)[0]
     lps = from_plane(seen.in_plane(seen.mask), framing.plane)
-    where, shift = side(lps, from_plane(framing.images[shown(tuple(framing.images))], framing.plane))
+    where, shift = side(lps, from_plane(framing.images[shown_modality(tuple(framing.images))], framing.plane))
     return {
         "probability": tidy(probability),
         "has_tumour": seen.has_tumour,

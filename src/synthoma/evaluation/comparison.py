@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthoma.data.cohort import Cohort
+from synthoma.data.leaks import held_out_names, patients_behind, rows_named
+from synthoma.data.slicing import shown_modality
 from synthoma.errors import InputError, LeakError
 from synthoma.seeding import stream
-from synthoma.types import UNLABELLED, Float16, Float32, Ints
+from synthoma.types import UNLABELLED, Bools, Float16, Float32, Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEAST = 20
 """Images on each side below which no comparison is made."""
@@ -30,6 +36,8 @@ class Comparison:
         gallery: all slices that the generator could have seen, of whatever class and however many are compared: what
             copies are searched in.
         gallery_rows: where they stand in the cohort.
+        absent: patients or groups that the generator learned from and that the real cohort lacks: copies of them cannot
+            be found.
     """
 
     training: Float32
@@ -44,6 +52,7 @@ class Comparison:
     modality: str
     gallery: Float16
     gallery_rows: Ints
+    absent: int = 0
 
     @property
     def real(self) -> Float32:
@@ -59,25 +68,29 @@ class Comparison:
 def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0) -> Comparison:
     """Choose the slices to compare: real ones of the classes that were generated, at most ``limit`` of each kind.
 
+    Where the generator learned from none of the real cohort's patients, as one of another hospital, all of the training
+    split stands for them.
+
     Raises:
         InputError: unlike sizes, modalities or classes, or too few images.
         LeakError: the generator saw groups that are held out here.
     """
     check_alike(real, synthetic)
     refuse_leak(real, synthetic)
-    modality = "flair" if "flair" in real.modalities else real.modalities[0]
+    modality = shown_modality(real.modalities)
     made = drawn_classes(real, synthetic)
     table = real.slices
-    present = np.array([modality not in missing.split("+") for missing in table["missing"]], dtype=bool)
-    usable = table["label"].isin(made) & present
-    in_training = table["split"] == "train"
-    known = synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups")
-    seen = in_training & present & (table["group"].isin(known) if known else True)
+    present = _showing(real, modality)
+    usable = table["label"].isin(made).to_numpy() & present
+    in_training = (table["split"] == "train").to_numpy() & present
+    known = _learned_from(real, synthetic)
+    named = in_training & rows_named(real, known)
+    seen = named if named.any() else in_training
     # A copy may have been given another class than its source: it is searched for among all of them.
-    gallery = np.flatnonzero(seen.to_numpy())
-    training = _choose(np.flatnonzero((seen & usable).to_numpy()), limit, seed, "training")
-    held_out = _choose(np.flatnonzero((usable & ~in_training).to_numpy()), limit, seed, "held-out")
-    drawn = _choose(np.arange(len(synthetic)), limit, seed, "synthetic")
+    gallery = np.flatnonzero(seen)
+    training = _choose(np.flatnonzero(seen & usable), limit, seed, "training")
+    held_out = _choose(np.flatnonzero(usable & (table["split"] != "train").to_numpy()), limit, seed, "held-out")
+    drawn = _choose(np.flatnonzero(_showing(synthetic, modality)), limit, seed, "synthetic")
     for name, rows in (("training", training), ("held-out", held_out), ("synthetic", drawn)):
         if len(rows) < LEAST:
             came = f"{len(rows)} {name} ones of the classes {', '.join(sorted(made))}"
@@ -92,10 +105,11 @@ def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0
         drawn,
         tuple(table["group"].iloc[training].astype(str)),
         tuple(table["group"].iloc[held_out].astype(str)),
-        tuple(synthetic.slices["group"].iloc[drawn].astype(str)),
+        tuple(_together(synthetic).iloc[drawn]),
         modality,
         real.images[gallery, channel],
         gallery,
+        len(known - {str(name) for column in ("group", "patient", "case") for name in set(table[column])}),
     )
 
 
@@ -140,13 +154,35 @@ def refuse_leak(real: Cohort, synthetic: Cohort) -> None:
     Raises:
         LeakError: with the number of groups and an example.
     """
-    seen = set(synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups", ()))
-    held_out = set(real.slices["group"][real.slices["split"] != "train"].astype(str))
-    both = sorted(seen & held_out)
+    held_out = held_out_names(real)
+    both = sorted(_learned_from(real, synthetic) & held_out)
     if both:
-        came = f"one that saw {len(both)} of {len(held_out)} held-out groups, for example {both[0]}"
+        came = f"one that saw {len(both)} of {len(held_out)} held-out patients or groups, for example {both[0]}"
         todo = "evaluate on the cohort that the generator was trained on, or with --split-from that cohort"
         raise LeakError("a generator that saw training groups only", came, todo)
+
+
+def _learned_from(real: Cohort, synthetic: Cohort) -> frozenset[str]:
+    """Names of those whom the generator learned from; of nobody where that is not known, or they were simulated."""
+    return patients_behind(synthetic, simulated=real.origin == "phantom")
+
+
+def _showing(cohort: Cohort, modality: str) -> Bools:
+    """Which slices have this modality."""
+    return np.array([modality not in missing.split("+") for missing in cohort.slices["missing"]], dtype=np.bool_)
+
+
+def _together(synthetic: Cohort) -> pd.Series[str]:
+    """What each synthetic slice belongs to: its group, as `synthoma generate` writes it.
+
+    Where duplicates were searched they have been joined into one group, as splits need it. Here that would hide a
+    generator that repeats itself: what belongs to one patient does not count as neighbour, so patients or cases stand.
+    """
+    table = synthetic.slices
+    if not (table["twin"] != "").any():
+        return table["group"].astype(str)
+    patients = table["patient"].astype(str)
+    return patients.where(patients != "", table["case"].astype(str))
 
 
 def _choose(rows: Ints, limit: int, seed: int, name: str) -> Ints:

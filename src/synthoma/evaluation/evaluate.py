@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from synthoma.data.cohort import Cohort
+from synthoma.data.leaks import patients_behind
 from synthoma.errors import InputError
 from synthoma.evaluation.agreement import Judge, agreement, ask_judge
 from synthoma.evaluation.appearance import appearance, tumours
@@ -109,7 +110,7 @@ def evaluate(
         result["self_test"] = faults(comparison, the, EXTRACTORS, alpha=config.thresholds.alpha, seed=config.seed)
         progress("comparing", 5, steps)
     if trained:
-        seen = set(synthetic.meta.get("provenance", {}).get("trained_on", {}).get("groups", ())) or None
+        seen = patients_behind(synthetic, simulated=real.origin == "phantom") or None
         result["utility"] = utility(
             real, synthetic, config, cells, seen=seen, phantom=phantom,
             progress=lambda done, total: progress("training", done, total),
@@ -167,6 +168,7 @@ def _compared(comparison: Comparison, the: Plan, synthetic: Cohort) -> dict[str,
         "of_synthetic": len(synthetic),
         "training_groups": len(set(comparison.training_groups)),
         "held_out_groups": len(set(comparison.held_out_groups)),
+        "synthetic_groups": len(set(comparison.synthetic_groups)),
         "count": the.count,
         "divisions": len(the.divisions),
         "rows": {
@@ -190,7 +192,7 @@ def _fidelity(
     together = np.concatenate(apart, axis=1)
     return {
         "families": {name: family_scores(values, the, names) for name, values in points.items()},
-        "told_apart": told_apart(together, the, made_by, seed=config.seed),
+        "told_apart": told_apart(together, the, made_by, alpha=config.thresholds.alpha, seed=config.seed),
         "what_differs": what_differs(features["radiomics"], the),
         "diversity": diversity(comparison, points["wavelet"], the, made_by, seed=config.seed),
     }

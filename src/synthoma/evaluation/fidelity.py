@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -52,7 +53,7 @@ PROJECTIONS = 128
 BLOCK = 500
 """Images of each side that are scored at once; of more, the scores of blocks are averaged, so that cost is linear."""
 
-TWO_SAMPLE_DIVISIONS = 39
+DIVERSITY_DIVISIONS = 39
 DIFFERENCES = 10
 
 
@@ -145,13 +146,16 @@ def _block_scores(points: Floats, names: Ints, one: Ints, other: Ints) -> dict[s
     }
 
 
-def told_apart(points: Floats, the: Plan, made_by: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
+def told_apart(
+    points: Floats, the: Plan, made_by: Sequence[str], *, alpha: float = 0.05, seed: int = 0
+) -> dict[str, Any]:
     """Area under the curve of a linear model that tells synthetic from held-out real images, beside its null.
 
     Args:
         points: (N + M, K), real first.
         the: who is compared.
         made_by: group of each synthetic slice (M,): slices of one simulated patient are no independent draws.
+        alpha: level that it shares with one other test, for which there must be divisions enough.
         seed: of the folds.
     """
     names = np.array([*the.groups, *(f"synthetic {group}" for group in made_by)])
@@ -168,7 +172,8 @@ def told_apart(points: Floats, the: Plan, made_by: Sequence[str], *, seed: int =
         )
         return {"auc": auc}
 
-    return beside(score, the, worse={"auc": "high"}, interval=False, divisions=TWO_SAMPLE_DIVISIONS)["auc"]
+    enough = math.ceil(2 / alpha - 1e-9) - 1
+    return beside(score, the, worse={"auc": "high"}, interval=False, divisions=enough)["auc"]
 
 
 def diversity(
@@ -198,7 +203,7 @@ def diversity(
         return {"similarity": alike, "unequal_modes": modes.different}
 
     worse = {"similarity": "high", "unequal_modes": "high"}
-    return beside(score, the, worse=worse, interval=False, divisions=TWO_SAMPLE_DIVISIONS)
+    return beside(score, the, worse=worse, interval=False, divisions=DIVERSITY_DIVISIONS)
 
 
 def what_differs(radiomics: Floats, the: Plan) -> list[dict[str, Any]]:

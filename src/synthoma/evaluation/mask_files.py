@@ -199,10 +199,14 @@ def _matched(sides: Mapping[str, Mapping[Key, Path]], roots: _Roots, findings: F
 
 
 def _partners(truth: Mapping[Key, Path], side: Mapping[Key, Path]) -> dict[Key, Path]:
-    """File of a side for each truth: of the same key, else of the same last part where only one on each side has it."""
+    """File of a side for each truth: of the same key, else of the same last part where only one on each side has it.
+
+    A last part that several files of a side share (slice_000, tumour) names no patient, and whose file is left over is
+    chance: those that have a partner count too.
+    """
     found = {key: side[key] for key in truth if key in side}
     unmatched = [key for key in truth if key not in found], [key for key in side if key not in found]
-    often = {name for keys in unmatched for name, number in Counter(key[-1] for key in keys).items() if number > 1}
+    often = {name for keys in (truth, side) for name, number in Counter(key[-1] for key in keys).items() if number > 1}
     by_name = {key[-1]: side[key] for key in unmatched[1] if key[-1] not in often}
     return found | {key: by_name[key[-1]] for key in unmatched[0] if key[-1] in by_name and key[-1] not in often}
 

@@ -33,6 +33,12 @@ hardly narrow them."""
 TRIES = 4
 """Divisions drawn for each one wanted, to find different ones."""
 
+LIMITS = {
+    **dict.fromkeys(("precision", "recall", "coverage"), (0.0, 1.0)),
+    **dict.fromkeys(("density", "sliced_wasserstein", "frechet"), (0.0, np.inf)),
+}
+"""What a score can be at least and at most, where that is known."""
+
 SIGNED = frozenset(("kid",))
 """Unbiased estimates, which are below 0 by chance: a ratio to what may be nearly 0 would say nothing."""
 
@@ -213,10 +219,14 @@ def _jackknife(score: Score, the: Plan, values: Mapping[str, float]) -> dict[str
             if len(left_out) > 1:
                 variance[name] += (len(left_out) - 1) * float(left_out.var())
     reach = float(stats.t.ppf(0.975, max(1, min(int(part.max()) for part in sides))))
-    return {
-        name: (float(value) - reach * variance[name] ** 0.5, float(value) + reach * variance[name] ** 0.5)
-        for name, value in values.items()
-    }
+
+    def ends(name: str) -> tuple[float, float]:
+        """Within what the score can be."""
+        value, width = float(values[name]), reach * variance[name] ** 0.5
+        least, most = LIMITS.get(name, (-np.inf, np.inf))
+        return max(value - width, least), min(value + width, most)
+
+    return {name: ends(name) for name in values}
 
 
 def _parts(groups: Sequence[str]) -> Ints:

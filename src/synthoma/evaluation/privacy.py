@@ -174,6 +174,7 @@ def copies(
         "flagged": int(flagged.sum()),
         "of": len(flagged),
         "searched": len(training_rows),
+        "absent": comparison.absent,
         "upper_share": share_bound(int(flagged.sum()), len(flagged), hits, canaries),
         "recall": {
             "value": hits / canaries,
@@ -214,6 +215,21 @@ def copies(
     return {"word": word, "because": because, **result}
 
 
+def blind(found: dict[str, Any]) -> str:
+    """Why the search for copies (a result of ``copies``) may have missed any number of them; empty where it sees."""
+    recall, null = found["recall"], found["null"]
+    if not found["tests"]:
+        return f"{null['of']} held-out slices of {null['groups']} groups that are no twins are too few to compare with"
+    if recall["low"] < LEAST_RECALL:
+        return f"only {100 * recall['value']:.0f} % of planted copies can be told from scans of other patients"
+    if found["absent"]:
+        return (
+            f"{found['absent']:,} patients or groups that the generator learned from are not in the real cohort, so "
+            "nobody looked for copies of their scans: evaluate on the cohort that it was trained on"
+        )
+    return ""
+
+
 def quarantine(evaluation: dict[str, Any]) -> list[int]:
     """Rows of the synthetic slices that an evaluation took for copies, in order."""
     return sorted(int(row) for row in evaluation["privacy"]["quarantine"])
@@ -237,16 +253,14 @@ def _rule(honest: Floats, groups: Sequence[str], copies: Floats) -> _Rule:
 
 def _word(result: dict[str, Any], alpha: float, share: float) -> tuple[str, str]:
     """The word and its reason."""
-    recall, null, bound = result["recall"], result["null"], f"{100 * result['upper_share']:.1f} %"
+    recall, bound = result["recall"], f"{100 * result['upper_share']:.1f} %"
     flagged = f"{result['flagged']} of {result['of']} slices are as near to a training scan as altered copies are"
     if result["p"] < alpha:
         likely = f"p = {result['p']:.2g}" if result["p"] > SMALLEST_P else f"p < {SMALLEST_P:g}"
         return "COPIES FOUND", f"{flagged} ({likely}); at most {bound} are copies"
-    if not result["tests"]:
-        why = f"{null['of']} held-out slices of {null['groups']} groups that are no twins are too few to compare with"
-    elif recall["low"] < LEAST_RECALL:
-        why = f"only {100 * recall['value']:.0f} % of planted copies can be told from scans of other patients"
-    elif result["upper_share"] > share:
+    if why := blind(result):
+        return "CANNOT TELL", why
+    if result["upper_share"] > share:
         why = f"{flagged}, but up to {bound} could be copies: generate more"
     else:
         found = f"{100 * recall['value']:.0f} % of {recall['of']} planted copies were found"

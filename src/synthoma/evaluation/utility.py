@@ -9,7 +9,7 @@ mixture gains over fewer copies of real slices is gained by any filling.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from scipy import stats
 
 from synthoma.data.cohort import Cohort
+from synthoma.data.leaks import rows_named
 from synthoma.errors import InputError
 from synthoma.evaluation.arms import CONTROL, Arm, Material, arms_of, stages
 from synthoma.evaluation.comparison import check_alike
@@ -60,7 +61,7 @@ def utility(
     config: EvaluateConfig,
     cells: Path,
     *,
-    seen: set[str] | None = None,
+    seen: Collection[str] | None = None,
     phantom: Cohort | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -71,7 +72,8 @@ def utility(
         synthetic: any cohort of synthetic slices.
         config: settings.
         cells: folder of finished trainings.
-        seen: groups that the generator learned from: the patients that one has. None for the whole training split.
+        seen: names of those whom the generator learned from: the patients that one has. None for the whole training
+            split, which also stands for them where it lacks all of them.
         phantom: simulated patients.
         progress: told how many trainings are finished.
 
@@ -89,7 +91,7 @@ def utility(
 
 
 def prepared(
-    real: Cohort, synthetic: Cohort, config: EvaluateConfig, *, seen: set[str] | None, phantom: Cohort | None
+    real: Cohort, synthetic: Cohort, config: EvaluateConfig, *, seen: Collection[str] | None, phantom: Cohort | None
 ) -> tuple[Material, Exam]:
     """Which slices are learned from and which are asked.
 
@@ -112,12 +114,13 @@ def prepared(
     groups = table["group"].astype(str).to_numpy()
     rows = np.flatnonzero(training)
     own = sorted(set(groups[rows]))
-    had = tuple(name for name in own if seen is None or name in seen)
+    known = set(groups[training & rows_named(real, seen)]) if seen is not None else set()
+    had = tuple(name for name in own if not known or name in known)
     if config.utility.patients is not None:
         had = tuple(had[i] for i in np.sort(stream(config.seed, "evaluation.utility.had").permutation(len(had))
                                             [: config.utility.patients]))  # fmt: skip
-    if seen and not seen & set(own) <= set(had):
-        came = f"{len(seen & set(own))} that the generator learned from, and {len(had)} that one is to have"
+    if not known <= set(had):
+        came = f"{len(known)} that the generator learned from, and {len(had)} that one is to have"
         raise InputError("a generator that saw no more patients than one has", came, "leave out utility.patients")
     asked = np.flatnonzero(usable & ~np.array(table["split"] == "train"))
     shown = asked[table["tumour_pixels"].to_numpy()[asked] > 0] if task == "outline" else asked

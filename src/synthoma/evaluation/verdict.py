@@ -15,6 +15,8 @@ ORDER = ("HARMS", "NO EVIDENCE", "CANNOT TELL", "HELPS")
 LEARNED = "learned"
 """The family of a detector trained here: shown, without a say. Its null holds slices that it learned from."""
 
+ALONE = "all synthetic slices are of one patient or group, which says nothing of others"
+
 Light = dict[str, str]
 
 
@@ -25,9 +27,10 @@ def lights(result: dict[str, Any], thresholds: Thresholds) -> list[Light]:
         result: content of evaluation.json as far as it was measured: fidelity, agreement, privacy, utility.
         thresholds: where colours change.
     """
+    alone = result.get("compared", {}).get("synthetic_groups") == 1
     return [
-        _realism(result["fidelity"], result.get("agreement") or {}, thresholds),
-        _diversity(result["fidelity"], thresholds),
+        _realism(result["fidelity"], result.get("agreement") or {}, thresholds, alone=alone),
+        _diversity(result["fidelity"], thresholds, alone=alone),
         _privacy(result["privacy"], thresholds),
         _utility(result.get("utility")),
     ]
@@ -65,7 +68,7 @@ def verdict(four: list[Light], utility: dict[str, Any] | None) -> dict[str, str]
     return {"word": word, "because": "; ".join(reasons + rest)}
 
 
-def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Thresholds) -> Light:
+def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Thresholds, *, alone: bool) -> Light:
     families = {
         name: scores
         for name, scores in fidelity["families"].items()
@@ -97,8 +100,11 @@ def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Th
         text += f"; its masks agree less with a detector (Dice {agreement['synthetic']['value']:.2f}) than real ones "
         text += f"do ({agreement['real']['value']:.2f})"
         poor = True
-    if not poor and _blind(list(distances.values()), thresholds, len(known)):
+    tests = [list(distances.values()), *([[apart]] if told is not None else [])]
+    if not poor and any(_blind(entries, thresholds, len(known)) for entries in tests):
         return _light("realistic", "CANNOT TELL", f"{ratio:.1f}x", f"{text}; patients are too few for a test")
+    if not poor and alone:
+        return _light("realistic", "CANNOT TELL", f"{ratio:.1f}x", f"{text}; {ALONE}")
     return _light("realistic", "POOR" if poor else "FAIR" if apart_from_real else "GOOD", f"{ratio:.1f}x", text)
 
 
@@ -120,7 +126,7 @@ def _beyond(found: dict[str, Any]) -> bool:
     return bool(found["p"] * (1 + len(found["null"])) < 1.5)
 
 
-def _diversity(fidelity: dict[str, Any], thresholds: Thresholds) -> Light:
+def _diversity(fidelity: dict[str, Any], thresholds: Thresholds, *, alone: bool) -> Light:
     found = {
         (family, name): scores[name]
         for family, scores in fidelity["families"].items()
@@ -128,7 +134,8 @@ def _diversity(fidelity: dict[str, Any], thresholds: Thresholds) -> Light:
         if family != LEARNED and scores[name]["ratio"] is not None and scores[name]["p"] is not None
     }
     if not found:
-        return _light("diverse", "CANNOT TELL", "", "too few patients for a real-vs-real comparison")
+        text = ALONE if alone else "too few patients for a real-vs-real comparison"
+        return _light("diverse", "CANNOT TELL", "", text)
     poor = any(one["ratio"] <= thresholds.poor_share and _beyond(one) for one in found.values())
     (family, name), least = min(found.items(), key=lambda item: float(item[1]["ratio"]))
     p = joint_p(list(found.values()), ["low"] * len(found))

@@ -10,7 +10,8 @@ DARK = -0.8
 """In -1..1: what is darker in all sequences is air or empty bone."""
 
 NOISE = 1e-6
-"""Variance below which there is no structure."""
+"""Added to the product of both variances, so that what deviates by less than about 0.03 (of -1..1) is no structure; and
+to single variances, whose root it makes smooth."""
 
 GAIN, GRAIN, INVENTED = 1.5, 0.05, 10.0
 """By how much a neighbourhood may deviate more than it did, by factor and by itself, and what more than that costs."""
@@ -86,4 +87,6 @@ def _median(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def _grown(inside: Tensor, pixels: int) -> Tensor:
-    return F.max_pool2d(inside, 2 * pixels + 1, stride=1, padding=pixels)
+    """Grown by so many pixels, by rows and then by columns: the same as by squares, many times as fast."""
+    rows = F.max_pool2d(inside, (2 * pixels + 1, 1), stride=1, padding=(pixels, 0))
+    return F.max_pool2d(rows, (1, 2 * pixels + 1), stride=1, padding=(0, pixels))

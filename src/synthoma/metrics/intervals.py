@@ -25,6 +25,9 @@ from synthoma.types import Array, Floats, Ints
 DRAWS = 2000
 _BLOCK = 2**22
 
+ALIKE = 6
+"""Patients below which one and the same difference in all of them is no proof that others have it too."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -135,7 +138,8 @@ def paired_difference(
 
     p is twice the smaller share of draws on one side of zero, each side counting one more so that p is never 0. The
     bootstrap of a few patients cannot show how little they say, Student's t can: the wider interval and the larger p of
-    the two count. One patient says nothing: nan.
+    the two count. Neither is p below that of the signs alone, 2 ** (1 - N), and few patients who differ all alike, as
+    by rounding, show no spread that an interval could be made of: nan. One patient says nothing: nan.
 
     Args:
         first: (N,) score of each patient; a pair in which either is nan is left out.
@@ -164,7 +168,9 @@ def paired_difference(
     error = float(gaps.std(ddof=1)) / count**0.5
     reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
     low, high = _ends(means, level, count)
-    p = max(p, 2 * float(stats.t.sf(abs(value) / max(error, 1e-12), count - 1)))
+    p = max(p, 2 * float(stats.t.sf(abs(value) / max(error, 1e-12), count - 1)), 2.0 ** (1 - count))
+    if value and error < 1e-12 and count < ALIKE:
+        return Difference(value, float("nan"), float("nan"), count, p)
     return Difference(value, min(low, value - reach), max(high, value + reach), count, p)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+import joblib
 import torch
 
 from synthoma.errors import ConfigError
@@ -21,8 +20,8 @@ def choose_device(wanted: str) -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, which a scheduler may have limited."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use, which a scheduler or a container may have limited."""
+    return int(joblib.cpu_count())
 
 
 def fast_bf16() -> bool:

@@ -31,7 +31,7 @@ class Site:
         blur: weight of the neighbours on either side of a pixel; ``ring`` that of the next ones, negative.
         bias: standard deviation of the logarithm of the smooth sensitivity field.
         coil: brightening towards the surface, logarithm over 100 mm.
-        gamma: bend of the grey scale.
+        gamma: bend of the grey scale: near the signal of white matter as x ** ((1 + gamma) / 2).
         scale: stored grey value of white matter, per modality.
         phase_axis: in-plane axis of phase encoding, 1 (back) or 2 (left).
         floor: share of the noise that the scanner shows outside the head (some cut it off).
@@ -62,7 +62,7 @@ def draw_site(seed: int, number: int, config: PhantomConfig) -> Site:
     stripped = bool(rng.random() < 0.5)
     return Site(
         protocol=draw_protocol(rng),
-        slice_mm=float(np.round(2 * rng.uniform(*config.slice_range)) / 2)
+        slice_mm=float(np.clip(np.round(2 * rng.uniform(*config.slice_range)) / 2, *config.slice_range))
         if config.slice_range[0] < config.slice_range[1]
         else config.slice_range[0],
         gap=float(rng.choice([0.0, 0.0, 0.1, 0.2])),
@@ -157,7 +157,7 @@ def expose(
     image = (image.square_() + (_normal(rng, image.shape) * (0.85 * sigma)).square_()).sqrt_()
     if site.floor < 1:
         image -= (1 - site.floor) * 2 * sigma * (image < 2.5 * sigma)
-    # A grey scale that bends without a costly power: x ** gamma to first order about white matter.
+    # A grey scale that bends without a costly power: x ** ((1 + gamma) / 2) to first order about white matter.
     image *= 1 + (site.gamma - 1) * (image - 1) / (image + 1)
     if site.framed:
         for axis in (1, 2):

@@ -67,7 +67,7 @@ def compared_sentence(result: Result) -> str:
         f"{compared['synthetic']:,} of {compared['of_synthetic']:,} synthetic slices ({compared['modality']}) against "
         f"{compared['held_out']:,} slices of {compared['held_out_groups']:,} held-out patients or groups; copies are "
         f"searched among slices of {compared['training_groups']:,} training patients or groups. "
-        + (f"Every score stands beside {count} real-against-real values." if count else "There is no null.")
+        + (f"Every score stands beside up to {count} real-against-real values." if count else "There is no null.")
     )
 
 

@@ -138,7 +138,9 @@ def _agreement(result: Result) -> Block | None:
         "real masks but not with synthetic ones, the generator's masks do not lie on its tumours. Here synthetic masks "
         f"agree {'less' if found['gap'] > 0 else 'more'}, by {number(abs(found['gap']))} Dice."
     )
-    if found["rejected"]:
+    if found["rejected"] and len(found["rejected"]) == found["synthetic"]["n"]:
+        text += " Not even the pairs on which it agrees best agree as real ones do; --keep leaves all of them out."
+    elif found["rejected"]:
         text += (
             f" Without the worst {len(found['rejected']):,} of {found['synthetic']['n']:,} synthetic pairs "
             f"({percent(found['rejected_share'])}) the others would agree as real ones do; --keep leaves them out."

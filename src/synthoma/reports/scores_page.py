@@ -118,7 +118,7 @@ def _region_rows(found: Mapping[str, Any], scores: Mapping[str, Any]) -> list[di
         spans = {
             kind: _span(_scaled(found[key].get(kind), key, unit), _digits(key, unit)) for kind in ("mean", "median")
         }
-        hint = f" ({_number(scores['settings']['tolerance'], 0)} {unit})" if key == "surface_dice" else ""
+        hint = f" ({scores['settings']['tolerance']:g} {unit})" if key == "surface_dice" else ""
         rows.append(
             {"title": title + hint, "unit": _unit(key, unit), "n": found[key].get("mean", {}).get("n"), **spans}
         )

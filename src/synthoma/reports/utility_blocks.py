@@ -75,10 +75,12 @@ def worth_sentence(worth: Mapping[str, Any]) -> str:
     def patients(value: float) -> str:
         return f"more than {worth['most']:.0f}" if value >= worth["most"] - 0.5 else number(round(value), signed=True)
 
+    capped = "at least " if worth["value"] >= worth["most"] - 0.5 else ""
     return (
-        f"Real and synthetic scans together reach {number(worth['reached'])}, what {worth['had'] + worth['value']:.0f} "
-        f"real patients would give. So the synthetic cohort is worth {patients(worth['value'])} patients beside the "
-        f"{worth['had']} there are (95 % interval {patients(worth['low'])} to {patients(worth['high'])})."
+        f"Real and synthetic scans together reach {number(worth['reached'])}, what {capped}"
+        f"{worth['had'] + worth['value']:.0f} real patients would give. So the synthetic cohort is worth "
+        f"{patients(worth['value'])} patients beside the {worth['had']} there are (95 % interval "
+        f"{patients(worth['low'])} to {patients(worth['high'])})."
     )
 
 

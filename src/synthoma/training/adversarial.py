@@ -97,7 +97,7 @@ class AdversarialTask(GenerativeTask):
         batch = self.real(number)
         label, latents = self.classes(batch.classes), self.latents(self.batch, self.draws("latents", number))
         with self.precision():
-            drawn = self.generator(latents, label).float()  # penalties are taken of it in full precision
+            drawn = self.generator(latents, label).float()  # penalties are not taken of halves
         return Turn(number, self.placed(batch.planes()), label, latents, drawn)
 
     def _train_discriminator(self, turn: Turn) -> dict[str, Tensor]:
@@ -108,7 +108,7 @@ class AdversarialTask(GenerativeTask):
             on_real, on_fake = self._judged(seen_real, seen_fake, label)
             loss = discriminator_loss(self.gan.loss, on_real, on_fake, smoothing=self.gan.label_smoothing)
         total = loss
-        # Penalties are taken in full precision: their second derivatives overflow easily.
+        # No penalties in half precision: their second derivatives overflow easily.
         if self.gan.gradient_penalty:
             mix = torch.rand(len(real), generator=draws).to(real.device)
             penalty = gradient_penalty(partial(self._score, label=label), seen_real, seen_fake, mix)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import check_scale
 from synthoma.data.labelled import Labelled, LabelledSlices, target_names
+from synthoma.data.leaks import held_out_names, names_of, patients_behind
 from synthoma.errors import ConfigError, InputError
 from synthoma.losses.segmentation import segmentation_loss
 from synthoma.models.bundle import save_tensors
@@ -33,7 +34,7 @@ from synthoma.pictures import grey, outlined, tiled
 from synthoma.provenance import file_digest, software, write_json, write_text
 from synthoma.seeding import stream, stream_key
 from synthoma.training.device import Execution, calibrate, read_execution
-from synthoma.training.initial import held_out_names, leak_error, names_of, patients_behind, start_from
+from synthoma.training.initial import leak_error, start_from
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.recipes import SECTION, ClassifierConfig, SegmenterConfig
 from synthoma.training.rival import Rival
@@ -286,10 +287,10 @@ def _check_alike(cohort: Cohort, other: Cohort) -> None:
 
 def _check_apart(cohort: Cohort, other: Cohort, taken: Ints) -> None:
     """Neither patients that are held out, nor images that a generator made from them, may be learned from."""
-    known = set(other.meta.get("provenance", {}).get("trained_on", {}).get("groups", ()))
+    known = set(patients_behind(other, simulated=cohort.origin == "phantom"))
     table = other.slices.iloc[taken]
     if other.origin == "real":
-        known |= set(table["group"].astype(str)) | set(table["patient"].astype(str))
+        known |= names_of(other, taken)
     if shared := sorted(held_out_names(cohort) & known):
         raise leak_error(shared, other.path.name)
     if "pixels_sha256" in cohort.slices and "pixels_sha256" in table:

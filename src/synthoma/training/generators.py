@@ -14,6 +14,7 @@ from torch import Tensor
 from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort
 from synthoma.data.dataset import TrainingSlices, check_scale
+from synthoma.data.leaks import held_out_names, names_of, patients_behind
 from synthoma.data.matching import FEATURES, Matching, heads_of
 from synthoma.data.repaintable import (
     SimulatedSlices,
@@ -23,6 +24,7 @@ from synthoma.data.repaintable import (
     repaintable_slices,
     row_structure,
 )
+from synthoma.data.slicing import shown_modality
 from synthoma.errors import ConfigError, InputError
 from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
@@ -36,13 +38,7 @@ from synthoma.training.contrast import LesionContrast, contrasts_of
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.flow import FlowTask
 from synthoma.training.generative import GenerativeSetup, Judge, copied
-from synthoma.training.initial import (
-    GanStart,
-    gan_start,
-    held_out_names,
-    leak_error,
-    patients_behind,
-)
+from synthoma.training.initial import GanStart, gan_start, leak_error
 from synthoma.training.loop import Budget, Progress, Report, Snapshot, run_loop
 from synthoma.training.settings import TrainConfig
 from synthoma.training.validation import spread
@@ -63,6 +59,9 @@ OWN_PHANTOM = "phantom"
 
 USUAL_SIZE, USUAL_VOLUME = -4.4, 45.0
 """Mean log share of a slice that a simulated tumour takes, where the median volume is so many ml."""
+
+CHECKED = 1000
+"""Slices that are read at once."""
 
 LEARNED_ROW = 12
 """Pictures of each snapshot in progress.png."""
@@ -108,7 +107,10 @@ def train_generator(
     progress = run_loop(
         task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume, spent=spent
     )
-    meta = model_meta(cohort, config, shape, rows, progress.best_images or progress.images)
+    if not progress.best_images:
+        came = f"a training that broke after {progress.images:,} images"
+        raise ConfigError("finite losses", came, "use lower learning rates (--set gan.generator_rate=5e-5)")
+    meta = model_meta(cohort, config, shape, rows, progress.best_images)
     if start is not None:
         _inherit(meta, start.groups)
         meta["provenance"]["init_sha256"] = start.digest
@@ -138,7 +140,7 @@ def begun_with(cohort: Cohort, config: TrainConfig, shape: ImageShape) -> GanSta
     """
     if config.init is None:
         return None
-    start = gan_start(config.init, config.gan.network, shape)
+    start = gan_start(config.init, config.gan.network, shape, modalities=cohort.modalities, plane=cohort.meta["plane"])
     if shared := sorted(held_out_names(cohort) & start.groups):
         raise leak_error(shared, f"what {config.init} was trained on")
     return start
@@ -202,14 +204,17 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
 
     Heads are whole, stripped or mixed. The median volume follows the mean size of the tumours in slices, as far as one
     can be told from the other; ``data.matching`` does the rest. Beside single pictures, which were cropped one by one,
-    simulated slices are cropped so: in the box of a whole head most of them would be too small.
+    simulated slices are cropped so: in the box of a whole head most of them would be too small. The whole cohort says
+    what it holds: of few slices of volumes, too, each may be of another patient.
     """
     measured = row_structure(cohort, spread(rows, LOOKED_AT))
     measured = measured[measured[:, FEATURES.index("head area")] > 0]
     if not len(measured):
         return {}
     found: dict[str, Any] = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
-    found["apart"] = bool(cohort.slices["case"].iloc[rows].is_unique)
+    table = cohort.slices
+    pictures = table["case"].is_unique and ("slice" not in table or not table["slice"].any())
+    found["apart"] = bool(pictures or cohort.meta.get("provenance", {}).get("config", {}).get("apart"))
     sizes = measured[measured[:, FEATURES.index("tumour")] > 0, FEATURES.index("tumour size")]
     if np.isfinite(sizes).any():
         larger = np.exp(1.5 * (np.nanmean(sizes) - USUAL_SIZE))
@@ -271,11 +276,15 @@ def training_rows(cohort: Cohort, config: TrainConfig) -> Ints:
         raise InputError(wanted, came, "check the cohort with `synthoma info`")
     if config.limit is not None and config.limit < len(rows):
         rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
-    looked_at = cohort.images[rows[np.linspace(0, len(rows) - 1, min(len(rows), 64)).astype(int)]]
+    looked_at = cohort.images[spread(rows, 64)]
     if all(np.ptp(image) == 0 for image in looked_at):
         raise InputError("training slices that show something", "constant ones", "look at the cohort's report.html")
-    if not np.isfinite(looked_at).all():
-        raise InputError("grey values that are numbers", "nan or infinity", "correct images.npy, or prepare it again")
+    for first in range(0, len(rows), CHECKED):
+        part = rows[first : first + CHECKED]
+        broken = part[~np.isfinite(cohort.images[part]).all(axis=(1, 2, 3))]
+        if len(broken):
+            came = f"nan or infinity in row {broken[0]}"
+            raise InputError("grey values that are numbers", came, "correct images.npy, or prepare it again")
     return rows
 
 
@@ -315,9 +324,9 @@ def image_shape(cohort: Cohort, config: TrainConfig, rows: Ints | None = None) -
 def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Ints, images: int) -> dict[str, Any]:
     """What the model file says of itself: all that is needed to use it, and where it came from.
 
-    The groups that it learned from are named, so that an evaluation can refuse to test on them.
+    The groups and patients that it learned from are named, so that an evaluation can refuse to test on them.
     """
-    groups = sorted(set(cohort.slices["group"].iloc[rows].astype(str)))
+    groups = sorted(names_of(cohort, rows))
     classes = list(trained_classes(cohort, rows))
     return {
         "schema": "synthoma.model/1",
@@ -386,20 +395,19 @@ def _judge(cohort: Cohort, rows: Ints, config: TrainConfig) -> Judge:
     table, validation = cohort.slices, _learnable(cohort, config, "validation")
     validation = validation[table["label"].iloc[validation].isin(trained_classes(cohort, rows)).to_numpy()]
 
-    def shown(chosen: Ints) -> JudgedImages:
-        return JudgedImages(_first_channel(cohort, chosen), table["group"].iloc[chosen].astype(str).to_numpy())
+    # One sequence is looked at, the one that an evaluation compares.
+    channel = cohort.modalities.index(shown_modality(cohort.modalities))
 
-    return validation_judge(
+    def shown(chosen: Ints) -> JudgedImages:
+        images = np.clip(cohort.images[chosen][:, channel].astype(np.float32), 0, 1)
+        return JudgedImages(images, table["group"].iloc[chosen].astype(str).to_numpy())
+
+    judge = validation_judge(
         shown(spread(rows, 2 * JUDGED)),
         shown(spread(validation, JUDGED)) if len(validation) >= HELD_OUT else None,
         logits=config.gan.loss.startswith("bce"),
     )
-
-
-def _first_channel(cohort: Cohort, rows: Ints) -> Floats:
-    """First channel of rows, cut to 0..1."""
-    images: Floats = np.clip(cohort.images[rows][:, 0].astype(np.float32), 0, 1)
-    return images
+    return lambda samples, recent: judge(samples[:, channel:], recent)
 
 
 def _save_sheet(run: Path, shape: ImageShape, images: int, samples: Tensor) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +17,7 @@ from synthoma.models.registry import ImageShape
 from synthoma.models.repaint import fitted_to
 from synthoma.models.segmenters import SegmenterNetwork
 from synthoma.training.recipes import ClassifierConfig, Kind, SegmenterConfig
-from synthoma.types import PLAIN_MODALITY, Ints
+from synthoma.types import PLAIN_MODALITY
 
 SHIPPED = "phantom"
 """Name of the models that are part of the package, trained on simulated patients only."""
@@ -82,7 +81,7 @@ def open_generator(init: str) -> Bundle:
     return open_model(shipped_model("generator") if init == SHIPPED else Path(init), "generator")
 
 
-def gan_start(init: str, network: str, shape: ImageShape) -> GanStart:
+def gan_start(init: str, network: str, shape: ImageShape, *, modalities: Sequence[str], plane: str) -> GanStart:
     """The networks of a run or model file, for a generator of the same kind and images.
 
     The shipped ones are convolutions throughout and fit images of any size, modalities and labels.
@@ -91,6 +90,8 @@ def gan_start(init: str, network: str, shape: ImageShape) -> GanStart:
         init: "phantom", a run folder, or a model file.
         network: kind of network that begins, see ``NetworkConfig``.
         shape: of its images.
+        modalities: their sequences, in order.
+        plane: how they lie.
 
     Raises:
         InputError: no generator there.
@@ -107,28 +108,12 @@ def gan_start(init: str, network: str, shape: ImageShape) -> GanStart:
         todo = "begin with a model of images of this size, these modalities, labels and classes, or leave it out"
         came = f"{bundle.meta['model']}: {theirs[0]} of {theirs[1]}"
         raise ConfigError(f"a generator to begin with: {network} of {shape}", came, todo)
+    elif PLAIN_MODALITY not in (*modalities, *bundle.meta["modalities"]):
+        shown = f"{bundle.meta['plane']} slices of {', '.join(bundle.meta['modalities'])}"
+        if (wanted := f"{plane} slices of {', '.join(modalities)}") != shown:
+            todo = "begin with a model of these sequences in this order and plane, or leave it out"
+            raise ConfigError(f"a generator of {wanted} to begin with", shown, todo)
     return GanStart(bundle.meta["network"], weights, bundle.digest, _learned_from(bundle))
-
-
-def held_out_names(cohort: Cohort) -> set[str]:
-    """Names of the groups and patients that a cohort holds out. A group over duplicates bears one patient's name."""
-    return names_of(cohort, np.flatnonzero((cohort.slices["split"] != "train").to_numpy()))
-
-
-def names_of(cohort: Cohort, rows: Ints) -> set[str]:
-    """Names of the groups and patients of these rows."""
-    table = cohort.slices.iloc[rows]
-    return (set(table["group"].astype(str)) | set(table["patient"].astype(str))) - {""}
-
-
-def patients_behind(cohort: Cohort) -> frozenset[str]:
-    """Real patients whom the generator of a synthetic cohort learned from; nobody behind others."""
-    provenance = cohort.meta.get("provenance", {})
-    known = provenance.get("trained_on")
-    if not isinstance(known, dict):
-        return frozenset()
-    simulated = provenance.get("training_cohort", {}).get("origin") == "phantom"
-    return frozenset((*(() if simulated else known.get("groups", ())), *known.get("inherited", ())))
 
 
 def leak_error(shared: Sequence[str], where: str) -> LeakError:

@@ -92,7 +92,8 @@ def _masks_can_be_learned(cohort: Cohort, rows: Ints, model: str) -> bool:
     labels = tuple(cohort.labels.values())
     if not labels or (model == "phantom-gan" and not masks_can_be_simulated(labels)):
         return False
-    return "has_mask" not in cohort.slices or bool(cohort.slices["has_mask"].iloc[rows].mean() >= MASKED)
+    table = cohort.slices
+    return "has_mask" not in table or bool(table["has_mask"].iloc[rows].fillna(0).astype(bool).mean() >= MASKED)
 
 
 def _model(cohort: Cohort, config: TrainConfig) -> tuple[str, str]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError
+from synthoma.models.bundle import model_file, shipped_model
 from synthoma.provenance import file_digest, write_json, write_text
+from synthoma.training.initial import SHIPPED
 from synthoma.training.settings import TrainConfig
 
 DEFAULT_MINUTES = 10.0
@@ -25,8 +27,12 @@ def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) ->
         force: replace an existing run.
 
     Raises:
-        InputError: the folder exists and holds something.
+        InputError: the folder exists and holds something, or what the run begins with.
     """
+    inside = [place for place in _begun_with(config) if place.resolve().is_relative_to(run.resolve())]
+    if inside:
+        came = f"{inside[0]}, which lies in {run}"
+        raise InputError("another folder for the run than what it begins with", came, "choose another name")
     if run.exists() and any(run.iterdir()):
         if not (run / FILE).is_file():
             raise InputError("a new folder for the run", f"{run}, which holds other files", "choose another name")
@@ -42,7 +48,8 @@ def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) ->
         raise InputError("an output place that can be written", f"{run}: {error.strerror}", "choose another") from None
     # This file first: a folder without it is not known for a run, and --force would not replace it.
     begun = {"schema": "synthoma.run/1", "model": config.model, "cohort_sha256": _digest(cohort.path)}
-    write_json(run / FILE, {**begun, "others_sha256": {str(place): _digest(place) for place in _others(config)}})
+    others = {str(place): _digest(place) for place in _others(config)}
+    write_json(run / FILE, {**begun, "others_sha256": others, "init_sha256": _init_digest(config)})
     write_text(run / "config.toml", config.to_toml())
     return config
 
@@ -64,9 +71,29 @@ def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
         if begun["others_sha256"].get(str(place)) != _digest(place):
             todo = "prepare it again as it was (the same command and seed), or begin another run"
             raise InputError("the cohort that the run was begun with", f"{place}, which has changed", todo)
+    # Its networks, and the patients behind them, are read from it again.
+    if begun.get("init_sha256") is not None and begun["init_sha256"] != _init_digest(old):
+        todo = "put it back as it was, or begin another run"
+        raise InputError("the model that the run was begun with", f"{old.init}, which has changed or is gone", todo)
     if config.minutes is None and config.images is None:
         return old
     return old.model_copy(update={"minutes": config.minutes, "images": config.images})
+
+
+def _begun_with(config: TrainConfig) -> tuple[Path, ...]:
+    """All artefacts that a run needs to begin."""
+    started = () if config.init in (None, SHIPPED) else (Path(config.init),)
+    return (*_others(config), *started)
+
+
+def _init_digest(config: TrainConfig) -> str | None:
+    """SHA-256 of the model file that the run begins with; None for random weights, or where it is gone."""
+    if config.init is None:
+        return None
+    shipped = config.init == SHIPPED
+    path = shipped_model("generator" if config.kind == "generator" else "segmenter") if shipped else None
+    path = path or model_file(Path(config.init))
+    return file_digest(path) if path.is_file() else None
 
 
 def _others(config: TrainConfig) -> tuple[Path, ...]:
