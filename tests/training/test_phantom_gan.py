@@ -185,7 +185,7 @@ def test_slices_of_which_nobody_said_what_they_show_stay_unlabelled(place: Path,
 def test_single_slices_of_volumes_are_no_pictures(place: Path) -> None:
     """Simulated slices lie in the box of a whole head beside volumes, however few of their slices are learned from."""
     images, masks = blobs(40, seed=3)
-    cohort = write_cohort(place / "volumes", images, None, masks, mask_names=NAMES, origin="real")
+    cohort = write_cohort(place / "slices-of-volumes", images, None, masks, mask_names=NAMES, origin="real")
     assert shown(cohort, np.arange(40))["apart"]  # pictures, a case each
     table = cohort.slices.copy()
     table["slice"] = 20 + np.arange(40) % 3
