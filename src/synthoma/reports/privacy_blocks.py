@@ -33,6 +33,7 @@ def _copies(result: Result) -> Block:
     facts: list[tuple[str, str | None]] = [
         ("synthetic slices searched", _count(found.get("of"))),
         ("training slices searched among", _count(found.get("searched"))),
+        ("patients or groups learned from that are not here, so not searched", _count(found.get("absent") or None)),
         ("likeness from which a slice is flagged", _known(found.get("threshold"), 4)),
         ("flagged", _count(found.get("flagged"))),
         ("flagged slices that are evidence each alone", _count(found.get("certain"))),
