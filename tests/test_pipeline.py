@@ -129,6 +129,24 @@ def test_what_looks_like_a_copy_is_not_kept(chain: Path, tmp_path: Path) -> None
     assert len(synthoma.Cohort(chain / "kept")) <= 100
 
 
+def test_the_evaluation_of_copies_stays_though_nothing_else_is_kept(chain: Path, tmp_path: Path) -> None:
+    real, drawn = synthoma.Cohort(chain / "cohort"), synthoma.Cohort(chain / "synthetic")
+    rows = np.flatnonzero((real.slices["split"] == "train") & (real.slices["label"] == "tumour"))[:40]
+    table = drawn.slices.iloc[: len(rows)]
+    with CohortWriter(tmp_path, channels=1, size=32) as writer:
+        writer.add(np.asarray(real.images[rows]), np.asarray(real.masks[rows]), [{}] * len(rows))
+        writer.finish(table, {key: value for key, value in drawn.meta.items() if key not in ("schema", "slices")})
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="other files"):
+        synthoma.evaluate(chain / "cohort", tmp_path, tmp_path / "e", halves=9, keep=tmp_path / "taken")
+    assert not (tmp_path / "e.cells").exists()  # said before anything was done
+    result = synthoma.evaluate(chain / "cohort", tmp_path, tmp_path / "e", halves=9, keep=tmp_path / "kept")
+    assert (result["kept"], result["privacy"]["word"]) == (0, "COPIES FOUND")
+    assert json.loads((tmp_path / "e" / "evaluation.json").read_text())["kept"] == 0
+    assert not (tmp_path / "kept").exists()
+
+
 def test_only_private_images_are_drawn_on_request(chain: Path, tmp_path: Path) -> None:
     cohort = synthoma.generate(chain / "run", tmp_path / "private", 40, only_private=chain / "cohort")
     assert len(cohort) + cohort.meta["left_out"] == 40
