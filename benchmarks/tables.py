@@ -25,8 +25,8 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 BEFORE = (
-    "The tables of the evidence were measured before the last corrections of how few patients, several tests and "
-    "simulated patients are weighed (decision 0008); their phantom-gan is an early one, far behind that of the ladder."
+    "All but the verdict on auto (trained on all classes for ten minutes on one core) were measured before the last "
+    "corrections of how few patients, several tests and simulated patients are weighed (decision 0008)."
 )
 """What is said of figures of the evidence until they are measured again."""
 
