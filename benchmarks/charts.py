@@ -68,10 +68,9 @@ def simulated_patients(path: Path) -> bool:
 def learning_curves(rows: list[dict[str, Any]], path: Path) -> bool:
     """Validation score of every run against minutes and against images, one colour a model; False where there is none.
 
-    Parameters
-    ----------
-    rows
-        Of ``generators.py``: "model" and "curve", a list of {"seconds", "images", "score"}.
+    Args:
+        rows: of ``generators.py``: "model" and "curve", a list of {"seconds", "images", "score"}.
+        path: of the PNG.
     """
     rows = [row for row in rows if row["curve"]]
     if not rows:

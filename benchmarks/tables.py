@@ -220,7 +220,7 @@ def _generators(name: str = "generators") -> str:
     drawn = learning_curves(results["rows"], ROOT / CURVES)
     curves = (
         f"![Distance to validation patients over time, a line each run](pictures/{Path(CURVES).name})\n\n"
-        "The score by which a run chooses its snapshot: sliced W2 of wavelet statistics and random features to six "
+        "The score by which a run chooses its snapshot: sliced W2 of wavelet statistics and random features to the "
         "validation patients. What new patients would reach by chance counts as equal, the flat floor."
     )
     return "\n\n".join(part for part in (title, table(header, rows), curves * drawn, tumours, notes.strip()) if part)

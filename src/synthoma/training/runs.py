@@ -90,9 +90,10 @@ def _init_digest(config: TrainConfig) -> str | None:
     """SHA-256 of the model file that the run begins with; None for random weights, or where it is gone."""
     if config.init is None:
         return None
-    shipped = config.init == SHIPPED
-    path = shipped_model("generator" if config.kind == "generator" else "segmenter") if shipped else None
-    path = path or model_file(Path(config.init))
+    if config.init == SHIPPED:
+        path = shipped_model("generator" if config.kind == "generator" else "segmenter")
+    else:
+        path = model_file(Path(config.init))
     return file_digest(path) if path.is_file() else None
 
 
