@@ -12,18 +12,20 @@ import synthoma
 SOURCE = Path(synthoma.__file__).parent
 FLOOR = {
     "_version": 0, "types": 0, "errors": 0, "seeding": 0, "config": 0, "provenance": 0,
-    "data": 1, "models": 1, "losses": 1, "augment": 1, "metrics": 1, "pictures": 1,
+    "scans": 1, "data": 1, "models": 1, "losses": 1, "augment": 1, "metrics": 1, "pictures": 1,
     "phantom": 2, "training": 2,
     "synthesis": 3, "detection": 3, "evaluation": 3,
     "reports": 4,
     "pipeline": 5, "cli": 5, "studio": 5, "__main__": 6,
 }  # fmt: skip
 MAY_ALSO = {
+    "scans": set(),
+    "data": {"scans"},
     "phantom": {"data"},
     "training": {"data", "models", "losses", "augment", "metrics", "pictures"},
     "synthesis": {"data", "models", "metrics", "pictures"},
-    "detection": {"data", "models", "pictures"},
-    "evaluation": {"data", "models", "losses", "augment", "metrics", "training", "pictures"},
+    "detection": {"data", "models", "pictures", "scans"},
+    "evaluation": {"scans", "data", "models", "losses", "augment", "metrics", "training", "pictures"},
     "reports": {"data", "models", "evaluation", "pictures"},
 }
 

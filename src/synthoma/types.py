@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -35,6 +36,9 @@ HEALTHY = frozenset(
 REGIONS: dict[int, str] = {1: "core", 2: "oedema", 3: "enhancing"}
 """Tumour sub-regions: necrotic and non-enhancing core, oedema, enhancing tumour (values as BraTS since 2023)."""
 
+CAVITY: dict[int, str] = {4: "cavity"}
+"""What an operation left behind: neither tumour nor core, so nothing that is measured of a tumour counts it."""
+
 UNLABELLED = "unlabelled"
 """The class of an image of which nobody said one."""
 
@@ -43,3 +47,13 @@ WHOLE_TUMOUR: dict[int, str] = {1: "tumour"}
 
 TARGETS: dict[str, tuple[int, ...]] = {"tumour": (1, 2, 3), "core": (1, 3), "enhancing": (3,)}
 """What a detector outlines, each with the sub-regions that it consists of; they contain one another, as in BraTS."""
+
+
+def tumour_of(mask: Array) -> Bools:
+    """Where a mask shows tumour: every value but 0 and that of a cavity."""
+    return np.asarray((mask > 0) & ~np.isin(mask, list(CAVITY)), dtype=np.bool_)
+
+
+def tumour_labels(labels: Mapping[int, str]) -> dict[int, str]:
+    """Those of the labels of a cohort that are tumour, in their order."""
+    return {value: name for value, name in labels.items() if value not in CAVITY}

@@ -15,8 +15,10 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,7 +27,7 @@ from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 from synthoma.data.dicom import find_series, read_series
 from synthoma.data.images import read_image
 from synthoma.data.layouts import take_inventory
-from synthoma.data.volumes import read_volume
+from synthoma.data.volumes import read_volume, stored_shape
 from synthoma.errors import InputError
 from tests.data.writers import CUBIC, OBLIQUE, voxels, write_dicom, write_itk, write_nifti
 
@@ -76,6 +78,39 @@ def write_plain(path: Path) -> None:
     write_itk(path, voxels(0), OBLIQUE, compress=False)
 
 
+def write_channels(path: Path) -> None:
+    """Three volumes, one after the other."""
+    nibabel.save(nibabel.Nifti1Image(np.stack([np.transpose(voxels(seed)) for seed in range(3)], -1), np.eye(4)), path)
+
+
+def write_vector(path: Path) -> None:
+    """Three numbers a voxel."""
+    array = np.stack([voxels(seed) for seed in range(3)], -1)
+    sitk.WriteImage(sitk.GetImageFromArray(array, isVector=True), str(path), useCompression=True)
+
+
+def write_mgh(path: Path) -> None:
+    nibabel.save(nibabel.MGHImage(np.transpose(voxels(0)).astype(np.int32), np.eye(4)), path)
+
+
+def read_last_channel(path: Path) -> None:
+    stored_shape(path)
+    read_volume(path, 2)
+
+
+def _header(kind: type) -> bytes:
+    """The header of a volume in two files."""
+    with TemporaryDirectory() as folder:
+        nibabel.save(kind(np.transpose(voxels(0)), None), Path(folder) / "a.hdr")
+        return (Path(folder) / "a.hdr").read_bytes()
+
+
+def read_with_voxels(path: Path) -> None:
+    """Read a header with the voxels beside it."""
+    path.with_suffix(".img").write_bytes(voxels(0).tobytes())
+    read_volume(path)
+
+
 GREY, RGB = voxels(0, (12, 16), np.uint8), voxels(0, (12, 16, 3), np.uint8)
 REAL = voxels(0, dtype=np.float32)
 EXIF = Image.Exif()
@@ -96,8 +131,16 @@ FORMS: dict[str, tuple[str, Callable[[Path], object], Callable[[], bytes]]] = {
     "nifti gzip": ("a.nii.gz", read_volume, lambda: _stored("a.nii.gz", lambda path: write_nifti(path, voxels(0)))),
     "metaimage": ("a.mha", read_volume, lambda: _stored("a.mha", write_plain)),
     "metaimage zlib": ("a.mha", read_volume, lambda: _stored("a.mha", lambda path: write_itk(path, voxels(0)))),
+    "nifti channels": ("a.nii.gz", read_last_channel, lambda: _stored("a.nii.gz", write_channels)),
+    "metaimage vector": ("a.mha", read_last_channel, lambda: _stored("a.mha", write_vector)),
+    "nrrd vector": ("a.nrrd", read_last_channel, lambda: _stored("a.nrrd", write_vector)),
     "nrrd": ("a.nrrd", read_volume, lambda: _stored("a.nrrd", write_plain)),
     "nrrd gzip": ("a.nrrd", read_volume, lambda: _stored("a.nrrd", lambda path: write_itk(path, voxels(0)))),
+    "mgh": ("a.mgh", read_volume, lambda: _stored("a.mgh", write_mgh)),
+    "mgz": ("a.mgz", read_volume, lambda: _stored("a.mgz", write_mgh)),
+    "nifti pair": ("a.hdr", read_with_voxels, lambda: _header(nibabel.Nifti1Pair)),
+    "nifti-2 pair": ("a.hdr", read_with_voxels, lambda: _header(nibabel.Nifti2Pair)),
+    "analyze": ("a.hdr", read_with_voxels, lambda: _header(nibabel.AnalyzeImage)),
     "dicom": ("a", read_series_of_folder, _dicom),
     "dicom implicit": ("a", read_series_of_folder, lambda: _dicom(syntax=ImplicitVRLittleEndian)),
     "dicom rle": ("a", read_series_of_folder, lambda: _dicom(change=lambda dataset, _: dataset.compress(RLELossless))),

@@ -17,7 +17,7 @@ import pytest
 from synthoma.data.case import Case, Inventory, Skipped, Study
 from synthoma.data.files import printable, walk
 from synthoma.data.layouts import take_inventory
-from synthoma.data.layouts.masks import labelled
+from synthoma.data.layouts.loading import tumour_in_picture
 from synthoma.errors import ConfigError, InputError
 from tests.data.writers import (
     BRATS_2018,
@@ -111,7 +111,7 @@ def test_forced_layout(name: str, tmp_path: Path) -> None:
     layout, write = LAYOUTS[name]
     write(tmp_path)
     assert take_inventory(tmp_path, layout=layout, key=KEY).layout == layout
-    for other in ("lgg", "brats", "brats2", "table"):
+    for other in ("lgg", "figshare", "table"):
         if other != layout:
             with pytest.raises(InputError, match=f"the layout {other}: .*; came .*"):
                 take_inventory(tmp_path, layout=other, key=KEY)
@@ -119,7 +119,7 @@ def test_forced_layout(name: str, tmp_path: Path) -> None:
 
 def test_unknown_layout_names_the_known_ones(tmp_path: Path) -> None:
     write_folders(tmp_path)
-    with pytest.raises(ConfigError, match=r"lgg.*brats.*dicom"):
+    with pytest.raises(ConfigError, match=r"lgg.*dicom.*volumes"):
         take_inventory(tmp_path, layout="brats99")
 
 
@@ -215,7 +215,7 @@ def test_broken_studies_are_listed_and_the_rest_loads(tmp_path: Path) -> None:
     nan[0, 0, :3] = np.nan
     study("Brats18_X_nan", t1=nan)
     study("Brats18_X_flat", flair=np.full_like(voxels(0), 3))
-    study("Brats18_X_shape", mask=blob((5, 12, 15)))
+    study("Brats18_X_shape", mask=(blob((5, 12, 15)), replace(CUBIC, spacing=(1.5, 1.0, 1.0))))
     study("Brats18_X_moved", mask=(blob(), FLAT))
     study("Brats18_X_elsewhere", t2=(voxels(5), replace(CUBIC, origin=(900.0, 0.0, 0.0))))
     study("Brats18_X_label", mask=blob(values=(1, 7)))
@@ -229,7 +229,7 @@ def test_broken_studies_are_listed_and_the_rest_loads(tmp_path: Path) -> None:
     words = " | ".join(sorted(reasons.values()))
     for text in (
         "t2.nii.gz: ", "3 of 960", "flair: every pixel is 3", "5x12x15 for an image of 5x12x16", "in another place",
-        "share 0 %", "0, 1, 7", "without mask", "a mask alone", "not a modality",
+        "share 0 %", "0, 1, 7", "without mask", "a mask without image", "a name that says no sequence",
     ):  # fmt: skip
         assert text in words, text
     assert any("1 case of" in remark and "without t2" in remark for remark in inventory.remarks)
@@ -244,7 +244,7 @@ def test_brats_studies_in_one_flat_folder(tmp_path: Path) -> None:
     (tmp_path / "stray.bin").write_bytes(b"stray")
     _, studies, skipped = survey(tmp_path)
     assert set(studies) == {"BraTS20_1", "BraTS20_2"}
-    assert [item.path.name for item in skipped] == ["BraTS20_3_flair.nii", "stray.bin"]
+    assert [item.path.name for item in skipped] == ["BraTS20_3_t1.nii", "stray.bin"]
 
 
 def test_lgg_halves_and_gaps(tmp_path: Path) -> None:
@@ -287,9 +287,8 @@ def test_masks_stop_no_scan_where_none_are_wanted(write: Callable[[Path], object
     inventory = take_inventory(tmp_path, masks_wanted=False)
     assert {case.name for case in inventory.cases} == {case.name for case in all_cases}
     studies = [case.load() for case in inventory.cases]
-    assert sum(any("mask is not used" in remark for remark in study.remarks) for study in studies) == (
-        damaged is not None
-    )
+    unused = sum(any("mask is not used" in remark for remark in study.remarks) for study in studies)
+    assert unused + sum(item.path == damaged for item in inventory.skipped) == (damaged is not None)
 
 
 def test_a_folder_may_hold_several_layouts_where_no_masks_are_wanted(tmp_path: Path) -> None:
@@ -316,8 +315,10 @@ def test_two_studies_of_one_patient_stay_one_patient(tmp_path: Path) -> None:
 def test_same_name_twice_is_told_apart_by_its_folder(tmp_path: Path) -> None:
     for part in ("a", "b"):
         write_brats(tmp_path / part)
-    names = [case.name for case in take_inventory(tmp_path).cases]
-    assert len(names) == len(set(names)) == 4
+    inventory = take_inventory(tmp_path)
+    names = [case.name for case in inventory.cases]
+    assert len(names) == len(set(names)) == 2  # the same patients twice
+    assert {item.kind for item in inventory.skipped} >= {"files that are there twice"}
 
 
 def test_other_grid_is_resampled_onto_flair(tmp_path: Path) -> None:
@@ -342,11 +343,12 @@ def test_masks_of_loose_volumes_find_their_study(tmp_path: Path) -> None:
     inventory, studies, skipped = survey(tmp_path)
     assert skipped == []
     assert {case.name: (case.modalities, case.has_mask, case.patient) for case in inventory.cases} == {
-        "x": (("t1", "flair"), True, None),
-        "y": (("image",), True, None),
+        "x": (("t1", "flair"), True, "x"),
+        "y": (("image",), True, "y"),
         "patient 7": (("t2",), False, "patient 7"),
     }
-    assert (len(studies["x"].labels), len(studies["y"].labels)) == (3, 1)
+    # What masks of one set mean is decided once: the only value of one file is that value of the others.
+    assert dict(studies["x"].labels) == dict(studies["y"].labels) == {1: "core", 2: "oedema", 3: "enhancing"}
 
 
 def test_grey_masks_are_cut_at_half(tmp_path: Path) -> None:
@@ -511,13 +513,13 @@ def test_secrets_are_secret_enough() -> None:
     [
         ([0, 1, 2, 3], [0, 1, 1, 1]),  # labels: each of them is tumour
         ([0, 1, 2, 4], [0, 1, 1, 1]),
-        ([0, 40, 200, 255], [0, 0, 1, 1]),  # greys at the edge of a smoothed mask
+        ([0, 85, 170, 255], [0, 1, 1, 1]),  # regions as greys: none is lost
+        (list(range(0, 256, 5)), [0] * 26 + [1] * 26),  # a continuum: the edge of a smoothed mask is cut at half
         ([0, 0, 255, 255], [0, 0, 1, 1]),
     ],
 )
 def test_what_is_tumour_in_a_picture_of_a_mask(stored: list[int], tumour: list[int]) -> None:
-    found, names = labelled(np.array([[stored]], np.uint8), "tumour")
-    assert (found.ravel().tolist(), dict(names)) == (tumour, {1: "tumour"})
+    assert tumour_in_picture(np.array([stored], np.uint8)).ravel().tolist() == tumour
 
 
 def test_a_link_to_itself_hides_nothing(tmp_path: Path) -> None:

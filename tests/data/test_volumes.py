@@ -1,4 +1,4 @@
-"""Volumes keep voxels and geometry through every format, checked against nibabel, which shares no code with ITK."""
+"""Volumes keep voxels and geometry through every format, checked against nibabel and SimpleITK."""
 
 from __future__ import annotations
 
@@ -103,6 +103,15 @@ def test_data_beside_the_header(header: str, compress: bool, tmp_path: Path) -> 
     check_geometry(got.geometry, FLAT)
 
 
+def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "a.nii.gz", voxels(0))
+    write_nifti(tmp_path / "b.nii", voxels(1))
+    (tmp_path / "a.nii.gz").rename(tmp_path / "gzip.nii")
+    (tmp_path / "b.nii").rename(tmp_path / "plain.nii.gz")
+    np.testing.assert_array_equal(read_volume(tmp_path / "gzip.nii").voxels, voxels(0))
+    np.testing.assert_array_equal(read_volume(tmp_path / "plain.nii.gz").voxels, voxels(1))
+
+
 def test_gzip_of_several_members(tmp_path: Path) -> None:
     write_nifti(tmp_path / "a.nii", voxels(0))
     content = (tmp_path / "a.nii").read_bytes()
@@ -125,12 +134,13 @@ def test_series_colours_and_wrong_names_are_refused(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5, 3), np.uint8), isVector=True), str(tmp_path / "colour.mha"))
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.complex64), np.eye(4)), tmp_path / "complex.nii")
     nibabel.save(nibabel.Nifti1Pair(np.zeros((4, 5, 6), np.int16), np.eye(4)), tmp_path / "pair.hdr")
-    write_nifti(tmp_path / "packed.nii.gz", voxels(0))
-    (tmp_path / "packed.nii.gz").rename(tmp_path / "named.nii")
+    (tmp_path / "pair.hdr").rename(tmp_path / "alone.hdr")
+    write_itk(tmp_path / "plain.mha", voxels(0))
+    (tmp_path / "packed.mha.gz").write_bytes(gzip.compress((tmp_path / "plain.mha").read_bytes()))
     (tmp_path / "text.nrrd").write_text("no volume")
     for name, words in {
-        "time.nii": "7 volumes", "colour.mha": "one number", "complex.nii": "type 32", "pair.hdr": r"named \.nii",
-        "named.nii": "rename", "text.nrrd": "other or damaged",
+        "time.nii": "7 volumes", "colour.mha": "one number", "complex.nii": "type 32", "alone.hdr": "a header alone",
+        "pair.img": r"no sound \.hdr", "packed.mha.gz": "unpack it", "text.nrrd": "other or damaged",
     }.items():  # fmt: skip
         with pytest.raises(InputError, match=words):
             read_volume(tmp_path / name)

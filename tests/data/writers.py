@@ -205,7 +205,7 @@ def write_brats_2023(folder: Path) -> Written:
     name = "BraTS-GLI-02060-100"
     later = _write_study(folder / name, name, BRATS_2023, 9, (1, 2, 3, 4), FLAT, "BraTS-GLI-02060")
     assert later.mask is not None
-    written[name] = Expected(later.images, blob(values=(1, 2, 3, 0)), FLAT, later.patient, None, None, REGIONS)
+    written[name] = Expected(later.images, blob(values=(1, 2, 3, 4)), FLAT, later.patient, None, None, (1, 2, 3, 4))
     return written
 
 
@@ -231,7 +231,7 @@ def write_brats2(folder: Path) -> Written:
             kind = f"VSD.Brain.XX.{tokens[modality]}" if modality in tokens else "VSD.Brain_3more.XX.XX.OT"
             stem = f"{kind}.{500 + number}"
             write_itk(folder / label / "0001" / stem / f"{stem}.mha", image, FLAT)
-        name = f"{label}_0001"
+        name = f"{label}/0001"
         written[name] = Expected(images, blob(values=(1, 2, 1, 3)), FLAT, name, label, None, REGIONS)
     return written
 
@@ -322,15 +322,15 @@ def write_loose_volumes(folder: Path) -> Written:
     write_nifti(folder / "healthy" / "second.nii", plain["second"], CUBIC)
     written = {"sub-01": Expected(images, blob(), OBLIQUE, "sub-01", "glioma", None, (1,))}
     for (name, image), geometry in zip(plain.items(), (FLAT, OBLIQUE, CUBIC), strict=True):
-        written[name] = Expected({"image": image}, None, geometry, None, "healthy")
+        written[name] = Expected({"image": image}, None, geometry, name, "healthy")
     return written
 
 
 LAYOUTS: dict[str, tuple[str, Callable[[Path], Written]]] = {
     "lgg": ("lgg", write_lgg),
-    "brats 2018": ("brats", write_brats),
-    "brats 2023": ("brats", write_brats_2023),
-    "brats2": ("brats2", write_brats2),
+    "brats 2018": ("volumes", write_brats),
+    "brats 2023": ("volumes", write_brats_2023),
+    "brats2": ("volumes", write_brats2),
     "dicom": ("dicom", write_dicom_study),
     "table": ("table", write_table),
     "class folders": ("folders", write_folders),

@@ -7,27 +7,42 @@ import io
 import os
 import re
 import stat
+import struct
 import zlib
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from synthoma.data.case import Skipped
+from synthoma.data.dicom_heads import bare_kind
 from synthoma.errors import InputError
 
-Kind = Literal["png", "jpeg", "tiff", "nifti", "metaimage", "nrrd", "dicom", "parquet", "unknown"]
+Kind = Literal[
+    "png", "jpeg", "tiff", "nifti", "analyze", "metaimage", "nrrd", "mgh", "dicom", "parquet",
+    "bmp", "gif", "webp", "jp2", "netpbm", "npy", "unknown",
+]  # fmt: skip
 
 PICTURES: frozenset[Kind] = frozenset({"png", "jpeg", "tiff"})
-VOLUMES: frozenset[Kind] = frozenset({"nifti", "metaimage", "nrrd"})
-SUFFIXES: dict[str, str] = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"} | {
-    ".nii": "NIfTI", ".nii.gz": "NIfTI", ".mha": "MetaImage", ".mhd": "MetaImage", ".nrrd": "NRRD", ".nhdr": "NRRD"
+VOLUMES: frozenset[Kind] = frozenset({"nifti", "analyze", "metaimage", "nrrd", "mgh"})
+UNREAD: dict[Kind, str] = {
+    "bmp": "BMP", "gif": "GIF", "webp": "WebP", "jp2": "JPEG 2000", "netpbm": "PBM, PGM or PPM", "npy": "NumPy",
 }  # fmt: skip
-"""What a suffix promises. Content decides; a promise not kept is worth a line in the list of skipped files."""
+"""Formats that are recognised, so that a message can name them, and not read."""
+
+SUFFIXES: dict[str, str] = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"} | {
+    ".nii": "NIfTI", ".nii.gz": "NIfTI", ".mha": "MetaImage", ".mhd": "MetaImage", ".nrrd": "NRRD", ".nhdr": "NRRD",
+    ".hdr": "Analyze", ".hdr.gz": "Analyze", ".mgh": "MGH", ".mgz": "MGH",
+}  # fmt: skip
+"""What a suffix promises. Content decides; a promise not kept is worth a line in the list of skipped files.
+
+The header of a NIfTI pair is named as that of an Analyze file; ``.img`` alone promises nothing.
+"""
 
 DEFLATE_RATIO = 1100
 """No deflate stream (PNG, gzip, zlib) grows by more than 1032:1; whoever declares more is lying."""
 
 _UNSEEN = {"__macosx", "thumbs.db", "desktop.ini", "@eadir"}
 _LOOK_BYTES = 544
+_PACKED = (".nii.gz", ".hdr.gz", ".img.gz", ".mha.gz", ".nrrd.gz")
 
 
 def printable(name: str | Path) -> str:
@@ -42,9 +57,9 @@ def natural(name: str | Path) -> tuple[tuple[int, int, str], ...]:
 
 
 def suffix_of(path: Path) -> str:
-    """Suffix in lower case, ``.nii.gz`` in one piece; "" where there is none."""
+    """Suffix in lower case, ``.nii.gz`` and its like in one piece; "" where there is none."""
     name = path.name.lower()
-    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+    return next((packed for packed in _PACKED if name.endswith(packed)), Path(name).suffix)
 
 
 def stem_of(path: Path) -> str:
@@ -161,7 +176,7 @@ def kind_of(path: Path) -> Kind:
 
 def _kind_of_bytes(head: bytes, stream: BinaryIO) -> Kind:
     """Compare with the formats' signatures. DICOM comes first: its 128-byte preamble may imitate another format."""
-    if head[128:132] == b"DICM":
+    if head[128:132] == b"DICM" or bare_kind(head, stream.seek(0, os.SEEK_END)):
         return "dicom"
     signatures: tuple[tuple[bytes, Kind], ...] = (
         (b"\x89PNG\r\n\x1a\n", "png"),
@@ -170,23 +185,61 @@ def _kind_of_bytes(head: bytes, stream: BinaryIO) -> Kind:
         (b"MM\x00*", "tiff"),
         (b"II+\x00", "tiff"),
         (b"MM\x00+", "tiff"),
-        (b"NRRD000", "nrrd"),
         (b"PAR1", "parquet"),
+        (b"GIF87a", "gif"),
+        (b"GIF89a", "gif"),
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
+        (b"\xffO\xffQ", "jp2"),
+        (b"\x93NUMPY", "npy"),
     )
     for signature, kind in signatures:
         if head.startswith(signature):
             return kind
-    if head.startswith(b"\x1f\x8b"):
-        head = inflated_head(stream)
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    if head.startswith(b"BM") and head[14:18] in {
+        size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)
+    }:
+        return "bmp"
+    if re.match(rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s+(#[^\n]*\n\s*)*\d+\s", head):
+        return "netpbm"
+    return _volume_kind(inflated_head(stream) if head.startswith(b"\x1f\x8b") else head)
+
+
+def _volume_kind(head: bytes) -> Kind:
+    """Which volume format begins like this, be it that a gzip stream was unpacked for it."""
     if head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2"):
         return "nifti"
+    if head.startswith(b"NRRD000"):
+        return "nrrd"
     if re.match(rb"\s*(ObjectType|Comment|NDims|ObjectSubType|TransformType|Name|ID)\s*[=:]", head):
         return "metaimage"
-    return "unknown"
+    if _is_analyze(head):
+        return "analyze"
+    return "mgh" if _is_mgh(head) else "unknown"
+
+
+def _is_analyze(head: bytes) -> bool:
+    """Analyze 7.5 has no signature: the header's length, axes, and a data type that fits the bits of a voxel."""
+    order = next((order for order in "<>" if head[:4] == struct.pack(order + "i", 348)), None)
+    if order is None or len(head) < 348:
+        return False
+    count, *axes = struct.unpack_from(order + "8h", head, 40)
+    code, bits = struct.unpack_from(order + "2h", head, 70)
+    widths = {1: (1,), 2: (8,), 4: (16,), 8: (32,), 16: (32,), 32: (64,), 64: (64,), 128: (24,)}
+    return 1 <= count <= 7 and min(axes[:count]) > 0 and bits in (0, *widths.get(code, (-1,))) and code in widths
+
+
+def _is_mgh(head: bytes) -> bool:
+    """MGH has no signature but its version, 1: what follows must be four axes, a data type and a flag."""
+    if len(head) < 30:
+        return False
+    version, *axes, code, _, placed = struct.unpack_from(">7ih", head)
+    return version == 1 and all(0 < length < 2**16 for length in axes) and 0 <= code <= 10 and placed in (0, 1)
 
 
 def inflated_head(stream: BinaryIO) -> bytes:
-    """The first bytes inside a gzip stream, enough for a NIfTI header; b"" where it is no sound gzip stream."""
+    """The first bytes inside a gzip stream, enough for a volume header; b"" where it is no sound gzip stream."""
     stream.seek(0)
     try:
         with gzip.GzipFile(fileobj=stream) as inflated:

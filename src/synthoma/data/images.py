@@ -49,6 +49,35 @@ def read_image(path: Path) -> Array:
     return array
 
 
+def read_labels(path: Path) -> Array:
+    """Decode a picture of a mask so that no two labels become one.
+
+    Args:
+        path: as `read_image`.
+
+    Returns:
+        (H, W) whole numbers or float32: places in the palette where there is one (255 beside other labels, the border
+        that VOC leaves undecided, becomes 0), greys, or colours as 0xRRGGBB. What is transparent is 0.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    size = regular_size(path)
+    with open_file(path) as stream, _decoding(), Image.open(stream, formats=_FORMATS) as picture:
+        _check_size(picture, size)
+        if picture.mode == "P" and "transparency" not in picture.info:
+            places = np.array(ImageOps.exif_transpose(picture))
+            labels = np.unique(places)
+            return np.where(places == 255, 0, places) if labels.size > 2 and labels[-1] == 255 else places
+    array = read_image(path)
+    if array.ndim == 2:
+        return array
+    if np.array_equal(array[..., 0], array[..., 1]) and np.array_equal(array[..., 0], array[..., 2]):
+        return np.ascontiguousarray(array[..., 0])
+    codes: Array = array.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
+    return codes
+
+
 def grey(array: Array) -> Array:
     """Luminance of a picture; exactly the channel where all three are equal.
 

@@ -11,7 +11,7 @@ from synthoma.config import Config
 from synthoma.data.preprocessing import Normalisation
 from synthoma.types import MODALITIES, PLAIN_MODALITY, Origin, Plane
 
-Layout = Literal["folders", "lgg", "brats", "brats2", "dicom", "volumes", "table"]
+Layout = Literal["folders", "lgg", "figshare", "dicom", "volumes", "table"]
 
 
 class PrepareConfig(Config):
@@ -24,6 +24,9 @@ class PrepareConfig(Config):
     crop: bool = Field(True, description="crop to the head before resizing")
     normalise: Normalisation = "robust"
     apart: bool = Field(False, description="crop and normalise each slice by itself, as single pictures are")
+    convention: str | None = Field(
+        None, description="what mask values mean: a name, or 1=oedema,2=core,3=enhancing; else decided from all masks"
+    )
     merge: Literal["whole-tumour"] | None = Field(None, description="one label instead of core, oedema, enhancing")
     classes: Literal["auto", "folder", "mask"] = Field("auto", description="where a slice's class comes from")
     slices: Literal["all", "tumour"] = Field("all", description="keep all slices, or only those that show tumour")

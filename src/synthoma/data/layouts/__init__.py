@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,19 +10,20 @@ from pathlib import Path
 
 from synthoma.data.case import Case, Inventory, Skipped
 from synthoma.data.files import printable, suffix_of
-from synthoma.data.layouts import brats, brats2, dicom_studies, folders, lgg, loose, table
-from synthoma.data.layouts.listing import Found, Layout, Listing, counted, skip_content
+from synthoma.data.layouts import dicom_studies, figshare, folders, lgg, table, volumes
+from synthoma.data.layouts.listing import Found, Layout, Listing, counted, equal_files, skip_content, skip_copy
 from synthoma.data.layouts.loading import load_despite_mask, load_only
+from synthoma.data.layouts.meaning import settle
 from synthoma.errors import ConfigError, InputError
+from synthoma.scans.conventions import parsed
 
 LAYOUTS: tuple[Layout, ...] = (
     table.LAYOUT,
     lgg.LAYOUT,
-    brats.LAYOUT,
-    brats2.LAYOUT,
+    figshare.LAYOUT,
     dicom_studies.LAYOUT,
     folders.LAYOUT,
-    loose.LAYOUT,
+    volumes.LAYOUT,
 )
 """From the most to the least specific; the first that fits is taken. A table was written on purpose, so it leads."""
 
@@ -37,6 +38,7 @@ def take_inventory(
     key: bytes = b"",
     modalities: Sequence[str] | None = None,
     masks_wanted: bool = True,
+    convention: str | None = None,
 ) -> Inventory:
     """List the cases of a folder without loading them.
 
@@ -48,14 +50,17 @@ def take_inventory(
         masks_wanted: whether scans are read for their masks. Then those without, in a set with masks, are refused, and
             a folder has one layout. Otherwise a mask is welcome but stops no scan, and a folder may hold several
             layouts: what the first leaves over is looked at again.
+        convention: what the values of masks mean, see ``conventions.parsed``; else it is decided from all masks.
 
     Returns:
-        Cases in natural order with unique names, every file that is not part of one with the reason, and remarks.
+        Cases in natural order with unique names, every file that is not part of one with the reason, remarks, and what
+        the values of masks mean. Where that is ambiguous a case still loads without its mask.
 
     Raises:
         InputError: nothing there, nothing readable, or not what ``layout`` names.
-        ConfigError: no layout of that name.
+        ConfigError: no layout or convention of that name.
     """
+    forced = None if convention is None else parsed(convention)
     paths = [source] if isinstance(source, Path) else list(source)
     for path in paths:
         if not path.exists():
@@ -80,7 +85,11 @@ def take_inventory(
         rest, chosen, found = other
         names.append(chosen.name)
     skipped += left
-    kept, dropped = _wanted(_uniquely_named(listing, tuple(cases)), modalities)
+    cases, twice = _each_once(cases)
+    settled, decisions = settle(_uniquely_named(listing, tuple(cases)), listing.root, forced)
+    skipped += twice
+    remarks += [f"{counted(len(twice), 'case')} of files that are there twice: used once"] * bool(twice)
+    kept, dropped = _wanted(settled, modalities)
     skipped += dropped
     if not kept:
         came = f"{listing.summary()}, none of them usable" + (f"; the first: {skipped[0].reason}" if skipped else "")
@@ -89,7 +98,7 @@ def take_inventory(
         kept = tuple(
             replace(case, load=partial(load_despite_mask, case.load)) if case.has_mask else case for case in kept
         )
-    return Inventory("+".join(names), kept, tuple(skipped), (*remarks, *_remarks(kept)))
+    return Inventory("+".join(names), kept, tuple(skipped), (*remarks, *_remarks(kept)), decisions)
 
 
 def _another(left: Listing, known: Sequence[str]) -> tuple[Listing, Layout, Found] | None:
@@ -119,6 +128,29 @@ def _recognised(listing: Listing, name: str | None) -> Layout:
         todo = "leave the layout to be recognised, or rearrange the folder"
         raise InputError(f"the layout {name}: {chosen.looks_for}", listing.summary(), todo)
     return chosen
+
+
+def _each_once(cases: Sequence[Case]) -> tuple[list[Case], list[Skipped]]:
+    """Cases without those whose files are byte for byte those of an earlier case of the same name and patient."""
+    first: dict[tuple[str, str | None], list[Case]] = defaultdict(list)
+    kept: list[Case] = []
+    twice: list[Skipped] = []
+    for case in cases:
+        # A picture has its folder in its name; the same picture in two classes is for the search for duplicates.
+        earlier = first[case.name, case.patient]
+        if case.sources and any(_same_files(case, other) for other in earlier):
+            twice.append(skip_copy(case.sources[0].parent))
+        else:
+            earlier.append(case)
+            kept.append(case)
+    return kept, twice
+
+
+def _same_files(one: Case, other: Case) -> bool:
+    """Whether two cases consist of equal files under equal names."""
+    pairs = list(zip(one.sources, other.sources, strict=False))
+    alike = len(one.sources) == len(other.sources) and all(a.name == b.name for a, b in pairs)
+    return alike and all(equal_files(a, b) for a, b in pairs)
 
 
 def _uniquely_named(listing: Listing, cases: tuple[Case, ...]) -> tuple[Case, ...]:

@@ -2,37 +2,68 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import PICTURES, printable
-from synthoma.data.layouts.listing import SPLIT_NAMES, Found, Layout, Listing, counted, promised, skip_content, split_of
-from synthoma.data.layouts.loading import load_files
-from synthoma.data.layouts.pairs import IMAGE_FOLDERS, pair
+from synthoma.data.files import PICTURES, UNREAD, printable, stem_of
+from synthoma.data.layouts.listing import (
+    Found,
+    Layout,
+    Listing,
+    class_of,
+    counted,
+    promised,
+    skip_content,
+    split_of,
+)
+from synthoma.data.layouts.loading import UNSETTLED, load_files
+from synthoma.data.layouts.pairs import is_drawing, pair
+from synthoma.errors import InputError
+from synthoma.scans.names import place_word, read_part
 from synthoma.types import PLAIN_MODALITY
 
 _PICTURE_FORMATS = frozenset({"PNG", "JPEG", "TIFF"})
 _MOST_CLASSES = 30
+_NUMBERED = re.compile(r"(?P<start>.*?)(?P<number>\d+)")
+_ROBOFLOW = re.compile(r"(?P<source>.+?)(?:_(?:jpe?g|png|tiff?|bmp))?\.rf\.[0-9a-f]{8,}", re.IGNORECASE)
+_AUGMENTED = re.compile(
+    r"(?P<source>.+?)[-_ ]+(?:aug(?:mented)?|rot(?:ated?)?|flip(?:ped)?|hflip|vflip|mirror(?:ed)?|noisy?|blur(?:red)?)"
+    r"[-_ ]*\d*(?:[-_ ]\d+)*",
+    re.IGNORECASE,
+)
+"""How tools name the altered copies that they make of one picture."""
 
 
 def _fits(listing: Listing) -> bool:
     pictures = sum(kind in PICTURES for kind in listing.kinds.values())
-    others = sum(kind in ("dicom", "nifti", "metaimage", "nrrd") for kind in listing.kinds.values())
+    others = sum(kind in ("dicom", "nifti", "metaimage", "nrrd", "analyze", "mgh") for kind in listing.kinds.values())
     return pictures > others or (pictures == 0 == others and any(map(_is_promised, listing.files)))
 
 
 def _take(listing: Listing) -> Found:
-    """One case a picture: nobody knows which pictures show one patient."""
+    """One case a picture: which pictures show one patient only names can say."""
     pictures = [path for path in listing.files if listing.kinds[path] in PICTURES]
-    skipped = [_not_a_picture(path) for path in listing.files if _is_promised(path) and path not in set(pictures)]
-    images, masks, alone = pair(listing, pictures)
+    known = set(pictures)
+    skipped = [_not_a_picture(path) for path in listing.files if _is_promised(path) and path not in known]
+    skipped += [_unread(path, UNREAD[listing.kinds[path]]) for path in listing.files if listing.kinds[path] in UNREAD]
+    drawings = [path for path in pictures if is_drawing(listing, path)]
+    skipped += [_drawing(path) for path in drawings]
+    images, masks, alone = pair(listing, [path for path in pictures if path not in set(drawings)])
     skipped += alone
-    classes = {_label(listing, path) for path in images}
     remarks = []
-    if len(classes) > _MOST_CLASSES:
-        remarks.append(f"{counted(len(classes), 'folder')} are too many for classes: each is taken as one patient")
-    cases = tuple(_case(listing, path, masks.get(path), by_patient=bool(remarks)) for path in images)
+    people = _folders_of_patients(listing, images)
+    if people:
+        remarks.append(f"{counted(len(people), 'folder')} of pictures: each is taken for one patient, not for a class")
+    shows, more = _shown(listing, images)
+    remarks += more
+    cases = tuple(_case(listing, path, masks.get(path), people, shows) for path in images)
+    copies = sum(_source_of(path) is not None for path in images)
+    if copies:
+        remarks.append(f"{counted(copies, 'picture')} named as altered copies: those of one source stay together")
     return Found(cases, tuple(skipped), tuple(remarks))
 
 
@@ -45,24 +76,85 @@ def _not_a_picture(path: Path) -> Skipped:
     return skip_content(path, "a PNG, JPEG or TIFF picture", came)
 
 
+def _unread(path: Path, name: str) -> Skipped:
+    error = InputError("a PNG, JPEG or TIFF picture", f"a {name} file", "save it as PNG")
+    return Skipped(path, str(error), kind=f"{name} files")
+
+
+def _drawing(path: Path) -> Skipped:
+    error = InputError("a scan or a mask", "a drawing or map made from one, by its name", "nothing; rename it if it is")
+    return Skipped(path, str(error), kind="drawings and maps")
+
+
 def _label(listing: Listing, path: Path) -> str | None:
-    """Innermost folder that is neither a split nor one of "images"."""
-    parts = [part for part in listing.inner(path) if part.lower() not in SPLIT_NAMES | IMAGE_FOLDERS]
+    """The class: a folder whose name is one beyond doubt, else the innermost that does more than keep order."""
+    inner = listing.inner(path)
+    if (known := class_of(inner)) is not None:
+        return known
+    words = {part: place_word(part) for part in inner}
+    parts = [part for part in inner if (word := words[part]) is None or word.kind not in ("place", "split")]
     return printable(parts[-1]) if parts else None
 
 
-def _case(listing: Listing, path: Path, mask: Path | None, *, by_patient: bool) -> Case:
+def _folders_of_patients(listing: Listing, images: Sequence[Path]) -> frozenset[str]:
+    """Folders that are named as patients are, or are too many for classes; empty where they are classes."""
+    labels = {label for path in images if class_of(listing.inner(path)) is None and (label := _label(listing, path))}
+    if not labels:
+        return frozenset()
+    if len(labels) > _MOST_CLASSES or all(read_part(label).patient for label in labels):
+        return frozenset(labels)
+    matches = [_NUMBERED.fullmatch(label) for label in labels]
+    starts = {match["start"] for match in matches if match}
+    if len(labels) > 2 and all(matches) and len(starts) == 1:
+        return frozenset(labels)
+    return frozenset(label for label in labels if read_part(label).patient)
+
+
+def _source_of(path: Path) -> str | None:
+    """Name of the picture that this is an altered copy of; None where it is named as an original."""
+    match = _ROBOFLOW.fullmatch(stem_of(path)) or _AUGMENTED.fullmatch(stem_of(path))
+    return match["source"] if match else None
+
+
+def _patient(listing: Listing, path: Path, label: str | None, people: frozenset[str]) -> str | None:
+    """Who is shown, where a name says so."""
+    if label is not None and label in people:
+        return label
+    for folder in listing.inner(path):
+        if place_word(folder) is None and (name := read_part(folder).patient):
+            return printable(name)
+    part = read_part(stem_of(path))
+    if part.patient and re.search(r"[a-z]{2}", part.patient, re.IGNORECASE):
+        return printable(part.patient)
+    return None
+
+
+def _shown(listing: Listing, images: Sequence[Path]) -> tuple[str, list[str]]:
+    """The sequence that the names of all pictures speak for; a plain picture where they do not agree."""
+    told = Counter(
+        next((one for part in (stem_of(path), *listing.inner(path)[::-1]) if (one := read_part(part).sequence)), "")
+        for path in images
+    )
+    if len(told) == 1 and "" not in told:
+        return next(iter(told)), []
+    named = ", ".join(f"{counted(number, 'picture')} {name}" for name, number in told.items() if name)
+    return PLAIN_MODALITY, [f"names speak of {named}; others do not: all are taken as plain pictures"] * bool(named)
+
+
+def _case(listing: Listing, path: Path, mask: Path | None, people: frozenset[str], shows: str) -> Case:
+    source = _source_of(path)
     label = _label(listing, path)
     sources = (path,) if mask is None else (path, mask)
     return Case(
         name=listing.name(path),
-        patient=label if by_patient else None,
-        modalities=(PLAIN_MODALITY,),
-        load=partial(load_files, ((PLAIN_MODALITY, (path,)),), sources[1:], "tumour"),
-        label=None if by_patient else label,
+        patient=_patient(listing, path, label, people),
+        modalities=(shows,),
+        load=partial(load_files, ((shows, (path,)),), sources[1:], UNSETTLED),
+        label=None if label in people else label,
         has_mask=mask is not None,
         sources=sources,
         slice_names=(listing.name(path),),
+        kin=f"{label or ''}/{source}" if source else "",
         facts=split_of(listing.inner(path)),
     )
 

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import SUFFIXES, Kind, kind_of, natural, open_file, printable, suffix_of, walk
+from synthoma.data.files import SUFFIXES, Kind, kind_of, natural, open_file, printable, regular_size, suffix_of, walk
 from synthoma.errors import InputError
+from synthoma.provenance import file_digest
 
 CLASS_NAMES = frozenset(
     {
@@ -134,6 +135,20 @@ def skip_content(path: Path, expected: str, came: str) -> Skipped:
     return Skipped(path, str(InputError(expected, came, "export it again, or remove it")))
 
 
+def skip_copy(path: Path) -> Skipped:
+    """Line for a file, or the folder of a study, that is there a second time."""
+    error = InputError("each file once", "the same content again", "nothing: it is used once")
+    return Skipped(path, str(error), kind="files that are there twice")
+
+
+def equal_files(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes; not where one cannot be read."""
+    try:
+        return regular_size(one) == regular_size(other) and file_digest(one) == file_digest(other)
+    except (InputError, OSError):
+        return False
+
+
 def promised(path: Path) -> str | None:
     """The format that the suffix promises, None where it promises nothing."""
     return SUFFIXES.get(suffix_of(path))
@@ -144,9 +159,14 @@ def class_of(parts: tuple[str, ...]) -> str | None:
     return next((printable(part) for part in reversed(parts) if part.lower() in CLASS_NAMES), None)
 
 
-def split_of(parts: tuple[str, ...]) -> dict[str, str | float]:
+def split_fact(split: str | None) -> dict[str, str | float]:
     """Fact ``folder_split`` where a folder is named as a split."""
-    return next(({"folder_split": printable(part)} for part in parts if part.lower() in SPLIT_NAMES), {})
+    return {} if split is None else {"folder_split": printable(split)}
+
+
+def split_of(parts: tuple[str, ...]) -> dict[str, str | float]:
+    """Fact ``folder_split`` where one of these folders is named as a split."""
+    return split_fact(next((part for part in parts if part.lower() in SPLIT_NAMES), None))
 
 
 def counted(number: int, noun: str) -> str:

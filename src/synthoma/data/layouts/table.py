@@ -12,7 +12,7 @@ from pathlib import Path
 from synthoma.data.case import Case, Skipped
 from synthoma.data.files import PICTURES, kind_of, natural, open_file, printable, regular_size, suffix_of
 from synthoma.data.layouts.listing import Found, Layout, Listing, counted
-from synthoma.data.layouts.loading import Modality, load_files
+from synthoma.data.layouts.loading import UNSETTLED, Modality, load_files
 from synthoma.errors import InputError
 from synthoma.types import MODALITIES, PLAIN_MODALITY
 
@@ -174,7 +174,7 @@ def _case(root: Path, name: str, rows: list[Row]) -> Case:
         name=printable(name),
         patient=patient,
         modalities=tuple(role for role, _ in modalities),
-        load=partial(load_files, modalities, masks, "any"),
+        load=partial(load_files, modalities, masks, UNSETTLED),
         label=label,
         has_mask=bool(masks),
         site=site,

@@ -1,0 +1,1 @@
+"""What a file is: the names that people give to scans, read with one vocabulary."""

@@ -1,0 +1,369 @@
+"""What the values of tumour masks mean: one decision for a set, from names, ``dataset.json`` and all its values.
+
+Every tool and every year has its own numbers. A value is never given a meaning because one file happens to lack
+another: what one mask does not show, the others may. Where two conventions fit, nobody guesses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from synthoma.errors import ConfigError, InputError
+from synthoma.types import CAVITY, REGIONS, WHOLE_TUMOUR, Array, Bytes
+
+Meaning = Literal["core", "oedema", "enhancing", "cavity", "tumour", "background"]
+
+MEANINGS: tuple[Meaning, ...] = ("core", "oedema", "enhancing", "cavity", "tumour", "background")
+
+MOST_LABEL = 4
+"""Highest value of the conventions of tumour regions."""
+
+MOST_LABELS = 32
+"""A mask with more values than these is a grey picture or a probability map."""
+
+_REMOVE = "correct the mask, or remove it from the folder"
+
+
+@dataclass(frozen=True)
+class Convention:
+    """What stored values mean.
+
+    Attributes:
+        name: as ``--convention`` takes it.
+        title: for people.
+        values: stored value -> meaning; empty where every value above 0 is tumour.
+    """
+
+    name: str
+    title: str
+    values: Mapping[int, Meaning]
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """What the values mean that ``labelled`` gives."""
+        meanings = set(self.values.values())
+        if not meanings & {"core", "oedema", "enhancing"}:
+            return dict(WHOLE_TUMOUR) | (CAVITY if "cavity" in meanings else {})
+        return dict(REGIONS) | (CAVITY if "cavity" in meanings else {})
+
+    def text(self) -> str:
+        """Values and meanings: "1 core, 2 oedema, 4 enhancing"."""
+        return (
+            ", ".join(f"{value} {name}" for value, name in sorted(self.values.items())) or "every value above 0 tumour"
+        )
+
+
+WHOLE = Convention("whole-tumour", "every value above 0 is tumour", {})
+BRATS_2012 = Convention(
+    "brats-2012", "BraTS 2012 to 2016", {1: "core", 2: "oedema", 3: "core", 4: "enhancing"}
+)  # fmt: skip
+BRATS_2017 = Convention("brats-2017", "BraTS 2017 to 2021", {1: "core", 2: "oedema", 4: "enhancing"})
+BRATS_2023 = Convention("brats-2023", "BraTS since 2023", {1: "core", 2: "oedema", 3: "enhancing"})
+POST = Convention(
+    "post-treatment",
+    "BraTS since 2024 after treatment, with resection cavity",
+    {1: "core", 2: "oedema", 3: "enhancing", 4: "cavity"},
+)
+PEDS = Convention(
+    "peds", "BraTS-PEDs since 2024", {1: "enhancing", 2: "core", 3: "core", 4: "oedema"}
+)  # fmt: skip
+MSD = Convention(
+    "msd",
+    "Medical Segmentation Decathlon, and nnU-Net's conversion of BraTS",
+    {1: "oedema", 2: "core", 3: "enhancing"},
+)
+HD_GLIO = Convention("hd-glio", "HD-GLIO", {1: "oedema", 2: "enhancing"})
+DEEP_BRATUMIA = Convention("deepbratumia", "DeepBraTumIA", {1: "enhancing", 2: "core", 3: "oedema"})
+CROSSMODA = Convention("crossmoda", "crossMoDA", {1: "tumour", 2: "background"})
+
+CONVENTIONS: dict[str, Convention] = {
+    one.name: one
+    for one in (WHOLE, BRATS_2012, BRATS_2017, BRATS_2023, POST, PEDS, MSD, HD_GLIO, DEEP_BRATUMIA, CROSSMODA)
+}
+
+_HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), name)
+    for pattern, name in (
+        (r"BraTS-MEN-RT|[-_]gtv\b", "whole-tumour"),
+        (r"BraTS[-_]?2023.*BraTS-PED", "brats-2023"),
+        (r"BraTS-PED", "peds"),
+        (r"BraTS-[A-Z]+-\d+-1\d\d(?!\d)", "post-treatment"),
+        (r"BraTS-(?:GLI|MET|MEN|SSA|GoAT)\b|BraTS-[A-Za-z]+-\d{3,}", "brats-2023"),
+        (r"MU-?Glioma-?Post|UCSD-PTGBM|(?<!\d)100\d{3}_time\d", "post-treatment"),
+        (r"RHUH-\d{4}", "brats-2023"),
+        (r"DeepBraTumIA", "deepbratumia"),
+        (r"crossmoda", "crossmoda"),
+        (r"VSD\.Brain|brats_(?:tcia|2013)_pat", "brats-2012"),
+        (r"UCSF-PDGM|UPENN-GBM|GlistrBoost", "brats-2017"),
+        (r"BraTS(?:1[789]|20)(?!\d)|BraTS20(?:17|18|19|20|21)|(?<![A-Za-z])BraTS[-_]?(?:HG|LG)", "brats-2017"),
+        (r"HD-?GLIO", "hd-glio"),
+        (r"Task01_BrainTumour", "msd"),
+    )
+)
+"""What the name of a file or of one of its folders says of its values; the first that fits."""
+
+
+def hinted(path: str) -> str | None:
+    """Name of the convention that a path's names speak for; None where they speak for none."""
+    return next((name for pattern, name in _HINTS if pattern.search(path)), None)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A convention and why it was taken; or the ones between which nobody can decide.
+
+    Attributes:
+        convention: None where the set is ambiguous.
+        why: for the user.
+        choices: names of the conventions that fit, where several do.
+        values: found over all masks, but for 0.
+    """
+
+    convention: Convention | None
+    why: str
+    choices: tuple[str, ...] = ()
+    values: tuple[int, ...] = ()
+
+    def refusal(self) -> InputError:
+        """The error of an ambiguous set."""
+        options = "; ".join(f"{name} ({CONVENTIONS[name].text()})" for name in self.choices)
+        found = ", ".join(map(str, self.values))
+        return InputError(
+            "masks whose values have one meaning",
+            f"the values {found}, and nothing that says which: {self.why}",
+            f"say it with --convention NAME, one of {options}; or with --convention 1=oedema,2=core,...",
+        )
+
+
+def decide(masks: Iterable[Sequence[int]], hint: str | None = None) -> Decision:
+    """The convention of a set of masks whose names speak for one convention or for none.
+
+    Args:
+        masks: for each mask, the values above 0 that it holds.
+        hint: what their names speak for, see ``hinted``.
+    """
+    each = _usual([tuple(sorted(values)) for values in masks])
+    found = tuple(sorted({value for values in each for value in values}))
+    if hint is not None and hint in CONVENTIONS:
+        return _of_hint(hint, found)
+    if not found:
+        return Decision(WHOLE, "every mask is empty", values=found)
+    if len(found) == 1:
+        return Decision(WHOLE, f"the only value is {found[0]}", values=found)
+    if all(len(values) <= 1 for values in each):
+        return Decision(WHOLE, "each mask has one value alone, which may be its type", values=found)
+    if found == (1, 2, 4):
+        return Decision(BRATS_2017, "the values are 1, 2 and 4", values=found)
+    if found[-1] <= MOST_LABEL:
+        fitting = [one for one in CONVENTIONS.values() if one.values and set(found) <= set(one.values)]
+        names = tuple(one.name for one in fitting if one is not BRATS_2017 or 4 in found)
+        return Decision(None, "several conventions have these", names, found)
+    return Decision(None, "no convention that is known here has these", ("whole-tumour",), found)
+
+
+def _usual(masks: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Masks without the few that hold values which no convention has: those are refused when they are read."""
+    usual = [values for values in masks if all(value <= MOST_LABEL for value in values)]
+    return usual if any(usual) and 3 * len(usual) > 2 * len(masks) else masks
+
+
+def _of_hint(hint: str, found: tuple[int, ...]) -> Decision:
+    """The convention that names speak for, as far as the values agree."""
+    named, values = CONVENTIONS[hint], set(found)
+    if not named.values:
+        return Decision(named, "names speak for a single label", values=found)
+    why = f"names speak for {named.title}"
+    if hint == "peds":
+        if 4 in values or not values:
+            return Decision(PEDS, why, values=found)
+        if values <= {1}:
+            return Decision(WHOLE, "the only value is 1", values=found)
+        return Decision(None, "BraTS-PEDs of 2023 and of 2024 number them differently", ("peds", "brats-2023"), found)
+    if hint == "brats-2023" and 4 in values:
+        if 3 in values:
+            return Decision(POST, f"{why}, and 4 beside 3 is the resection cavity", values=found)
+        return Decision(None, f"{why}, which have no 4", ("brats-2017", "post-treatment"), found)
+    if hint == "brats-2017" and 3 in values:
+        if 4 in values:
+            return Decision(None, f"{why}, which have no 3", ("brats-2012", "post-treatment", "peds"), found)
+        return Decision(BRATS_2023, f"{why}, but the enhancing tumour is 3", values=found)
+    if not values <= set(named.values):
+        return decide([found])
+    return Decision(named, why, values=found)
+
+
+# --- what the user says -------------------------------------------------------------------------------------------
+
+
+def parsed(text: str) -> Convention:
+    """The convention that ``--convention`` gives: a name, or ``1=oedema,2=core,3=enhancing``.
+
+    Raises:
+        ConfigError: neither.
+    """
+    text = text.strip()
+    if text in CONVENTIONS:
+        return CONVENTIONS[text]
+    values: dict[int, Meaning] = {}
+    for piece in text.split(","):
+        value, found, name = piece.partition("=")
+        meaning = next((one for one in MEANINGS if one == meaning_of(name) or one == name.strip().lower()), None)
+        try:
+            number = int(value.strip().removeprefix("#"), 16) if value.strip().startswith("#") else int(value)
+        except ValueError:
+            number = -1
+        if not found or number < 1 or meaning is None or number in values:
+            known = ", ".join(CONVENTIONS)
+            raise ConfigError(
+                f"a convention ({known}), or values with their meaning such as 1=oedema,2=core,3=enhancing",
+                repr(piece if "=" in text else text),
+                f"meanings are {', '.join(MEANINGS)}",
+            )
+        values[number] = meaning
+    inner = set(values.values()) & {"core", "oedema", "enhancing"}
+    if inner and "tumour" in values.values():
+        todo = "call every part core, oedema, enhancing or cavity; or use whole-tumour"
+        raise ConfigError("parts of the tumour, or the tumour as a whole", text, todo)
+    return Convention("given", "given by the user", values)
+
+
+_NAMED: tuple[tuple[str, Meaning], ...] = (
+    (r"background|brain\b|normal|healthy", "background"),
+    (r"cavity|resect|\brc\b", "cavity"),
+    (r"o?edema|\bed\b|snfh|flair|peritumou?ral|infiltrat|hyperintens", "oedema"),
+    (r"non[-_ ]?enhanc|necro|\bncr\b|\bnet\b|\bnetc\b|\bnecr\b|cyst|\bcc\b", "core"),
+    (r"enhanc|\bet\b|active", "enhancing"),
+    (r"core|\btc\b", "core"),
+    (r"tumou?r|lesion|gtv|glioma|mening|metasta|mass|whole|\bwt\b|neoplas|abnormal", "tumour"),
+)
+
+
+def meaning_of(name: str) -> Meaning | None:
+    """What a label's name means; None where nothing is known of it."""
+    text = re.sub(r"[_]+", " ", name.lower())
+    return next((meaning for pattern, meaning in _NAMED if re.search(pattern, text)), None)
+
+
+# --- what a file beside the masks says ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a ``dataset.json`` of nnU-Net or the Medical Segmentation Decathlon says.
+
+    Attributes:
+        channels: name of each channel, in order; empty where it names none.
+        convention: what label values mean; None where it names none.
+        names: label values with the names as they stand, but for the background.
+        unclear: names of labels that nobody here understands.
+    """
+
+    channels: tuple[str, ...]
+    convention: Convention | None
+    names: Mapping[int, str]
+    unclear: tuple[str, ...] = ()
+
+
+def described(text: str) -> Description | None:
+    """Read the text of a ``dataset.json``; None where it is none of these.
+
+    Labels are read in all three forms: ``{"1": "edema"}``, ``{"edema": 1}``, and regions such as
+    ``{"whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": 3}``.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(content, dict):
+        return None
+    channels = content.get("channel_names", content.get("modality"))
+    labels = content.get("labels")
+    if not isinstance(channels, dict) and not isinstance(labels, dict):
+        return None
+    named = _channels(channels) if isinstance(channels, dict) else ()
+    pairs = _label_pairs(labels) if isinstance(labels, dict) else []
+    meanings: dict[int, Meaning] = {}
+    unclear: list[str] = []
+    # Regions contain one another: the smaller is the more specific.
+    for name, values in sorted(pairs, key=lambda pair: -len(pair[1])):
+        meaning = meaning_of(name)
+        if meaning is None:
+            unclear += [name] if any(values) else []
+            continue
+        region = len(values) > 1
+        for value in values:
+            if value:
+                inner: Meaning = "oedema" if region and meaning == "tumour" else meaning
+                meanings[value] = inner
+    names = {value: name for name, values in pairs if len(values) == 1 for value in values if value}
+    if any(len(values) > 1 for _, values in pairs):
+        names = {}
+    whole = set(meanings.values()) <= {"tumour"}
+    convention = None
+    if meanings and not unclear:
+        convention = Convention("dataset.json", "dataset.json", {} if whole and len(meanings) == 1 else meanings)
+    return Description(named, convention, names, tuple(unclear))
+
+
+def _channels(content: Mapping[str, Any]) -> tuple[str, ...]:
+    try:
+        return tuple(str(content[key]) for key in sorted(content, key=int))
+    except ValueError:
+        return ()
+
+
+def _label_pairs(labels: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
+    """Names with their values, in any of the three forms."""
+    pairs: list[tuple[str, tuple[int, ...]]] = []
+    for key, value in labels.items():
+        if str(key).isdecimal() and isinstance(value, str):
+            pairs.append((value, (int(key),)))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            pairs.append((str(key), (value,)))
+        elif isinstance(value, list) and all(isinstance(one, int) for one in value):
+            pairs.append((str(key), tuple(value)))
+    return pairs
+
+
+# --- what comes out -------------------------------------------------------------------------------------------------
+
+
+def labelled(values: Array, convention: Convention, extra: Sequence[int] = ()) -> tuple[Bytes, dict[int, str]]:
+    """A mask with the values of ``types.REGIONS`` (and `types.CAVITY`), or of ``types.WHOLE_TUMOUR``.
+
+    Args:
+        values: (z, y, x) as stored: whole numbers from 0 up.
+        convention: of the set.
+        extra: further values that the cohort has, for the message.
+
+    Returns:
+        uint8 labels of the same shape, and what each means.
+
+    Raises:
+        InputError: values that the convention does not have.
+    """
+    present = np.unique(values)
+    if present.size and (present[0] < 0 or (present != np.rint(present)).any()):
+        raise InputError("mask values that are whole numbers from 0 up", _listed(present), _REMOVE)
+    if not convention.values:
+        return (values > 0).astype(np.uint8), dict(WHOLE_TUMOUR)
+    unknown = [int(value) for value in present.tolist() if value and int(value) not in convention.values]
+    if unknown:
+        expected = f"mask values of {convention.title} ({convention.text()})"
+        raise InputError(expected, f"{_listed(present)}", f"{_REMOVE}; or say what values mean with --convention")
+    labels = convention.labels
+    value_of = {name: value for value, name in labels.items()} | {"background": 0}
+    result = np.zeros(values.shape, dtype=np.uint8)
+    for stored, meaning in convention.values.items():
+        result[values == stored] = value_of[meaning]
+    return result, labels
+
+
+def _listed(present: Array) -> str:
+    return ", ".join(f"{value:g}" for value in present[:8].tolist()) + (", ..." if present.size > 8 else "")

@@ -1,0 +1,421 @@
+"""One name, read: tokens, what they mean, and what is left over for the patient and the visit.
+
+A name is cut at separators, between letters and digits, and where small letters turn to capitals; then the longest
+phrases of the vocabulary are found, from left to right. Sequences and masks are known wherever they stand; other words
+are taken off the two ends only, since in the middle they may be part of somebody's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Literal
+
+from synthoma.scans.vocabulary import (
+    ALONE,
+    DATE,
+    FILES,
+    FOLDERS,
+    KNOWN_IDS,
+    PATIENT_WORDS,
+    T1_IS_T1C,
+    VISIT_WORDS,
+    Word,
+)
+
+Role = Literal["image", "mask", "other"]
+
+_ATOM = re.compile(r"[^\W\d_]+|\d+|[+*]", re.UNICODE)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_LONGEST = 7  # atoms of a phrase
+_ENTITY = re.compile(r"(?:^|(?<=_))(?:space|res|den|hemi|dir|part|echo|cohort|tpl)-[A-Za-z0-9]+(?=_|$)", re.IGNORECASE)
+"""Entities of BIDS that say how a file was made: their values are no sequences (``space-T1w``)."""
+_TOOL = re.compile(r"^VSD\.Brain[^/]*?(?=\.(?:MR_|OT\b))", re.IGNORECASE)
+"""How the files of BRATS-2 begin; the number at their end is of the file."""
+_PATIENT = re.compile(
+    rf"(?<![a-z])(?:{PATIENT_WORDS})[-_ .]?(?:id[-_ .]?)?\d+[a-z]?(?![a-z0-9])|^[ps]\d+[a-z]?(?![a-z0-9])",
+    re.IGNORECASE,
+)
+_OF_THE_HEAD = frozenset(
+    {"bet", "brain", "head", "stripped", "skullstripped", "hdbet", "synthstrip", "ss", "defaced", "defacing"}
+)
+"""Words that beside "mask" make it one of the head, not of a tumour."""
+_BETWEEN = re.compile(r"[\s_\-.()\[\],=]+")
+
+
+@dataclass(frozen=True)
+class Token:
+    """A phrase of the vocabulary with its meaning, or a run of letters or digits without one; and where it stands."""
+
+    text: str
+    word: Word | None
+    start: int
+    end: int
+
+    @property
+    def number(self) -> bool:
+        """Whether it is a run of digits."""
+        return self.text.isdigit()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One folder or file name, read.
+
+    Attributes:
+        text: as it stands, without suffix.
+        role: what such a file is; None where the name does not say.
+        sequence: t1, t1c, t2 or flair; None where the name does not say.
+        rank: among masks of one study the lowest is taken: drawn by hand 0, plain 1, of a machine 2; 3 where no word
+            says mask, and the last one says tumour.
+        variant: how it was processed, as words in order.
+        phase: "pre" or "post", where it stands beside no sequence.
+        patient: name of the patient, where one can be told from this name alone; "" otherwise.
+        visit: what tells visits apart; "" where nothing does.
+        rest: what is left over: of the patient where ``patient`` is empty.
+        tumour: whether a word says tumour or lesion.
+        explicit: whether a sequence is named as such, and not by the technique that it is taken with.
+        extra: what is left over behind the sequence, where the patient stands before it.
+        why: the word that makes it another thing than an image or a mask of the tumour; "".
+    """
+
+    text: str
+    role: Role | None
+    sequence: str | None
+    rank: int
+    variant: tuple[str, ...]
+    phase: str
+    patient: str
+    visit: str
+    rest: str
+    extra: str
+    tumour: bool
+    explicit: bool
+    why: str
+
+
+@lru_cache(maxsize=65536)
+def read_part(text: str) -> Part:
+    """Read one name.
+
+    Args:
+        text: a folder's name, or a file's without suffix.
+    """
+    bare = _TOOL.sub("", text)
+    tool = len(bare) < len(text)
+    bare = _ENTITY.sub("", bare).strip("_-. ")
+    patient, visit, start, end = _known_id(bare)
+    tokens = _tokens(bare, start, end)
+    told = _told(tokens)
+    if told["sequence"] == "t1" and T1_IS_T1C.search(text):
+        told["sequence"] = "t1c"
+    before, behind = _around_sequence(bare, tokens)
+    left = "" if tool else _left_over(bare, before, bool(patient))
+    extra = "" if tool else _left_over(bare, behind, known=True)
+    if patient:
+        visits, rest = split_visits(left)
+        visit = "-".join(dict.fromkeys(one for one in (visit, *visits) if one))
+    else:
+        patient, visit, rest = _split_id(left)
+    return Part(text, patient=patient, visit=visit, rest=rest, extra=extra, **told)
+
+
+@lru_cache(maxsize=65536)
+def place_word(text: str) -> Word | None:
+    """Meaning of a folder that only keeps order, names a split, or names a class; None for any other folder.
+
+    A folder of one kind of file (``5_MASK``, ``labelsTr``) counts as a place: what it says is in its ``Part``.
+    """
+    if _TOOL.match(text):
+        return Word("place")
+    compact = _BETWEEN.sub("", text.lower())
+    for name in (compact, re.sub(r"^\d{1,2}(?=\D)", "", compact)):
+        if name in FOLDERS:
+            return FOLDERS[name]
+    numbered = _tokens(text)
+    tokens = [token for token in numbered if not token.number]
+    if tokens and all(token.word is not None and token.word.kind != "tumour" for token in tokens):
+        return Word("place")
+    words = [FOLDERS.get(token.text.lower()) for token in tokens]
+    if (
+        tokens
+        and len(tokens) == len(numbered)
+        and all(words)
+        and any(word is not None and word.kind == "place" for word in words)
+    ):
+        return next(word for word in words if word is not None and word.kind == "place")
+    return None
+
+
+def bare(stem: str) -> str:
+    """A file's name without the words at its ends that say mask, of what, and by whom: where mask and image meet.
+
+    Args:
+        stem: without suffix.
+    """
+    tokens = _tokens(stem)
+    spoken = {"mask", "tumour", "manual", "machine"}
+    if not any(token.word and token.word.kind in ("mask", "machine", "tumour") for token in tokens):
+        return stem
+    low, high = 0, len(tokens)
+    while high > low and _is(tokens[high - 1], spoken):
+        high -= 1
+    while low < high and _is(tokens[low], {"mask"}):
+        low += 1
+    if low == high:
+        return ""
+    return stem[tokens[low].start : tokens[high - 1].end]
+
+
+def _is(token: Token, kinds: set[str]) -> bool:
+    return token.word is not None and token.word.kind in kinds
+
+
+def canonical(name: str) -> str:
+    """A name as it is compared: small letters, one kind of separator."""
+    return _BETWEEN.sub("-", name.lower()).strip("-")
+
+
+# --- tokens -------------------------------------------------------------------------------------------------------
+
+
+def _atoms(text: str) -> Iterator[tuple[int, int]]:
+    """Runs of letters, cut at humps, and of digits."""
+    for match in _ATOM.finditer(text):
+        start = match.start()
+        cuts = [start + hump.start() for hump in _HUMP.finditer(match[0])]
+        yield from zip([start, *cuts], [*cuts, match.end()], strict=True)
+
+
+def _tokens(text: str, start: int = 0, end: int = 0) -> list[Token]:
+    """Phrases and what lies between them; the place of a known patient (start to end) is one token without meaning."""
+    atoms = [(low, high) for low, high in _atoms(text) if high <= start or low >= end]
+    if end > start:
+        atoms = sorted([*atoms, (start, end)])
+    found: list[Token] = []
+    place = 0
+    while place < len(atoms):
+        for stop in range(min(place + _LONGEST, len(atoms)), place, -1):
+            phrase = "".join(text[low:high] for low, high in atoms[place:stop]).lower()
+            word = FILES.get(phrase)
+            if word is not None and _fits(word, phrase, text, atoms, place, stop):
+                found.append(Token(phrase, word, atoms[place][0], atoms[stop - 1][1]))
+                place = stop
+                break
+        else:
+            low, high = atoms[place]
+            found.append(Token(text[low:high], None, low, high))
+            place += 1
+    return found
+
+
+def _fits(word: Word, phrase: str, text: str, atoms: list[tuple[int, int]], place: int, stop: int) -> bool:
+    """Whether a phrase means what it says at this place: short ones may be somebody's initials."""
+    rest = "".join(text[low:high] for low, high in atoms[stop:]).lower()
+    if word.kind == "other" and len(phrase) <= 2:
+        return stop == len(atoms) and place > 0
+    if phrase == "fl":
+        return (place == 0 or stop == len(atoms)) and not any(character.isdigit() for character in rest)
+    if phrase == "synth":
+        return place > 0
+    if word.kind == "sequence" and phrase[-1] in "cnev" and phrase[:2] in ("t1", "ct") and stop < len(atoms):
+        # "T1 C-12" is a plain T1 of somebody called C-12.
+        low, high = atoms[stop - 1]
+        return not (high - low == 1 and text[low - 1 : low].strip("0123456789") and text[atoms[stop][0]].isdigit())
+    if place == 0 and word.kind == "mask" and len(phrase) == 2:
+        return not any(sequence in rest for sequence in ("t1", "t2", "flair"))
+    return True
+
+
+# --- what they tell -----------------------------------------------------------------------------------------------
+
+
+def _told(tokens: list[Token]) -> dict[str, Any]:
+    """Role, sequence, rank, variant, phase and why."""
+    kinds = [token.word.kind if token.word else None for token in tokens]
+    sequence = _sequence(tokens, [token.word.value for token in tokens if token.word and token.word.kind == "sequence"])
+    said = bool(tokens) and ("mask" in kinds or kinds[-1] == "machine")
+    called = len(kinds) > 1 and kinds[-1] == "tumour"
+    why = _why_other(tokens, sequence)
+    role: Role | None = "other" if why else "mask" if said or called else "image" if sequence else None
+    rank = 0 if "manual" in kinds else 2 if "machine" in kinds or _by_machine(tokens) else 1 if said else 3
+    kept = ("variant",) if sequence else ("variant", "contrast", "plain")
+    phase = next((token.text for token in tokens if token.word and token.word.kind == "phase"), "")
+    return {
+        "role": role,
+        "sequence": sequence,
+        "rank": rank,
+        "tumour": _says_tumour(tokens),
+        "explicit": any(
+            token.text[:2] in ("t1", "t2", "fl", "ct", "ce", "po") for token in tokens if _is(token, {"sequence"})
+        ),
+        "variant": tuple(token.text for token in tokens if token.word and token.word.kind in kept),
+        "phase": "" if sequence in ("t1", "t1c") else phase,
+        "why": why,
+    }
+
+
+def _says_tumour(tokens: list[Token]) -> bool:
+    return any(
+        _is(token, {"tumour"}) or (token.word is not None and part in token.text)
+        for token in tokens
+        for part in ("tumo", "lesion", "gtv")
+    )
+
+
+def _why_other(tokens: list[Token], sequence: str | None) -> str:
+    """The word that makes a file neither an image that is asked for nor a mask of the tumour."""
+    for token in tokens:
+        kind = token.word.kind if token.word else None
+        if kind == "chance" or (kind == "other" and (len(token.text) > 2 or not sequence)):
+            return token.text
+    if _says_tumour(tokens):
+        return ""
+    for one, two in pairwise(tokens):
+        words = {token.text for token in (one, two) if token.word and token.word.kind == "mask"}
+        if words and {one.text, two.text} & _OF_THE_HEAD:
+            return " ".join((one.text, two.text))
+    return next((token.text for token in tokens if token.word and token.word.kind == "organ"), "")
+
+
+def _by_machine(tokens: list[Token]) -> bool:
+    """A tool's own name, where nobody says that a person corrected it."""
+    return any(token.text == "glistrboost" for token in tokens)
+
+
+def _sequence(tokens: list[Token], found: list[str]) -> str | None:
+    """The sequence: FLAIR over T2, T1 with or without agent; "T1 FLAIR" is a T1."""
+    if not found:
+        return None
+    if "t1c" in found:
+        return "t1c"
+    if "t1" in found:
+        place = next(i for i, token in enumerate(tokens) if token.word == Word("sequence", "t1"))
+        near = tokens[max(0, place - 3) : place] + tokens[place + 1 : place + 4]
+        if any(token.word and token.word.kind == "plain" for token in near):
+            return "t1"
+        agents = [token for token in tokens if token.word and token.word.kind == "contrast"]
+        beside = tokens[place + 1 : place + 2] + tokens[max(0, place - 1) : place]
+        phase = [token.text for token in beside if token.word and token.word.kind == "phase"]
+        if agents or phase == ["post"]:
+            return "t1c"
+        return "t1"
+    return "flair" if "flair" in found else found[0]
+
+
+# --- who and when -------------------------------------------------------------------------------------------------
+
+
+def _known_id(text: str) -> tuple[str, str, int, int]:
+    """Patient and visit as a public set writes them, and where the two stand; empty where none does."""
+    for pattern in KNOWN_IDS:
+        if match := pattern.search(text):
+            groups = match.groupdict()
+            return match["patient"], groups.get("visit") or "", match.start(), match.end()
+    return "", "", 0, 0
+
+
+def _left_over(text: str, tokens: list[Token], known: bool = False) -> str:
+    """What no word explains: from the first to the last token without meaning, less sequences and masks between."""
+    if known:
+        tokens = [token for token in tokens if token.word is None]
+        _, _, start, end = _known_id(text)
+        return "_".join(text[one.start : one.end] for one in tokens if (one.start, one.end) != (start, end))
+    own = [i for i, token in enumerate(tokens) if token.word is None]
+    if not own:
+        initials = len(tokens) > 1 and _two_letters(tokens[0])
+        return text[tokens[0].start : tokens[0].end] if initials else ""
+    first, last = own[0], own[-1]
+    if first > 0 and _glued(tokens[first - 1], tokens[first]):
+        first -= 1
+    # A short word in front may be somebody's initials.
+    while first > 0 and _may_be_initials(tokens[first - 1]) and first - 1 == 0:
+        first -= 1
+    kept = [
+        token
+        for token in tokens[first : last + 1]
+        if token.word is None or token.word.kind not in ("sequence", "mask", "other")
+    ]
+    pieces, before = [], None
+    for token in kept:
+        if before is not None:
+            between = text[before.end : token.start]
+            pieces.append(between if len(between) <= 1 or not _BETWEEN.sub("", between) else "_")
+        pieces.append(text[token.start : token.end])
+        before = token
+    return "".join(pieces).strip("_-. ")
+
+
+def _glued(word: Token, number: Token) -> bool:
+    """Whether a number stands right behind a word that means little, as in brain1: together they are a name."""
+    near = number.number and word.end == number.start and word.word is not None
+    return near and not _is(word, {"sequence", "mask", "other", "organ", "chance"})
+
+
+def _around_sequence(text: str, tokens: list[Token]) -> tuple[list[Token], list[Token]]:
+    """Tokens up to the sequence, and those behind it; all of them before where nothing is left over before it."""
+    place = next((i for i, token in enumerate(tokens) if _is(token, {"sequence"})), len(tokens))
+    if _left_over(text, tokens[:place], known=False):
+        return tokens[:place], tokens[place:]
+    return tokens, []
+
+
+def _two_letters(token: Token) -> bool:
+    """Whether a processing step is spelt as a person's initials are."""
+    known = token.word is not None and token.word.kind in ("variant", "contrast", "plain", "class")
+    return known and len(token.text) == 2 and token.text not in ("ax", "3d", "2d", "n4", "n3")
+
+
+def _may_be_initials(token: Token) -> bool:
+    """Whether the first word of a name may be a part of a person's name although the vocabulary has it."""
+    return (
+        token.word is not None
+        and token.word.kind not in ("sequence", "mask", "other", "organ", "filler")
+        and len(token.text) <= 3
+        and token.text not in ("bet", "reg", "n4", "mni", "raw")
+    ) or (token.word is not None and token.word.kind in ("tumour", "machine", "manual"))
+
+
+def _split_id(left: str) -> tuple[str, str, str]:
+    """Patient, visit and rest of what is left over; without a word for a patient, all but the visit is rest."""
+    if match := _PATIENT.search(left):
+        visits, rest = split_visits(left[match.end() :].strip("_-. "))
+        return left[: match.end()], "-".join(visits), rest
+    visits, rest = split_visits(left)
+    return "", "-".join(visits), rest
+
+
+def split_visits(text: str) -> tuple[list[str], str]:
+    """Words of visits with their numbers, and dates; and the rest of a name, in which other words mean nothing."""
+    visits = [match[0] for match in DATE.finditer(text)]
+    text = DATE.sub("_", text)
+    pieces = [piece for piece in re.split(r"[\s_\-.]+", text) if piece]
+    rest: list[str] = []
+    place = 0
+    while place < len(pieces):
+        piece = pieces[place]
+        match = re.fullmatch(r"([a-z]+)(\d+[a-z]?(?:\d+)?)?", piece, re.IGNORECASE)
+        word = match[1].lower() if match else ""
+        following = pieces[place + 1] if place + 1 < len(pieces) else ""
+        alone = len(pieces) == 1 and not visits
+        lone = len(word) > 1 or alone or (rest and place == len(pieces) - 1)
+        if word in VISIT_WORDS and match and match[2] and lone:
+            visits.append(piece)
+            while place + 1 < len(pieces) and word in ("week", "wk") and pieces[place + 1].isdigit():
+                place += 1
+                visits[-1] += f"-{pieces[place]}"
+        elif word in VISIT_WORDS and len(word) > 1 and following and re.fullmatch(r"\d+[a-z]?|[a-z]", following):
+            visits.append(f"{piece}-{following}")
+            place += 1
+            while place + 1 < len(pieces) and word in ("week", "wk") and pieces[place + 1].isdigit():
+                place += 1
+                visits[-1] += f"-{pieces[place]}"
+        elif word in ALONE and match and not match[2]:
+            visits.append(piece)
+        else:
+            rest.append(piece)
+        place += 1
+    return visits, "_".join(rest)
