@@ -281,7 +281,8 @@ def test_other_objects_and_damaged_files_are_listed_and_the_rest_loads(tmp_path:
     array = voxels(0)
     write_dicom(tmp_path / "good", array)
     changes: dict[str, Callable[[Dataset, int], None]] = {
-        "an MR or CT slice": lambda ds, _: setattr(ds, "Modality", "SEG"),
+        "an MR or CT slice": lambda ds, _: setattr(ds, "Modality", "PT"),
+        "no segment at all": lambda ds, _: setattr(ds, "Modality", "SEG"),
         "a localiser": lambda ds, _: setattr(ds, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]),
         "without": lambda ds, _: delattr(ds, "ImagePositionPatient"),
         "a grey slice": lambda ds, _: setattr(ds, "PhotometricInterpretation", "RGB"),

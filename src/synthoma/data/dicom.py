@@ -6,44 +6,115 @@ timing) serves to guess the modality and is dropped. Burned-in text is in the pi
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from synthoma.data.case import Direction, Geometry, Skipped, Vector3, Volume
-from synthoma.data.files import DEFLATE_RATIO, kind_of, open_file, regular_size, walk
+from synthoma.data.dicom_files import AGAIN, PER_FRAME, SHARED, frames_of, numbers, parsing, read_file, text, words
+from synthoma.data.dicom_pixels import pixels, same_pixels
+from synthoma.data.files import kind_of, walk
+from synthoma.data.sequence_names import Judgement, Timing, agent_given, judged
 from synthoma.data.volumes import MAX_VOXELS
 from synthoma.errors import InputError
-from synthoma.provenance import pseudonym
-from synthoma.types import PLAIN_MODALITY, Array, Floats
+from synthoma.provenance import file_digest, pseudonym
+from synthoma.types import PLAIN_MODALITY, Array, Float32, Floats
 
-_AGAIN = "export the series again from the archive, or remove it from the folder"
-_PIXEL_DATA = Tag("PixelData")
-_STACK = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _READ = (
     "SpecificCharacterSet", "Modality", "ImageType", "SOPInstanceUID", "PatientID", "StudyInstanceUID",
-    "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesDescription", "ProtocolName", "ScanningSequence",
-    "RepetitionTime", "EchoTime", "EchoNumbers", "InversionTime", "ContrastBolusAgent",
-    "TemporalPositionIdentifier", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", *_STACK,
+    "SeriesInstanceUID", "SeriesNumber", "FrameOfReferenceUID", "SeriesDescription", "ProtocolName",
+    "ScanningSequence", "SequenceVariant", "SequenceName", "PulseSequenceName", "EchoPulseSequence",
+    "EchoPlanarPulseSequence", "AcquisitionContrast", "ComplexImageComponent", "RepetitionTime", "EchoTime",
+    "EchoNumbers", "InversionTime", "DiffusionBValue", "DiffusionGradientOrientation", "ContrastBolusAgent",
+    "ContrastBolusAgentSequence", "TemporalPositionIdentifier", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing", "SliceThickness", "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel",
+    "PhotometricInterpretation", SHARED, PER_FRAME,
 )  # fmt: skip
 
-logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+MASK_MODALITIES = ("SEG", "RTSTRUCT")
+
+_OTHER_MODALITIES = frozenset(
+    (
+        "PT",
+        "NM",
+        "US",
+        "CR",
+        "DX",
+        "MG",
+        "XA",
+        "RF",
+        "SC",
+        "OT",
+        "SR",
+        "PR",
+        "KO",
+        "REG",
+        "RTDOSE",
+        "RTPLAN",
+        "RTIMAGE",
+        "DOC",
+    )
+)
+"""Others that are named in a message; a text that is none of them may be anything."""
+
+_NOBODY = frozenset(
+    (
+        *(
+            "",
+            "NA",
+            "NONE",
+            "NULL",
+            "NIL",
+            "ANON",
+            "ANONYM",
+            "ANONYMOUS",
+            "ANONYME",
+            "ANONYMIZED",
+            "ANONYMISED",
+            "ANONIMO",
+        ),
+        *(
+            "ANONYMOUSPATIENT",
+            "DEID",
+            "DEIDENTIFIED",
+            "UNKNOWN",
+            "UNNAMED",
+            "NOID",
+            "NONAME",
+            "NAME",
+            "REMOVED",
+            "REDACTED",
+        ),
+        *(
+            "DELETED",
+            "HIDDEN",
+            "PATIENT",
+            "PATIENTID",
+            "ID",
+            "TEST",
+            "DEFAULT",
+            "1234",
+            "12345",
+            "123456",
+            "0",
+            "00",
+            "000",
+        ),
+    )
+)
+"""What stands in PatientID, in capitals and without signs, where it names nobody."""
+
+JITTER_SHARE, JITTER_MM = 0.05, 0.1
+"""A slice may lie so far from its place in the even stack: a share of the step, or mm if that is more."""
+_JITTER_MOST = 0.25
+"""But never further than this share of the step, however thin the slices are."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +142,11 @@ class Series:
         study: pseudonym.
         series: pseudonym.
         frame_of_reference: pseudonym; equal where two series were taken in one position.
+        by: what the guess rests on, as `sequence_names.Judgement`.
+        agent: whether the header says that a contrast agent was given.
+        derived: whether it was computed from another series, as a reformat is.
+        number: SeriesNumber, which rises with time; 0 where not stated.
+        clashing: how many of its files hold different images under one identifier.
     """
 
     planes: tuple[Plane, ...]
@@ -83,6 +159,11 @@ class Series:
     study: str
     series: str
     frame_of_reference: str | None
+    by: Literal["words", "weighting", "timing", "nothing"] = "nothing"
+    agent: bool | None = None
+    derived: bool = False
+    number: int = 0
+    clashing: int = 0
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -90,26 +171,61 @@ class Series:
         return tuple(dict.fromkeys(plane.file for plane in self.planes))
 
 
+@dataclass(frozen=True)
+class Sorted:
+    """What a folder's DICOM files are.
+
+    Attributes:
+        series: of slices.
+        segmentations: files that outline something in the slices (DICOM SEG, RTSTRUCT).
+        skipped: what is neither, and why.
+        copies: files that are there a second time, and are not used.
+    """
+
+    series: tuple[Series, ...]
+    segmentations: tuple[Path, ...]
+    skipped: tuple[Skipped, ...]
+    copies: tuple[Path, ...]
+
+
 def find_series(folder: Path, *, key: bytes = b"") -> list[Series]:
     """All MR and CT series below a folder, whatever the files are called."""
     files = walk(folder)[0]
-    return sort_into_series((path for path in files if kind_of(path) == "dicom"), key)[0]
+    return list(sort_into_series((path for path in files if kind_of(path) == "dicom"), key).series)
 
 
-def sort_into_series(files: Iterable[Path], key: bytes) -> tuple[list[Series], list[Skipped]]:
+def sort_into_series(files: Iterable[Path], key: bytes) -> Sorted:
     """Sort slices into series, and list the files that are no slice.
 
-    Within one SeriesInstanceUID, slices of another orientation, size, echo, image type or time point are kept apart.
+    Within one SeriesInstanceUID, slices of another orientation, size, echo, image type, diffusion weighting or time
+    point are kept apart. A file that is there twice is used once.
     """
-    groups: dict[tuple[object, ...], list[list[_Member]]] = defaultdict(list)
+    groups: dict[_Group, list[list[_Member]]] = defaultdict(list)
+    known: dict[tuple[str, str], list[tuple[Path, list[_Found]]]] = defaultdict(list)
+    segmentations: list[Path] = []
     skipped: list[Skipped] = []
+    copies: list[Path] = []
+    clashing: set[Path] = set()
     for path in files:
         try:
-            for group, member in _slices(path, key):
-                _join(groups[group], member)
+            found, instance, mask = _slices(path, key)
+            others = known[instance]
+            if any(_same(other, (path, found)) for other in others):
+                copies.append(path)
+                continue
         except InputError as error:
             skipped.append(Skipped(path, str(error)))
-    return [_series(members) for orientations in groups.values() for members in orientations], skipped
+            continue
+        others.append((path, found))
+        if mask:
+            segmentations.append(path)
+            continue
+        if len(others) > 1:
+            clashing |= {other for other, _ in others}
+        for group, member in found:
+            _join(groups[group], member)
+    series = tuple(_series(members, clashing) for orientations in groups.values() for members in orientations)
+    return Sorted(series, tuple(segmentations), tuple(skipped), tuple(copies))
 
 
 def read_series(series: Series) -> Volume:
@@ -120,22 +236,39 @@ def read_series(series: Series) -> Volume:
 
     Returns:
         Voxels (z, y, x) after rescale (the stored type where there is none, int32 where slope and intercept are whole
-        numbers, else float32), MONOCHROME1 inverted; and LPS geometry.
+        numbers, else float32), MONOCHROME1 inverted; and LPS geometry. Where slices lie a little off the even stack,
+        they are resampled linearly onto it (float32), and a remark says so.
 
     Raises:
         InputError: slices missing, twice, unevenly spaced or sheared; pixels damaged or of an unknown compression.
     """
-    geometry = _geometry(series)
+    geometry, jitter = _geometry(series)
     if len(series.planes) * math.prod(series.shape) > MAX_VOXELS:
         came = f"{len(series.planes)} slices of {series.shape[0]}x{series.shape[1]}"
-        raise InputError(f"a series of at most {MAX_VOXELS} voxels", came, _AGAIN)
+        raise InputError(f"a series of at most {MAX_VOXELS} voxels", came, AGAIN)
     wanted: dict[Path, list[int]] = defaultdict(list)
     for plane in series.planes:
         wanted[plane.file].append(plane.frame)
     frames: dict[tuple[Path, int], Array] = {}
     for path, indices in wanted.items():
-        frames |= {(path, index): frame for index, frame in zip(indices, _pixels(path, indices), strict=True)}
-    return Volume(np.stack([frames[plane.file, plane.frame] for plane in series.planes]), geometry)
+        frames |= {(path, index): frame for index, frame in zip(indices, pixels(path, indices), strict=True)}
+    voxels = np.stack([frames[plane.file, plane.frame] for plane in series.planes])
+    if jitter is None:
+        return Volume(voxels, geometry)
+    remark = (
+        f"its slices lie up to {np.abs(jitter).max() * geometry.spacing[2]:.2f} mm off an even stack of "
+        f"{geometry.spacing[2]:.2f} mm: resampled onto it"
+    )
+    return Volume(_evened(voxels, jitter), geometry, (remark,))
+
+
+def grid_of(series: Series) -> Geometry:
+    """The grid on which `read_series` gives a series; reads no pixels.
+
+    Raises:
+        InputError: slices missing, twice, unevenly spaced or sheared.
+    """
+    return _geometry(series)[0]
 
 
 # Headers -------------------------------------------------------------------------------------------------------------
@@ -154,133 +287,160 @@ class _Slice:
     study: str
     series: str
     frame_of_reference: str | None
+    by: Literal["words", "weighting", "timing", "nothing"]
+    agent: bool | None
+    derived: bool
+    number: int
 
 
+_Group = tuple[object, ...]
 _Member = tuple[_Slice, Plane]
+_Found = tuple[_Group, _Member]
 
 
-@contextmanager
-def _parsing() -> Iterator[None]:
-    """Turn whatever pydicom raises into one InputError, without its text: it may quote what stays private."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # pydicom lets escape what damaged elements trip over
-        raise InputError("a sound DICOM file", f"a damaged one ({type(error).__name__})", _AGAIN) from None
-
-
-def _read(path: Path, *tags: str) -> tuple[Dataset, UID]:
-    """The wanted elements of a file, and its transfer syntax.
-
-    The file's preamble and meta part are read apart from the rest, since pydicom inflates a deflated data set without
-    bound before anybody can look.
-    """
-    with open_file(path) as source:
-        if source.read(132)[128:] != b"DICM":
-            raise InputError("a DICOM file", "a file without DICM at byte 128", _AGAIN)
-        meta = read_dataset(source, False, True, stop_when=_after_meta)
-        syntax = UID(str(meta.TransferSyntaxUID))
-        if syntax == DeflatedExplicitVRLittleEndian or not syntax.is_transfer_syntax:
-            raise InputError("a transfer syntax for images", syntax.name[:64], "save it as Explicit VR Little Endian")
-        stop = None if "PixelData" in tags else _at_pixels
-        dataset = read_dataset(
-            source,
-            syntax.is_implicit_VR,
-            syntax.is_little_endian,
-            stop_when=stop,
-            specific_tags=[Tag(tag) for tag in tags],
-        )
-    return dataset, syntax
-
-
-def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return tag.group != 2
-
-
-def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return bool(tag >= _PIXEL_DATA)
-
-
-def _slices(path: Path, key: bytes) -> list[tuple[tuple[object, ...], _Member]]:
-    """Each slice of a file, and what it has to share with the others of its series."""
-    with _parsing():
-        header, _ = _read(path, *_READ)
+def _slices(path: Path, key: bytes) -> tuple[list[_Found], tuple[str, str], bool]:
+    """Each slice of a file with what it has to share with its series, the file's identity, and whether it is a mask."""
+    with parsing():
+        header, _ = read_file(path, _READ)
+        instance = text(header, "SOPInstanceUID") or file_digest(path)
+        if text(header, "Modality") in MASK_MODALITIES:
+            return [], ("mask", instance), True
         _check_is_slice(header)
-        instance = str(header.get("SOPInstanceUID", path))
-        found = []
-        for index, frame in enumerate(_frames(header)):
-            shared = _shared(header, frame, key)
-            name = pseudonym(f"{instance}/{index}", key)
-            position = cast(Vector3, _numbers(frame, "ImagePositionPatient", 3))
-            found.append((_group(header, shared), (shared, Plane(path, index, position, name))))
-    return found
+        found: list[_Found] = []
+        for index, frame in enumerate(frames_of(header)):
+            shared = _shared(header, frame, path, key)
+            position = cast(Vector3, numbers(frame, "ImagePositionPatient", 3))
+            plane = Plane(path, index, position, plane_name(instance, index, key))
+            found.append((_group(header, frame, shared), (shared, plane)))
+        return found, (found[0][1][0].series, instance), False
+
+
+def plane_name(instance: str, index: int, key: bytes) -> str:
+    """Pseudonym of one frame of a file."""
+    return pseudonym(f"{instance}/{index}", key)
+
+
+def series_name(uid: str, key: bytes) -> str:
+    """Pseudonym of a series."""
+    return pseudonym(f"series/{uid}", key)
+
+
+def frame_name(uid: str, key: bytes) -> str | None:
+    """Pseudonym of a frame of reference; None where none is named."""
+    return pseudonym(f"frame/{uid}", key) if uid else None
+
+
+def _same(one: tuple[Path, list[_Found]], other: tuple[Path, list[_Found]]) -> bool:
+    """Whether two files of one identity are one and the same image, be they compressed in different ways."""
+    places = [[(group, member[1].position) for group, member in found] for _, found in (one, other)]
+    if places[0] != places[1]:
+        return False
+    if not places[0]:  # a segmentation: compared byte by byte
+        return file_digest(one[0]) == file_digest(other[0])
+    return same_pixels(one[0], other[0])
 
 
 def _check_is_slice(header: Dataset) -> None:
     """Refuse what is no grey MR or CT slice."""
-    modality = str(header.get("Modality", "none"))
+    modality = text(header, "Modality")
     if modality not in ("MR", "CT"):
-        raise InputError("an MR or CT slice", f"the modality {modality[:16]!r}", "leave it out")
-    if "LOCALIZER" in _words(header, "ImageType"):
+        came = f"the modality {modality}" if modality in _OTHER_MODALITIES else "another or no modality"
+        raise InputError("an MR or CT slice", came, "leave it out")
+    if "LOCALIZER" in words(header, "ImageType"):
         raise InputError("a diagnostic slice", "a localiser", "leave it out")
-    photometric = str(header.get("PhotometricInterpretation", "none"))
-    if photometric not in ("MONOCHROME1", "MONOCHROME2") or int(header.get("SamplesPerPixel", 1)) != 1:
-        raise InputError("a grey slice", f"the photometric interpretation {photometric[:16]!r}", "leave it out")
+    photometric = text(header, "PhotometricInterpretation")
+    if photometric not in ("MONOCHROME1", "MONOCHROME2") or int(header.get("SamplesPerPixel") or 1) != 1:
+        raise InputError("a grey slice", "one in colour, or without a photometric interpretation", "leave it out")
 
 
-def _frames(header: Dataset) -> list[Dataset]:
-    """Position, orientation, spacing and rescale of each frame, in one flat data set a frame."""
-    if _STACK[1] not in header:
-        if int(header.get("NumberOfFrames") or 1) != 1:
-            raise InputError("a position for each frame", "several frames without", _AGAIN)
-        return [header]
-    shared = header.get(_STACK[0]) or [Dataset()]
-    frames = []
-    for own in header[_STACK[1]].value:
-        flat = Dataset()
-        for groups in (shared[0], own):
-            for element in groups:
-                for inner in (element.value or [])[:1] if element.VR == "SQ" else ():
-                    flat.update(inner)
-        frames.append(flat)
-    if len(frames) != int(header.get("NumberOfFrames") or 1):
-        raise InputError("a position for each frame", f"{len(frames)} positions", _AGAIN)
-    return frames
-
-
-def _shared(header: Dataset, frame: Dataset, key: bytes) -> _Slice:
+def _shared(header: Dataset, frame: Dataset, path: Path, key: bytes) -> _Slice:
     """What the slices of one series have in common."""
-    axes = _numbers(frame, "ImageOrientationPatient", 6)
+    axes = numbers(frame, "ImageOrientationPatient", 6)
     columns, rows = np.array(axes[:3]), np.array(axes[3:])
     if abs(np.linalg.norm(columns) - 1) > 0.01 or abs(np.linalg.norm(rows) - 1) > 0.01 or abs(columns @ rows) > 0.01:
-        raise InputError("orthogonal image axes of length 1", f"{axes}", _AGAIN)
-    between_rows, between_columns = _numbers(frame, "PixelSpacing", 2)
+        raise InputError("orthogonal image axes of length 1", f"{axes}", AGAIN)
+    between_rows, between_columns = numbers(frame, "PixelSpacing", 2)
     if not (between_rows > 0 and between_columns > 0):
-        raise InputError("a positive pixel spacing", f"{between_rows} and {between_columns} mm", _AGAIN)
+        raise InputError("a positive pixel spacing", f"{between_rows} and {between_columns} mm", AGAIN)
     thickness = float(frame.get("SliceThickness") or 0)
-    patient, place = (str(header.get(tag) or "").strip() for tag in ("PatientID", "FrameOfReferenceUID"))
+    patient = text(header, "PatientID")
+    # Where the identifiers are lost, the folder still keeps apart what was kept apart.
+    study = text(header, "StudyInstanceUID") or f"{patient}/{path.parent}"
+    kinds = _kinds(header, frame)
+    judgement = judge(header, frame)
     return _Slice(
         axes=axes,
         spacing=(between_columns, between_rows),
         thickness=thickness if math.isfinite(thickness) and thickness > 0 else None,
         shape=(int(header.Rows), int(header.Columns)),
-        modality=guess_modality(header),
-        patient=pseudonym(f"patient/{patient}", key) if patient else None,
-        study=pseudonym(f"study/{header.get('StudyInstanceUID', '')}", key),
-        series=pseudonym(f"series/{header.get('SeriesInstanceUID', '')}", key),
-        frame_of_reference=pseudonym(f"frame/{place}", key) if place else None,
+        modality=judgement.sequence or PLAIN_MODALITY,
+        patient=None if _is_nobody(patient) else pseudonym(f"patient/{patient}", key),
+        study=pseudonym(f"study/{study}", key),
+        series=series_name(text(header, "SeriesInstanceUID") or f"{study}/{path.parent}", key),
+        frame_of_reference=frame_name(text(header, "FrameOfReferenceUID"), key),
+        by=judgement.by,
+        agent=_agent(header, frame),
+        derived="DERIVED" in kinds[:1] or "SECONDARY" in kinds[1:2] or bool({"MPR", "REFORMATTED"} & set(kinds)),
+        number=int(header.get("SeriesNumber") or 0),
     )
 
 
-def _group(header: Dataset, shared: _Slice) -> tuple[object, ...]:
+def _is_nobody(patient: str) -> bool:
+    bare = "".join(re.findall(r"\w", patient.upper().replace("_", "")))
+    return bare in _NOBODY or set(bare) == {"X"}
+
+
+def _group(header: Dataset, frame: Dataset, shared: _Slice) -> _Group:
     """What tells series apart within one SeriesInstanceUID, but for the orientation. Echo times to a tenth of a ms."""
-    echo = round(float(header.get("EchoTime") or 0), 1)
-    numbers = [str(header.get(tag, "")) for tag in ("EchoNumbers", "TemporalPositionIdentifier")]
-    kind = _words(header, "ImageType")
-    return (shared.study, shared.series, shared.shape, shared.spacing, echo, *numbers, kind)
+    texts = ("EchoNumbers", "TemporalPositionIdentifier", "TemporalPositionIndex", "StackID", "AcquisitionContrast")
+    numbered = [str(_stated(header, frame, tag) or "") for tag in (*texts, "ComplexImageComponent")]
+    if _stated(header, frame, "TemporalPositionIndex") is None:
+        numbered.append(str(frame.get("TemporalPositionTimeOffset") or ""))
+    spacing = tuple(round(side, 4) for side in shared.spacing)
+    diffusion = (round(_number(header, frame, "DiffusionBValue")), _direction(header, frame))
+    echo = round(_echo(header, frame), 1)
+    return (shared.study, shared.series, shared.shape, spacing, echo, *numbered, *diffusion, _kinds(header, frame))
+
+
+def _direction(header: Dataset, frame: Dataset) -> tuple[float, ...]:
+    """Direction of the diffusion gradient, to two digits; () where there is none."""
+    inner = frame.get("DiffusionGradientDirectionSequence") or [header]
+    stored = inner[0].get("DiffusionGradientOrientation")
+    return tuple(round(float(value), 2) for value in stored or ())
+
+
+def _kinds(header: Dataset, frame: Dataset) -> tuple[str, ...]:
+    """What kind of image a frame is: FrameType of an enhanced file, else ImageType."""
+    return words(frame, "FrameType") or words(header, "ImageType")
+
+
+def _stated(header: Dataset, frame: Dataset, keyword: str) -> object:
+    """An element of a frame, or of the file as a whole."""
+    own: object = frame.get(keyword)
+    return header.get(keyword) if own is None else own
+
+
+def _number(header: Dataset, frame: Dataset, *keywords: str) -> float:
+    """The first of these elements that is stated as a number; 0 where none is."""
+    for keyword in keywords:
+        stored = _stated(header, frame, keyword)
+        value = stored if isinstance(stored, (int, float, str)) else next(iter(stored or ()), None)  # type: ignore[call-overload]
+        if value not in (None, "") and math.isfinite(number := float(value)):
+            return number
+    return 0.0
+
+
+def _echo(header: Dataset, frame: Dataset) -> float:
+    return _number(header, frame, "EffectiveEchoTime", "EchoTime")
+
+
+def _agent(header: Dataset, frame: Dataset) -> bool | None:
+    """Whether a contrast agent was given: by its name, or by a list of agents (enhanced files)."""
+    usage = frame.get("ContrastBolusUsageSequence") or ()
+    if usage and text(usage[0], "ContrastBolusAgentAdministered").upper() == "NO":
+        return False
+    said = agent_given(text(header, "ContrastBolusAgent"))
+    return True if said is None and (usage or header.get("ContrastBolusAgentSequence")) else said
 
 
 def _join(orientations: list[list[_Member]], member: _Member) -> None:
@@ -293,76 +453,46 @@ def _join(orientations: list[list[_Member]], member: _Member) -> None:
     orientations.append([member])
 
 
-def _series(members: Sequence[_Member]) -> Series:
+def _series(members: Sequence[_Member], clashing: set[Path]) -> Series:
     """Series of slices, sorted by their position along the normal; a guess that not all share is none."""
     first = members[0][0]
     normal = _normal(first.axes)
     planes = sorted((plane for _, plane in members), key=lambda plane: (float(normal @ plane.position), plane.name))
-    modalities = {slice_.modality for slice_, _ in members}
-    modality = first.modality if len(modalities) == 1 else PLAIN_MODALITY
-    return Series(tuple(planes), **{**vars(first), "modality": modality})
-
-
-def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    """A multi-valued decimal element."""
-    stored = dataset.get(keyword)
-    values = () if stored is None or isinstance(stored, str) else tuple(float(value) for value in stored)
-    if len(values) != count or not all(map(math.isfinite, values)):
-        raise InputError(f"a slice with {keyword}", "one without", "export the original series, not a screenshot of it")
-    return values
-
-
-def _words(header: Dataset, keyword: str) -> tuple[str, ...]:
-    """A multi-valued text element in capitals."""
-    stored = header.get(keyword) or ()
-    return tuple(str(word).upper() for word in ([stored] if isinstance(stored, str) else stored))
+    if len({slice_.modality for slice_, _ in members}) > 1:
+        first = replace(first, modality=PLAIN_MODALITY, by="words")
+    return Series(tuple(planes), **vars(first), clashing=len({plane.file for plane in planes} & clashing))
 
 
 # Which sequence it is ------------------------------------------------------------------------------------------------
 
-_OTHER = re.compile(
-    r"DWI|DIFF|ADC|TRACE|SWI|SWAN|T2 ?\*|T2STAR|PERF|DSC|DCE|ASL|BOLD|TOF|MRA|ANGIO|DTI|LOC|SCOUT|SPECTRO|MIP"
-)
-_ENHANCED = re.compile(r"\+ ?C\b|\bT1 ?(C|CE|GD)\b|\b(GD|GAD\w*|POST\w*|CONTRAST|CE|KM|C\+)(?![A-Z])|\bPOST")
-_PLAIN = re.compile(r"\b(PRE|NATIVE?|WITHOUT|W/O|NON)\b")
+
+def judge(header: Dataset, frame: Dataset) -> Judgement:
+    """Which sequence a slice shows, by the file's header and what its functional groups say of the frame."""
+    if text(header, "Modality") != "MR":
+        return Judgement(PLAIN_MODALITY, "words")
+    component = text(frame, "ComplexImageComponent") or text(header, "ComplexImageComponent")
+    pulses = {"SPIN": {"SE"}, "GRADIENT": {"GR"}, "BOTH": {"SE", "GR"}}.get(text(header, "EchoPulseSequence"), set())
+    planar = {"EP"} if text(header, "EchoPlanarPulseSequence") == "YES" else set()
+    timing = Timing(
+        repetition=_number(header, frame, "RepetitionTime"),
+        echo=_echo(header, frame),
+        inversion=_number(header, frame, "InversionTimes", "InversionTime"),
+        pulse=frozenset({*words(header, "ScanningSequence"), *pulses, *planar}),
+        variant=frozenset(words(header, "SequenceVariant")),
+        name=f"{text(header, 'SequenceName')} {text(header, 'PulseSequenceName')}".upper(),
+        weighting=str(_stated(header, frame, "AcquisitionContrast") or "").upper(),
+        kinds=frozenset((*_kinds(header, frame), component.upper())),
+    )
+    description, protocol = text(header, "SeriesDescription"), text(header, "ProtocolName")
+    return judged(description, agent=_agent(header, frame), timing=timing, otherwise=protocol)
 
 
 def guess_modality(header: Dataset) -> str:
-    """Which of t1, t1c, t2, flair a slice shows, by its description, else by its timing; "image" where unsure."""
-    text = (
-        " ".join(str(header.get(tag) or "") for tag in ("SeriesDescription", "ProtocolName")).upper().replace("_", " ")
-    )
-    if header.get("Modality") != "MR" or _OTHER.search(text):
-        return PLAIN_MODALITY
-    t1 = "T1" in text or "MPRAGE" in text or "SPGR" in text
-    if ("FLAIR" in text and not t1) or re.search("DARK[ -]?FLUID", text):
-        return "flair"
-    if "T2" in text and not t1:
-        return "t2"
-    weighting = "t1" if t1 else _by_timing(header)
-    agent = str(header.get("ContrastBolusAgent") or "").strip().upper() not in ("", "NO", "NONE", "N")
-    enhanced = (agent or _ENHANCED.search(text)) and not _PLAIN.search(text)
-    return "t1c" if weighting == "t1" and enhanced else weighting
+    """Which of t1, t1c, t2, flair a slice of a classic file shows; "image" where unsure."""
+    return judge(header, header).sequence or PLAIN_MODALITY
 
 
-def _by_timing(header: Dataset) -> str:
-    """Textbook limits, wide apart so that what lies between stays unnamed; times in ms."""
-    repetition, echo, inversion = (
-        float(header.get(tag) or 0) for tag in ("RepetitionTime", "EchoTime", "InversionTime")
-    )
-    sequence = _words(header, "ScanningSequence")
-    if inversion >= 1500 and echo >= 60:
-        return "flair"
-    if "SE" in sequence and repetition >= 2000 and echo >= 60 and not inversion:
-        return "t2"
-    if ("SE" in sequence and 0 < repetition <= 1000 and 0 < echo <= 30) or (
-        300 <= inversion <= 1300 and 0 < echo <= 10
-    ):
-        return "t1"
-    return PLAIN_MODALITY
-
-
-# Geometry and pixels -------------------------------------------------------------------------------------------------
+# Geometry ------------------------------------------------------------------------------------------------------------
 
 
 def _normal(axes: Sequence[float]) -> Floats:
@@ -371,85 +501,65 @@ def _normal(axes: Sequence[float]) -> Floats:
     return cast(Floats, normal / np.linalg.norm(normal))
 
 
-def _geometry(series: Series) -> Geometry:
-    """Grid of a series whose slices are evenly stacked along their normal.
+def _geometry(series: Series) -> tuple[Geometry, Floats | None]:
+    """Even grid of a series whose slices are stacked along their normal, and how far each lies from its place.
+
+    Returns:
+        The grid; and the distances (z,) in steps, None where they are too small to matter.
 
     Raises:
-        InputError: they are not.
+        InputError: they are not so stacked.
     """
+    if series.clashing:
+        came = f"{series.clashing} files that share one with a file of other content"
+        raise InputError("an identifier (SOPInstanceUID) of its own for each image", came, AGAIN)
     normal = _normal(series.axes)
     positions = np.array([plane.position for plane in series.planes])
+    places = positions @ normal
     thick = len(positions) > 1 or series.thickness is not None
-    step = _even_step(positions @ normal) if len(positions) > 1 else series.thickness or 1.0
-    straight = positions[0] + np.outer(np.arange(len(positions)) * step, normal)
-    if (shift := float(np.abs(positions - straight).max())) > max(0.1 * step, 0.1):
-        raise InputError("slices stacked along their normal", f"some shifted by {shift:.1f} mm (tilted gantry)", _AGAIN)
+    start, step, jitter = _even_stack(places) if len(places) > 1 else (places[0], series.thickness or 1.0, None)
+    aside = positions - np.outer(places, normal)
+    shift = float(np.abs(aside - aside[0]).max())
+    if shift > max(0.1 * step, 0.1):
+        raise InputError("slices stacked along their normal", f"some shifted by {shift:.1f} mm (tilted gantry)", AGAIN)
     columns, rows = (np.array(series.axes[i : i + 3]) for i in (0, 3))
     matrix = np.stack([columns / np.linalg.norm(columns), rows / np.linalg.norm(rows), normal], axis=1)
     x, y = series.spacing
     direction = cast(Direction, tuple(float(value) + 0.0 for value in matrix.ravel()))
-    return Geometry((x, y, float(step)), series.planes[0].position, direction, thick)
+    moved = positions[0] + (start - places[0]) * normal
+    origin = series.planes[0].position if jitter is None else cast(Vector3, tuple(float(value) for value in moved))
+    return Geometry((x, y, float(step)), origin, direction, thick), jitter
 
 
-def _even_step(places: Floats) -> float:
-    """Distance between slices, mm, where it is the same everywhere."""
+def _even_stack(places: Floats) -> tuple[float, float, Floats | None]:
+    """The even stack that slices form, as start and step in mm, and how far each lies from its place in steps.
+
+    Steps that vary by up to 2 % (rounded positions) count as even; else the stack is the line of least squares.
+    """
     steps = np.diff(places)
     step = float(np.median(steps))
     if (twice := int(np.count_nonzero(steps < 0.01))) > 0:
         came = f"{twice} of {len(places)} positions taken twice"
         raise InputError("one slice a position", came, "separate the echoes or time points that share the series")
-    if np.any(np.abs(steps - step) > max(0.02 * step, 0.02)):
-        gaps = int(np.rint(steps[steps > 1.5 * step] / step - 1).sum())
-        came = (
-            f"{gaps} missing of {len(places) + gaps}"
-            if gaps
-            else f"steps from {steps.min():.2f} to {steps.max():.2f} mm"
-        )
-        raise InputError("evenly spaced slices", came, _AGAIN)
-    return float(places[-1] - places[0]) / (len(places) - 1)
-
-
-def _pixels(path: Path, wanted: Sequence[int]) -> list[Array]:
-    """The wanted frames of a file, each (rows, columns), rescaled."""
-    with _parsing():
-        tags = (*_READ, "PixelData")
-        dataset, syntax = _read(path, *tags)
-        _check_pixels(dataset, syntax, regular_size(path))
-        stored, _ = get_decoder(syntax).as_array(dataset, raw=True)
-        stored = stored.reshape(-1, int(dataset.Rows), int(dataset.Columns))
-        frames = _frames(dataset)
-        return [_rescaled(stored[index], dataset, frames[index]) for index in wanted]
-
-
-def _check_pixels(dataset: Dataset, syntax: UID, file_bytes: int) -> None:
-    """Compare what is declared with what is there, and see whether anybody can decode it."""
-    count = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
-    need = count * int(dataset.BitsAllocated) // 8
-    if "PixelData" not in dataset:
-        raise InputError("a slice with pixels", "none", _AGAIN)
-    if count > MAX_VOXELS or need > file_bytes * (DEFLATE_RATIO if syntax.is_compressed else 1):
-        raise InputError("a header that fits the file", f"{need} bytes declared in a file of {file_bytes}", _AGAIN)
-    try:
-        known = get_decoder(syntax).is_available
-    except NotImplementedError:
-        known = False
-    if not known:
-        raise InputError("a compression that can be decoded", syntax.name[:64], "save it as Explicit VR Little Endian")
-
-
-def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:
-    """Stored values as real ones, low to high from dark to bright."""
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        stored = (-1 if int(dataset.PixelRepresentation) else 2 ** int(dataset.BitsStored) - 1) - stored
-    slope, intercept = (
-        float(default if frame.get(tag) is None else frame.get(tag))
-        for tag, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
+    if not np.any(np.abs(steps - step) > max(0.02 * step, 0.02)):
+        return float(places[0]), float(places[-1] - places[0]) / (len(places) - 1), None
+    slope, start = np.polyfit(np.arange(len(places)), places, 1)
+    off = places - (start + slope * np.arange(len(places)))
+    if np.abs(off).max() <= min(max(JITTER_SHARE * slope, JITTER_MM), _JITTER_MOST * slope):
+        return float(start), float(slope), off / slope
+    gaps = int(np.rint(steps[steps > 1.5 * step] / step - 1).sum())
+    came = (
+        f"{gaps} missing of {len(places) + gaps}" if gaps else f"steps from {steps.min():.2f} to {steps.max():.2f} mm"
     )
-    if not (math.isfinite(slope) and math.isfinite(intercept) and slope != 0):
-        raise InputError("a finite rescale", f"slope {slope}, intercept {intercept}", _AGAIN)
-    if (slope, intercept) == (1, 0):
-        return stored
-    values = stored.astype(np.int64)
-    if slope.is_integer() and intercept.is_integer() and max(abs(slope), abs(intercept)) < 2**14:
-        return np.asarray((values * int(slope) + int(intercept)).astype(np.int32))
-    return (values * slope + intercept).astype(np.float32)
+    raise InputError("evenly spaced slices", came, AGAIN)
+
+
+def _evened(voxels: Array, jitter: Floats) -> Float32:
+    """Slices resampled linearly from where they lie onto the even stack; at its ends, the outermost slice."""
+    places = np.arange(len(voxels)) + jitter
+    even = np.empty(voxels.shape, dtype=np.float32)
+    for index in range(len(voxels)):
+        after = int(np.clip(np.searchsorted(places, index), 1, len(voxels) - 1))
+        share = np.clip((index - places[after - 1]) / (places[after] - places[after - 1]), 0, 1)
+        even[index] = (1 - share) * voxels[after - 1] + share * voxels[after]
+    return even
