@@ -477,7 +477,7 @@ def test_layouts_import_without_the_heavy_libraries() -> None:
 @pytest.mark.parametrize(
     ("folder", "layout", "cases", "slices"),
     [
-        ("lgg/kaggle_3m", "lgg", 40, 1372), ("brats18", "brats", 5, 0), ("brats2", "brats2", 2, 0),
+        ("lgg/kaggle_3m", "lgg", 40, 1372), ("brats18", "volumes", 5, 0), ("brats2", "volumes", 2, 0),
         ("kaggle253", "folders", 253, 253), ("types", "folders", 569, 569),
     ],
 )  # fmt: skip

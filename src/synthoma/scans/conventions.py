@@ -130,6 +130,16 @@ class Decision:
     choices: tuple[str, ...] = ()
     values: tuple[int, ...] = ()
 
+    @property
+    def merges(self) -> bool:
+        """Whether all conventions that fit agree on what is tumour, for the values that were found."""
+        sides = {
+            tuple(CONVENTIONS[name].values.get(value, "tumour") in ("cavity", "background") for value in self.values)
+            for name in self.choices
+            if name in CONVENTIONS
+        }
+        return len(sides) == 1 and not any(next(iter(sides)))
+
     def refusal(self) -> InputError:
         """The error of an ambiguous set."""
         options = "; ".join(f"{name} ({CONVENTIONS[name].text()})" for name in self.choices)

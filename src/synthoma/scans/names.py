@@ -23,6 +23,7 @@ from synthoma.scans.vocabulary import (
     PATIENT_WORDS,
     T1_IS_T1C,
     VISIT_WORDS,
+    WEAK,
     Word,
 )
 
@@ -137,7 +138,9 @@ def place_word(text: str) -> Word | None:
             return FOLDERS[name]
     numbered = _tokens(text)
     tokens = [token for token in numbered if not token.number]
-    if tokens and all(token.word is not None and token.word.kind != "tumour" for token in tokens):
+    if any(token.number for token in numbered[1:]) and tokens and not _is(tokens[0], {"sequence", "mask"}):
+        return None
+    if tokens and all(token.word for token in tokens) and not all(_is(token, {"tumour"}) for token in tokens):
         return Word("place")
     words = [FOLDERS.get(token.text.lower()) for token in tokens]
     if (
@@ -216,15 +219,16 @@ def _fits(word: Word, phrase: str, text: str, atoms: list[tuple[int, int]], plac
     """Whether a phrase means what it says at this place: short ones may be somebody's initials."""
     rest = "".join(text[low:high] for low, high in atoms[stop:]).lower()
     if word.kind == "other" and len(phrase) <= 2:
-        return stop == len(atoms) and place > 0
+        return stop == len(atoms) and (place > 0 or stop == 1)
     if phrase == "fl":
         return (place == 0 or stop == len(atoms)) and not any(character.isdigit() for character in rest)
     if phrase == "synth":
         return place > 0
-    if word.kind == "sequence" and phrase[-1] in "cnev" and phrase[:2] in ("t1", "ct") and stop < len(atoms):
-        # "T1 C-12" is a plain T1 of somebody called C-12.
+    if word.kind == "sequence" and phrase[-1] in "cn" and stop < len(atoms):
+        # "T1 C12" is a plain T1 of somebody called C12, and "T1_n4" one whose bias was corrected.
         low, high = atoms[stop - 1]
-        return not (high - low == 1 and text[low - 1 : low].strip("0123456789") and text[atoms[stop][0]].isdigit())
+        apart = high - low == 1 and text[low - 1] in "_- ."
+        return not (apart and atoms[stop][0] == high and text[high].isdigit())
     if place == 0 and word.kind == "mask" and len(phrase) == 2:
         return not any(sequence in rest for sequence in ("t1", "t2", "flair"))
     return True
@@ -238,7 +242,7 @@ def _told(tokens: list[Token]) -> dict[str, Any]:
     kinds = [token.word.kind if token.word else None for token in tokens]
     sequence = _sequence(tokens, [token.word.value for token in tokens if token.word and token.word.kind == "sequence"])
     said = bool(tokens) and ("mask" in kinds or kinds[-1] == "machine")
-    called = len(kinds) > 1 and kinds[-1] == "tumour"
+    called = bool(kinds) and kinds[-1] == "tumour" and (len(kinds) > 1 or tokens[0].text.startswith(("tumo", "lesion")))
     why = _why_other(tokens, sequence)
     role: Role | None = "other" if why else "mask" if said or called else "image" if sequence else None
     rank = 0 if "manual" in kinds else 2 if "machine" in kinds or _by_machine(tokens) else 1 if said else 3
@@ -332,7 +336,9 @@ def _left_over(text: str, tokens: list[Token], known: bool = False) -> str:
     if first > 0 and _glued(tokens[first - 1], tokens[first]):
         first -= 1
     # A short word in front may be somebody's initials.
-    while first > 0 and _may_be_initials(tokens[first - 1]) and first - 1 == 0:
+    if first == 1 and _may_be_initials(tokens[0]):
+        first = 0
+    elif first > 1 and tokens[first].number and (_two_letters(tokens[first - 1]) or _is(tokens[first - 1], {"tumour"})):
         first -= 1
     kept = [
         token
@@ -401,13 +407,14 @@ def split_visits(text: str) -> tuple[list[str], str]:
         word = match[1].lower() if match else ""
         following = pieces[place + 1] if place + 1 < len(pieces) else ""
         alone = len(pieces) == 1 and not visits
-        lone = len(word) > 1 or alone or (rest and place == len(pieces) - 1)
+        lone = word not in WEAK or alone or bool(rest)
+        lone = lone and (len(word) > 1 or alone or place == len(pieces) - 1)
         if word in VISIT_WORDS and match and match[2] and lone:
             visits.append(piece)
             while place + 1 < len(pieces) and word in ("week", "wk") and pieces[place + 1].isdigit():
                 place += 1
                 visits[-1] += f"-{pieces[place]}"
-        elif word in VISIT_WORDS and len(word) > 1 and following and re.fullmatch(r"\d+[a-z]?|[a-z]", following):
+        elif word in VISIT_WORDS and lone and len(word) > 1 and re.fullmatch(r"\d+[a-z]?|[a-z]", following):
             visits.append(f"{piece}-{following}")
             place += 1
             while place + 1 < len(pieces) and word in ("week", "wk") and pieces[place + 1].isdigit():

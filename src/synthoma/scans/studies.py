@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from synthoma.scans.names import Part, canonical, place_word, read_part, split_visits
-from synthoma.scans.vocabulary import PATIENT_WORDS, WEAK
+from synthoma.scans.vocabulary import PATIENT_WORDS, WEAK, Word
 
 PLAIN = "image"
 """The sequence of a file that does not say which one it shows."""
@@ -139,7 +139,7 @@ def sort_into_studies(sources: Sequence[Source], peek: Peek) -> tuple[list[Study
 def _read(source: Source) -> _Read:
     """What the path of one file tells, without a look at others."""
     folders, derived = _folders(source.folders)
-    places = [place_word(folder) for folder in folders]
+    places = [_place(folder, source.stem) for folder in folders]
     parts = [read_part(folder) for folder in folders]
     part = _below_folder(source.stem, [folder for folder, place in zip(folders, places, strict=True) if place is None])
     told = [read for read, place in zip(parts, places, strict=True) if place is not None and place.kind == "place"]
@@ -174,6 +174,13 @@ def _read(source: Source) -> _Read:
     return _Read(
         source, part, role, sequence, rank, variant, context, own, visit, rest, certain, label, split
     )  # fmt: skip
+
+
+def _place(folder: str, stem: str) -> Word | None:
+    """What a folder says where it names nobody; one that is called as its file is holds that file, and says no more."""
+    if canonical(folder) == canonical(stem) and read_part(stem).role is not None:
+        return Word("place")
+    return place_word(folder)
 
 
 def _below_folder(stem: str, folders: Sequence[str]) -> Part:
@@ -240,7 +247,9 @@ def _identity(folders: Sequence[tuple[str, Part]], part: Part) -> tuple[tuple[st
         return _outer(folders), part.patient, _once([*visits, part.visit]), part.rest, True
     named = [(folder, read) for folder, read in folders if not (read.visit and not read.rest)]
     own, visit = part.rest, part.visit
-    if not own and visit and not named:  # nothing else is there: the visit is the name
+    if not own and not named and folders:  # nothing else is there: what looked like visits names the patient
+        own, visits = folders[0][0], [one.visit for _, one in folders[1:]]
+    elif not own and not named:
         own, visit = visit, ""
     context = tuple(read.text for _, read in named)
     for depth, (_, read) in reversed(list(enumerate(folders))):

@@ -271,7 +271,7 @@ KNOWN_IDS: tuple[re.Pattern[str], ...] = tuple(
         r"(?P<patient>\d{6})(?P<visit>[A-Z])(?=[_.]|$)",
         r"(?P<patient>GK[._]\d+)(?:_(?P<visit>\d+))?",
         r"(?P<patient>OAS[123][-_]\d{4})(?:[-_](?P<visit>MR\d+))?",
-        r"(?P<patient>(?:EGD|IXI|ReMIND|CPTAC|REMBRANDT|LGG|QIN|C3L|C3N|HF|SF)-?\d{3,6}(?:-\d{1,4})?)(?=[-_ .]|$)",
+        r"(?P<patient>(?:EGD|IXI|ReMIND|CPTAC|REMBRANDT|LGG|QIN|C3L|C3N|HF|SF)-?\d{3,6})(?=[-_ .]|$)",
         r"(?P<patient>sub-[A-Za-z0-9]+)(?:[-_](?P<visit>ses-[A-Za-z0-9]+))?",
     )
 )

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import h5py
 
 _TYPES = {1: "meningioma", 2: "glioma", 3: "pituitary"}
-_AGAIN = "download it again, or remove it from the folder"
+_WANTED = "a MATLAB 7.3 file with cjdata.image, cjdata.tumorMask, cjdata.label and cjdata.PID"
+_AGAIN = "download it again; or save image and tumorMask as PNG, with a table of PID and label (docs/cohort.md)"
 _BESIDE = ("cvind.mat",)  # the set's own folds
 
 
@@ -118,11 +119,10 @@ def _opened(path: Path) -> Iterator[h5py.Group]:
         with h5py.File(path, "r") as file:
             group = file.get("cjdata")
             if not isinstance(group, h5py.Group) or not {"PID", "label", "image"} <= set(group):
-                expected = "a MATLAB 7.3 file with cjdata.image, cjdata.tumorMask, cjdata.label and cjdata.PID"
-                raise InputError(expected, "one without", "save its slices as PNG or NIfTI, or remove it")
+                raise InputError(_WANTED, "one without", _AGAIN)
             yield group
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise InputError("a sound MATLAB 7.3 file", "a damaged one, or one of an older version", _AGAIN) from error
+        raise InputError(_WANTED, "a damaged one, or one of an older version", _AGAIN) from error
 
 
 LAYOUT = Layout("figshare", "MATLAB files with cjdata (image, tumorMask, PID, label)", _fits, _take)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from synthoma.data.case import Geometry, Study, Volume
+from synthoma.data.case import Case, Geometry, Study, Volume
 from synthoma.data.files import PICTURES, kind_of, printable
 from synthoma.data.images import grey, read_image, read_labels
 from synthoma.errors import InputError
@@ -181,6 +182,17 @@ def assemble(volumes: Mapping[str, Volume]) -> Study:
     return Study(images, reference.geometry, remarks=remarks)
 
 
+def files_of(case: Case) -> dict[str, Path]:
+    """What a case reads, by role: the first file of each modality, and of the mask; of other cases the first file."""
+    load = case.load
+    while isinstance(load, partial) and load.func in (load_despite_mask, load_only):
+        load = load.args[0]
+    if isinstance(load, partial) and load.func is load_files:
+        modalities, masks = load.args[:2]
+        return {name: paths[0] for name, paths in modalities} | ({"mask": masks[0]} if masks else {})
+    return {"files": case.sources[0]} if case.sources else {}
+
+
 def load_channels(slices: tuple[Path, ...], masks: tuple[Path, ...], channels: tuple[tuple[str, int], ...]) -> Study:
     """Read a stack of pictures whose colour channels are modalities.
 
@@ -295,8 +307,8 @@ def _on_grid(mask: Volume, study: Study) -> Volume:
 
 
 def _lost(geometry: Geometry) -> bool:
-    """Whether a file says nothing of its place: no frame, or unit spacing at the origin as tools write for want of one."""
-    return not geometry.placed or geometry.spacing == (1.0, 1.0, 1.0) and not any(geometry.origin)
+    """Whether a file says nothing of its place: no frame, or unit spacing at the origin for want of one."""
+    return not geometry.placed or (geometry.spacing == (1.0, 1.0, 1.0) and not any(geometry.origin))
 
 
 def check_content(name: str, image: Array) -> None:

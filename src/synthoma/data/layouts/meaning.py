@@ -163,6 +163,11 @@ def mask_of(case: Case) -> Path | None:
     return next(iter(mask_files(case)), None)
 
 
+def decision_of(case: Case) -> Decision | None:
+    """What the mask's values mean; None for a case without mask, or of another kind."""
+    return case.load.args[2] if mask_files(case) and isinstance(case.load, partial) else None
+
+
 def with_decision(case: Case, decision: Decision) -> Case:
     """The case with another meaning of its mask's values."""
     assert isinstance(case.load, partial)
