@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from synthoma.errors import InputError
-from synthoma.provenance import new_folder, pseudonym, secret_key, write_json, write_text
+from synthoma.provenance import new_folder, pseudonym, remember, secret_key, write_json, write_text
 
 
 def test_folder_appears_only_when_complete(tmp_path: Path) -> None:
@@ -73,3 +73,16 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"score": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_pseudonyms_stand_for_is_kept_for_their_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SYNTHOMA_KEY")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    place = remember({"abc": "/scans/Quetzal, A", "def": "b"})
+    assert place == tmp_path / "synthoma" / "index.csv"
+    assert place.stat().st_mode & 0o777 == 0o600
+    assert remember({"abc": "elsewhere", "ghi": "c"}) == place
+    assert place.read_text().splitlines() == ['abc,"/scans/Quetzal, A"', "def,b", "ghi,c"]
+    monkeypatch.setenv("SYNTHOMA_KEY", "a key of the environment")
+    assert remember({"jkl": "d"}) is None  # no file beside which it would lie
+    assert "jkl" not in place.read_text()

@@ -83,7 +83,7 @@ def prepare(
     phantom: Annotated[int | None, typer.Option(help="Simulate this many patients instead of reading any.")] = None,
     layout: Annotated[
         str | None,
-        typer.Option(help="folders | lgg | brats | brats2 | dicom | volumes | table. Recognised if not given."),
+        typer.Option(help="folders | lgg | figshare | dicom | volumes | table. Recognised if not given."),
     ] = None,
     modalities: Annotated[
         str | None, typer.Option(help="Sequences to stack as channels, for example flair or t1,t1c,t2,flair.")
@@ -93,7 +93,14 @@ def prepare(
     crop: Annotated[
         bool | None, typer.Option("--crop/--no-crop", help="Crop to the head before resizing (default: crop).")
     ] = None,
-    normalise: Annotated[str | None, typer.Option(help="robust | zscore | unit.")] = None,
+    normalise: Annotated[str | None, typer.Option(help="robust | unit.")] = None,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            help="What mask values mean: a name such as brats-2023, msd or peds (docs/datasets.md), or "
+            "1=oedema,2=core,3=enhancing. Decided from names and values if not given."
+        ),
+    ] = None,
     merge: Annotated[str | None, typer.Option(help="whole-tumour: one label instead of sub-regions.")] = None,
     classes: Annotated[str | None, typer.Option(help="Class of a slice from: auto | folder | mask.")] = None,
     slices: Annotated[str | None, typer.Option(help="all | tumour: only slices that show tumour.")] = None,
@@ -126,7 +133,19 @@ def prepare(
     force: Force = False,
 ) -> None:
     """Turn a folder of scans (or simulated patients) into a cohort: checked, split by patient, normalised, packed."""
-    names = ["layout", "modalities", "plane", "size", "crop", "normalise", "merge", "classes", "slices", "min_brain"]
+    names = [
+        "layout",
+        "modalities",
+        "plane",
+        "size",
+        "crop",
+        "normalise",
+        "convention",
+        "merge",
+        "classes",
+        "slices",
+        "min_brain",
+    ]
     names += ["every", "duplicates", "folds", "split_from", "origin", "pseudonyms", "seed", "jobs"]
     given = locals()
     flags = {name: given[name] for name in names}
@@ -153,7 +172,9 @@ def prepare(
 
     with _progress() as progress:
         if source is not None:
-            cohort = pipeline.prepare(source, output, config=settings, force=force, progress=progress)
+            cohort = pipeline.prepare(
+                source, output, config=settings, force=force, progress=progress, tell=_print_understood
+            )
         else:
             simulated = cast("PhantomCohortConfig", settings)
             cohort = pipeline.prepare_phantom(phantom or 0, output, config=simulated, force=force, progress=progress)
@@ -183,6 +204,11 @@ def info(
 
         print(json.dumps(content, indent=2))
         return
+    if content.get("kind") == "scans":
+        _print_understood(content)
+        for remark in content["remarks"]:
+            print(f"note: {remark}")
+        content = {name: content[name] for name in ("prevalence",) if name in content}
     for line in _lines(content):
         print(line)
 
@@ -383,7 +409,10 @@ def evaluate(
     other: Annotated[Path | None, typer.Option(help="Masks: another model's predictions, to compare with.")] = None,
     nested: Annotated[
         bool | None,
-        typer.Option("--nested/--labels", help="Masks: nested BraTS regions, or each label (default: by the values)."),
+        typer.Option("--nested/--labels", help="Masks: nested regions, or each label (default: by what values mean)."),
+    ] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="Masks: what values mean on all sides, see `synthoma prepare --help`.")
     ] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Masks: of the surface Dice, in mm (default: 2), or pixels without a spacing.")
@@ -430,7 +459,7 @@ def evaluate(
     from synthoma import pipeline
 
     masks = not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file()
-    of_masks = {"other": other, "nested": nested, "tolerance": tolerance}
+    of_masks = {"other": other, "nested": nested, "convention": convention, "tolerance": tolerance}
     of_cohorts = {name: given[name] for name in (*names[:-1], "keep", "assignments", "config")}
     if useless := [name for name, value in (of_cohorts if masks else of_masks).items() if value is not None]:
         wanted = f"settings of {'masks' if masks else 'cohorts'}, which these are"
@@ -501,6 +530,9 @@ def detect(
         bool | None, typer.Option("--rle", help="Write each scan's whole mask as run-length code and flat list.")
     ] = None,
     layout: Annotated[str | None, typer.Option(help="How a folder is arranged. Recognised if not given.")] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="What values of the scans' own masks mean, see `synthoma prepare --help`.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto | cpu | cuda.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Worker processes; chosen if not given.")] = None,
     force: Force = False,
@@ -520,6 +552,7 @@ def detect(
         "probabilities",
         "rle",
         "layout",
+        "convention",
     ]
     flags = {name: given[name] for name in [*names, "device", "jobs"]}
     kind = pipeline.kind_of_model(model)
@@ -552,6 +585,7 @@ def detect(
         rows,
         ["case", "probability", "has_tumour", "type", "volume", "unit", "diameter", "diameter_unit", "side", "dice"],
     )
+    _print_skipped(output / "skipped.csv")
     print(f"masks and findings: {output}\nResearch software, not for clinical use.")
 
 
@@ -687,6 +721,27 @@ def _progress() -> Iterator[Progress]:
         yield show
 
 
+def _print_understood(facts: dict[str, Any]) -> None:
+    """What was understood of a folder of scans."""
+    from synthoma.data.understanding import lines_of
+
+    for line in lines_of(facts):
+        print(line, flush=True)
+
+
+def _print_skipped(listing: Path) -> None:
+    """How many files were not used, by kind."""
+    import csv
+    from collections import Counter
+
+    with listing.open(encoding="utf-8", newline="") as stream:
+        kinds = Counter(row["kind"] for row in csv.DictReader(stream))
+    if kinds:
+        print(f"{kinds.total():,} files or studies were not used: see {listing}")
+    for kind, count in kinds.most_common(LISTED):
+        print(f"  {count:>6} x {kind}")
+
+
 def _tell(cohort: Cohort) -> None:
     """The summary after ``prepare``."""
     import pandas as pd
@@ -696,11 +751,10 @@ def _tell(cohort: Cohort) -> None:
     print(f"{len(cohort):,} slices of {cohort.meta['cases']:,} cases in {cohort.meta['groups']:,} groups, "
           f"{'+'.join(cohort.modalities)}, {cohort.size} px")  # fmt: skip
     print(counts.to_string())
-    for name, text in (("skipped.csv", "files were skipped"), ("duplicates.csv", "pairs of duplicates were found")):
-        path = cohort.path / name
-        lines = len(pd.read_csv(path)) if path.is_file() else 0
-        if lines:
-            print(f"{lines:,} {text}: see {path}")
+    _print_skipped(cohort.path / "skipped.csv")
+    path = cohort.path / "duplicates.csv"
+    if lines := len(pd.read_csv(path)) if path.is_file() else 0:
+        print(f"{lines:,} pairs of duplicates were found: see {path}")
     for remark in cohort.meta["remarks"][:5]:
         print(f"note: {remark}")
     if len(cohort.meta["remarks"]) > 5:

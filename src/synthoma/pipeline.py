@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +59,7 @@ def prepare(
     config: PrepareConfig | None = None,
     force: bool = False,
     progress: Progress = _silent,
+    tell: Callable[[dict[str, Any]], None] | None = None,
     **settings: Any,
 ) -> Cohort:
     """Read a folder (or one file, or a table) of scans and pack it as a cohort.
@@ -69,6 +70,7 @@ def prepare(
         config: the settings; or give single ones by name (``size=64, modalities=("flair",)``).
         force: replace an existing cohort.
         progress: told how far the work is.
+        tell: given what was understood of the folder before it is read, see ``understanding.understood``.
         settings: fields of ``PrepareConfig``.
 
     Returns:
@@ -80,13 +82,16 @@ def prepare(
         LeakError: a prescribed split separates a group.
     """
     from synthoma.data.layouts import take_inventory
+    from synthoma.data.understanding import understood
 
     config = _resolve(PrepareConfig, config, settings)
     source = Path(folder)
     with new_folder(Path(output), force=force) as partial:
         progress("looking", 0, 1)
-        inventory = take_inventory(source, layout=config.layout, key=secret_key())
+        inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=config.convention)
         hidden = inventory.layout == "dicom" or config.pseudonyms
+        if tell is not None:
+            tell(understood(inventory))
         pack(inventory, partial, config, source="hidden" if hidden else source.name, progress=progress)
         _add_report(partial, Path(output).name)
     return Cohort(output)
@@ -580,6 +585,7 @@ def score_masks(
     *,
     other: Path | str | None = None,
     nested: bool | None = None,
+    convention: str | None = None,
     tolerance: float | None = None,
     seed: int = 0,
     force: bool = False,
@@ -592,7 +598,8 @@ def score_masks(
         predictions: the same for the predictions, for example what ``detect`` wrote.
         output: the folder to write.
         other: another model's predictions, for a paired comparison by patient.
-        nested: score nested BraTS regions (True) or labels as they stand (False); None decides by the values.
+        nested: score nested regions (True) or labels as they stand (False); None decides by what values mean.
+        convention: what values mean on all sides: a name, or 1=oedema,2=core,3=enhancing; else read or decided.
         tolerance: of the surface Dice in mm, or in pixels where no spacing is known; 2 where None.
         seed: of the bootstrap.
         force: replace an earlier result.
@@ -611,7 +618,7 @@ def score_masks(
 
     if tolerance is not None and not tolerance > 0:
         raise ConfigError("a tolerance above 0", f"{tolerance:g}", "give mm, for example 1")
-    options: dict[str, Any] = {"nested": nested, "seed": seed, "progress": progress}
+    options: dict[str, Any] = {"nested": nested, "convention": convention, "seed": seed, "progress": progress}
     if tolerance is not None:
         options["tolerance"] = tolerance
     if other is not None:
@@ -721,19 +728,9 @@ def describe(path: Path | str) -> dict[str, Any]:
         bundle = open_model(path)
         return {**bundle.meta, "sha256": bundle.digest}
     from synthoma.data.layouts import take_inventory
+    from synthoma.data.understanding import understood
 
-    inventory = take_inventory(path, key=secret_key())
-    return {
-        "kind": "scans",
-        "layout": inventory.layout,
-        "cases": len(inventory.cases),
-        "patients": len({case.patient for case in inventory.cases if case.patient}),
-        "modalities": sorted({name for case in inventory.cases for name in case.modalities}),
-        "classes": sorted({case.label for case in inventory.cases if case.label}),
-        "with masks": sum(case.has_mask for case in inventory.cases),
-        "skipped files": len(inventory.skipped),
-        "remarks": list(inventory.remarks),
-    }
+    return {"kind": "scans", **understood(take_inventory(path, key=secret_key()))}
 
 
 def demo(output: Path | str, *, force: bool = False, progress: Progress = _silent, report: Report = _unheard) -> Path:

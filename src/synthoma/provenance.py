@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import hmac
+import io
 import json
 import os
 import platform
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ def secret_key() -> bytes:
     """
     if value := os.environ.get(KEY_VARIABLE):
         return value.encode()
-    path = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "synthoma" / "key"
+    path = _key_file()
     try:
         return path.read_bytes()
     except OSError:
@@ -57,6 +59,40 @@ def secret_key() -> bytes:
     except OSError:  # no home to write to: the pseudonyms of this run stand alone
         pass
     return key
+
+
+def remember(names: Mapping[str, str]) -> Path | None:
+    """Keep what pseudonyms stand for, in a file beside the key that only its owner can read; never in an artefact.
+
+    Args:
+        names: pseudonym -> what it stands for, a folder for example. Those that are kept already stay.
+
+    Returns:
+        The file; None where the key is not in a file of its own, or the file cannot be written.
+    """
+    if os.environ.get(KEY_VARIABLE) or not names:
+        return None
+    path = _key_file().with_name("index.csv")
+    try:
+        known = set()
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+                known = {row[0] for row in csv.reader(stream) if row}
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([name, os.fsencode(place).decode("utf-8", "backslashreplace")]
+                         for name, place in names.items() if name not in known)  # fmt: skip
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+    except OSError:
+        return None
+    return path
+
+
+def _key_file() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "synthoma" / "key"
 
 
 def pseudonym(value: str, key: bytes) -> str:

@@ -167,7 +167,8 @@ def test_17_scaling_as_nibabel(made: Callable[[str], Path]) -> None:
     from synthoma.data.volumes import read_volume
 
     for path in made("17").glob("*.nii"):
-        np.testing.assert_array_equal(read_volume(path).voxels, np.asarray(nibabel.load(path).dataobj).T)  # type: ignore[attr-defined]
+        wanted = np.asarray(nibabel.load(path).dataobj).T  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(read_volume(path).voxels, wanted)
     _, studies = inventory_of(made("17") / "study")
     assert studies[0].mask is not None
     assert studies[0].mask.any()
@@ -225,7 +226,8 @@ def test_24_two_files(made: Callable[[str], Path], kind: str) -> None:
     inventory, studies = inventory_of(made("24") / kind)
     assert len(patients(inventory)) == len(studies) == 6
     for case, study in zip(inventory.cases, studies, strict=True):
-        np.testing.assert_array_equal(study.images["image"], np.asarray(nibabel.load(case.sources[0]).dataobj).T)  # type: ignore[attr-defined]
+        wanted = np.asarray(nibabel.load(case.sources[0]).dataobj).T  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(study.images["image"], wanted)
 
 
 def test_26_archive_that_holds_itself(made: Callable[[str], Path], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,6 +141,12 @@ class Skipped:
     path: Path
     reason: str
     kind: str = ""
+
+    @property
+    def what(self) -> str:
+        """Its kind; where nobody gave it one, what was expected in its place."""
+        match = re.match(r"(?:[^:]{1,80}: )?expected (.+?); came", self.reason, re.DOTALL)
+        return self.kind or (f"not {match[1]}" if match else self.reason)[:70]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from synthoma.data.case import Case, Inventory, Skipped
 from synthoma.data.cohort import Cohort, CohortWriter
+from synthoma.data.layouts.meaning import decision_of, with_decision
 from synthoma.data.settings import PrepareConfig
 from synthoma.data.slicing import PreparedCase, case_path, label_names, prepare_case
 from synthoma.data.splits import (
@@ -22,9 +23,11 @@ from synthoma.data.splits import (
     read_split,
     write_nnunet_splits,
 )
+from synthoma.data.understanding import held_out, warnings_of
 from synthoma.errors import InputError
-from synthoma.provenance import pseudonym, secret_key, software, write_text
-from synthoma.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32
+from synthoma.provenance import pseudonym, remember, secret_key, software, write_text
+from synthoma.scans.conventions import WHOLE, Decision
+from synthoma.types import CAVITY, HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, tumour_labels, tumour_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,30 +65,38 @@ def pack(
         InputError: no case could be used.
         LeakError: ``config.split_from`` puts one group on two sides.
     """
+    inventory = _settled(inventory, config)
     modalities = config.modalities or choose_modalities(inventory.cases)
     private = config.pseudonyms or inventory.layout == "dicom"
-    if config.pseudonyms and inventory.layout != "dicom":  # the DICOM reader gives hashes already
-        inventory = _with_pseudonyms(inventory)
-    skipped, remarks = list(inventory.skipped), list(inventory.remarks)
+    if private:
+        named = inventory
+        if config.pseudonyms and inventory.layout != "dicom":  # the DICOM reader gives hashes already
+            inventory = _with_pseudonyms(inventory)
+        remember(_places(named, inventory))
+    skipped, remarks = list(inventory.skipped), [*warnings_of(inventory.cases), *inventory.remarks]
     thumbnails: list[Float32] = []
     searched: list[int] = []
     labels: dict[int, str] | None = None
     of_empty: dict[int, str] | None = None
+    cavity: dict[int, str] = {}
     with CohortWriter(folder, channels=len(modalities), size=config.size) as writer:
         for done, (case, result) in enumerate(_prepare_all(inventory, config, modalities), start=1):
             progress("reading", done, len(inventory.cases))
-            drawn = isinstance(result, PreparedCase) and bool(result.masks.any())
-            if isinstance(result, PreparedCase) and drawn and result.labels and labels and result.labels != labels:
-                came = f"{label_names(result.labels)} in this case, {label_names(labels)} in others"
-                error = InputError("masks with the same labels in all cases", came, "use --merge whole-tumour")
-                result = Skipped(case_path(case), str(error))
             if isinstance(result, Skipped):
                 skipped.append(result)
                 continue
-            if drawn:  # an empty mask means nothing that others could contradict
-                labels = result.labels or labels
+            # Before and after an operation a tumour has the same labels: whether there is a cavity parts no cases.
+            meanings, drawn = tumour_labels(result.labels), bool(tumour_of(result.masks).any())
+            if drawn and meanings and labels and meanings != labels:
+                came = f"{label_names(meanings)} in this case, {label_names(labels)} in others"
+                error = InputError("masks with the same labels in all cases", came, "use --merge whole-tumour")
+                skipped.append(Skipped(case_path(case), str(error)))
+                continue
+            if drawn:  # a mask without tumour means nothing that others could contradict
+                labels = meanings or labels
             else:
-                of_empty = of_empty or result.labels
+                of_empty = of_empty or meanings
+            cavity |= {value: name for value, name in result.labels.items() if value in CAVITY}
             searched += [len(writer.records) + row for row in result.searched]
             thumbnails.append(result.thumbnails)
             remarks += result.remarks
@@ -98,7 +109,8 @@ def pack(
         table["twin"] = _twins(len(table), searched, found)
         table["group"] = _groups(table)
         _split(table, config)
-        meanings = labels or of_empty or {}
+        remarks += [said] if (said := held_out(table)) else []
+        meanings = (labels or of_empty or {}) | cavity
         writer.finish(_tidy(table), _meta(table, inventory, config, modalities, meanings, remarks, source))
     _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
     return Cohort(folder)
@@ -114,6 +126,24 @@ def choose_modalities(cases: Sequence[Case]) -> tuple[str, ...]:
     return common or tuple(name for name, count in counts.items() if count)
 
 
+def _settled(inventory: Inventory, config: PrepareConfig) -> Inventory:
+    """The inventory, provided that what its masks mean is known, or makes no difference.
+
+    Raises:
+        InputError: several meanings fit, and nobody said which.
+    """
+    doubtful = [one for one in inventory.decisions if one.convention is None]
+    if not doubtful:
+        return inventory
+    if config.merge is None or not all(one.merges for one in doubtful):
+        raise doubtful[0].refusal()
+    from dataclasses import replace
+
+    whole = Decision(WHOLE, "all that fits is tumour", values=doubtful[0].values)
+    cases = tuple(with_decision(case, whole) if decision_of(case) in doubtful else case for case in inventory.cases)
+    return replace(inventory, cases=cases)
+
+
 def _with_pseudonyms(inventory: Inventory) -> Inventory:
     """The inventory with keyed hashes for every name that could point at a person."""
     from dataclasses import replace
@@ -123,9 +153,21 @@ def _with_pseudonyms(inventory: Inventory) -> Inventory:
     def hidden(case: Case) -> Case:
         patient = None if case.patient is None else pseudonym(case.patient, key)
         names = tuple(pseudonym(name, key) for name in case.slice_names)
-        return replace(case, name=pseudonym(case.name, key), patient=patient, slice_names=names)
+        kin = pseudonym(case.kin, key) if case.kin else ""
+        return replace(case, name=pseudonym(case.name, key), patient=patient, visit="", kin=kin, slice_names=names)
 
     return replace(inventory, cases=tuple(hidden(case) for case in inventory.cases))
+
+
+def _places(named: Inventory, hidden: Inventory) -> dict[str, str]:
+    """What the pseudonyms of patients and cases stand for: the patient's name, or the folder that the files lie in."""
+    found: dict[str, str] = {}
+    for before, after in zip(named.cases, hidden.cases, strict=True):
+        folder = str(before.sources[0].parent.absolute()) if before.sources else before.name
+        found.setdefault(after.name, folder)
+        if after.patient is not None:
+            found.setdefault(after.patient, folder if before.patient == after.patient else str(before.patient))
+    return found
 
 
 def _prepare_all(
@@ -201,8 +243,8 @@ def _twins(count: int, searched: list[int], found: Duplicates | None) -> list[st
 
 
 def _groups(table: pd.DataFrame) -> list[str]:
-    """Name of each slice's group: its patient, or its case where no patient is known, joined over duplicates."""
-    joined = join_groups(table["patient"].tolist(), table["case"].tolist(), table["twin"].tolist())
+    """Name of each slice's group: its patient, or its case where none is known, joined over copies and duplicates."""
+    joined = join_groups(*(table[column].tolist() for column in ("patient", "case", "kin", "twin")))
     names = [patient or case for patient, case in zip(table["patient"], table["case"], strict=True)]
     return [names[first] for first in joined]
 
@@ -269,7 +311,8 @@ def _write_lists(
     """The lists beside the cohort: skipped files, duplicate pairs, and the split in nnU-Net's form."""
     import pandas as pd
 
-    listing = pd.DataFrame([(str(item.path), item.reason) for item in skipped], columns=["path", "reason"])
+    rows = [(str(item.path), item.what, item.reason) for item in skipped]
+    listing = pd.DataFrame(rows, columns=["path", "kind", "reason"])
     write_text(folder / "skipped.csv", listing.to_csv(index=False, lineterminator="\n"))
     if found is not None:
         pairs = _pair_table(table, searched, found)
@@ -282,7 +325,7 @@ def hidden(item: Skipped) -> Skipped:
     reason = item.reason
     for part in sorted(item.path.parts, key=len, reverse=True):
         reason = reason.replace(part, "(name hidden)") if len(part) > 2 else reason
-    return Skipped(Path(pseudonym(str(item.path), secret_key())), reason)
+    return Skipped(Path(pseudonym(str(item.path), secret_key())), reason, item.kind)
 
 
 def _pair_table(table: pd.DataFrame, searched: list[int], found: Duplicates) -> pd.DataFrame:

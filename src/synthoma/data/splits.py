@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 
+LEAST_HELD_OUT = 6
+"""Fewest held-out patients with tumour that usefulness is tested on."""
+
 
 def join_groups(*keys: Sequence[str | None]) -> Ints:
     """Groups of items that share any key, directly or through others (connected components).

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -105,13 +104,7 @@ def _example(case: Case) -> dict[str, Any]:
 
 def kinds_of(skipped: Sequence[Skipped]) -> dict[str, int]:
     """Files that are not used by kind, the most frequent first."""
-    return dict(Counter(item.kind or _kind(item.reason) for item in skipped).most_common())
-
-
-def _kind(reason: str) -> str:
-    """A reason without what is different from file to file: what was expected."""
-    match = re.match(r"expected (.+?); came", reason, re.DOTALL)
-    return f"not {match[1]}"[:70] if match else reason[:70]
+    return dict(Counter(item.what for item in skipped).most_common())
 
 
 def warnings_of(cases: Sequence[Case]) -> list[str]:
@@ -146,7 +139,7 @@ def held_out(table: pd.DataFrame) -> str:
         return f"{said}: enough for `evaluate` to test usefulness ({LEAST_HELD_OUT} or more)" if groups else ""
     if groups < LEAST_HELD_OUT + 2:
         return f"{said}: too few for `evaluate` to test usefulness, which takes {LEAST_HELD_OUT} and 2 to learn from"
-    share = min(0.5, -(-100 * LEAST_HELD_OUT // groups) / 100 + 0.05)
-    test = round(share - 0.1, 2) if share > 0.2 else round(share / 2, 2)
-    split = f"{1 - share:.2f},{share - test:.2f},{test:.2f}"
+    share = min((LEAST_HELD_OUT + 0.5) / groups, (groups - 2) / groups)
+    validation = min(0.1, share / 3)
+    split = f"{1 - share:.2f},{validation:.2f},{share - validation:.2f}"
     return f"{said}: `evaluate` tests usefulness with {LEAST_HELD_OUT} or more; --split {split} would hold out as many"

@@ -95,7 +95,15 @@ def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:
     failures: list[tuple[Path, InputError]] = []
     for group in _together(paths):
         try:
-            found.append(take_inventory(group, layout=options.layout, key=secret_key(), masks_wanted=False))
+            found.append(
+                take_inventory(
+                    group,
+                    layout=options.layout,
+                    key=secret_key(),
+                    masks_wanted=False,
+                    convention=options.convention,
+                )
+            )
         except InputError as error:
             failures.append((group[0], error))
     if not found:
@@ -114,4 +122,5 @@ def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:
         skipped += [hidden(item) if private else item for item in inventory.skipped]
     layouts = sorted({inventory.layout for inventory in found})
     remarks = tuple(dict.fromkeys(remark for inventory in found for remark in inventory.remarks))
-    return Inventory("+".join(layouts), tuple(named), tuple(skipped), remarks)
+    decisions = tuple(decision for inventory in found for decision in inventory.decisions)
+    return Inventory("+".join(layouts), tuple(named), tuple(skipped), remarks, decisions)

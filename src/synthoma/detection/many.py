@@ -82,8 +82,8 @@ def detect_all(
     _write_csv(folder / "index.csv", COLUMNS, rows)
     if pictures:
         _write_csv(folder / "pictures.csv", PICTURE_COLUMNS, pictures)
-    listing = [{"path": str(item.path), "reason": item.reason} for item in skipped]
-    _write_csv(folder / "skipped.csv", ("path", "reason"), listing)
+    listing = [{"path": str(item.path), "kind": item.what, "reason": item.reason} for item in skipped]
+    _write_csv(folder / "skipped.csv", ("path", "kind", "reason"), listing)
     return rows
 
 

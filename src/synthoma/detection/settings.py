@@ -26,5 +26,6 @@ class DetectConfig(Config):
     shows: str | None = Field(None, description="the sequence that plain pictures show; flair if the model knows it")
     type_model: Path | None = Field(None, description="a run of a classifier that says which type the tumour is")
     layout: Layout | None = Field(None, description="how the folder is arranged; else recognised")
+    convention: str | None = Field(None, description="what values of the scans' own masks mean; else decided from all")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     jobs: int = Field(0, ge=0, description="worker processes; 0 chooses")
