@@ -827,7 +827,7 @@ DICOM = [
         "Meningioma-SEG-CLASS",
         [
             (f"Meningioma-SEG-CLASS-{n:03d}", "01-01-2000", f"NA-BRAIN-{30000 + n}",
-             {"t1c": "AX T1 CD", "flair": "T2 FLAIR"}, {"RTSTRUCT": "mask=rtstruct:Tumor"})
+             {"t1c": "AX T1 POST", "flair": "T2 FLAIR"}, {"RTSTRUCT": "mask=rtstruct:Tumor"})
             for n in (1, 94)
         ],
         ONE, note="one RTSTRUCT here; the set has one for each of two series. Patient 094 has two tumours",

@@ -191,8 +191,12 @@ def test_20_enhanced(made: Callable[[str], Path], kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["scaled85", "voc_palette", "rgb_regions", "binary255", "jpeg_halo", "uint16_binary", "overlay_background_grey"]
-)  # fmt: skip
+    "kind",
+    [
+        *("scaled85", "voc_palette", "rgb_regions", "binary255"),
+        *("jpeg_halo", "uint16_binary", "overlay_background_grey"),
+    ],
+)
 def test_21_masks_as_pictures(made: Callable[[str], Path], kind: str) -> None:
     _, truth = inventory_of(made("21") / "binary255")
     _, studies = inventory_of(made("21") / kind)

@@ -10,13 +10,15 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
 from synthoma.data.case import Case, Inventory
 from synthoma.data.layouts import take_inventory
 from synthoma.data.layouts.loading import load_despite_mask, load_files
 from synthoma.errors import InputError
 from synthoma.scans.names import canonical
-from tests.data.writers import FLAT, blob, voxels, write_itk, write_nifti, write_picture
+from tests.data.writers import FLAT, blob, voxels, write_dicom, write_itk, write_nifti, write_picture
 from tests.scans.public_sets import PUBLIC_SETS, Expected, PublicSet
 
 SHAPE = (5, 12, 16)
@@ -169,3 +171,44 @@ def check_who(case: Case, expected: Expected) -> None:
         assert got == wanted or got.endswith("-" + wanted), (got, wanted)
     if expected.label is not None:
         assert (case.label or "").lower() == expected.label.lower()
+
+
+def _beside(path: str, case: Expected) -> bool:
+    return any(other.startswith(path.rsplit("/", 1)[0]) for other in case.sequences.values())
+
+
+def _dicom_sets() -> list[PublicSet]:
+    return [one for one in PUBLIC_SETS if any(kind.startswith("dicom:") for kind in one.files.values())]
+
+
+@pytest.mark.parametrize("one", _dicom_sets(), ids=lambda one: one.name)
+def test_sets_of_dicom(one: PublicSet, tmp_path: Path) -> None:
+    """Series by their descriptions, or their folders; outlines are tested in ``test_dicom_masks``."""
+    root = tmp_path / "set"
+    owner = {path: case for case in one.cases for path in case.sequences.values()}
+    study = {id(case): generate_uid() for case in one.cases}
+    frame = {id(case): generate_uid() for case in one.cases}
+    for number, (path, kind) in enumerate(one.files.items()):
+        what, _, description = kind.partition(":")
+        if what != "dicom":
+            continue
+        case = owner.get(path) or next(case for case in one.cases if _beside(path, case))
+
+        def named(dataset: Dataset, index: int, patient: str = str(case.patient)) -> None:
+            dataset.PatientID = patient
+
+        write_dicom(
+            root / path, voxels(number, SHAPE), FLAT, description=description, study=study[id(case)],
+            frame=frame[id(case)], change=named,
+        )  # fmt: skip
+    inventory = take_inventory(root, key=b"a key for tests only", masks_wanted=False)
+    assert inventory.layout == "dicom"
+    found = {
+        frozenset(path.parent.relative_to(root).as_posix() for path in case.sources): case for case in inventory.cases
+    }
+    wanted = {frozenset(case.sequences.values()): case for case in one.cases}
+    assert set(found) == set(wanted)
+    for files, expected in wanted.items():
+        assert set(found[files].modalities) == set(expected.sequences)
+    together = partitions((case.patient, files) for files, case in found.items())
+    assert together == partitions((case.patient, files) for files, case in wanted.items())
