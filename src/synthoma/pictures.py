@@ -10,8 +10,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from synthoma.types import Bytes, Floats
 
-OUTLINE = {1: (255, 90, 70), 2: (90, 220, 120), 3: (90, 170, 255)}
-"""Colour of each tumour label's outline: core red, oedema green, enhancing blue."""
+OUTLINE = {1: (255, 90, 70), 2: (90, 220, 120), 3: (90, 170, 255), 4: (205, 120, 255)}
+"""Colour of each label's outline: core red, oedema green, enhancing blue, cavity violet."""
+
+OTHER_OUTLINE = (255, 220, 60)
+"""Colour of the outline of any other label."""
 
 
 def grey(image: Floats) -> Bytes:
@@ -32,7 +35,7 @@ def outlined(image: Bytes, mask: Bytes) -> Bytes:
         inner[:-1] &= region[1:]
         inner[:, 1:] &= region[:, :-1]
         inner[:, :-1] &= region[:, 1:]
-        picture[region & ~inner] = OUTLINE.get(int(label), (255, 220, 60))
+        picture[region & ~inner] = OUTLINE.get(int(label), OTHER_OUTLINE)
     return picture
 
 

@@ -51,7 +51,10 @@ TARGETS: dict[str, tuple[int, ...]] = {"tumour": (1, 2, 3), "core": (1, 3), "enh
 
 def tumour_of(mask: Array) -> Bools:
     """Where a mask shows tumour: every value but 0 and that of a cavity."""
-    return np.asarray((mask > 0) & ~np.isin(mask, list(CAVITY)), dtype=np.bool_)
+    shown: Bools = np.asarray(mask > 0)
+    for value in CAVITY:
+        shown &= mask != value
+    return shown
 
 
 def tumour_labels(labels: Mapping[int, str]) -> dict[int, str]:

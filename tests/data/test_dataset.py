@@ -16,13 +16,13 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> TrainingSlices:
     draws = np.random.default_rng(0)
     images = draws.random((12, 2, 16, 16)) * 1.4 - 0.2
     masks = draws.integers(0, 4, (12, 16, 16)).astype(np.uint8)
-    masks[masks == 2] = 4
+    masks[masks == 2] = 5
     cohort = write_cohort(
         tmp_path_factory.mktemp("data") / "cohort",
         images,
         ["a", "b", "c"] * 4,
         masks,
-        mask_names={"1": "core", "3": "enhancing", "4": "other"},
+        mask_names={"1": "core", "3": "enhancing", "5": "other"},
     )
     return TrainingSlices(cohort, np.array([1, 3, 4, 8, 11]), with_masks=True)
 
@@ -35,7 +35,7 @@ def test_a_batch_holds_what_the_cohort_holds(slices: TrainingSlices) -> None:
     assert np.allclose(batch.images.numpy(), np.clip(stored, 0, 1) * 2 - 1, atol=1e-6)
     assert batch.masks.shape == (2, 3, 16, 16)
     assert set(batch.masks.unique().tolist()) == {-1.0, 1.0}
-    for channel, value in enumerate((1, 3, 4)):
+    for channel, value in enumerate((1, 3, 5)):
         assert np.array_equal(batch.masks[:, channel].numpy() > 0, slices.cohort.masks[rows] == value)
     assert batch.classes.tolist() == [2, 1]
     assert torch.equal(batch.planes(), torch.cat([batch.images, batch.masks], dim=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ from pydicom.uid import generate_uid
 
 from synthoma.data.case import Geometry, Inventory
 from synthoma.data.layouts import take_inventory
-from synthoma.data.layouts.dicom_studies import brought_together
 from synthoma.errors import InputError
+from synthoma.phantom import PhantomConfig, phantom_cases
 from tests.data.test_dicom import edit
 from tests.data.writers import CUBIC, OBLIQUE, SECRETS, voxels, write_dicom, write_nifti, write_picture
 
@@ -154,13 +155,39 @@ def test_of_repeated_scans_the_later_is_taken(tmp_path: Path) -> None:
         assert [("later" in item.reason) for item in inventory.skipped] == [True, True]
 
 
-def test_series_of_other_frames_are_cases_of_their_own(tmp_path: Path) -> None:
+def test_series_of_other_frames_are_registered_and_the_transform_kept(tmp_path: Path) -> None:
+    """T1 with another frame of reference, whose header puts it elsewhere: it comes back to where FLAIR has it."""
+    phantom = phantom_cases(1, 3, PhantomConfig(slice_mm=2.0, pixel_mm=2.0, sites=1))[0].load()
+    assert phantom.geometry is not None
+    study, turn = generate_uid(), np.deg2rad(7.0)
+    axes = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    there = np.array(phantom.geometry.direction).reshape(3, 3)
+    elsewhere = replace(
+        phantom.geometry,
+        origin=tuple(float(value) for value in axes @ np.array(phantom.geometry.origin) + [6.0, -9.0, 4.0]),  # type: ignore[arg-type]
+        direction=tuple(float(value) for value in (axes @ there).ravel()),  # type: ignore[arg-type]
+    )
+    images = {name: phantom.images[name].astype(np.int16) for name in ("t1", "flair")}
+    write_dicom(tmp_path / "1", images["flair"], phantom.geometry, description="FLAIR", study=study)
+    write_dicom(tmp_path / "2", images["t1"], elsewhere, description="T1", study=study)
+    [case] = take_inventory(tmp_path, key=KEY).cases
+    assert case.modalities == ("t1", "flair")
+    found = case.load()
+    assert any("was moved onto flair" in remark for remark in found.remarks)
+    assert set(json.loads(str(found.facts["moved_t1"]))) == {"rotation", "translation", "centre"}
+    inside = images["t1"] > 0.2 * images["t1"].max()
+    off = np.abs(found.images["t1"][inside] - images["t1"][inside]).mean() / images["t1"][inside].mean()
+    assert off < 0.08, off  # unmoved it is .35 and more
+
+
+def test_a_series_that_cannot_be_registered_is_left_out_and_said(tmp_path: Path) -> None:
     study = generate_uid()
-    write_dicom(tmp_path / "1", voxels(0), description="T1", study=study)
+    write_dicom(tmp_path / "1", voxels(0), description="FLAIR", study=study)
     write_dicom(tmp_path / "2", voxels(1), description="T2", study=study)
-    assert sorted(case.modalities for case in take_inventory(tmp_path, key=KEY).cases) == [("t1",), ("t2",)]
-    with pytest.raises(AssertionError):
-        brought_together({}, {"t1": "a", "t2": "b"})
+    [case] = take_inventory(tmp_path, key=KEY).cases
+    found = case.load()
+    assert set(found.images) == {"flair"}
+    assert any(remark.startswith("t2 is left out") for remark in found.remarks)
 
 
 # Whose ---------------------------------------------------------------------------------------------------------------

@@ -173,6 +173,43 @@ def test_an_empty_mask_says_nothing_of_labels(tmp_path: Path) -> None:
     assert packed(tmp_path / "d", [first]).labels == {1: "tumour"}
 
 
+def test_a_crop_that_would_cut_the_mask_is_widened_and_said(tmp_path: Path) -> None:
+    """The tumour lies outside of the head that was found: the slice is none of a healthy person."""
+
+    def outside(seed: int) -> Study:
+        study = scan(seed)
+        mask = np.zeros_like(study.mask)
+        mask[3, 1:3, 2:4] = 2
+        return Study(study.images, study.geometry, mask, LABELS)
+
+    found = [Case("odd", "odd", ("flair",), partial(outside, 9), has_mask=True), *cases(3)]
+    for apart in (False, True):
+        cohort = packed(tmp_path / f"c-{apart}", found, apart=apart)
+        table = cohort.slices[cohort.slices["case"] == "odd"].set_index("slice")
+        assert (table["tumour_pixels"] > 0).tolist() == [False, False, False, True, False, False]
+        assert table["label"][3] == "tumour"
+        assert (table["box_top"][3], table["box_left"][3]) == (1, 2)
+        assert [said for said in cohort.meta["remarks"] if "widened" in said] == [
+            "the crop was widened to hold the mask: odd"
+        ]
+
+
+def test_values_that_a_cohort_cannot_hold_are_clipped_and_said(tmp_path: Path) -> None:
+    def glaring() -> Study:
+        study = scan(9)
+        image = study.images["flair"].astype(np.float64)
+        image[3, 24, 24] = 1e30
+        return Study({"flair": image}, study.geometry, study.mask, LABELS)
+
+    cohort = packed(tmp_path / "c", [Case("odd", "odd", ("flair",), glaring, has_mask=True), *cases(3)], crop=False)
+    assert np.isfinite(cohort.images).all()
+    row = int(np.flatnonzero((cohort.slices["case"] == "odd") & (cohort.slices["slice"] == 3))[0])
+    assert cohort.images[row, 0, 24, 24] == 65504
+    assert [said for said in cohort.meta["remarks"] if "clipped" in said] == [
+        "odd: values of flair beyond what half precision holds were clipped"
+    ]
+
+
 def test_unnamed_mask_values_are_refused(tmp_path: Path) -> None:
     def odd() -> Study:
         study = scan(8)
@@ -319,3 +356,5 @@ def test_other_planes_have_isotropic_pixels(tmp_path: Path) -> None:
 def test_unknown_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'size'"):
         PrepareConfig.resolve(flags={"sise": 64})
+    with pytest.raises(ConfigError, match=r"'normalise'; came 'zscore' \(Input should be 'robust' or 'unit'\)"):
+        PrepareConfig.resolve(flags={"normalise": "zscore"})

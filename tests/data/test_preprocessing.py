@@ -13,11 +13,13 @@ from synthoma.data.preprocessing import (
     foreground,
     head_box,
     intensity_window,
+    known_method,
     resize,
     resize_mask,
     to_lps,
     to_plane,
     whole,
+    widened,
 )
 from synthoma.errors import InputError
 
@@ -119,10 +121,35 @@ def test_windows_by_hand() -> None:
     offset, scale = intensity_window(image.reshape(1, 100, 100), "robust")
     assert (offset, round(scale)) == (0.0, 199)
     assert intensity_window(image.reshape(1, 100, 100), "unit") == (0.0, 255.0)
-    assert intensity_window(image.reshape(1, 100, 100).astype(np.uint16), "unit") == (0.0, 65535.0)
-    mean, deviation = intensity_window(image.reshape(1, 100, 100), "zscore")
-    assert mean == pytest.approx(image[5000:].mean(), abs=0.5)
-    assert deviation == pytest.approx(image[5000:].std(), abs=0.5)
+    assert intensity_window(image.reshape(1, 100, 100).astype(np.uint16), "unit") == (0.0, 200.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [(np.uint16, 0, 4000), (np.int16, -1024, 3071), (np.float32, -0.5, 7.25), (np.int32, 3, 9)]
+)
+def test_unit_puts_what_is_there_between_0_and_1(kind: type, low: float, high: float) -> None:
+    """Scanners use a small part of what 16 bits can say: a scan of 0 to 4000 over 65535 would be black."""
+    image = np.linspace(low, high, 1000).astype(kind).reshape(10, 10, 10)
+    offset, scale = intensity_window(image, "unit")
+    assert (offset, scale) == (low, high - low)
+    values = (image.astype(np.float64) - offset) / scale
+    assert (values.min(), values.max()) == (0.0, 1.0)
+
+
+def test_what_is_no_number_takes_no_part_in_a_window() -> None:
+    image = np.linspace(0, 8, 1000, dtype=np.float32).reshape(10, 10, 10)
+    plain = intensity_window(image, "robust")
+    image[0, 0, 0], image[9, 9, 9] = -np.inf, np.inf
+    assert intensity_window(image, "unit") == pytest.approx((0.008, 7.984), abs=1e-3)
+    assert intensity_window(image, "robust") == pytest.approx(plain, abs=0.02)
+    assert intensity_window(np.full((1, 4, 4), np.inf), "unit") == (0.0, 1.0)
+    assert intensity_window(np.full((1, 4, 4), np.inf), "robust") == (0.0, 1.0)
+
+
+def test_methods_that_a_model_may_name() -> None:
+    assert (known_method(None), known_method("unit")) == ("robust", "unit")
+    with pytest.raises(InputError, match="normalised by robust or unit; came one of 'zscore'"):
+        known_method("zscore")
 
 
 def test_one_bright_voxel_does_not_darken_the_rest() -> None:
@@ -134,7 +161,7 @@ def test_one_bright_voxel_does_not_darken_the_rest() -> None:
 
 
 def test_constant_volume_has_a_usable_window() -> None:
-    for method in ("robust", "zscore", "unit"):
+    for method in ("robust", "unit"):
         _, scale = intensity_window(np.zeros((2, 8, 8), np.float32), method)  # type: ignore[arg-type]
         assert scale > 0
 
@@ -174,3 +201,40 @@ def test_no_new_values_appear(height: int, width: int, size: int, aspect: float)
     assert image.min() <= square.min()
     assert square.max() <= image.max()
     assert set(np.unique(resize_mask(mask, fit))) <= {0, 1, 3}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 119), st.integers(0, 99), st.integers(1, 3), st.sampled_from([16, 28, 64, 90]))
+def test_the_smallest_tumour_survives_any_size(row: int, column: int, side: int, size: int) -> None:
+    mask = np.zeros((120, 100), np.uint8)
+    mask[row : row + side, column : column + side] = 3
+    mask[60, 50] = 4  # a cavity is no tumour
+    fit, scale = fit_square(whole(mask), (1.0, 1.0), size)
+    small = resize_mask(mask, fit)
+    assert (small == 3).any() == (mask == 3).any()
+    if (mask == 3).any():
+        there = np.argwhere(small == 3).mean(axis=0) + 0.5 - (fit.top, fit.left)
+        assert np.abs(there * scale - (np.argwhere(mask == 3).mean(axis=0) + 0.5)).max() <= 2 * scale + side
+
+
+def test_of_a_tumour_that_would_vanish_the_pixel_nearest_to_its_centre_stays() -> None:
+    mask = np.zeros((240, 240), np.uint8)
+    mask[101, 50:53] = (1, 2, 1)
+    fit, _ = fit_square(whole(mask), (1.0, 1.0), 16)  # 15 pixels each way become one
+    assert mask[7::15, 7::15].sum() == 0  # what nearest neighbour takes
+    small = resize_mask(mask, fit)
+    assert np.argwhere(small).tolist() == [[101 // 15, 51 // 15]]
+    assert small.sum() == 2
+    assert not resize_mask(np.where(mask > 0, 4, 0).astype(np.uint8), fit).any()
+
+
+def test_a_box_grows_by_what_it_would_cut() -> None:
+    mask = np.zeros((3, 40, 50), np.uint8)
+    box = Box(10, 12, 20, 25)
+    assert widened(box, mask) == box
+    mask[0, 10, 36] = 1
+    assert widened(box, mask) == box
+    mask[1, 8, 20] = mask[2, 20, 37] = 1
+    assert widened(box, mask) == Box(8, 12, 22, 26)
+    mask[2, 39, 0] = 4
+    assert widened(box, mask) == Box(8, 0, 32, 38)

@@ -11,7 +11,7 @@ import pytest
 from scipy import ndimage
 
 from synthoma.data.cohort import Cohort
-from synthoma.errors import InputError, LeakError
+from synthoma.errors import ConfigError, InputError, LeakError
 from synthoma.evaluation import evaluate as evaluation
 from synthoma.evaluation.agreement import Judge, agreement, worst
 from synthoma.evaluation.comparison import Comparison, compare
@@ -20,6 +20,7 @@ from synthoma.evaluation.lessons import DETECTORS, Answers
 from synthoma.evaluation.privacy import copies, privacy
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.provenance import file_digest
+from synthoma.synthesis.sheets import nearest_sheet
 from tests.evaluation.test_utility import NAMES, discs
 from tests.metrics.test_copies import head
 from tests.training.toys import write_cohort
@@ -112,6 +113,19 @@ def test_other_preprocessing_is_refused(place: Path, synthetic: Callable[..., Co
     with pytest.raises(InputError, match="normalise robust of the real and percentile"):
         compare(own, other)
     assert compare(own, synthetic(heads(2000, 24), provenance=settings)).modality == "flair"
+
+
+def test_grey_values_on_another_scale_are_refused(place: Path, real: Cohort, synthetic: Callable[..., Cohort]) -> None:
+    """Cut to 0 to 1, most of an image with mean 0 would be gone, and the rest be compared as if nothing were."""
+    settings = {"config": {"normalise": "zscore"}}
+    splits = ["train"] * 30 + ["test"] * 30
+    own = write_cohort(place / "zscored", heads(0, 60), splits=splits, origin="real", provenance=settings)
+    drawn = synthetic(heads(2000, 24), provenance=settings)
+    for one, other in ((own, drawn), (own, synthetic(heads(2000, 24))), (real, drawn)):
+        with pytest.raises(ConfigError, match="came one normalised by zscore; prepare it with --normalise robust"):
+            compare(one, other)
+    with pytest.raises(ConfigError, match="normalised by zscore"):
+        nearest_sheet(synthetic(heads(2000, 24)), own)
 
 
 def test_a_copy_that_was_given_another_class_is_found(place: Path, synthetic: Callable[..., Cohort]) -> None:

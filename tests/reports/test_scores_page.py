@@ -100,11 +100,21 @@ def test_labels_and_the_other_model_have_their_tables() -> None:
 
 
 def test_nested_regions_are_named_with_their_values() -> None:
-    text = scores_page(score_arrays([PatientMasks("p", box(4, 2) + box(12, 4), box(4, 2) + box(12, 3))], draws=50))
+    truth, drawn = box(4, 2) + box(12, 4), box(4, 2) + box(12, 1)
+    text = scores_page(score_arrays([PatientMasks("p", truth, drawn)], draws=50))
     Page(text)
     assert "<h3>Tumour core</h3>" in text
     assert "<h3>Enhancing tumour</h3>" in text
-    assert "core is 1, 3 and 4, enhancing tumour is 3 and 4" in text
+    assert "values: 1 core, 2 oedema, 4 enhancing (the values are 1, 2 and 4)" in text
+
+
+def test_values_that_nobody_knows_have_their_remark_on_the_page() -> None:
+    mask = box(4, 2) + box(12, 3)
+    text = scores_page(score_arrays([PatientMasks("p", mask, mask)], draws=50))
+    Page(text)
+    assert "<h3>Label 3</h3>" in text
+    assert "Tumour core" not in text
+    assert '<p class="warn">What the values 2, 3 of truth and prediction mean is not known' in text
 
 
 def test_probabilities_have_their_curve_and_the_page_its_warning() -> None:

@@ -187,6 +187,13 @@ def test_an_unknown_form_is_refused(drawn: Cohort, tmp_path: Path) -> None:
         exported(drawn, tmp_path / "jpg", "jpg")
 
 
+def test_grey_values_on_another_scale_are_refused(tmp_path: Path) -> None:
+    settings = {"config": {"normalise": "zscore"}}
+    zscored = write_cohort(tmp_path / "cohort", blobs(2)[0], origin="synthetic", provenance=settings)
+    with pytest.raises(ConfigError, match="normalised by zscore"):
+        exported(zscored, tmp_path / "png", "png")
+
+
 @pytest.mark.parametrize("form", ["png", "dicom", "nifti"])
 def test_names_lead_nowhere_else_and_slices_of_one_case_stay_apart(tmp_path: Path, form: str) -> None:
     cohort = write_cohort(tmp_path / "cohort", blobs(4)[0], ["../../up", "a/b", "..", "plain"])

@@ -24,15 +24,15 @@ from synthoma.synthesis.sampling import (
 )
 from tests.training.toys import blobs, halves, train_toy, write_cohort
 
-LABELS = {"1": "core", "4": "other"}
+LABELS = {"1": "core", "5": "other"}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Trained a little: ``joint`` draws masks (1 and 4), ``conditional`` knows two classes, ``plain`` none."""
+    """Trained a little: ``joint`` draws masks (1 and 5), ``conditional`` knows two classes, ``plain`` none."""
     place = tmp_path_factory.mktemp("runs")
     images, masks = blobs(60)
-    masks[:, :, 8:] *= 4
+    masks[:, :, 8:] *= 5
     names = ["healthy", "tumour"] * 30
     joint = write_cohort(
         place / "squares", images, names, masks, mask_names=LABELS, groups=[f"patient-{i // 3}" for i in range(60)]
@@ -120,8 +120,8 @@ def test_a_class_that_means_the_mask_agrees_with_it(runs: Path, tmp_path: Path) 
 
 def test_mask_values_are_the_labels_values(runs: Path, tmp_path: Path) -> None:
     cohort = draw(Sampler.open(runs / "joint"), tmp_path / "drawn", 100)
-    assert cohort.labels == {1: "core", 4: "other"}
-    assert set(np.unique(cohort.masks)) == {0, 1, 4}
+    assert cohort.labels == {1: "core", 5: "other"}
+    assert set(np.unique(cohort.masks)) == {0, 1, 5}
     assert cohort.images[:].min() >= 0
     assert cohort.images[:].max() <= 1
 

@@ -89,6 +89,14 @@ def test_masks_come_from_the_phantom_even_if_real_slices_have_none(place: Path, 
     assert near < 0.1  # hardly trained: it is that simulated slice
 
 
+def test_simulated_slices_on_another_scale_are_refused(place: Path, run: Path) -> None:
+    images, masks = blobs(10, seed=3)
+    settings = {"config": {"normalise": "zscore"}}
+    zscored = write_cohort(place / "zscored", images, None, masks, mask_names=NAMES, provenance=settings)
+    with pytest.raises(ConfigError, match="normalised by zscore"):
+        Sampler.open(run, zscored)
+
+
 def test_shards_add_up(place: Path, phantom: Cohort, run: Path) -> None:
     sampler = Sampler.open(run, phantom)
     whole = generate_cohort(sampler, _new(place / "whole"), 70, seed=1)

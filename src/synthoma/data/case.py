@@ -81,6 +81,7 @@ class Study:
         labels: what each mask value means: {1: "core", 2: "oedema", 3: "enhancing"} or {1: "tumour"}, each with or
             without {4: "cavity"}.
         remarks: what its reader should know.
+        facts: further columns worth keeping, known only once it is loaded (how a series was moved).
 
     Raises:
         InputError: shapes that differ, or a mask value that ``labels`` does not name.
@@ -91,6 +92,7 @@ class Study:
     mask: Bytes | None = None
     labels: Mapping[int, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    facts: Mapping[str, str | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shapes = {name: image.shape for name, image in self.images.items()}

@@ -3,7 +3,7 @@
     cohort.json   what it is: origin, modalities, labels, size, settings, provenance
     slices.csv    one row a slice: case, patient, group, split, label, geometry, how to undo the normalisation
     images.npy    float16 (N, modalities, size, size); 0 is background, 1 the brightest ordinary tissue
-    masks.npy     uint8 (N, size, size); 0 is no tumour, other values as cohort.json names them
+    masks.npy     uint8 (N, size, size); 0 is no tumour, 4 a cavity, other values as cohort.json names them
 
 All of it is plain enough to be made by hand. Arrays are memory-mapped, so a cohort may be larger than memory.
 """
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
-from synthoma.errors import CohortError
+from synthoma.errors import CohortError, ConfigError
 from synthoma.provenance import write_json
-from synthoma.types import Array, Bytes, Float16, Float32
+from synthoma.types import CAVITY, Array, Bytes, Float16, Float32, tumour_labels, tumour_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +81,11 @@ class Cohort:
         return {int(value): name for value, name in self.meta["labels"].items()}
 
     @property
+    def tumour_labels(self) -> dict[int, str]:
+        """Those of its labels that are tumour, which a cavity is not: what generators draw and detectors outline."""
+        return tumour_labels(self.labels)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order in which a model numbers them."""
         return tuple(self.meta["classes"])
@@ -109,7 +114,9 @@ class Cohort:
         for column in TEXT_COLUMNS:  # a cohort made by hand may lack what it does not need
             table[column] = texts.get(column, "")
         if "tumour_pixels" not in table:
-            table["tumour_pixels"] = np.concatenate([(masks > 0).sum(axis=(1, 2)) for _, _, masks in self.batches()])
+            table["tumour_pixels"] = np.concatenate(
+                [tumour_of(masks).sum(axis=(1, 2)) for _, _, masks in self.batches()]
+            )
         return table
 
     @cached_property
@@ -244,6 +251,17 @@ def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: Any
         writer.finish(table, {**meta, "classes": sorted(set(table["label"])), **remarks})
 
 
+def check_scale(cohort: Cohort) -> None:
+    """Raise ConfigError where grey values are not on the scale that networks and comparisons are made for.
+
+    They see 0 to 1: below lie half of the brain's values where these have mean 0, as earlier versions could make them,
+    and all would be black.
+    """
+    if cohort.meta.get("provenance", {}).get("config", {}).get("normalise") == "zscore":
+        todo = "prepare it with --normalise robust"
+        raise ConfigError("a cohort whose background is 0 and bright tissue 1", "one normalised by zscore", todo)
+
+
 def is_cohort(path: Path) -> bool:
     """Whether the folder calls itself a cohort."""
     return (path / "cohort.json").is_file()
@@ -264,6 +282,11 @@ def _read_meta(path: Path) -> dict[str, Any]:
     absent = [key for key in ("slices", "origin", "modalities", "labels", "classes", "size") if key not in meta]
     if absent:
         raise CohortError("a complete cohort.json", f"no {', '.join(absent)} in {file}", "prepare the cohort again")
+    for value, name in CAVITY.items():
+        came = meta["labels"].get(str(value), name)
+        if came != name:
+            todo = "number the labels as 1 core, 2 oedema, 3 enhancing, or 1 tumour"
+            raise CohortError(f"a mask value {value} that means {name}", f"{came!r} in {file}", todo)
     return {**OPTIONAL, **meta}
 
 

@@ -9,19 +9,9 @@ import torch
 from torch import Tensor
 
 from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError, InputError
+from synthoma.errors import InputError
 from synthoma.seeding import stream
 from synthoma.types import Ints
-
-
-def check_scale(cohort: Cohort) -> None:
-    """Raise ConfigError where grey values are not on the scale that networks are made for.
-
-    They see 0 to 1: below lie half of the brain's values where these have mean 0, and all would be black.
-    """
-    if cohort.meta.get("provenance", {}).get("config", {}).get("normalise") == "zscore":
-        todo = "prepare it with --normalise robust"
-        raise ConfigError("a cohort whose background is 0 and bright tissue 1", "one normalised by zscore", todo)
 
 
 @dataclass(frozen=True)
@@ -30,7 +20,7 @@ class Batch:
 
     Attributes:
         images: (B, C, S, S) float32 in -1..1: 0 of the cohort's scale is -1, 1 and above is 1.
-        masks: (B, L, S, S) float32, 1 inside a label and -1 outside; L = 0 where masks are not drawn.
+        masks: (B, L, S, S) float32, 1 inside a label of tumour and -1 outside; L = 0 where masks are not drawn.
         classes: (B,) int64, position among the class names.
     """
 
@@ -49,7 +39,7 @@ class TrainingSlices:
     Args:
         cohort: where from.
         rows: which slices.
-        with_masks: give masks too.
+        with_masks: give masks too, one for each label of tumour.
         classes: names in the order in which they are numbered; else those of the cohort.
 
     Raises:
@@ -62,7 +52,7 @@ class TrainingSlices:
         if not len(rows):
             raise InputError("slices to train on", "none", "check the split and the classes with `synthoma info`")
         self.cohort, self.rows = cohort, rows
-        self.labels = tuple(cohort.labels) if with_masks else ()
+        self.labels = tuple(cohort.tumour_labels) if with_masks else ()
         names = cohort.classes if classes is None else classes
         number = {name: index for index, name in enumerate(names)}
         self.classes = cohort.slices["label"].map(number).fillna(-1).to_numpy(np.int64)

@@ -11,24 +11,26 @@ from torch import Tensor
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError
 from synthoma.seeding import stream
-from synthoma.types import PLAIN_MODALITY, REGIONS, TARGETS, WHOLE_TUMOUR, Bytes, Float32, Floats, Ints
+from synthoma.types import PLAIN_MODALITY, REGIONS, TARGETS, WHOLE_TUMOUR, Bytes, Float32, Floats, Ints, tumour_of
 
 
 def target_names(cohort: Cohort) -> tuple[str, ...]:
     """What can be outlined in a cohort: the whole tumour, and its core and enhancing part where masks tell them apart.
 
+    A cavity is not outlined: what is not there any more has no look of its own to be learned.
+
     Raises:
         InputError: the cohort has no masks.
     """
-    if not cohort.labels:
+    if not cohort.tumour_labels:
         todo = "prepare scans with masks; to tell classes apart without masks, train a classifier"
         raise InputError("a cohort with masks", "one without", todo)
-    return tuple(TARGETS) if cohort.labels == REGIONS else (WHOLE_TUMOUR[1],)
+    return tuple(TARGETS) if cohort.tumour_labels == REGIONS else (WHOLE_TUMOUR[1],)
 
 
 def target_maps(masks: Bytes, targets: tuple[str, ...]) -> Bytes:
     """Masks (B, S, S) of a cohort's labels as one 0/1 map for each target (B, T, S, S); targets may overlap."""
-    maps = [masks > 0 if name == WHOLE_TUMOUR[1] else np.isin(masks, TARGETS[name]) for name in targets]
+    maps = [tumour_of(masks) if name == WHOLE_TUMOUR[1] else np.isin(masks, TARGETS[name]) for name in targets]
     return np.stack(maps, axis=1).astype(np.uint8)
 
 

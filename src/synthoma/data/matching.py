@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
 
-from synthoma.types import Bools, Bytes, Floats
+from synthoma.types import Bools, Bytes, Floats, tumour_of
 
 HEAD = ("head area", "head shape", "scalp", "fluid")
 TUMOUR = ("tumour", "tumour size", "sideways", "frontward", "compactness")
@@ -49,7 +49,7 @@ def structure(images: Floats, masks: Bytes) -> Floats:
 
     Args:
         images: first modality (N, S, S) on the cohort's scale (0 background, about 1 bright).
-        masks: (N, S, S), 0 where there is no tumour.
+        masks: (N, S, S), with the values of a cohort's labels.
 
     Returns:
         (N, 9) in the order of ``FEATURES``. Head: share of the picture; log of height over width; log of the brightest
@@ -59,7 +59,7 @@ def structure(images: Floats, masks: Bytes) -> Floats:
         behind the head's centre, over the head's height; log of its area over that of a disc of the same spread. The
         last four are 0 without tumour, and of several tumours those of all together.
     """
-    return np.stack([_measured(image, mask > 0) for image, mask in zip(images, masks, strict=True)])
+    return np.stack([_measured(image, tumour_of(mask)) for image, mask in zip(images, masks, strict=True)])
 
 
 def _measured(image: Floats, tumour: Bools) -> Floats:

@@ -23,7 +23,7 @@ from synthoma.data.splits import (
     read_split,
     write_nnunet_splits,
 )
-from synthoma.data.understanding import held_out, warnings_of
+from synthoma.data.understanding import held_out, shortened, warnings_of
 from synthoma.errors import InputError
 from synthoma.provenance import pseudonym, remember, secret_key, software, write_text
 from synthoma.scans.conventions import WHOLE, Decision
@@ -109,7 +109,7 @@ def pack(
         table["twin"] = _twins(len(table), searched, found)
         table["group"] = _groups(table)
         _split(table, config)
-        remarks += [said] if (said := held_out(table)) else []
+        remarks = [*([said] if (said := held_out(table)) else []), *shortened(remarks)]
         meanings = (labels or of_empty or {}) | cavity
         writer.finish(_tidy(table), _meta(table, inventory, config, modalities, meanings, remarks, source))
     _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)

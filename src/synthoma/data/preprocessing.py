@@ -6,7 +6,7 @@ Each step is a pure function on arrays; ``synthoma.data.preparation`` puts them 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -15,9 +15,10 @@ from skimage.filters import threshold_otsu
 
 from synthoma.data.case import Direction, Geometry, Study
 from synthoma.errors import InputError
-from synthoma.types import Array, Bools, Bytes, Float32, Plane
+from synthoma.types import Array, Bools, Bytes, Float32, Plane, tumour_of
 
-Normalisation = Literal["robust", "zscore", "unit"]
+Normalisation = Literal["robust", "unit"]
+"""Both put 0 below and 1 above: what has mean 0 and deviation 1 would be half black wherever 0 to 1 is looked at."""
 
 
 def to_lps(study: Study) -> Study:
@@ -203,27 +204,65 @@ def head_box(images: dict[str, Array], margin: float = 0.02) -> Box:
     return Box(top, left, bottom - top, right - left)
 
 
+def widened(box: Box, mask: Array) -> Box:
+    """The box made large enough to hold all that a mask (slices, rows, columns) labels; the same where it does."""
+    shown = np.asarray((mask > 0).any(axis=0))
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    if not len(rows):
+        return box
+    top, left = min(box.top, int(rows[0])), min(box.left, int(columns[0]))
+    bottom = max(box.top + box.height, int(rows[-1]) + 1)
+    right = max(box.left + box.width, int(columns[-1]) + 1)
+    return Box(top, left, bottom - top, right - left)
+
+
 def intensity_window(image: Array, method: Normalisation) -> tuple[float, float]:
     """Offset and scale of a volume's intensities: normalised = (value - offset) / scale.
 
     ``robust`` puts the background at 0 and the 99.5th percentile of the tissue at 1, clipping nothing, so a few very
-    bright voxels do not darken the rest and can still be brought back. ``zscore`` has mean 0 and deviation 1 over the
-    tissue. ``unit`` divides by the largest value of the file's number type (255 for 8 bit), or by the volume's
-    maximum for other types.
+    bright voxels do not darken the rest and can still be brought back. ``unit`` divides 8-bit pictures by 255. Of
+    other numbers, of which a scanner uses a small part, it puts the volume's least at 0 and its largest at 1.
     """
     if method == "unit":
-        top = np.iinfo(image.dtype).max if image.dtype in (np.uint8, np.uint16) else float(np.abs(image).max())
-        return 0.0, float(top) or 1.0
+        if image.dtype == np.uint8:
+            return 0.0, 255.0
+        low, high = extremes(image)
+        return low, high - low or 1.0
     values = image.ravel()
     values = values[:: max(1, values.size // 2_000_000)].astype(np.float32)  # percentiles of millions are as good
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
     offset = float(np.percentile(values, 0.5))
     peak = float(np.percentile(values, 99.9)) - offset
     tissue = values[values > offset + 0.08 * peak]
     if tissue.size == 0:
         tissue = values
-    if method == "zscore":
-        return float(tissue.mean()), float(tissue.std()) or 1.0
     return offset, float(np.percentile(tissue, 99.5)) - offset or 1.0
+
+
+def known_method(name: Any) -> Normalisation:
+    """The method of normalisation that a model names; the first one where it names none.
+
+    Raises:
+        InputError: one that there is not, as of models of earlier versions.
+    """
+    known: tuple[Normalisation, ...] = get_args(Normalisation)
+    if name is None:
+        return known[0]
+    if name not in known:
+        todo = "prepare its cohort with --normalise robust, and train it again"
+        raise InputError(f"a model of images normalised by {' or '.join(known)}", f"one of {name!r}", todo)
+    return known[known.index(name)]
+
+
+def extremes(image: Array) -> tuple[float, float]:
+    """Least and largest value of an image that are numbers; 0 and 0 where none is."""
+    low, high = float(image.min()), float(image.max())
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high
+    finite = image[np.isfinite(image)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -285,11 +324,21 @@ def resize(image: Array, fit: Fit, fill: float) -> Float32:
 
 
 def resize_mask(mask: Bytes, fit: Fit) -> Bytes:
-    """One mask (rows, columns) brought into its square by nearest neighbour: no new label value appears."""
+    """One mask (rows, columns) brought into its square by nearest neighbour: no new label value appears.
+
+    Where that would leave nothing of a small tumour, the pixel of it that lies nearest to its centre is kept: a slice
+    that shows a tumour shows one at any size.
+    """
     part = _part(mask, fit.box)
     if part.shape != (fit.rows, fit.columns):
         nearest = Image.Resampling.NEAREST
-        part = np.asarray(Image.fromarray(np.ascontiguousarray(part)).resize((fit.columns, fit.rows), nearest))
+        small = np.array(Image.fromarray(np.ascontiguousarray(part)).resize((fit.columns, fit.rows), nearest))
+        places = np.argwhere(tumour_of(part))
+        if len(places) and not tumour_of(small).any():
+            kept = places[((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+            row, column = (kept + 0.5) * (fit.rows, fit.columns) / part.shape
+            small[int(row), int(column)] = part[tuple(kept)]
+        part = small
     padded: Bytes = _pad(part, fit, 0)
     return padded
 

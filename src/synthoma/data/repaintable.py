@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from synthoma.data.air import box_of, with_air
-from synthoma.data.cohort import Cohort
+from synthoma.data.cohort import Cohort, check_scale
 from synthoma.data.dataset import TrainingSlices
 from synthoma.data.matching import FEATURES, Matching, structure
 from synthoma.errors import InputError
@@ -56,8 +56,8 @@ def shows_tumour(cohort: Cohort, rows: Ints) -> Floats:
 
 def _masked(cohort: Cohort, rows: Ints) -> Bools:
     """Which rows have a mask, be it an empty one; all of them in a cohort with labels that does not say."""
-    if not cohort.labels or "has_mask" not in cohort.slices:
-        return np.full(len(rows), bool(cohort.labels))
+    if not cohort.tumour_labels or "has_mask" not in cohort.slices:
+        return np.full(len(rows), bool(cohort.tumour_labels))
     return cohort.slices["has_mask"].iloc[rows].fillna(0).astype(bool).to_numpy()
 
 
@@ -154,10 +154,12 @@ def repaintable_slices(
 
     Raises:
         InputError: they are not simulated, something differs, or there is no slice of these kinds.
+        ConfigError: grey values on another scale.
     """
     if phantom.origin != "phantom":
         todo = "make one with `synthoma prepare --phantom N`: scans of patients must not be repainted"
         raise InputError("a cohort of simulated patients", f"{phantom.path.name}, which is {phantom.origin}", todo)
+    check_scale(phantom)
     wanted: dict[str, Any] = {"size": size, "modalities": list(modalities), "plane": plane}
     came: dict[str, Any] = {
         "size": phantom.size,
@@ -165,7 +167,7 @@ def repaintable_slices(
         "plane": phantom.meta["plane"],
     }
     if labels:
-        wanted["labels"], came["labels"] = list(labels), list(phantom.labels.values())
+        wanted["labels"], came["labels"] = list(labels), list(phantom.tumour_labels.values())
     for name, value in wanted.items():
         if came[name] != value:
             todo = "prepare the phantom as the real cohort was (--size, --modalities, --set merge=whole-tumour)"

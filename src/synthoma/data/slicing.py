@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from synthoma.data.squares import Framing, frame, picture, to_squares
 from synthoma.data.thumbnails import SIDE, thumbnail
 from synthoma.errors import InputError
 from synthoma.provenance import bytes_digest, file_digest
-from synthoma.types import WHOLE_TUMOUR, Array, Bytes, Float16, Float32
+from synthoma.types import WHOLE_TUMOUR, Array, Bytes, Float16, Float32, tumour_of
 
 TISSUE = 0.1
 """Normalised intensity above which a pixel counts as tissue."""
@@ -60,12 +61,18 @@ def prepare_case(
 
 
 def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], searched_slices: int) -> PreparedCase:
-    study = case.load()
-    _check_usable(study, modalities, config)
-    mask, labels = _merge(study.mask, dict(study.labels), config)
-    study = Study(study.images, study.geometry, mask, labels)
+    loaded = case.load()
+    _check_usable(loaded, modalities, config)
+    mask, labels = _merge(loaded.mask, dict(loaded.labels), config)
+    study = Study(loaded.images, loaded.geometry, mask, labels)
     framing = frame(
-        study, modalities, size=config.size, plane=config.plane, crop=config.crop, normalise=config.normalise
+        study,
+        modalities,
+        size=config.size,
+        plane=config.plane,
+        crop=config.crop,
+        normalise=config.normalise,
+        hold_mask=True,
     )
     images, mask, shape = framing.images, framing.mask, framing.shape
     kept = [z for z in range(0, shape[0], config.every) if _wanted(framing, z, config)]
@@ -73,7 +80,8 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
         raise InputError("a slice that is wanted", f"none of {shape[0]}", "loosen --slices, --min-brain or --every")
     framed = dict.fromkeys(kept, framing)
     if config.apart:
-        framed = {z: picture(framing, z, crop=config.crop, normalise=config.normalise) for z in kept}
+        alone = partial(picture, framing, crop=config.crop, normalise=config.normalise, hold_mask=True)
+        framed = {z: alone(z) for z in kept}
     pixels = np.concatenate([to_squares(own, [0 if config.apart else z]) for z, own in framed.items()])
     pixels = pixels.astype(np.float16)
     masks = np.zeros((len(kept), config.size, config.size), dtype=np.uint8)
@@ -89,7 +97,7 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
             **_scales(framed[z]),
             "source": _source(case, study, z),
             "slice": z,
-            "tumour_pixels": int((masks[row] > 0).sum()),
+            "tumour_pixels": int(tumour_of(masks[row]).sum()),
             "tissue": float((pixels[row].max(axis=0) > TISSUE).mean()),
             "file_sha256": file_digest(case.sources[0]) if len(case.sources) == 1 and shape[0] == 1 else "",
             "pixels_sha256": _pixel_digest({name: image[z] for name, image in images.items()}),
@@ -97,12 +105,22 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
         }
         for row, z in enumerate(kept)
     ]
-    records = [{**record, **_further(case, {*record, *_LATER})} for record in records]
+    records = [{**record, **_further({**case.facts, **loaded.facts}, {*record, *_LATER})} for record in records]
     searched = _spread(len(kept), searched_slices)
     thumbnails = _thumbnails([looked_at[row] for row in searched])
-    missing = ", ".join(framing.missing)
-    remarks = [f"{case.name}: {missing} missing; the channel is empty"] if missing else []
+    remarks = [f"{case.name}: {text}" for text in loaded.remarks]
+    remarks += _remarks(case, framing.missing, list(framed.values()))
     return PreparedCase(pixels, masks, records, thumbnails, searched, labels, remarks)
+
+
+def _remarks(case: Case, missing: Sequence[str], framed: Sequence[Framing]) -> list[str]:
+    """What the user should know of how the slices of a case were made."""
+    remarks = [f"{case.name}: {', '.join(missing)} missing; the channel is empty"] if missing else []
+    if any(own.widened for own in framed):
+        remarks.append(f"the crop was widened to hold the mask: {case.name}")
+    if clipped := sorted({name for own in framed for name in own.clipped}):
+        remarks.append(f"{case.name}: values of {', '.join(clipped)} beyond what half precision holds were clipped")
+    return remarks
 
 
 def _scales(framing: Framing) -> dict[str, Any]:
@@ -142,7 +160,7 @@ def _wanted(framing: Framing, z: int, config: PrepareConfig) -> bool:
     if all(np.ptp(image[z]) == 0 for image in framing.images.values()):
         return False
     mask = framing.mask
-    if config.slices == "tumour" and (mask is None or not resize_mask(mask[z], framing.fit).any()):
+    if config.slices == "tumour" and (mask is None or not tumour_of(resize_mask(mask[z], framing.fit)).any()):
         return False
     if config.min_brain == 0:
         return True
@@ -151,6 +169,7 @@ def _wanted(framing: Framing, z: int, config: PrepareConfig) -> bool:
 
 
 def _merge(mask: Bytes | None, labels: dict[int, str], config: PrepareConfig) -> tuple[Bytes | None, dict[int, str]]:
+    """The mask and what its values mean; merged, all that is tumour is 1, and a cavity is 0 like anything else."""
     if mask is None:
         return None, {}
     unknown = sorted(set(np.unique(mask).tolist()) - {0, *labels})
@@ -158,7 +177,7 @@ def _merge(mask: Bytes | None, labels: dict[int, str], config: PrepareConfig) ->
         came = f"value {unknown[0]} besides {label_names(labels)}"
         raise InputError("a mask with known labels", came, "correct the mask, or merge labels before")
     if config.merge == "whole-tumour":
-        return (mask > 0).astype(np.uint8), dict(WHOLE_TUMOUR)
+        return tumour_of(mask).astype(np.uint8), dict(WHOLE_TUMOUR)
     return mask, labels
 
 
@@ -170,6 +189,8 @@ def _case_record(case: Case, framing: Framing) -> dict[str, Any]:
         "patient": case.patient or "",
         "case_label": case.label or "",
         "site": case.site or "",
+        "visit": case.visit,
+        "kin": case.kin,
         "has_mask": framing.mask is not None,
         "height": shape[1],
         "width": shape[2],
@@ -189,9 +210,9 @@ _LATER = ("group", "split", "fold", "label", "twin")
 """Columns that a cohort gets once all its cases are known."""
 
 
-def _further(case: Case, own: Collection[str]) -> dict[str, str | float]:
+def _further(facts: Mapping[str, str | float], own: Collection[str]) -> dict[str, str | float]:
     """What else is known of a case, under names that are none of the cohort's own."""
-    return {(f"fact_{key}" if key in own else key): value for key, value in case.facts.items()}
+    return {(f"fact_{key}" if key in own else key): value for key, value in facts.items()}
 
 
 def _vector(values: Sequence[float]) -> str:

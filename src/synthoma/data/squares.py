@@ -24,12 +24,16 @@ from synthoma.data.preprocessing import (
     to_plane,
     turning,
     whole,
+    widened,
 )
 from synthoma.errors import InputError
 from synthoma.types import Array, Bytes, Float32, Plane
 
 LEAST_SIDE = 4
 """Fewest pixels on each side of a slice: a few sagittal slices would give axial ones of a few columns."""
+
+LARGEST = float(np.finfo(np.float16).max)
+"""Largest value on the normalised scale, either way: a cohort holds its images in half precision."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Framing:
         step_mm: distance between slices; None where unknown.
         lps: geometry of the grid after ``to_lps``; None where unknown.
         source: geometry of the study's own grid; None where unknown.
+        widened: whether the box around the head had to grow to hold the mask.
+        clipped: modalities with values beyond ``LARGEST``, which are brought down to it.
     """
 
     modalities: tuple[str, ...]
@@ -63,6 +69,8 @@ class Framing:
     step_mm: float | None
     lps: Geometry | None
     source: Geometry | None
+    widened: bool
+    clipped: tuple[str, ...]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -75,10 +83,17 @@ class Framing:
         slices, rows, columns = next(iter(self.images.values())).shape
         return slices, rows, columns
 
-    def channel(self, name: str, z: int) -> Float32:
-        """One modality of slice ``z`` on the normalised scale, (S, S)."""
+    def normalised(self, name: str, z: int) -> Float32:
+        """One modality of slice ``z`` on the normalised scale, (rows, columns)."""
         offset, scale = self.windows[name]
-        return resize((self.images[name][z].astype(np.float32) - offset) / scale, self.fit, self.floors[name])
+        values: Float32 = (self.images[name][z].astype(np.float32) - offset) / scale
+        if name in self.clipped:  # before resizing: an infinite value would make its neighbours meaningless too
+            values = np.clip(values, -LARGEST, LARGEST)
+        return values
+
+    def channel(self, name: str, z: int) -> Float32:
+        """The same in its square, (S, S)."""
+        return resize(self.normalised(name, z), self.fit, self.floors[name])
 
     def source_slice(self, z: int) -> tuple[int, int]:
         """Where slice ``z`` lies in the study's own array (z, y, x): the axis, and the index along it."""
@@ -95,6 +110,7 @@ def frame(
     plane: Plane = "axial",
     crop: bool = True,
     normalise: Normalisation = "robust",
+    hold_mask: bool = False,
 ) -> Framing:
     """Find out how the slices of a study become squares.
 
@@ -105,6 +121,8 @@ def frame(
         plane: which way to cut.
         crop: cut to the head before resizing.
         normalise: method of ``intensity_window``.
+        hold_mask: widen the crop where it would cut the mask. Never where a model is to find what the mask shows: the
+            box would tell it.
 
     Raises:
         InputError: none of the modalities, a plane that the study cannot be cut in, or a few slices of another plane.
@@ -129,27 +147,55 @@ def frame(
         step_mm=step_mm,
         lps=turned.geometry,
         source=study.geometry,
-        **_fitted(images, pixel_mm, size, crop, normalise),
+        **_fitted(images, pixel_mm, size, crop, normalise, mask if hold_mask else None),
     )
 
 
-def picture(framing: Framing, z: int, *, crop: bool = True, normalise: Normalisation = "robust") -> Framing:
-    """Slice ``z`` of a study framed by itself, as the only one: a picture of which nobody knows the neighbours."""
+def picture(
+    framing: Framing, z: int, *, crop: bool = True, normalise: Normalisation = "robust", hold_mask: bool = False
+) -> Framing:
+    """Slice ``z`` of a study framed by itself, as the only one: a picture of which nobody knows the neighbours.
+
+    The other arguments are those of ``frame``.
+    """
     images = {name: image[z : z + 1] for name, image in framing.images.items()}
     mask = None if framing.mask is None else framing.mask[z : z + 1]
-    fitted = _fitted(images, framing.pixel_mm, framing.fit.size, crop, normalise)
+    held = mask if hold_mask else None
+    fitted = _fitted(images, framing.pixel_mm, framing.fit.size, crop, normalise, held)
     return replace(framing, images=images, mask=mask, step_mm=None, **fitted)
 
 
 def _fitted(
-    images: Mapping[str, Array], pixel_mm: tuple[float, float], size: int, crop: bool, normalise: Normalisation
+    images: Mapping[str, Array],
+    pixel_mm: tuple[float, float],
+    size: int,
+    crop: bool,
+    normalise: Normalisation,
+    held: Bytes | None,
 ) -> dict[str, Any]:
-    """Where the head lies in these slices, and their scales of grey: what ``Framing`` calls so."""
-    box = head_box(dict(images)) if crop else whole(next(iter(images.values())))
+    """Where the head lies in these slices, and their scales of grey: what ``Framing`` calls so.
+
+    ``held`` is the mask that the box must not cut.
+    """
+    head = head_box(dict(images)) if crop else whole(next(iter(images.values())))
+    box = head if held is None else widened(head, held)
     fit, side_mm = fit_square(box, pixel_mm, size)
     windows = {name: intensity_window(image, normalise) for name, image in images.items()}
-    floors = {name: (float(image.min()) - windows[name][0]) / windows[name][1] for name, image in images.items()}
-    return {"fit": fit, "side_mm": side_mm, "windows": windows, "floors": floors}
+    floors, clipped = {}, []
+    for name, image in images.items():
+        offset, scale = windows[name]
+        low, high = ((float(value) - offset) / scale for value in (image.min(), image.max()))
+        floors[name] = max(low, -LARGEST)
+        if max(-low, high) > LARGEST:
+            clipped.append(name)
+    return {
+        "fit": fit,
+        "side_mm": side_mm,
+        "windows": windows,
+        "floors": floors,
+        "widened": box != head,
+        "clipped": tuple(clipped),
+    }
 
 
 def to_squares(framing: Framing, slices: Sequence[int] | None = None) -> Float32:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 2
 _MOST_KINDS = 8
+_MOST_ALIKE = 3
 _TABLE = "give `patient` in a table (docs/cohort.md)"
 
 
@@ -105,6 +106,14 @@ def _example(case: Case) -> dict[str, Any]:
 def kinds_of(skipped: Sequence[Skipped]) -> dict[str, int]:
     """Files that are not used by kind, the most frequent first."""
     return dict(Counter(item.what for item in skipped).most_common())
+
+
+def shortened(remarks: Sequence[str]) -> list[str]:
+    """Remarks of the form "case: text"; those of many cases that say the same stand once, with their number."""
+    texts = Counter(remark.partition(": ")[2] for remark in remarks)
+    often = {text for text, count in texts.items() if text and count > _MOST_ALIKE}
+    kept = [remark for remark in remarks if remark.partition(": ")[2] not in often]
+    return [*kept, *(f"{texts[text]} cases: {text}" for text in sorted(often))]
 
 
 def warnings_of(cases: Sequence[Case]) -> list[str]:

@@ -12,7 +12,7 @@ import torch
 from synthoma.data.case import Study
 from synthoma.data.cohort import Cohort
 from synthoma.data.labelled import LabelledSlices, neighbours
-from synthoma.data.preprocessing import Normalisation
+from synthoma.data.preprocessing import Normalisation, known_method
 from synthoma.data.squares import frame, to_squares
 from synthoma.detection.detector import content
 from synthoma.models.bundle import model_file, open_model
@@ -77,7 +77,7 @@ class Classifier:
             size=int(shape["size"]),
             plane=prepared.get("plane") or meta.get("plane") or "axial",
             crop=bool(prepared.get("crop", True)),
-            normalise=prepared.get("normalise") or "robust",
+            normalise=known_method(prepared.get("normalise")),
         )
 
     def of_cohort(self, cohort: Cohort) -> Floats:

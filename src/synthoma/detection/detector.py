@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from synthoma.data.labelled import neighbours
-from synthoma.data.preprocessing import Normalisation
+from synthoma.data.preprocessing import Normalisation, known_method
 from synthoma.errors import InputError
 from synthoma.models.bundle import Bundle, open_model
 from synthoma.models.device import choose_device, fast_bf16
@@ -144,9 +144,8 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
     placed.eval().requires_grad_(False)
     prepared = meta.get("prepare") or {}
     plane: Any = prepared.get("plane") or meta.get("plane") or "axial"
-    normalise: Any = prepared.get("normalise") or "robust"
-    if plane not in get_args(Plane) or normalise not in get_args(Normalisation):
-        raise ValueError("a plane and a normalisation that exist")
+    if plane not in get_args(Plane):
+        raise ValueError("a plane that exists")
     step = meta.get("step_mm")
     return Detector(
         bundle=bundle,
@@ -160,7 +159,7 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
         any_subset=bool(meta.get("any_subset", False)),
         plane=plane,
         crop=bool(prepared.get("crop", True)),
-        normalise=normalise,
+        normalise=known_method(prepared.get("normalise")),
         device=device,
         bf16=torch.cuda.is_bf16_supported() if device == "cuda" else fast_bf16(),
     )

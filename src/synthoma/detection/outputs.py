@@ -18,7 +18,7 @@ from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
 from synthoma.detection.scan import Seen, describe
 from synthoma.detection.settings import DetectConfig
 from synthoma.provenance import write_json
-from synthoma.types import Array, Bools
+from synthoma.types import Array, Bools, tumour_of
 
 SCHEMA = "synthoma.detection/1"
 NOT_CLINICAL = "Research software. Not a medical device and not for clinical use: no result may guide a patient's care."
@@ -145,7 +145,7 @@ def _slice_stem(name: str, seen: Seen, z: int) -> str:
 
 def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any]) -> str:
     found = seen.in_plane(seen.mask)
-    truth: Bools | None = None if seen.framing.mask is None else seen.framing.mask > 0
+    truth: Bools | None = None if seen.framing.mask is None else tumour_of(seen.framing.mask)
     blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
     known = truth is not None and bool(truth.any())
     rows = chosen_slices(found.sum(axis=(1, 2)), blank, MOST_ROWS - known)

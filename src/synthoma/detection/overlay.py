@@ -98,9 +98,8 @@ def _tiles(framing: Framing, z: int, prediction: Bools, truth: Bools | None) -> 
 def scan_tile(framing: Framing, z: int) -> Bytes:
     """The head in one slice at full resolution, (TILE, TILE) grey."""
     name = shown_modality(tuple(framing.images))
-    offset, scale = framing.windows[name]
     fit, _ = fit_square(framing.fit.box, framing.pixel_mm, TILE)
-    return grey(resize((framing.images[name][z].astype(np.float32) - offset) / scale, fit, framing.floors[name]))
+    return grey(resize(framing.normalised(name, z), fit, framing.floors[name]))
 
 
 def mask_tile(framing: Framing, mask: Array) -> Bools:

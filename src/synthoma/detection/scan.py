@@ -27,7 +27,7 @@ from synthoma.detection.findings import (
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import ConfigError, InputError, SynthomaError
 from synthoma.models.chances import slice_probabilities
-from synthoma.types import PLAIN_MODALITY, REGIONS, Bools, Bytes, Float32, Floats
+from synthoma.types import PLAIN_MODALITY, REGIONS, Bools, Bytes, Float32, Floats, tumour_of
 
 
 @dataclass(frozen=True)
@@ -263,11 +263,11 @@ def _slice_list(seen: Seen) -> list[float | None]:
 
 
 def _agreement(seen: Seen) -> dict[str, Any]:
-    """Dice with the case's own mask, where it has one."""
+    """Dice with the case's own mask, where it has one; a cavity in it is no tumour."""
     truth = seen.study.mask
     if truth is None:
         return {}
-    scores = {seen.targets[0]: dice(seen.mask, truth > 0)}
+    scores = {seen.targets[0]: dice(seen.mask, tumour_of(truth))}
     if set(REGIONS.values()) <= set(seen.study.labels.values()):
         value_of = {name: value for value, name in seen.study.labels.items()}
         inner = {"core": ("core", "enhancing"), "enhancing": ("enhancing",)}

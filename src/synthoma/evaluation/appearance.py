@@ -14,7 +14,7 @@ from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.nulls import Plan, beside
 from synthoma.metrics.anatomy import centre_to_edge, head_area, left_right_asymmetry, lesion_descriptors
 from synthoma.metrics.spectrum import checkerboard_peak, spectral_slope
-from synthoma.types import Array, Bytes, Floats, Ints
+from synthoma.types import Array, Bools, Floats, Ints
 
 RINGS = 8
 LEAST = 10
@@ -51,12 +51,12 @@ def appearance(comparison: Comparison, the: Plan) -> dict[str, Any]:
     return compared(measured(comparison.real), measured(comparison.synthetic), the)
 
 
-def tumours(comparison: Comparison, real_masks: Bytes, synthetic_masks: Bytes, the: Plan) -> dict[str, Any]:
+def tumours(comparison: Comparison, real_masks: Bools, synthetic_masks: Bools, the: Plan) -> dict[str, Any]:
     """Size, place and look of tumours, compared; empty where one side shows none.
 
     Args:
         comparison: the slices.
-        real_masks: (N, H, W) of the real slices, in the order of ``comparison.real``.
+        real_masks: where real slices show tumour (N, H, W), in the order of ``comparison.real``.
         synthetic_masks: (M, H, W).
         the: who is compared.
     """

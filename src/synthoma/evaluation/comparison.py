@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthoma.data.cohort import Cohort
+from synthoma.data.cohort import Cohort, check_scale
 from synthoma.data.leaks import held_out_names, patients_behind, rows_named
 from synthoma.data.slicing import shown_modality
 from synthoma.errors import InputError, LeakError
@@ -118,7 +118,10 @@ def check_alike(real: Cohort, synthetic: Cohort, *, classes: bool = True) -> Non
 
     Raises:
         InputError: another size, plane, set of modalities or of classes, normalisation or crop.
+        ConfigError: grey values on another scale than 0 to 1, to which images are cut.
     """
+    for cohort in (real, synthetic):
+        check_scale(cohort)
     for name in ("size", "plane", "modalities"):
         ours, theirs = real.meta[name], synthetic.meta[name]
         if ours != theirs:

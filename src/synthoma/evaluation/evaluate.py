@@ -34,7 +34,7 @@ from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import check_simulated, prepared, utility
 from synthoma.evaluation.verdict import LEARNED, lights, verdict
 from synthoma.provenance import bytes_digest, file_digest, software
-from synthoma.types import Array, Floats
+from synthoma.types import Array, Floats, tumour_of
 
 SCHEMA = "synthoma.evaluation/2"
 
@@ -200,8 +200,7 @@ def _fidelity(
 
 def _tumours(real: Cohort, synthetic: Cohort, comparison: Comparison, the: Plan) -> dict[str, Any]:
     rows = np.concatenate([comparison.training_rows, comparison.held_out_rows])
-    masks = np.asarray(real.masks[rows]), np.asarray(synthetic.masks[comparison.synthetic_rows])
-    return tumours(comparison, *masks, the)
+    return tumours(comparison, tumour_of(real.masks[rows]), tumour_of(synthetic.masks[comparison.synthetic_rows]), the)
 
 
 def _classes(

@@ -19,6 +19,7 @@ from scipy import stats
 
 from synthoma.data.cohort import Cohort
 from synthoma.data.leaks import rows_named
+from synthoma.data.splits import LEAST_HELD_OUT
 from synthoma.errors import InputError
 from synthoma.evaluation.arms import CONTROL, Arm, Material, arms_of, stages
 from synthoma.evaluation.comparison import check_alike
@@ -36,9 +37,6 @@ FURTHEST = 3
 
 NEAR = 0.45
 """Share of the patients that one has from which on the curve is followed: half of them, with room for rounding."""
-
-LEAST_PATIENTS = 6
-"""Held-out patients (with tumour, where it is outlined) below which nothing is trained: nobody could tell."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,8 @@ def prepared(
     Raises:
         InputError: nothing can be taught, or there are too few patients on either side.
     """
-    masks = bool(real.labels) and bool(synthetic.labels) and bool((synthetic.slices["tumour_pixels"] > 0).any())
+    labelled = bool(real.tumour_labels and synthetic.tumour_labels)
+    masks = labelled and bool((synthetic.slices["tumour_pixels"] > 0).any())
     task = "outline" if masks else "classify"
     classes: tuple[str, ...] = ()
     if task == "classify":
@@ -125,9 +124,9 @@ def prepared(
     asked = np.flatnonzero(usable & ~np.array(table["split"] == "train"))
     shown = asked[table["tumour_pixels"].to_numpy()[asked] > 0] if task == "outline" else asked
     held = sorted(set(groups[shown]))
-    if len(had) < 2 or len(held) < LEAST_PATIENTS:
+    if len(had) < 2 or len(held) < LEAST_HELD_OUT:
         came = f"{len(had)} and {len(held)}"
-        wanted = f"2 real training patients and {LEAST_PATIENTS} held-out ones"
+        wanted = f"2 real training patients and {LEAST_HELD_OUT} held-out ones"
         raise InputError(wanted, came, "add patients, or prepare with another --split")
     material = Material(
         Source(real, rows),
@@ -147,7 +146,7 @@ def _simulated(real: Cohort, phantom: Cohort, task: str, classes: tuple[str, ...
     """
     check_simulated(real, phantom)
     rows = np.flatnonzero(_usable(phantom, task, classes))
-    if not len(rows) or (task == "outline" and not phantom.labels):
+    if not len(rows) or (task == "outline" and not phantom.tumour_labels):
         wanted = "simulated slices with masks" if task == "outline" else f"simulated slices of {', '.join(classes)}"
         raise InputError(wanted, "none", "leave out --phantom, or prepare another one")
     return Source(phantom, rows)

@@ -72,7 +72,7 @@ FORMATS = {
     "cohort.json": ("application/json", "what the cohort is: origin, modalities, labels, size, provenance"),
     "slices.csv": ("text/csv", "one row a slice, in the order of the arrays"),
     "images.npy": ("application/x-npy", "float16 (slices, modalities, size, size); 0 is background"),
-    "masks.npy": ("application/x-npy", "uint8 (slices, size, size); 0 is no tumour"),
+    "masks.npy": ("application/x-npy", "uint8 (slices, size, size); 0 is no tumour, 4 a cavity"),
 }
 COLUMNS = {
     "case": "sc:Text",
@@ -90,7 +90,7 @@ MEANINGS = {
     "group": "what no split separates",
     "split": "train, validation or test",
     "label": "class of the slice",
-    "tumour_pixels": "pixels of the mask",
+    "tumour_pixels": "pixels of tumour in the mask",
     "has_mask": "whether a mask belongs to the slice",
 }
 

@@ -11,7 +11,7 @@ from synthoma.data.cohort import Cohort
 from synthoma.data.leaks import folder_leaks, random_split_leak
 from synthoma.data.prevalence import Prevalence, positive_predictive_value
 from synthoma.data.splits import SPLITS
-from synthoma.pictures import contact_sheet, grey, outlined, png
+from synthoma.pictures import OTHER_OUTLINE, OUTLINE, contact_sheet, grey, outlined, png
 from synthoma.reports.figures import data_uri, histogram
 from synthoma.reports.page import render
 from synthoma.types import Bytes
@@ -34,6 +34,7 @@ def cohort_page(cohort: Cohort, name: str) -> str:
         cohort=cohort,
         table=table,
         cards=_cards(cohort, pairs, skipped),
+        outlines=[(name, OUTLINE.get(value, OTHER_OUTLINE)) for value, name in cohort.labels.items()],
         tiles=_tiles(cohort),
         study=_one_study(cohort),
         split_rows=_split_rows(table),

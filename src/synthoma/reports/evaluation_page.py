@@ -94,7 +94,7 @@ def evaluation_page(evaluation: Result, real: Cohort, synthetic: Cohort) -> str:
         compared=compared_sentence(evaluation),
         real_tiles=[_picture(real, row, channels[0]) for row in _shown(real, rows["held_out"])],
         synthetic_tiles=[_picture(synthetic, row, channels[1]) for row in _shown(synthetic, rows["synthetic"])],
-        outlined=bool(real.labels or synthetic.labels),
+        outlined=bool(real.tumour_labels or synthetic.tumour_labels),
         sections=sections(evaluation),
         charts=_charts(evaluation),
         tile_notes=TILE_NOTES,

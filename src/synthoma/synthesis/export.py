@@ -16,11 +16,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from synthoma._version import __version__
 from synthoma.data.case import Geometry, Volume
-from synthoma.data.cohort import Cohort
+from synthoma.data.cohort import Cohort, check_scale
 from synthoma.data.preprocessing import from_plane
 from synthoma.errors import ConfigError
 from synthoma.provenance import bytes_digest, write_json
-from synthoma.types import Bytes, Plane
+from synthoma.types import Bytes, Plane, tumour_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -42,12 +42,14 @@ def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lamb
     - ``dicom``: ``<case>/<modality>.dcm``, secondary captures of no patient.
 
     Raises:
-        ConfigError: an unknown form, or a cohort of real scans: those must not be marked as synthetic.
+        ConfigError: an unknown form, a cohort of real scans, which must not be marked as synthetic, or grey values on
+            another scale.
     """
     if form not in ("png", "nifti", "dicom"):
         raise ConfigError("a format: png, nifti, dicom", repr(form), "choose one of them")
     if cohort.origin == "real":
         raise ConfigError("a synthetic or phantom cohort", "one of real scans", "export marks its files as synthetic")
+    check_scale(cohort)
     if form == "nifti":
         volumes = _volumes(cohort)
         for done, (case, slices) in enumerate(volumes, start=1):
@@ -181,7 +183,7 @@ def _write_dicom(
     folder: Path, case: str, label: str, images: dict[str, Bytes], mask: Bytes | None, text: dict[str, str]
 ) -> None:
     (folder / case).mkdir()
-    pictures = {**images, **({"mask": (mask > 0).astype(np.uint8) * 255} if mask is not None else {})}
+    pictures = {**images, **({"mask": tumour_of(mask).astype(np.uint8) * 255} if mask is not None else {})}
     text = text | {"Content": bytes_digest(b"".join(image.tobytes() for image in pictures.values()))}
     for number, (name, image) in enumerate(pictures.items(), start=1):
         dataset = secondary_capture(image, case, name, number, text)

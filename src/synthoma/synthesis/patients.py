@@ -21,7 +21,7 @@ from synthoma.errors import ConfigError
 from synthoma.models.bundle import Bundle
 from synthoma.seeding import stream
 from synthoma.synthesis.sampling import Sampler, cohort_meta, split_planes
-from synthoma.types import Bytes, Float32, Floats, Ints
+from synthoma.types import Bytes, Float32, Floats, Ints, tumour_of
 
 KEPT = ("slice", "step_mm", "pixel_mm")
 """Columns of the simulated slices that stay true when they are repainted."""
@@ -124,7 +124,7 @@ def _records(sampler: Sampler, positions: Ints, masks: Bytes, number: int, name:
     assert sampler.source is not None
     table = sampler.source.cohort.slices.iloc[sampler.source.rows[positions]]
     case, classes = f"synthetic-{number:06d}", sampler.bundle.meta["classes"]
-    areas = (masks > 0).sum(axis=(1, 2))
+    areas = tumour_of(masks).sum(axis=(1, 2))
     return [
         {
             "case": case,

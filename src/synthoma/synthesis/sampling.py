@@ -36,7 +36,7 @@ from synthoma.models.registry import (
 )
 from synthoma.provenance import software
 from synthoma.seeding import stream
-from synthoma.types import UNLABELLED, Bytes, Floats, Ints
+from synthoma.types import UNLABELLED, Bytes, Floats, Ints, tumour_of
 
 BLOCK = 64
 """Images drawn at once: always numbers 64 k to 64 k + 63, wanted or not.
@@ -144,7 +144,7 @@ class Sampler:
     def labels(self) -> dict[str, str]:
         """What the masks of its images tell apart, by value; those of the simulated slices, where it repaints them."""
         if self.source is not None:
-            return {str(value): name for value, name in self.source.cohort.labels.items()}
+            return {str(value): name for value, name in self.source.cohort.tumour_labels.items()}
         labels: dict[str, str] = self.bundle.meta["labels"]
         return labels
 
@@ -306,7 +306,7 @@ def split_planes(planes: Floats, shape: ImageShape, values: tuple[int, ...]) -> 
 
 def without_specks(mask: Bytes) -> Bytes:
     """The mask (S, S) without connected tumour regions smaller than ``SPECK`` of the picture."""
-    regions, count = ndimage.label(mask > 0)
+    regions, count = ndimage.label(tumour_of(mask))
     if not count:
         return mask
     sizes = np.bincount(regions.ravel())
@@ -317,7 +317,7 @@ def without_specks(mask: Bytes) -> Bytes:
 def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> dict[str, Any]:
     meta, shape = sampler.bundle.meta, sampler.shape
     case = f"synthetic-{index:06d}"
-    area = int((mask > 0).sum())
+    area = int(tumour_of(mask).sum())
     if sampler.source is not None:
         label = class_of(area, meta["classes"])
     elif sampler.labels and set(meta["classes"]) == {"tumour", "healthy"}:  # they only say what a mask shows

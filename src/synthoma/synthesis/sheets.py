@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthoma.data.cohort import Cohort
+from synthoma.data.cohort import Cohort, check_scale
 from synthoma.errors import InputError
 from synthoma.metrics.copies import nearest_images
 from synthoma.pictures import contact_sheet, grey, png, tiled
@@ -27,7 +27,9 @@ def nearest_sheet(synthetic: Cohort, real: Cohort) -> bytes:
 
     Raises:
         InputError: no training scans of these classes, or of another size.
+        ConfigError: grey values on another scale.
     """
+    check_scale(real)
     if synthetic.size != real.size:
         came = f"{real.size} px for images of {synthetic.size} px"
         raise InputError("real scans of the same size", came, "prepare them with --size of the model")

@@ -14,8 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthoma.data.cohort import Cohort
-from synthoma.data.dataset import check_scale
+from synthoma.data.cohort import Cohort, check_scale
 from synthoma.data.labelled import Labelled, LabelledSlices, target_names
 from synthoma.data.leaks import held_out_names, names_of, patients_behind
 from synthoma.errors import ConfigError, InputError

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from synthoma.data.air import air_of
-from synthoma.data.cohort import Cohort
-from synthoma.data.dataset import TrainingSlices, check_scale
+from synthoma.data.cohort import Cohort, check_scale
+from synthoma.data.dataset import TrainingSlices
 from synthoma.data.leaks import held_out_names, names_of, patients_behind
 from synthoma.data.matching import FEATURES, Matching, heads_of
 from synthoma.data.repaintable import (
@@ -176,9 +176,9 @@ def _check_simulable(cohort: Cohort, config: TrainConfig) -> None:
     if not can_be_simulated(cohort.modalities):
         todo = "give --model dcgan, or prepare the cohort with --modalities"
         raise InputError(f"modalities among {', '.join(MODALITIES)}", ", ".join(cohort.modalities), todo)
-    if config.with_masks and not masks_can_be_simulated(tuple(cohort.labels.values())):
+    if config.with_masks and not masks_can_be_simulated(tuple(cohort.tumour_labels.values())):
         todo = "prepare the cohort with --merge whole-tumour, or leave out --with-masks"
-        raise InputError("masks that simulated patients have too", ", ".join(cohort.labels.values()), todo)
+        raise InputError("masks that simulated patients have too", ", ".join(cohort.tumour_labels.values()), todo)
 
 
 def matched_source(
@@ -251,7 +251,7 @@ def source_slices(cohort: Cohort, config: TrainConfig, rows: Ints, phantom: Path
         size=cohort.size,
         modalities=cohort.modalities,
         plane=cohort.meta["plane"],
-        labels=tuple(cohort.labels.values()) if config.with_masks else (),
+        labels=tuple(cohort.tumour_labels.values()) if config.with_masks else (),
         kinds=kinds_shown(cohort, rows),
     )
 
@@ -264,7 +264,7 @@ def training_rows(cohort: Cohort, config: TrainConfig) -> Ints:
         ConfigError: a class that the cohort does not have, or grey values on another scale.
     """
     check_scale(cohort)
-    if config.with_masks and not cohort.labels:
+    if config.with_masks and not cohort.tumour_labels:
         raise InputError("a cohort with masks", "one without", "leave out --with-masks, or prepare scans with masks")
     unknown = sorted(set(config.classes or ()) - set(cohort.classes))
     if unknown:
@@ -317,7 +317,7 @@ def image_shape(cohort: Cohort, config: TrainConfig, rows: Ints | None = None) -
         came = f"training slices of {' and '.join(classes) or 'none'} only"
         raise InputError("two classes or more", came, "leave out --conditional")
     check_size(cohort.size, fours=config.gan.network in ("seed", "repaint"))
-    labels = len(cohort.labels) if config.with_masks else 0
+    labels = len(cohort.tumour_labels) if config.with_masks else 0
     return ImageShape(cohort.size, len(cohort.modalities), labels, len(classes) if config.conditional else 0)
 
 
@@ -336,7 +336,7 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
         "loss": "flow" if config.gan.network == "flow" else config.gan.loss,
         "shape": {"size": shape.size, "channels": shape.channels, "labels": shape.labels, "classes": shape.classes},
         "modalities": list(cohort.modalities),
-        "labels": {str(value): name for value, name in cohort.labels.items()} if shape.labels else {},
+        "labels": {str(value): name for value, name in cohort.tumour_labels.items()} if shape.labels else {},
         "classes": classes,
         "plane": cohort.meta["plane"],
         "prepare": cohort.meta.get("provenance", {}).get("config", {}),

@@ -80,7 +80,8 @@ def plan_generator(
             reasons.append(f"{changes['simulate']} patients are simulated first{within}")
     if begun is None and not config.with_masks and _masks_can_be_learned(cohort, rows, model):
         changes["with_masks"] = True
-        reasons.append("masks are learned with the images: the real slices have them")
+        cavity = "; the cavities in them are not drawn" if cohort.labels != cohort.tumour_labels else ""
+        reasons.append(f"masks are learned with the images: the real slices have them{cavity}")
     gan, grown = _sized(GENERATORS[model][1], device)
     reasons += grown
     settings = config.model_dump(exclude={"gan", "segmenter", "classifier"})
@@ -89,7 +90,7 @@ def plan_generator(
 
 def _masks_can_be_learned(cohort: Cohort, rows: Ints, model: str) -> bool:
     """Whether nearly all slices have masks, for phantom-gan with the labels that simulated ones have."""
-    labels = tuple(cohort.labels.values())
+    labels = tuple(cohort.tumour_labels.values())
     if not labels or (model == "phantom-gan" and not masks_can_be_simulated(labels)):
         return False
     table = cohort.slices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -186,17 +187,20 @@ def _why_unused(series: Series, best: Series | None, in_use: set[Path]) -> str:
 
 
 def _positions(chosen: list[Series]) -> list[list[Series]]:
-    """Series that share a frame of reference together, others alone; those of no known modality each alone."""
-    groups: dict[object, list[Series]] = defaultdict(list)
-    for index, one in enumerate(chosen):
-        shares = one.frame_of_reference is not None and one.modality != PLAIN_MODALITY
-        groups[one.frame_of_reference if shares else index].append(one)
-    return list(groups.values())
+    """Series of known modalities together, whatever their frame of reference; those of no known modality each alone."""
+    known = [one for one in chosen if one.modality != PLAIN_MODALITY]
+    return [group for group in (known, *([one] for one in chosen if one.modality == PLAIN_MODALITY)) if group]
 
 
-def _reference(group: Sequence[Series]) -> Series:
-    """The series on whose grid the others are put."""
-    return next((one for one in group if one.modality == "flair"), group[0])
+def _reference(group: Sequence[Series], drawn: tuple[DicomMask, Series] | None = None) -> Series:
+    """The series on whose grid the others are put: FLAIR; of another position only what the mask was drawn on."""
+    flair = next((one for one in group if one.modality == "flair"), group[0])
+    if drawn is None:
+        return flair
+    place = drawn[1].frame_of_reference
+    if place is not None and flair.frame_of_reference == place:
+        return flair
+    return next((one for one in group if place is not None and one.frame_of_reference == place), flair)
 
 
 # Which patient --------------------------------------------------------------------------------------------------------
@@ -333,7 +337,7 @@ def _case(listing: Listing, members: Sequence[Series], number: int, drawn: tuple
         label=class_of(inner),
         has_mask=drawn is not None,
         sources=(*files, *((drawn[0].file,) if drawn else ())),
-        slice_names=tuple(plane.name for plane in _reference(group).planes),
+        slice_names=tuple(plane.name for plane in _reference(group, drawn).planes),
         facts=split_of(inner),
     )
 
@@ -343,7 +347,7 @@ def reference_series(case: Case) -> Series | None:
     load: object = case.load
     while isinstance(load, partial):
         if load.func is load_study:
-            return _reference(load.args[0])
+            return _reference(*load.args)
         load = load.args[0] if load.args else None
     return None
 
@@ -361,8 +365,12 @@ def load_study(group: tuple[Series, ...], drawn: tuple[DicomMask, Series] | None
     """
     from synthoma.data.dicom import read_series
 
+    reference = _reference(group, drawn)
     volumes = {one.modality: read_series(one) for one in group}
-    study = assemble(brought_together(volumes, {one.modality: one.frame_of_reference for one in group}))
+    frames = {one.modality: one.frame_of_reference for one in group}
+    moved, remarks, facts = brought_together(volumes, frames, reference.modality)
+    study = assemble(moved, reference.modality)
+    study = replace(study, remarks=(*study.remarks, *remarks), facts=facts)
     if drawn is None:
         return study
     from synthoma.data.dicom_masks import onto, read_dicom_mask
@@ -381,15 +389,41 @@ def _grid_of(study: Study) -> Geometry:
     return study.geometry
 
 
-def brought_together(volumes: Mapping[str, Volume], frames: Mapping[str, str | None]) -> Mapping[str, Volume]:
-    """Volumes of one study in one position: the place where those of other frames of reference would be moved.
+def brought_together(
+    volumes: Mapping[str, Volume], frames: Mapping[str, str | None], reference: str
+) -> tuple[dict[str, Volume], list[str], dict[str, str]]:
+    """Volumes of one study in one position: those of other frames of reference are registered onto one of them.
 
     Args:
         volumes: by modality.
-        frames: frame of reference of each; `_positions` lets only equal ones into a case.
+        frames: frame of reference of each; None where the file states none.
+        reference: the modality onto whose grid the others are brought.
+
+    Returns:
+        The volumes, less those whose position could not be found; what was done, in words; and for each that was moved
+        its transform as JSON, from the reference's space to its own.
     """
-    assert len(set(frames.values())) == 1, "series of several frames of reference in one case"
-    return volumes
+    kept, remarks, facts = dict[str, Volume](), list[str](), dict[str, str]()
+    for name, volume in volumes.items():
+        if name == reference or (frames[name] is not None and frames[name] == frames[reference]):
+            kept[name] = volume
+            continue
+        from synthoma.data.rigid import register
+
+        try:
+            found = register(volumes[reference], volume)
+        except InputError as error:
+            remarks.append(
+                f"{name} is left out: it lies in another frame of reference, and could not be moved: {error}"
+            )
+            continue
+        if not found.agreed:
+            remarks.append(f"{name} is left out: it lies in another frame of reference; {found.remark}")
+            continue
+        kept[name] = found.volume
+        remarks.append(f"{name} lies in another frame of reference and was moved onto {reference}: {found.remark}")
+        facts[f"moved_{name}"] = json.dumps(found.transform.to_meta())
+    return kept, remarks, facts
 
 
 LAYOUT = Layout("dicom", "DICOM files in any arrangement", _fits, _take)

@@ -80,7 +80,7 @@ def load_files(
         labels, names, remarks = _read_mask(mask, decision, study)
     except InputError as error:
         raise MaskError(error, study) from error
-    return Study(study.images, study.geometry, labels, names, (*study.remarks, *remarks))
+    return replace(study, mask=labels, labels=names, remarks=(*study.remarks, *remarks))
 
 
 def looks_like_mask(voxels: Array) -> bool:
@@ -168,15 +168,19 @@ def _check_upright(mask: Array) -> None:
         raise InputError("a mask with background 0", came, "invert it, so that tumour is not 0")
 
 
-def assemble(volumes: Mapping[str, Volume]) -> Study:
-    """Put modalities onto one grid: that of FLAIR, or of the first one where there is no FLAIR.
+def assemble(volumes: Mapping[str, Volume], reference_name: str = "flair") -> Study:
+    """Put modalities onto one grid.
+
+    Args:
+        volumes: by modality.
+        reference_name: whose grid is taken; that of the first one where there is none of this name.
 
     Raises:
         InputError: an image of one value, or grids that do not belong together.
     """
     for name, volume in volumes.items():
         check_content(name, volume.voxels)
-    reference = volumes.get("flair", next(iter(volumes.values())))
+    reference = volumes.get(reference_name, next(iter(volumes.values())))
     remarks = tuple(dict.fromkeys(f"{name}: {text}" for name, one in volumes.items() for text in one.remarks))
     images = {name: _aligned(name, one, reference).voxels for name, one in volumes.items()}
     return Study(images, reference.geometry, remarks=remarks)
