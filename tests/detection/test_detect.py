@@ -76,7 +76,9 @@ class TestGeometry:
         write_nifti(tmp_path / "scan_flair.nii.gz", image, geometry)
         model = write_model(size=64, prepare={"crop": True, "normalise": "robust"}, threshold=[0.75])
         detect(tmp_path / "scan_flair.nii.gz", model, tmp_path / "out", options=PLAIN)
-        mask = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "scan" / "scan_mask.nii.gz"))) > 0
+        mask = (
+            sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "scan_flair" / "scan_flair_mask.nii.gz"))) > 0
+        )
         overlap = 2 * (mask & (image > 100)).sum() / (mask.sum() + (image > 100).sum())
         assert overlap > 0.9
         assert not mask[[0, 3]].any()
@@ -150,10 +152,10 @@ class TestGeometry:
         write_picture(tmp_path / "in2" / "p.png", image[1])
         model = write_model(targets=("tumour", "core", "enhancing"))
         detect([tmp_path / "in", tmp_path / "in2"], model, tmp_path / "out", options=PLAIN)
-        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "scan" / "scan_mask.nii.gz")))
+        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "scan_flair" / "scan_flair_mask.nii.gz")))
         expected = np.select([image > 225, image > 175, image > 125], [3, 1, 2], 0)
         np.testing.assert_array_equal(labels, expected)
-        told = findings(tmp_path / "out" / "scan")
+        told = findings(tmp_path / "out" / "scan_flair")
         assert told["volumes"] == {"tumour": 512, "core": 200, "enhancing": 32}
         assert told["labels"] == {"2": "oedema", "1": "core", "3": "enhancing"}
         picture = pixels(tmp_path / "out" / "p" / "p_labels.png")
@@ -238,14 +240,16 @@ def test_nothing_found_leaves_null_and_an_empty_mask(write_model: WriteModel, tm
     table = detect([tmp_path / "in", tmp_path / "in2"], write_model(), tmp_path / "out", options=options)
     assert [row["has_tumour"] for row in table] == [False, False]
     assert [row["predicted_mask"] for row in table] == ["", ""]
-    told = findings(tmp_path / "out" / "scan")
+    told = findings(tmp_path / "out" / "scan_flair")
     assert told["thresholds"] == {"tumour": 0.999}
     assert told["side"] is told["diameter"] is told["centroid_voxel"] is told["box_voxel"] is None
     assert (told["volume"], told["slices"]) == (0, [])
     assert 0 < told["probability"] < 0.999
     assert not pixels(tmp_path / "out" / "p" / "p_mask.png").any()
-    assert json.loads((tmp_path / "out" / "scan" / "mask_rle.json").read_text())["rle"] == ""
-    probability = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "scan" / "scan_probability.nii.gz")))
+    assert json.loads((tmp_path / "out" / "scan_flair" / "mask_rle.json").read_text())["rle"] == ""
+    probability = sitk.GetArrayFromImage(
+        sitk.ReadImage(str(tmp_path / "out" / "scan_flair" / "scan_flair_probability.nii.gz"))
+    )
     assert probability.shape == (6, 24, 32)
     assert 0 < probability.max() < 1
     for name in ("scan/scan_overlay.png", "scan/saliency.png", "p/p_overlay.png", "p/saliency.png"):

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from synthoma.data.case import Geometry
 from synthoma.detection.outputs import NOT_CLINICAL
@@ -96,7 +100,7 @@ def test_labels_that_both_sides_have() -> None:
     truth[1], prediction[2] = np.where(truth[1], 1, 0), np.where(prediction[2], 1, 0)
     truth[3], prediction[3] = np.where(truth[3], 5, 0), np.where(prediction[3], 4, 0)
     plain = PatientMasks("plain", box(4, 6, 2), box(4, 6, 2))
-    result = score_arrays([PatientMasks("mixed", truth, prediction), plain], **QUICK)
+    result = score_arrays([PatientMasks("mixed", truth, prediction), plain], nested=False, **QUICK)
     assert list(result["regions"]) == [WHOLE, "label 1", "label 2"]
     first, second = (row["regions"] for row in result["per_patient"])
     assert first[WHOLE]["dice"] == 1
@@ -135,7 +139,7 @@ def test_a_label_that_only_the_other_model_drew_counts_against_it() -> None:
     result = score_arrays([both, odd], nested=False, **QUICK)
     assert result["per_patient"][1]["regions"]["label 2"]["dice"] == 1
     assert result["per_patient"][1]["other"]["label 2"]["dice"] == 0
-    result = score_arrays([both, odd], **QUICK)  # as BraTS: 1 is core, 2 is not
+    result = score_arrays([both, odd], convention="brats-2017", **QUICK)  # 1 is core, 2 is not
     assert list(result["regions"]) == [WHOLE, CORE]
     assert result["per_patient"][1]["regions"][CORE]["dice"] == 1
     assert result["per_patient"][1]["other"][CORE]["dice"] == 0
@@ -149,8 +153,13 @@ def test_the_only_value_of_a_side_is_no_label() -> None:
     assert result["regions"][WHOLE]["dice"]["mean"]["value"] == 1
     assert any(text.endswith("not scored by themselves: 1, 2") for text in result["remarks"])
     # The other model says tumour or not: it is compared on the whole only.
-    for nested, regions in ((False, [WHOLE, "label 1", "label 2"]), (None, [WHOLE, CORE])):
-        result = score_arrays([PatientMasks("a", core, core, None, box(4))], nested=nested, **QUICK)
+    full = np.where(layered(2, 2, 1, 4) == 0, core, layered(2, 2, 1, 4)).astype(np.uint8)
+    for mask, nested, regions in (
+        (core, False, [WHOLE, "label 1", "label 2"]),
+        (core, None, [WHOLE, "label 1", "label 2"]),
+        (full, None, [WHOLE, CORE, ENHANCING]),
+    ):
+        result = score_arrays([PatientMasks("a", mask, mask, None, box(4))], nested=nested, **QUICK)
         assert list(result["regions"]) == regions
         assert list(result["comparison"]["regions"]) == [WHOLE]
 
@@ -166,12 +175,19 @@ def layered(*values: int) -> np.ndarray:
     return mask
 
 
-def test_brats_and_what_detect_writes_are_one_convention() -> None:
+def test_truth_of_brats_meets_what_detect_writes(tmp_path: Path) -> None:
     # Truth of 2018: oedema 2, core 1, enhancing 4. What detect writes has 3 for it, and half of it is called core.
-    truth, drawn = layered(2, 1, 4, 4), layered(2, 1, 1, 3)
-    result = score_arrays([PatientMasks("a", truth, drawn, (1.0, 1.0, 1.0), layered(2, 1, 3, 3))], **QUICK)
+    truth = write_volumes(tmp_path / "t", {"a.nii.gz": layered(2, 1, 4, 4)})
+    sides = {"p": layered(2, 1, 1, 3), "o": layered(2, 1, 3, 3)}
+    for name, mask in sides.items():
+        write_volumes(tmp_path / name / "a", {"a_mask.nii.gz": mask})
+        write_findings(tmp_path / name / "a", [0.5] * 6, ["a_mask.nii.gz"])
+    result = score_masks(truth, tmp_path / "p", other=tmp_path / "o", **QUICK)
     assert result["labels"]["convention"] == "brats"
-    assert result["labels"]["values"][ENHANCING] == {"truth": [3, 4], "prediction": [3, 4]}
+    assert result["labels"]["values"][ENHANCING] == {"truth": [4], "prediction": [3]}
+    assert result["labels"]["values"][CORE] == {"truth": [1, 4], "prediction": [1, 3]}
+    assert "truth: 1 core, 2 oedema, 4 enhancing (the values are 1, 2 and 4)" in result["labels"]["text"]
+    assert "prediction: 1 core, 2 oedema, 3 enhancing (findings" in result["labels"]["text"]
     assert list(result["regions"]) == [WHOLE, CORE, ENHANCING]
     regions = result["per_patient"][0]["regions"]
     assert (regions[WHOLE]["dice"], regions[CORE]["dice"]) == (1, 1)
@@ -181,7 +197,7 @@ def test_brats_and_what_detect_writes_are_one_convention() -> None:
     assert regions[ENHANCING]["tversky"] == pytest.approx(2 / (2 + 0.7 * 2))
     assert (regions[CORE]["volume"], regions[ENHANCING]["volume"]) == (18 * 6, 18 * 4)
     assert result["comparison"]["regions"][ENHANCING]["dice"]["other"]["value"] == 1
-    assert result["remarks"] == []
+    assert not any("not known" in text for text in result["remarks"])
 
 
 def test_core_is_not_its_necrotic_part_alone() -> None:
@@ -191,19 +207,90 @@ def test_core_is_not_its_necrotic_part_alone() -> None:
     assert result["per_patient"][0]["regions"][ENHANCING]["dice"] == 0
 
 
-def test_three_and_four_in_one_mask_are_those_of_2012() -> None:
-    old = PatientMasks("old", layered(2, 1, 3, 4), layered(2, 1, 1, 3))
-    plain = PatientMasks("plain", layered(2, 1, 3), layered(2, 1, 1))  # 3 does not enhance here either
-    result = score_arrays([old, plain], **QUICK)
-    assert result["labels"]["values"][ENHANCING] == {"truth": [4], "prediction": [3, 4]}
-    assert [row["regions"][ENHANCING]["dice"] for row in result["per_patient"]] == [1, 1]
-    assert [row["regions"][CORE]["dice"] for row in result["per_patient"]] == [1, 1]
-    assert any("2012 to 2016" in text for text in result["remarks"])
-    # 3 in one patient and 4 in another: two years of one meaning.
-    new = [PatientMasks(f"{value}", layered(2, 1, value), layered(2, 1, 3)) for value in (3, 4)]
-    result = score_arrays(new, **QUICK)
-    assert [row["regions"][ENHANCING]["dice"] for row in result["per_patient"]] == [1, 1]
-    assert not any("2012" in text for text in result["remarks"])
+@pytest.mark.parametrize("values", [(2, 1), (2, 1, 3), (2, 1, 3, 4)])
+def test_values_that_several_conventions_have_are_scored_as_they_stand(values: tuple[int, ...]) -> None:
+    masks = [PatientMasks("a", layered(*values), layered(*values), (1.0, 1.0, 1.0))]
+    result = score_arrays(masks, **QUICK)
+    assert list(result["regions"]) == [WHOLE, *(f"label {value}" for value in sorted(values))]
+    assert result["labels"]["convention"] == "labels"
+    (remark,) = result["remarks"]
+    listed = ", ".join(map(str, sorted(values)))
+    assert remark.startswith(f"what the values {listed} of truth and prediction mean is not known")
+    assert "--convention (one of brats-2012, " in remark
+    assert "dataset.json" in remark
+    # Of one of these conventions 4 is a resection cavity: nobody may take it for tumour without a word.
+    assert ("holds 4, which may be no tumour" in remark) == (4 in values)
+    # Who asks for labels knows.
+    assert score_arrays(masks, nested=False, **QUICK)["remarks"] == []
+
+
+def test_what_one_mask_lacks_the_others_have() -> None:
+    # No mask has all of 1, 2 and 4; together they do. Another model's values do not change that.
+    masks = [layered(2, 1), layered(2, 4), layered(2)]
+    patients = [PatientMasks(f"p{at}", mask, layered(2, 1), None, layered(2, 3)) for at, mask in enumerate(masks)]
+    result = score_arrays(patients, **QUICK)
+    assert list(result["regions"]) == [WHOLE, CORE, ENHANCING]
+    assert result["labels"]["values"][CORE] == {"truth": [1, 4], "prediction": [1, 4]}
+    assert [row["regions"][CORE]["dice"] for row in result["per_patient"]] == [1, 1, 0]
+    assert list(result["comparison"]["regions"]) == [WHOLE]
+
+
+@pytest.mark.parametrize(
+    ("convention", "core", "enhancing"),
+    [
+        ("brats-2012", [1, 3, 4], [4]),
+        ("post-treatment", [1, 3], [3]),
+        ("peds", [1, 2, 3], [1]),
+        ("1=oedema,2=core,3=enhancing,4=cavity", [2, 3], [3]),
+    ],
+)
+def test_the_user_says_what_values_mean(convention: str, core: list[int], enhancing: list[int]) -> None:
+    masks = [PatientMasks("a", layered(2, 1, 3, 4), layered(2, 1, 3, 4), (1.0, 1.0, 1.0))]
+    result = score_arrays(masks, convention=convention, **QUICK)
+    assert result["labels"]["values"][CORE] == {"truth": core, "prediction": core}
+    assert result["labels"]["values"][ENHANCING]["truth"] == enhancing
+    assert result["remarks"] == []
+    with pytest.raises(InputError, match=r"mask values of BraTS 2017 to 2021 \(.*\); came 3 in the truth"):
+        score_arrays(masks, convention="brats-2017", **QUICK)
+
+
+def test_nested_regions_that_are_asked_for() -> None:
+    result = score_arrays([PatientMasks("a", layered(2, 1, 3), layered(2, 1, 3))], nested=True, **QUICK)
+    assert result["labels"]["values"][ENHANCING] == {"truth": [3], "prediction": [3]}
+    with pytest.raises(InputError, match="several conventions have these; say it with --convention"):
+        score_arrays([PatientMasks("a", layered(2, 1, 3, 4), layered(2, 1, 3))], nested=True, **QUICK)
+    with pytest.raises(InputError, match="from 1 to 4 for nested regions; came 5"):
+        score_arrays([PatientMasks("a", layered(1, 2, 5), layered(1, 2))], nested=True, **QUICK)
+
+
+def test_a_resection_cavity_is_no_tumour() -> None:
+    truth, drawn = box(4, 6, 2), box(4, 6, 2)
+    truth[4, 3:9, 4:10] = 4  # a slice with nothing but the cavity
+    drawn[4, 3:9, 4:10] = 4
+    drawn[1] = 0
+    for nested, compared in ((None, [WHOLE]), (False, [WHOLE, "label 2", "label 4"])):
+        result = score_arrays([PatientMasks("a", truth, drawn)], convention="post-treatment", nested=nested, **QUICK)
+        assert list(result["regions"]) == compared
+        row = result["per_patient"][0]
+        assert row["regions"][WHOLE]["dice"] == pytest.approx(2 * 72 / (108 + 72))
+        assert row["regions"][WHOLE]["volume"] == 108
+        assert (row["tumour_slices"], row["missed_slices"], row["false_slices"]) == (3, 1, 0)
+        assert result["slices"]["confusion"] == [[3, 0], [1, 2]]
+        assert result["conventions"]["pooled"]["value"] == pytest.approx(2 * 72 / (108 + 72))
+        assert "cavity" in result["labels"]["text"]
+
+
+def test_only_the_side_with_a_cavity_leaves_it_out(tmp_path: Path) -> None:
+    """A model that knows no cavity has 4 for the enhancing tumour."""
+    truth = write_volumes(tmp_path / "t", {f"BraTS-GLI-0200{n}-101-seg.nii.gz": layered(2, 1, 3) for n in (1, 2)})
+    cavity = layered(2, 1, 3)
+    cavity[1:4, 10:12, 4:8] = 4
+    write_volumes(truth, {"BraTS-GLI-02001-101-seg.nii.gz": cavity})
+    drawn = write_volumes(tmp_path / "p", {f"BraTS-GLI-0200{n}-101.nii.gz": layered(2, 1, 4) for n in (1, 2)})
+    (drawn / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "NCR": 1, "ED": 2, "ET": 4}}))
+    result = score_masks(truth, drawn, **QUICK)
+    assert [result["regions"][region]["dice"]["mean"]["value"] for region in (WHOLE, CORE, ENHANCING)] == [1, 1, 1]
+    assert result["labels"]["values"][WHOLE] == {"truth": [1, 2, 3], "prediction": "above 0"}
 
 
 def test_a_core_that_nobody_found_counts_as_missed() -> None:
@@ -212,7 +299,8 @@ def test_a_core_that_nobody_found_counts_as_missed() -> None:
         assert result["regions"][CORE]["dice"]["mean"]["value"] == 0
         assert result["regions"][ENHANCING]["recall"]["mean"]["value"] == 0
     # Nobody has seen any enhancing tumour: a perfect score for it would say nothing.
-    assert list(score_arrays([PatientMasks("a", layered(2, 1), layered(2, 1))], **QUICK)["regions"]) == [WHOLE, CORE]
+    plain = [PatientMasks("a", layered(2, 1), layered(2, 1))]
+    assert list(score_arrays(plain, convention="brats-2017", **QUICK)["regions"]) == [WHOLE, CORE]
 
 
 @pytest.mark.parametrize(
@@ -247,13 +335,13 @@ def test_types_of_tumour_are_no_regions() -> None:
 @pytest.mark.parametrize(
     ("labels", "convention"),
     [
-        ({"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}, "labels"),
+        ({"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}, "brats"),
         ({"background": 0, "edema": 2, "necrosis": 1, "enhancing": 3}, "brats"),
         ({"background": 0, "lesion": 1, "vessel": 2, "bleeding": 3}, "labels"),
         ({"background": 0, "tumour": 1}, "labels"),
         ({"background": 0, "whole": [1, 2, 3], "core": [2, 3]}, "brats"),
-        ({}, "brats"),
-        ("nonsense", "brats"),
+        ({}, "labels"),
+        ("nonsense", "labels"),
     ],
 )
 def test_a_file_that_names_the_values_decides(tmp_path: Path, labels: object, convention: str) -> None:
@@ -262,8 +350,8 @@ def test_a_file_that_names_the_values_decides(tmp_path: Path, labels: object, co
     drawn = write_volumes(tmp_path / "p", {"a.nii.gz": layered(2, 1, 3)})
     result = score_masks(truth, drawn, **QUICK)
     assert result["labels"]["convention"] == convention
-    assert any("read from dataset.json in set" in text for text in result["remarks"]) == (
-        isinstance(labels, dict) and any(not isinstance(value, list) for value in list(labels.values())[1:])
+    assert ("truth: what values mean was read from dataset.json" in result["remarks"]) == (
+        labels not in ({}, "nonsense")
     )
 
 
@@ -370,7 +458,7 @@ def test_findings_beside_the_masks_are_used(tmp_path: Path) -> None:
     result = score_masks(truth, found, **QUICK)
     assert result["patients"] == 5
     reasons = {item["file"]: item["reason"] for item in result["skipped"]}
-    assert list(reasons) == [f"predictions: {name}/findings.json" for name in "cdb"]
+    assert sorted(reasons) == [f"predictions: {name}/findings.json" for name in "bcd"]
     assert "5 for 1 files, one of 6x16x20" in reasons["predictions: b/findings.json"]
     probabilities = result["probabilities"]
     assert (probabilities["patients"], probabilities["slices"]["number"]) == (1, 5)
@@ -500,8 +588,8 @@ def test_files_of_two_patients_do_not_meet_by_a_name_that_many_have(tmp_path: Pa
     truth = write_volumes(tmp_path / "t", {"p1/tumour.nii.gz": box(4), "p2/tumour.nii.gz": box(4)})
     drawn = write_volumes(tmp_path / "p", {"p2/tumour.nii.gz": box(4), "p6/tumour.nii.gz": box(4)})
     result = score_masks(truth, drawn, **QUICK)
-    assert {name: row["dice"] for name, row in by_patient(result).items()} == {"p1/tumour": 0, "p2/tumour": 1}
-    assert result["missing"] == {"predictions": ["p1/tumour"]}
+    assert {name: row["dice"] for name, row in by_patient(result).items()} == {"p1": 0, "p2": 1}
+    assert result["missing"] == {"predictions": ["p1"]}
     assert any("1 files match no truth" in text for text in result["remarks"])
 
 
@@ -519,17 +607,20 @@ def test_a_missing_prediction_is_an_empty_one_and_is_named(tmp_path: Path) -> No
 
 
 def test_other_grids_and_damaged_files_are_skipped_with_reasons(tmp_path: Path) -> None:
-    names = ("good", "larger", "elsewhere", "torn", "hollow", "probable")
+    names = ("good", "coarser", "elsewhere", "moved", "torn", "hollow", "probable")
     truth = write_volumes(tmp_path / "t", {f"{name}.nii.gz": box() for name in names})
-    drawn = write_volumes(tmp_path / "p", {"good.nii.gz": box(), "larger.nii.gz": box(shape=(6, 16, 21))})
-    write_volumes(drawn, {"elsewhere.nii.gz": box()}, FLAT)
+    drawn = write_volumes(tmp_path / "p", {"good.nii.gz": box()})
+    write_volumes(drawn, {"coarser.nii.gz": box(shape=(6, 16, 21)), "elsewhere.nii.gz": box()}, FLAT)
+    # As large as the truth and a whole voxel beside it: nobody crops like that.
+    write_volumes(drawn, {"moved.nii.gz": box()}, replace(CUBIC, origin=(-7.0, -9.0, 3.0)))
     write_nifti(drawn / "probable.nii.gz", box().astype(np.float32) * 0.7)
     (drawn / "torn.nii.gz").write_bytes((drawn / "good.nii.gz").read_bytes()[:60])
     (drawn / "hollow.nii.gz").touch()
     result = score_masks(truth, drawn, **QUICK)
     assert list(by_patient(result)) == ["good"]
     reasons = {item["file"]: item["reason"] for item in result["skipped"]}
-    assert "21x16x6 for a truth of 20x16x6" in reasons["predictions: larger.nii.gz"]
+    assert "21x16x6 for a truth of 20x16x6" in reasons["predictions: coarser.nii.gz"]
+    assert "another spacing, origin or direction" in reasons["predictions: moved.nii.gz"]
     assert "another spacing, origin or direction" in reasons["predictions: elsewhere.nii.gz"]
     assert "thresholded" in reasons["predictions: probable.nii.gz"]
     assert {"predictions: torn.nii.gz", "predictions: hollow.nii.gz"} <= set(reasons)
@@ -538,7 +629,8 @@ def test_other_grids_and_damaged_files_are_skipped_with_reasons(tmp_path: Path) 
 
 def test_a_grid_that_differs_in_the_other_model_only_keeps_the_patient(tmp_path: Path) -> None:
     truth = write_volumes(tmp_path / "t", {"a.nii.gz": box(), "b.nii.gz": box()})
-    other = write_volumes(tmp_path / "o", {"a.nii.gz": box(5), "b.nii.gz": box(shape=(6, 16, 21))})
+    other = write_volumes(tmp_path / "o", {"a.nii.gz": box(5)})
+    write_volumes(other, {"b.nii.gz": box(shape=(6, 16, 21))}, FLAT)
     result = score_masks(truth, truth, other=other, **QUICK)
     assert (result["patients"], result["comparison"]["patients"]) == (2, 1)
     assert [item["file"] for item in result["skipped"]] == ["other: b.nii.gz"]
@@ -551,11 +643,210 @@ def test_nothing_to_score_is_an_error_that_helps(tmp_path: Path) -> None:
         score_masks(truth, drawn)
     with pytest.raises(InputError, match="nothing at 'absent'"):
         score_masks(truth, tmp_path / "absent")
-    large = write_volumes(tmp_path / "l", {"a.nii.gz": box(shape=(6, 16, 21))})
+    large = write_volumes(tmp_path / "l", {"a.nii.gz": box(shape=(6, 16, 21))}, FLAT)
     with pytest.raises(InputError, match="21x16x6"):
         score_masks(truth, large)
     with pytest.raises(InputError, match="none of which match"):
         score_masks(truth, truth, other=drawn)
+
+
+# --- names that differ ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("truth", "aside", "drawn"),
+    [
+        ("UCSF-PDGM-000{}_nifti/UCSF-PDGM-000{}_tumor_segmentation", "_brain_segmentation", "UCSF-PDGM-000{}"),
+        ("UCSF-PDGM-000{}_nifti/UCSF-PDGM-000{}_tumor_segmentation", "_FLAIR", "case/UCSF-PDGM-000{}_pred"),
+        ("sub-0{}/anat/sub-0{}_space-orig_label-lesion_mask", "_desc-brain_mask", "sub-0{}_dseg"),
+        ("sub-0{}/ses-1/anat/sub-0{}_ses-1_label-lesion_mask", "_T1w", "sub-0{}/ses-1/prediction"),
+        ("patient_0{}/tumorMask", "_brainMask", "Patient-0{}-seg"),
+        ("0{}/p0{}_tumorMask", "_probability", "p0{}/labels/whole"),
+        ("TCGA-02-000{}_2000.01.01_GlistrBoost_ManuallyCorrected", "_GlistrBoost", "TCGA-02-000{}_2000.01.01"),
+        ("BraTS-GLI-0000{}-000/BraTS-GLI-0000{}-000-seg", "-t1c", "BraTS-GLI-0000{}-000_nnunet"),
+        ("Case 0{}/Segmentation.seg", "_T1", "case_0{}.seg"),
+    ],
+)
+def test_names_meet_where_one_pairing_makes_sense(tmp_path: Path, truth: str, aside: str, drawn: str) -> None:
+    for at in (1, 2):
+        name = truth.replace("{}", str(at))
+        other = re.sub(
+            "_tumor_segmentation|_space-orig_label-lesion_mask|_label-lesion_mask|_tumorMask|tumorMask", "", name
+        )
+        other = re.sub("_GlistrBoost_ManuallyCorrected|-seg$|Segmentation.seg", "", other)
+        write_volumes(tmp_path / "t", {f"{name}.nii.gz": box(4), f"{other}{aside}.nii.gz": box(1, 9)})
+        write_volumes(tmp_path / "p", {f"{drawn.replace('{}', str(at))}.nii.gz": box(4 + 3 * (at - 1))})
+    result = score_masks(tmp_path / "t", tmp_path / "p", **QUICK)
+    assert (result["patients"], result["missing"], result["skipped"]) == (2, {}, [])
+    assert [row["regions"][WHOLE]["dice"] for row in result["per_patient"]] == pytest.approx([1, 0.5])
+    assert any(text.startswith("truth: 2 files ") for text in result["remarks"])
+
+
+def test_visits_of_a_patient_are_not_mixed_up(tmp_path: Path) -> None:
+    truth = write_volumes(tmp_path / "t", {f"sub-01/ses-{at}/anat/lesion_mask.nii.gz": box(4) for at in (1, 2)})
+    write_volumes(truth, {"sub-02/ses-1/anat/lesion_mask.nii.gz": box(4)})
+    drawn = write_volumes(tmp_path / "p", {f"sub-01_ses-{at}_pred.nii.gz": box(2 + 2 * at) for at in (1, 2)})
+    write_volumes(drawn, {"sub-02_ses-2_pred.nii.gz": box(4)})
+    result = score_masks(truth, drawn, **QUICK)
+    assert [row["regions"][WHOLE]["dice"] for row in result["per_patient"]] == pytest.approx([1, 2 / 3, 0])
+    assert result["missing"] == {"predictions": ["sub-02/ses-1/anat"]}
+    # A side that says no visit meets the only one of the other.
+    (drawn / "sub-02_ses-2_pred.nii.gz").rename(drawn / "sub-02_pred.nii.gz")
+    assert score_masks(truth, drawn, **QUICK)["missing"] == {}
+
+
+def test_truth_and_prediction_in_one_folder(tmp_path: Path) -> None:
+    for at in (1, 2):
+        files = {f"p{at}_seg.nii.gz": box(4), f"p{at}_pred.nii.gz": box(3 + at), f"p{at}_t1.nii.gz": box(1, 9)}
+        write_volumes(tmp_path / "all" / f"p{at}", files)
+    result = score_masks(tmp_path / "all", tmp_path / "all", **QUICK)
+    assert {name: row["dice"] for name, row in by_patient(result).items()} == pytest.approx({"p1": 1, "p2": 10 / 12})
+    assert (
+        "predictions: 2 files lie beside another mask of the same name; the machine's were taken" in result["remarks"]
+    )
+
+
+def test_names_of_one_letter_and_of_healthy_people_are_names(tmp_path: Path) -> None:
+    names = ("a_seg", "b_mask", "d_seg", "healthy_01_seg", "ct_7_mask")
+    truth = write_volumes(tmp_path / "t", {f"{name}.nii.gz": box() for name in names})
+    bare = {f"{name.rpartition('_')[0]}.nii.gz": box() for name in names}
+    drawn = write_volumes(tmp_path / "p", bare)
+    result = score_masks(truth, drawn, **QUICK)
+    assert list(by_patient(result)) == ["a", "b", "ct_7", "d", "healthy_01"]
+    assert (result["missing"], result["remarks"]) == ({}, [])
+
+
+# --- grids that are cut or turned ----------------------------------------------------------------------------------
+
+
+def itk(path: Path, mask: np.ndarray, corner: tuple[int, int, int] = (0, 0, 0), flip: bool = False) -> None:
+    """A mask on steps of 1, 1 and 3 mm whose first voxel lies at a corner (z, y, x); rows from below if flipped."""
+    image = sitk.GetImageFromArray(mask)
+    image.SetSpacing((1.0, 1.0, 3.0))
+    image.SetOrigin((float(corner[2]), float(corner[1]), 3.0 * corner[0]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(sitk.Flip(image, (False, True, False)) if flip else image, str(path))
+
+
+def test_masks_that_are_cropped_or_stored_from_below_are_put_in_their_place(tmp_path: Path) -> None:
+    whole, drawn = box(4), box(5)
+    for at in (1, 2):
+        itk(tmp_path / "truth" / f"P{at}.nrrd", whole)
+        itk(tmp_path / "full" / f"P{at}.nrrd", drawn)
+        itk(tmp_path / "flipped" / f"P{at}.nrrd", drawn, flip=True)
+        itk(tmp_path / "cropped" / f"P{at}.seg.nrrd", drawn[1:4, 3:9, 5:11], (1, 3, 5))
+        itk(tmp_path / "larger" / f"P{at}.nrrd", np.pad(drawn, ((0, 1), (2, 0), (0, 3))), (0, -2, 0))
+        itk(tmp_path / "cropped truth" / f"P{at}.seg.nrrd", whole[1:4, 3:9, 4:10], (1, 3, 4))
+        itk(tmp_path / "turned cropped truth" / f"P{at}.seg.nrrd", whole[1:4, 3:9, 4:10], (1, 3, 4), flip=True)
+    expected = score_masks(tmp_path / "truth", tmp_path / "full", **QUICK)
+    assert expected["regions"][WHOLE]["dice"]["mean"]["value"] == pytest.approx(10 / 12)
+    for side in ("flipped", "cropped", "larger"):
+        result = score_masks(tmp_path / "truth", tmp_path / side, **QUICK)
+        assert result["per_patient"] == expected["per_patient"], side
+        assert any(text.startswith("2 masks were cropped, larger or mirrored") for text in result["remarks"])
+    for side in ("cropped truth", "turned cropped truth"):
+        result = score_masks(tmp_path / side, tmp_path / "full", other=tmp_path / "cropped", **QUICK)
+        assert result["skipped"] == []
+        row = result["per_patient"][0]
+        assert (row["regions"][WHOLE]["dice"], row["slices"]) == (pytest.approx(10 / 12), 6)
+        assert row["other"][WHOLE]["dice"] == row["regions"][WHOLE]["dice"]
+        assert row["regions"][WHOLE]["hd95"] == expected["per_patient"][0]["regions"][WHOLE]["hd95"]
+    assert score_masks(tmp_path / "truth", tmp_path / "truth", **QUICK)["remarks"] == []
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".mgz", ".mgh", ".hdr"])
+def test_every_format_of_volumes(tmp_path: Path, suffix: str) -> None:
+    for side, at in (("t", 4), ("p", 5)):
+        mask = box(at)
+        if suffix in (".mgh", ".mgz"):
+            (tmp_path / side).mkdir()
+            nibabel.save(nibabel.MGHImage(mask.T, np.eye(4)), tmp_path / side / f"P1_seg{suffix}")
+        elif suffix == ".hdr":
+            (tmp_path / side).mkdir()
+            nibabel.save(nibabel.AnalyzeImage(mask.T, np.eye(4)), tmp_path / side / "P1_seg.img")
+        elif ".nii" in suffix:
+            write_nifti(tmp_path / side / f"P1_seg{suffix}", mask)
+        else:
+            write_itk(tmp_path / side / f"P1_seg{suffix}", mask)
+    result = score_masks(tmp_path / "t", tmp_path / "p", **QUICK)
+    assert by_patient(result)["P1"]["dice"] == pytest.approx(10 / 12)
+    assert (result["unit"], result["skipped"]) == ("mm", [])
+
+
+# --- values, from files --------------------------------------------------------------------------------------------
+
+REGIONS = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]}
+MSD = {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "labels", "kind"),
+    [
+        ("BRATS_00{}", (1, 2, 3, 0), REGIONS, "brats"),
+        ("BRATS_00{}", (1, 2, 3, 0), MSD, "brats"),
+        ("BRATS_00{}", (1, 2, 3, 0), None, "labels"),
+        ("BraTS-PED-0000{}-000-seg", (4, 2, 1, 3), None, "brats"),
+        ("BraTS-GLI-0200{}-101-seg", (2, 1, 3, 4), None, "brats"),
+        ("BraTS-GLI-0000{}-000-seg", (2, 1, 3, 0), None, "brats"),
+        ("BraTS2021_0000{}", (2, 1, 4, 0), None, "brats"),
+        ("P{}", (2, 1, 4, 0), None, "brats"),
+    ],
+)
+def test_each_set_is_scored_with_its_own_values(
+    tmp_path: Path, name: str, values: tuple[int, ...], labels: dict | None, kind: str
+) -> None:
+    """Half of the oedema is missed, and all else is right: whoever mixes values up loses core or enhancing tumour."""
+    oedema, core, enhancing, fourth = values
+    for at in (1, 2):
+        truth = layered(oedema, core, enhancing)
+        if "-101-" in name:
+            truth[1:4, 10:14, 4:12] = fourth  # resection cavity
+        elif fourth:
+            truth[2, 3:9, 8:10] = fourth  # a part of the core
+        drawn = truth.copy()
+        drawn[1:4, 3:9, 4] = 0  # one of two columns of oedema
+        for side, mask in (("t", truth), ("p", drawn)):
+            write_volumes(tmp_path / side, {f"{name.replace('{}', str(at))}.nii.gz": mask})
+            if labels is not None:
+                (tmp_path / side / "dataset.json").write_text(json.dumps({"labels": labels}))
+    result = score_masks(tmp_path / "t", tmp_path / "p", **QUICK)
+    scores = {region: found["dice"]["mean"]["value"] for region, found in result["regions"].items()}
+    assert result["labels"]["convention"] == kind
+    assert scores[WHOLE] == pytest.approx(2 * 7 / 15)  # 8 columns, the cavity not among them
+    unknown = any("is not known" in text for text in result["remarks"])
+    if kind == "labels":
+        assert scores == pytest.approx({WHOLE: 14 / 15, "label 1": 2 / 3, "label 2": 1, "label 3": 1})
+        assert unknown
+    else:
+        assert scores == pytest.approx({WHOLE: 14 / 15, CORE: 1, ENHANCING: 1})
+        assert not unknown
+        row = result["per_patient"][0]["regions"]
+        assert row[ENHANCING]["volume"] == int((truth == enhancing).sum())
+        assert row[CORE]["volume"] == int((truth[1:4, 3:9, 6:12] > 0).sum())
+
+
+def test_folders_with_two_files_that_say_different_things(tmp_path: Path) -> None:
+    for at, labels in ((1, MSD), (2, {"background": 0, "NCR": 1, "ED": 2, "ET": 3})):
+        folder = write_volumes(tmp_path / "t" / f"set{at}" / "labelsTr", {f"x{at}.nii.gz": layered(1, 2, 3)})
+        (folder.parent / "dataset.json").write_text(json.dumps({"labels": labels}))
+        write_volumes(tmp_path / "p", {f"x{at}.nii.gz": layered(1, 2, 3)})
+    result = score_masks(tmp_path / "t", tmp_path / "p", **QUICK)
+    assert result["labels"]["convention"] == "labels"
+    assert any("not every file has a dataset.json that says the same" in text for text in result["remarks"])
+
+
+def test_a_value_that_no_file_names_is_told(tmp_path: Path) -> None:
+    mask = layered(1, 2, 3, 7)
+    for side in ("t", "p"):
+        folder = write_volumes(tmp_path / side, {"x.nii.gz": mask})
+        (folder / "dataset.json").write_text(json.dumps({"labels": MSD}))
+    result = score_masks(tmp_path / "t", tmp_path / "p", **QUICK)
+    assert result["labels"]["values"] == {
+        WHOLE: {"truth": "above 0", "prediction": "above 0"},
+        CORE: {"truth": [2, 3], "prediction": [2, 3]},
+        ENHANCING: {"truth": [3], "prediction": [3]},
+    }
+    assert sum("7 has no meaning" in text and "tumour, but no part of it" in text for text in result["remarks"]) == 2
 
 
 # --- slices -----------------------------------------------------------------------------------------------------

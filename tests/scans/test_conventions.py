@@ -38,6 +38,8 @@ def test_one_mask_does_not_decide_for_the_others() -> None:
         ([(1, 2, 3)], "brats-2017", "brats-2023"),
         ([(1, 2, 3, 4)], "brats-2017", None),
         ([(1, 2, 4), (1, 2), (1, 4), (1, 7)], "brats-2017", "brats-2017"),  # one odd mask stops nobody
+        ([(1, 2, 4), (1, 2), (1, 4), (1, 7)], None, None),  # without a name all values are evidence
+        ([(1,), (1,)], "brats-2017", "whole-tumour"),
         ([()], None, "whole-tumour"),
     ],
 )

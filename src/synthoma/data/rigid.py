@@ -136,7 +136,7 @@ class Registered:
 def register(fixed: Volume, moving: Volume) -> Registered:
     """Bring one series onto the grid of another series of the same head.
 
-    Contrasts, grids, fields of view and noise may differ; the heads may be turned against one another by up to 35
+    Contrasts, grids, fields of view and noise may differ; the heads may be turned against one another by up to 40
     degrees, wherever the headers put them. Series that cannot be registered give a result that is not ``agreed``.
 
     Args:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from synthoma.data.case import Geometry
+from synthoma.data.case import Geometry, Volume
 from synthoma.data.files import PICTURES, SUFFIXES, VOLUMES, kind_of, natural, printable, stem_of, suffix_of, walk
 from synthoma.data.images import read_image
-from synthoma.data.volumes import read_volume, same_grid
+from synthoma.data.layouts.meaning import LABELS_FILE, description_of, found_by_us
+from synthoma.data.volumes import paste_onto, read_volume, same_grid
 from synthoma.errors import InputError
 from synthoma.evaluation.mask_chances import FINDINGS, Chances, Detection, joined, read_detection
-from synthoma.evaluation.mask_regions import LABELS_FILE, read_names
 from synthoma.metrics.boundary import Spacing
-from synthoma.types import Array
+from synthoma.scans.conventions import Convention, Decision, hinted
+from synthoma.scans.names import Part, bare, canonical, place_word, read_part
+from synthoma.scans.vocabulary import FILES, Word
+from synthoma.types import Array, Floats, Ints
 
 MOST_LABELS = 32
 """A mask with more values than this is a grey picture or a probability map."""
@@ -27,8 +31,14 @@ SIDES = ("truth", "prediction", "other")
 """Attributes of ``PatientMasks`` that are masks."""
 
 _NAMED = 10
+_MACHINE, _UNSAID = 2, 3
+"""Ranks of ``scans.names.Part``."""
 
-_ENDING = re.compile(r"(?:^|[_\-. ]+)(?:mask|masks|seg|segmentation|pred|prediction|label|labels|gt|truth)$", re.I)
+_VOLUMES = frozenset({"NIfTI", "MetaImage", "NRRD", "Analyze", "MGH"})
+
+_LETTER = re.compile(r"^([a-z])[_\-. ]+((?:mask|seg).*)$", re.I)
+"""A name of one letter: a_seg, b_mask and d_seg are no words of a program then, as aseg, bmask and dseg are."""
+
 _SLICE_NUMBER = re.compile(r"[_\-. ]*(?:(?<![a-z])(?:slice|z)[_\-]?)?\d+$", re.I)
 _MATCH = "give both files the same name, or names that differ in an ending such as _mask, _seg or _pred only"
 _ON_GRID = "resample the prediction onto the grid of the truth (nearest neighbour)"
@@ -38,6 +48,8 @@ Key = tuple[str, ...]
 """Folders below the side's root, then the bare name (left out where nothing of it remains)."""
 
 _Roots = Mapping[str, Path]
+_Shape = tuple[int, int, int]
+_Naming = Callable[[Key, Path], Key]
 
 
 @dataclass(frozen=True)
@@ -65,11 +77,14 @@ class PatientMasks:
 class Findings:
     """What scoring meets on its way through the files."""
 
+    convention: Convention | None = None
     skipped: list[dict[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     missing: dict[str, list[str]] = field(default_factory=dict)
-    names: dict[str, Mapping[int, str]] = field(default_factory=dict)
+    said: dict[str, Decision] = field(default_factory=dict)
+    hints: dict[str, str] = field(default_factory=dict)
     detections: dict[Path, Detection | None] = field(default_factory=dict)
+    laid: int = 0
 
     def skip(self, place: str, error: InputError | str) -> None:
         """List a file that is not scored, and why."""
@@ -133,18 +148,61 @@ def _masks_of(root: Path, name: str, findings: Findings) -> dict[Key, Path]:
     for item in unlisted:
         if item.path not in known:
             findings.skip(_place(item.path, root, name), item.reason)
-    if rest := sum(path not in known for path in files):
+    if rest := sum(path not in known and path.name not in (LABELS_FILE, FINDINGS) for path in files):
         findings.remarks.append(f"{name}: {rest} files that are no volumes or pictures were left aside")
-    marked = [path for path in usable if _ENDING.search(stem_of(path))]
+    called = {path: _called(stem_of(path)) for path in usable}
+    aside = sum(kind == "aside" for kind in called.values())
+    if 0 < aside < len(usable):
+        findings.remarks.append(f"{name}: {aside} files are probabilities or masks of something else, by their names")
+        usable = [path for path in usable if called[path] != "aside"]
+    marked = [path for path in usable if called[path] == "mask"]
     if marked and len(marked) < len(usable):
         left = len(usable) - len(marked)
-        findings.remarks.append(f"{name}: {left} files were taken for images, since others end in _mask or the like")
+        findings.remarks.append(f"{name}: {left} files were taken for images, since others are called masks")
+    return _keyed(marked or usable, root, name, findings)
+
+
+def _called(stem: str) -> Literal["mask", "image", "aside"]:
+    """What a file is by its name; what says neither may be the mask under the name of its scan."""
+    part = _read_name(stem)
+    if part.role != "other":
+        return "mask" if part.role == "mask" else "image"
+    # A mask may be drawn on a sequence that is not asked for elsewhere, and healthy people have empty ones.
+    if part.why == "healthy" or FILES.get(part.why, Word("organ")).kind == "other":
+        return "mask" if part.rank < _UNSAID else "image"
+    return "aside"
+
+
+def _read_name(stem: str) -> Part:
+    lone = _LETTER.match(stem)
+    return read_part(lone[2] if lone else stem)
+
+
+def _keyed(paths: Sequence[Path], root: Path, name: str, findings: Findings) -> dict[Key, Path]:
+    """One file for each key: of several the one drawn by hand, of predictions the machine's."""
+    groups: dict[Key, list[Path]] = defaultdict(list)
+    for path in paths:
+        group = groups[_key(path, root)]
+        if not group or not _same_detection(group[0], path, root, name, findings):
+            group.append(path)
     found: dict[Key, Path] = {}
-    for path in marked or usable:
-        first = found.setdefault(_key(path, root), path)
-        if first != path and not _same_detection(first, path, root, name, findings):
-            came = f"a second one beside {_place(first, root)}"
+    passed = 0
+    for key, group in groups.items():
+        ranks = {path: _read_name(stem_of(path)).rank for path in group}
+        machine = name != "truth" and _MACHINE in ranks.values()
+        best = [path for path in group if ranks[path] == (_MACHINE if machine else min(ranks.values()))]
+        passed += len(group) - len(best)
+        if len(best) > 1 and not _bare(stem_of(best[0])) and len({stem_of(path).lower() for path in best}) == len(best):
+            # tumour and whole in one folder: the names that say nothing of the patient tell them apart
+            found |= {(*path.relative_to(root).parts[:-1], stem_of(path)): path for path in best}
+            continue
+        found[key] = best[0]
+        for path in best[1:]:
+            came = f"a second one beside {_place(best[0], root)}"
             findings.skip(_place(path, root, name), InputError("one mask of each name", came, "keep one of the two"))
+    if passed:
+        whose = "those drawn by hand" if name == "truth" else "the machine's"
+        findings.remarks.append(f"{name}: {passed} files lie beside another mask of the same name; {whose} were taken")
     return found
 
 
@@ -161,11 +219,14 @@ def _place(path: Path, root: Path, side: str = "") -> str:
 
 
 def _key(path: Path, root: Path) -> Key:
-    bare = stem_of(path)
-    while match := _ENDING.search(bare):
-        bare = bare[: match.start()]
+    name = _bare(stem_of(path))
     folders = () if path == root else path.relative_to(root).parts[:-1]
-    return (*folders, bare) if bare or not folders else folders
+    return (*folders, name) if name or not folders else folders
+
+
+def _bare(stem: str) -> str:
+    lone = _LETTER.match(stem)
+    return lone[1] if lone and not bare(lone[2]) else bare(stem)
 
 
 def _matched(sides: Mapping[str, Mapping[Key, Path]], roots: _Roots, findings: Findings) -> list[_Trio]:
@@ -199,16 +260,63 @@ def _matched(sides: Mapping[str, Mapping[Key, Path]], roots: _Roots, findings: F
 
 
 def _partners(truth: Mapping[Key, Path], side: Mapping[Key, Path]) -> dict[Key, Path]:
-    """File of a side for each truth: of the same key, else of the same last part where only one on each side has it.
+    """File of a side for each truth: of the same key, else by the first of `_NAMINGS` that only one on each side has.
 
-    A last part that several files of a side share (slice_000, tumour) names no patient, and whose file is left over is
+    A name that several files of a side share (slice_000, tumour) names no patient, and whose file is left over is
     chance: those that have a partner count too.
     """
     found = {key: side[key] for key in truth if key in side}
-    unmatched = [key for key in truth if key not in found], [key for key in side if key not in found]
-    often = {name for keys in (truth, side) for name, number in Counter(key[-1] for key in keys).items() if number > 1}
-    by_name = {key[-1]: side[key] for key in unmatched[1] if key[-1] not in often}
-    return found | {key: by_name[key[-1]] for key in unmatched[0] if key[-1] in by_name and key[-1] not in often}
+    taken = set(found)
+    for naming in _NAMINGS:
+        ours, theirs = _unique(naming, truth), _unique(naming, side)
+        for called, key in ours.items():
+            partner = theirs.get(called)
+            if key in found or partner is None or partner in taken:
+                continue
+            visits = {_visit_of(key, truth[key])[1:], _visit_of(partner, side[partner])[1:]}
+            if naming is _patient_of and len(visits - {("",)}) > 1:
+                continue  # two visits of one patient
+            found[key] = side[partner]
+            taken.add(partner)
+    return found
+
+
+def _unique(naming: _Naming, side: Mapping[Key, Path]) -> dict[Key, Key]:
+    """Names that one file of a side has, with its key."""
+    named = {key: naming(key, path) for key, path in side.items()}
+    often = Counter(named.values())
+    return {called: key for key, called in named.items() if any(called) and often[called] == 1}
+
+
+def _in_place(key: Key, path: Path) -> Key:
+    """The key without folders that only keep order, whatever its case and separators."""
+    kept = [folder for folder in key[:-1] if (word := place_word(folder)) is None or word.kind != "place"]
+    return tuple(canonical(part) for part in (*kept, key[-1]))
+
+
+def _last(key: Key, path: Path) -> Key:
+    return key[-1:]
+
+
+def _visit_of(key: Key, path: Path) -> Key:
+    """Patient and visit in the name of a volume, or in that of the next folder that names somebody."""
+    if kind_of(path) in PICTURES:  # a slice is not the patient
+        return ()
+    own, visit = bool(_bare(stem_of(path))), ""
+    for at, name in enumerate(reversed(key)):
+        part = read_part(name)
+        visit = visit or canonical(part.visit)
+        if (who := part.patient or part.rest) and ((own and at == 0) or place_word(name) is None):
+            return (canonical(who), visit)
+    return ()
+
+
+def _patient_of(key: Key, path: Path) -> Key:
+    return _visit_of(key, path)[:1]
+
+
+_NAMINGS: tuple[_Naming, ...] = (_last, _in_place, _visit_of, _patient_of)
+"""How names meet that are not the same, the most careful one first."""
 
 
 def _by_patient(trios: Sequence[_Trio], roots: _Roots, findings: Findings) -> _Cases:
@@ -237,18 +345,48 @@ def _by_patient(trios: Sequence[_Trio], roots: _Roots, findings: Findings) -> _C
 
 
 def _read_labels(trios: Sequence[_Trio], roots: _Roots, findings: Findings) -> None:
-    """Take note of what mask values mean, where findings or a `LABELS_FILE` of a side say so."""
+    """Take note of what the values of each side mean, where findings, a ``dataset.json`` or all names say so."""
     for side, name in zip(SIDES, ("truth", "predictions", "other"), strict=True):
-        if name not in roots:
+        paths = [path for trio in trios if (path := getattr(trio, side)) is not None]
+        if name not in roots or not paths:
             continue
-        paths = [] if name == "truth" else [getattr(trio, side) for trio in trios]
-        said = [findings.detection(path, roots[name], name) for path in paths if path is not None]
-        own = {tuple(sorted(one.names.items())) for one in said if one is not None}
-        if len(own) == 1:
-            findings.names[side] = dict(own.pop())
-        elif not own and (found := read_names(roots[name])) is not None:
-            findings.names[side] = found[0]
-            findings.remarks.append(f"{name}: what values mean was read from {LABELS_FILE} in {printable(found[1])}")
+        root = roots[name] if roots[name].is_dir() else roots[name].parent
+        if (hint := _hint_of(paths, root)) is not None:
+            findings.hints[side] = hint
+        if findings.convention is not None:
+            continue
+        folders = sorted({path.parent for path in paths})
+        ours = {found.text(): found for folder in folders if (found := found_by_us(folder)) is not None}
+        if len(ours) == 1:
+            findings.said[side] = Decision(ours.popitem()[1], "findings of synthoma detect say so")
+        elif ours:
+            findings.said[side] = Decision(None, "findings of synthoma detect differ")
+        elif (decision := _described(folders, root)) is not None:
+            findings.said[side] = decision
+            findings.remarks.append(f"{name}: what values mean was read from {LABELS_FILE}")
+
+
+def _hint_of(paths: Sequence[Path], root: Path) -> str | None:
+    """The convention that the names of all files speak for."""
+    hints = {hinted(f"{root.resolve().name}/{path.relative_to(root).as_posix()}") for path in paths}
+    if hints == {"brats-2023", "post-treatment"}:  # they differ in the cavity, which only the second has
+        return "post-treatment"
+    return hints.pop() if len(hints) == 1 else None
+
+
+def _described(folders: Sequence[Path], root: Path) -> Decision | None:
+    """What the ``dataset.json`` of a side says; None where it says nothing of values."""
+    top = root.resolve()
+    found = [description_of(top / folder.relative_to(root), top) for folder in folders]
+    said = [one for one in found if one is not None and (one.convention is not None or one.unclear)]
+    if not said:
+        return None
+    if unclear := sorted({label for one in said for label in one.unclear}):
+        return Decision(None, f"{LABELS_FILE} names labels that are not known here: {', '.join(unclear)}")
+    texts = {one.convention.text(): one.convention for one in said if one.convention is not None}
+    if len(texts) > 1 or len(said) < len(found):
+        return Decision(None, f"not every file has a {LABELS_FILE} that says the same")
+    return Decision(texts.popitem()[1], f"{LABELS_FILE} says so")
 
 
 def _loaded(
@@ -263,7 +401,7 @@ def _loaded(
             if part is None:
                 continue
             if parts and part.truth.shape[1:] != parts[0].truth.shape[1:]:
-                came = f"{_size(part.truth)} among {_size(parts[0].truth)}"
+                came = f"{_size_of(part.truth.shape)} among {_size_of(parts[0].truth.shape)}"
                 reason = InputError("slices of one size in a patient", came, "export them again in one size")
                 findings.skip(part.patient, reason)
                 continue
@@ -278,6 +416,11 @@ def _loaded(
                 np.concatenate(others) if len(others) == len(parts) else None,
                 joined([part.chances for part in parts], [len(part.truth) for part in parts]),
             )
+    if findings.laid:
+        findings.remarks.append(
+            f"{findings.laid} masks were cropped, larger or mirrored on the grid of their truth or prediction: voxels "
+            "were put in their place, and what a mask does not cover counts as background"
+        )
     progress("reading", len(cases), len(cases))
 
 
@@ -289,20 +432,29 @@ def _read_trio(trio: _Trio, roots: _Roots, spacing: Spacing | None, findings: Fi
     except InputError as error:
         findings.skip(place, error)
         return None
-    drawn: dict[str, Array] = {}
+    read: dict[str, tuple[Array, Geometry | None]] = {}
+    shape, grid = (truth.shape[0], truth.shape[1], truth.shape[2]), geometry
     for name, path in (("predictions", trio.prediction), ("other", trio.other)):
         try:
-            if name in roots:
-                drawn[name] = np.zeros_like(truth) if path is None else _read_onto(path, truth, geometry)
+            if name in roots and path is not None:
+                mask, own = _read(path)
+                shape, grid = _covering(shape, grid, mask, own)
+                read[name] = mask, own
         except InputError as error:
             assert path is not None
             findings.skip(_place(path, roots[name], name), error)
-    if "predictions" not in drawn:
+    if trio.prediction is not None and "predictions" not in read:
         return None
-    if geometry is not None:
-        spacing = (geometry.spacing[2], geometry.spacing[1], geometry.spacing[0])
-    chances = _chances(trio.prediction, truth, roots["predictions"], findings)
-    return PatientMasks(place, truth, drawn["predictions"], spacing, drawn.get("other"), chances)
+    whole = _laid(truth, geometry, shape, grid, findings)
+    drawn = {name: _laid(mask, own, shape, grid, findings) for name, (mask, own) in read.items()}
+    for name, path in (("predictions", trio.prediction), ("other", trio.other)):
+        if name in roots and path is None:
+            drawn[name] = np.zeros_like(whole)
+    if grid is not None:
+        spacing = (grid.spacing[2], grid.spacing[1], grid.spacing[0])
+    turned = "predictions" in read and drawn["predictions"] is not read["predictions"][0]
+    chances = None if turned else _chances(trio.prediction, whole, roots["predictions"], findings)
+    return PatientMasks(place, whole, drawn["predictions"], spacing, drawn.get("other"), chances)
 
 
 def _chances(path: Path | None, truth: Array, root: Path, findings: Findings) -> Chances | None:
@@ -318,25 +470,64 @@ def _chances(path: Path | None, truth: Array, root: Path, findings: Findings) ->
         return None
 
 
-def _read_onto(path: Path, truth: Array, geometry: Geometry | None) -> Array:
-    """A mask on the grid of its truth.
+def _covering(
+    shape: _Shape, grid: Geometry | None, mask: Array, own: Geometry | None
+) -> tuple[_Shape, Geometry | None]:
+    """The grid on which a mask lies beside the truth: that of the truth, or a larger one around a truth that was cut.
 
     Raises:
-        InputError: damaged, no mask, or another grid.
+        InputError: a mask of another grid, or one that shows another part of it.
     """
-    mask, own = _read(path)
-    if mask.shape != truth.shape:
-        came = f"{_size(mask)} for a truth of {_size(truth)}"
-        raise InputError("a prediction as large as its truth", came, _ON_GRID)
-    if geometry is not None and own is not None and not same_grid(geometry, own):
-        came = "another spacing, origin or direction"
-        raise InputError("a prediction on the grid of its truth", came, _ON_GRID)
-    return mask
+    large = f"{_size_of(mask.shape)} for a truth of {_size_of(shape)}"
+    if grid is None or own is None:
+        if mask.shape != shape:
+            raise InputError("a prediction as large as its truth", large, _ON_GRID)
+        return shape, grid
+    if mask.shape == shape and same_grid(grid, own):
+        return shape, grid
+    low, high = _field(own, mask.shape, grid)
+    top = np.array(shape[::-1]) - 1
+    inside, around = (low >= 0) & (high <= top), (low <= 0) & (high >= top)
+    first, last = np.minimum(low, 0), np.maximum(high, top)
+    if (inside | around).all():
+        try:
+            if paste_onto(Volume(mask, own), grid, shape) is not None:
+                return shape, grid
+        except InputError:  # what it marks lies outside a truth that was cut to its tumour
+            z, y, x = (last - first + 1)[::-1].tolist()
+            origin = np.array(grid.origin) + _steps(grid) @ first
+            return (z, y, x), replace(grid, origin=(float(origin[0]), float(origin[1]), float(origin[2])))
+    came = large if mask.shape != shape else "another spacing, origin or direction"
+    raise InputError("a prediction on the grid of its truth", came, _ON_GRID)
 
 
-def _size(mask: Array) -> str:
+def _laid(mask: Array, own: Geometry | None, shape: _Shape, grid: Geometry | None, findings: Findings) -> Array:
+    """A mask on a grid that covers it; the same array where it is on it already."""
+    if grid is None or own is None or (mask.shape == shape and same_grid(grid, own)):
+        return mask
+    pasted = paste_onto(Volume(mask, own), grid, shape)
+    assert pasted is not None
+    findings.laid += 1
+    return pasted.voxels
+
+
+def _field(own: Geometry, shape: tuple[int, ...], grid: Geometry) -> tuple[Ints, Ints]:
+    """First and last voxel (x, y, z) of a mask, counted on a grid."""
+    corners = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (np.array(shape[::-1]) - 1)
+    places = corners @ _steps(own).T + np.array(own.origin) - np.array(grid.origin)
+    counted = np.rint(places @ np.linalg.inv(_steps(grid)).T).astype(np.int64)
+    return counted.min(axis=0), counted.max(axis=0)
+
+
+def _steps(geometry: Geometry) -> Floats:
+    """Step from voxel to voxel along each axis of the grid, mm, as columns."""
+    steps: Floats = np.array(geometry.direction).reshape(3, 3) * np.array(geometry.spacing)
+    return steps
+
+
+def _size_of(shape: tuple[int, ...]) -> str:
     """Width, height and, of a volume, depth: 240x240x155."""
-    return "x".join(map(str, mask.shape[::-1] if len(mask) > 1 else mask.shape[:0:-1]))
+    return "x".join(map(str, shape[::-1] if shape[0] > 1 else shape[:0:-1]))
 
 
 def _read(path: Path) -> tuple[Array, Geometry | None]:
@@ -348,7 +539,7 @@ def _read(path: Path) -> tuple[Array, Geometry | None]:
     kind = kind_of(path)
     if kind == "jpeg":
         raise InputError("a mask stored without loss", "a JPEG, which changes values", "export it as PNG")
-    if kind in VOLUMES or (kind == "unknown" and SUFFIXES.get(suffix_of(path)) in ("NIfTI", "MetaImage", "NRRD")):
+    if kind in VOLUMES or (kind == "unknown" and SUFFIXES.get(suffix_of(path)) in _VOLUMES):
         volume = read_volume(path)
         return _as_labels(volume.voxels), volume.geometry
     picture = read_image(path)

@@ -1,7 +1,7 @@
 """Scores of anyone's masks against the truth: files or arrays, per patient, with intervals by patient.
 
-What is scored is the whole tumour (every value above 0), and within it the nested BraTS regions or each label that both
-sides have, see ``mask_regions``; beside the masks, the probabilities that `synthoma detect` wrote. How files meet:
+What is scored is the whole tumour, and within it nested regions or each label that both sides have, see
+``mask_regions``; beside the masks, the probabilities that `synthoma detect` wrote. How files meet:
 ``mask_files``.
 """
 
@@ -21,7 +21,7 @@ from synthoma.data.files import printable
 from synthoma.errors import InputError
 from synthoma.evaluation.mask_chances import Judged, chance_scores, judged
 from synthoma.evaluation.mask_files import SIDES, Findings, PatientMasks, Progress, read_patients
-from synthoma.evaluation.mask_regions import Region, Side, choose
+from synthoma.evaluation.mask_regions import GIVEN, Region, Side, choose
 from synthoma.metrics.boundary import PIXELS, TOLERANCE, Spacing, boundary
 from synthoma.metrics.classification import scores_of_counts
 from synthoma.metrics.intervals import DRAWS, bootstrap_many, paired_difference, score_interval
@@ -39,6 +39,7 @@ from synthoma.metrics.overlap import (
     volume_error,
 )
 from synthoma.provenance import software
+from synthoma.scans.conventions import Decision, parsed
 from synthoma.types import Array, Floats, Ints
 
 SCHEMA = "synthoma.scores/1"
@@ -61,6 +62,7 @@ def score_masks(
     other: Path | None = None,
     spacing: Spacing | None = None,
     nested: bool | None = None,
+    convention: str | None = None,
     tolerance: float = TOLERANCE,
     draws: int = DRAWS,
     seed: int = 0,
@@ -68,18 +70,20 @@ def score_masks(
 ) -> dict[str, Any]:
     """Score mask files: NIfTI, MetaImage or NRRD volumes, one a patient, or PNG and TIFF slices.
 
-    Files meet by their name without suffix and without endings such as ``_mask``, ``_seg`` or ``_pred``; sub-folders
-    count only where names alone would not do. Where a side has files with such an ending, its others are taken for
-    images. Slices of one patient are those of one sub-folder, or those whose names differ in a trailing number. A truth
-    without prediction is scored against an empty one, and a remark says so. Where a ``dataset.json`` in the folder of a
-    side, or above it, says what its values mean, only values named as in BraTS are taken for BraTS.
+    Files meet by their name without suffix and without words such as ``_mask``, ``_tumor_seg`` or ``_pred``, else by
+    the patient and visit in it; sub-folders count only where names alone would not do. Where a side has files called
+    masks, its others are taken for images; masks of the brain and maps of probability are left aside. Slices of one
+    patient are those of one sub-folder, or those whose names differ in a trailing number. A truth without prediction is
+    scored against an empty one, and a remark says so. What values mean is decided for each side: see
+    ``mask_regions.choose``.
 
     Args:
         truth: a folder of masks, or one file.
         predictions: the same for the predictions.
         other: the same for another model's predictions; adds the paired difference.
         spacing: (z, y, x) in mm of slices, whose files do not say it.
-        nested: score nested BraTS regions (True) or labels as they stand (False); None decides by the values.
+        nested: score nested regions (True) or labels as they stand (False); None decides by what values mean.
+        convention: what values mean on all sides, see ``conventions.parsed``; else it is read or decided for each.
         tolerance: of the surface Dice: mm, or pixels where no spacing is known.
         draws: of the bootstrap.
         seed: of the bootstrap.
@@ -89,10 +93,11 @@ def score_masks(
         As `score_arrays`, and which files were skipped, with reasons.
 
     Raises:
-        InputError: a path that is not there, no two files that match, nothing left to score, or values above 4 where
-            nested regions are asked for.
+        InputError: a path that is not there, no two files that match, nothing left to score, values that the given
+            convention does not have, or nested regions of values that are not known.
+        ConfigError: a convention that is none.
     """
-    findings = Findings()
+    findings = Findings(None if convention is None else parsed(convention))
     roots = {"truth": truth, "predictions": predictions} | ({"other": other} if other is not None else {})
     patients = read_patients(roots, spacing, findings, progress)
     result = _score(patients, findings, nested, tolerance, draws, seed, progress)
@@ -104,6 +109,7 @@ def score_arrays(
     patients: Iterable[PatientMasks],
     *,
     nested: bool | None = None,
+    convention: str | None = None,
     tolerance: float = TOLERANCE,
     draws: int = DRAWS,
     seed: int = 0,
@@ -112,7 +118,8 @@ def score_arrays(
 
     Args:
         patients: their masks.
-        nested: score nested BraTS regions (True) or labels as they stand (False); None decides by the values.
+        nested: score nested regions (True) or labels as they stand (False); None decides by what values mean.
+        convention: what values mean on all sides, see ``conventions.parsed``; else decided by the values of all masks.
         tolerance: of the surface Dice: mm, or pixels where no spacing is known.
         draws: of the bootstrap.
         seed: of the bootstrap.
@@ -124,9 +131,11 @@ def score_arrays(
 
     Raises:
         InputError: no patient, a name that comes twice, masks of two shapes, another number of probabilities than of
-            slices, or values above 4 where nested regions are asked for.
+            slices, values that the given convention does not have, or nested regions of values that are not known.
+        ConfigError: a convention that is none.
     """
-    return _score(patients, Findings(), nested, tolerance, draws, seed)
+    findings = Findings(None if convention is None else parsed(convention))
+    return _score(patients, findings, nested, tolerance, draws, seed)
 
 
 def _score(
@@ -145,7 +154,9 @@ def _score(
         came = findings.skipped[0]["reason"] if findings.skipped else "none"
         raise InputError("at least one patient with masks to score", came, "see the files that were skipped")
     for side in SIDES:
-        sides[side].names = findings.names.get(side)
+        sides[side].said, sides[side].hint = findings.said.get(side), findings.hints.get(side)
+        if findings.convention is not None:
+            sides[side].said = Decision(findings.convention, GIVEN)
     chosen = choose(sides, nested)
     findings.remarks.extend(chosen.remarks)
     rows: list[dict[str, Any]] = []
@@ -247,10 +258,12 @@ def _patient(
         regions[region.name] = _scores(real, region.drawn(prediction, "prediction"), masks.spacing, tolerance)
         if other is not None:
             theirs[region.name] = _scores(real, region.drawn(other, "other"), masks.spacing, tolerance)
-    counts = slice_counts(truth, prediction)
+    whole = chosen[0]
+    tumour = whole.drawn(truth, "truth")
+    counts = slice_counts(tumour, whole.drawn(prediction, "prediction"))
     table = _called(counts)
     tp, fp, fn, _ = table
-    answer = judged(truth, masks.chances)
+    answer = judged(tumour, masks.chances)
     row = {
         "patient": masks.patient,
         "slices": len(truth),
@@ -265,7 +278,8 @@ def _patient(
         "regions": regions,
         "other": None if other is None else theirs,
     }
-    return row, counts, None if other is None else slice_counts(truth, other), answer
+    theirs_whole = None if other is None else slice_counts(tumour, whole.drawn(other, "other"))
+    return row, counts, theirs_whole, answer
 
 
 def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance: float) -> dict[str, float]:

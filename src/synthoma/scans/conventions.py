@@ -158,10 +158,10 @@ def decide(masks: Iterable[Sequence[int]], hint: str | None = None) -> Decision:
         masks: for each mask, the values above 0 that it holds.
         hint: what their names speak for, see ``hinted``.
     """
-    each = _usual([tuple(sorted(values)) for values in masks])
-    found = tuple(sorted({value for values in each for value in values}))
+    each = [tuple(sorted(values)) for values in masks]
     if hint is not None and hint in CONVENTIONS:
-        return _of_hint(hint, found)
+        return _of_hint(hint, tuple(sorted({value for values in _usual(each) for value in values})))
+    found = tuple(sorted({value for values in each for value in values}))
     if not found:
         return Decision(WHOLE, "every mask is empty", values=found)
     if len(found) == 1:
@@ -189,11 +189,11 @@ def _of_hint(hint: str, found: tuple[int, ...]) -> Decision:
     if not named.values:
         return Decision(named, "names speak for a single label", values=found)
     why = f"names speak for {named.title}"
+    if values == {1}:
+        return Decision(WHOLE, "the only value is 1", values=found)
     if hint == "peds":
         if 4 in values or not values:
             return Decision(PEDS, why, values=found)
-        if values <= {1}:
-            return Decision(WHOLE, "the only value is 1", values=found)
         return Decision(None, "BraTS-PEDs of 2023 and of 2024 number them differently", ("peds", "brats-2023"), found)
     if hint == "brats-2023" and 4 in values:
         if 3 in values:
@@ -201,7 +201,7 @@ def _of_hint(hint: str, found: tuple[int, ...]) -> Decision:
         return Decision(None, f"{why}, which have no 4", ("brats-2017", "post-treatment"), found)
     if hint == "brats-2017" and 3 in values:
         if 4 in values:
-            return Decision(None, f"{why}, which have no 3", ("brats-2012", "post-treatment", "peds"), found)
+            return Decision(None, f"{why}, which have no 3", ("brats-2012", "post-treatment"), found)
         return Decision(BRATS_2023, f"{why}, but the enhancing tumour is 3", values=found)
     if not values <= set(named.values):
         return decide([found])

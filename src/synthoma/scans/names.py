@@ -166,7 +166,7 @@ def bare(stem: str) -> str:
     low, high = 0, len(tokens)
     while high > low and _is(tokens[high - 1], spoken):
         high -= 1
-    while low < high and _is(tokens[low], {"mask"}):
+    while low < high and _is(tokens[low], {"mask", "machine"}):
         low += 1
     if low == high:
         return ""
@@ -229,6 +229,9 @@ def _fits(word: Word, phrase: str, text: str, atoms: list[tuple[int, int]], plac
         low, high = atoms[stop - 1]
         apart = high - low == 1 and text[low - 1] in "_- ."
         return not (apart and atoms[stop][0] == high and text[high].isdigit())
+    low, high = atoms[place]
+    if high - low == 1 and stop - place > 1 and word.kind in ("mask", "organ") and text[high] in "_- .":
+        return False  # "A_seg" is the mask of somebody called A
     if place == 0 and word.kind == "mask" and len(phrase) == 2:
         return not any(sequence in rest for sequence in ("t1", "t2", "flair"))
     return True

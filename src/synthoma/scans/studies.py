@@ -605,7 +605,8 @@ def _study(body: Sequence[_Read], several: bool, rank: Mapping[tuple[str, ...], 
         extra = first.rest or ""
         study.visit = "_".join(filter(None, (first.visit, extra)))
     study.name = _spelt(first.source.stem, first.own, study.visit) or "_".join(filter(None, (patient, study.visit)))
-    study.name = study.name or first.source.stem
+    if not study.name and len(study.images) == 1:  # several are called after their folder
+        study.name = first.source.stem
     return study
 
 

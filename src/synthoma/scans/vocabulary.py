@@ -147,7 +147,7 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
             "brainmask brainmasks maskbrain brainseg brainsegmentation brainparenchyma brainparenchymasegmentation "
             "brainlabel brainroi brainextraction betmask bmask headmask skullmask skull icv icvmask parenchyma tissue "
             "tissues tissueseg tissuesegmentation wm gm csf wmgmcsf gmwmcsf pve aparc aseg aparcaseg wmparc ventricle "
-            "ventricles hippocampus brainstem vessel vessels healthymask maskhealthy healthy noisemask "
+            "ventricles hippocampus brainstem vessel vessels healthymask maskhealthy noisemask "
             "background backgroundmask air fov fovmask foreground "
             "unhealthy pveseg cochlea defacingmask"
         ),
