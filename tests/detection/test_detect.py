@@ -252,7 +252,7 @@ def test_nothing_found_leaves_null_and_an_empty_mask(write_model: WriteModel, tm
     )
     assert probability.shape == (6, 24, 32)
     assert 0 < probability.max() < 1
-    for name in ("scan/scan_overlay.png", "scan/saliency.png", "p/p_overlay.png", "p/saliency.png"):
+    for name in ("scan_flair/scan_flair_overlay.png", "scan_flair/saliency.png", "p/p_overlay.png", "p/saliency.png"):
         assert pixels(tmp_path / "out" / name).shape[1] > 500
 
 

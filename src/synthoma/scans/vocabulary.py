@@ -149,7 +149,7 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
             "tissues tissueseg tissuesegmentation wm gm csf wmgmcsf gmwmcsf pve aparc aseg aparcaseg wmparc ventricle "
             "ventricles hippocampus brainstem vessel vessels healthymask maskhealthy noisemask "
             "background backgroundmask air fov fovmask foreground "
-            "unhealthy pveseg cochlea defacingmask"
+            "maskunhealthy unhealthymask pveseg cochlea defacingmask"
         ),
     ),
     "chance": (
