@@ -529,3 +529,62 @@ def test_a_link_to_itself_hides_nothing(tmp_path: Path) -> None:
     files, skipped = walk(tmp_path)
     assert [path.name for path in files] == ["a.png", "z.png"]
     assert [item.path.name for item in skipped] == ["m"]
+
+
+def test_altered_copies_stay_with_their_source(tmp_path: Path) -> None:
+    names = [
+        "img_12",
+        "img_12_aug1",
+        "img_12_aug2",
+        "img_12_hflip_rot90",
+        "flipped_img_12",
+        "img_12 (2)",
+        "img_12 - Copy",
+    ]
+    others = ["img_13", "no (12)", "no (13)"]
+    for number, name in enumerate([*names, *others]):
+        write_picture(tmp_path / "glioma" / f"{name}.png", voxels(number, (16, 16), np.uint8))
+    kin = {Path(case.name).stem: case.kin for case in take_inventory(tmp_path).cases}
+    assert {kin[name] for name in names} == {"glioma/img_12"}
+    assert {kin[name] for name in others} == {""}
+
+
+@pytest.mark.parametrize(
+    ("files", "patients", "studies"),
+    [
+        # Number and word come back in classes, splits and sites: two people.
+        (["glioma/Patient_01/T1", "meningioma/Patient_01/FLAIR"], 2, 2),
+        (["train/subject_001/T1", "test/subject_001/T1"], 2, 2),
+        (["siteA/001_T1", "siteB/001_FLAIR"], 2, 2),
+        # Folders that are called as the vocabulary calls other things.
+        (["KM/T1", "GD/FLAIR", "AB/T1", "AB/FLAIR"], 3, 3),
+        # Visits above the patient.
+        (["baseline/P1/T1", "followup/P1/T1"], 1, 2),
+        (["p1/T1_pre-op", "p1/T1_post-op"], 1, 2),
+        # Numbers of series are no visits.
+        (["Meier/3_t1_se_tra", "Meier/5_t2_tirm_tra_dark-fluid", "Meier/9_t1_se_tra_KM"], 1, 1),
+        (["Meier/1_t1", "Meier/1_flair", "Meier/2_t1", "Meier/2_flair"], 1, 2),
+        # Somebody's name is no technique.
+        (["Bravo_Ana_FLAIR", "Lopez_Juan_FLAIR"], 2, 2),
+    ],
+)
+def test_who_is_who(files: list[str], patients: int, studies: int, tmp_path: Path) -> None:
+    for number, name in enumerate(files):
+        write_nifti(tmp_path / f"{name}.nii.gz", voxels(number))
+    inventory = take_inventory(tmp_path)
+    assert len({case.patient for case in inventory.cases} - {None}) == patients
+    assert len(inventory.cases) == studies
+    assert inventory.skipped == ()
+
+
+def test_a_folder_of_masks_outranks_a_sequence_and_content_is_looked_at(tmp_path: Path) -> None:
+    for number in range(3):
+        write_nifti(tmp_path / "a" / "images" / f"pat{number}_T1.nii.gz", voxels(number))
+        write_nifti(tmp_path / "a" / "labels" / f"pat{number}_T1.nii.gz", blob())
+        write_nifti(tmp_path / "b" / f"pat{number}" / "T1.nii.gz", voxels(number))
+        write_nifti(tmp_path / "b" / f"pat{number}" / "FLAIR_zzz.nii.gz", blob())
+    inventory, studies, skipped = survey(tmp_path / "a")
+    assert (skipped, [case.has_mask for case in inventory.cases]) == ([], [True] * 3)
+    inventory, studies, skipped = survey(tmp_path / "b")
+    assert studies == {}  # a mask is never an image
+    assert all("a mask by its content" in item.reason for item in skipped)

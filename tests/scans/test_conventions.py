@@ -35,7 +35,7 @@ def test_one_mask_does_not_decide_for_the_others() -> None:
         ([(1, 2, 3), (2, 3, 4)], "brats-2023", "post-treatment"),
         ([(1, 2, 4)], "brats-2023", None),
         ([(1, 2, 3, 4)], "brats-2012", "brats-2012"),
-        ([(1, 2, 3)], "brats-2017", "brats-2023"),
+        ([(1, 2, 3)], "brats-2017", None),  # BraTS since 2023, or nnU-Net's order
         ([(1, 2, 3, 4)], "brats-2017", None),
         ([(1, 2, 4), (1, 2), (1, 4), (1, 7)], "brats-2017", "brats-2017"),  # one odd mask stops nobody
         ([(1, 2, 4), (1, 2), (1, 4), (1, 7)], None, None),  # without a name all values are evidence
@@ -89,7 +89,19 @@ def test_dataset_json_in_all_three_forms(labels: dict[str, object]) -> None:
 
 
 def test_dataset_json_that_is_none_or_unclear() -> None:
-    assert described("not json") is None
+    for damaged in ("not json", "[" * 100000, '{"labels": {"edema": 1}'):
+        found = described(damaged)
+        assert found is not None  # it is there: what it says is not known, which is not the same as nothing
+        assert (found.convention, len(found.unclear)) == (None, 1)
+    for labels in ({"tumor": 1, "edema": 2}, {"background": 1, "normal brain": 2}):
+        found = described(json.dumps({"labels": labels}))
+        assert found is not None
+        assert (found.convention, len(found.unclear)) == (None, 1)
+    for name in ("brain tumor", "brain metastasis", "unhealthy: lesion"):
+        found = described(json.dumps({"labels": {"background": 0, name: "1"}}))
+        assert found is not None
+        assert found.convention is not None
+        assert labelled(np.array([[[0, 1]]]), found.convention)[0].ravel().tolist() == [0, 1]
     assert described("[1, 2]") is None
     assert described('{"name": "x"}') is None
     found = described('{"labels": {"background": 0, "white matter": 1, "tumor": 2}}')

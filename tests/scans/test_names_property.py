@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 from synthoma.scans.studies import Source, sort_into_studies
 
 SPELLINGS = {
-    "t1": ["T1", "t1", "T1w", "t1n", "T1pre", "T1_pre", "t1-native", "T1_noncontrast", "MPRAGE", "T1-w", "3DT1"],
+    "t1": [
+        "T1", "t1", "T1w", "t1n", "T1pre", "T1_pre", "t1-native", "T1_noncontrast", "MPRAGE", "T1-w",
+        "3DT1", "T1_vor_KM", "T1_no_gad", "T1_wo_contrast", "T1_sans_gado", "T1_to_FLAIR", "T1_in_T1c",
+    ],
     "t1c": [
         "T1c", "t1ce", "T1Gd", "T1-CE", "T1wCE", "T1GD", "t1post", "T1_post", "CT1", "T1_contrast", "t1km", "T1_KM",
-        "ce-gadolinium_T1w", "T1+C", "t1_gado", "T1wPost", "postcontrast_T1",
+        "ce-gadolinium_T1w", "T1+C", "t1_gado", "T1wPost", "postcontrast_T1", "T1_nach_KM",
+        "T1_apres_injection", "T1_con_mdc", "T1c_to_SRI",
     ],
-    "t2": ["T2", "t2w", "T2w", "T2-w", "t2_tse"],
-    "flair": ["FLAIR", "flair", "t2f", "T2_FLAIR", "fla", "T2-Flair", "dark-fluid", "Flair"],
+    "t2": ["T2", "t2w", "T2w", "T2-w", "t2_tse", "T2_to_FLAIR", "T2_reg_T1c"],
+    "flair": ["FLAIR", "flair", "t2f", "T2_FLAIR", "fla", "T2-Flair", "dark-fluid", "Flair", "FLAIR_in_T1c"],
 }  # fmt: skip
 MASKS = [
     "seg", "mask", "tumor_mask", "tumorMask", "label", "dseg", "gt", "groundtruth", "ROI", "lesion", "segmentation",

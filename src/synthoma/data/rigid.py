@@ -43,13 +43,13 @@ LEAST_QUALITY = 0.35
 """Share of blocks below which a registration is not to be trusted.
 
 Set on 24 pairs of 8 simulated patients (`benchmarks/registration.py 5 8`), none of which is among those that the
-benchmark reports. What was registered reaches 0.46 or more. True poses displaced by 6 mm reach 0.08 at most, another
-patient's head, noise and shuffled blocks 0.06, a mirrored head 0.21. Three quarters of those displaced by 4 mm fall
-below the limit."""
+benchmark reports. What was registered reaches 0.46 or more. True poses displaced by 6 mm reach 0.08 at most; noise,
+shuffled blocks and another patient's head 0.08; a mirrored head 0.21. Of poses displaced by 4 mm three quarters fall
+below the limit, and of those by 3 mm two thirds."""
 MOST_APART = 3.0
 """Mean distance in mm, over the head, of the two directions' results above which neither is trusted.
 
-On the same pairs true results lie APART mm apart at most, and failed ones 5 mm or more."""
+On the same pairs results that are right lie 1.1 mm apart at most."""
 LEAST_BLOCKS = 12
 """Blocks that both series must show: with fewer there is no evidence."""
 
@@ -152,9 +152,10 @@ def register(fixed: Volume, moving: Volume) -> Registered:
     apart = _distance(there, back, head)
     if apart > MOST_APART:
         # Of a whole head and a stripped one, the samples of one may find no way where the other's do.
-        if _fit(one, other, there)[0] >= _fit(one, other, back)[0]:
+        fits = [_fit(one, other, pose)[0] for pose in (there, back)]
+        if max(fits) >= LEAST_QUALITY and fits[0] >= fits[1]:
             back = _refined(other, one, [there.inverse()]).inverse()
-        else:
+        elif max(fits) >= LEAST_QUALITY:
             there = _refined(one, other, [back])
         apart = _distance(there, back, head)
     # Where they still contradict each other their mean would be a third pose that nothing speaks for.

@@ -24,8 +24,14 @@ MEANINGS: tuple[Meaning, ...] = ("core", "oedema", "enhancing", "cavity", "tumou
 MOST_LABEL = 4
 """Highest value of the conventions of tumour regions."""
 
+_MANY = 20
+"""Masks of which one may hold an odd value without a say in what the others mean."""
+
 MOST_LABELS = 32
 """A mask with more values than these is a grey picture or a probability map."""
+
+ROUNDING = 1e-3
+"""How far a stored label may lie from a whole number: some tools write 0.9999."""
 
 _REMOVE = "correct the mask, or remove it from the folder"
 
@@ -109,9 +115,17 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 """What the name of a file or of one of its folders says of its values; the first that fits."""
 
 
-def hinted(path: str) -> str | None:
-    """Name of the convention that a path's names speak for; None where they speak for none."""
-    return next((name for pattern, name in _HINTS if pattern.search(path)), None)
+def hinted(path: str, *, whole: bool = False) -> str | None:
+    """Name of the convention that a path's names speak for; None where they speak for none.
+
+    Args:
+        path: below what the user named.
+        whole: it is the name of the user's own folder, which must be a set's name and nothing more.
+    """
+    for pattern, name in _HINTS:
+        if (match := pattern.search(path)) and (not whole or 2 * len(match[0]) > len(path)):
+            return name
+    return None
 
 
 @dataclass(frozen=True)
@@ -142,8 +156,9 @@ class Decision:
 
     def refusal(self) -> InputError:
         """The error of an ambiguous set."""
-        options = "; ".join(f"{name} ({CONVENTIONS[name].text()})" for name in self.choices)
-        found = ", ".join(map(str, self.values))
+        choices = self.choices or ("whole-tumour",)
+        options = "; ".join(f"{name} ({CONVENTIONS[name].text()})" for name in choices)
+        found = ", ".join(map(str, self.values)) or "of the masks"
         return InputError(
             "masks whose values have one meaning",
             f"the values {found}, and nothing that says which: {self.why}",
@@ -161,6 +176,8 @@ def decide(masks: Iterable[Sequence[int]], hint: str | None = None) -> Decision:
     each = [tuple(sorted(values)) for values in masks]
     if hint is not None and hint in CONVENTIONS:
         return _of_hint(hint, tuple(sorted({value for values in _usual(each) for value in values})))
+    if len(each) >= _MANY and 20 * (len(each) - len(_usual(each))) <= len(each):
+        each = _usual(each)
     found = tuple(sorted({value for values in each for value in values}))
     if not found:
         return Decision(WHOLE, "every mask is empty", values=found)
@@ -199,10 +216,9 @@ def _of_hint(hint: str, found: tuple[int, ...]) -> Decision:
         if 3 in values:
             return Decision(POST, f"{why}, and 4 beside 3 is the resection cavity", values=found)
         return Decision(None, f"{why}, which have no 4", ("brats-2017", "post-treatment"), found)
-    if hint == "brats-2017" and 3 in values:
-        if 4 in values:
-            return Decision(None, f"{why}, which have no 3", ("brats-2012", "post-treatment"), found)
-        return Decision(BRATS_2023, f"{why}, but the enhancing tumour is 3", values=found)
+    if hint == "brats-2017" and 3 in values:  # renumbered: as BraTS does since 2023, or as nnU-Net does
+        choices = ("brats-2012", "post-treatment") if 4 in values else ("brats-2023", "msd")
+        return Decision(None, f"{why}, which have no 3", choices, found)
     if not values <= set(named.values):
         return decide([found])
     return Decision(named, why, values=found)
@@ -236,27 +252,34 @@ def parsed(text: str) -> Convention:
                 f"meanings are {', '.join(MEANINGS)}",
             )
         values[number] = meaning
-    inner = set(values.values()) & {"core", "oedema", "enhancing"}
-    if inner and "tumour" in values.values():
+    if (wrong := _senseless(values)) is not None:
         todo = "call every part core, oedema, enhancing or cavity; or use whole-tumour"
-        raise ConfigError("parts of the tumour, or the tumour as a whole", text, todo)
+        raise ConfigError("parts of the tumour, or the tumour as a whole", f"{text} ({wrong})", todo)
     return Convention("given", "given by the user", values)
 
 
+def _senseless(values: Mapping[int, Meaning]) -> str | None:
+    """Why these meanings cannot be those of a tumour's mask; None where they can."""
+    meant = set(values.values())
+    if "tumour" in meant and meant & {"core", "oedema", "enhancing"}:
+        return "the whole tumour beside its parts"
+    return None if meant & {"core", "oedema", "enhancing", "tumour"} else "nothing of it is tumour"
+
+
 _NAMED: tuple[tuple[str, Meaning], ...] = (
-    (r"background|brain\b|normal|healthy", "background"),
     (r"cavity|resect|\brc\b", "cavity"),
     (r"o?edema|\bed\b|snfh|flair|peritumou?ral|infiltrat|hyperintens", "oedema"),
     (r"non[-_ ]?enhanc|necro|\bncr\b|\bnet\b|\bnetc\b|\bnecr\b|cyst|\bcc\b", "core"),
     (r"enhanc|\bet\b|active", "enhancing"),
     (r"core|\btc\b", "core"),
     (r"tumou?r|lesion|gtv|glioma|mening|metasta|mass|whole|\bwt\b|neoplas|abnormal", "tumour"),
+    (r"^(background|(normal |healthy )?(brain|tissue)|normal|healthy|air|none|unlabelled|clear label)$", "background"),
 )
 
 
 def meaning_of(name: str) -> Meaning | None:
     """What a label's name means; None where nothing is known of it."""
-    text = re.sub(r"[_]+", " ", name.lower())
+    text = re.sub(r"[_\s]+", " ", name.lower()).strip()
     return next((meaning for pattern, meaning in _NAMED if re.search(pattern, text)), None)
 
 
@@ -288,8 +311,8 @@ def described(text: str) -> Description | None:
     """
     try:
         content = json.loads(text)
-    except ValueError:
-        return None
+    except (ValueError, RecursionError):
+        return Description((), None, {}, ("the file, which cannot be read",))
     if not isinstance(content, dict):
         return None
     channels = content.get("channel_names", content.get("modality"))
@@ -315,6 +338,8 @@ def described(text: str) -> Description | None:
     if any(len(values) > 1 for _, values in pairs):
         names = {}
     whole = set(meanings.values()) <= {"tumour"}
+    if meanings and not unclear and (wrong := _senseless(meanings)) is not None:
+        unclear.append(wrong)
     convention = None
     if meanings and not unclear:
         convention = Convention("dataset.json", "dataset.json", {} if whole and len(meanings) == 1 else meanings)
@@ -334,10 +359,10 @@ def _label_pairs(labels: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]
     for key, value in labels.items():
         if str(key).isdecimal() and isinstance(value, str):
             pairs.append((value, (int(key),)))
-        elif isinstance(value, int) and not isinstance(value, bool):
-            pairs.append((str(key), (value,)))
-        elif isinstance(value, list) and all(isinstance(one, int) for one in value):
-            pairs.append((str(key), tuple(value)))
+        elif isinstance(value, (int, str)) and str(value).isdecimal():
+            pairs.append((str(key), (int(value),)))
+        elif isinstance(value, list) and all(str(one).isdecimal() for one in value):
+            pairs.append((str(key), tuple(int(one) for one in value)))
     return pairs
 
 
@@ -359,8 +384,10 @@ def labelled(values: Array, convention: Convention, extra: Sequence[int] = ()) -
         InputError: values that the convention does not have.
     """
     present = np.unique(values)
-    if present.size and (present[0] < 0 or (present != np.rint(present)).any()):
+    if present.size and (present[0] < 0 or (np.abs(present - np.rint(present)) > ROUNDING).any()):
         raise InputError("mask values that are whole numbers from 0 up", _listed(present), _REMOVE)
+    values = values if values.dtype.kind in "iub" else np.rint(values)
+    present = np.unique(np.rint(present))
     if not convention.values:
         return (values > 0).astype(np.uint8), dict(WHOLE_TUMOUR)
     unknown = [int(value) for value in present.tolist() if value and int(value) not in convention.values]

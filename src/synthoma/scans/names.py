@@ -36,6 +36,28 @@ _ENTITY = re.compile(r"(?:^|(?<=_))(?:space|res|den|hemi|dir|part|echo|cohort|tp
 """Entities of BIDS that say how a file was made: their values are no sequences (``space-T1w``)."""
 _TOOL = re.compile(r"^VSD\.Brain[^/]*?(?=\.(?:MR_|OT\b))", re.IGNORECASE)
 """How the files of BRATS-2 begin; the number at their end is of the file."""
+_AGENT = (
+    r"(?:enhanc[a-z]*|contrast[a-z]*|kontrast[a-z]*|gado?[a-z]*|gd|km|c\.?m|ce|mdc|injection|inj|agent"
+    r"|prohance|dotarem|magnevist|multihance)(?![A-Za-z])"
+)
+_WITHOUT = re.compile(
+    rf"(?<![A-Za-z])(?:no|non|not|wo|w[-_/ ]?o|without|ohne|vor|pre|before|avant|sans|sin|senza|minus|zonder|nicht)"
+    rf"[-_ ]*{_AGENT}",
+    re.IGNORECASE,
+)
+_WITH = re.compile(
+    rf"(?<![A-Za-z])(?:apr[eè]s|nach|na|con|mit|avec|met|with|after|post|dopo|com|despues)[-_ ]*{_AGENT}", re.IGNORECASE
+)
+"""Words before a contrast agent, in the languages of those who name scans."""
+_CE_ENTITY = re.compile(r"(?:^|(?<=_))ce-(?!none)[A-Za-z0-9]+(?=_|$)", re.IGNORECASE)
+_OPERATION = re.compile(
+    r"(?<![A-Za-z])(pre|post)[-_ ]*(op|operative|surgery|surgical|surg|rt|radio[a-z]*|treatment|treat|tx|chemo[a-z]*"
+    r"|biopsy|resection)(?![A-Za-z])",
+    re.IGNORECASE,
+)
+"""Before and after a treatment: a visit, and nothing of a contrast agent."""
+_TARGET = re.compile(r"(?:to|in|on|onto|2|reg[a-z]*|coreg[a-z]*|space|warped)$", re.IGNORECASE)
+"""What stands before the name of the grid onto which an image was brought."""
 _PATIENT = re.compile(
     rf"(?<![a-z])(?:{PATIENT_WORDS})[-_ .]?(?:id[-_ .]?)?\d+[a-z]?(?![a-z0-9])|^[ps]\d+[a-z]?(?![a-z0-9])",
     re.IGNORECASE,
@@ -108,6 +130,8 @@ def read_part(text: str) -> Part:
     bare = _TOOL.sub("", text)
     tool = len(bare) < len(text)
     bare = _ENTITY.sub("", bare).strip("_-. ")
+    bare = _CE_ENTITY.sub("postcontrast", _WITH.sub("postcontrast", _WITHOUT.sub("precontrast", bare)))
+    bare = _OPERATION.sub(lambda match: f"{match[1]}{match[2]}".lower(), bare)
     patient, visit, start, end = _known_id(bare)
     tokens = _tokens(bare, start, end)
     told = _told(tokens)
@@ -243,7 +267,7 @@ def _fits(word: Word, phrase: str, text: str, atoms: list[tuple[int, int]], plac
 def _told(tokens: list[Token]) -> dict[str, Any]:
     """Role, sequence, rank, variant, phase and why."""
     kinds = [token.word.kind if token.word else None for token in tokens]
-    sequence = _sequence(tokens, [token.word.value for token in tokens if token.word and token.word.kind == "sequence"])
+    sequence = _sequence(tokens)
     said = bool(tokens) and ("mask" in kinds or kinds[-1] == "machine")
     called = bool(kinds) and kinds[-1] == "tumour" and (len(kinds) > 1 or tokens[0].text.startswith(("tumo", "lesion")))
     why = _why_other(tokens, sequence)
@@ -256,9 +280,7 @@ def _told(tokens: list[Token]) -> dict[str, Any]:
         "sequence": sequence,
         "rank": rank,
         "tumour": _says_tumour(tokens),
-        "explicit": any(
-            token.text[:2] in ("t1", "t2", "fl", "ct", "ce", "po") for token in tokens if _is(token, {"sequence"})
-        ),
+        "explicit": any(_explicit(token) for token in tokens if _is(token, {"sequence"})),
         "variant": tuple(token.text for token in tokens if token.word and token.word.kind in kept),
         "phase": "" if sequence in ("t1", "t1c") else phase,
         "why": why,
@@ -293,24 +315,39 @@ def _by_machine(tokens: list[Token]) -> bool:
     return any(token.text == "glistrboost" for token in tokens)
 
 
-def _sequence(tokens: list[Token], found: list[str]) -> str | None:
-    """The sequence: FLAIR over T2, T1 with or without agent; "T1 FLAIR" is a T1."""
-    if not found:
+def _sequence(tokens: list[Token]) -> str | None:
+    """The sequence that a file shows: the first that is named as such, with what is said of a contrast agent.
+
+    One that stands behind "to", "in" or "reg" is the grid onto which the file was brought, and one that is named by its
+    technique ("Bravo") gives way to one that is named as a sequence.
+    """
+    places = [place for place, token in enumerate(tokens) if _is(token, {"sequence"}) and not _is_target(tokens, place)]
+    if not places:
         return None
-    if "t1c" in found:
-        return "t1c"
-    if "t1" in found:
-        place = next(i for i, token in enumerate(tokens) if token.word == Word("sequence", "t1"))
-        near = tokens[max(0, place - 3) : place] + tokens[place + 1 : place + 4]
-        if any(token.word and token.word.kind == "plain" for token in near):
-            return "t1"
-        agents = [token for token in tokens if token.word and token.word.kind == "contrast"]
-        beside = tokens[place + 1 : place + 2] + tokens[max(0, place - 1) : place]
-        phase = [token.text for token in beside if token.word and token.word.kind == "phase"]
-        if agents or phase == ["post"]:
-            return "t1c"
+    place = next((place for place in places if _explicit(tokens[place])), places[0])
+    word = tokens[place].word
+    assert word is not None
+    if word.value != "t1":
+        return word.value
+    near = tokens[max(0, place - 3) : place] + tokens[place + 1 : place + 4]
+    if any(_is(token, {"plain"}) for token in near):
         return "t1"
-    return "flair" if "flair" in found else found[0]
+    # A short word in front may be somebody's initials: "KM_T1".
+    said = [token for at, token in enumerate(tokens) if _is(token, {"contrast"}) and (at or len(token.text) > 3)]
+    beside = tokens[place + 1 : place + 2] + (tokens[place - 1 : place] if place > 1 else [])
+    phase = [token.text for token in beside if _is(token, {"phase"})]
+    return "t1c" if said or phase == ["post"] else "t1"
+
+
+def _is_target(tokens: list[Token], place: int) -> bool:
+    """Whether a sequence only names the grid onto which another was brought."""
+    behind = place > 0 and _TARGET.match(tokens[place - 1].text) is not None
+    return behind and any(_is(token, {"sequence"}) for token in tokens[:place])
+
+
+def _explicit(token: Token) -> bool:
+    """Whether a sequence is named as such, and not by the technique that it is taken with."""
+    return any(part in token.text for part in ("t1", "t2", "fla", "flr", "dark", "tirm")) or token.text == "fl"
 
 
 # --- who and when -------------------------------------------------------------------------------------------------
@@ -423,7 +460,7 @@ def split_visits(text: str) -> tuple[list[str], str]:
             while place + 1 < len(pieces) and word in ("week", "wk") and pieces[place + 1].isdigit():
                 place += 1
                 visits[-1] += f"-{pieces[place]}"
-        elif word in ALONE and match and not match[2]:
+        elif match and not match[2] and (word in ALONE or _OPERATION.fullmatch(word)):
             visits.append(piece)
         else:
             rest.append(piece)

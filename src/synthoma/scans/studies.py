@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from synthoma.scans.names import Part, canonical, place_word, read_part, split_visits
-from synthoma.scans.vocabulary import PATIENT_WORDS, WEAK, Word
+from synthoma.scans.vocabulary import FOLDERS, PATIENT_WORDS, WEAK, Word
 
 PLAIN = "image"
 """The sequence of a file that does not say which one it shows."""
@@ -30,6 +30,17 @@ Peek = Callable[["Source"], Literal["mask", "image", "unreadable"]]
 
 _WORDS_BEFORE = frozenset({"patient", "patientid", "subject", "subjectid", "studyid", "sessionid", "visitid"})
 """Folders whose only folder names the patient or the visit: ``patientId/17/studyId/301``."""
+
+_PROCESSED = re.compile(
+    r"extract|dataf|raw|process|strip|regist|convert|input|output|native|derivat|qc|images?$|scans?$|mri$|data$",
+    re.IGNORECASE,
+)
+"""Words of folders that hold one step of somebody's work on the same patients."""
+
+_ENUMERATED = re.compile(
+    r"(?:rater|reader|observer|expert|annotator|lesion|tumou?r)[-_ ]?(?:\d+|[a-d])(?![a-z0-9])", re.IGNORECASE
+)
+"""Masks of which there is one for each reader or each lesion."""
 
 _MOVED = frozenset({"reg", "registered", "coreg", "coregistered", "warped"})
 """Words of images that were brought onto another grid: the one of the mask beside them."""
@@ -118,7 +129,7 @@ def sort_into_studies(sources: Sequence[Source], peek: Peek) -> tuple[list[Study
         sources: the files.
         peek: told of files whose names do not say whether they are a mask.
     """
-    read = _with_patients([_read(source) for source in sources])
+    read = _with_patients([_told_apart(_read(source)) for source in sources])
     loose: list[tuple[Source, str]] = []
     groups: dict[tuple[str, str], list[_Read]] = defaultdict(list)
     for one in read:
@@ -136,10 +147,30 @@ def sort_into_studies(sources: Sequence[Source], peek: Peek) -> tuple[list[Study
 # --- one path -----------------------------------------------------------------------------------------------------
 
 
-def _read(source: Source) -> _Read:
-    """What the path of one file tells, without a look at others."""
+def _told_apart(one: _Read) -> _Read:
+    """A file of which no name is left over: its folder's name stands for somebody although the vocabulary has it."""
+    if one.own or one.context:
+        return one
+    folders = [
+        folder
+        for folder in one.source.folders
+        if place_word(folder) is not None
+        and canonical(folder).replace("-", "") not in FOLDERS
+        and (said := read_part(folder)).role is None
+        and said.sequence is None
+    ]
+    return _read(one.source, frozenset(folders[-1:])) if folders else one
+
+
+def _read(source: Source, names: frozenset[str] = frozenset()) -> _Read:
+    """What the path of one file tells, without a look at others.
+
+    Args:
+        source: the file.
+        names: folders that are names, whatever the vocabulary says of them.
+    """
     folders, derived = _folders(source.folders)
-    places = [_place(folder, source.stem) for folder in folders]
+    places = [None if folder in names else _place(folder, source.stem) for folder in folders]
     parts = [read_part(folder) for folder in folders]
     part = _below_folder(source.stem, [folder for folder, place in zip(folders, places, strict=True) if place is None])
     told = [read for read, place in zip(parts, places, strict=True) if place is not None and place.kind == "place"]
@@ -155,8 +186,10 @@ def _read(source: Source) -> _Read:
         if folder.role == "mask" and role == "mask" and rank == 1:
             rank = folder.rank
         variant = (*folder.variant, *variant) if role != "mask" else variant
-    if source.role is None and role in (None, "image") and not part.sequence:
-        role = "mask" if any(one.role == "mask" for one in told) else role
+    if source.role is None and role in (None, "image"):
+        # A folder of masks outranks the sequence in a name: the mask was drawn on that. A tool's folder may hold both.
+        drawn = [one for one in told if one.role == "mask" and (one.rank != 2 or not part.sequence)]
+        role = "mask" if drawn else role
     if role == "mask":  # a folder of corrected masks, whatever else it is called
         rank = min([rank, *(one.rank for one in parts if one.rank == 0)])
     if role is None and sequence is not None:
@@ -226,7 +259,8 @@ def _identity(folders: Sequence[tuple[str, Part]], part: Part) -> tuple[tuple[st
     for depth, (_, read) in enumerate(folders):
         if read.patient:
             inner = [one for _, one in folders[depth + 1 :]]
-            visits = [read.visit, *(one.visit or one.patient or one.rest for one in inner), part.visit]
+            outer = [one.visit for _, one in folders[:depth] if one.visit]
+            visits = [*outer, read.visit, *(one.visit or one.patient or one.rest for one in inner), part.visit]
             rest = part.rest if part.patient else "_".join(piece for piece in (part.rest,) if piece)
             if part.patient and canonical(part.patient) != canonical(read.patient):
                 if canonical(part.patient).startswith(canonical(read.patient)):
@@ -308,7 +342,7 @@ def _with_patients(read: list[_Read]) -> list[_Read]:
     """The files with their patients settled by what the others are called."""
     read = _strangers_home(_folders_of_visits(_patients_of_a_study(read)))
     read = [replace(one, outer=one.context) for one in read]
-    read = _shared_contexts(read)
+    read = _series_numbers(_shared_contexts(read))
     return _longer_names(read)
 
 
@@ -355,6 +389,22 @@ def _folders_of_visits(read: list[_Read]) -> list[_Read]:
     return settled
 
 
+def _series_numbers(read: list[_Read]) -> list[_Read]:
+    """Numbers in front of names that differ from sequence to sequence, none of which comes twice, tell no visits."""
+    by_patient: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for one in read:
+        by_patient[_patient_key(one)][one.visit].add(one.sequence or one.role or "")
+    settled = []
+    for one in read:
+        visits = by_patient[_patient_key(one)]
+        numbers = all(visit.isdigit() and len(kinds) == 1 for visit, kinds in visits.items())
+        kinds = [kind for several in visits.values() for kind in several]
+        leading = one.source.stem.startswith(one.visit)
+        apart = numbers and leading and len(visits) > 1 and len(kinds) == len(set(kinds))
+        settled.append(replace(one, visit="") if apart else one)
+    return settled
+
+
 def _strangers_home(read: list[_Read]) -> list[_Read]:
     """Files of another name in the folder of a patient are of that patient."""
     folders = {(*one.context, one.own) for one in read if one.own in one.source.folders}
@@ -378,40 +428,46 @@ def _strangers_home(read: list[_Read]) -> list[_Read]:
 
 
 def _shared_contexts(read: list[_Read]) -> list[_Read]:
-    """Folders outside of the patient belong to its name only where the name comes back in several as somebody else.
+    """Whether one name in several folders, classes or splits is one person, and if so, of one study.
 
-    Images in one tree and masks in another are one patient; ``siteA/001`` and ``siteB/001`` are two.
+    Images in one tree and masks in another are one study, as are raw files and what was made of them. A number that
+    comes back elsewhere is somebody else; a name that does is the same person, seen another time.
     """
     homes: dict[str, dict[tuple[str, ...], list[_Read]]] = defaultdict(lambda: defaultdict(list))
     for one in read:
-        homes[canonical(one.own)][one.context].append(one)
+        homes[canonical(one.own)][_home(one)].append(one)
     settled = []
     for one in read:
         others = homes[canonical(one.own)]
-        keep = len(others) > 1 and not _one_person(others)
-        by_class = one.label is not None and one.own.isdigit()
-        context = one.context if keep else ()
-        if not keep and by_class and one.label is not None:
-            context = (one.label,)
-        elif keep and by_class and one.label is not None:
-            context = (one.label, *context)
-        settled.append(replace(one, context=context))
+        home = tuple(piece for piece in _home(one) if piece)
+        if len(others) == 1 or _one_study(others):
+            number = one.label is not None and one.own.isdigit()
+            settled.append(replace(one, context=(str(one.label),) if number else ()))
+        elif _is_number(one.own):
+            settled.append(replace(one, context=home))
+        else:
+            settled.append(replace(one, context=(), visit=_once([*home, one.visit])))
     return settled
 
 
-def _one_person(homes: Mapping[tuple[str, ...], Sequence[_Read]]) -> bool:
-    """Whether files of one name in several folders are of one person: a public set's own name, or halves that fit."""
+def _home(one: _Read) -> tuple[str, ...]:
+    """Class, split and folders outside of the patient."""
+    return one.label or "", one.split or "", *one.context
+
+
+def _one_study(homes: Mapping[tuple[str, ...], Sequence[_Read]]) -> bool:
+    """Whether files of one name in several places belong together.
+
+    So do those of a public set's own name, masks here and images there, and places that name steps of processing.
+    """
     members = [one for files in homes.values() for one in files]
-    if any(_is_unique(one.own) for one in members) or not _is_number(members[0].own):
+    if any(_is_unique(one.own) for one in members):
         return True
-    kinds = [
-        {
-            (one.role if one.role != "image" else one.sequence, canonical(one.visit), canonical(one.rest))
-            for one in files
-        }
-        for files in homes.values()
-    ]
-    return sum(map(len, kinds)) == len(set().union(*kinds))
+    if all(any(_PROCESSED.search(piece) for piece in home) or not any(home) for home in homes):
+        return True
+    drawn = [all(one.role in ("mask", "other") for one in files) for files in homes.values()]
+    images = [files for files, only in zip(homes.values(), drawn, strict=True) if not only]
+    return any(drawn) and len(images) == 1
 
 
 def _is_number(name: str) -> bool:
@@ -637,6 +693,9 @@ def _choose_mask(study: Study, masks: Sequence[_Read]) -> None:
     order = {0: 0, 1: 1, 3: 2, 2: 3}  # what is only called a tumour before what a machine drew
     best = min((mask.rank for mask in masks), key=order.__getitem__)
     chosen = [mask for mask in masks if mask.rank == best]
+    if len(masks) > 1 and any(_ENUMERATED.search(mask.source.stem) for mask in masks):
+        study.masks = [mask.source for mask in sorted(masks, key=lambda mask: mask.source.index)]
+        return
     for mask in masks:
         if mask.rank != best:
             text = "another tool's prediction" if mask.rank == 2 else "a mask beside one that says more of its making"

@@ -130,7 +130,9 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
             "annot "
             "contour contours delineation delineations gtv gtvt gtv1 ctruth ot outline tumormask tumourmask lesionmask "
             "tumorseg tumourseg lesionseg roimask segmask maskseg seggt gtseg manualseg segtrans labelstr labelsts "
-            "labelsval segmentationclass segmentationmask segmentationmasks glistrboost "
+            "labelsval msk masque masques mascara mascaras maschera maschere maske masken masker tumeur lesie "
+            "laesion lesione kontur konturen segmentierung segmentacion segmentazione zones outlined "
+            "segmentationclass segmentationmask segmentationmasks glistrboost "
             "rtumorseg ltumorseg"
         ),
     ),
@@ -149,7 +151,8 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
             "tissues tissueseg tissuesegmentation wm gm csf wmgmcsf gmwmcsf pve aparc aseg aparcaseg wmparc ventricle "
             "ventricles hippocampus brainstem vessel vessels healthymask maskhealthy noisemask "
             "background backgroundmask air fov fovmask foreground "
-            "maskunhealthy unhealthymask pveseg cochlea defacingmask"
+            "maskunhealthy unhealthymask pveseg cochlea defacingmask cavity resection resectioncavity "
+            "resectionmask eye eyes eyemask orbit thalamus callosum lesionfree skullstripmask stripmask"
         ),
     ),
     "chance": (
@@ -162,8 +165,8 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
     "manual": (
         Word("manual"),
         _words(
-            "manual manually manuallycorrected corrected edited edit expert consensus approved reviewed refined reader "
-            "rater rater1 final radiologist gold goldstandard "
+            "manual manually manuallycorrected corrected edited edit expert consensus approved reviewed refined "
+            "final radiologist gold goldstandard "
             "correction finalized finalised"
         ),
     ),

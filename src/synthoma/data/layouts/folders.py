@@ -36,6 +36,12 @@ _AUGMENTED = re.compile(
     re.IGNORECASE,
 )
 """How tools name the altered copies that they make of one picture."""
+_PREFIXED = re.compile(
+    r"(?:aug(?:mented)?|flip(?:ped)?|rot(?:ated)?|mirror(?:ed)?|noisy)[-_ ]+(?P<source>.+)", re.IGNORECASE
+)
+_AGAIN = re.compile(
+    r"(?P<source>.+?)[-_ ]*(?:\(\d+\)|[-_ ]+(?:copy|kopie|copie|zoom|\d+)(?:[-_ ]*\d+)*)", re.IGNORECASE
+)
 
 
 def _fits(listing: Listing) -> bool:
@@ -60,8 +66,9 @@ def _take(listing: Listing) -> Found:
         remarks.append(f"{counted(len(people), 'folder')} of pictures: each is taken for one patient, not for a class")
     shows, more = _shown(listing, images)
     remarks += more
-    cases = tuple(_case(listing, path, masks.get(path), people, shows) for path in images)
-    copies = sum(_source_of(path) is not None for path in images)
+    kin = _kin(listing, images)
+    cases = tuple(_case(listing, path, masks.get(path), people, shows, kin.get(path, "")) for path in images)
+    copies = sum(_source_of(stem_of(path)) != stem_of(path) for path in images)
     if copies:
         remarks.append(f"{counted(copies, 'picture')} named as altered copies: those of one source stay together")
     return Found(cases, tuple(skipped), tuple(remarks))
@@ -110,10 +117,30 @@ def _folders_of_patients(listing: Listing, images: Sequence[Path]) -> frozenset[
     return frozenset(label for label in labels if read_part(label).patient)
 
 
-def _source_of(path: Path) -> str | None:
-    """Name of the picture that this is an altered copy of; None where it is named as an original."""
-    match = _ROBOFLOW.fullmatch(stem_of(path)) or _AUGMENTED.fullmatch(stem_of(path))
-    return match["source"] if match else None
+def _source_of(stem: str) -> str:
+    """Name of the picture that this one is an altered copy of: its own, where no word of a tool says that it is one."""
+    while match := _ROBOFLOW.fullmatch(stem) or _AUGMENTED.fullmatch(stem) or _PREFIXED.fullmatch(stem):
+        stem = match["source"]
+    return stem
+
+
+def _kin(listing: Listing, images: Sequence[Path]) -> dict[Path, str]:
+    """Pictures that are copies of one source, or that source itself -> its name; only where there are several.
+
+    "(2)" and "Copy" behind a name mean a copy only where the name itself is there: many sets number their pictures so.
+    """
+    sources = {path: (path.parent, _source_of(stem_of(path))) for path in images}
+    known = set(sources.values())
+    for path, (folder, source) in sources.items():
+        if (match := _AGAIN.fullmatch(source)) and (folder, match["source"]) in known:
+            sources[path] = (folder, match["source"])
+    copies = {source for path, source in sources.items() if source[1] != stem_of(path)}
+    # One source may have been dealt out to several splits.
+    return {
+        path: "/".join((*(part for part in (class_of(listing.inner(path)),) if part), source))
+        for path, (folder, source) in sources.items()
+        if (folder, source) in copies
+    }
 
 
 def _patient(listing: Listing, path: Path, label: str | None, people: frozenset[str]) -> str | None:
@@ -141,8 +168,7 @@ def _shown(listing: Listing, images: Sequence[Path]) -> tuple[str, list[str]]:
     return PLAIN_MODALITY, [f"names speak of {named}; others do not: all are taken as plain pictures"] * bool(named)
 
 
-def _case(listing: Listing, path: Path, mask: Path | None, people: frozenset[str], shows: str) -> Case:
-    source = _source_of(path)
+def _case(listing: Listing, path: Path, mask: Path | None, people: frozenset[str], shows: str, kin: str) -> Case:
     label = _label(listing, path)
     sources = (path,) if mask is None else (path, mask)
     return Case(
@@ -154,7 +180,7 @@ def _case(listing: Listing, path: Path, mask: Path | None, people: frozenset[str
         has_mask=mask is not None,
         sources=sources,
         slice_names=(listing.name(path),),
-        kin=f"{label or ''}/{source}" if source else "",
+        kin=kin,
         facts=split_of(listing.inner(path)),
     )
 

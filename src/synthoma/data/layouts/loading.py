@@ -15,7 +15,7 @@ from synthoma.data.files import PICTURES, kind_of, printable
 from synthoma.data.images import grey, read_image, read_labels
 from synthoma.errors import InputError
 from synthoma.scans.conventions import MOST_LABELS, Decision, labelled
-from synthoma.types import PLAIN_MODALITY, WHOLE_TUMOUR, Array, Bytes
+from synthoma.types import WHOLE_TUMOUR, Array, Bytes
 
 Modality = tuple[str, tuple[Path, ...]]
 """A modality's name and its files: one volume, or one picture a slice."""
@@ -70,9 +70,10 @@ def load_files(
     place = dict(channels)
     volumes = {name: _read_all(paths, place.get(name)) for name, paths in modalities}
     for name, volume in volumes.items():
-        if name == PLAIN_MODALITY and volume.geometry is not None and looks_like_mask(volume.voxels):
+        if looks_like_mask(volume.voxels):
             todo = "put its image beside it under the same name, or remove it"
-            raise InputError("an image", "a file that holds a mask: a few whole numbers, mostly 0", todo)
+            came = f"{name}: a mask by its content (a few whole numbers, mostly 0)"
+            raise InputError("an image", came, todo)
     study = assemble(volumes)
     if not mask:
         return study
@@ -98,17 +99,26 @@ def looks_like_mask(voxels: Array) -> bool:
     return bool(present.size <= MOST_LABELS // 2 and present[0] >= 0 and (present == np.rint(present)).all())
 
 
+def load_mask(path: Path) -> Array:
+    """A mask file as stored, (z, y, x).
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    if kind_of(path) in PICTURES:
+        return read_labels(path)[None]
+    from synthoma.data.volumes import read_volume
+
+    return read_volume(path).voxels
+
+
 def mask_values(path: Path) -> Array:
     """The different values of a mask file, rising.
 
     Raises:
         InputError: a file that cannot be read.
     """
-    if kind_of(path) in PICTURES:
-        return np.unique(read_labels(path))
-    from synthoma.data.volumes import read_volume
-
-    return np.unique(read_volume(path).voxels)
+    return np.unique(load_mask(path))
 
 
 def _read_mask(paths: tuple[Path, ...], decision: Decision, study: Study) -> tuple[Bytes, dict[int, str], list[str]]:

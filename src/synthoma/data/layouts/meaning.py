@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,16 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from synthoma.data.case import Case
 from synthoma.data.files import PICTURES, kind_of, open_file, regular_size
-from synthoma.data.layouts.loading import load_files, mask_values
+from synthoma.data.layouts.loading import load_files, load_mask, mask_values
 from synthoma.errors import InputError
 from synthoma.scans.conventions import (
+    BRATS_2023,
+    MSD,
+    ROUNDING,
     WHOLE,
     Convention,
     Decision,
@@ -31,6 +36,7 @@ LABELS_FILE = "dataset.json"
 """The file in which nnU-Net and the Medical Segmentation Decathlon say what channels and mask values mean."""
 
 _FINDINGS = "findings.json"
+_LOOKED_AT = 40
 _MOST_BYTES = 2**24
 
 
@@ -53,11 +59,11 @@ def description_of(folder: Path, root: Path) -> Description | None:
 def _text_of(path: Path) -> str | None:
     try:
         if regular_size(path) > _MOST_BYTES:
-            return None
+            return ""
         with open_file(path) as stream:
-            return stream.read().decode("utf-8", "replace")
+            return stream.read().decode("utf-8-sig", "replace")
     except InputError:
-        return None
+        return "" if os.path.lexists(path) else None  # there, and not to be read: never as if it were not there
 
 
 def found_by_us(folder: Path) -> Convention | None:
@@ -70,7 +76,7 @@ def found_by_us(folder: Path) -> Convention | None:
         if not str(content["schema"]).startswith("synthoma.detection/"):
             return None
         named = {int(value): meaning_of(str(name)) for value, name in content["labels"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     values = {value: meaning for value, meaning in named.items() if meaning is not None}
     if set(values.values()) == {"tumour"}:
@@ -104,7 +110,11 @@ def settle(
     settled, decisions = list(cases), []
     for key, places in groups.items():
         masks = [files for place in places if (files := mask_files(cases[place]))]
-        decision = said.get(key) or decide(_values_of(masks), str(key[1]) if key[0] == "hint" else None)
+        decision = said.get(key)
+        if decision is None:
+            decision = decide(_values_of(masks), None if key[1] is None else str(key[1]))
+            if decision.choices == (BRATS_2023.name, MSD.name):
+                decision = _by_place(masks, decision)
         decisions.append(decision)
         for place in places:
             settled[place] = with_decision(cases[place], decision)
@@ -130,7 +140,7 @@ def _spoken(
         inner = mask.relative_to(root).as_posix()
     except ValueError:
         inner = mask.name
-    return ("hint", hinted(f"{root.name}/{inner}")), None
+    return ("hint", hinted(inner) or hinted(root.name, whole=True)), None
 
 
 def _values_of(masks: Sequence[Sequence[Path]]) -> list[tuple[int, ...]]:
@@ -139,12 +149,37 @@ def _values_of(masks: Sequence[Sequence[Path]]) -> list[tuple[int, ...]]:
         return list(pool.map(_values, masks))
 
 
+def _by_place(masks: Sequence[Sequence[Path]], doubt: Decision) -> Decision:
+    """Which of 1 and 2 is oedema, where names speak for BraTS: oedema surrounds the rest, and so meets the background.
+
+    Decided only where it is the same in nearly all masks.
+    """
+    outer = {1: 0, 2: 0}
+    for files in masks[:_LOOKED_AT]:
+        try:
+            mask = np.concatenate([load_mask(path) for path in files])
+        except InputError:
+            continue
+        inside = ndimage.binary_erosion(np.pad(mask > 0, 1))[1:-1, 1:-1, 1:-1]
+        rim = (mask > 0) & ~inside
+        counts = {value: int((rim & (mask == value)).sum()) for value in outer}
+        for value, other in ((1, 2), (2, 1)):
+            outer[value] += counts[value] > 2 * counts[other]
+    for value, meant in ((1, MSD), (2, BRATS_2023)):
+        if outer[value] and outer[value] >= 9 * outer[3 - value]:
+            why = f"{doubt.why}; {value} surrounds the rest, as oedema does"
+            return Decision(meant, why, values=doubt.values)
+    return doubt
+
+
 def _values(files: Sequence[Path]) -> tuple[int, ...]:
     try:
         present = np.unique(np.concatenate([mask_values(path) for path in files]))
     except InputError:
         return ()
-    return tuple(int(value) for value in present[:64].tolist() if value > 0)
+    if (np.abs(present - np.rint(present)) > ROUNDING).any():
+        return ()  # no labels: said when its case is read
+    return tuple(dict.fromkeys(int(value) for value in np.rint(present[:64]).tolist() if value > 0))
 
 
 # --- cases that are files -------------------------------------------------------------------------------------------
