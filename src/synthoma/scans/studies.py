@@ -120,6 +120,7 @@ class _Read:
     label: str | None
     split: str | None
     outer: tuple[str, ...] = ()
+    guessed: bool = False
 
 
 def sort_into_studies(sources: Sequence[Source], peek: Peek) -> tuple[list[Study], list[tuple[Source, str]]]:
@@ -383,7 +384,8 @@ def _folders_of_visits(read: list[_Read]) -> list[_Read]:
             and ((len(below) > 1 and 2 * again > len(siblings)) or (numbered and len(siblings) < 10))
         )
         if are_visits:
-            settled.append(replace(one, context=tuple(outer[:-1]), own=outer[-1], visit=_once([last, one.visit])))
+            visit = _once([last, one.visit])
+            settled.append(replace(one, context=tuple(outer[:-1]), own=outer[-1], visit=visit, guessed=True))
         else:
             settled.append(replace(one, context=tuple(outer), own=last))
     return settled
@@ -552,12 +554,14 @@ def _studies_of(
         if one.role == "other"
     ]
     images, plain = _by_phase(images, plain)
+    peeked: list[Source] = []
     if any(one.role == "other" and one.part.why == "voided" for one in members):
         others += [(one.source, "a mask of what was cut out, not of a tumour") for one in masks]
         masks = []
     if plain and (images or len(plain) > 1):  # a neighbour that could be its mask, or of which it could be one
         looked = [(one, peek(one.source)) for one in plain]
         masks += [replace(one, rank=1) for one, kind in looked if kind == "mask"]
+        peeked = [one.source for one, kind in looked if kind == "mask"]
         plain = [one for one, kind in looked if kind != "mask"]
     if images:
         others += [(one.source, "a name that says no sequence, beside files that do") for one in plain]
@@ -578,6 +582,8 @@ def _studies_of(
             homes[place].append(mask)
     for place, own in homes.items():
         _choose_mask(studies[place], own)
+        if len(studies[place].masks) == 1 and studies[place].masks[0] in peeked:
+            studies[place].remarks.append("its mask is known by its content alone: is it one of the tumour?")
     studies[0].aside += others
     return studies, lost
 
@@ -657,6 +663,11 @@ def _study(body: Sequence[_Read], several: bool, rank: Mapping[tuple[str, ...], 
         else:
             how = " ".join(one.variant)
             study.aside.append((one.source, f"a second {sequence}" + (f" ({how})" if how else "")))
+    if any(one.guessed for one in body):
+        study.remarks.append(
+            "its innermost folder is taken for a visit, since others have one of that name; if such folders are "
+            "patients, give `patient` in a table"
+        )
     if several:
         extra = first.rest or ""
         study.visit = "_".join(filter(None, (first.visit, extra)))
