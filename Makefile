@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup test check demo bench-data bench-generators tables format clean
+.PHONY: help setup test check demo bench-data bench-registration bench-generators tables format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ bench-data: setup ## Measure reading, duplicate search and phantom; writes bench
 	$(BIN)/python benchmarks/preparation.py
 	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/phantom_speed.py
+
+bench-registration: setup ## Measure rigid registration on simulated studies with known poses (20 minutes)
+	$(BIN)/python benchmarks/registration.py
 
 bench-generators: setup ## Train every generator for ten minutes on real scans and judge them alike
 	$(BIN)/python benchmarks/generators.py --minutes 10
