@@ -157,7 +157,7 @@ def _told_apart(one: _Read) -> _Read:
         for folder in one.source.folders
         if place_word(folder) is not None
         and canonical(folder).replace("-", "") not in FOLDERS
-        and (said := read_part(folder)).role is None
+        and ((said := read_part(folder)).role is None or (said.role == "other" and len(folder) < 3))
         and said.sequence is None
     ]
     return _read(one.source, frozenset(folders[-1:])) if folders else one

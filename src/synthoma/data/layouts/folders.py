@@ -39,9 +39,7 @@ _AUGMENTED = re.compile(
 _PREFIXED = re.compile(
     r"(?:aug(?:mented)?|flip(?:ped)?|rot(?:ated)?|mirror(?:ed)?|noisy)[-_ ]+(?P<source>.+)", re.IGNORECASE
 )
-_AGAIN = re.compile(
-    r"(?P<source>.+?)[-_ ]*(?:\(\d+\)|[-_ ]+(?:copy|kopie|copie|zoom|\d+)(?:[-_ ]*\d+)*)", re.IGNORECASE
-)
+_AGAIN = re.compile(r"(?P<source>.*\d.*?)[-_ ]*(?:\(\d+\)|[-_ ]+(?:copy|kopie|copie)(?:[-_ ]*\d+)*)", re.IGNORECASE)
 
 
 def _fits(listing: Listing) -> bool:
