@@ -1,7 +1,7 @@
 """File and folder names of public brain-tumour sets and tools, and how they must be read.
 
 The ids follow the real patterns; no file of any set is copied. `source` says where the names were found:
-``repository:path`` or ``file N`` is public code that reads the set, ``case NN`` one of the team's small inputs.
+``repository:path`` or ``file N`` is public code that reads the set, ``case NN`` a report of an input of that kind.
 
 Conventions of this list:
 
