@@ -153,7 +153,8 @@ def tumour_in_picture(codes: Array) -> Bytes:
     Args:
         codes: (H, W) as `images.read_labels` gives them: labels, greys, or colours as 0xRRGGBB.
     """
-    present = np.unique(codes)
+    # Counting bytes is many times faster than sorting them.
+    present = np.flatnonzero(np.bincount(codes.ravel())) if codes.dtype == np.uint8 else np.unique(codes)
     if present[0] < 0:
         raise InputError("a mask with background 0", f"values from {present[0]:g}", "correct the mask, or remove it")
     if present.size > MOST_LABELS // 2 or (present != np.rint(present)).any():
