@@ -369,13 +369,12 @@ def _label_pairs(labels: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]
 # --- what comes out -------------------------------------------------------------------------------------------------
 
 
-def labelled(values: Array, convention: Convention, extra: Sequence[int] = ()) -> tuple[Bytes, dict[int, str]]:
+def labelled(values: Array, convention: Convention) -> tuple[Bytes, dict[int, str]]:
     """A mask with the values of ``types.REGIONS`` (and `types.CAVITY`), or of ``types.WHOLE_TUMOUR``.
 
     Args:
         values: (z, y, x) as stored: whole numbers from 0 up.
         convention: of the set.
-        extra: further values that the cohort has, for the message.
 
     Returns:
         uint8 labels of the same shape, and what each means.
