@@ -54,7 +54,7 @@ def test_nothing_of_a_dicom_header_reaches_the_cohort(hospital: Path, tmp_path: 
 def test_one_person_keeps_one_pseudonym(hospital: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = synthoma.prepare(hospital, tmp_path / "a", size=32).slices["patient"].iloc[0]
     assert synthoma.prepare(hospital, tmp_path / "b", size=32).slices["patient"].iloc[0] == first
-    monkeypatch.setenv("SYNTHOMA_KEY", "another key")
+    monkeypatch.setenv("SYNTHOMA_KEY", "another key for tests")
     assert synthoma.prepare(hospital, tmp_path / "c", size=32).slices["patient"].iloc[0] != first
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from synthoma.errors import InputError
-from synthoma.provenance import new_folder, pseudonym, remember, secret_key, write_json, write_text
+from synthoma.provenance import new_folder, write_json, write_text
 
 
 def test_folder_appears_only_when_complete(tmp_path: Path) -> None:
@@ -48,22 +48,6 @@ def test_force_never_deletes_what_synthoma_did_not_write(tmp_path: Path) -> None
     assert (tmp_path / "scans" / "patient.nii").read_text() == "precious"
 
 
-def test_pseudonyms_need_the_key() -> None:
-    assert pseudonym("Jane Doe", b"k1") == pseudonym("Jane Doe", b"k1")
-    assert pseudonym("Jane Doe", b"k1") != pseudonym("Jane Doe", b"k2")
-    # RFC 4231, test case 2.
-    assert pseudonym("what do ya want for nothing?", b"Jefe") == "5bdcc146bf60"
-
-
-def test_secret_key_is_kept_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SYNTHOMA_KEY")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    first = secret_key()
-    assert len(first) == 32
-    assert secret_key() == first
-    assert (tmp_path / "synthoma" / "key").stat().st_mode & 0o077 == 0
-
-
 def test_text_with_undecodable_names_is_written(tmp_path: Path) -> None:
     write_text(tmp_path / "list.csv", os.fsdecode(b"caf\xe9.png"))
     assert "caf\\udce9.png" in (tmp_path / "list.csv").read_text()
@@ -73,16 +57,3 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"score": float("nan")})
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_pseudonyms_stand_for_is_kept_for_their_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SYNTHOMA_KEY")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    place = remember({"abc": "/scans/Quetzal, A", "def": "b"})
-    assert place == tmp_path / "synthoma" / "index.csv"
-    assert place.stat().st_mode & 0o777 == 0o600
-    assert remember({"abc": "elsewhere", "ghi": "c"}) == place
-    assert place.read_text().splitlines() == ['abc,"/scans/Quetzal, A"', "def,b", "ghi,c"]
-    monkeypatch.setenv("SYNTHOMA_KEY", "a key of the environment")
-    assert remember({"jkl": "d"}) is None  # no file beside which it would lie
-    assert "jkl" not in place.read_text()

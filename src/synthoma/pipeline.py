@@ -15,7 +15,8 @@ from synthoma.data.cohort import Cohort, is_cohort
 from synthoma.data.preparation import Progress, pack
 from synthoma.data.settings import PrepareConfig
 from synthoma.errors import ConfigError, InputError
-from synthoma.provenance import new_folder, refuse_to_overwrite, secret_key, write_json, write_text
+from synthoma.provenance import new_folder, refuse_to_overwrite, write_json, write_text
+from synthoma.pseudonyms import secret_key
 from synthoma.seeding import stream_key
 from synthoma.types import PLAIN_MODALITY, Floats
 

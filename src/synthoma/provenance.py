@@ -1,18 +1,14 @@
-"""Where an artefact came from: content hashes, keyed pseudonyms, and folders that appear whole or not at all."""
+"""Where an artefact came from: content hashes, and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import hmac
-import io
 import json
 import os
 import platform
-import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +16,6 @@ from typing import Any
 from synthoma._version import __version__
 from synthoma.errors import InputError
 
-KEY_VARIABLE = "SYNTHOMA_KEY"
 ARTEFACT_FILES = ("cohort.json", "config.toml", "evaluation.json", "demo.json", "detection.json", "scores.json")
 """A folder that holds one of these was written by Synthoma, and only such a folder may be replaced."""
 
@@ -34,70 +29,6 @@ def file_digest(path: Path) -> str:
 def bytes_digest(data: bytes | memoryview) -> str:
     """SHA-256 of bytes in memory."""
     return hashlib.sha256(data).hexdigest()
-
-
-def secret_key() -> bytes:
-    """The key that pseudonyms are made with: ``$SYNTHOMA_KEY``, or 32 random bytes kept in the user's own folder.
-
-    One person's scans get one pseudonym on this computer, so leaks between cohorts can be seen; nobody without the
-    key can test a name against a pseudonym.
-    """
-    if value := os.environ.get(KEY_VARIABLE):
-        return value.encode()
-    path = _key_file()
-    try:
-        return path.read_bytes()
-    except OSError:
-        key = secrets.token_bytes(32)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-    except FileExistsError:  # another process was first
-        return path.read_bytes()
-    except OSError:  # no home to write to: the pseudonyms of this run stand alone
-        pass
-    return key
-
-
-def remember(names: Mapping[str, str]) -> Path | None:
-    """Keep what pseudonyms stand for, in a file beside the key that only its owner can read; never in an artefact.
-
-    Args:
-        names: pseudonym -> what it stands for, a folder for example. Those that are kept already stay.
-
-    Returns:
-        The file; None where the key is not in a file of its own, or the file cannot be written.
-    """
-    if os.environ.get(KEY_VARIABLE) or not names:
-        return None
-    path = _key_file().with_name("index.csv")
-    try:
-        known = set()
-        if path.is_file():
-            with path.open(encoding="utf-8", errors="replace", newline="") as stream:
-                known = {row[0] for row in csv.reader(stream) if row}
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([name, os.fsencode(place).decode("utf-8", "backslashreplace")]
-                         for name, place in names.items() if name not in known)  # fmt: skip
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text.getvalue())
-    except OSError:
-        return None
-    return path
-
-
-def _key_file() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "synthoma" / "key"
-
-
-def pseudonym(value: str, key: bytes) -> str:
-    """Twelve hexadecimal digits that stand for an identifier: HMAC-SHA256 (RFC 2104) under ``key``."""
-    return hmac.new(key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
 
 
 def software() -> dict[str, str]:

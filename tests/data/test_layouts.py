@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from synthoma.data.case import Case, Inventory, Skipped, Study
-from synthoma.data.files import printable, walk
+from synthoma.data.files import walk
 from synthoma.data.layouts import take_inventory
 from synthoma.data.layouts.loading import tumour_in_picture
 from synthoma.errors import ConfigError, InputError
+from synthoma.untrusted import printable
 from tests.data.writers import (
     BRATS_2018,
     CUBIC,

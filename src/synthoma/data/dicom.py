@@ -24,7 +24,8 @@ from synthoma.data.files import kind_of, walk
 from synthoma.data.sequence_names import Judgement, Timing, agent_given, judged
 from synthoma.data.volumes import MAX_VOXELS
 from synthoma.errors import InputError
-from synthoma.provenance import file_digest, pseudonym
+from synthoma.provenance import file_digest
+from synthoma.pseudonyms import pseudonym
 from synthoma.types import PLAIN_MODALITY, Array, Float32, Floats
 
 _READ = (

@@ -45,11 +45,6 @@ _LOOK_BYTES = 544
 _PACKED = (".nii.gz", ".hdr.gz", ".img.gz", ".mha.gz", ".nrrd.gz")
 
 
-def printable(name: str | Path) -> str:
-    r"""Text that every terminal and JSON writer takes: bytes that are no UTF-8 become ``\xNN``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def natural(name: str | Path) -> tuple[tuple[int, int, str], ...]:
     """Sorting key that puts ``slice_2`` before ``slice_10``."""
     parts = re.split(r"(\d+)", str(name))

@@ -25,7 +25,8 @@ from synthoma.data.splits import (
 )
 from synthoma.data.understanding import held_out, shortened, warnings_of
 from synthoma.errors import InputError
-from synthoma.provenance import pseudonym, remember, secret_key, software, write_text
+from synthoma.provenance import software, write_text
+from synthoma.pseudonyms import pseudonym, remember, secret_key
 from synthoma.scans.conventions import WHOLE, Decision
 from synthoma.types import CAVITY, HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, tumour_labels, tumour_of
 

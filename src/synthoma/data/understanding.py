@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from synthoma.data.case import Case, Inventory, Skipped
-from synthoma.data.files import printable
 from synthoma.data.layouts.loading import files_of
 from synthoma.data.splits import LEAST_HELD_OUT
+from synthoma.untrusted import printable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,8 @@ from synthoma.detection.outputs import NOT_CLINICAL, SCHEMA
 from synthoma.detection.scan import plain_stands_for
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import InputError
-from synthoma.provenance import new_folder, secret_key, software, write_json
+from synthoma.provenance import new_folder, software, write_json
+from synthoma.pseudonyms import secret_key
 
 
 def detect(

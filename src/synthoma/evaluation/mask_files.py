@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from synthoma.data.case import Geometry, Volume
-from synthoma.data.files import PICTURES, SUFFIXES, VOLUMES, kind_of, natural, printable, stem_of, suffix_of, walk
+from synthoma.data.files import PICTURES, SUFFIXES, VOLUMES, kind_of, natural, stem_of, suffix_of, walk
 from synthoma.data.images import read_image
 from synthoma.data.layouts.meaning import LABELS_FILE, description_of, found_by_us
 from synthoma.data.volumes import paste_onto, read_volume, same_grid
@@ -23,6 +23,7 @@ from synthoma.scans.conventions import Convention, Decision, hinted
 from synthoma.scans.names import Part, bare, canonical, place_word, read_part
 from synthoma.scans.vocabulary import FILES, Word
 from synthoma.types import Array, Floats, Ints
+from synthoma.untrusted import printable
 
 MOST_LABELS = 32
 """A mask with more values than this is a grey picture or a probability map."""

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from synthoma.data.files import printable
 from synthoma.errors import InputError
 from synthoma.evaluation.mask_chances import Judged, chance_scores, judged
 from synthoma.evaluation.mask_files import SIDES, Findings, PatientMasks, Progress, read_patients
@@ -41,6 +40,7 @@ from synthoma.metrics.overlap import (
 from synthoma.provenance import software
 from synthoma.scans.conventions import Decision, parsed
 from synthoma.types import Array, Floats, Ints
+from synthoma.untrusted import printable
 
 SCHEMA = "synthoma.scores/1"
 NOT_CLINICAL = "Research software. Not a medical device and not for clinical use: no result may guide a patient's care."

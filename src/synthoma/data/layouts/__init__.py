@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from synthoma.data.case import Case, Inventory, Skipped
-from synthoma.data.files import printable, suffix_of
+from synthoma.data.files import suffix_of
 from synthoma.data.layouts import dicom_studies, figshare, folders, lgg, table, volumes
 from synthoma.data.layouts.listing import Found, Layout, Listing, counted, equal_files, skip_content, skip_copy
 from synthoma.data.layouts.loading import load_despite_mask, load_only
 from synthoma.data.layouts.meaning import settle
 from synthoma.errors import ConfigError, InputError
 from synthoma.scans.conventions import parsed
+from synthoma.untrusted import printable
 
 LAYOUTS: tuple[Layout, ...] = (
     table.LAYOUT,

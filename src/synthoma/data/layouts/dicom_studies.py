@@ -19,7 +19,7 @@ from synthoma.data.layouts.listing import CLASS_NAMES, SPLIT_NAMES, Found, Layou
 from synthoma.data.layouts.loading import MaskError, assemble
 from synthoma.data.sequence_names import judged
 from synthoma.errors import InputError
-from synthoma.provenance import pseudonym
+from synthoma.pseudonyms import pseudonym
 from synthoma.types import MODALITIES, PLAIN_MODALITY
 
 if TYPE_CHECKING:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthoma.data.case import Case, Skipped, Study
-from synthoma.data.files import open_file, printable, suffix_of
+from synthoma.data.files import open_file, suffix_of
 from synthoma.data.images import MAX_PIXELS
 from synthoma.data.layouts.listing import Found, Layout, Listing, counted
 from synthoma.data.layouts.loading import check_content
 from synthoma.errors import InputError
 from synthoma.types import PLAIN_MODALITY, WHOLE_TUMOUR, Array
+from synthoma.untrusted import printable
 
 if TYPE_CHECKING:
     import h5py

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import PICTURES, UNREAD, printable, stem_of
+from synthoma.data.files import PICTURES, UNREAD, stem_of
 from synthoma.data.layouts.listing import (
     Found,
     Layout,
@@ -25,6 +25,7 @@ from synthoma.data.layouts.pairs import is_drawing, pair
 from synthoma.errors import InputError
 from synthoma.scans.names import place_word, read_part
 from synthoma.types import PLAIN_MODALITY
+from synthoma.untrusted import printable
 
 _PICTURE_FORMATS = frozenset({"PNG", "JPEG", "TIFF"})
 _MOST_CLASSES = 30

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import natural, printable
+from synthoma.data.files import natural
 from synthoma.data.images import read_image
 from synthoma.data.layouts.listing import CLASS_NAMES, Found, Layout, Listing, counted
 from synthoma.data.layouts.loading import load_channels
 from synthoma.errors import InputError
 from synthoma.types import MODALITIES, PLAIN_MODALITY, Array
+from synthoma.untrusted import printable
 
 _FILE = re.compile(r"(?P<stem>.+)_(?P<k>\d+)(?P<mask>_mask)?\.tiff?", re.IGNORECASE)
 _TCGA = re.compile(r"(?P<patient>TCGA_(?P<site>[^_]+)_[^_]+)")

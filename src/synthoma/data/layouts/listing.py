@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import SUFFIXES, Kind, kind_of, natural, open_file, printable, regular_size, suffix_of, walk
+from synthoma.data.files import SUFFIXES, Kind, kind_of, natural, open_file, regular_size, suffix_of, walk
 from synthoma.errors import InputError
 from synthoma.provenance import file_digest
+from synthoma.untrusted import printable
 
 CLASS_NAMES = frozenset(
     {

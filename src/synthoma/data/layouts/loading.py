@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from synthoma.data.case import Case, Geometry, Study, Volume
-from synthoma.data.files import PICTURES, kind_of, printable
+from synthoma.data.files import PICTURES, kind_of
 from synthoma.data.images import grey, read_image, read_labels
 from synthoma.errors import InputError
 from synthoma.scans.conventions import MOST_LABELS, Decision, labelled
 from synthoma.types import WHOLE_TUMOUR, Array, Bytes
+from synthoma.untrusted import printable
 
 Modality = tuple[str, tuple[Path, ...]]
 """A modality's name and its files: one volume, or one picture a slice."""

@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import PICTURES, kind_of, natural, open_file, printable, regular_size, suffix_of
+from synthoma.data.files import PICTURES, kind_of, natural, open_file, regular_size, suffix_of
 from synthoma.data.layouts.listing import Found, Layout, Listing, counted
 from synthoma.data.layouts.loading import UNSETTLED, Modality, load_files
 from synthoma.errors import InputError
 from synthoma.types import MODALITIES, PLAIN_MODALITY
+from synthoma.untrusted import printable
 
 MAX_TABLE_BYTES = 2**28
 """Largest table that is read, also after decompression: millions of rows."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from synthoma.data.case import Case, Skipped
-from synthoma.data.files import SUFFIXES, VOLUMES, natural, printable, stem_of, suffix_of
+from synthoma.data.files import SUFFIXES, VOLUMES, natural, stem_of, suffix_of
 from synthoma.data.layouts.listing import (
     Found,
     Layout,
@@ -29,6 +29,7 @@ from synthoma.scans.conventions import Description
 from synthoma.scans.names import read_part
 from synthoma.scans.studies import PLAIN, SEQUENCES, Source, Study, sort_into_studies
 from synthoma.types import HEALTHY, MODALITIES, PLAIN_MODALITY
+from synthoma.untrusted import printable
 
 if TYPE_CHECKING:
     from synthoma.data.case import Volume
