@@ -30,7 +30,7 @@ from synthoma.evaluation.nulls import Plan, plan
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.verdict import lights
 from synthoma.metrics.features import standardised, wavelet_features
-from synthoma.provenance import new_folder, write_json
+from synthoma.outputs import new_folder, write_json
 from synthoma.seeding import stream
 
 SIDE = 200

@@ -40,9 +40,9 @@ from synthoma.evaluation.agreement import agreement, ask_judge
 from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import prepared
+from synthoma.outputs import new_folder, write_json
 from synthoma.phantom import phantom_beside
 from synthoma.pictures import grey, tiled
-from synthoma.provenance import new_folder, write_json
 from synthoma.seeding import stream
 from synthoma.training.generators import shown, training_rows
 from synthoma.training.initial import SHIPPED

@@ -23,7 +23,7 @@ from synthoma.evaluation.agreement import LEAST_PIXELS, Judge, agreement, ask_ju
 from synthoma.evaluation.comparison import Comparison, compare
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import prepared
-from synthoma.provenance import new_folder
+from synthoma.outputs import new_folder
 
 SEEDS = (0, 1)
 

@@ -33,8 +33,8 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.mask_files import PatientMasks
 from synthoma.evaluation.masks import score_arrays
 from synthoma.models.bundle import shipped_model
+from synthoma.outputs import new_folder
 from synthoma.phantom import PhantomConfig
-from synthoma.provenance import new_folder
 from synthoma.seeding import stream
 
 ARMS: dict[str, dict[str, Any]] = {

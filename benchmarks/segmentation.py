@@ -31,7 +31,7 @@ from synthoma.evaluation.masks import score_arrays
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores
 from synthoma.metrics.intervals import bootstrap_many, paired_difference
-from synthoma.provenance import new_folder, write_json
+from synthoma.outputs import new_folder, write_json
 from synthoma.seeding import stream
 
 MODELS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan", "mask-dcgan-seed")

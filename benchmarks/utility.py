@@ -23,7 +23,7 @@ import numpy as np
 import synthoma
 from record import data_folder, earlier, save
 from synthoma.data.cohort import Cohort
-from synthoma.provenance import new_folder, write_json
+from synthoma.outputs import new_folder, write_json
 from synthoma.seeding import stream
 
 EXPECTED = {"helps": "HELPS", "duplicates": "NO EVIDENCE", "wrong-masks": "HARMS"}

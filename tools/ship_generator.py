@@ -18,8 +18,8 @@ import numpy as np
 import synthoma
 from synthoma.data.cohort import Cohort, write_rows
 from synthoma.models.bundle import load_tensors, save_tensors
+from synthoma.outputs import new_folder
 from synthoma.phantom import phantom_beside
-from synthoma.provenance import new_folder
 from synthoma.types import PLAIN_MODALITY
 
 PATIENTS, REPAINTED, SEED = 200, 80, 21

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
 from synthoma._version import __version__
-from synthoma.errors import ConfigError, SynthomaError
+from synthoma.errors import ConfigError, OutputError, SynthomaError
 
 if TYPE_CHECKING:
     from synthoma.data.cohort import Cohort
@@ -42,15 +44,60 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an existing artefa
 
 
 def main() -> None:
-    """Run a command; an error of the input ends in one line and exit code 2."""
+    """Run a command; an error of the input or the disk ends in one line and exit code 2, a signal in 128 + its number.
+
+    Whatever ends it, folders that are not complete are taken away, and workers are ended.
+    """
     try:
-        app()
+        with _stopped_by_signals():
+            try:
+                app()
+            finally:
+                sys.stdout.flush()  # a disk that is full is met here, not after the end
     except SynthomaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _leave(error)
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        todo = "check that the disk has room and works, then run the same command again"
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(OutputError("files that can be read and written", f"{where}{error.strerror or error}", todo))
+
+
+def _leave(error: SynthomaError) -> NoReturn:
+    """Say what is wrong, and end with exit code 2 even where standard output cannot be written any more."""
+    print(f"error: {error}", file=sys.stderr)
+    with suppress(OSError, ValueError):
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(2)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """End as Ctrl-C does on the signals that batch systems and closing terminals send: by an exception, so in order.
+
+    The second one ends the process at once. What was ignored before (`nohup`) stays ignored.
+    """
+
+    def stop(number: int, _: object) -> NoReturn:
+        signal.signal(number, signal.SIG_DFL)
+        print("stopped: nothing incomplete is left; a training goes on with --resume", file=sys.stderr)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler not in (signal.SIG_IGN, None):
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 @app.callback(invoke_without_command=True)
@@ -169,7 +216,9 @@ def prepare(
     if output is None:
         raise ConfigError("a place for the cohort", "no --output", "add for example -o cohort")
     from synthoma import pipeline
+    from synthoma.outputs import check_apart
 
+    check_apart(output, [config])
     with _progress() as progress:
         if source is not None:
             cohort = pipeline.prepare(
@@ -298,8 +347,10 @@ def train(
     if output is None:
         raise ConfigError("a place for the run", "no --output", "add for example -o run")
     from synthoma import pipeline
+    from synthoma.outputs import check_apart
 
     if not resume:
+        check_apart(output, [config])
         settings = pipeline.planned(cohort, settings)
         for reason in settings.reasons:
             print(f"auto: {reason}")
@@ -457,7 +508,11 @@ def evaluate(
         print(settings.to_toml(), end="")
         return
     from synthoma import pipeline
+    from synthoma.outputs import check_apart
 
+    for place in (output, keep, settings.cells):
+        if place is not None:
+            check_apart(place, [config])
     masks = not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file()
     of_masks = {"other": other, "nested": nested, "convention": convention, "tolerance": tolerance}
     of_cohorts = {name: given[name] for name in (*names[:-1], "keep", "assignments", "config")}
@@ -560,15 +615,15 @@ def detect(
         assert model is not None
         if useless := [name for name, value in flags.items() if value is not None]:
             raise ConfigError(f"settings of a {kind}, which has none here", ", ".join(useless), "leave them out")
-        if output is not None and output.exists() and not force:
-            raise ConfigError("a new file", f"{output}, which exists", "choose another name, or add --force")
+        from synthoma.outputs import new_file, write_text
+
+        place = None if output is None else new_file(output, force=force, inputs=(*scans, model))
         with _progress() as progress:
             table = pipeline.judge(scans, model, progress=progress)
         print(table.to_string(index=False))
         print("Research software, not for clinical use.")
-        if output is not None:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            table.to_csv(output, index=False)
+        if place is not None:
+            write_text(place, table.to_csv(index=False))
         return
     if output is None:
         raise ConfigError("a place for masks and findings", "no --output", "add for example -o found")

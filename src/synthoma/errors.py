@@ -4,6 +4,7 @@
     ├── InputError      a file or folder that cannot be used
     ├── CohortError     a cohort that is damaged, incomplete or of another version
     ├── ConfigError     a setting that does not exist or has a value out of range
+    ├── OutputError     a disk that is full, read-only or broken: no input is to blame
     └── LeakError       something that must stay apart was about to meet
 
 A message has three parts: what was expected, what came, and what to do about it.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 
 class SynthomaError(Exception):
-    """Base of all errors that are the input's fault, not the program's.
+    """Base of all errors that are not the program's fault.
 
     Args:
         expected: what the program needed, as a noun phrase ("a grey or RGB image of at most 268 megapixels").
@@ -39,6 +40,13 @@ class CohortError(SynthomaError):
 
 class ConfigError(SynthomaError):
     """A setting that does not exist or whose value is out of range."""
+
+
+class OutputError(SynthomaError):
+    """A file that could not be written: the disk is full, read-only or broken, and no input is to blame.
+
+    What is whole stays; ``todo`` says how to go on.
+    """
 
 
 class LeakError(SynthomaError):

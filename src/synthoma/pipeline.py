@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +15,19 @@ from synthoma.data.case import Inventory
 from synthoma.data.cohort import Cohort, is_cohort
 from synthoma.data.preparation import Progress, pack
 from synthoma.data.settings import PrepareConfig
-from synthoma.errors import ConfigError, InputError
-from synthoma.provenance import new_folder, refuse_to_overwrite, write_json, write_text
+from synthoma.errors import ConfigError, InputError, OutputError
+from synthoma.outputs import (
+    check_apart,
+    check_output,
+    claimed,
+    disk_refused,
+    new_folder,
+    output_error,
+    sweep,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from synthoma.pseudonyms import secret_key
 from synthoma.seeding import stream_key
 from synthoma.types import PLAIN_MODALITY, Floats
@@ -87,9 +99,10 @@ def prepare(
 
     config = _resolve(PrepareConfig, config, settings)
     source = Path(folder)
-    with new_folder(Path(output), force=force) as partial:
+    with new_folder(Path(output), force=force, inputs=(source, config.split_from)) as partial:
         progress("looking", 0, 1)
         inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=config.convention)
+        check_apart(Path(output), (place for case in inventory.cases for place in case.sources))
         hidden = inventory.layout == "dicom" or config.pseudonyms
         if tell is not None:
             tell(understood(inventory))
@@ -128,7 +141,7 @@ def prepare_phantom(
         raise ConfigError("at least 1 phantom patient", str(patients), "give a positive number")
     config = _resolve(PhantomCohortConfig, config, settings)
     cases = phantom_cases(patients, config.seed, config.phantom)
-    with new_folder(Path(output), force=force) as partial:
+    with new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
         pack(Inventory("phantom", tuple(cases)), partial, config, source=f"{patients} simulated", progress=progress)
         _add_report(partial, Path(output).name)
     return Cohort(output)
@@ -166,6 +179,7 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
+    from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
     from synthoma.training.detectors import Plan, train_detector
     from synthoma.training.generators import (
         OWN_PHANTOM,
@@ -175,7 +189,7 @@ def train(
         training_rows,
     )
     from synthoma.training.initial import SHIPPED
-    from synthoma.training.runs import begin_run, continue_run
+    from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
     from synthoma.training.settings import TrainConfig
 
     config = _resolve(TrainConfig, config, settings)
@@ -185,33 +199,43 @@ def train(
     config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
     source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
     folder = Path(run)
-    if resume:
-        settled = continue_run(folder, source, config)
-    else:
-        config = planned(source, config)
-        # Said before anything is written, or an old run is replaced.
-        check_trainable(source, config) if config.kind == "generator" else Plan(source, config)
-        settled = begin_run(folder, source, config, force=force)
-    spent = 0.0
-    try:
-        repaints = settled.kind == "generator" and settled.gan.network == "repaint"
-        if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
-            for left_over in folder.glob(f".{OWN_PHANTOM}.partial-*"):  # of a simulation that was interrupted
-                shutil.rmtree(left_over)
-            start, patients = time.perf_counter(), settled.simulate or SIMULATED_PATIENTS
-            meta = {**source.meta, "prepare": source.meta.get("provenance", {}).get("config", {})}
-            meta["simulate"] = shown(source, training_rows(source, settled))
-            _simulate_beside(meta, folder / OWN_PHANTOM, patients, settled.seed, "training.phantom", progress)
-            spent = time.perf_counter() - start
-        if settled.kind == "generator":
-            train_generator(source, folder, settled, report, resume=resume, spent=spent)
+    check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
+    with claimed(folder):
+        if resume:
+            settled = continue_run(folder, source, config)
         else:
-            train_detector(source, folder, settled, report, resume=resume)
-    except OSError as error:
-        todo = f"make room, then `synthoma train {source.path} -o {folder} --resume`"
-        raise InputError("room to write the run", f"{error.strerror or error}", todo) from error
-    _add_run_page(folder, folder.resolve().name)
+            config = planned(source, config)
+            # Said before anything is written, or an old run is replaced.
+            check_trainable(source, config) if config.kind == "generator" else Plan(source, config)
+            settled = begin_run(folder, source, config, force=force)
+        for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
+            sweep(place)
+        spent = 0.0
+        try:
+            repaints = settled.kind == "generator" and settled.gan.network == "repaint"
+            if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
+                start, patients = time.perf_counter(), settled.simulate or SIMULATED_PATIENTS
+                meta = {**source.meta, "prepare": source.meta.get("provenance", {}).get("config", {})}
+                meta["simulate"] = shown(source, training_rows(source, settled))
+                _simulate_beside(meta, folder / OWN_PHANTOM, patients, settled.seed, "training.phantom", progress)
+                spent = time.perf_counter() - start
+            if settled.kind == "generator":
+                train_generator(source, folder, settled, report, resume=resume, spent=spent)
+            else:
+                train_detector(source, folder, settled, report, resume=resume)
+            _add_run_page(folder, folder.resolve().name)
+        except (OSError, OutputError) as error:
+            words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
+            raise _out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
     return folder
+
+
+def _out_of_room(error: OSError | OutputError, place: Path, go_on: str) -> OSError | OutputError:
+    """The same failure with words for how to go on after it; of another kind of error, the error itself."""
+    if not disk_refused(error):
+        return error
+    found = error if isinstance(error, OutputError) else output_error(place, error)
+    return OutputError(found.expected, found.came, f"make room there, then {go_on}")
 
 
 def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
@@ -287,6 +311,7 @@ def search(
     import pandas as pd
 
     from synthoma.training.generators import train_generator
+    from synthoma.training.initial import SHIPPED
     from synthoma.training.runs import begin_run
     from synthoma.training.search import search_settings
 
@@ -299,14 +324,15 @@ def search(
     if config.gan.network == "repaint" and config.phantom is None:
         todo = "make some with `synthoma prepare --phantom N` as the cohort was prepared, and give --phantom COHORT"
         raise ConfigError("one set of simulated slices for all trials", "none", todo)
-    with new_folder(Path(output), force=force) as partial:
+    begun_with = (config.phantom, None if config.init in (None, SHIPPED) else config.init)
+    with new_folder(Path(output), force=force, inputs=(source.path, *begun_with)) as partial:
 
         def one(changed: TrainConfig, number: int) -> float:
             run = partial / f"trial-{number:03d}"
             return train_generator(source, run, begin_run(run, source, changed, force=False), report).best
 
         ranked = search_settings(config, trials, one)
-        pd.DataFrame(ranked).to_csv(partial / "search.csv", index=False)
+        write_text(partial / "search.csv", pd.DataFrame(ranked).to_csv(index=False))
         write_text(partial / "config.toml", config.to_toml())
     return ranked[0]
 
@@ -379,7 +405,7 @@ def generate(
     if only_private is not None and shard[1] > 1:
         todo = "draw the shards without it, or all images in one go"
         raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
-    with new_folder(Path(output), force=force) as partial:
+    with new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private)) as partial:
         new = max(SIMULATED_PATIENTS, patients or 0)
         simulated = (
             phantom if phantom is not None else _own_phantom(Path(run), bundle.meta, partial, new, seed, progress)
@@ -400,9 +426,9 @@ def generate(
             (partial / f"export_{form}").mkdir()
             export(cohort, partial / f"export_{form}", form, progress)
         if interpolation:
-            (partial / "interpolation.png").write_bytes(interpolation_sheet(sampler, seed))
+            write_bytes(partial / "interpolation.png", interpolation_sheet(sampler, seed))
         if nearest is not None:
-            (partial / "nearest.png").write_bytes(nearest_sheet(cohort, Cohort(nearest)))
+            write_bytes(partial / "nearest.png", nearest_sheet(cohort, Cohort(nearest)))
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         _add_report(partial, Path(output).name)
     return Cohort(output)
@@ -493,23 +519,30 @@ def evaluate(
     ours, theirs = Cohort(real), Cohort(synthetic)
     target = Path(output)
     cells = config.cells or target.with_name(f"{target.resolve().name}.cells")
+    read = (ours.path, theirs.path, config.phantom, config.run, config.extractor)
+    check_apart(cells, read)
     if keep is not None:
-        refuse_to_overwrite(Path(keep), force)  # said now, not after an hour
+        check_output(Path(keep), force=force, inputs=(*read, target, cells))  # said now, not after an hour
     kept: list[int] = []
-    with new_folder(target, force=force) as partial:
-        opinion = _discriminator(ours, theirs, config) if config.run is not None else None
-        result = score(ours, theirs, config, cells, discriminator=opinion, progress=progress)
-        if keep is not None:
-            # Only slices that were looked at can be kept.
-            left_out = {*result["privacy"]["quarantine"], *result["agreement"].get("rejected", [])}
-            kept = [row for row in result["compared"]["rows"]["synthetic"] if row not in left_out]
-            result["kept"] = len(kept)
-        write_json(partial / "evaluation.json", result)
-        write_reports(partial, result, ours, theirs)
-    if keep is not None and kept:
-        with new_folder(Path(keep), force=force) as clean:
-            write_rows(theirs, clean, kept, left_out=len(theirs) - len(kept))
-            _add_report(clean, Path(keep).name)
+    go_on = f"run the same command again: what was trained is kept in {cells}"
+    try:
+        with new_folder(target, force=force, inputs=(*read, cells)) as partial:
+            opinion = _discriminator(ours, theirs, config) if config.run is not None else None
+            result = score(ours, theirs, config, cells, discriminator=opinion, progress=progress)
+            if keep is not None:
+                # Only slices that were looked at can be kept.
+                left_out = {*result["privacy"]["quarantine"], *result["agreement"].get("rejected", [])}
+                kept = [row for row in result["compared"]["rows"]["synthetic"] if row not in left_out]
+                result["kept"] = len(kept)
+            write_json(partial / "evaluation.json", result)
+            write_reports(partial, result, ours, theirs)
+        go_on = f"run the same command again with --force: the evaluation in {target} is whole, {keep} is missing"
+        if keep is not None and kept:
+            with new_folder(Path(keep), force=force, inputs=read) as clean:
+                write_rows(theirs, clean, kept, left_out=len(theirs) - len(kept))
+                _add_report(clean, Path(keep).name)
+    except OutputError as error:
+        raise _out_of_room(error, target, go_on) from error
     return result
 
 
@@ -624,7 +657,7 @@ def score_masks(
         options["tolerance"] = tolerance
     if other is not None:
         options["other"] = Path(other)
-    with new_folder(Path(output), force=force) as partial:
+    with new_folder(Path(output), force=force, inputs=(truth, predictions, other)) as partial:
         result = score(Path(truth), Path(predictions), **options)
         write_json(partial / "scores.json", result)
         write_text(partial / "report.html", scores_page(result))
@@ -763,7 +796,7 @@ def _add_report(folder: Path, name: str) -> None:
     cohort = Cohort(folder)
     write_text(folder / "report.html", cohort_page(cohort, name))
     if sheet := pair_sheet(cohort):
-        (folder / "duplicates.png").write_bytes(sheet)
+        write_bytes(folder / "duplicates.png", sheet)
 
 
 def _add_run_page(run: Path, name: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.errors import CohortError
-from synthoma.provenance import write_json
+from synthoma.outputs import write_json
 
 
 def write_cohort(folder: Path, count: int = 5, size: int = 16, channels: int = 2) -> Cohort:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 
 from synthoma.errors import CohortError, ConfigError
-from synthoma.provenance import write_json
+from synthoma.outputs import write_json, write_text, writing
 from synthoma.types import CAVITY, Array, Bytes, Float16, Float32, tumour_labels, tumour_of
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class CohortWriter:
     """Fills a cohort folder slice by slice; nothing but the table is held in memory.
 
     Args:
-        folder: an existing, empty folder (see ``provenance.new_folder``).
+        folder: an existing, empty folder (see ``outputs.new_folder``).
         channels: number of modalities.
         size: side of a slice in pixels.
     """
@@ -195,7 +195,7 @@ class CohortWriter:
         self._images.close()
         self._masks.close()
         text = table.to_csv(index=False, lineterminator="\n", float_format="%.7g")
-        (self.folder / "slices.csv").write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_text(self.folder / "slices.csv", text)
         write_json(self.folder / "cohort.json", {"schema": SCHEMA, "slices": len(table), **meta})
 
 
@@ -205,14 +205,16 @@ class _ArrayFile:
     HEADER = 128
 
     def __init__(self, path: Path, dtype: np.dtype[Any], item_shape: tuple[int, ...]) -> None:
-        self.dtype, self.item_shape, self.count = dtype, item_shape, 0
-        self._file: BinaryIO = path.open("wb")
-        self._file.write(b"\0" * self.HEADER)
+        self.path, self.dtype, self.item_shape, self.count = path, dtype, item_shape, 0
+        with writing(path):
+            self._file: BinaryIO = path.open("wb")
+            self._file.write(b"\0" * self.HEADER)
 
     def append(self, items: Array) -> None:
         if items.shape[1:] != self.item_shape:
             raise ValueError(f"items of shape {items.shape[1:]} for a file of {self.item_shape}")
-        self._file.write(np.ascontiguousarray(items, self.dtype).tobytes())
+        with writing(self.path):
+            self._file.write(np.ascontiguousarray(items, self.dtype).tobytes())
         self.count += len(items)
 
     def close(self) -> None:
@@ -222,9 +224,10 @@ class _ArrayFile:
         # NPY format version 1.0: magic, version, little-endian length of a padded Python literal.
         text = f"{{'descr': '{self.dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
         text = text.ljust(self.HEADER - 11) + "\n"
-        self._file.seek(0)
-        self._file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin1"))
-        self._file.close()
+        with writing(self.path):
+            self._file.seek(0)
+            self._file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin1"))
+            self._file.close()
 
 
 def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: Any) -> None:

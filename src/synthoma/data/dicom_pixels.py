@@ -28,6 +28,7 @@ from synthoma.data.dicom_files import AGAIN, CONVERT, PER_FRAME, SHARED, frames_
 from synthoma.data.files import DEFLATE_RATIO, regular_size
 from synthoma.data.volumes import MAX_VOXELS
 from synthoma.errors import InputError
+from synthoma.outputs import writing
 from synthoma.types import Array
 
 STORED = (
@@ -116,7 +117,8 @@ def _by_gdcm(dataset: Dataset, syntax: UID) -> Array:
     bare.file_meta.TransferSyntaxUID = syntax
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pixels.dcm"
-        dcmwrite(path, bare, enforce_file_format=True)
+        with writing(path):
+            dcmwrite(path, bare, enforce_file_format=True)
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(str(path))

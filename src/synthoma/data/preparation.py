@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from synthoma.data.splits import (
 )
 from synthoma.data.understanding import held_out, shortened, warnings_of
 from synthoma.errors import InputError
-from synthoma.provenance import software, write_text
+from synthoma.outputs import write_text
+from synthoma.provenance import software
 from synthoma.pseudonyms import pseudonym, remember, secret_key
 from synthoma.scans.conventions import WHOLE, Decision
 from synthoma.types import CAVITY, HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, tumour_labels, tumour_of
@@ -80,8 +82,11 @@ def pack(
     labels: dict[int, str] | None = None
     of_empty: dict[int, str] | None = None
     cavity: dict[int, str] = {}
-    with CohortWriter(folder, channels=len(modalities), size=config.size) as writer:
-        for done, (case, result) in enumerate(_prepare_all(inventory, config, modalities), start=1):
+    with (
+        CohortWriter(folder, channels=len(modalities), size=config.size) as writer,
+        closing(_prepare_all(inventory, config, modalities)) as results,
+    ):
+        for done, (case, result) in enumerate(results, start=1):
             progress("reading", done, len(inventory.cases))
             if isinstance(result, Skipped):
                 skipped.append(result)
@@ -173,7 +178,7 @@ def _places(named: Inventory, hidden: Inventory) -> dict[str, str]:
 
 def _prepare_all(
     inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...]
-) -> Iterator[tuple[Case, PreparedCase | Skipped]]:
+) -> Generator[tuple[Case, PreparedCase | Skipped]]:
     """Each case with its slices, or with the reason why it has none; in order, whatever the number of workers."""
     from joblib import Parallel, cpu_count, delayed
 
@@ -181,8 +186,8 @@ def _prepare_all(
     jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout == "folders" else 1)))
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
     work = (delayed(prepare_case)(case, config, modalities, per_case) for case in cases)
-    results = Parallel(n_jobs=jobs, return_as="generator")(work)
-    yield from zip(cases, results, strict=True)
+    with closing(Parallel(n_jobs=jobs, return_as="generator")(work)) as results:  # no worker outlives its work
+        yield from zip(cases, results, strict=True)
 
 
 def _reasons(skipped: Sequence[Skipped]) -> str:

@@ -17,6 +17,7 @@ from synthoma.data.settings import PrepareConfig
 from synthoma.data.squares import Framing, frame, picture, to_squares
 from synthoma.data.thumbnails import SIDE, thumbnail
 from synthoma.errors import InputError
+from synthoma.outputs import disk_refused
 from synthoma.provenance import bytes_digest, file_digest
 from synthoma.types import WHOLE_TUMOUR, Array, Bytes, Float16, Float32, tumour_of
 
@@ -56,6 +57,8 @@ def prepare_case(
     except InputError as error:
         return Skipped(case_path(case), str(error))
     except Exception as error:  # a decoder's own bug must not stop the other files
+        if disk_refused(error):  # which no file is to blame for
+            raise
         reason = InputError("a readable case", f"{type(error).__name__}: {error}", "re-export it, or remove it")
         return Skipped(case_path(case), str(reason))
 

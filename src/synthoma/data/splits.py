@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthoma.errors import ConfigError, InputError, LeakError
-from synthoma.provenance import write_json
+from synthoma.outputs import write_json
 from synthoma.seeding import stream
 from synthoma.types import Floats, Ints
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from synthoma.data.files import DEFLATE_RATIO, open_file, regular_size, suffix_o
 from synthoma.data.volume_frames import Shape3, frames_of, geometry_of
 from synthoma.data.volume_headers import AGAIN, MAX_VOXELS, Header, data_of, read_header, stored_shape
 from synthoma.errors import InputError
+from synthoma.outputs import whole_file
 from synthoma.types import Array
 
 __all__ = [
@@ -92,19 +92,19 @@ def write_volume(volume: Volume, path: Path) -> None:
 
     Raises:
         InputError: another suffix, or an axis too long for NIfTI.
+        OutputError: the disk is full, or the like.
     """
     suffix = suffix_of(path)
     if suffix not in _WRITABLE:
         raise InputError(f"a file name ending in {', '.join(_WRITABLE)}", f"{path.name!r}", "choose one of these")
-    partial = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
+    with whole_file(path) as partial:
         if suffix in (".nii", ".nii.gz"):
             _write_nifti(volume, partial, compress=suffix == ".nii.gz")
-        else:
+            return
+        try:
             sitk.WriteImage(to_itk(volume), str(partial), useCompression=True)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        except RuntimeError as error:  # so it speaks of a disk that refuses
+            raise OSError(str(error)) from error
 
 
 def to_itk(volume: Volume) -> sitk.Image:

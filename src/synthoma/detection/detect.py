@@ -18,7 +18,8 @@ from synthoma.detection.outputs import NOT_CLINICAL, SCHEMA
 from synthoma.detection.scan import plain_stands_for
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import InputError
-from synthoma.provenance import new_folder, software, write_json
+from synthoma.outputs import check_apart, new_folder, write_json
+from synthoma.provenance import software
 from synthoma.pseudonyms import secret_key
 
 
@@ -51,12 +52,13 @@ def detect(
     options = options or DetectConfig()
     paths = [Path(scans)] if isinstance(scans, Path | str) else [Path(scan) for scan in scans]
     run = Path(model)
-    with new_folder(Path(output), force=force) as partial:
+    with new_folder(Path(output), force=force, inputs=(*paths, run, options.type_model)) as partial:
         progress("looking", 0, 1)
         detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
         plain_stands_for(detector, options.shows)
         asked = None if options.type_model is None else Classifier.open(options.type_model)
         inventory = take_inventories(paths, options)
+        check_apart(Path(output), (place for case in inventory.cases for place in case.sources))
         rows = detect_all(inventory, run, partial, options, progress)
         write_json(
             partial / "detection.json",

@@ -5,7 +5,6 @@ The file belongs to the user's own study and carries its patient's identity, as 
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,8 @@ from pydicom.uid import generate_uid
 from synthoma._version import __version__
 from synthoma.data.dicom import Series
 from synthoma.detection.detector import Detector
-from synthoma.errors import InputError
+from synthoma.errors import InputError, SynthomaError
+from synthoma.outputs import whole_file
 from synthoma.provenance import bytes_digest
 from synthoma.types import Bools, Bytes
 
@@ -50,6 +50,7 @@ def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools],
 
     Raises:
         InputError: a series that a segmentation cannot refer to, or no region with content.
+        OutputError: the disk is full, or the like.
     """
     filled = {name: region for name, region in regions.items() if region.any()}
     if not filled:
@@ -59,19 +60,15 @@ def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools],
     frames = np.zeros((count, *series.shape, len(filled)), dtype=np.uint8)
     for number, region in enumerate(filled.values()):
         frames[places, :, :, number] = region
-    partial = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), whole_file(path) as partial:
             warnings.simplefilter("ignore")  # they are about the source's headers, and may quote them
             _segmentation(sources, frames, list(filled), detector).save_as(partial)
-        partial.replace(path)
-    except (InputError, OSError):
+    except SynthomaError:
         raise
     except Exception as error:  # highdicom refuses headers in many ways, and its words may quote the patient's
         came = f"headers that highdicom refuses ({type(error).__name__})"
         raise InputError("a series with complete headers", came, "export it again from the archive") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _sources(series: Series) -> tuple[list[Dataset], list[int]]:

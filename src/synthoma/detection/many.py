@@ -6,8 +6,9 @@ import csv
 import io
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.errors import InputError
 from synthoma.models.bundle import model_file
 from synthoma.models.device import choose_device
-from synthoma.provenance import new_folder, write_text
+from synthoma.outputs import disk_refused, new_folder, write_text
 
 if TYPE_CHECKING:
     from synthoma.detection.scan import Seen
@@ -69,13 +70,14 @@ def detect_all(
     rows: list[dict[str, Any]] = []
     pictures: list[dict[str, Any]] = []
     skipped = list(inventory.skipped)
-    for done, result in enumerate(_each(inventory.cases, model, folder, options), start=1):
-        progress("detecting", done, len(inventory.cases))
-        if isinstance(result, Skipped):
-            skipped.append(result)
-        else:
-            rows.append(result[0])
-            pictures += result[1]
+    with closing(_each(inventory.cases, model, folder, options)) as results:
+        for done, result in enumerate(results, start=1):
+            progress("detecting", done, len(inventory.cases))
+            if isinstance(result, Skipped):
+                skipped.append(result)
+            else:
+                rows.append(result[0])
+                pictures += result[1]
     if not rows:
         came = f"none of {len(inventory.cases)}" + (f"; the first: {skipped[0].reason}" if skipped else "")
         raise InputError("at least one usable scan", came, "correct the files, or use another model")
@@ -90,7 +92,7 @@ def detect_all(
 _Result = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
-def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig) -> Iterator[_Result | Skipped]:
+def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig) -> Generator[_Result | Skipped]:
     """The result of each case, in order, whatever the number of workers."""
     from joblib import Parallel, cpu_count, delayed
 
@@ -109,9 +111,10 @@ def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectCon
     )
     done = 0
     try:
-        for result in Parallel(n_jobs=jobs, return_as="generator")(work):
-            yield result
-            done += 1
+        with closing(Parallel(n_jobs=jobs, return_as="generator")(work)) as results:  # no worker outlives its work
+            for result in results:
+                yield result
+                done += 1
     except BrokenExecutor:  # the system ended a worker, as a rule for want of memory: one at a time needs less
         for case, name in list(zip(cases, names, strict=True))[done:]:
             for left_over in (folder / name, *folder.glob(f".{name}.partial-*")):
@@ -141,6 +144,8 @@ def detect_case(
     except InputError as error:
         skipped = Skipped(case_path(case), str(error))
     except Exception as error:  # a decoder's own bug must not stop the other scans
+        if disk_refused(error):  # which no scan is to blame for
+            raise
         words = "" if reference_series(case) else f": {error}"  # which may quote what stays private
         reason = InputError("a readable scan", f"{type(error).__name__}{words}", "re-export it, or remove it")
         skipped = Skipped(case_path(case), str(reason))

@@ -17,7 +17,7 @@ from synthoma.detection.detector import Detector
 from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
 from synthoma.detection.scan import Seen, describe
 from synthoma.detection.settings import DetectConfig
-from synthoma.provenance import write_json
+from synthoma.outputs import write_json
 from synthoma.types import Array, Bools, tumour_of
 
 SCHEMA = "synthoma.detection/1"

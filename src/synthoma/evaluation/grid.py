@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 from synthoma.data.cohort import Cohort
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage, learner, lesson
 from synthoma.models.device import choose_device, fast_bf16, usable_cores
-from synthoma.provenance import bytes_digest, file_digest, software, write_json
+from synthoma.outputs import write_json
+from synthoma.provenance import bytes_digest, file_digest, software
 from synthoma.training.device import Execution
 from synthoma.types import Array
 
@@ -84,9 +86,9 @@ def run_cells(
         count = jobs or _usual_jobs(chosen, len(missing))
         execution = _execution(chosen, count)
         work = [delayed(_run_cell)(_Plain.of(cell), folder / f"{key}.json", execution) for key, cell in missing.items()]
-        finished = Parallel(n_jobs=count, return_as="generator_unordered")(work)
-        for done, _ in enumerate(finished, start=wanted - len(missing) + 1):
-            progress(done, wanted)
+        with closing(Parallel(n_jobs=count, return_as="generator_unordered")(work)) as finished:
+            for done, _ in enumerate(finished, start=wanted - len(missing) + 1):
+                progress(done, wanted)
     return [_read(folder / f"{key}.json") for key in keys]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from synthoma.errors import InputError
+from synthoma.outputs import write_bytes
 from synthoma.provenance import file_digest
 
 SCHEMA = "synthoma.model/1"
@@ -49,26 +49,12 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -
     The bytes are a function of the content alone.
 
     Raises:
-        OSError: the disk is full, or the like; what was there before is untouched.
+        OutputError: the disk is full, or the like; what was there before is untouched.
     """
     # Each tensor is copied: the format refuses weights that a network holds under two names.
     contiguous = {name: tensors[name].detach().cpu().clone(memory_format=CONTIGUOUS) for name in sorted(tensors)}
     content = to_bytes(contiguous, {"synthoma": json.dumps(meta, sort_keys=True)})
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_bytes(path, content)
 
 
 def load_tensors(path: Path) -> Bundle:

@@ -19,7 +19,8 @@ from synthoma.data.case import Geometry, Volume
 from synthoma.data.cohort import Cohort, check_scale
 from synthoma.data.preprocessing import from_plane
 from synthoma.errors import ConfigError
-from synthoma.provenance import bytes_digest, write_json
+from synthoma.outputs import write_json
+from synthoma.provenance import bytes_digest
 from synthoma.types import Bytes, Plane, tumour_of
 
 if TYPE_CHECKING:

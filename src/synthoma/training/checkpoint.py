@@ -49,7 +49,7 @@ def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: dict[str, Any],
     Checkpoints of later steps are removed too: they were passed over on resuming, and belong to no run now.
 
     Raises:
-        OSError: the disk is full; older checkpoints are untouched.
+        OutputError: the disk is full; older checkpoints are untouched.
     """
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)

@@ -29,14 +29,16 @@ from synthoma.models.segmenters import (
     SegmenterShape,
     build_segmenter,
 )
-from synthoma.pictures import grey, outlined, tiled
-from synthoma.provenance import file_digest, software, write_json, write_text
+from synthoma.outputs import write_bytes, write_json, write_text
+from synthoma.pictures import grey, outlined, png, tiled
+from synthoma.provenance import file_digest, software
 from synthoma.seeding import stream, stream_key
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.initial import leak_error, start_from
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.recipes import SECTION, ClassifierConfig, SegmenterConfig
 from synthoma.training.rival import Rival
+from synthoma.training.runs import SAMPLES
 from synthoma.training.settings import TrainConfig
 from synthoma.training.supervised import SupervisedTask, Validate, batch_counts
 from synthoma.training.validation import classification_judge, segmentation_judge, spread
@@ -345,13 +347,13 @@ def _execution(run: Path, plan: Plan, *, resume: bool) -> Execution:
 
 def _save_sheet(run: Path, slices: LabelledSlices, images: int, rows: Ints, chances: Tensor) -> None:
     """Draw what a snapshot finds on a few slices, and join all snapshots, below the truth, into progress.png."""
-    folder = run / "samples"
+    folder = run / SAMPLES
     folder.mkdir(exist_ok=True)
     pictures = [grey(image[_drawn_channel(image)]) for image in slices.volume(rows)]
     truth = _row(pictures, slices.fetch(rows).masks)
-    Image.fromarray(_row(pictures, (chances > 0.5).float())).save(folder / f"row-{images:09d}.png")
+    write_bytes(folder / f"row-{images:09d}.png", png(_row(pictures, (chances > 0.5).float())))
     made = [np.asarray(Image.open(path)) for path in sorted(folder.glob("row-*.png"))]
-    Image.fromarray(tiled([truth, *made], 1, gap=4)).save(run / "progress.png")
+    write_bytes(run / "progress.png", png(tiled([truth, *made], 1, gap=4)))
 
 
 def _drawn_channel(image: Any) -> int:

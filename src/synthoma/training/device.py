@@ -12,8 +12,10 @@ from pathlib import Path
 
 import torch
 
+from synthoma.errors import OutputError
 from synthoma.models.device import fast_bf16, usable_cores
-from synthoma.provenance import bytes_digest, write_json
+from synthoma.outputs import write_json
+from synthoma.provenance import bytes_digest
 
 TRIAL_STEPS = 4
 
@@ -70,7 +72,7 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, {"for": key, **asdict(best)})
-    except OSError:  # no place to remember: the next run measures again
+    except (OSError, OutputError):  # no place to remember: the next run measures again
         pass
     return best
 

@@ -30,8 +30,9 @@ from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
 from synthoma.models.device import choose_device
 from synthoma.models.registry import ImageShape, NetworkConfig
-from synthoma.pictures import grey, outlined, tiled
-from synthoma.provenance import file_digest, software, write_json, write_text
+from synthoma.outputs import write_bytes, write_json, write_text
+from synthoma.pictures import grey, outlined, png, tiled
+from synthoma.provenance import file_digest, software
 from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.contrast import LesionContrast, contrasts_of
@@ -40,6 +41,7 @@ from synthoma.training.flow import FlowTask
 from synthoma.training.generative import GenerativeSetup, Judge, copied
 from synthoma.training.initial import GanStart, gan_start, leak_error
 from synthoma.training.loop import Budget, Progress, Report, Snapshot, run_loop
+from synthoma.training.runs import SAMPLES
 from synthoma.training.settings import TrainConfig
 from synthoma.training.validation import spread
 from synthoma.training.watchdog import JudgedImages, validation_judge
@@ -412,13 +414,13 @@ def _judge(cohort: Cohort, rows: Ints, config: TrainConfig) -> Judge:
 
 def _save_sheet(run: Path, shape: ImageShape, images: int, samples: Tensor) -> None:
     """Write the sheet of a snapshot, and join the first row of all sheets into progress.png."""
-    folder = run / "samples"
+    folder = run / SAMPLES
     folder.mkdir(exist_ok=True)
     pictures = [sample_picture(sample, shape) for sample in samples.numpy()]
-    Image.fromarray(tiled(pictures, 8)).save(folder / f"images-{images:09d}.png")
-    Image.fromarray(tiled(pictures[:LEARNED_ROW], LEARNED_ROW)).save(folder / f"row-{images:09d}.png")
+    write_bytes(folder / f"images-{images:09d}.png", png(tiled(pictures, 8)))
+    write_bytes(folder / f"row-{images:09d}.png", png(tiled(pictures[:LEARNED_ROW], LEARNED_ROW)))
     rows = [np.asarray(Image.open(path)) for path in sorted(folder.glob("row-*.png"))]
-    Image.fromarray(tiled(rows, 1)).save(run / "progress.png")
+    write_bytes(run / "progress.png", png(tiled(rows, 1)))
 
 
 def sample_picture(sample: Floats, shape: ImageShape) -> Bytes:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.outputs import write_text, writing
 from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 
@@ -271,15 +272,14 @@ class _Log:
                     continue
                 if entry.get("step", 0) <= step:
                     kept.append(line)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text("".join(line + "\n" for line in kept) if step else "", encoding="utf-8")
-        partial.replace(path)
-        self.file = path.open("a", encoding="utf-8")
+        write_text(path, "".join(line + "\n" for line in kept) if step else "")
+        self.path, self.file = path, path.open("a", encoding="utf-8")
 
     def write(self, entry: dict[str, Any]) -> None:
         clean = {name: _rounded(value) for name, value in entry.items()}
-        self.file.write(json.dumps(clean) + "\n")
-        self.file.flush()
+        with writing(self.path):
+            self.file.write(json.dumps(clean) + "\n")
+            self.file.flush()
 
     def close(self) -> None:
         self.file.close()

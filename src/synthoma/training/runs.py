@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError
 from synthoma.models.bundle import model_file, shipped_model
-from synthoma.provenance import file_digest, write_json, write_text
+from synthoma.outputs import check_output, filled, write_json, write_text
+from synthoma.provenance import file_digest
 from synthoma.training.initial import SHIPPED
 from synthoma.training.settings import TrainConfig
 
 DEFAULT_MINUTES = 10.0
 FILE = "run.json"
+SAMPLES = "samples"
 
 
 def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) -> TrainConfig:
@@ -29,29 +30,24 @@ def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) ->
     Raises:
         InputError: the folder exists and holds something, or what the run begins with.
     """
-    inside = [place for place in _begun_with(config) if place.resolve().is_relative_to(run.resolve())]
-    if inside:
-        came = f"{inside[0]}, which lies in {run}"
-        raise InputError("another folder for the run than what it begins with", came, "choose another name")
-    if run.exists() and any(run.iterdir()):
-        if not (run / FILE).is_file():
-            raise InputError("a new folder for the run", f"{run}, which holds other files", "choose another name")
-        if not force:
-            todo = "continue it with --resume, replace it with --force, or choose another name"
-            raise InputError("a new folder for the run", f"{run}, which exists", todo)
-        shutil.rmtree(run)
+    check_run_place(run, cohort, config, force=force)
     if config.minutes is None and config.images is None:
         config = config.model_copy(update={"minutes": DEFAULT_MINUTES})
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError("an output place that can be written", f"{run}: {error.strerror}", "choose another") from None
-    # This file first: a folder without it is not known for a run, and --force would not replace it.
     begun = {"schema": "synthoma.run/1", "model": config.model, "cohort_sha256": _digest(cohort.path)}
     others = {str(place): _digest(place) for place in _others(config)}
-    write_json(run / FILE, {**begun, "others_sha256": others, "init_sha256": _init_digest(config)})
-    write_text(run / "config.toml", config.to_toml())
+    # Its content is known for a run's from the beginning, or --force would not replace it.
+    with filled(run, force=force) as partial:
+        write_json(partial / FILE, {**begun, "others_sha256": others, "init_sha256": _init_digest(config)})
+        write_text(partial / "config.toml", config.to_toml())
     return config
+
+
+def check_run_place(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) -> None:
+    """Raise InputError where a run may not be begun: other files are there, a run, or what it begins with."""
+    if (run / FILE).is_file() and not force:
+        todo = "continue it with --resume, replace it with --force, or choose another name"
+        raise InputError("a new folder for the run", f"{run}, which exists", todo)
+    check_output(run, force=force, inputs=(cohort.path, *_begun_with(config)))
 
 
 def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
@@ -60,8 +56,7 @@ def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
     Raises:
         InputError: no run there, or it was begun on another cohort, or with other synthetic or simulated ones.
     """
-    if not (run / FILE).is_file():
-        raise InputError("a run to resume", f"{run}, which is none", "leave out --resume to begin one")
+    check_begun(run)
     begun = json.loads((run / FILE).read_text(encoding="utf-8"))
     if begun["cohort_sha256"] != _digest(cohort.path):
         todo = "give the cohort that the run was begun with, or begin another run"
@@ -78,6 +73,12 @@ def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
     if config.minutes is None and config.images is None:
         return old
     return old.model_copy(update={"minutes": config.minutes, "images": config.images})
+
+
+def check_begun(run: Path) -> None:
+    """Raise InputError where there is no run that could go on."""
+    if not (run / FILE).is_file():
+        raise InputError("a run to resume", f"{run}, which is none", "leave out --resume to begin one")
 
 
 def _begun_with(config: TrainConfig) -> tuple[Path, ...]:
