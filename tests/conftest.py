@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +25,21 @@ def real_scans() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip(f"real scans: set {DATA_VARIABLE} to their folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def dicom_errors() -> Callable[[Path], list[str]]:
+    """What dciodvfy, which knows the standard's tables, finds wrong with a DICOM file; skipped where it is not."""
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("DICOM files against the standard: install dicom3tools")
+
+    def errors(path: Path) -> list[str]:
+        said = subprocess.run([program, str(path)], capture_output=True, text=True, errors="replace", check=False)
+        assert said.stderr.strip(), "it names at least the kind of object"
+        return [line for line in said.stderr.splitlines() if line.startswith("Error")]
+
+    return errors
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from pydicom.uid import generate_uid
 
 import synthoma
 from synthoma.cli import main
-from tests.data.writers import write_dicom, write_picture
+from tests.data.writers import write_dicom, write_nifti, write_picture
 
 SECRETS = ("Zzyzx", "Quetzal", "19610412", "Miskatonic", "ACC-4711", "MRN-0815", "Secretname", "20240131")
 
@@ -81,3 +81,41 @@ def test_pseudonyms_hide_folder_and_file_names(
         main()
     capsys.readouterr()
     assert searched(tmp_path / "c") == []
+
+
+def test_pseudonyms_hide_classes_sites_texts_and_remarks(tmp_path: Path) -> None:
+    """Whatever became of a name on the way: a class, a column of a table, a part of a remark."""
+    rng = np.random.default_rng(0)
+    for person in ("Zzyzx Quetzal", "Secretname", "glioma"):
+        for number in range(3):
+            picture = np.kron(rng.integers(0, 255, (8, 8)), np.ones((8, 8))).astype(np.uint8)
+            write_picture(tmp_path / "in" / "Miskatonic" / person / f"a{number}.png", picture)
+    cohort = synthoma.prepare(tmp_path / "in", tmp_path / "c", size=16, pseudonyms=True, classes="folder")
+    assert searched(tmp_path / "c") == []
+    assert "glioma" in cohort.classes
+    assert len(cohort.classes) == 3
+
+    rows = ["image,label,patient,site,referrer,age"]
+    for number in range(4):
+        name = f"Zzyzx-{number}.png"
+        write_picture(tmp_path / "t" / name, rng.integers(0, 255, (40, 40)).astype(np.uint8))
+        rows.append(f"{name},Quetzal,Secretname {number},Miskatonic,MRN-0815,{50 + number}")
+    (tmp_path / "t" / "cases.csv").write_text("\n".join(rows) + "\n")
+    table = synthoma.prepare(tmp_path / "t", tmp_path / "d", size=16, pseudonyms=True, classes="folder").slices
+    assert searched(tmp_path / "d") == []
+    assert sorted(table["age"]) == [50, 51, 52, 53]
+    assert table["site"].nunique() == 1
+
+
+def test_names_in_remarks_are_hidden(tmp_path: Path) -> None:
+    volume = np.zeros((6, 40, 40), np.int16)
+    volume[2:4, 5:30, 5:30] = 300
+    for person in ("Zzyzx_Quetzal", "Secretname_Miskatonic"):
+        write_nifti(
+            tmp_path / "in" / person / "flair.nii.gz",
+            volume + np.random.default_rng(1).integers(1, 9, (6, 40, 40), np.int16),
+        )
+        write_nifti(tmp_path / "in" / person / "seg.nii.gz", np.where(volume > 0, 7, 0).astype(np.uint8))
+    cohort = synthoma.prepare(tmp_path / "in", tmp_path / "c", size=16, pseudonyms=True, convention="7=tumour")
+    assert searched(tmp_path / "c") == []
+    assert len(cohort)

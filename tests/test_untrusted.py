@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthoma.errors import CohortError
+from synthoma.errors import InputError
 from synthoma.untrusted import (
     cell,
     check_names,
@@ -96,19 +96,19 @@ def test_tables_are_quoted_whatever_writes_them() -> None:
     "name", ["../x", "a/b", "a\\b", "", " ", ".", "..", ".x", "-x", "a\0b", "a\x1bb", "x" * 65, 7, None, "a ", "con:"]
 )
 def test_names_that_could_lead_elsewhere_are_refused(name: object) -> None:
-    with pytest.raises(CohortError, match="modalities of distinct names"):
+    with pytest.raises(InputError, match="modalities of distinct names"):
         check_names(["flair", name], "modalities", "cohort.json")
 
 
 def test_names_must_differ_where_capitals_do_not_count() -> None:
-    with pytest.raises(CohortError, match="came 'FLAIR'"):
+    with pytest.raises(InputError, match="came 'FLAIR'"):
         check_names(["flair", "FLAIR"], "modalities", "cohort.json")
-    with pytest.raises(CohortError, match="a list of modalities"):
+    with pytest.raises(InputError, match="a list of modalities"):
         check_names("flair", "modalities", "cohort.json")
     check_names(("flair", "t1c", "DWI b1000", "ADC (x10-6)", "脑瘤"), "modalities", "cohort.json")
 
 
 @pytest.mark.parametrize("text", ["", "a\nb", "\x1b[31m", "x" * 201, 3, "\u202e"])
 def test_texts_that_cannot_be_shown_are_refused(text: object) -> None:
-    with pytest.raises(CohortError, match="classes of 1 to 200"):
+    with pytest.raises(InputError, match="classes of 1 to 200"):
         check_texts(["glioma", text], "classes", "cohort.json")

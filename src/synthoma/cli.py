@@ -502,7 +502,7 @@ def evaluate(
     from synthoma.evaluation.settings import EvaluateConfig
 
     given = locals()
-    names = ("preset", "phantom", "run", "extractor", "cells", "jobs", "device", "seed")
+    names = ("preset", "phantom", "run", "cells", "jobs", "device", "seed")
     settings = EvaluateConfig.resolve(config, assignments or [], {name: given[name] for name in names})
     if print_config:
         print(settings.to_toml(), end="")
@@ -515,7 +515,7 @@ def evaluate(
             check_apart(place, [config])
     masks = not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file()
     of_masks = {"other": other, "nested": nested, "convention": convention, "tolerance": tolerance}
-    of_cohorts = {name: given[name] for name in (*names[:-1], "keep", "assignments", "config")}
+    of_cohorts = {name: given[name] for name in (*names[:-1], "extractor", "keep", "assignments", "config")}
     if useless := [name for name, value in (of_cohorts if masks else of_masks).items() if value is not None]:
         wanted = f"settings of {'masks' if masks else 'cohorts'}, which these are"
         raise ConfigError(wanted, ", ".join(f"--{_FLAGS.get(name, name)}" for name in useless), "leave them out")
@@ -533,7 +533,9 @@ def evaluate(
         print(f"page: {output / 'report.html'}\nResearch software, not for clinical use.")
         return
     with _progress() as progress:
-        result = pipeline.evaluate(real, synthetic, output, config=settings, keep=keep, force=force, progress=progress)
+        result = pipeline.evaluate(
+            real, synthetic, output, config=settings, keep=keep, extractor=extractor, force=force, progress=progress
+        )
     for light in result["lights"]:
         print(f"{light['question']:<10} {light['state']:<12} {light['text']}")
     print(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")

@@ -31,6 +31,7 @@ from synthoma.outputs import (
 from synthoma.pseudonyms import secret_key
 from synthoma.seeding import stream_key
 from synthoma.types import PLAIN_MODALITY, Floats
+from synthoma.untrusted import csv_of_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -332,7 +333,7 @@ def search(
             return train_generator(source, run, begin_run(run, source, changed, force=False), report).best
 
         ranked = search_settings(config, trials, one)
-        write_text(partial / "search.csv", pd.DataFrame(ranked).to_csv(index=False))
+        write_text(partial / "search.csv", csv_of_frame(pd.DataFrame(ranked)))
         write_text(partial / "config.toml", config.to_toml())
     return ranked[0]
 
@@ -485,6 +486,7 @@ def evaluate(
     *,
     config: EvaluateConfig | None = None,
     keep: Path | str | None = None,
+    extractor: Path | str | None = None,
     force: bool = False,
     progress: Progress = _silent,
     **settings: Any,
@@ -499,6 +501,8 @@ def evaluate(
         config: the settings; or give single ones by name (``preset="standard"``).
         keep: also write the synthetic cohort without the slices that were taken for copies, and without those whose
             masks do not fit their images; nothing is written where none is left ("kept" of what is returned is 0).
+        extractor: Python file with ``features(images) -> (N, D)``, as one more family of features. It is run, so a
+            settings file cannot name it.
         force: replace an earlier evaluation.
         progress: told how far the work is.
         settings: fields of ``EvaluateConfig``.
@@ -519,7 +523,7 @@ def evaluate(
     ours, theirs = Cohort(real), Cohort(synthetic)
     target = Path(output)
     cells = config.cells or target.with_name(f"{target.resolve().name}.cells")
-    read = (ours.path, theirs.path, config.phantom, config.run, config.extractor)
+    read = (ours.path, theirs.path, config.phantom, config.run, extractor)
     check_apart(cells, read)
     if keep is not None:
         check_output(Path(keep), force=force, inputs=(*read, target, cells))  # said now, not after an hour
@@ -527,8 +531,9 @@ def evaluate(
     go_on = f"run the same command again: what was trained is kept in {cells}"
     try:
         with new_folder(target, force=force, inputs=(*read, cells)) as partial:
+            own = None if extractor is None else Path(extractor)
             opinion = _discriminator(ours, theirs, config) if config.run is not None else None
-            result = score(ours, theirs, config, cells, discriminator=opinion, progress=progress)
+            result = score(ours, theirs, config, cells, discriminator=opinion, extractor=own, progress=progress)
             if keep is not None:
                 # Only slices that were looked at can be kept.
                 left_out = {*result["privacy"]["quarantine"], *result["agreement"].get("rejected", [])}

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthoma.errors import CohortError
+from synthoma.errors import InputError, SynthomaError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Unicode categories that are obeyed and not shown: controls (escapes), marks of direction, separators of lines."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_BEGINS = tuple("'=+-@\t\r\n")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _NAME = re.compile(r"\w[\w .+()-]*")
 
@@ -73,7 +74,7 @@ def file_name(text: str, longest: int = LONGEST_FILE_NAME) -> str:
 
 def cell(value: Any) -> Any:
     """A value for a CSV file: a text that a spreadsheet would compute gets an apostrophe; numbers stay."""
-    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+    if isinstance(value, str) and value[:1] in _BEGINS and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return f"'{value}"
     return value
 
@@ -96,13 +97,13 @@ def csv_of_frame(table: pd.DataFrame, **options: Any) -> str:
     """As `csv_text`, of a pandas table; ``options`` are those of ``to_csv``."""
     texts = [name for name in table if table[name].dtype.kind not in "biufc"]
     safe = table.assign(**{str(name): table[name].map(cell) for name in texts}) if texts else table
-    return str(safe.to_csv(index=False, lineterminator="\n", **options))
+    return str(safe.rename(columns=cell).to_csv(index=False, lineterminator="\n", **options))
 
 
 # Names in artefacts --------------------------------------------------------------------------------------------------
 
 
-def check_names(names: object, what: str, where: str) -> None:
+def check_names(names: object, what: str, where: str, error: type[SynthomaError] = InputError) -> None:
     """Raise unless names can become parts of files' names and of columns' names.
 
     Args:
@@ -110,27 +111,30 @@ def check_names(names: object, what: str, where: str) -> None:
             most 64 characters, distinct also where capitals do not count.
         what: of what they are names, in the plural.
         where: the file, for the message.
+        error: what is raised.
 
     Raises:
-        CohortError: they are not.
+        InputError: they cannot; or what ``error`` says.
     """
     if not isinstance(names, list | tuple):
-        raise CohortError(f"a list of {what}", f"{_shown(names)} in {where}", "correct it, or make it again")
+        raise error(f"a list of {what}", f"{_shown(names)} in {where}", "correct it, or make it again")
     seen: set[str] = set()
     for name in names:
         fits = isinstance(name, str) and len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and name == name.strip()
         if not fits or name.lower() in seen:
             wanted = f"{what} of distinct names of letters, digits and _ - + . ( ), at most {LONGEST_NAME} characters"
-            raise CohortError(wanted, f"{_shown(name)} in {where}", "rename it there, or make it again")
+            raise error(wanted, f"{_shown(name)} in {where}", "rename it there, or make it again")
         seen.add(name.lower())
 
 
-def check_texts(texts: Iterable[object], what: str, where: str) -> None:
-    """Raise CohortError unless all are texts that can be shown as they are, not empty, of at most 200 characters."""
+def check_texts(texts: object, what: str, where: str, error: type[SynthomaError] = InputError) -> None:
+    """As `check_names`, of a list or tuple of texts that can be shown as they are, of 1 to 200 characters."""
+    if not isinstance(texts, list | tuple):
+        raise error(f"a list of {what}", f"{_shown(texts)} in {where}", "correct it, or make it again")
     for text in texts:
         if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or visible(text) != text:
             wanted = f"{what} of 1 to {LONGEST_TEXT} characters that can be printed"
-            raise CohortError(wanted, f"{_shown(text)} in {where}", "rename it there, or make it again")
+            raise error(wanted, f"{_shown(text)} in {where}", "rename it there, or make it again")
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,8 @@ import io
 import os
 import resource
 import struct
+import subprocess
+import sys
 import time
 import warnings
 import zlib
@@ -315,3 +317,25 @@ def test_deflated_dicom_is_refused_before_it_is_inflated(tmp_path: Path) -> None
     path.write_bytes(deflated)
     with pytest.raises(InputError, match="at least one case"):
         take_inventory(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "F"])
+def test_a_large_picture_in_a_small_file_needs_less_than_a_gigabyte(mode: str, tmp_path: Path) -> None:
+    side = 8192
+    array = np.zeros((side, side, len(mode)) if mode != "F" else (side, side), np.float32 if mode == "F" else np.uint8)
+    array[..., 0] = 7
+    Image.fromarray(array).save(tmp_path / "a.tif", compression="tiff_adobe_deflate")
+    del array
+    assert (tmp_path / "a.tif").stat().st_size < 2**20
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from synthoma.data.images import grey, read_image\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "assert grey(read_image(Path(sys.argv[1]))).shape == (8192, 8192)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "a.tif"], capture_output=True, text=True, check=True
+    )
+    assert int(ran.stdout) * 1024 < MEMORY

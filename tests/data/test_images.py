@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from synthoma.data import images
-from synthoma.data.images import grey, read_image
+from synthoma.data.images import grey, read_image, read_labels
 from synthoma.errors import InputError
 from synthoma.types import Array
 from tests.data.writers import voxels, write_picture
@@ -157,3 +157,24 @@ def test_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match="permission denied; check"):
         read_image(tmp_path / "locked.png")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "F", "I;16"])
+def test_rows_that_are_decoded_apart_are_those_of_the_whole(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = np.random.default_rng(0)
+    channels = {"LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}.get(mode)
+    kind = {"I": np.int32, "F": np.float32, "I;16": np.uint16}.get(mode, np.uint8)
+    array = draws.integers(0, 256, (23, 17, channels) if channels else (23, 17)).astype(kind)
+    picture = Image.fromarray(array > 99) if mode == "1" else Image.fromarray(array)
+    if mode == "P":
+        picture = picture.convert("L").quantize(16)
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "I", "F", "I;16") else "a.png")
+    picture.save(path)
+    whole, labels = read_image(path), read_labels(path)
+    for rows in (1, 7, 23):
+        monkeypatch.setattr("synthoma.data.images._BAND", rows)
+        assert np.array_equal(read_image(path), whole)
+        assert np.array_equal(grey(read_image(path)), grey(whole))
+        assert np.array_equal(read_labels(path), labels)

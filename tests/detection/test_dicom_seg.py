@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import highdicom
@@ -230,3 +231,23 @@ def test_a_simulated_patient_goes_from_dicom_to_a_segmentation_of_its_tumour(tmp
         [one.SOPInstanceUID for one in order], combine_segments=True, assert_missing_frames_are_empty=True
     )
     assert 2 * (read.astype(bool) & (truth > 0)).sum() / (read.astype(bool).sum() + (truth > 0).sum()) > 0.7
+
+
+@pytest.mark.usefixtures("thresholding")
+@pytest.mark.parametrize("kind", ["several files", "one file", "identity removed"])
+def test_it_obeys_the_standard(
+    kind: str, write_model: WriteModel, tmp_path: Path, dicom_errors: Callable[[Path], list[str]]
+) -> None:
+    if kind == "one file":
+        write_enhanced(tmp_path / "in", bright_box((6, 32, 32)))
+    else:
+        written(tmp_path / "in")
+    for path in (tmp_path / "in").iterdir() if kind == "identity removed" else ():
+        header = pydicom.dcmread(path)
+        for keyword in ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyTime", "StudyID"):
+            if keyword in header:
+                delattr(header, keyword)
+        header.save_as(path)
+    detect(tmp_path / "in", write_model(), tmp_path / "out", options=PLAIN)
+    [path] = only(tmp_path / "out").glob("*_seg.dcm")
+    assert dicom_errors(path) == []

@@ -383,17 +383,29 @@ def test_classes_are_scored_alone_too(place: Path, synthetic: Callable[..., Coho
 def test_an_extractor_of_ones_own(place: Path, real: Cohort, fresh: Cohort) -> None:
     file = place / "mine.py"
     file.write_text("import numpy as np\ndef features(images):\n    return np.stack([images.mean((1, 2))] * 2, 1)\n")
-    own = EvaluateConfig(halves=9, limit=200, extractor=file)
-    result = evaluate(real, fresh, own, place / "cells")
+    own = EvaluateConfig(halves=9, limit=200)
+    result = evaluate(real, fresh, own, place / "cells", extractor=file)
     assert result["fidelity"]["families"]["own"]["kid"]["p"] is not None
     assert result["provenance"]["extractors"]["own"] == file_digest(file)
     assert str(place) not in json.dumps(result)
     file.write_text("def features(images):\n    return images\n")
     with pytest.raises(InputError, match="one finite vector an image"):
-        evaluate(real, fresh, own, place / "cells")
+        evaluate(real, fresh, own, place / "cells", extractor=file)
     file.write_text("def other(): pass\n")
     with pytest.raises(InputError, match="features"):
-        evaluate(real, fresh, own, place / "cells")
+        evaluate(real, fresh, own, place / "cells", extractor=file)
+
+
+def test_a_settings_file_runs_nothing(tmp_path: Path) -> None:
+    """Settings are passed on by strangers; a program is named by the user, or not at all."""
+    ran = tmp_path / "ran"
+    (tmp_path / "mine.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (tmp_path / "own.toml").write_text(f'extractor = "{tmp_path / "mine.py"}"\n')
+    with pytest.raises(ConfigError, match="--extractor"):
+        EvaluateConfig.resolve(tmp_path / "own.toml")
+    with pytest.raises(ConfigError, match="--extractor"):
+        EvaluateConfig.resolve(assignments=[f'extractor="{tmp_path / "mine.py"}"'])
+    assert not ran.exists()
 
 
 def test_the_preset_standard_trains_and_judges_masks(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

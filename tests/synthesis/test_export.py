@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import synthoma
 from synthoma.data.case import Geometry, Study
 from synthoma.data.cohort import Cohort
 from synthoma.data.preprocessing import to_plane
-from synthoma.errors import ConfigError
+from synthoma.errors import CohortError, ConfigError
 from synthoma.provenance import file_digest
 from synthoma.synthesis.export import NOTICE, export
 from tests.training.toys import blobs, write_cohort
@@ -205,3 +206,46 @@ def test_names_lead_nowhere_else_and_slices_of_one_case_stay_apart(tmp_path: Pat
     suffix = {"png": "*.png", "dicom": "*.dcm", "nifti": "*.nii.gz"}[form]
     assert len(list(folder.rglob(suffix))) == 4
     assert len(list(tmp_path.rglob(suffix))) == 4
+
+
+def test_dicom_obeys_the_standard(drawn: Cohort, tmp_path: Path, dicom_errors: Callable[[Path], list[str]]) -> None:
+    folder = exported(drawn, tmp_path / "out", "dicom")
+    found = {path.name: dicom_errors(path) for path in sorted(folder.rglob("*.dcm"))[:3]}
+    assert found == {"flair.dcm": [], "mask.dcm": [], "t1.dcm": []}
+
+
+def test_a_long_name_still_makes_a_file_of_the_standard(
+    tmp_path: Path, dicom_errors: Callable[[Path], list[str]]
+) -> None:
+    from synthoma.synthesis.export import secondary_capture
+
+    dataset = secondary_capture(np.zeros((8, 8), np.uint8), "c" * 100, "t" * 64, 1, {"Class": "glioma"})
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    assert dicom_errors(tmp_path / "a.dcm") == []
+
+
+def test_volumes_say_that_they_are_synthetic(drawn: Cohort, tmp_path: Path) -> None:
+    for path in exported(drawn, tmp_path / "out", "nifti").rglob("*.nii.gz"):
+        assert nibabel.load(path).header["descrip"].item().decode() == NOTICE
+
+
+@pytest.mark.parametrize("form", ["png", "dicom", "nifti"])
+def test_a_hostile_cohort_writes_nothing_outside(drawn: Cohort, tmp_path: Path, form: str) -> None:
+    """Modalities become names of files: one with a way out of the folder is refused before anything is written."""
+    victim = tmp_path / "victim_x.png"
+    victim.write_text("precious")
+    hostile = write_cohort(
+        tmp_path / "hostile", drawn.images[:], list(drawn.slices["label"]), drawn.masks[:], origin="synthetic"
+    )
+    description = json.loads((hostile.path / "cohort.json").read_text())
+    for name in ("../../victim_x", "/tmp/x", "a/b", "..", "", 5, None, "x\x1b]0;"):
+        description["modalities"] = ["flair", name]
+        (hostile.path / "cohort.json").write_text(json.dumps(description))
+        with pytest.raises(CohortError, match="modalities"):
+            Cohort(hostile.path)
+    # And behind that door stands a second one.
+    hostile.meta["modalities"] = ["flair", "../../victim_x"]
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    folder = exported(hostile, tmp_path / "out", form)
+    assert all(folder in path.parents for path in {path for path in tmp_path.rglob("*") if path.is_file()} - before)
+    assert victim.read_text() == "precious"

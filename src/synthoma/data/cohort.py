@@ -21,6 +21,7 @@ import numpy as np
 from synthoma.errors import CohortError, ConfigError
 from synthoma.outputs import write_json, write_text, writing
 from synthoma.types import CAVITY, Array, Bytes, Float16, Float32, tumour_labels, tumour_of
+from synthoma.untrusted import check_names, check_texts, content_of_cell, csv_of_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +113,7 @@ class Cohort:
             came = f"{len(table)} rows for {len(self)} slices; columns missing: {', '.join(absent) or 'none'}"
             raise CohortError("one row a slice in slices.csv", came, "prepare the cohort again")
         for column in TEXT_COLUMNS:  # a cohort made by hand may lack what it does not need
-            table[column] = texts.get(column, "")
+            table[column] = texts[column].map(content_of_cell) if column in texts else ""
         if "tumour_pixels" not in table:
             table["tumour_pixels"] = np.concatenate(
                 [tumour_of(masks).sum(axis=(1, 2)) for _, _, masks in self.batches()]
@@ -194,7 +195,7 @@ class CohortWriter:
         """Write slices.csv and cohort.json; ``table`` has one row for each slice added, in that order."""
         self._images.close()
         self._masks.close()
-        text = table.to_csv(index=False, lineterminator="\n", float_format="%.7g")
+        text = csv_of_frame(table, float_format="%.7g")
         write_text(self.folder / "slices.csv", text)
         write_json(self.folder / "cohort.json", {"schema": SCHEMA, "slices": len(table), **meta})
 
@@ -285,6 +286,11 @@ def _read_meta(path: Path) -> dict[str, Any]:
     absent = [key for key in ("slices", "origin", "modalities", "labels", "classes", "size") if key not in meta]
     if absent:
         raise CohortError("a complete cohort.json", f"no {', '.join(absent)} in {file}", "prepare the cohort again")
+    check_names(meta["modalities"], "modalities", str(file), CohortError)
+    check_texts(meta["classes"], "classes", str(file), CohortError)
+    if not isinstance(meta["labels"], dict):
+        raise CohortError("labels by mask value", f"{type(meta['labels']).__name__} in {file}", "prepare it again")
+    check_texts(list(meta["labels"].values()), "labels", str(file), CohortError)
     for value, name in CAVITY.items():
         came = meta["labels"].get(str(value), name)
         if came != name:

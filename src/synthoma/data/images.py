@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from synthoma.types import Array, Bytes
 MAX_PIXELS = 64 * 2**20
 """Largest picture that is decoded: 8192x8192. A slice of an MRI has at most 1024x1024."""
 
+_BAND = 256  # rows
 _FORMATS = ("PNG", "JPEG", "TIFF")
 _PICTURE = "a PNG, JPEG or TIFF picture"
 _SMALL = f"a picture of at most {MAX_PIXELS // 2**20} megapixels"
@@ -74,8 +75,7 @@ def read_labels(path: Path) -> Array:
         return array
     if np.array_equal(array[..., 0], array[..., 1]) and np.array_equal(array[..., 0], array[..., 2]):
         return np.ascontiguousarray(array[..., 0])
-    codes: Array = array.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
-    return codes
+    return _in_bands(array, lambda band: band.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32))
 
 
 def grey(array: Array) -> Array:
@@ -92,9 +92,17 @@ def grey(array: Array) -> Array:
     first = array[..., 0]
     if np.array_equal(first, array[..., 1]) and np.array_equal(first, array[..., 2]):
         return np.ascontiguousarray(first)
-    mixed: Array = array.astype(np.float64) @ _LUMINANCE
-    rounded = np.rint(mixed) if array.dtype.kind in "ui" else mixed
-    return np.asarray(rounded.astype(array.dtype))
+    return _in_bands(array, lambda band: _luminance(band, whole=array.dtype.kind in "ui"))
+
+
+def _luminance(colours: Array, *, whole: bool) -> Array:
+    mixed: Array = colours @ _LUMINANCE
+    return (np.rint(mixed) if whole else mixed).astype(colours.dtype)
+
+
+def _in_bands(array: Array, change: Callable[[Array], Array]) -> Array:
+    """What becomes of each row of a picture, some rows at a time: a large one would need many times its memory."""
+    return np.concatenate([change(array[top : top + _BAND]) for top in range(0, len(array), _BAND)])
 
 
 @contextmanager
@@ -156,8 +164,19 @@ def _check_single_page(picture: Image.Image) -> None:
 
 
 def _to_array(picture: Image.Image) -> Array:
-    """Pixels of a decoded picture of any mode."""
-    mode = picture.mode
+    """Pixels of a decoded picture of any mode, some rows at a time: each step on the way is a copy of what it sees."""
+    picture.load()
+    tops = range(0, picture.height, _BAND)
+    edges = [(0, top, picture.width, min(top + _BAND, picture.height)) for top in tops]
+    first = _of_band(picture.crop(edges[0]), picture.mode)
+    pixels = np.empty((picture.height, *first.shape[1:]), first.dtype)
+    for edge in edges:
+        pixels[edge[1] : edge[3]] = _of_band(picture.crop(edge), picture.mode)
+    return pixels
+
+
+def _of_band(picture: Image.Image, mode: str) -> Array:
+    """Pixels of some rows of a picture of any mode."""
     see_through = "transparency" in picture.info
     if mode in ("I", "F") or mode.startswith("I;16"):
         deep = np.array(picture)

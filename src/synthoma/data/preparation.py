@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -12,6 +13,7 @@ import numpy as np
 
 from synthoma.data.case import Case, Inventory, Skipped
 from synthoma.data.cohort import Cohort, CohortWriter
+from synthoma.data.layouts.listing import CLASS_NAMES
 from synthoma.data.layouts.meaning import decision_of, with_decision
 from synthoma.data.settings import PrepareConfig
 from synthoma.data.slicing import PreparedCase, case_path, label_names, prepare_case
@@ -30,7 +32,9 @@ from synthoma.outputs import write_text
 from synthoma.provenance import software
 from synthoma.pseudonyms import pseudonym, remember, secret_key
 from synthoma.scans.conventions import WHOLE, Decision
+from synthoma.scans.names import place_word
 from synthoma.types import CAVITY, HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, tumour_labels, tumour_of
+from synthoma.untrusted import csv_of_frame, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +75,7 @@ def pack(
     inventory = _settled(inventory, config)
     modalities = config.modalities or choose_modalities(inventory.cases)
     private = config.pseudonyms or inventory.layout == "dicom"
+    veil = _Veil(inventory) if private else None
     if private:
         named = inventory
         if config.pseudonyms and inventory.layout != "dicom":  # the DICOM reader gives hashes already
@@ -115,6 +120,8 @@ def pack(
         table["twin"] = _twins(len(table), searched, found)
         table["group"] = _groups(table)
         _split(table, config)
+        if veil is not None:
+            remarks = [veil.over(remark) for remark in remarks]
         remarks = [*([said] if (said := held_out(table)) else []), *shortened(remarks)]
         meanings = (labels or of_empty or {}) | cavity
         writer.finish(_tidy(table), _meta(table, inventory, config, modalities, meanings, remarks, source))
@@ -151,18 +158,70 @@ def _settled(inventory: Inventory, config: PrepareConfig) -> Inventory:
 
 
 def _with_pseudonyms(inventory: Inventory) -> Inventory:
-    """The inventory with keyed hashes for every name that could point at a person."""
+    """The inventory with keyed hashes for every name that could point at a person.
+
+    A class keeps its name where that is the name of a class beyond doubt: any other may be that of a folder of
+    somebody's pictures. Texts of a table's further columns are left out; numbers stay.
+    """
     from dataclasses import replace
 
     key = secret_key()
+    left_out: set[str] = set()
 
     def hidden(case: Case) -> Case:
-        patient = None if case.patient is None else pseudonym(case.patient, key)
-        names = tuple(pseudonym(name, key) for name in case.slice_names)
-        kin = pseudonym(case.kin, key) if case.kin else ""
-        return replace(case, name=pseudonym(case.name, key), patient=patient, visit="", kin=kin, slice_names=names)
+        facts = dict(case.facts)
+        if inventory.layout == "table":
+            facts = {name: value for name, value in facts.items() if not isinstance(value, str)}
+            left_out.update(case.facts.keys() - facts.keys())
+        return replace(
+            case,
+            name=pseudonym(case.name, key),
+            patient=None if case.patient is None else pseudonym(case.patient, key),
+            label=case.label if _says_nothing(case.label) else f"class {pseudonym(str(case.label), key)}",
+            site=None if case.site is None else pseudonym(case.site, key),
+            visit="",
+            kin=pseudonym(case.kin, key) if case.kin else "",
+            slice_names=tuple(pseudonym(name, key) for name in case.slice_names),
+            facts=facts,
+        )
 
-    return replace(inventory, cases=tuple(hidden(case) for case in inventory.cases))
+    cases = tuple(hidden(case) for case in inventory.cases)
+    remarks = list(inventory.remarks)
+    if left_out:
+        remarks.append(f"columns with texts are left out beside pseudonyms: {', '.join(sorted(left_out))}")
+    if renamed := len({after.label for after in cases} - {before.label for before in inventory.cases}):
+        remarks.append(
+            f"names of {renamed} classes that may be people's are hashes: docs/cohort.md says how to keep one"
+        )
+    return replace(inventory, cases=cases, remarks=tuple(remarks))
+
+
+def _says_nothing(label: str | None) -> bool:
+    """Whether a class's name cannot point at a person."""
+    return label is None or label.lower() in CLASS_NAMES or place_word(label) is not None
+
+
+class _Veil:
+    """Hides the names of an inventory in texts that are kept with the cohort.
+
+    Args:
+        inventory: with its names.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        names: set[str] = set()
+        for case in inventory.cases:
+            names.update(filter(None, (case.name, case.patient, case.label, case.site, *case.slice_names)))
+            names.update(part for path in case.sources for part in (*path.parts, path.stem))
+        names = {printable(name) for name in names if len(name) > 2}
+        self.names = sorted((name for name in names if not _says_nothing(name)), key=len, reverse=True)
+
+    def over(self, text: str) -> str:
+        """A text without any of the names, the longest first."""
+        for name in self.names:
+            if name in text:
+                text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "(name hidden)", text)
+        return text
 
 
 def _places(named: Inventory, hidden: Inventory) -> dict[str, str]:
@@ -319,10 +378,10 @@ def _write_lists(
 
     rows = [(str(item.path), item.what, item.reason) for item in skipped]
     listing = pd.DataFrame(rows, columns=["path", "kind", "reason"])
-    write_text(folder / "skipped.csv", listing.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "skipped.csv", csv_of_frame(listing))
     if found is not None:
         pairs = _pair_table(table, searched, found)
-        write_text(folder / "duplicates.csv", pairs.to_csv(index=False, lineterminator="\n"))
+        write_text(folder / "duplicates.csv", csv_of_frame(pairs))
     write_nnunet_splits(folder / "splits_final.json", table)
 
 

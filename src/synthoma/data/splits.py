@@ -18,6 +18,7 @@ from synthoma.errors import ConfigError, InputError, LeakError
 from synthoma.outputs import write_json
 from synthoma.seeding import stream
 from synthoma.types import Floats, Ints
+from synthoma.untrusted import content_of_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,7 +199,7 @@ def _prescription(path: Path) -> tuple[str, dict[str, str], str | None]:
             fold = json.loads(file.read_text(encoding="utf-8"))[0]
             sides = (("train", "train"), ("val", "validation"))
             return "case", _one_split([(str(name), split) for key, split in sides for name in fold[key]], file), "test"
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        table = pd.read_csv(file, dtype=str, keep_default_na=False).map(content_of_cell)
         column = next(name for name in ("source", "case", "patient", "group") if name in table)
         if path.is_dir():  # another cohort: its cases are what both have in common
             column = "case"

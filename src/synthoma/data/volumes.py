@@ -80,7 +80,7 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
     return Volume(voxels.reshape(header.shape[::-1]), geometry, remarks)
 
 
-def write_volume(volume: Volume, path: Path) -> None:
+def write_volume(volume: Volume, path: Path, *, description: str = "") -> None:
     """Write a volume, with its geometry; the file appears whole or not at all.
 
     On the grid of a scan that came as NIfTI, a NIfTI file carries the scan's own qform, sform, codes and units:
@@ -89,6 +89,7 @@ def write_volume(volume: Volume, path: Path) -> None:
     Args:
         volume: voxels (z, y, x) of any real type (bool becomes uint8, float16 float32).
         path: ends in ``.nii``, ``.nii.gz``, ``.mha`` or ``.nrrd``; all but ``.nii`` are compressed.
+        description: what a NIfTI file says of itself in ``descrip``, ASCII; cut to 79 characters.
 
     Raises:
         InputError: another suffix, or an axis too long for NIfTI.
@@ -99,7 +100,7 @@ def write_volume(volume: Volume, path: Path) -> None:
         raise InputError(f"a file name ending in {', '.join(_WRITABLE)}", f"{path.name!r}", "choose one of these")
     with whole_file(path) as partial:
         if suffix in (".nii", ".nii.gz"):
-            _write_nifti(volume, partial, compress=suffix == ".nii.gz")
+            _write_nifti(volume, partial, compress=suffix == ".nii.gz", description=description)
             return
         try:
             sitk.WriteImage(to_itk(volume), str(partial), useCompression=True)
@@ -320,7 +321,7 @@ def _inflated(stream: BinaryIO) -> Iterator[bytes]:
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
-def _write_nifti(volume: Volume, path: Path, *, compress: bool) -> None:
+def _write_nifti(volume: Volume, path: Path, *, compress: bool, description: str) -> None:
     """Write NIfTI-1: header, four bytes that say that no extension follows, voxels."""
     voxels = _storable(volume.voxels)
     x, y, z = voxels.shape[::-1]
@@ -328,6 +329,8 @@ def _write_nifti(volume: Volume, path: Path, *, compress: bool) -> None:
         came = f"{x}x{y}x{z}"
         raise InputError(f"axes of at most {_LONGEST_IN_NIFTI} voxels for NIfTI", came, "choose the suffix .nrrd")
     header = _nifti_header((x, y, z), voxels.dtype, frames_of(volume.geometry or Geometry((1.0, 1.0, 1.0)), (x, y, z)))
+    text = description.encode("ascii", "replace")[:79]
+    header[148 : 148 + len(text)] = text
     with path.open("wb") as file:
         # No time in the stream: the same volume gives the same bytes.
         stream = gzip.GzipFile("", "wb", 4, file, 0) if compress else file
@@ -338,7 +341,7 @@ def _write_nifti(volume: Volume, path: Path, *, compress: bool) -> None:
             stream.close()
 
 
-def _nifti_header(shape: Shape3, dtype: np.dtype[np.generic], frames: NiftiFrames) -> bytes:
+def _nifti_header(shape: Shape3, dtype: np.dtype[np.generic], frames: NiftiFrames) -> bytearray:
     """The 348 bytes of nifti1.h, little-endian."""
     header = bytearray(348)
     struct.pack_into("<i", header, 0, 348)
@@ -350,7 +353,7 @@ def _nifti_header(shape: Shape3, dtype: np.dtype[np.generic], frames: NiftiFrame
     struct.pack_into("<2h", header, 252, frames.qform_code, frames.sform_code)
     _put(header, 256, (*frames.quaternion, *frames.offset, *frames.sform))
     header[344:348] = b"n+1\0"
-    return bytes(header)
+    return header
 
 
 def _put(header: bytearray, place: int, numbers: tuple[float, ...]) -> None:

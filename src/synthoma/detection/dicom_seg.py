@@ -17,6 +17,7 @@ from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescripti
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
+from pydicom.valuerep import DSfloat
 
 from synthoma._version import __version__
 from synthoma.data.dicom import Series
@@ -63,7 +64,9 @@ def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools],
     try:
         with warnings.catch_warnings(), whole_file(path) as partial:
             warnings.simplefilter("ignore")  # they are about the source's headers, and may quote them
-            _segmentation(sources, frames, list(filled), detector).save_as(partial)
+            found = _segmentation(sources, frames, list(filled), detector)
+            _state_thickness(found, series)
+            found.save_as(partial)
     except SynthomaError:
         raise
     except Exception as error:  # highdicom refuses headers in many ways, and its words may quote the patient's
@@ -125,6 +128,20 @@ def _segmentation(sources: list[Dataset], frames: Bytes, names: list[str], detec
         series_description=DESCRIPTION,
         omit_empty_frames=True,
     )
+
+
+def _state_thickness(found: Segmentation, series: Series) -> None:
+    """Give the frames the thickness that the standard asks for, and that some sources do not state.
+
+    As far apart as slices lie, so thick are they taken for; a single one whose file says nothing has a width's.
+    """
+    ends = np.array([series.planes[0].position, series.planes[-1].position])
+    step = float(np.linalg.norm(ends[1] - ends[0])) / max(1, len(series.planes) - 1)
+    thickness = series.thickness or step or series.spacing[0]
+    groups = (*found.SharedFunctionalGroupsSequence, *found.PerFrameFunctionalGroupsSequence)
+    for measures in (measure for group in groups for measure in group.get("PixelMeasuresSequence", ())):
+        if not measures.get("SliceThickness"):
+            measures.SliceThickness = DSfloat(thickness, auto_format=True)
 
 
 def _segment(number: int, name: str, algorithm: Any) -> SegmentDescription:

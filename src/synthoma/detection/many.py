@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import shutil
 from collections.abc import Generator, Mapping, Sequence
@@ -26,6 +24,7 @@ from synthoma.errors import InputError
 from synthoma.models.bundle import model_file
 from synthoma.models.device import choose_device
 from synthoma.outputs import disk_refused, new_folder, write_text
+from synthoma.untrusted import csv_text
 
 if TYPE_CHECKING:
     from synthoma.detection.scan import Seen
@@ -231,8 +230,4 @@ def _image_path(case: Case, seen: Seen, z: int) -> str:
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """One line a row. pandas would do it too, but takes longer to load than a volume to look at."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(columns, rows))

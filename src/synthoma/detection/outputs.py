@@ -21,6 +21,8 @@ from synthoma.outputs import write_json
 from synthoma.types import Array, Bools, tumour_of
 
 SCHEMA = "synthoma.detection/1"
+MARK = "Synthoma: found by a model, research only, not for clinical use"
+"""What a volume says of itself, where there is room for 79 characters."""
 NOT_CLINICAL = "Research software. Not a medical device and not for clinical use: no result may guide a patient's care."
 
 
@@ -122,7 +124,7 @@ def _write_probabilities(folder: Path, name: str, seen: Seen) -> list[str]:
 def _write_volume(folder: Path, stem: str, voxels: Array, seen: Seen) -> str:
     from synthoma.data.volumes import write_volume  # SimpleITK is slow to load, and pictures do without
 
-    write_volume(Volume(voxels, seen.study.geometry), folder / f"{stem}.nii.gz")
+    write_volume(Volume(voxels, seen.study.geometry), folder / f"{stem}.nii.gz", description=MARK)
     return f"{stem}.nii.gz"
 
 

@@ -48,6 +48,7 @@ def evaluate(
     cells: Path,
     *,
     discriminator: tuple[Floats, Floats] | None = None,
+    extractor: Path | None = None,
     progress: Tell = lambda text, done, total: None,
 ) -> dict[str, Any]:
     """Score a synthetic cohort against the real one.
@@ -58,6 +59,7 @@ def evaluate(
         config: preset, settings and thresholds.
         cells: folder of finished trainings; read and filled by the presets that train detectors.
         discriminator: scores that a GAN's discriminator gives to training and held-out slices of ``compare``.
+        extractor: Python file with ``features(images)``, one more family of features; it is run.
         progress: told how far the work is.
 
     Returns:
@@ -73,8 +75,8 @@ def evaluate(
         check_simulated(real, phantom)
     extractors: dict[str, Callable[[Array], Floats]] = dict(EXTRACTORS)
     identity: dict[str, str] = {name: software()["synthoma"] for name in EXTRACTORS}
-    if config.extractor is not None:
-        extractors["own"], identity["own"] = load_extractor(config.extractor)
+    if extractor is not None:
+        extractors["own"], identity["own"] = load_extractor(extractor)
     trained = config.preset != "quick"
     steps = 4 + trained
     progress("comparing", 0, steps)
@@ -119,7 +121,7 @@ def evaluate(
     result["verdict"] = verdict(result["lights"], result.get("utility"))
     result["provenance"] = {
         # Paths are the user's own business.
-        "config": config.model_dump(mode="json", exclude={"extractor", "phantom", "run", "cells"}),
+        "config": config.model_dump(mode="json", exclude={"phantom", "run", "cells"}),
         "extractors": identity,
         "real": {"origin": real.origin, "images_sha256": file_digest(real.path / "images.npy")},
         "synthetic": {

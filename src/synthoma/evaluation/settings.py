@@ -84,7 +84,6 @@ class EvaluateConfig(Config):
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     jobs: int | None = Field(None, ge=1, description="trainings at once; chosen if not given")
-    extractor: Path | None = Field(None, description="Python file with features(images) -> (N, D), as one more family")
     phantom: Path | None = Field(None, description="phantom cohort: what simulated patients alone teach")
     run: Path | None = Field(None, description="the GAN's run: its discriminator is asked whom it remembers")
     cells: Path | None = Field(None, description="folder of finished trainings (default: beside the output)")
@@ -95,6 +94,8 @@ class EvaluateConfig(Config):
     @classmethod
     def _start_from_the_preset(cls, values: Any) -> Any:
         """Settings that are not given are those of the preset."""
+        if isinstance(values, dict) and "extractor" in values:
+            raise ValueError("it is run as a program: name it on the command line, with --extractor, or in Python")
         if not isinstance(values, dict) or values.get("preset", "quick") not in PRESETS:
             return values
         own = PRESETS[values.get("preset", "quick")]

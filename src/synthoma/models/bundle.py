@@ -16,6 +16,7 @@ from torch import Tensor
 from synthoma.errors import InputError
 from synthoma.outputs import write_bytes
 from synthoma.provenance import file_digest
+from synthoma.untrusted import check_names, check_texts
 
 SCHEMA = "synthoma.model/1"
 CONTIGUOUS = torch.contiguous_format
@@ -106,7 +107,20 @@ def open_model(run: Path, kind: str | None = None) -> Bundle:
     found = bundle.meta.get("kind", "checkpoint")
     if found not in ("generator", "segmenter", "classifier") or kind not in (None, found):
         raise InputError(wanted, f"a {found}", f"give a run of {wanted}; `synthoma train --list` says which is which")
+    _check_words(bundle.meta, path.name)
     return bundle
+
+
+def _check_words(meta: dict[str, Any], where: str) -> None:
+    """Raise InputError where names that files will be named after, or texts that will be shown, are none."""
+    for key in ("modalities", "targets"):
+        check_names(meta.get(key, []), key, where)
+    for key in ("classes", "kinds"):
+        check_texts(meta.get(key) or [], key, where)
+    labels = meta.get("labels") or {}
+    if not isinstance(labels, dict):
+        raise InputError("labels by mask value", f"{type(labels).__name__} in {where}", "train the model again")
+    check_texts(list(labels.values()), "labels", where)
 
 
 def shipped_model(kind: Literal["segmenter", "generator"] = "segmenter") -> Path:

@@ -15,6 +15,7 @@ from synthoma.pictures import OTHER_OUTLINE, OUTLINE, contact_sheet, grey, outli
 from synthoma.reports.figures import data_uri, histogram
 from synthoma.reports.page import render
 from synthoma.types import Bytes
+from synthoma.untrusted import content_of_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,8 @@ def _listing(cohort: Cohort, name: str) -> pd.DataFrame:
     import pandas as pd
 
     path = cohort.path / name
-    return pd.read_csv(path, keep_default_na=False) if path.is_file() else pd.DataFrame()
+    table = pd.read_csv(path, keep_default_na=False) if path.is_file() else pd.DataFrame()
+    return table.map(lambda value: content_of_cell(value) if isinstance(value, str) else value)
 
 
 def _settings(cohort: Cohort) -> list[str]:

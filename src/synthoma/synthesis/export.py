@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +17,10 @@ from synthoma.data.case import Geometry, Volume
 from synthoma.data.cohort import Cohort, check_scale
 from synthoma.data.preprocessing import from_plane
 from synthoma.errors import ConfigError
-from synthoma.outputs import write_json
+from synthoma.outputs import write_json, write_text
 from synthoma.provenance import bytes_digest
 from synthoma.types import Bytes, Plane, tumour_of
+from synthoma.untrusted import csv_text, file_name
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -63,27 +62,19 @@ def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lamb
     names = _file_names([str(case) for case in table["case"]], range(len(table)))
     for row, case in enumerate(names):
         label = str(table["label"].iat[row])
-        images = {name: _grey(cohort, row, channel) for channel, name in enumerate(cohort.modalities)}
+        images = {file_name(name): _grey(cohort, row, channel) for channel, name in enumerate(cohort.modalities)}
         mask = np.asarray(cohort.masks[row]) if cohort.labels else None
-        place = _safe(label)
+        place = file_name(label)
         write(folder, case, place, images, mask, _text(cohort, row))
         rows.append({"case": case, "label": label, **_paths(case, place, images, mask)})
         progress("exporting", row + 1, len(cohort))
     if form == "png":
-        with (folder / "cases.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-
-
-def _safe(name: str) -> str:
-    """A name as one that any file system takes, and that leads nowhere else."""
-    return re.sub(r"[^\w -]", "_", name).strip() or "_"
+        write_text(folder / "cases.csv", csv_text(list(rows[0]), rows))
 
 
 def _file_names(cases: Sequence[str], rows: Sequence[int]) -> list[str]:
     """One name each: its case, with its first row where several have the same case or names that look alike."""
-    names = [_safe(case) for case in cases]
+    names = [file_name(case) for case in cases]
     count = Counter(name.lower() for name in names)
     return [name if count[name.lower()] == 1 else f"{name}-{row:06d}" for name, row in zip(names, rows, strict=True)]
 
@@ -159,7 +150,7 @@ def _write_nifti(folder: Path, case: str, cohort: Cohort, rows: list[int]) -> No
     pixel, step = _known(table, "pixel_mm"), every * _known(table, "step_mm")
     spacing = {"axial": (pixel, pixel, step), "coronal": (pixel, step, pixel), "sagittal": (step, pixel, pixel)}[plane]
     parts: dict[str, list[Bytes]] = {
-        name: [_grey(cohort, row, at) for row in rows] for at, name in enumerate(cohort.modalities)
+        file_name(name): [_grey(cohort, row, at) for row in rows] for at, name in enumerate(cohort.modalities)
     }
     if cohort.labels:
         parts["seg"] = [np.asarray(cohort.masks[row]) for row in rows]
@@ -168,7 +159,7 @@ def _write_nifti(folder: Path, case: str, cohort: Cohort, rows: list[int]) -> No
         voxels[places] = slices
         suffix = "t1ce" if name == "t1c" else name  # the name that BraTS gave it
         volume = Volume(from_plane(voxels, plane), Geometry(spacing))
-        write_volume(volume, folder / case / f"{case}_{suffix}.nii.gz")
+        write_volume(volume, folder / case / f"{case}_{suffix}.nii.gz", description=NOTICE)
     shown = rows[int(table["tumour_pixels"].to_numpy().argmax())]  # what class the patient is, its largest tumour says
     gaps = {"Slices left black": ", ".join(map(str, missing))} if missing else {}
     write_json(folder / case / f"{case}.json", {**_text(cohort, shown), **gaps})
@@ -213,9 +204,12 @@ def secondary_capture(image: Bytes, case: str, name: str, number: int, text: dic
     dataset.PatientName, dataset.PatientID = "SYNTHETIC^NO PATIENT", case[:64]
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
-    dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "", number, 1
+    dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "SYNTHETIC", number, 1
+    # Whoever removes identities says how; of an unpaired part there is no side to tell, and of a picture no way up.
+    dataset.DeidentificationMethod, dataset.BodyPartExamined = "synthetic image: no patient was imaged", "BRAIN"
+    dataset.PatientOrientation = ""
     dataset.StudyDescription = NOTICE
-    dataset.SeriesDescription = f"SYNTHETIC {name.upper()}"
+    dataset.SeriesDescription = f"SYNTHETIC {name.upper()}"[:64]
     dataset.ImageComments = "; ".join(f"{key}: {value}" for key, value in text.items())[:10240]
     dataset.Manufacturer, dataset.ManufacturerModelName = "Synthoma", "synthetic image"
     dataset.SoftwareVersions = __version__

@@ -15,7 +15,7 @@ from synthoma.data.layouts.listing import Found, Layout, Listing, counted
 from synthoma.data.layouts.loading import UNSETTLED, Modality, load_files
 from synthoma.errors import InputError
 from synthoma.types import MODALITIES, PLAIN_MODALITY
-from synthoma.untrusted import printable
+from synthoma.untrusted import content_of_cell, printable
 
 MAX_TABLE_BYTES = 2**28
 """Largest table that is read, also after decompression: millions of rows."""
@@ -95,7 +95,7 @@ def _text_rows(table: Path) -> list[Row]:
 def _row(columns: list[str], values: list[str], line: int) -> Row:
     if len(values) != len(columns):
         raise InputError(f"{len(columns)} values a row", f"{len(values)} in line {line}", "correct the table")
-    return {name: value.strip() for name, value in zip(columns, values, strict=True)}
+    return {name: content_of_cell(value.strip()) for name, value in zip(columns, values, strict=True)}
 
 
 def _columns(names: Iterable[str]) -> list[str]:
