@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from synthoma.config import Config
 from synthoma.data.settings import PrepareConfig
-from synthoma.errors import ConfigError
+from synthoma.detection.settings import DetectConfig
+from synthoma.errors import ConfigError, SynthomaError
+from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.phantom import PhantomCohortConfig
+from synthoma.training.settings import TrainConfig
 
 
 def test_later_sources_win(tmp_path: Path) -> None:
@@ -86,3 +91,46 @@ def test_what_is_nested_stands_in_tables_and_what_is_undecided_in_comments() -> 
         "[inner.deep]",
         "# low = (decided from the input)",
     ]
+
+
+ABSURD = [
+    "inf",
+    "-inf",
+    "nan",
+    "1e999",
+    "-1",
+    "0",
+    "99999999999999999999",
+    "1e30",
+    "1e-320",
+    "0x10",
+    "",
+    "[[[[",
+    "{a=1}",
+]
+
+
+@pytest.mark.parametrize("kind", [PrepareConfig, PhantomCohortConfig, TrainConfig, EvaluateConfig, DetectConfig])
+@pytest.mark.parametrize("value", ABSURD)
+def test_absurd_values_are_taken_or_refused_in_one_sentence(kind: type[Config], value: str) -> None:
+    """Whatever stands behind ``--set``: never another error, and never a number that is none."""
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        below = inner.model_fields if isinstance(inner, type) and issubclass(inner, Config) else ()
+        for key in (name, *(f"{name}.{sub}" for sub in below)):
+            try:
+                settings = kind.resolve(assignments=[f"{key}={value}"])
+            except SynthomaError:
+                pass
+            else:
+                assert not re.search(r"(= |\[|, )[+-]?(inf|nan)\b", settings.to_toml()), key
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 20_000 + "]" * 20_000, "a" + ".a" * 20_000 + " = 1", "size = " + "9" * 5000, "\0", "size = [1"],
+)
+def test_a_settings_file_without_end_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(ConfigError):
+        PrepareConfig.resolve(tmp_path / "own.toml")

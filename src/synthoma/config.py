@@ -12,11 +12,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from synthoma.errors import ConfigError
 
+MOST_JOBS = 4096
+"""Worker processes; more are a slip of the keyboard."""
+
 
 class Config(BaseModel):
     """Base of all settings: immutable, validated, and closed to keys that do not exist."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def resolve(
@@ -43,6 +46,8 @@ class Config(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             raise _explain(cls, error) from None
+        except (TypeError, AttributeError) as error:  # what comes before validation tripped over a value's type
+            raise ConfigError("values of the right types", str(error), "see --print-config for valid ones") from None
 
     def to_toml(self) -> str:
         """The resolved settings as TOML; fields that are None (meaning "decide for me") stand as comments."""
@@ -68,7 +73,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError("a readable settings file", f"{file}: {error.strerror}", "check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, endless digits, nested without end
         raise ConfigError("a TOML file", f"{file}: {error}", "see --print-config for a valid one") from None
 
 
@@ -81,9 +86,13 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("a value", f"{key} = {text[:40]}... ({error})", "write it shorter") from None
     *parents, leaf = key.strip().replace("-", "_").split(".")
     for parent in parents:
         values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"settings in {parent!r}", f"{assignment!r} after a value", "give one of both")
     values[leaf] = value
 
 

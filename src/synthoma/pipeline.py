@@ -48,6 +48,10 @@ Settings = TypeVar("Settings", bound=Config)
 DEMO_PATIENTS = 40
 DEMO_MINUTES = 4.0
 
+MOST_TRIALS = 10_000
+MOST_PATIENTS = 1_000_000
+"""Patients that one phantom cohort can have."""
+
 SIMULATED_PATIENTS = 80
 """Patients simulated where nobody says how many: always so many, or an image would depend on how many are drawn.
 
@@ -138,8 +142,8 @@ def prepare_phantom(
     """
     from synthoma.phantom import PhantomCohortConfig, phantom_cases
 
-    if patients < 1:
-        raise ConfigError("at least 1 phantom patient", str(patients), "give a positive number")
+    if not 1 <= patients <= MOST_PATIENTS:
+        raise ConfigError(f"1 to {MOST_PATIENTS:,} phantom patients", str(patients), "give such a number")
     config = _resolve(PhantomCohortConfig, config, settings)
     cases = phantom_cases(patients, config.seed, config.phantom)
     with new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
@@ -320,6 +324,8 @@ def search(
         raise ConfigError(
             "a generator to search settings of", f"the {config.kind} {config.model}", "leave out --search"
         )
+    if not 1 <= trials <= MOST_TRIALS:
+        raise ConfigError(f"1 to {MOST_TRIALS:,} trials", str(trials), "give for example --search 20")
     source = Cohort(cohort)
     config = planned(source, config)
     if config.gan.network == "repaint" and config.phantom is None:

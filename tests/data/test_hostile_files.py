@@ -226,6 +226,25 @@ def test_changed_file_is_read_or_refused(form: str, change: Callable[[bytes], by
     attempt(form, change(valid(form)))
 
 
+@pytest.mark.parametrize("form", ["png grey", "png deep", "png colour", "nifti gzip", "nifti channels", "mgz"])
+def test_a_flipped_bit_never_gives_other_pixels_where_a_checksum_covers_the_file(form: str, tmp_path: Path) -> None:
+    name, read, _ = FORMS[form]
+    content, path = valid(form), tmp_path / name
+    pixels = {read_image: read_image, read_volume: lambda file: read_volume(file).voxels}
+    look = pixels.get(read, lambda file: read_volume(file, 2).voxels)
+    path.write_bytes(content)
+    whole, draws = look(path), np.random.default_rng(0)
+    for _ in range(EXAMPLES):
+        place, bit = int(draws.integers(len(content))), int(draws.integers(8))
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :])
+        try:
+            found = look(path)
+        except InputError:
+            continue
+        assert found.dtype == whole.dtype
+        assert np.array_equal(found, whole), f"bit {bit} of byte {place}"
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_truncated_file_is_refused(form: str) -> None:
     content = valid(form)

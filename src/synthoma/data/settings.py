@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from synthoma.config import Config
+from synthoma.config import MOST_JOBS, Config
 from synthoma.data.preprocessing import Normalisation
 from synthoma.types import MODALITIES, PLAIN_MODALITY, Origin, Plane
 
@@ -39,7 +39,7 @@ class PrepareConfig(Config):
     origin: Origin = "real"
     pseudonyms: bool = Field(False, description="replace patient, case and file names by keyed hashes (DICOM: always)")
     seed: int = 0
-    jobs: int = Field(0, ge=0, description="worker processes; 0 chooses")
+    jobs: int = Field(0, ge=0, le=MOST_JOBS, description="worker processes; 0 chooses")
 
     @field_validator("modalities", mode="before")
     @classmethod
@@ -47,6 +47,8 @@ class PrepareConfig(Config):
         names = value.split(",") if isinstance(value, str) else value
         if names is None:
             return None
+        if not isinstance(names, list | tuple):
+            raise ValueError("modalities are names, with commas between them")
         names = tuple(str(name).strip().lower() for name in names)
         unknown = set(names) - {*MODALITIES, PLAIN_MODALITY}
         if unknown or not names or len(set(names)) != len(names):

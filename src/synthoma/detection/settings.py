@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from synthoma.config import Config
+from synthoma.config import MOST_JOBS, Config
 from synthoma.data.settings import Layout
 
 
@@ -28,4 +28,4 @@ class DetectConfig(Config):
     layout: Layout | None = Field(None, description="how the folder is arranged; else recognised")
     convention: str | None = Field(None, description="what values of the scans' own masks mean; else decided from all")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    jobs: int = Field(0, ge=0, description="worker processes; 0 chooses")
+    jobs: int = Field(0, ge=0, le=MOST_JOBS, description="worker processes; 0 chooses")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from synthoma.config import Config
+from synthoma.config import MOST_JOBS, Config
 
 Preset = Literal["quick", "standard", "full"]
 
@@ -83,7 +83,7 @@ class EvaluateConfig(Config):
     canaries: int = Field(200, ge=20, description="altered copies that the search for copies must find")
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    jobs: int | None = Field(None, ge=1, description="trainings at once; chosen if not given")
+    jobs: int | None = Field(None, ge=1, le=MOST_JOBS, description="trainings at once; chosen if not given")
     phantom: Path | None = Field(None, description="phantom cohort: what simulated patients alone teach")
     run: Path | None = Field(None, description="the GAN's run: its discriminator is asked whom it remembers")
     cells: Path | None = Field(None, description="folder of finished trainings (default: beside the output)")

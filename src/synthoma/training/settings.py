@@ -19,14 +19,16 @@ class TrainConfig(Config):
     """Settings of one training."""
 
     model: str = Field(AUTO, description="see `synthoma train --list`; auto chooses a generator")
-    minutes: float | None = Field(None, gt=0, description="budget in minutes of training")
+    minutes: float | None = Field(None, ge=1e-6, le=525_600, description="budget in minutes of training")
     images: int | None = Field(None, ge=1, description="budget in images shown; makes a run exact and resumable")
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     with_masks: bool = Field(False, description="generators: draw the label channels together with the modalities")
     conditional: bool = Field(False, description="generators: give the class to generator and discriminator")
     phantom: Path | None = Field(None, description="phantom-gan: the cohort of simulated slices that are repainted")
-    simulate: int | None = Field(None, ge=1, description="phantom-gan without --phantom: simulated patients, else 80")
+    simulate: int | None = Field(
+        None, ge=1, le=100_000, description="phantom-gan without --phantom: simulated patients, else 80"
+    )
     extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
     init: str | None = Field(
         None, description="begin with the weights of a run or model file; phantom-gan and unet-25d: or `phantom`"
