@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 from synthoma._version import __version__
-from synthoma.errors import ConfigError, OutputError, SynthomaError
+from synthoma.errors import ConfigError, InputError, OutputError, SynthomaError
 
 if TYPE_CHECKING:
     from synthoma.data.cohort import Cohort
@@ -239,10 +239,22 @@ def info(
     cases: Annotated[float | None, typer.Option(help="Cases in the population, for the prevalence calculator.")] = None,
     population: Annotated[float | None, typer.Option(help="People in the population.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every byte of an artefact with its checksums, and leave.")
+    ] = False,
 ) -> None:
     """Tell what any artefact or folder of scans is, and where it came from."""
     from synthoma import pipeline
 
+    if verify:
+        found = pipeline.verify(path)
+        if found:
+            for line in found[:LISTED]:
+                print(f"damaged: {line}")
+            todo = "restore them from a copy, or make the artefact again"
+            raise InputError(f"{path} as it was written", f"{len(found)} damaged files", todo)
+        print("no checksums: an earlier version wrote it" if found is None else "OK: every file is what was written")
+        return
     content = pipeline.describe(path)
     if cases is not None and population is not None:
         from synthoma.data.prevalence import Prevalence

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from synthoma.artefacts import FILE, checksums_text, renewed_text
 from synthoma.errors import InputError, OutputError
 from synthoma.provenance import bytes_digest
 
@@ -182,6 +183,18 @@ def new_folder(target: Path, *, force: bool = False, inputs: Iterable[Path | str
     check_output(target, force=force, inputs=inputs)
     with claimed(target), filled(target, force=force) as partial:
         yield partial
+        write_checksums(partial)
+
+
+def write_checksums(folder: Path) -> None:
+    """Write down what every file of a folder that is complete holds, see ``artefacts``."""
+    write_text(folder / FILE, checksums_text(folder))
+
+
+def renew_checksums(folder: Path, *names: str) -> None:
+    """Write down what files hold that were written anew into a folder which has checksums."""
+    if (text := renewed_text(folder, names)) is not None:
+        write_text(folder / FILE, text)
 
 
 def check_output(target: Path, *, force: bool, inputs: Iterable[Path | str | None] = ()) -> None:

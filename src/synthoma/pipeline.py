@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from synthoma.artefacts import FILE, faults, read_artefact, verified_digest
 from synthoma.config import Config
 from synthoma.data.case import Inventory
 from synthoma.data.cohort import Cohort, is_cohort
@@ -23,8 +23,10 @@ from synthoma.outputs import (
     disk_refused,
     new_folder,
     output_error,
+    renew_checksums,
     sweep,
     write_bytes,
+    write_checksums,
     write_json,
     write_text,
 )
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 Settings = TypeVar("Settings", bound=Config)
 
+DEMO = "synthoma.demo/1"
 DEMO_PATIENTS = 40
 DEMO_MINUTES = 4.0
 
@@ -203,6 +206,8 @@ def train(
     places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
     config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
     source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    for name in ("images.npy", "masks.npy"):  # of any size: what would be learned from them is not cheap
+        verified_digest(source.path / name)
     folder = Path(run)
     check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
     with claimed(folder):
@@ -213,6 +218,7 @@ def train(
             # Said before anything is written, or an old run is replaced.
             check_trainable(source, config) if config.kind == "generator" else Plan(source, config)
             settled = begin_run(folder, source, config, force=force)
+        (folder / FILE).unlink(missing_ok=True)  # from here on its files change
         for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
             sweep(place)
         spent = 0.0
@@ -229,6 +235,7 @@ def train(
             else:
                 train_detector(source, folder, settled, report, resume=resume)
             _add_run_page(folder, folder.resolve().name)
+            write_checksums(folder)
         except (OSError, OutputError) as error:
             words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
             raise _out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
@@ -762,11 +769,14 @@ def describe(path: Path | str) -> dict[str, Any]:
         counts = {str(name): int(count) for name, count in pairs.value_counts().sort_index().items()}
         return {"kind": "cohort", **cohort.meta, "counts": counts}
     if (path / "evaluation.json").is_file():
-        content = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))
-        return {"kind": "evaluation", **{name: content[name] for name in ("verdict", "lights", "provenance")}}
-    for kind in ("scores", "detection"):
+        from synthoma.evaluation.evaluate import SCHEMA as EVALUATION
+
+        shown = ("verdict", "lights", "provenance")
+        content = read_artefact(path / "evaluation.json", EVALUATION, shown)
+        return {"kind": "evaluation", **{name: content[name] for name in shown}}
+    for kind in ("scores", "detection", "demo"):
         if (path / f"{kind}.json").is_file():
-            return {"kind": kind, **json.loads((path / f"{kind}.json").read_text(encoding="utf-8"))}
+            return {"kind": kind, **read_artefact(path / f"{kind}.json", f"synthoma.{kind}/1")}
     if (path / "model.safetensors").is_file() or path.suffix == ".safetensors":
         from synthoma.models.bundle import open_model
 
@@ -776,6 +786,33 @@ def describe(path: Path | str) -> dict[str, Any]:
     from synthoma.data.understanding import understood
 
     return {"kind": "scans", **understood(take_inventory(path, key=secret_key()))}
+
+
+def verify(path: Path | str) -> list[str] | None:
+    """Whether an artefact holds what was written, every byte of it.
+
+    Args:
+        path: the artefact, a model file, or a folder of finished trainings.
+
+    Returns:
+        What is wrong, a line each; None where nothing there has checksums, as in artefacts of earlier versions.
+
+    Raises:
+        InputError: there is no artefact, or its checksums are damaged.
+    """
+    from synthoma.models.bundle import load_tensors
+
+    path = Path(path)
+    if path.suffix == ".safetensors" and path.is_file():
+        return [] if load_tensors(path).sealed else None
+    if not path.is_dir():
+        raise InputError("an artefact", f"nothing at {path}" if not path.exists() else str(path), "give its folder")
+    if (path / FILE).is_file() or not (path / "run.json").is_file():
+        return faults(path)
+    # A run that is not finished: each of its files stands for itself.
+    from synthoma.training.runs import verify_begun
+
+    return verify_begun(path)
 
 
 def demo(output: Path | str, *, force: bool = False, progress: Progress = _silent, report: Report = _unheard) -> Path:
@@ -791,7 +828,7 @@ def demo(output: Path | str, *, force: bool = False, progress: Progress = _silen
         generate(partial / "run", partial / "synthetic", 500, progress=progress)
         evaluate(partial / "phantom", partial / "synthetic", partial / "evaluation", progress=progress)
         parts = ["phantom", "run", "synthetic", "evaluation"]
-        write_json(partial / "demo.json", {"schema": "synthoma.demo/1", "artefacts": parts})
+        write_json(partial / "demo.json", {"schema": DEMO, "artefacts": parts})
     return Path(output) / "evaluation" / "report.html"
 
 
@@ -806,19 +843,25 @@ def _add_report(folder: Path, name: str) -> None:
 
     cohort = Cohort(folder)
     write_text(folder / "report.html", cohort_page(cohort, name))
+    written = ["report.html"]
     if sheet := pair_sheet(cohort):
         write_bytes(folder / "duplicates.png", sheet)
+        written.append("duplicates.png")
+    renew_checksums(folder, *written)
 
 
 def _add_run_page(run: Path, name: str) -> None:
-    from synthoma.models.bundle import open_model
+    from synthoma.models.bundle import fitting, open_model
     from synthoma.models.registry import ImageShape, NetworkConfig
     from synthoma.models.summary import detector_summary, gan_summary
     from synthoma.reports.run_page import detector_page, run_page
 
     meta = open_model(run).meta
-    if meta["kind"] == "generator":
-        tables = gan_summary(NetworkConfig.model_validate(meta["network"]), ImageShape(**meta["shape"]))
-        write_text(run / "report.html", run_page(run, name, meta, dict(tables)))
-    else:
-        write_text(run / "report.html", detector_page(run, name, meta, detector_summary(meta)))
+    with fitting("a model"):
+        if meta["kind"] == "generator":
+            tables = gan_summary(NetworkConfig.model_validate(meta["network"]), ImageShape(**meta["shape"]))
+            page = run_page(run, name, meta, dict(tables))
+        else:
+            page = detector_page(run, name, meta, detector_summary(meta))
+    write_text(run / "report.html", page)
+    renew_checksums(run, "report.html")

@@ -10,17 +10,17 @@ All of it is plain enough to be made by hand. Arrays are memory-mapped, so a coh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, get_args
 
 import numpy as np
 
-from synthoma.errors import CohortError, ConfigError
+from synthoma.artefacts import check_schema, read_json, verify
+from synthoma.errors import CohortError, ConfigError, InputError
 from synthoma.outputs import write_json, write_text, writing
-from synthoma.types import CAVITY, Array, Bytes, Float16, Float32, tumour_labels, tumour_of
+from synthoma.types import CAVITY, Array, Bytes, Float16, Float32, Origin, Plane, tumour_labels, tumour_of
 from synthoma.untrusted import check_names, check_texts, content_of_cell, csv_of_frame
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Cohort:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        _verify(self.path)
         self.meta: dict[str, Any] = _read_meta(self.path)
         count, channels, height, width = self.images.shape
         masks_fit = self.masks.shape == (count, height, width)
@@ -100,6 +101,7 @@ class Cohort:
     def slices(self) -> pd.DataFrame:
         """slices.csv as a table, one row a slice, in the order of the arrays."""
         import pandas as pd
+        from pandas.api.types import is_numeric_dtype
 
         path = self.path / "slices.csv"
         try:
@@ -112,6 +114,10 @@ class Cohort:
         if absent or len(table) != len(self):
             came = f"{len(table)} rows for {len(self)} slices; columns missing: {', '.join(absent) or 'none'}"
             raise CohortError("one row a slice in slices.csv", came, "prepare the cohort again")
+        for column in ("slice", "tumour_pixels"):
+            if column in table and not (is_numeric_dtype(table[column]) and table[column].notna().all()):
+                todo = "prepare the cohort again"
+                raise CohortError(f"a number in every cell of {column} in slices.csv", "something else", todo)
         for column in TEXT_COLUMNS:  # a cohort made by hand may lack what it does not need
             table[column] = texts[column].map(content_of_cell) if column in texts else ""
         if "tumour_pixels" not in table:
@@ -277,12 +283,10 @@ def _read_meta(path: Path) -> dict[str, Any]:
         todo = "make one with `synthoma prepare FOLDER -o COHORT`"
         raise CohortError("a cohort (a folder with cohort.json)", str(path), todo)
     try:
-        meta = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CohortError("a readable cohort.json", f"{file}: {error}", "prepare the cohort again") from None
-    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
-        came = meta.get("schema") if isinstance(meta, dict) else type(meta).__name__
-        raise CohortError(f"schema {SCHEMA!r}", f"{came!r} in {file}", "prepare the cohort again with this version")
+        meta = read_json(file)
+        check_schema(meta, SCHEMA, file)
+    except InputError as error:
+        raise CohortError(error.expected, error.came, error.todo) from None
     absent = [key for key in ("slices", "origin", "modalities", "labels", "classes", "size") if key not in meta]
     if absent:
         raise CohortError("a complete cohort.json", f"no {', '.join(absent)} in {file}", "prepare the cohort again")
@@ -296,13 +300,44 @@ def _read_meta(path: Path) -> dict[str, Any]:
         if came != name:
             todo = "number the labels as 1 core, 2 oedema, 3 enhancing, or 1 tumour"
             raise CohortError(f"a mask value {value} that means {name}", f"{came!r} in {file}", todo)
-    return {**OPTIONAL, **meta}
+    whole = {**OPTIONAL, **meta}
+    for key, kind in _KINDS.items():
+        if key in whole and (not isinstance(whole[key], kind) or isinstance(whole[key], bool)):
+            came = f"{type(whole[key]).__name__} in {file}"
+            raise CohortError(f"{key} as {kind.__name__} in cohort.json", came, "prepare the cohort again")
+    if whole["origin"] not in get_args(Origin) or whole["plane"] not in get_args(Plane):
+        came = f"origin {str(whole['origin'])[:40]!r}, plane {str(whole['plane'])[:40]!r} in {file}"
+        raise CohortError("an origin and a plane that exist", came, "prepare the cohort again")
+    if not all(name.isdecimal() and 0 < int(name[:4]) < 256 for name in whole["labels"]):
+        raise CohortError("labels by mask value, 1 to 255", f"others in {file}", "prepare the cohort again")
+    return whole
+
+
+_KINDS = {
+    "slices": int, "size": int, "origin": str, "modalities": list, "labels": dict, "classes": list, "layout": str,
+    "plane": str, "patients": int, "groups": int, "cases": int, "remarks": list, "provenance": dict,
+}  # fmt: skip
+"""What entries of cohort.json are."""
+
+
+def _verify(path: Path) -> None:
+    """Compare the files of a cohort with their checksums, where there are any.
+
+    Raises:
+        CohortError: a file is not what was written.
+    """
+    try:
+        verify(*(path / name for name in ("cohort.json", "slices.csv", "images.npy", "masks.npy")))
+    except InputError as error:
+        raise CohortError(error.expected, error.came, error.todo) from None
 
 
 def _map_array(path: Path, dtype: Any, dimensions: int) -> Any:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
-    except (ValueError, EOFError, OSError):  # an empty file cannot be mapped, nor a truncated one
+    except Exception:  # an empty file cannot be mapped, nor a truncated one; a damaged header trips the parser
+        array = None
+    if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
         array = None
     if array is None or array.dtype != dtype or array.ndim != dimensions:
         came = "nothing readable" if array is None else f"{array.dtype} {array.shape}"

@@ -15,7 +15,7 @@ from synthoma.data.labelled import LabelledSlices, neighbours
 from synthoma.data.preprocessing import Normalisation, known_method
 from synthoma.data.squares import frame, to_squares
 from synthoma.detection.detector import content
-from synthoma.models.bundle import model_file, open_model
+from synthoma.models.bundle import Bundle, fitting, model_file, open_model
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
 from synthoma.models.segmenters import as_input
 from synthoma.types import Bools, Floats, Plane
@@ -61,6 +61,11 @@ class Classifier:
             InputError: nothing there, or not a classifier.
         """
         bundle = open_model(run, "classifier")
+        with fitting("a classifier"):
+            return cls._assembled(bundle)
+
+    @classmethod
+    def _assembled(cls, bundle: Bundle) -> Classifier:
         meta, shape = bundle.meta, bundle.meta["shape"]
         settings = ClassifierNetwork.model_validate(meta["network"])
         network = build_classifier(settings, shape["size"], shape["channels"], len(meta["classes"]))

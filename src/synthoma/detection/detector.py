@@ -12,8 +12,7 @@ from torch import Tensor
 
 from synthoma.data.labelled import neighbours
 from synthoma.data.preprocessing import Normalisation, known_method
-from synthoma.errors import InputError
-from synthoma.models.bundle import Bundle, open_model
+from synthoma.models.bundle import Bundle, fitting, open_model
 from synthoma.models.device import choose_device, fast_bf16
 from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_input, build_segmenter
 from synthoma.types import Bools, Float32, Plane
@@ -72,11 +71,8 @@ class Detector:
         """
         place = choose_device(device)
         bundle = open_model(run, "segmenter")
-        try:
+        with fitting("a segmenter"):
             return _assembled(bundle, place)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            came = f"one whose description or weights do not fit ({type(error).__name__})"
-            raise InputError("a segmenter that this version can build", came, "train the model again") from error
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from synthoma.artefacts import verified_digest
 from synthoma.data.cohort import Cohort
 from synthoma.data.leaks import patients_behind
 from synthoma.errors import InputError
@@ -33,7 +34,7 @@ from synthoma.evaluation.privacy import privacy
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import check_simulated, prepared, utility
 from synthoma.evaluation.verdict import LEARNED, lights, verdict
-from synthoma.provenance import bytes_digest, file_digest, software
+from synthoma.provenance import bytes_digest, software
 from synthoma.types import Array, Floats, tumour_of
 
 SCHEMA = "synthoma.evaluation/2"
@@ -123,10 +124,10 @@ def evaluate(
         # Paths are the user's own business.
         "config": config.model_dump(mode="json", exclude={"phantom", "run", "cells"}),
         "extractors": identity,
-        "real": {"origin": real.origin, "images_sha256": file_digest(real.path / "images.npy")},
+        "real": {"origin": real.origin, "images_sha256": verified_digest(real.path / "images.npy")},
         "synthetic": {
             "origin": synthetic.origin,
-            "images_sha256": file_digest(synthetic.path / "images.npy"),
+            "images_sha256": verified_digest(synthetic.path / "images.npy"),
             **_made_from(synthetic.meta.get("provenance", {})),
         },
         "software": software(),

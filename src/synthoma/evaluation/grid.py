@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from synthoma.artefacts import read_json, sealed, unsealed, verified_digest
 from synthoma.data.cohort import Cohort
+from synthoma.errors import InputError
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage, learner, lesson
 from synthoma.models.device import choose_device, fast_bf16, usable_cores
 from synthoma.outputs import write_json
-from synthoma.provenance import bytes_digest, file_digest, software
+from synthoma.provenance import bytes_digest, software
 from synthoma.training.device import Execution
 from synthoma.types import Array
 
@@ -141,7 +143,7 @@ def _run_cell(plain: _Plain, file: Path, execution: Execution) -> None:
     cell = plain.opened()
     answers = lesson(cell.stages, cell.exam, seed=cell.seed, execution=execution)
     content = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in _fields(answers)}
-    write_json(file, content)
+    write_json(file, sealed(content))
 
 
 def _fields(answers: Answers) -> Iterator[tuple[str, Any]]:
@@ -149,13 +151,22 @@ def _fields(answers: Answers) -> Iterator[tuple[str, Any]]:
 
 
 def _read(file: Path) -> Answers:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    hit, said, being = (np.array(content[name], dtype=np.int64) for name in ("hit", "said", "being"))
-    chances, features = (np.array(content[name], dtype=np.float64) for name in ("chances", "features"))
-    return Answers(chances, hit, said, being, features, float(content["seconds"]))
+    """What a finished lesson answered.
 
-
-_DIGESTS: dict[tuple[Path, int, int], str] = {}
+    Raises:
+        InputError: the file is not what was written.
+    """
+    try:
+        content = unsealed(read_json(file), file)
+    except InputError as error:
+        raise InputError(error.expected, error.came, "delete it, and it is trained again") from None
+    try:
+        hit, said, being = (np.array(content[name], dtype=np.int64) for name in ("hit", "said", "being"))
+        chances, features = (np.array(content[name], dtype=np.float64) for name in ("chances", "features"))
+        return Answers(chances, hit, said, being, features, float(content["seconds"]))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        todo = "delete it, and it is trained again"
+        raise InputError("answers of a finished training", f"{type(error).__name__} in {file}", todo) from None
 
 
 def _identity(source: Source) -> dict[str, str]:
@@ -165,13 +176,11 @@ def _identity(source: Source) -> dict[str, str]:
 
 
 def _cohort_digest(cohort: Cohort) -> str:
-    """Digest of images, masks, table and what they mean; files are read once for each of their states."""
+    """Digest of images, masks, table and what they mean; files are read once for each of their states.
+
+    Raises:
+        InputError: a file is not what was written.
+    """
     digests = ["+".join(cohort.modalities), json.dumps(cohort.labels, sort_keys=True)]
-    for name in ("images.npy", "masks.npy", "slices.csv"):
-        file = cohort.path / name
-        state = file.stat()
-        known = (file.resolve(), state.st_mtime_ns, state.st_size)
-        if known not in _DIGESTS:
-            _DIGESTS[known] = file_digest(file)
-        digests.append(_DIGESTS[known])
+    digests += [verified_digest(cohort.path / name) for name in ("images.npy", "masks.npy", "slices.csv")]
     return bytes_digest("".join(digests).encode())

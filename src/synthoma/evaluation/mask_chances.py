@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from synthoma.artefacts import read_json, verify
 from synthoma.errors import InputError
 from synthoma.metrics.calibration import brier_score, expected_calibration_error, reliability
 from synthoma.metrics.classification import ranking_scores, weighted_ranking
@@ -86,17 +86,20 @@ def read_detection(folder: Path) -> Detection | None:
         InputError: findings that `synthoma detect` did not write so.
     """
     path = folder / FINDINGS
-    if not path.is_file():
-        return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        verify(path)
+        if not path.exists():
+            return None
+        content = read_json(path)
         if content["schema"] != SCHEMA:
             return None
         slices = [float("nan") if one is None else float(one) for one in content["slice_probabilities"]]
         chances = Chances(float(content["probability"]), np.array(slices), "zyx".index(content["slice_axis"]))
         names = {int(value): str(name) for value, name in content["labels"].items()}
         files = tuple(str(name) for name in content["files"]["mask"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except InputError as error:
+        raise InputError(f"{FINDINGS} as synthoma detect writes it", error.came, _AGAIN) from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         came = f"{type(error).__name__}: {error}"
         raise InputError(f"{FINDINGS} as synthoma detect writes it", came, _AGAIN) from error
     values = np.append(chances.slices[~np.isnan(chances.slices)], chances.probability)

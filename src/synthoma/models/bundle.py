@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,12 +16,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from synthoma.artefacts import check_schema
 from synthoma.errors import InputError
 from synthoma.outputs import write_bytes
-from synthoma.provenance import file_digest
+from synthoma.provenance import bytes_digest, file_digest
 from synthoma.untrusted import check_names, check_texts
 
 SCHEMA = "synthoma.model/1"
+CHECKPOINT = "synthoma.checkpoint/1"
+_BLOCK = 2**20
 CONTIGUOUS = torch.contiguous_format
 UNSAFE = (".pt", ".pth", ".pkl", ".ckpt", ".bin")
 """Endings of files that may run code when they are opened."""
@@ -32,11 +38,13 @@ class Bundle:
         meta: plain data: schema, model name, settings, image shape, classes, modalities, labels, provenance.
         tensors: weights, named "<network>.<parameter>".
         digest: SHA-256 of the file.
+        sealed: the file carries its own checksum, which was compared.
     """
 
     meta: dict[str, Any]
     tensors: dict[str, Tensor]
     digest: str
+    sealed: bool = False
 
     def weights(self, network: str) -> dict[str, Tensor]:
         """State of one network, for ``load_state_dict``."""
@@ -47,15 +55,16 @@ class Bundle:
 def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
     """Write a safetensors file that appears whole or not at all, and survives a power cut once it has appeared.
 
-    The bytes are a function of the content alone.
+    The bytes are a function of the content alone. Their SHA-256, taken with zeros in its place, stands in the
+    description as ``sha256``.
 
     Raises:
         OutputError: the disk is full, or the like; what was there before is untouched.
     """
     # Each tensor is copied: the format refuses weights that a network holds under two names.
     contiguous = {name: tensors[name].detach().cpu().clone(memory_format=CONTIGUOUS) for name in sorted(tensors)}
-    content = to_bytes(contiguous, {"synthoma": json.dumps(meta, sort_keys=True)})
-    write_bytes(path, content)
+    blank = to_bytes(contiguous, {"synthoma": json.dumps({**meta, "sha256": _BLANK}, sort_keys=True)})
+    write_bytes(path, blank.replace(_seal(_BLANK), _seal(bytes_digest(blank)), 1))
 
 
 def load_tensors(path: Path) -> Bundle:
@@ -75,11 +84,46 @@ def load_tensors(path: Path) -> Bundle:
             text = (file.metadata() or {}).get("synthoma")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         meta = json.loads(text) if text else None
-    except (SafetensorError, OSError, ValueError) as error:
+        digest = file_digest(path)
+    except (SafetensorError, OSError, ValueError, RecursionError, RuntimeError) as error:
         raise InputError("a safetensors file", f"{path.name}, which is none ({error})", todo) from None
     if not isinstance(meta, dict) or not str(meta.get("schema", "")).startswith("synthoma."):
         raise InputError("a model that Synthoma wrote", f"{path.name} without its description", todo)
-    return Bundle(meta, tensors, file_digest(path))
+    is_checkpoint = str(meta["schema"]).startswith("synthoma.checkpoint")
+    check_schema(meta, CHECKPOINT if is_checkpoint else SCHEMA, path)
+    stated = meta.pop("sha256", None)
+    if stated is not None and stated != _blank_digest(path, str(stated)):
+        raise InputError(f"{path.name} as it was written", f"{path} with another checksum", "restore it from a copy")
+    return Bundle(meta, tensors, digest, sealed=stated is not None)
+
+
+_BLANK = "0" * 64
+
+
+def _seal(digest: str) -> bytes:
+    """How a checksum stands in the header: JSON within JSON."""
+    return f'\\"sha256\\": \\"{digest}\\"'.encode()
+
+
+def _blank_digest(path: Path, stated: str) -> str:
+    """SHA-256 of a file with zeros in the place of the checksum that it states."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        header = file.read(min(int.from_bytes(start, "little"), path.stat().st_size))
+        known = hashlib.sha256(start + header.replace(_seal(stated), _seal(_BLANK), 1))
+        while block := file.read(_BLOCK):
+            known.update(block)
+    return known.hexdigest()
+
+
+@contextmanager
+def fitting(wanted: str) -> Iterator[None]:
+    """Turn what a description that is damaged, or weights of another network, trip over into an InputError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
+        came = f"one whose description or weights do not fit ({type(error).__name__})"
+        raise InputError(f"{wanted} that this version can build", came, "train the model again") from error
 
 
 def model_file(run: Path) -> Path:

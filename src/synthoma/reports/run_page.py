@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from synthoma.artefacts import verify, verify_text
+from synthoma.errors import InputError
 from synthoma.reports.figures import data_uri, lines
 from synthoma.reports.page import render
 
@@ -20,7 +22,7 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
         meta: the model file's description.
         tables: layers of generator, discriminator and both, see ``models.summary``.
     """
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines() if line]
+    log = _log(run / "log.jsonl")
     losses = [entry for entry in log if "g_loss" in entry or "loss" in entry]
     scored = [entry for entry in log if entry.get("score") is not None]
     sheets = sorted((run / "samples").glob("images-*.png"))
@@ -41,7 +43,7 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
         variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),
         warnings=[entry["warning"] for entry in log if "warning" in entry],
         tables=tables,
-        config=(run / "config.toml").read_text(encoding="utf-8"),
+        config=_settings(run / "config.toml"),
     )
 
 
@@ -54,7 +56,7 @@ def detector_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, 
         meta: the model file's description.
         tables: layers of the network, see ``models.summary``.
     """
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines() if line]
+    log = _log(run / "log.jsonl")
     losses = [entry for entry in log if "loss" in entry]
     scored = [entry for entry in log if entry.get("score") is not None]
     names = {"balanced_accuracy": "balanced accuracy", **{f"dice_{one}": f"Dice, {one}" for one in meta["targets"]}}
@@ -79,8 +81,35 @@ def detector_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, 
         scores=_curves(scored, names, "validation score"),
         warnings=[entry["warning"] for entry in log if "warning" in entry],
         tables=tables,
-        config=(run / "config.toml").read_text(encoding="utf-8"),
+        config=_settings(run / "config.toml"),
     )
+
+
+def _log(path: Path) -> list[dict[str, Any]]:
+    """The entries of a training's log.
+
+    Raises:
+        InputError: it is damaged; a last line that was being written when the training was killed is left out.
+    """
+    verify(path)
+    try:
+        whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+        entries = [json.loads(line) for line in whole.splitlines() if line]
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError("a readable log of the training", f"{path}: {error}", "restore it from a copy") from None
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise InputError("an object in each line of the log", f"something else in {path}", "restore it from a copy")
+    return entries
+
+
+def _settings(path: Path) -> str:
+    """The settings of a training as they were written.
+
+    Raises:
+        InputError: they are damaged.
+    """
+    verify_text(path)
+    return path.read_text(encoding="utf-8")
 
 
 def _cards(meta: dict[str, Any], losses: list[Any], scored: list[Any]) -> list[tuple[str, str, str]]:

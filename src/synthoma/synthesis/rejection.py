@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.errors import ConfigError
+from synthoma.models.bundle import fitting
 from synthoma.models.registry import NetworkConfig, build_discriminator
 from synthoma.seeding import stream_key
 from synthoma.synthesis.sampling import BLOCK, Sampler
@@ -61,8 +62,10 @@ class Rejection:
             came = f"{sampler.bundle.meta['model']}, which {'repaints' if weights else 'has none'}"
             wanted = "a model with a discriminator that draws from latents alone"
             raise ConfigError(wanted, came, "leave out --reject-discriminator")
-        discriminator = build_discriminator(NetworkConfig.model_validate(sampler.bundle.meta["network"]), sampler.shape)
-        discriminator.load_state_dict(weights)
+        with fitting("a discriminator"):
+            config = NetworkConfig.model_validate(sampler.bundle.meta["network"])
+            discriminator = build_discriminator(config, sampler.shape)
+            discriminator.load_state_dict(weights)
         plain = cls(sampler, discriminator.eval().requires_grad_(False), share, truncation, ())
         limits = []
         for number in range(max(sampler.shape.classes, 1)):

@@ -26,7 +26,7 @@ from synthoma.data.repaintable import (
 )
 from synthoma.data.splits import SPLITS
 from synthoma.errors import ConfigError, InputError
-from synthoma.models.bundle import Bundle, open_model
+from synthoma.models.bundle import Bundle, fitting, open_model
 from synthoma.models.registry import (
     ImageShape,
     NetworkConfig,
@@ -82,10 +82,11 @@ class Sampler:
             ConfigError: simulated slices missing, or of no use.
         """
         bundle = open_model(run, "generator")
-        shape = ImageShape(**bundle.meta["shape"])
-        config = NetworkConfig.model_validate(bundle.meta["network"])
-        generator = build_generator(config, shape).eval().requires_grad_(False)
-        generator.load_state_dict(bundle.weights("generator"))
+        with fitting("a generator"):
+            shape = ImageShape(**bundle.meta["shape"])
+            config = NetworkConfig.model_validate(bundle.meta["network"])
+            generator = build_generator(config, shape).eval().requires_grad_(False)
+            generator.load_state_dict(bundle.weights("generator"))
         repaints = config.network == "repaint"
         if repaints and phantom is None:
             todo = "give --phantom COHORT (made by `synthoma prepare --phantom N` with the size of the model's images)"
@@ -450,9 +451,10 @@ def judge_slices(run: Path, cohort: Cohort, rows: Ints) -> Floats:
 
 
 def _judged(bundle: Bundle, shape: ImageShape, planes: Tensor, classes: Tensor | None) -> tuple[Floats, str]:
-    config = NetworkConfig.model_validate(bundle.meta["network"])
-    network = build_discriminator(config, shape).eval()
-    network.load_state_dict(bundle.weights("discriminator"))
+    with fitting("a discriminator"):
+        config = NetworkConfig.model_validate(bundle.meta["network"])
+        network = build_discriminator(config, shape).eval()
+        network.load_state_dict(bundle.weights("discriminator"))
     guesses: list[Tensor | None] = [None]
     if shape.classes:
         each = range(shape.classes)

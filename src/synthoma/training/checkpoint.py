@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from synthoma.errors import InputError
-from synthoma.models.bundle import Bundle, load_tensors, save_tensors
+from synthoma.models.bundle import CHECKPOINT, Bundle, load_tensors, save_tensors
 
-SCHEMA = "synthoma.checkpoint/1"
 FOLDER = "checkpoint"
 
 
@@ -54,7 +53,7 @@ def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: dict[str, Any],
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)
     path = folder / f"step-{meta['step']:09d}.safetensors"
-    save_tensors(path, tensors, {"schema": SCHEMA, **meta})
+    save_tensors(path, tensors, {"schema": CHECKPOINT, **meta})
     kept = [old for old in _all(run) if old <= path][-keep:]
     for other in set(_all(run)) - set(kept):
         other.unlink()
@@ -62,13 +61,32 @@ def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: dict[str, Any],
 
 
 def latest_checkpoint(run: Path) -> Bundle | None:
-    """The newest checkpoint that opens; None where there is none. A damaged one is passed over."""
+    """The newest checkpoint that is whole; None where there is none. A damaged one is passed over.
+
+    Raises:
+        InputError: all of them are damaged. To begin again in silence would not be what was asked for.
+    """
+    damaged: InputError | None = None
     for path in reversed(_all(run)):
         try:
             return load_tensors(path)
-        except InputError:
-            continue
+        except InputError as error:
+            damaged = damaged or error
+    if damaged is not None:
+        todo = f"delete {run / FOLDER} to begin again from the first step, or restore it from a copy"
+        raise InputError("a checkpoint that is whole", damaged.came, todo)
     return None
+
+
+def verify_checkpoints(run: Path) -> list[str]:
+    """What is wrong with the checkpoints of a run, a line each."""
+    found = []
+    for path in _all(run):
+        try:
+            load_tensors(path)
+        except InputError as error:
+            found.append(str(error))
+    return found
 
 
 def _all(run: Path) -> list[Path]:

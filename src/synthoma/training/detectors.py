@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthoma.artefacts import sealed, verified_digest
 from synthoma.data.cohort import Cohort, check_scale
 from synthoma.data.labelled import Labelled, LabelledSlices, target_names
 from synthoma.data.leaks import held_out_names, names_of, patients_behind
@@ -29,16 +30,16 @@ from synthoma.models.segmenters import (
     SegmenterShape,
     build_segmenter,
 )
-from synthoma.outputs import write_bytes, write_json, write_text
+from synthoma.outputs import write_bytes, write_json
 from synthoma.pictures import grey, outlined, png, tiled
-from synthoma.provenance import file_digest, software
+from synthoma.provenance import software
 from synthoma.seeding import stream, stream_key
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.initial import leak_error, start_from
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.recipes import SECTION, ClassifierConfig, SegmenterConfig
 from synthoma.training.rival import Rival
-from synthoma.training.runs import SAMPLES
+from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import TrainConfig
 from synthoma.training.supervised import SupervisedTask, Validate, batch_counts
 from synthoma.training.validation import classification_judge, segmentation_judge, spread
@@ -66,7 +67,7 @@ def train_detector(cohort: Cohort, run: Path, config: TrainConfig, report: Repor
     plan = Plan(cohort, config)
     execution = _execution(run, plan, resume=resume)
     execution.apply()
-    write_text(run / "config.toml", plan.config.to_toml())
+    write_settings(run, plan.config)
     task = plan.task(execution, plan.judge(execution, partial(_save_sheet, run, plan.sources[0])))
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
     progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
@@ -319,15 +320,15 @@ def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution)
 def _source_of(cohort: Cohort) -> dict[str, str]:
     return {
         "origin": cohort.origin,
-        "slices_sha256": file_digest(cohort.path / "slices.csv"),
-        "images_sha256": file_digest(cohort.path / "images.npy"),
+        "slices_sha256": verified_digest(cohort.path / "slices.csv"),
+        "images_sha256": verified_digest(cohort.path / "images.npy"),
     }
 
 
 def _execution(run: Path, plan: Plan, *, resume: bool) -> Execution:
     """Device and, on a CPU, the fastest settings for this model; a resumed run keeps what it was begun with."""
     device = choose_device(plan.config.device)
-    file = run / "execution.json"
+    file = run / EXECUTION
     if resume and (begun := read_execution(file)) and begun.device == device:
         return begun
     task: dict[Execution, SupervisedTask] = {}
@@ -341,7 +342,7 @@ def _execution(run: Path, plan: Plan, *, resume: bool) -> Execution:
     kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen"}
     name = f"{plan.shape} {plan.learner.model_dump_json(include=kept)}"
     chosen = calibrate(device, name, trial, bf16=True)
-    write_json(file, asdict(chosen))
+    write_json(file, sealed(asdict(chosen)))
     return chosen
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from synthoma.errors import OutputError
+from synthoma.artefacts import read_json, sealed, unsealed
+from synthoma.errors import InputError, OutputError
 from synthoma.models.device import fast_bf16, usable_cores
 from synthoma.outputs import write_json
 from synthoma.provenance import bytes_digest
 
 TRIAL_STEPS = 4
+MOST_THREADS = 4096
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,14 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
     key = f"{name} | {platform.machine()} {usable_cores()} cores | torch {torch.__version__} | bf16 {bf16}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthoma" / "calibration"
     file = cache / f"{bytes_digest(key.encode())[:16]}.json"
-    if known := read_execution(file):
-        return known
+    with suppress(InputError):  # a cache may be lost
+        if known := read_execution(file):
+            return known
     candidates = _candidates(bf16=bf16 and fast_bf16())
     best = min(candidates, key=lambda execution: _seconds(execution, trial))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"for": key, **asdict(best)})
+        write_json(file, sealed({"for": key, **asdict(best)}))
     except (OSError, OutputError):  # no place to remember: the next run measures again
         pass
     return best
@@ -96,11 +100,15 @@ def _seconds(execution: Execution, trial: Callable[[Execution], None]) -> float:
 
 
 def read_execution(file: Path) -> Execution | None:
-    """What was written down before; None where there is nothing that can be read."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return Execution(
-            content["device"], int(content["threads"]), bool(content["channels_last"]), bool(content["bf16"])
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    """What was written down before; None where nothing was.
+
+    Raises:
+        InputError: it is damaged. Another choice would round differently, so none is made in its place.
+    """
+    if not file.exists():
         return None
+    content = unsealed(read_json(file), file)
+    found: list[Any] = [content.get(name) for name in ("device", "threads", "channels_last", "bf16")]
+    if [type(value) for value in found] != [str, int, bool, bool] or not 0 < found[1] <= MOST_THREADS:
+        raise InputError(f"device, threads and layout in {file.name}", f"something else in {file}", "begin another run")
+    return Execution(*found)

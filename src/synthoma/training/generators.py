@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from synthoma.artefacts import sealed, verified_digest
 from synthoma.data.air import air_of
 from synthoma.data.cohort import Cohort, check_scale
 from synthoma.data.dataset import TrainingSlices
@@ -30,9 +31,9 @@ from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
 from synthoma.models.device import choose_device
 from synthoma.models.registry import ImageShape, NetworkConfig
-from synthoma.outputs import write_bytes, write_json, write_text
+from synthoma.outputs import write_bytes, write_json
 from synthoma.pictures import grey, outlined, png, tiled
-from synthoma.provenance import file_digest, software
+from synthoma.provenance import software
 from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.contrast import LesionContrast, contrasts_of
@@ -41,7 +42,7 @@ from synthoma.training.flow import FlowTask
 from synthoma.training.generative import GenerativeSetup, Judge, copied
 from synthoma.training.initial import GanStart, gan_start, leak_error
 from synthoma.training.loop import Budget, Progress, Report, Snapshot, run_loop
-from synthoma.training.runs import SAMPLES
+from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import TrainConfig
 from synthoma.training.validation import spread
 from synthoma.training.watchdog import JudgedImages, validation_judge
@@ -97,7 +98,7 @@ def train_generator(
     contrast = contrast_shown(slices, source, config) if source is not None else None
     execution = _execution(run, config, shape, slices, source, airs, resume=resume)
     execution.apply()
-    write_text(run / "config.toml", config.to_toml())
+    write_settings(run, config)
     judge, sheet = _judge(cohort, rows, config), partial(_save_sheet, run, shape)
     setup = GenerativeSetup(config, shape, slices, execution, judge, sheet, JUDGED, source, airs, contrast)
     task = generator_task(setup)
@@ -348,8 +349,8 @@ def model_meta(cohort: Cohort, config: TrainConfig, shape: ImageShape, rows: Int
             "config": {key: value for key, value in config.own().items() if key not in ("phantom", "init")},
             "cohort": {
                 "origin": cohort.origin,
-                "slices_sha256": file_digest(cohort.path / "slices.csv"),
-                "images_sha256": file_digest(cohort.path / "images.npy"),
+                "slices_sha256": verified_digest(cohort.path / "slices.csv"),
+                "images_sha256": verified_digest(cohort.path / "images.npy"),
             },
             "trained_on": {"slices": len(rows), "classes": classes, "groups": groups},
             "software": software(),
@@ -369,7 +370,7 @@ def _execution(
 ) -> Execution:
     """Device and, on a CPU, the fastest settings for this model; a resumed run keeps what it was begun with."""
     device = choose_device(config.device)
-    file = run / "execution.json"
+    file = run / EXECUTION
     if resume and (begun := read_execution(file)) and begun.device == device:
         return begun
     # Learning rates do not change how long a step takes.
@@ -388,7 +389,7 @@ def _execution(
     task: dict[Execution, AdversarialTask | FlowTask] = {}
     # A velocity and a correction of grey values bear half precision; drawn grey values themselves would come in steps.
     chosen = calibrate(device, name, trial, bf16=config.gan.network in ("flow", "repaint"))
-    write_json(file, asdict(chosen))
+    write_json(file, sealed(asdict(chosen)))
     return chosen
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError, LeakError
-from synthoma.models.bundle import Bundle, open_model, shipped_model
+from synthoma.models.bundle import Bundle, fitting, open_model, shipped_model
 from synthoma.models.registry import ImageShape
 from synthoma.models.repaint import fitted_to
 from synthoma.models.segmenters import SegmenterNetwork
@@ -98,6 +98,13 @@ def gan_start(init: str, network: str, shape: ImageShape, *, modalities: Sequenc
         ConfigError: one of another kind, or of other images.
     """
     bundle = open_generator(init)
+    with fitting("a generator"):
+        return _gan_start(bundle, init, network, shape, modalities=modalities, plane=plane)
+
+
+def _gan_start(
+    bundle: Bundle, init: str, network: str, shape: ImageShape, *, modalities: Sequence[str], plane: str
+) -> GanStart:
     theirs = bundle.meta["network"]["network"], ImageShape(**bundle.meta["shape"])
     weights = {name: dict(bundle.weights(name)) for name in ("generator", "discriminator")}
     if init == SHIPPED and theirs[0] == network:
@@ -137,6 +144,11 @@ def start_from(init: str, kind: Kind, learner: SegmenterConfig | ClassifierConfi
     """
     path = shipped_model() if init == SHIPPED else Path(init)
     bundle = open_model(path)
+    with fitting(f"a start for a {kind}"):
+        return _start_from(bundle, kind, learner, cohort)
+
+
+def _start_from(bundle: Bundle, kind: Kind, learner: SegmenterConfig | ClassifierConfig, cohort: Cohort) -> Start:
     if bundle.meta.get("kind") == "generator":
         return _from_gan(bundle, learner, cohort)
     if bundle.meta.get("kind") != "segmenter" or not isinstance(learner, SegmenterConfig):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.models.bundle import fitting
 from synthoma.outputs import write_text, writing
 from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
@@ -151,9 +152,10 @@ def run_loop(
     # Go on where the newest checkpoint was, and forget what was logged after it.
     progress = Progress(seconds=spent)
     if resume and (bundle := latest_checkpoint(run)) is not None:
-        task.restore(bundle)
-        known = {name: bundle.meta[name] for name in _KEPT if name in bundle.meta}
-        progress = Progress(**known, best=_number(bundle.meta["best"]))
+        with fitting("a checkpoint"):
+            task.restore(bundle)
+            known = {name: bundle.meta[name] for name in _KEPT if name in bundle.meta}
+            progress = Progress(**known, best=_number(bundle.meta["best"]))
     log = _Log(run / "log.jsonl", progress.step)
     next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
     meter = _Meter(progress)

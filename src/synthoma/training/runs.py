@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
+from synthoma.artefacts import check_schema, read_json, sealed, sealed_text, unsealed, verify_text
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError
 from synthoma.models.bundle import model_file, shipped_model
 from synthoma.outputs import check_output, filled, write_json, write_text
 from synthoma.provenance import file_digest
+from synthoma.training.checkpoint import verify_checkpoints
+from synthoma.training.device import read_execution
 from synthoma.training.initial import SHIPPED
 from synthoma.training.settings import TrainConfig
 
 DEFAULT_MINUTES = 10.0
 FILE = "run.json"
+SETTINGS = "config.toml"
+SCHEMA = "synthoma.run/1"
 SAMPLES = "samples"
+EXECUTION = "execution.json"
 
 
 def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) -> TrainConfig:
@@ -33,12 +39,12 @@ def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) ->
     check_run_place(run, cohort, config, force=force)
     if config.minutes is None and config.images is None:
         config = config.model_copy(update={"minutes": DEFAULT_MINUTES})
-    begun = {"schema": "synthoma.run/1", "model": config.model, "cohort_sha256": _digest(cohort.path)}
+    begun = {"schema": SCHEMA, "model": config.model, "cohort_sha256": _digest(cohort.path)}
     others = {str(place): _digest(place) for place in _others(config)}
     # Its content is known for a run's from the beginning, or --force would not replace it.
     with filled(run, force=force) as partial:
-        write_json(partial / FILE, {**begun, "others_sha256": others, "init_sha256": _init_digest(config)})
-        write_text(partial / "config.toml", config.to_toml())
+        write_json(partial / FILE, sealed({**begun, "others_sha256": others, "init_sha256": _init_digest(config)}))
+        write_settings(partial, config)
     return config
 
 
@@ -56,12 +62,11 @@ def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
     Raises:
         InputError: no run there, or it was begun on another cohort, or with other synthetic or simulated ones.
     """
-    check_begun(run)
-    begun = json.loads((run / FILE).read_text(encoding="utf-8"))
+    begun = check_begun(run)
     if begun["cohort_sha256"] != _digest(cohort.path):
         todo = "give the cohort that the run was begun with, or begin another run"
         raise InputError("the cohort that the run was begun on", f"another one ({cohort.path})", todo)
-    old = TrainConfig.resolve(run / "config.toml")
+    old = TrainConfig.resolve(run / SETTINGS)
     for place in _others(old):
         if begun["others_sha256"].get(str(place)) != _digest(place):
             todo = "prepare it again as it was (the same command and seed), or begin another run"
@@ -75,10 +80,38 @@ def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
     return old.model_copy(update={"minutes": config.minutes, "images": config.images})
 
 
-def check_begun(run: Path) -> None:
-    """Raise InputError where there is no run that could go on."""
-    if not (run / FILE).is_file():
+def check_begun(run: Path) -> dict[str, Any]:
+    """What a run was begun with.
+
+    Raises:
+        InputError: there is no run, or it is damaged, so that it cannot go on.
+    """
+    path = run / FILE
+    if not path.is_file():
         raise InputError("a run to resume", f"{run}, which is none", "leave out --resume to begin one")
+    content = read_json(path)
+    check_schema(content, SCHEMA, path)
+    begun = unsealed(content, path)
+    if not isinstance(begun.get("others_sha256"), dict) or "cohort_sha256" not in begun:
+        raise InputError(f"a complete {FILE}", str(path), "begin another run")
+    verify_text(run / SETTINGS)
+    return begun
+
+
+def verify_begun(run: Path) -> list[str]:
+    """What is wrong with a run that is not finished, a line each."""
+    found = verify_checkpoints(run)
+    for check in (check_begun, lambda place: read_execution(place / EXECUTION)):
+        try:
+            check(run)
+        except InputError as error:
+            found.append(str(error))
+    return found
+
+
+def write_settings(run: Path, config: TrainConfig) -> None:
+    """Write the settings that a run is continued with, with their checksum."""
+    write_text(run / SETTINGS, sealed_text(config.to_toml()))
 
 
 def _begun_with(config: TrainConfig) -> tuple[Path, ...]:
