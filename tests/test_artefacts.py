@@ -123,8 +123,18 @@ KINDS = {
     "scores": Kind(make_scores, (synthoma.describe,)),
     "cells": Kind(make_cells, (cell,)),
 }  # fmt: skip
-READ_BY_PEOPLE = ("report.html", "dataset_card.md", "index.csv", "case_mask.png", "log.jsonl", "config.toml", FILE)
-"""Files that no reader above takes its content from, or that may be missing."""
+READ_BY_PEOPLE = (
+    "report.html",
+    "dataset_card.md",
+    "index.csv",
+    "case_mask.png",
+    "log.jsonl",
+    "config.toml",
+    FILE,
+    "run.json",
+    "execution.json",
+)
+"""Files that no reader above takes its content from, that may be missing, or whose checksum inside may be."""
 
 
 # Damage --------------------------------------------------------------------------------------------------------------
