@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,11 +14,12 @@ from synthoma.data.layouts import take_inventory
 from synthoma.data.preparation import Progress, hidden
 from synthoma.detection.classes import Classifier
 from synthoma.detection.detector import Detector
+from synthoma.detection.kept import ROWS, keep, place_of
 from synthoma.detection.many import detect_all
 from synthoma.detection.outputs import NOT_CLINICAL, SCHEMA
 from synthoma.detection.scan import plain_stands_for
 from synthoma.detection.settings import DetectConfig
-from synthoma.errors import InputError
+from synthoma.errors import InputError, OutputError
 from synthoma.outputs import check_apart, new_folder, write_json
 from synthoma.provenance import software
 from synthoma.pseudonyms import secret_key
@@ -48,35 +50,65 @@ def detect(
     Raises:
         InputError: not a segmenter, nothing that can be used, or the output place is taken.
         ConfigError: a setting that the model or this computer cannot follow.
+        OutputError: the disk is full. Scans that are finished are kept in ``<output>.unfinished``, and the next call
+            for this output takes them from there.
     """
     options = options or DetectConfig()
     paths = [Path(scans)] if isinstance(scans, Path | str) else [Path(scan) for scan in scans]
     run = Path(model)
-    with new_folder(Path(output), force=force, inputs=(*paths, run, options.type_model)) as partial:
-        progress("looking", 0, 1)
-        detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
-        plain_stands_for(detector, options.shows)
-        asked = None if options.type_model is None else Classifier.open(options.type_model)
-        inventory = take_inventories(paths, options)
-        check_apart(Path(output), (place for case in inventory.cases for place in case.sources))
-        rows = detect_all(inventory, run, partial, options, progress)
-        write_json(
-            partial / "detection.json",
-            {
-                "schema": SCHEMA,
-                "not_for_clinical_use": NOT_CLINICAL,
-                "model": {"name": detector.name, "sha256": detector.bundle.digest},
-                "type_model": None if asked is None else {"name": asked.name, "sha256": asked.digest},
-                "modalities": list(detector.modalities),
-                "targets": list(detector.targets),
-                "scans": len(rows),
-                "with_tumour": sum(bool(row["has_tumour"]) for row in rows),
-                "skipped": len(inventory.skipped) + len(inventory.cases) - len(rows),
-                "remarks": list(inventory.remarks),
-                "options": options.model_dump(mode="json", exclude={"jobs", "type_model"}),
-                "software": software(),
-            },
-        )
+    place, kept = Path(output), place_of(Path(output))
+    try:
+        with new_folder(place, force=force, inputs=(*paths, run, options.type_model)) as partial:
+            try:
+                rows = _detect(paths, run, place, partial, kept, options, progress)
+            except OutputError:
+                keep(partial, kept)
+                raise
+            shutil.rmtree(partial / ROWS, ignore_errors=True)
+    except OutputError as error:
+        if not (kept / ROWS).is_dir():
+            raise
+        todo = f"make room there, then run the same command again: the scans in {kept} are finished and kept"
+        raise OutputError(error.expected, error.came, todo) from error
+    if (kept / ROWS).is_dir():
+        shutil.rmtree(kept, ignore_errors=True)
+    return rows
+
+
+def _detect(
+    paths: Sequence[Path],
+    run: Path,
+    output: Path,
+    folder: Path,
+    kept: Path,
+    options: DetectConfig,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Fill the folder of an output; scans in ``kept`` are taken from there."""
+    progress("looking", 0, 1)
+    detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
+    plain_stands_for(detector, options.shows)
+    asked = None if options.type_model is None else Classifier.open(options.type_model)
+    inventory = take_inventories(paths, options)
+    check_apart(output, (place for case in inventory.cases for place in case.sources))
+    rows = detect_all(inventory, run, folder, options, progress, kept=kept)
+    write_json(
+        folder / "detection.json",
+        {
+            "schema": SCHEMA,
+            "not_for_clinical_use": NOT_CLINICAL,
+            "model": {"name": detector.name, "sha256": detector.bundle.digest},
+            "type_model": None if asked is None else {"name": asked.name, "sha256": asked.digest},
+            "modalities": list(detector.modalities),
+            "targets": list(detector.targets),
+            "scans": len(rows),
+            "with_tumour": sum(bool(row["has_tumour"]) for row in rows),
+            "skipped": len(inventory.skipped) + len(inventory.cases) - len(rows),
+            "remarks": list(inventory.remarks),
+            "options": options.model_dump(mode="json", exclude={"jobs", "type_model"}),
+            "software": software(),
+        },
+    )
     return rows
 
 

@@ -16,14 +16,15 @@ from synthoma.data.layouts.dicom_studies import reference_series
 from synthoma.data.preparation import Progress, hidden
 from synthoma.data.slicing import case_path
 from synthoma.detection.detector import Detector
+from synthoma.detection.kept import Result, key_of, note, taken
 from synthoma.detection.outputs import file_names, write_results
 from synthoma.detection.overlay import NOTICE
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.errors import InputError
+from synthoma.errors import InputError, OutputError
 from synthoma.models.bundle import model_file
 from synthoma.models.device import choose_device
-from synthoma.outputs import disk_refused, new_folder, write_text
+from synthoma.outputs import disk_refused, new_folder, output_error, write_text
 from synthoma.untrusted import csv_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", 
 
 
 def detect_all(
-    inventory: Inventory, model: Path, folder: Path, options: DetectConfig, progress: Progress
+    inventory: Inventory,
+    model: Path,
+    folder: Path,
+    options: DetectConfig,
+    progress: Progress,
+    *,
+    kept: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Look at every scan of an inventory and write the results into an existing folder.
 
@@ -59,6 +66,7 @@ def detect_all(
         folder: where to write.
         options: how.
         progress: told how far it is.
+        kept: where scans lie that were finished before, see ``kept.taken``.
 
     Returns:
         The rows of index.csv.
@@ -69,7 +77,7 @@ def detect_all(
     rows: list[dict[str, Any]] = []
     pictures: list[dict[str, Any]] = []
     skipped = list(inventory.skipped)
-    with closing(_each(inventory.cases, model, folder, options)) as results:
+    with closing(_each(inventory.cases, model, folder, options, kept)) as results:
         for done, result in enumerate(results, start=1):
             progress("detecting", done, len(inventory.cases))
             if isinstance(result, Skipped):
@@ -88,10 +96,9 @@ def detect_all(
     return rows
 
 
-_Result = tuple[dict[str, Any], list[dict[str, Any]]]
-
-
-def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig) -> Generator[_Result | Skipped]:
+def _each(
+    cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig, kept: Path | None
+) -> Generator[Result | Skipped]:
     """The result of each case, in order, whatever the number of workers."""
     from joblib import Parallel, cpu_count, delayed
 
@@ -105,7 +112,7 @@ def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectCon
     jobs = options.jobs or chosen
     threads = None if jobs == 1 else 1
     work = (
-        delayed(detect_case)(case, name, model, folder, options, threads)
+        delayed(detect_case)(case, name, model, folder, options, threads, kept)
         for case, name in zip(cases, names, strict=True)
     )
     done = 0
@@ -118,12 +125,18 @@ def _each(cases: tuple[Case, ...], model: Path, folder: Path, options: DetectCon
         for case, name in list(zip(cases, names, strict=True))[done:]:
             for left_over in (folder / name, *folder.glob(f".{name}.partial-*")):
                 shutil.rmtree(left_over, ignore_errors=True)
-            yield detect_case(case, name, model, folder, options, None)
+            yield detect_case(case, name, model, folder, options, None, kept)
 
 
 def detect_case(
-    case: Case, name: str, model: Path, folder: Path, options: DetectConfig, threads: int | None
-) -> _Result | Skipped:
+    case: Case,
+    name: str,
+    model: Path,
+    folder: Path,
+    options: DetectConfig,
+    threads: int | None,
+    kept: Path | None = None,
+) -> Result | Skipped:
     """Look at one scan and write ``folder/name``; or the reason why that was not possible.
 
     Args:
@@ -133,18 +146,27 @@ def detect_case(
         folder: where to write.
         options: how.
         threads: of this process; None leaves them.
+        kept: where the scan may lie, finished before.
     """
     try:
         detector = _opened(model, options.device, threads)
+        key = key_of(case, name, detector.bundle.digest, options)
+        if kept is not None and (known := taken(kept, folder, name, key)) is not None:
+            note(folder, name, key, known)
+            return known
         seen = look(case, detector, options)
         with new_folder(folder / name) as own:
             findings = write_results(own, name, seen, detector, options)
-        return _row(case, name, findings, seen), _picture_rows(case, findings, seen)
+        result = _row(case, name, findings, seen), _picture_rows(case, findings, seen)
+        note(folder, name, key, result)
+        return result
+    except OutputError:
+        raise
     except InputError as error:
         skipped = Skipped(case_path(case), str(error))
     except Exception as error:  # a decoder's own bug must not stop the other scans
-        if disk_refused(error):  # which no scan is to blame for
-            raise
+        if isinstance(error, OSError) and disk_refused(error):  # which no scan is to blame for
+            raise output_error(folder / name, error) from error
         words = "" if reference_series(case) else f": {error}"  # which may quote what stays private
         reason = InputError("a readable scan", f"{type(error).__name__}{words}", "re-export it, or remove it")
         skipped = Skipped(case_path(case), str(reason))

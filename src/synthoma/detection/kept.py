@@ -1,0 +1,71 @@
+"""Scans that were finished when the disk was full: kept beside the output, and not looked at again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from synthoma._version import __version__
+from synthoma.artefacts import faults, read_json, sealed, unsealed
+from synthoma.data.case import Case
+from synthoma.detection.settings import DetectConfig
+from synthoma.errors import InputError
+from synthoma.models.bundle import model_file
+from synthoma.outputs import resolved, write_json
+from synthoma.provenance import bytes_digest
+
+ROWS = ".rows"
+"""Folder of what the tables will say of each scan, while there are no tables yet."""
+
+Result = tuple[dict[str, Any], list[dict[str, Any]]]
+"""A scan's row of index.csv, and those of pictures.csv."""
+
+
+def place_of(output: Path) -> Path:
+    """Where the finished scans of an output are kept."""
+    place = resolved(output)
+    return place.with_name(f"{place.name}.unfinished")
+
+
+def key_of(case: Case, name: str, model: str, options: DetectConfig) -> str:
+    """What a scan's result is a function of, as a digest: model, options, name, and the state of its files."""
+    other = () if options.type_model is None else (model_file(options.type_model),)
+    states = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in (*case.sources, *other)]
+    asked = options.model_dump(mode="json", exclude={"jobs"})
+    return bytes_digest(json.dumps([__version__, model, asked, case.name, name, states]).encode())
+
+
+def note(folder: Path, name: str, key: str, result: Result) -> None:
+    """Write down what the tables will say of a scan whose own folder is finished."""
+    (folder / ROWS).mkdir(exist_ok=True)
+    write_json(folder / ROWS / f"{name}.json", sealed({"key": key, "row": result[0], "pictures": result[1]}))
+
+
+def taken(kept: Path, folder: Path, name: str, key: str) -> Result | None:
+    """Move a scan's result from what was kept into ``folder``; None where it is not there, damaged, or another one."""
+    note = kept / ROWS / f"{name}.json"
+    with suppress(InputError, OSError, KeyError):
+        content = unsealed(read_json(note), note)
+        if content["key"] == key and faults(kept / name) == []:
+            result = content["row"], content["pictures"]
+            (kept / name).rename(folder / name)
+            return result
+    return None
+
+
+def keep(folder: Path, kept: Path) -> int:
+    """Move all finished scans out of a folder that will be given up; how many are kept now."""
+    if kept.exists() and not (kept / ROWS).is_dir():  # somebody else's
+        return 0
+    with suppress(OSError):
+        for place in (kept, kept / ROWS):
+            place.mkdir(exist_ok=True)
+        for note in sorted((folder / ROWS).glob("*.json")):
+            if (folder / note.stem).is_dir():
+                shutil.rmtree(kept / note.stem, ignore_errors=True)
+                (folder / note.stem).rename(kept / note.stem)
+                note.replace(kept / ROWS / note.name)
+    return len(list((kept / ROWS).glob("*.json")))
