@@ -56,16 +56,14 @@ def taken(kept: Path, folder: Path, name: str, key: str) -> Result | None:
     return None
 
 
-def keep(folder: Path, kept: Path) -> int:
-    """Move all finished scans out of a folder that will be given up; how many are kept now."""
-    if kept.exists() and not (kept / ROWS).is_dir():  # somebody else's
-        return 0
+def keep(folder: Path, kept: Path) -> None:
+    """Move all finished scans out of a folder that will be given up."""
+    finished = [note for note in sorted((folder / ROWS).glob("*.json")) if (folder / note.stem).is_dir()]
+    if not finished or (kept.exists() and not (kept / ROWS).is_dir()):  # which is somebody else's
+        return
     with suppress(OSError):
-        for place in (kept, kept / ROWS):
-            place.mkdir(exist_ok=True)
-        for note in sorted((folder / ROWS).glob("*.json")):
-            if (folder / note.stem).is_dir():
-                shutil.rmtree(kept / note.stem, ignore_errors=True)
-                (folder / note.stem).rename(kept / note.stem)
-                note.replace(kept / ROWS / note.name)
-    return len(list((kept / ROWS).glob("*.json")))
+        (kept / ROWS).mkdir(parents=True, exist_ok=True)
+        for note in finished:
+            shutil.rmtree(kept / note.stem, ignore_errors=True)
+            (folder / note.stem).rename(kept / note.stem)
+            note.replace(kept / ROWS / note.name)
