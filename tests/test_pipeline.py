@@ -117,10 +117,11 @@ def test_what_looks_like_a_copy_is_not_kept(chain: Path, tmp_path: Path) -> None
     images = np.concatenate([np.asarray(drawn.images), np.asarray(real.images[copied])])
     masks = np.concatenate([np.asarray(drawn.masks), np.asarray(real.masks[copied])])
     table = pd.concat([drawn.slices, drawn.slices.iloc[:10]])
-    with CohortWriter(tmp_path, channels=1, size=32) as writer:
+    (tmp_path / "drawn").mkdir()
+    with CohortWriter(tmp_path / "drawn", channels=1, size=32) as writer:
         writer.add(images, masks, [{}] * len(images))
         writer.finish(table, {key: value for key, value in drawn.meta.items() if key not in ("schema", "slices")})
-    result = synthoma.evaluate(chain / "cohort", tmp_path, tmp_path / "e", halves=9, keep=tmp_path / "kept")
+    result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "kept")
     kept = synthoma.Cohort(tmp_path / "kept")
     assert result["privacy"]["word"] == "COPIES FOUND"
     assert set(range(100, 110)) <= set(result["privacy"]["quarantine"])
@@ -133,15 +134,16 @@ def test_the_evaluation_of_copies_stays_though_nothing_else_is_kept(chain: Path,
     real, drawn = synthoma.Cohort(chain / "cohort"), synthoma.Cohort(chain / "synthetic")
     rows = np.flatnonzero((real.slices["split"] == "train") & (real.slices["label"] == "tumour"))[:40]
     table = drawn.slices.iloc[: len(rows)]
-    with CohortWriter(tmp_path, channels=1, size=32) as writer:
+    (tmp_path / "drawn").mkdir()
+    with CohortWriter(tmp_path / "drawn", channels=1, size=32) as writer:
         writer.add(np.asarray(real.images[rows]), np.asarray(real.masks[rows]), [{}] * len(rows))
         writer.finish(table, {key: value for key, value in drawn.meta.items() if key not in ("schema", "slices")})
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="other files"):
-        synthoma.evaluate(chain / "cohort", tmp_path, tmp_path / "e", halves=9, keep=tmp_path / "taken")
+        synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "taken")
     assert not (tmp_path / "e.cells").exists()  # said before anything was done
-    result = synthoma.evaluate(chain / "cohort", tmp_path, tmp_path / "e", halves=9, keep=tmp_path / "kept")
+    result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "kept")
     assert (result["kept"], result["privacy"]["word"]) == (0, "COPIES FOUND")
     assert json.loads((tmp_path / "e" / "evaluation.json").read_text())["kept"] == 0
     assert not (tmp_path / "kept").exists()

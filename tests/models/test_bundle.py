@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from synthoma.errors import InputError
+from synthoma.errors import InputError, OutputError
 from synthoma.models import bundle
 from synthoma.models.bundle import load_tensors, save_tensors
 
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="the disk is full"):
         save_tensors(path, {"generator.weight": torch.zeros(9)}, META)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

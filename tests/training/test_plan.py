@@ -139,14 +139,14 @@ def test_other_models_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_what_an_interrupted_simulation_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort, run = _cohort(tmp_path / "real"), tmp_path / "run"
-    left = run / ".phantom.partial-1"
+    left = run / ".phantom.partial-0123abcd"
 
     def interrupted(*_: object, **__: object) -> None:
         assert not left.exists()
         left.mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(synthoma.pipeline, "prepare_phantom", interrupted)
+    monkeypatch.setattr(synthoma.pipeline, "pack", interrupted)
     for resume in (False, True):
         with pytest.raises(KeyboardInterrupt):
             synthoma.train(cohort, run, model="auto", images=48, resume=resume)

@@ -204,7 +204,7 @@ def _prescription(path: Path) -> tuple[str, dict[str, str], str | None]:
         if path.is_dir():  # another cohort: its cases are what both have in common
             column = "case"
         return column, _one_split(list(zip(table[column], table["split"], strict=True)), file), None
-    except (OSError, ValueError, KeyError, IndexError, TypeError, StopIteration):
+    except (OSError, ValueError, KeyError, IndexError, TypeError, StopIteration, AttributeError, RecursionError):
         form = (
             "a CSV with a column split and one of group, patient, case, source; an nnU-Net splits_final.json; a cohort"
         )

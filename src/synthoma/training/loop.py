@@ -267,13 +267,13 @@ class _Log:
     def __init__(self, path: Path, step: int) -> None:
         kept = []
         if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     entry = json.loads(line)
-                except ValueError:  # the line that was being written when the run was killed
-                    continue
-                if entry.get("step", 0) <= step:
-                    kept.append(line)
+                    if int(entry.get("step", 0)) <= step:
+                        kept.append(line)
+                except (ValueError, TypeError, AttributeError, RecursionError):
+                    continue  # the line that was being written when the run was killed, or a damaged one
         write_text(path, "".join(line + "\n" for line in kept) if step else "")
         self.path, self.file = path, path.open("a", encoding="utf-8")
 
