@@ -16,11 +16,12 @@ help: ## Show this list
 
 setup: .venv/.ready ## Make .venv with the tested versions
 
-test: setup ## Check style and types, then run all tests (at most 15 minutes on 2 cores)
+# A worker of one thread for each core: small networks gain little from a second thread. Tests of one file share fixtures.
+test: setup ## Check style and types, then run all tests (at most 25 minutes on 2 cores)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --durations=12
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --durations=12
 
 check: test ## The same as test
 
