@@ -22,7 +22,7 @@ from synthoma.data.dicom_files import AGAIN, PER_FRAME, SHARED, frames_of, numbe
 from synthoma.data.dicom_pixels import pixels, same_pixels
 from synthoma.data.files import kind_of, walk
 from synthoma.data.sequence_names import Judgement, Timing, agent_given, judged
-from synthoma.data.volumes import MAX_VOXELS
+from synthoma.data.volumes import MAX_BYTES
 from synthoma.errors import InputError
 from synthoma.provenance import file_digest
 from synthoma.pseudonyms import pseudonym
@@ -244,9 +244,10 @@ def read_series(series: Series) -> Volume:
         InputError: slices missing, twice, unevenly spaced or sheared; pixels damaged or of an unknown compression.
     """
     geometry, jitter = _geometry(series)
-    if len(series.planes) * math.prod(series.shape) > MAX_VOXELS:
+    most = MAX_BYTES // 8  # float32, slice by slice and stacked
+    if len(series.planes) * math.prod(series.shape) > most:
         came = f"{len(series.planes)} slices of {series.shape[0]}x{series.shape[1]}"
-        raise InputError(f"a series of at most {MAX_VOXELS} voxels", came, AGAIN)
+        raise InputError(f"a series of at most {most} voxels", came, AGAIN)
     wanted: dict[Path, list[int]] = defaultdict(list)
     for plane in series.planes:
         wanted[plane.file].append(plane.frame)

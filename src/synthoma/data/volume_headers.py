@@ -31,7 +31,10 @@ from synthoma.errors import InputError
 from synthoma.types import Array
 
 MAX_VOXELS = 2**28
-"""Largest volume that is read: 645 voxels cubed, at most 2 GiB as stored."""
+"""Numbers in the largest file that is read, all channels together: 645 cubed."""
+
+MAX_BYTES = 900 * 2**20
+"""Largest volume in memory: 486 voxels cubed of 64 bits, 618 of 32. A file of zeros may be a thousand times smaller."""
 
 AGAIN = "export it again from its source, or remove it from the folder"
 _CONVERT = "convert it, for example with SimpleITK or dcm2niix"

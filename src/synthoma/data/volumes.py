@@ -22,13 +22,13 @@ import SimpleITK as sitk
 from synthoma.data.case import Geometry, NiftiFrames, Volume
 from synthoma.data.files import DEFLATE_RATIO, open_file, regular_size, suffix_of
 from synthoma.data.volume_frames import Shape3, frames_of, geometry_of
-from synthoma.data.volume_headers import AGAIN, MAX_VOXELS, Header, data_of, read_header, stored_shape
+from synthoma.data.volume_headers import AGAIN, MAX_BYTES, MAX_VOXELS, Header, data_of, read_header, stored_shape
 from synthoma.errors import InputError
 from synthoma.outputs import whole_file
 from synthoma.types import Array
 
 __all__ = [
-    "MAX_VOXELS", "data_of", "onto_grid", "paste_onto", "read_volume", "same_grid", "stored_shape", "to_itk",
+    "MAX_BYTES", "MAX_VOXELS", "data_of", "onto_grid", "paste_onto", "read_volume", "same_grid", "stored_shape", "to_itk",
     "write_volume",
 ]  # fmt: skip
 
@@ -243,6 +243,10 @@ def _decoded(header: Header, channel: int) -> Array:
     if not header.interleaved:
         first, step = header.ahead + channel * count * item, 1
         last = first + count * item
+    wide = 8 if scaled else header.dtype.itemsize
+    if count * wide > MAX_BYTES:
+        came = f"{'x'.join(map(str, header.shape))} voxels of {wide} bytes"
+        raise InputError(f"a volume of at most {MAX_BYTES // 2**20} MiB in memory", came, "crop or resample it")
     voxels = np.empty(count, np.float64 if scaled else header.dtype.newbyteorder("="))
     place, rest = 0, b""
     for chunk in _payload(header, start, first, last):
