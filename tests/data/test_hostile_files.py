@@ -360,18 +360,14 @@ def test_a_large_picture_in_a_small_file_needs_less_than_a_gigabyte(mode: str, t
     assert int(ran.stdout) * 1024 < MEMORY
 
 
-@pytest.mark.parametrize(
-    ("axes", "code", "bits", "slope"), [((512, 512, 512), 4, 16, 2.0), ((512, 512, 512), 64, 64, 0)]
-)
-def test_a_volume_of_zeros_is_refused_before_it_fills_the_memory(
-    axes: tuple[int, ...], code: int, bits: int, slope: float, tmp_path: Path
+@pytest.mark.parametrize(("code", "bits", "slope"), [(4, 16, 2.0), (64, 64, 0.0)])
+def test_a_volume_that_would_fill_the_memory_is_refused_first(
+    code: int, bits: int, slope: float, tmp_path: Path
 ) -> None:
-    """Half a megabyte of a gzip stream can stand for more than a gigabyte."""
-    header = bytearray(nifti_header(*axes, code=code, bits=bits))
+    """A megabyte of a gzip stream can stand for a gigabyte of zeros: its size is plausible, and its content unseen."""
+    header = bytearray(nifti_header(512, 512, 512, code=code, bits=bits))
     struct.pack_into("<f", header, 112, slope)
-    with gzip.open(tmp_path / "a.nii.gz", "wb", 1) as file:
-        file.write(bytes(header))
-        for _ in range(512**3 * bits // 8 // 2**22):
-            file.write(bytes(2**22))
-    with pytest.raises(InputError, match="900 MiB in memory.*512x512x512 voxels of 8 bytes"):
+    noise = np.random.default_rng(0).bytes(2**20)
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(bytes(header) + noise, 1))
+    with pytest.raises(InputError, match=r"900 MiB in memory.*512x512x512 voxels of 8 bytes"):
         read_volume(tmp_path / "a.nii.gz")

@@ -28,8 +28,8 @@ from synthoma.outputs import whole_file
 from synthoma.types import Array
 
 __all__ = [
-    "MAX_BYTES", "MAX_VOXELS", "data_of", "onto_grid", "paste_onto", "read_volume", "same_grid", "stored_shape", "to_itk",
-    "write_volume",
+    "MAX_BYTES", "MAX_VOXELS", "data_of", "onto_grid", "paste_onto", "read_volume", "same_grid", "stored_shape",
+    "to_itk", "write_volume",
 ]  # fmt: skip
 
 _CHUNK = 2**20
