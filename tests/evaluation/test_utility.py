@@ -302,25 +302,28 @@ def test_balanced_accuracy_of_one_answer_is_chance(real: Cohort, synthetic: Coho
 
 def test_a_gain_helps_and_has_a_worth(real: Cohort, synthetic: Cohort) -> None:
     found = made_up(real, synthetic, {**CURVE, "mixed 0.5": 0.63, "mixed 1": 0.67}, 0.002)
-    assert found["word"] == "HELPS"
+    assert (found["word"], found["mixture"]) == ("HELPS", "mixed 1")
     assert found["worth"]["arm"] == "mixed 1"
-    # On the line through 3 and 6 patients: 6 * 2 ** (0.07 / 0.09) = 10.3 patients, 4.3 further ones.
-    assert found["worth"]["value"] == pytest.approx(4.3, abs=1.0)
+    # The slope through 2, 3 and 6 patients is 0.1355: 6 * exp(0.07 / 0.1355) = 10.1 patients, 4.1 further ones.
+    assert found["worth"]["value"] == pytest.approx(4.1, abs=1.0)
     assert 2 < found["worth"]["low"] <= found["worth"]["value"] <= found["worth"]["high"] <= found["worth"]["most"]
     assert found["comparisons"]["mixed 1"]["p_holm"] < 0.05
     json.dumps(found)
 
 
 def test_a_worth_beyond_the_curve_is_cut(real: Cohort, synthetic: Cohort) -> None:
-    found = made_up(real, synthetic, {**CURVE, "mixed 1": 0.9}, 0.002)
+    found = made_up(real, synthetic, {**CURVE, "mixed 1": 0.95}, 0.002)
     assert [found["worth"][name] for name in ("value", "high", "most")] == pytest.approx([12, 12, 12])
-    flat = made_up(real, synthetic, {"mixed 1": 0.7}, 0.0)  # real patients add nothing: any gain is beyond them
-    assert flat["worth"]["value"] == pytest.approx(12)
+    flat = made_up(real, synthetic, {"mixed 1": 0.7}, 0.002)  # real patients add nothing: no number of them says it
+    assert flat["word"] == "HELPS"
+    assert [flat["worth"][name] for name in ("value", "low", "high")] == [None] * 3
+    assert "do not clearly raise" in flat["worth"]["because"]
 
 
 def test_a_loss_harms(real: Cohort, synthetic: Cohort) -> None:
     found = made_up(real, synthetic, {**CURVE, "mixed 0.5": 0.5, "mixed 1": 0.4}, 0.002)
-    assert found["word"] == "HARMS"
+    assert (found["word"], found["mixture"]) == ("HARMS", "mixed 1")  # the worst, though another one is best
+    assert found["worth"]["arm"] == "mixed 0.5"
     assert found["worth"]["value"] < 0
 
 

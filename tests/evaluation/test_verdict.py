@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
-from synthoma.evaluation.verdict import ORDER, lights, verdict, worth_text
+from synthoma.evaluation.verdict import ORDER, lights, verdict
+from synthoma.evaluation.worth import worth_text
 
 STATES = ("GOOD", "FAIR", "POOR", "CANNOT TELL")
 
@@ -173,6 +174,11 @@ def test_what_it_is_worth_in_words() -> None:
     worth = {"value": 6.2, "low": 1.0, "high": 13.4, "had": 10, "most": 20.0}
     assert worth_text(worth) == "worth +6 real patients (95 % CI +1 to +13) beside the 10 there are"
     assert "CI +1 to more than 20" in worth_text({**worth, "high": 20.0})
+    assert worth_text({**worth, "value": 20.0, "high": 20.0}).startswith("worth more than 20 real patients (95 % CI +1")
+    less = worth_text({**worth, "value": -3.4, "low": -10.0})
+    assert less == "as if there were 3 of the 10 real patients less (95 % CI -10 to +13)"
+    unknown = worth_text({**worth, "value": None, "low": None, "high": None, "because": "the curve is flat"})
+    assert unknown == "worth in real patients not known (the curve is flat)"
 
 
 def test_presets_differ_where_the_user_says_nothing() -> None:

@@ -100,13 +100,15 @@ def trained(names: tuple[str, ...], word: str = "HELPS") -> dict[str, Any]:
     }
     curve = [{"patients": count, "score": 0.01 * count, "by_seed": [0.01 * count] * 2} for count in (8, 15, 30)]
     return {
-        "word": word, "because": "+0.071 [+0.021, +0.121] against real scans duplicated to the same count",
+        "word": word, "mixture": "mixed 1",
+        "because": "+0.071 [+0.021, +0.121] against real scans duplicated to the same count",
         "task": "outline", "endpoint": "mean volume Dice of held-out patients", "detector": "small", "steps": 800,
         "seeds": 2, "patients": 30, "held_out_patients": 15, "held_out_slices": 30, "seed_noise": 0.01, "arms": arms,
         "comparisons": {"synthetic": {**comparison, **paired(-0.2)}, "mixed 1": {**comparison, "p_holm": 0.031}},
         "worth": {
-            "line": {"slope": 0.1, "start": 0.3, "from": 6},
-            "arm": "mixed 1", "value": 11.6, "low": -3.0, "high": 60.0, "had": 30, "most": 60.0, "curve": curve,
+            "line": {"slope": 0.1, "start": 0.3, "begin": 6},
+            "arm": "mixed 1", "because": "",
+            "value": 11.6, "low": -3.0, "high": 60.0, "had": 30, "most": 60.0, "curve": curve,
             "reached": 0.43,
         },
         "training_seconds": 10.0,
@@ -163,7 +165,7 @@ def test_page_of_all_that_can_be_measured(cohorts: tuple[Cohort, Cohort], full: 
     assert text.count('class="alarm"') == 3
     # Arms, learning curve, distances, variety, features, grey values, likeness; the arms and the curve twice.
     assert text.count("<svg") == 9
-    assert "worth +12 patients" in text
+    assert "worth +12 real patients" in text
     assert "large detector, which does not decide" in text
     assert "+0.071 (+0.021 to +0.121)" in text
     assert text.count('class="shade" style=') == 6 * 4

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,12 @@ from synthoma.evaluation.comparison import check_alike
 from synthoma.evaluation.grid import Cell, run_cells
 from synthoma.evaluation.lessons import Answers, Exam, Source
 from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.evaluation.worth import worth
 from synthoma.metrics.classification import binary_scores, ranking_scores
 from synthoma.metrics.intervals import DRAWS
 from synthoma.metrics.significance import delong, holm, mcnemar, minimum_detectable_effect, needed_patients
 from synthoma.seeding import stream
 from synthoma.types import UNLABELLED, Bools, Floats, Ints
-
-FURTHEST = 3
-"""The learning curve is followed to so many times as many patients as it was measured with; beyond, nobody knows."""
-
-NEAR = 0.45
-"""Share of the patients that one has from which on the curve is followed: half of them, with room for rounding."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +192,10 @@ def judged(
     marks = {name: _marks(sat, groups, truth, exam) for name, sat in answers.items()}
     noise = seed_noise([marks[arm.name].scores for arm in arms if arm.patients is None])
     comparisons = _compared(arms, answers, marks, groups, truth, exam, noise, config)
-    worth = _worth(arms, marks, len(material.had), len(set(material.groups)), noise, config)
+    had = len(material.had)
+    real = {arm.patients or had: marks[arm.name].scores for arm in arms if arm.kind == "real"}
+    mixed = {arm.name: marks[arm.name].scores for arm in arms if arm.kind == "mixed"}
+    found = worth(real, mixed, had=had, known=len(set(material.groups)), noise=noise)
     word = _word(comparisons, marks[CONTROL].scores.shape[1], "Dice" if exam.task == "outline" else "accuracy", config)
     return {
         **word,
@@ -219,7 +217,7 @@ def judged(
             for arm in arms
         },
         "comparisons": comparisons,
-        "worth": worth,
+        "worth": asdict(found) if found else {},
         "training_seconds": round(sum(one.seconds for sat in answers.values() for one in sat), 1),
     }
 
@@ -376,15 +374,20 @@ def _compared(
 
 
 def _word(comparisons: Mapping[str, Any], patients: int, what: str, config: EvaluateConfig) -> dict[str, str]:
-    """HELPS, HARMS, NO EVIDENCE or CANNOT TELL, out of the mixtures alone: they were named before."""
+    """HELPS, HARMS, NO EVIDENCE or CANNOT TELL, out of the mixtures alone: they were named before.
+
+    With it comes the mixture that decided, which is the one that every headline shows.
+    """
     mixed = {name: entry for name, entry in comparisons.items() if "p_holm" in entry}
-    best = max(mixed.values(), key=lambda entry: float(entry["value"]))
-    worst = min(mixed.values(), key=lambda entry: float(entry["value"]))
+    first, last = (choose(mixed, key=lambda name: float(mixed[name]["value"])) for choose in (max, min))
+    best, worst = mixed[first], mixed[last]
     alpha, least = config.thresholds.alpha, config.thresholds.least_effect
     if best["value"] > 0 and best["p_holm"] < alpha and best["against_real"]["low"] > 0:
-        return {"word": "HELPS", "because": f"{what} {_said(best)} against real scans duplicated to the same count"}
+        because = f"{what} {_said(best)} against real scans duplicated to the same count"
+        return {"word": "HELPS", "because": because, "mixture": first}
     if worst["value"] < 0 and worst["p_holm"] < alpha and worst["against_real"]["high"] < 0:
-        return {"word": "HARMS", "because": f"{what} {_said(worst)} against real scans duplicated to the same count"}
+        because = f"{what} {_said(worst)} against real scans duplicated to the same count"
+        return {"word": "HARMS", "because": because, "mixture": last}
     found = best["minimum_detectable"]
     if not found <= least:
         wider = max(best, best["against_real"], key=lambda entry: float(entry["spread"]))
@@ -395,73 +398,13 @@ def _word(comparisons: Mapping[str, Any], patients: int, what: str, config: Eval
             f"{what} {_said(best)}; with {patients} held-out patients only a difference of {found:.2f} would be found, "
             f"{todo}"
         )
-        return {"word": "CANNOT TELL", "because": because}
+        return {"word": "CANNOT TELL", "because": because, "mixture": first}
     return {
         "word": "NO EVIDENCE",
         "because": f"{what} {_said(best)}; a difference of {found:.3f} would have been found",
+        "mixture": first,
     }
 
 
 def _said(entry: Mapping[str, Any]) -> str:
     return f"{entry['value']:+.3f} [{entry['low']:+.3f}, {entry['high']:+.3f}]"
-
-
-# --- what it is worth -------------------------------------------------------------------------------------------------
-
-
-def _worth(
-    arms: Sequence[Arm], marks: Mapping[str, Marks], had: int, known: int, noise: float, config: EvaluateConfig
-) -> dict[str, Any]:
-    """How many further real patients would have given what the best mixture gives.
-
-    The learning curve is a straight line in the logarithm of the number of patients, fitted to the real arms from half
-    of the patients that one has upwards: learning curves bend, and few patients say little of what many more would
-    give. Where it goes on bending, the worth is more than is said. Patients and the noise of seeds are drawn as in all
-    intervals here. Which mixture is best is decided once, on all patients.
-    """
-    whole = [(arm.patients or had, marks[arm.name].scores) for arm in arms if arm.kind == "real"]
-    end = [point for point in whole if point[0] >= NEAR * had]
-    curve = end if len(end) > 1 else whole
-    if len(curve) < 2:
-        return {}
-    best = max((arm.name for arm in arms if arm.kind == "mixed"), key=lambda name: float(marks[name].scores.mean()))
-    counts = np.log([count for count, _ in curve])
-    levels = np.stack([scores.mean(axis=0) for _, scores in curve])  # (points, patients)
-    reached = marks[best].scores.mean(axis=0)
-    most = float(FURTHEST * known - had)
-    generator = stream(config.seed, "evaluation.utility.worth")
-    shake = noise / np.sqrt(config.utility.seeds)
-    # Fewer patients are other patients for each seed: what that varies by belongs to the curve.
-    shakes = np.array(
-        [max(shake, float(scores.mean(axis=1).std(ddof=1)) / np.sqrt(len(scores))) for _, scores in curve]
-    )
-
-    def worth(points: Floats, level: float) -> float:
-        slope, start = np.polyfit(counts, points, 1)
-        if slope <= 1e-6:  # real patients do not help either: a gain is worth any number of them
-            return most if level > points.mean() else 0.0 if level == points.mean() else float(-had)
-        # Cut before the exponential: a flat curve would overflow it.
-        further = np.exp(min((level - start) / slope, np.log(most + had)))
-        return float(np.clip(further - had, -had, most))
-
-    draws = []
-    for _ in range(DRAWS):
-        picked = generator.integers(0, len(reached), len(reached))
-        points = levels[:, picked].mean(axis=1) + shakes * generator.normal(size=len(counts))
-        draws.append(worth(points, float(reached[picked].mean() + shake * generator.normal())))
-    low, high = _interval(np.array(draws))
-    slope, start = np.polyfit(counts, levels.mean(axis=1), 1)
-    return {
-        "arm": best,
-        "line": {"slope": float(slope), "start": float(start), "from": min(count for count, _ in curve)},
-        "value": worth(levels.mean(axis=1), float(reached.mean())),
-        "low": low,
-        "high": high,
-        "had": had,
-        "most": most,
-        "curve": [
-            {"patients": count, "score": float(scores.mean()), "by_seed": scores.mean(axis=1).round(5).tolist()}
-            for count, scores in whole
-        ],
-        "reached": float(reached.mean()),
-    }

@@ -8,6 +8,7 @@ from typing import Any
 from synthoma.evaluation.fidelity import WORSE
 from synthoma.evaluation.nulls import joint_p
 from synthoma.evaluation.settings import Thresholds
+from synthoma.evaluation.worth import worth_text
 
 ORDER = ("HARMS", "NO EVIDENCE", "CANNOT TELL", "HELPS")
 """Words of the verdict, worst first."""
@@ -164,19 +165,6 @@ def _utility(utility: dict[str, Any] | None) -> Light:
     if utility.get("worth"):
         text = f"{worth_text(utility['worth'])}; {text}"
     return _light("useful", state, utility["word"], text)
-
-
-def worth_text(worth: dict[str, Any]) -> str:
-    """The headline: worth so many real patients, with its interval."""
-
-    def number(value: float) -> str:
-        return f"more than {value:.0f}" if value >= worth["most"] - 0.5 else f"{value:+.0f}"
-
-    low, high = number(worth["low"]), number(worth["high"])
-    if worth["value"] < 0:
-        lost = f"{-worth['value']:.0f} of the {worth['had']} real patients less"
-        return f"as if there were {lost} (95 % CI {low} to {high})"
-    return f"worth {number(worth['value'])} real patients (95 % CI {low} to {high}) beside the {worth['had']} there are"
 
 
 def _light(question: str, state: str, figure: str, text: str) -> Light:

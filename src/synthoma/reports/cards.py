@@ -15,7 +15,7 @@ from synthoma.reports.blocks import Block, Result
 from synthoma.reports.evaluation_content import compared_sentence, sections
 from synthoma.reports.evaluation_text import block_lines, escaped, lights_table, table, verdict_line
 from synthoma.reports.settings_blocks import learned_from, provenance_rows
-from synthoma.reports.utility_blocks import best_mixture, worth_sentence
+from synthoma.reports.utility_blocks import decisive, worth_sentence
 from synthoma.reports.wording import gain, sentence
 
 NAME = "synthetic-brain-mri"
@@ -277,7 +277,7 @@ def _facts(result: Result) -> str:
 
 def _findings(result: Result) -> list[str]:
     """The headline of usefulness, where it was tested."""
-    best, utility = best_mixture(result.get("utility")), result.get("utility") or {}
+    best, utility = decisive(result.get("utility")), result.get("utility") or {}
     if best is None:
         return ["Whether it helps a detector was not tested."]
     found = (

@@ -9,7 +9,7 @@ from synthoma.reports.fidelity_blocks import diverse, faults, realistic
 from synthoma.reports.literature import studies
 from synthoma.reports.privacy_blocks import private
 from synthoma.reports.settings_blocks import settings
-from synthoma.reports.utility_blocks import best_mixture, useful
+from synthoma.reports.utility_blocks import decisive, useful
 from synthoma.reports.wording import number, tidy
 
 QUESTIONS = {
@@ -49,7 +49,7 @@ def sections(result: Result) -> list[Section]:
 
 def figure(light: Mapping[str, str], result: Result) -> tuple[str, str]:
     """The figure of a light and what it is; of usefulness the gain of the best mixture. Empty texts without one."""
-    best, privacy = best_mixture(result.get("utility")), result["privacy"]
+    best, privacy = decisive(result.get("utility")), result["privacy"]
     if light["question"] == "useful" and best is not None:
         return number(best["value"], signed=True), FIGURES["useful"]
     if light["figure"] == "COPIES FOUND" and "flagged" in privacy:

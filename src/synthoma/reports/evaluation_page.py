@@ -247,8 +247,7 @@ def _utility_charts(utility: Mapping[str, Any], at: int) -> dict[str, str]:
     charts = {f"arms-{at}": spans(rows, label, line=arms[control]["score"]["value"])}
     if worth := utility.get("worth"):
         points = [(point["patients"], point["by_seed"]) for point in worth["curve"]]
-        name = arms[worth["arm"]]["title"]
-        line = (worth["line"]["slope"], worth["line"]["start"], worth["line"]["from"])
-        labels = (utility["endpoint"], name)
+        line = (worth["line"]["slope"], worth["line"]["start"], worth["line"]["begin"])
+        labels = (utility["endpoint"], "real and synthetic, chosen by others")
         charts[f"worth-{at}"] = learning_curve(points, line, worth["reached"], worth["had"], worth["value"], labels)
     return charts

@@ -157,7 +157,7 @@ def learning_curve(
     line: tuple[float, float, float],
     level: float,
     had: int,
-    worth: float,
+    worth: float | None,
     labels: tuple[str, str],
 ) -> str:
     """Scores against the number of patients, a line in their logarithm, and a level, as an SVG text.
@@ -167,21 +167,22 @@ def learning_curve(
         line: slope, start, and the number of patients from which on it was fitted.
         level: what real and synthetic scans together reach.
         had: patients that they hold.
-        worth: further patients that would give as much.
+        worth: further patients that would give as much; None where nobody can say.
         labels: of the vertical axis, and of the level.
     """
     figure, axes = _axes(height=3.2, width=8.6)
     counts = np.array([count for count, _ in points], float)
-    left, far = min(counts.min(), max(had + worth, 1.0)), max(counts.max(), had + worth) * 1.15
+    place = max(had + worth, 1.0) if worth is not None else float(had)
+    left, far = min(counts.min(), place), max(counts.max(), place) * 1.15
     for number, (count, scores) in enumerate(points):
         title = "real scans, one seed" if number == 0 else None
         axes.plot([count] * len(scores), scores, "o", color=COLOURS[0], markersize=4, alpha=0.55, label=title)
     slope, start, begin = line
-    across = np.geomspace(min(begin, max(had + worth, 1.0)), far, 40)
-    title = "line through them" if begin <= counts.min() else f"line through them from {begin:.0f} patients on"
+    across = np.geomspace(min(begin, place), far, 40)
+    title = "line of their slope" if begin <= counts.min() else f"line of their slope from {begin:.0f} patients on"
     axes.plot(across, start + slope * np.log(across), color=COLOURS[0], linewidth=1.6, label=title)
     axes.axhline(level, color=COLOURS[1], linewidth=1.6, label=labels[1])
-    if had + worth >= 1:
+    if worth is not None and had + worth >= 1:
         title = f"as much as {had + worth:.0f} real patients"
         axes.plot([had + worth], [level], "D", color=COLOURS[1], markersize=7, label=title)
     axes.set_xscale("log")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synthoma.reports.utility_blocks import best_mixture
+from synthoma.reports.utility_blocks import decisive
 from synthoma.reports.wording import NONE, gain, number, percent
 
 
@@ -33,7 +33,7 @@ def studies(result: Mapping[str, Any]) -> list[Study]:
     """The published figures that concern what was measured, each beside the nearest one of this evaluation."""
     utility: Mapping[str, Any] = result.get("utility") or {}
     outlined = utility.get("task") == "outline"
-    best = best_mixture(utility)
+    best = decisive(utility)
     against_real = gain(best["against_real"]) if best else NONE
     privacy = result["privacy"]
     apart = (result["fidelity"].get("told_apart") or {}).get("value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from synthoma.evaluation.worth import worth_text
 from synthoma.reports.blocks import Block, Result
 from synthoma.reports.wording import NONE, chance, gain, number, sentence, span
 
@@ -21,10 +22,12 @@ DETECTION = {
 }
 
 
-def best_mixture(utility: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The comparison of the mixture with the largest gain; None where none was trained."""
-    found = [entry for entry in ((utility or {}).get("comparisons") or {}).values() if "p_holm" in entry]
-    return max(found, key=lambda entry: float(entry["value"]), default=None)
+def decisive(utility: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The comparison of the mixture that decided; None where none was trained."""
+    found: Mapping[str, Any] | None = None
+    if utility and utility.get("mixture"):
+        found = utility["comparisons"][utility["mixture"]]
+    return found
 
 
 def useful(result: Result) -> list[Block | None]:
@@ -70,17 +73,10 @@ def _arms(utility: Mapping[str, Any], at: int) -> Block:
 
 
 def worth_sentence(worth: Mapping[str, Any]) -> str:
-    """What the best mixture is worth in real patients, with its interval."""
-
-    def patients(value: float) -> str:
-        return f"more than {worth['most']:.0f}" if value >= worth["most"] - 0.5 else number(round(value), signed=True)
-
-    capped = "at least " if worth["value"] >= worth["most"] - 0.5 else ""
-    return (
-        f"Real and synthetic scans together reach {number(worth['reached'])}, what {capped}"
-        f"{worth['had'] + worth['value']:.0f} real patients would give. So the synthetic cohort is worth "
-        f"{patients(worth['value'])} patients beside the {worth['had']} there are (95 % interval "
-        f"{patients(worth['low'])} to {patients(worth['high'])})."
+    """What the mixtures reach, and what that is worth in real patients, with its interval."""
+    return sentence(
+        f"real and synthetic scans together reach {number(worth['reached'])}, in the mixture that other patients and "
+        f"seeds choose: {worth_text(worth)}"
     )
 
 
@@ -94,8 +90,9 @@ def _worth(utility: Mapping[str, Any], at: int) -> Block | None:
     )
     text = (
         worth_sentence(worth),
-        "The line is fitted to the real arms from half of the patients upwards, in the logarithm of their number, and "
-        "followed to three times as many as there are at most. Where the curve bends, the worth is more than it says.",
+        "The line goes through the score of all patients there are, with the slope of the real arms from a quarter of "
+        "them upwards in the logarithm of their number, and is followed to three times as many at most. Where the "
+        "curve bends, gains and losses are larger than it says. Where it does not clearly rise, there is no number.",
     )
     warning = "" if len(rows) > 2 else "Two points make a line, however wrong it is: more `shares` would test it."
     columns = ("real patients", utility["endpoint"], "by seed")
