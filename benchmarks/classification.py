@@ -25,7 +25,7 @@ from segmentation import linked
 from synthoma.data.cohort import Cohort
 from synthoma.detection.classes import Classifier
 from synthoma.metrics.classification import multiclass_scores
-from synthoma.metrics.intervals import bootstrap_many
+from synthoma.metrics.intervals import SHARE, bootstrap_many
 from synthoma.seeding import stream
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -58,7 +58,7 @@ def scored(cohort: Cohort, run: Path) -> dict[str, Any]:
         found: dict[str, Any] = multiclass_scores(truth[rows], chances[test][rows], classes)
         return {title: float(found[name]) for title, name in SCORES.items()}
 
-    found = bootstrap_many(scores, len(members))
+    found = bootstrap_many(scores, len(members), limits=SHARE)
     return {
         "scores": {name: {"value": one.value, "low": one.low, "high": one.high} for name, one in found.items()},
         "confusion": multiclass_scores(truth, chances[test], classes)["confusion"],

@@ -21,7 +21,7 @@ from segmentation import FOLDS, fold_of, run_one, summary
 from synthoma.data.cohort import Cohort
 from synthoma.detection.classes import Classifier
 from synthoma.metrics.classification import ranking_scores
-from synthoma.metrics.intervals import bootstrap
+from synthoma.metrics.intervals import SHARE, bootstrap
 
 ARMS: dict[str, tuple[str, bool]] = {
     "linear probe of the discriminator": ("critic-probe", True),
@@ -47,7 +47,7 @@ def slice_auc(run: Path, cohort: Cohort) -> dict[str, float]:
         rows = np.concatenate([members[number] for number in drawn])
         return ranking_scores(truth[rows], chance[rows])["roc_auc"]
 
-    found = bootstrap(auc, len(members))
+    found = bootstrap(auc, len(members), limits=SHARE)
     return {"value": found.value, "low": found.low, "high": found.high}
 
 

@@ -30,7 +30,7 @@ from synthoma.evaluation.mask_files import PatientMasks
 from synthoma.evaluation.masks import score_arrays
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores
-from synthoma.metrics.intervals import bootstrap_many, paired_difference
+from synthoma.metrics.intervals import SHARE, bootstrap_many, paired_difference
 from synthoma.outputs import new_folder, write_json
 from synthoma.seeding import stream
 
@@ -150,7 +150,7 @@ def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
 
     by_slice = {
         f"slice_{name.removeprefix('roc_')}": {"value": found.value, "low": found.low, "high": found.high}
-        for name, found in bootstrap_many(of_slices, len(patients)).items()
+        for name, found in bootstrap_many(of_slices, len(patients), limits=SHARE).items()
     }
     done = [json.loads((place / "done.json").read_text()) for place in places]
     whole = scores["regions"]["whole tumour"]

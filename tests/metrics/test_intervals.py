@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import stats
 from synthoma.errors import InputError
 from synthoma.metrics import intervals
 from synthoma.metrics.intervals import (
+    SHARE,
     Difference,
     Interval,
     bootstrap,
@@ -19,9 +21,11 @@ from synthoma.metrics.intervals import (
 
 
 def test_interval_of_two_scores_is_known_exactly() -> None:
-    # Means of two draws from {0, 1}: 0, 1/2, 1 with 1/4, 1/2, 1/4; each end holds more than 2.5 %.
-    found = score_interval(np.array([0.0, 1.0]))
-    assert found == Interval(0.5, 0.0, 1.0, 2)
+    # Means of two draws from {0, 1}: 0, 1/2, 1 with 1/4, 1/2, 1/4; their deviation times sqrt(2) is 1/2 or nearly so.
+    found = score_interval(np.array([0.0, 1.0]), draws=40_000)
+    reach = 12.706 / 2
+    assert (found.value, found.low, found.high, found.n) == pytest.approx((0.5, 0.5 - reach, 0.5 + reach, 2), rel=0.01)
+    assert score_interval(np.array([0.0, 1.0]), limits=SHARE) == Interval(0.5, 0.0, 1.0, 2)
 
 
 def test_interval_against_all_samples_of_four() -> None:
@@ -69,7 +73,7 @@ def test_groups_make_the_interval_as_wide_as_patients_differ() -> None:
 def test_groups_of_one_are_no_groups_and_unequal_ones_keep_their_weight() -> None:
     scores = np.array([0.2, 0.5, 0.9, 0.4])
     assert score_interval(scores, groups="abcd") == score_interval(scores)
-    found = score_interval(np.array([0.0, 0.0, 0.0, 1.0]), groups=["a", "a", "a", ("b", 1)])
+    found = score_interval(np.array([0.0, 0.0, 0.0, 1.0]), groups=["a", "a", "a", ("b", 1)], limits=SHARE)
     assert found == Interval(0.25, 0.0, 1.0, 2)
 
 
@@ -118,12 +122,24 @@ def test_draws_without_a_value_are_left_out_unless_they_are_most() -> None:
     assert np.isnan(bootstrap(lambda drawn: float("nan") if drawn[0] else 1.0, 10).low)  # 10 % are
 
 
-@pytest.mark.parametrize(("count", "least"), [(5, 0.88), (10, 0.93)])
-def test_few_patients_have_wide_intervals(count: int, least: float) -> None:
-    """Plain percentiles hold the true mean in 82 % with five and in 91 % with ten."""
+@pytest.mark.parametrize(("count", "least"), [(2, 0.93), (3, 0.93), (5, 0.93), (7, 0.93), (10, 0.92)])
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_few_patients_have_wide_intervals(count: int, least: float, statistic: Literal["mean", "median"]) -> None:
+    """Plain percentiles hold the true mean in 50 % with two, 82 % with five and 91 % with ten."""
     draws = np.random.default_rng(13).normal(size=(400, count))
-    found = [score_interval(row, seed=seed) for seed, row in enumerate(draws)]
+    found = [score_interval(row, seed=seed, statistic=statistic, draws=400) for seed, row in enumerate(draws)]
     assert np.mean([one.low <= 0 <= one.high for one in found]) > least
+
+
+def test_three_by_student() -> None:
+    scores = np.array([0.2, 0.5, 0.9])
+    found = score_interval(scores, draws=40_000)
+    half = float(stats.t.ppf(0.975, 2)) * scores.std(ddof=1) / np.sqrt(3)
+    assert (found.low, found.high) == pytest.approx((scores.mean() - half, scores.mean() + half), rel=0.02)
+    any_statistic = bootstrap(lambda drawn: float(scores[drawn].mean()), 3, draws=40_000)
+    assert (any_statistic.low, any_statistic.high) == pytest.approx((found.low, found.high))
+    within = bootstrap_many(lambda drawn: {"mean": float(scores[drawn].mean())}, 3, limits=SHARE)["mean"]
+    assert (within.low, within.high) == (0.0, 1.0)
 
 
 def test_two_patients_who_differ_alike_prove_nothing() -> None:

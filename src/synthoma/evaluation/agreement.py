@@ -18,7 +18,7 @@ from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.grid import Cell, run_cells
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage
 from synthoma.evaluation.settings import EvaluateConfig
-from synthoma.metrics.intervals import score_interval
+from synthoma.metrics.intervals import SHARE, score_interval
 from synthoma.types import Bools, Floats, Ints
 
 SEED = 424_242
@@ -81,8 +81,8 @@ def agreement(judge: Judge, comparison: Comparison) -> dict[str, Any]:
     if len(held) < 10 or len(set(groups)) < LEAST_GROUPS:
         return {}
     made_by = np.array(comparison.synthetic_groups)[drawn]
-    ours = score_interval(made[drawn], groups=made_by.tolist())
-    theirs = score_interval(held, groups=groups.tolist())
+    ours = score_interval(made[drawn], groups=made_by.tolist(), limits=SHARE)
+    theirs = score_interval(held, groups=groups.tolist(), limits=SHARE)
     bad = np.flatnonzero(drawn)[worst(made[drawn], theirs.value)]
     return {
         "real": {"value": theirs.value, "low": theirs.low, "high": theirs.high, "n": len(held)},

@@ -13,7 +13,7 @@ from synthoma.artefacts import read_json, verify
 from synthoma.errors import InputError
 from synthoma.metrics.calibration import brier_score, expected_calibration_error, reliability
 from synthoma.metrics.classification import ranking_scores, weighted_ranking
-from synthoma.metrics.intervals import bootstrap_many
+from synthoma.metrics.intervals import SHARE, bootstrap_many
 from synthoma.types import Array, Bools, Floats, Ints
 
 FINDINGS = "findings.json"
@@ -187,7 +187,7 @@ def chance_scores(patients: Sequence[Judged], draws: int, seed: int) -> dict[str
         real, values = truth[chosen], chance[chosen]
         return {"ece": expected_calibration_error(real, values, bins=BINS), "brier": brier_score(real, values)}
 
-    found = bootstrap_many(calibration, len(patients), draws=draws, seed=seed)
+    found = bootstrap_many(calibration, len(patients), limits=SHARE, draws=draws, seed=seed)
     curve = reliability(truth, chance, bins=BINS)
     points = zip(curve.probability.tolist(), curve.share.tolist(), curve.count.tolist(), strict=True)
     owner = np.repeat(np.arange(len(patients)), lengths)
@@ -211,6 +211,6 @@ def _ranking(truth: Bools, chance: Floats, owner: Ints, count: int, draws: int, 
     def of(drawn: Ints) -> dict[str, float]:
         return scored(np.bincount(drawn, minlength=count)[owner])
 
-    found = bootstrap_many(of, count, draws=draws, seed=seed)
+    found = bootstrap_many(of, count, limits=SHARE, draws=draws, seed=seed)
     entries = {name: asdict(interval) for name, interval in found.items()}
     return {"number": len(truth), "with_tumour": int(truth.sum()), **entries}

@@ -23,7 +23,15 @@ from synthoma.evaluation.mask_files import SIDES, Findings, PatientMasks, Progre
 from synthoma.evaluation.mask_regions import GIVEN, Region, Side, choose
 from synthoma.metrics.boundary import PIXELS, TOLERANCE, Spacing, boundary
 from synthoma.metrics.classification import scores_of_counts
-from synthoma.metrics.intervals import DRAWS, bootstrap_many, paired_difference, score_interval
+from synthoma.metrics.intervals import (
+    ANYTHING,
+    DRAWS,
+    SHARE,
+    Limits,
+    bootstrap_many,
+    paired_difference,
+    score_interval,
+)  # fmt: skip
 from synthoma.metrics.overlap import (
     Counts,
     as_masks,
@@ -50,6 +58,10 @@ FALSE_NEGATIVES, FALSE_POSITIVES = 0.7, 0.3
 SCORES = (
     "dice", "iou", "tversky", "precision", "recall", "hd95", "surface_dice", "volume_error", "relative_volume_error",
 )  # fmt: skip
+_LIMITS: dict[str, Limits] = {
+    "hd95": (0.0, math.inf), "volume_error": ANYTHING, "relative_volume_error": (-1.0, math.inf)
+}  # fmt: skip
+"""Least and largest value of the scores that are no shares."""
 _COMPARED = ("dice", "iou", "hd95", "surface_dice")
 _IN_UNITS = ("hd95", "surface_dice", "volume_error")
 _ANSWERS = ("precision", "recall", "specificity", "f1", "accuracy", "balanced_accuracy")
@@ -301,19 +313,27 @@ def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance:
     }
 
 
+def _limits(score: str) -> Limits:
+    """Least and largest value that a score can have."""
+    return _LIMITS.get(score, SHARE)
+
+
 def _region(rows: Sequence[Mapping[str, float]], mixed: bool, draws: int, seed: int) -> dict[str, Any]:
     """Mean and median over patients of each score; of distances and volumes only in one unit."""
     found: dict[str, Any] = {}
     for name in SCORES:
         values = np.array([row[name] for row in rows])
         kinds: Sequence[Any] = () if mixed and name in _IN_UNITS else ("mean", "median")
-        found[name] = {kind: asdict(score_interval(values, statistic=kind, draws=draws, seed=seed)) for kind in kinds}
+        found[name] = {
+            kind: asdict(score_interval(values, statistic=kind, limits=_limits(name), draws=draws, seed=seed))
+            for kind in kinds
+        }
     return found
 
 
 def _conventions(counts: Sequence[Counts], draws: int, seed: int) -> dict[str, Any]:
     table = convention_table(counts)
-    found = bootstrap_many(lambda drawn: conventions_of(table[drawn]), len(table), draws=draws, seed=seed)
+    found = bootstrap_many(lambda drawn: conventions_of(table[drawn]), len(table), limits=SHARE, draws=draws, seed=seed)
     return {name: asdict(interval) for name, interval in found.items()}
 
 
@@ -328,12 +348,13 @@ def _detection(counts: Sequence[Counts], draws: int, seed: int) -> dict[str, Any
     def scores(drawn: Ints) -> dict[str, float]:
         return _yes_no(table[drawn].sum(axis=0))
 
-    found = bootstrap_many(scores, len(table), draws=draws, seed=seed)
+    found = bootstrap_many(scores, len(table), limits=SHARE, draws=draws, seed=seed)
     tp, fp, fn, tn = table.sum(axis=0).tolist()
     numbers = {"slices": tp + fp + fn + tn, "tp": tp, "fp": fp, "fn": fn, "tn": tn}
     each = [_yes_no(row) for row in table]
     means = {
-        name: asdict(score_interval(np.array([row[name] for row in each]), draws=draws, seed=seed)) for name in _ANSWERS
+        name: asdict(score_interval(np.array([row[name] for row in each]), limits=SHARE, draws=draws, seed=seed))
+        for name in _ANSWERS
     }
     return {
         **numbers,
@@ -381,7 +402,7 @@ def _comparison(
         for name in _COMPARED if len({row["unit"] for row in both}) == 1 else _COMPARED[:2]:
             pair: list[Floats] = [np.array([row[side][region][name] for row in both]) for side in ("regions", "other")]
             gap = paired_difference(*pair, draws=draws, seed=seed)
-            other = score_interval(pair[1], draws=draws, seed=seed)
+            other = score_interval(pair[1], limits=_limits(name), draws=draws, seed=seed)
             found["regions"][region][name] = {"other": asdict(other), "difference": asdict(gap)}
     pairs = [(one, two) for one, two in zip(counts, others, strict=True) if two is not None]
     tables = [convention_table(side) for side in zip(*pairs, strict=True)]

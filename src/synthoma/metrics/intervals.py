@@ -3,7 +3,8 @@
 Whole groups (patients) are drawn with replacement: images of one patient are not independent, and an interval over
 images would be far too narrow. Percentiles of few groups are too narrow as well, by what parts a normal value from
 Student's t and n - 1 from n: they are taken farther out (expanded percentiles, Hesterberg 2015, The American
-Statistician 69:371). With fewer than about five groups the most extreme draws do not lie far enough out.
+Statistician 69:371). With fewer than eight groups the most extreme draws do not lie far enough out: the interval then
+reaches at least as far as Student's t with the deviation of the draws, within what the score can be.
 
 A score that is nan is left out together with its place in N. A draw whose statistic is nan is left out too; where more
 than half are, or with fewer than two groups, the interval is nan.
@@ -24,6 +25,14 @@ from synthoma.types import Array, Floats, Ints
 
 DRAWS = 2000
 _BLOCK = 2**22
+
+FEW = 8
+"""Groups below which the draws alone cannot show how little they say."""
+
+Limits = tuple[float, float]
+ANYTHING: Limits = (-np.inf, np.inf)
+SHARE: Limits = (0.0, 1.0)
+"""Least and largest value of scores that are shares of a whole, as Dice."""
 
 ALIKE = 6
 """Patients below which one and the same difference in all of them is no proof that others have it too."""
@@ -57,6 +66,7 @@ def score_interval(
     *,
     groups: Sequence[Hashable] | None = None,
     statistic: Literal["mean", "median"] = "mean",
+    limits: Limits = ANYTHING,
     level: float = 0.95,
     draws: int = DRAWS,
     seed: int = 0,
@@ -67,6 +77,7 @@ def score_interval(
         scores: (N,), one a patient, or one an image with ``groups`` saying whose it is; nan is left out.
         groups: N names; scores of one name are drawn together. Without it each score is a group.
         statistic: over all scores drawn.
+        limits: least and largest value that a score can have; no end lies outside.
         level: share of samples whose interval holds the true value, 0..1.
         draws: samples drawn.
         seed: of the draws; one seed and number of groups always draws the same groups.
@@ -85,11 +96,12 @@ def score_interval(
     if count == len(values):  # one score a group: all draws at once
         whole = float(reduce(values)) if count else float("nan")
         parts = [reduce(values[rows], axis=1) for rows in _draws(count, level, draws, seed)]
-        return Interval(whole, *_ends(np.concatenate(parts or [np.zeros(0)]), level, count), count)
+        return _interval(whole, np.concatenate(parts or [np.zeros(0)]), level, count, limits)
     members = [np.flatnonzero(names == place) for place in range(count)]
     return bootstrap(
         lambda drawn: float(reduce(values[np.concatenate([members[place] for place in drawn.tolist()])])),
         count,
+        limits=limits,
         level=level,
         draws=draws,
         seed=seed,
@@ -97,18 +109,27 @@ def score_interval(
 
 
 def bootstrap(
-    statistic: Callable[[Ints], float], count: int, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+    statistic: Callable[[Ints], float],
+    count: int,
+    *,
+    limits: Limits = ANYTHING,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Interval:
     """Interval of any statistic of a set of groups.
 
     Args:
         statistic: takes places (count,) of the groups drawn, some of them more than once.
         count: number of groups.
+        limits: least and largest value that the statistic can have.
         level: 0..1.
         draws: samples drawn.
         seed: of the draws.
     """
-    found = bootstrap_many(lambda drawn: {"value": statistic(drawn)}, count, level=level, draws=draws, seed=seed)
+    found = bootstrap_many(
+        lambda drawn: {"value": statistic(drawn)}, count, limits=limits, level=level, draws=draws, seed=seed
+    )
     return found["value"]
 
 
@@ -116,6 +137,7 @@ def bootstrap_many(
     statistic: Callable[[Ints], Mapping[str, float]],
     count: int,
     *,
+    limits: Limits = ANYTHING,
     level: float = 0.95,
     draws: int = DRAWS,
     seed: int = 0,
@@ -124,9 +146,7 @@ def bootstrap_many(
     whole = statistic(np.arange(count, dtype=np.int64))
     drawn = [statistic(row) for rows in _draws(count, level, draws, seed) for row in rows]
     return {
-        name: Interval(
-            float(value), *_ends(np.array([one[name] for one in drawn], dtype=np.float64), level, count), count
-        )
+        name: _interval(float(value), np.array([one[name] for one in drawn], dtype=np.float64), level, count, limits)
         for name, value in whole.items()
     }
 
@@ -188,6 +208,17 @@ def _draws(count: int, level: float, draws: int, seed: int) -> Iterator[Ints]:
     block = max(1, _BLOCK // max(count, 1))
     for at in range(0, draws if count > 1 else 0, block):
         yield generator.integers(0, count, (min(block, draws - at), count))
+
+
+def _interval(value: float, draws: Floats, level: float, count: int, limits: Limits) -> Interval:
+    """Interval of a figure by its draws, and by Student's t with their deviation where groups are few."""
+    low, high = _ends(draws, level, count)
+    if 1 < count < FEW:
+        # The deviation of a drawn mean has n in it where that of a mean has n - 1.
+        error = float(np.nanstd(draws)) * (count / (count - 1)) ** 0.5 if low == low else float("nan")
+        reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+        low, high = min(low, max(value - reach, limits[0])), max(high, min(value + reach, limits[1]))
+    return Interval(value, low, high, count)
 
 
 def _ends(values: Floats, level: float, count: int) -> tuple[float, float]:
