@@ -58,7 +58,10 @@ SETTINGS = {"size": 64, "modalities": ("flair",), "merge": "whole-tumour"}
 
 
 def shipped(scans: Path) -> dict[str, Any]:
-    """The model inside the package on real scans that it never saw: FLAIR alone, and all sequences there are."""
+    """The model inside the package on real scans that it never saw: FLAIR alone, and all sequences there are.
+
+    The two cases in ``brats2`` are made from two of BraTS 2018.
+    """
     from synthoma.data.case import Study
 
     detector, options = Detector.open(shipped_model()), DetectConfig()

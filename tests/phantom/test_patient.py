@@ -13,7 +13,7 @@ import torch
 
 from synthoma.data.case import Study
 from synthoma.phantom import Patient, PhantomConfig, Tissue, mask_of, phantom_cases, simulate
-from synthoma.phantom.acquisition import draw_site
+from synthoma.phantom.acquisition import Exposure, draw_site, expose
 from synthoma.phantom.patient import draw_person
 from synthoma.types import MODALITIES, REGIONS
 from tests.phantom.conftest import CUBIC, SEED, THICK, patient
@@ -230,3 +230,19 @@ def test_case_labels_follow_health() -> None:
 def test_modalities_do_not_depend_on_one_another() -> None:
     alone = simulate(SEED, 0, THICK.model_copy(update={"modalities": ("t2",)}))
     assert np.array_equal(alone.study.images["t2"], patient(0).study.images["t2"])
+
+
+def test_noise_in_the_image_is_what_the_point_spread_leaves() -> None:
+    """Evenly bright tissue: its deviation over its mean is that of the raw signal, less what neighbours average out."""
+    left = []
+    for number in range(12):
+        site = draw_site(SEED, number, PhantomConfig())
+        even, exposure = torch.full((1, 160, 160), 300.0), Exposure((), np.ones(1))
+        rng = np.random.default_rng(number)
+        image = expose(rng, even, torch.ones_like(even), site, "t2", 300.0, exposure)[0, 4:-4, 4:-4].astype(float)
+        centre = 1 - 2 * site.blur - 2 * site.ring
+        spread = centre**2 + 2 * site.blur**2 + 2 * site.ring**2  # along both axes
+        raw = site.noise[MODALITIES.index("t2")]
+        left.append(image.std() / image.mean() / raw)
+        assert left[-1] == pytest.approx(spread * (1 + site.gamma) / 2, rel=0.06)
+    assert np.median(left) == pytest.approx(2 / 3, abs=0.1)

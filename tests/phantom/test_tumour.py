@@ -40,9 +40,9 @@ def test_volumes_follow_what_was_drawn() -> None:
         biology = draw_person(SEED, index, CUBIC).biology
         assert biology is not None
         pairs.append((biology.volume_ml, float(patient(index, CUBIC).facts["volume_ml"])))
-    wanted, got = np.log(np.array(pairs)).T
-    assert np.abs(got - wanted).mean() < 0.5
-    assert np.corrcoef(wanted, got)[0, 1] > 0.8
+    wanted, got = np.array(pairs).T
+    # Thick slices and what a scan leaves out are all that is between them; as grown they are 20 % smaller.
+    assert got == pytest.approx(wanted, rel=0.1)
 
 
 def test_every_drawn_tumour_grows_to_its_size() -> None:

@@ -27,7 +27,8 @@ class Site:
         protocol: its sequences.
         slice_mm: distance between slices; ``gap`` is the share of it that no slice sees.
         stripped: whether the site delivers brains without heads.
-        noise: standard deviation relative to white matter, per modality.
+        noise: standard deviation of the raw signal relative to white matter, per modality. The point spread leaves two
+            thirds of it in the image, half with the widest ``blur``.
         blur: weight of the neighbours on either side of a pixel; ``ring`` that of the next ones, negative.
         bias: standard deviation of the logarithm of the smooth sensitivity field.
         coil: brightening towards the surface, logarithm over 100 mm.

@@ -20,7 +20,7 @@ from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.contrast import draw_properties, signals
 from synthoma.phantom.fields import SplineField
 from synthoma.phantom.tissue import Tissue, mask_of
-from synthoma.phantom.tumour import Biology, Growths, Tumour, draw_biology, grow, invade, push_of
+from synthoma.phantom.tumour import Biology, Growths, Tumour, draw_biology, fitted, grow, invade, push_of, radius_of
 from synthoma.seeding import stream
 from synthoma.types import PLAIN_MODALITY, REGIONS, Array, Bytes, Floats
 
@@ -165,15 +165,33 @@ def _embody(seed: int, index: int, person: Person, template: Atlas) -> tuple[ana
     places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice)
     tumour = None
     if person.biology:
-        radius = (person.biology.volume_ml * 750 / np.pi) ** (1 / 3)
-        shrink = (1 - person.biology.push_mm / radius) ** 3 / float(np.prod(person.traits.scale))
+        pushed = person.biology.push_mm / radius_of(person.biology.volume_ml)
+        shrink = (1 - pushed) ** 3 / float(np.prod(person.traits.scale))
         tumour = grow(stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink)
         gap = (places - torch.tensor(tumour.centre).reshape(3, 1, 1, 1)).square().sum(0)
         nearest = lattice.points().flatten(1)[:, int(gap.argmin())]
         middle = float(nearest[0]), float(nearest[1]), float(nearest[2])
         places = anatomy.push_aside(template, lattice, places, push_of(tumour, middle))
     body = anatomy.build(stream(seed, "phantom.body", index), person.traits, template, lattice, places)
+    if tumour is not None:
+        tumour = _fitted(tumour, body, middle, person.traits, template)
     return body, tumour
+
+
+def _fitted(
+    tumour: Tumour, body: anatomy.Body, middle: tuple[float, float, float], traits: anatomy.Traits, template: Atlas
+) -> Tumour:
+    """The tumour with the volume that was drawn, in this body: the same however it is scanned."""
+    radius = radius_of(tumour.biology.volume_ml)
+    # Fine enough for a thousand places in it, and far enough around for what is not a ball.
+    step, reach = float(np.clip(radius / 6, 1.0, 3.0)), 2.2 * radius + 12 + 40 * (tumour.biology.foci > 1)
+    lattice = body.lattice
+    z, y, x = (
+        np.arange(max(at - reach, float(axis.min())), min(at + reach, float(axis.max())), step)
+        for at, axis in zip(middle[::-1], (lattice.z, lattice.y, lattice.x), strict=True)
+    )
+    _, brain = anatomy.resolve(body, traits, template, z, y, x)
+    return fitted(tumour, brain, step**3 / 1000)
 
 
 def _scan_axes(

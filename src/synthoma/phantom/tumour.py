@@ -7,7 +7,7 @@ passes a place, times the front's speed, is a distance that bends along white ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ class Biology:
 
     Attributes:
         grade: ``low`` or ``high``.
-        volume_ml: of the whole tumour with its oedema, as it shall come out.
+        volume_ml: of the whole tumour with its oedema, as it comes out (`fitted`).
         white_speed: diffusion in white matter relative to grey.
         steepness: growth in one time step; small values give a wide, soft front.
         ragged: how much the tissue's hospitality varies from place to place.
@@ -71,7 +71,7 @@ class Biology:
 def draw_biology(rng: np.random.Generator, config: PhantomConfig, high: bool) -> Biology:
     """Draw one tumour of low or high grade."""
     volume = float(np.clip(config.volume_ml * np.exp(rng.normal(0, 0.85)), 1.5, 220.0))
-    radius = _radius(volume)
+    radius = radius_of(volume)
     cystic, operated = rng.random() < 0.2, rng.random() < 0.04
     enhancing = rng.random() < (0.92 if high else 0.1)
     middle = Tissue.NECROSIS if high else Tissue.CORE
@@ -102,7 +102,7 @@ def draw_biology(rng: np.random.Generator, config: PhantomConfig, high: bool) ->
     )
 
 
-def _radius(volume_ml: float) -> float:
+def radius_of(volume_ml: float) -> float:
     """Radius in mm of a ball of so many ml."""
     return float((volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3))
 
@@ -250,7 +250,7 @@ def _fronts(arrival: Float32, matter: Float32, biology: Biology, wanted: float) 
 def push_of(tumour: Tumour, centre: tuple[float, float, float]) -> Push:
     """The mass effect of a tumour whose middle lies at ``centre`` in the scanner's frame (mm)."""
     biology = tumour.biology
-    return Push(centre, _radius(biology.volume_ml), biology.push_mm, 26.0)
+    return Push(centre, radius_of(biology.volume_ml), biology.push_mm, 26.0)
 
 
 @dataclass(frozen=True)
@@ -270,22 +270,38 @@ class Growths:
     codes: Tensor
 
 
+def fitted(tumour: Tumour, brain: Brain, place_ml: float) -> Tumour:
+    """The tumour with its margins moved to where it has its volume in the patient.
+
+    It is grown in the template, on 3 mm: fluid, grey matter that is spared and the push change what is left of it.
+
+    Args:
+        tumour: as it was grown.
+        brain: places all around it, evenly spread.
+        place_ml: volume of each place.
+    """
+    wanted = round(tumour.biology.volume_ml / place_ml)
+    for _ in range(3):  # sulci close by the margin's distance, so that their places change with it
+        margins = _margins(tumour, brain)
+        solid = margins[1][margins[3] > 0.5]
+        if not len(solid):
+            break
+        off = float(solid.kthvalue(max(1, min(wanted, len(solid))))[0])
+        # Where growth never came, distances say nothing.
+        off = min(off, 0.5 * float(tumour.fronts[0].max()))
+        tumour = replace(tumour, fronts=tumour.fronts - off)
+    return tumour
+
+
 def invade(tumour: Tumour, brain: Brain) -> Growths:
     """Place the tumour into the brain: soft fractions to paint with, and the exact code of each place.
 
     The mask follows the same distances that the painting uses: a place is tumour where the margin's distance is
     negative and tissue prevails over fluid.
     """
-    unit = _box_unit(tumour, brain.unit)
-    index = (unit.abs().amax(0) < 1).nonzero()[:, 0]
-    biology = tumour.biology
-    fronts = sample(tumour.fronts, unit[:, index])
-    near = fronts[0] < 2 * biology.edge_mm + 2
-    index, (whole, core) = index[near], fronts[:, near]
-    noise = brain.noise[:, index]
-    whole = whole + biology.spare_mm * (brain.grey[index] - 0.3) + 0.5 * biology.patchy * noise[0]
+    index, whole, core, present = _margins(tumour, brain)
+    biology, noise = tumour.biology, brain.noise[:, index]
     core = core + biology.patchy * noise[1]
-    present = _close_sulci(brain, index, whole, biology)
     inside = _ramp(whole, biology.edge_mm)
     deep = _ramp(core, 2.0 if biology.grade == "high" else 2.0 + biology.edge_mm) * (whole < 0)
     parts = _core_parts(biology, core, noise)
@@ -298,6 +314,18 @@ def invade(tumour: Tumour, brain: Brain) -> Growths:
     hard = torch.where(deep > 0.5, 1 + parts.argmax(0), 0)
     codes = torch.where((whole < 0) & (present > 0.5), table[hard], torch.zeros_like(table[hard]))
     return Growths(index, soft * present, kinds, codes)
+
+
+def _margins(tumour: Tumour, brain: Brain) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Places in and near the tumour: index, distances in mm to its margin and its core's, share of tissue."""
+    unit = _box_unit(tumour, brain.unit)
+    index = (unit.abs().amax(0) < 1).nonzero()[:, 0]
+    biology = tumour.biology
+    fronts = sample(tumour.fronts, unit[:, index])
+    near = fronts[0] < 2 * biology.edge_mm + 2
+    index, (whole, core) = index[near], fronts[:, near]
+    whole = whole + biology.spare_mm * (brain.grey[index] - 0.3) + 0.5 * biology.patchy * brain.noise[0, index]
+    return index, whole, core, _close_sulci(brain, index, whole, biology)
 
 
 def _box_unit(tumour: Tumour, unit: Tensor) -> Tensor:
