@@ -87,7 +87,8 @@ def asked(
             key: {part: entry.get(part) for part in ("value", "low", "high", "p", "p_holm", "minimum_detectable")}
             for key, entry in utility["comparisons"].items()
         },
-        "worth": {key: utility["worth"][key] for key in ("value", "low", "high", "had", "most")},
+        "mixture": utility["mixture"],
+        "worth": {key: utility["worth"][key] for key in ("value", "low", "high", "because", "had", "most")},
         "held_out_patients": utility["held_out_patients"],
         "seconds": round(time.perf_counter() - start, 1),
         "training_seconds": utility["training_seconds"],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthoma.data.cohort import Cohort, CohortWriter
-from synthoma.errors import CohortError
+from synthoma.data.cohort import Cohort, CohortWriter, check_scale
+from synthoma.errors import CohortError, ConfigError
 from synthoma.outputs import write_json
+from tests.training.toys import write_cohort as by_hand
 
 
 def write_cohort(folder: Path, count: int = 5, size: int = 16, channels: int = 2) -> Cohort:
@@ -134,3 +136,19 @@ def test_walking_through_needs_memory_for_one_batch_only(tmp_path: Path) -> None
 def test_json_is_plain(tmp_path: Path) -> None:
     write_cohort(tmp_path / "c")
     assert json.loads((tmp_path / "c" / "cohort.json").read_text())["schema"] == "synthoma.cohort/1"
+
+
+@pytest.mark.parametrize(("scale", "offset", "came"), [
+    (1.0, -0.5, "from -0.5 to"), (6.0, -3.0, "% of it clearly below 0"), (255.0, 0.0, "to 25"), (900.0, -1.0, "to 89"),
+])  # fmt: skip
+def test_grey_values_of_a_cohort_made_by_hand_are_looked_at(
+    tmp_path: Path, scale: float, offset: float, came: str
+) -> None:
+    """It names no normalisation: values with mean 0, of a picture or of a scanner would be cut at 0 and 1."""
+    images = np.random.default_rng(0).random((40, 24, 24))
+    images[:, :4] = 0
+    check_scale(by_hand(tmp_path / "fine", images))
+    check_scale(by_hand(tmp_path / "bright", images * np.where(images > 0.98, 3, 1) - 0.02))
+    other = by_hand(tmp_path / "other", images * scale + offset)
+    with pytest.raises(ConfigError, match=re.escape(came)):
+        check_scale(other)

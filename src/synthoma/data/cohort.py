@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "synthoma.cohort/1"
 _COPIED = 512  # slices copied at once
+_LOOKED_AT = 32  # slices by which the scale of grey values is judged
+_DARK, _MOST_DARK, _BRIGHT = -0.25, 0.05, 8.0
+"""Clearly below the background; the share of pixels that may be; what 99 % of them never exceed."""
 TEXT_COLUMNS = (
     "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "file_sha256", "look_at",
     "twin", "origin", "direction",
@@ -264,12 +267,25 @@ def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: Any
 def check_scale(cohort: Cohort) -> None:
     """Raise ConfigError where grey values are not on the scale that networks and comparisons are made for.
 
-    They see 0 to 1: below lie half of the brain's values where these have mean 0, as earlier versions could make them,
-    and all would be black.
+    They see 0 to 1. Where values have mean 0, as earlier versions could make them, half of the brain lies below and
+    would be black; where they are those of a picture or a scanner, all of it lies above and would be white. A cohort
+    made by hand says nothing of that: some of its slices are looked at. Brightest spots may well lie above 1, and
+    noise of the background below 0.
     """
+    todo = "prepare it with --normalise robust"
+    wanted = "a cohort whose background is 0 and bright tissue 1"
     if cohort.meta.get("provenance", {}).get("config", {}).get("normalise") == "zscore":
-        todo = "prepare it with --normalise robust"
-        raise ConfigError("a cohort whose background is 0 and bright tissue 1", "one normalised by zscore", todo)
+        raise ConfigError(wanted, "one normalised by zscore", todo)
+    rows = np.unique(np.linspace(0, len(cohort) - 1, _LOOKED_AT).astype(np.int64)) if len(cohort) else []
+    values = cohort.images[rows].astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ConfigError(wanted, "values that are no numbers, or infinite", todo)
+    if not values.size:
+        return
+    below, top = float(np.mean(values < _DARK)), float(np.percentile(values, 99))
+    if below > _MOST_DARK or top > _BRIGHT:
+        came = f"one from {values.min():.3g} to {values.max():.3g}, {100 * below:.0f} % of it clearly below 0"
+        raise ConfigError(wanted, came, todo)
 
 
 def is_cohort(path: Path) -> bool:
