@@ -528,8 +528,8 @@ def _worth() -> str:
     header = ["curve rises by", "true worth", "patients vary as", *(f"{count} held out" for count in held)]
     title = (
         f"**Worth so many real patients, where that is known** ({results['had']} had, three seeds, two mixtures; "
-        f"scores made up, {results['cohorts']} cohorts a cell). How often a number is given, and of these: median, how often "
-        "the lower end lies above the truth, how often the interval holds the truth"
+        f"scores made up, {results['cohorts']} cohorts a cell). How often a number is given, and of these: median, "
+        "how often the lower end lies above the truth, how often the interval holds the truth"
     )
     notes = (
         "On a flat curve nothing is worth a number of patients: every number there is a false one. The bent curve "

@@ -276,8 +276,7 @@ def check_scale(cohort: Cohort) -> None:
     wanted = "a cohort whose background is 0 and bright tissue 1"
     if cohort.meta.get("provenance", {}).get("config", {}).get("normalise") == "zscore":
         raise ConfigError(wanted, "one normalised by zscore", todo)
-    rows = np.unique(np.linspace(0, len(cohort) - 1, _LOOKED_AT).astype(np.int64)) if len(cohort) else []
-    values = cohort.images[rows].astype(np.float32)
+    values = np.asarray(cohort.images[:: max(1, len(cohort) // _LOOKED_AT)], np.float32)
     if not np.isfinite(values).all():
         raise ConfigError(wanted, "values that are no numbers, or infinite", todo)
     if not values.size:
