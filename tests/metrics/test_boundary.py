@@ -126,6 +126,61 @@ def test_a_mask_of_one_voxel_and_one_at_the_end_of_the_grid() -> None:
     assert boundary(np.ones((3, 4, 5)), np.ones((3, 4, 5))) == Boundary(0, 1)
 
 
+# --- by area --------------------------------------------------------------------------------------------------
+
+
+def ball(radius: float, spacing: tuple[float, float, float] = (1.0, 1.0, 1.0), at: float = 0.0) -> np.ndarray:
+    shape = tuple(round(52 / step) for step in spacing)
+    places = (np.indices(shape).T - (np.array(shape) - 1) / 2) * spacing - np.array([0, 0, at])
+    return radius > np.linalg.norm(places, axis=-1).T
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 1.0, 1.0)])
+def test_area_of_a_sphere_beyond_the_tolerance_of_another_that_is_shifted(spacing: tuple[float, float, float]) -> None:
+    """A point at angle a from the axis lies |sqrt(r2 + d2 - 2 r d cos a) - r| off; its zone has area 2 pi r2 dcos a."""
+    radius, shift, tolerance = 18.0, 5.0, 2.5
+    cosines = np.linspace(-1, 1, 200_001)
+    off = np.abs(np.sqrt(radius**2 + shift**2 - 2 * radius * shift * cosines) - radius)
+    found = surface_dice(ball(radius, spacing), ball(radius, spacing, shift), spacing, tolerance, by_area=True)
+    assert found == pytest.approx(np.mean(off <= tolerance), abs=0.05)
+
+
+def test_areas_of_slabs_by_hand() -> None:
+    """A plate of 12 x 60 and two slices of 5 mm, and one that lacks half of its columns."""
+    one, other = np.zeros((12, 40, 80), bool), np.zeros((12, 40, 80), bool)
+    one[4:6, 10:22, 10:70] = other[4:6, 10:22, 10:40] = True
+    # Top and bottom and 10 mm high sides. More than 1 mm from the other lies what the one has from the next column on;
+    # where that begins, and what corners lack, is known to two columns.
+    areas = 2 * 12 * 60 + 10 * 144, 2 * 12 * 30 + 10 * 84
+    lost = 2 * 12 * 29 + 10 * (12 + 2 * 29)
+    found = surface_dice(one, other, (5.0, 1.0, 1.0), 1.0, by_area=True)
+    assert found == pytest.approx(1 - lost / sum(areas), abs=0.03)
+    counted = surface_dice(one, other, (5.0, 1.0, 1.0), 1.0)  # all voxels of two slices lie on a surface
+    assert counted == pytest.approx(1 - 12 * 29 * 2 / (2 * 12 * 90))
+
+
+def test_length_of_outlines_of_a_single_slice() -> None:
+    """Squares of 20 and of 20 with a far wing: the share of the wing in both outlines."""
+    one, other = np.zeros((1, 60, 60), bool), np.zeros((1, 60, 60), bool)
+    one[0, 20:40, 10:30] = other[0, 20:40, 10:30] = True
+    other[0, 29:31, 30:50] = True
+    # The wing adds 2 x 20 of its sides to an outline of 80; all but 2 of each are farther than 2 from the square.
+    found = surface_dice(one, other, tolerance=2.0, by_area=True)
+    assert found == pytest.approx(1 - (2 * 18 + 2) / (80 + 120), abs=0.02)
+
+
+def test_by_area_empty_and_equal_masks_are_as_by_voxels() -> None:
+    empty, full = np.zeros((10, 20, 30)), np.zeros((10, 20, 30))
+    full[3:6, 4:9, 5:11] = 1
+    assert surface_dice(empty, empty, by_area=True) == surface_dice(full, full, by_area=True) == 1
+    assert surface_dice(full, empty, by_area=True) == 0
+    assert surface_dice(np.ones((3, 4, 5)), np.ones((3, 4, 5)), by_area=True) == 1  # to the ends of the grid
+    one, other = blobs(5)
+    there, back = surface_dice(one, other, by_area=True), surface_dice(other, one, by_area=True)
+    assert there == pytest.approx(back)
+    assert there == pytest.approx(surface_dice(one, other), abs=0.1)
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_symmetric_bounded_and_scaling_with_the_spacing(seed: int) -> None:

@@ -24,7 +24,7 @@ SCORE_NAMES = {
     "tversky": "Tversky index",
     "precision": "precision of pixels",
     "recall": "recall of pixels",
-    "surface_dice": "surface Dice",
+    "surface_dice": "surface Dice, by voxels",
     "hd95": "HD95",
     "volume_error": "volume error",
     "relative_volume_error": "relative volume error",
