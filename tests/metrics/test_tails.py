@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthoma.errors import InputError
-from synthoma.metrics.tails import fisher, fit_tail, proportion_bounds, rank_p, share_bound
+from synthoma.metrics.tails import at_most, fisher, fit_tail, proportion_bounds, rank_p, share_bound
 
 
 def test_bounds_in_closed_form() -> None:
@@ -67,3 +67,11 @@ def test_equal_scores_have_a_tail_too() -> None:
     tail = fit_tail(np.full(30, 0.5), ["a", "b"] * 15)
     assert tail.quantile(0.01) == pytest.approx(0.5, abs=0.01)
     assert tail.chance(0.9) < 1e-6
+
+
+def test_a_printed_bound_is_never_below_the_bound() -> None:
+    assert [at_most(share) for share in (0.0, 0.003, 0.0030001, 0.0124, 0.07, 1.0)] == [
+        "0.0 %", "0.3 %", "0.4 %", "1.3 %", "7.0 %", "100.0 %",
+    ]  # fmt: skip
+    for share in np.random.default_rng(0).random(500).tolist():
+        assert share <= float(at_most(share).removesuffix(" %")) / 100 < share + 0.00101

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -109,3 +110,9 @@ def share_bound(flagged: int, of: int, found: int, planted: int, level: float = 
     high = proportion_bounds(flagged, of, level)[1]
     low = proportion_bounds(found, planted, level)[0]
     return 1.0 if high >= low else high / low
+
+
+def at_most(share: float) -> str:
+    """An upper bound of a share, 0..1, in per cent with one decimal: rounded up, or it would be none."""
+    # What is a whole tenth up to rounding of the machine stays one.
+    return f"{math.ceil(1000 * share - 1e-9) / 10:.1f} %"

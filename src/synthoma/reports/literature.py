@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synthoma.metrics.tails import at_most
 from synthoma.reports.utility_blocks import decisive
 from synthoma.reports.wording import NONE, gain, number, percent
 
@@ -86,4 +87,4 @@ def _share_of_real(utility: Mapping[str, Any]) -> str:
 def _copies(privacy: Mapping[str, Any]) -> str:
     if privacy.get("flagged") is None or not privacy.get("of"):
         return NONE
-    return f"{privacy['flagged']:,} of {privacy['of']:,} flagged, at most {percent(privacy['upper_share'])}"
+    return f"{privacy['flagged']:,} of {privacy['of']:,} flagged, at most {at_most(privacy['upper_share'])}"
