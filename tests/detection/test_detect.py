@@ -274,7 +274,7 @@ def test_one_bad_scan_does_not_stop_the_others(
     ]  # fmt: skip
     assert skipped["reason"].str.startswith("expected").all()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "detection.json", "good", "index.csv", "skipped.csv"
+        "checksums.json", "detection.json", "good", "index.csv", "skipped.csv"
     ]  # fmt: skip
     assert json.loads((tmp_path / "out" / "detection.json").read_text())["skipped"] == 4
     assert seen[-1] == ("detecting", 3, 3)
