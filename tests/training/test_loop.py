@@ -112,18 +112,43 @@ def test_a_later_snapshot_is_kept_unless_it_is_worse_than_the_best_by_more_than_
 
 def test_patience_ends_a_run_and_a_resumed_one(tmp_path: Path) -> None:
     task = Walk(iter([1.0, 2.0, 2.0, 0.1]))
-    progress = run(task, tmp_path, patience=2)
+    heard: list[tuple[str, ...]] = []
+    progress = run(task, tmp_path, patience=2, report=lambda progress, *_: heard.append(tuple(progress.events)))
     assert (progress.images, progress.best_images) == (300, 100)
-    assert entries(tmp_path)[-1]["stopped"] == "no better score in 2 snapshots"
+    said = "Stopped early (--patience): no better score in 2 snapshots."
+    assert entries(tmp_path)[-1]["warning"] == said
+    assert heard[-1] == (said,), "it is told, not only written down"
     again = Walk(iter([0.1]))
     assert run(again, tmp_path, patience=2, resume=True).images == 300
     assert again.snapshots == []
     assert torch.equal(again.weight, task.weight)
 
 
+@pytest.mark.parametrize(
+    ("scores", "stops", "kept"),
+    [
+        ([0.5] * 8, 300, 300),  # flat: equal is not better, but the later of equals is kept
+        ([1.0] * 8, 300, 300),  # never improving from the worst score there is
+        ([0.5, 0.4, 0.4, 0.4, 0.1], 400, 400),  # flat after it improved
+        ([-1.0, -1.0, -1.0, -2.0], 300, 300),  # a score below 0 is a score
+        ([math.nan] * 8, 200, 200),  # nothing to score on: the newest is kept
+        ([math.inf] * 8, 200, 200),
+        ([0.5, math.nan, math.nan, 0.1], 300, 100),  # what has no score is not better
+        ([math.nan, 0.5, 0.6, 0.6], 400, 200),  # the first score is
+        ([0.9, 0.8, 0.8, 0.7, 0.7, 0.6, 0.6, 0.5], 800, 800),  # each second one better: never lost
+    ],
+)
+def test_patience_counts_snapshots_that_are_not_better(
+    scores: list[float], stops: int, kept: int, tmp_path: Path
+) -> None:
+    progress = run(Walk(iter(scores)), tmp_path, images=800, snapshots=8, patience=2)
+    assert (progress.images, progress.best_images) == (stops, kept)
+    assert len(progress.events) == (stops < 800)
+
+
 def test_without_a_score_the_newest_is_kept(tmp_path: Path) -> None:
     task = Walk(iter([math.nan] * 4))
-    progress = run(task, tmp_path, patience=1)
+    progress = run(task, tmp_path)
     assert (progress.images, progress.best_images) == (400, 400)
     assert torch.equal(task.best, task.weight)
     task = Walk(iter([1.0, math.nan, math.nan, math.nan]))

@@ -34,8 +34,8 @@ class Progress:
         best: lowest snapshot score so far.
         best_resampled: scores of that snapshot on resampled held-out patients.
         best_images: images after which the snapshot came that is kept.
-        stale: snapshots since the lowest score.
-        events: warnings so far.
+        stale: snapshots since the score was last lowered, or ever if there was none.
+        events: what was said to the user so far: warnings, and why it stopped early.
     """
 
     step: int = 0
@@ -118,7 +118,7 @@ class Budget:
         return progress.seconds / (60 * self.minutes) if self.minutes else 1.0
 
     def lost_patience(self, progress: Progress) -> bool:
-        """Whether too many snapshots went by without a better score."""
+        """Whether too many snapshots went by without a better score: with an equal or a worse one, or with none."""
         return bool(self.patience) and progress.stale >= self.patience
 
 
@@ -179,20 +179,18 @@ def run_loop(
                 continue
             # A tenth of the budget or so: score, keep the best, save.
             snapshot = task.snapshot(progress, recent)
-            if math.isnan(snapshot.score) and math.isinf(progress.best) and not snapshot.fatal:
-                # Nothing to score on: the newest is as good as any.
+            progress.stale += 1  # unless it turns out to be better: neither an equal score nor none (nan) is that
+            if math.isfinite(snapshot.score) and snapshot.score <= progress.best:
+                progress.stale = progress.stale if snapshot.score == progress.best else 0
+                progress.best, progress.best_resampled = snapshot.score, list(snapshot.resampled)
+            # Of equals the later one, which has learned for longer; with nothing to score on, the newest.
+            unscored = math.isinf(progress.best) and not snapshot.fatal
+            if unscored or snapshot.as_good_as(progress.best, progress.best_resampled):
                 progress.best_images = progress.images
                 task.keep_best()
-            else:
-                progress.stale += 1
-                if snapshot.score <= progress.best:  # nan is never the best
-                    progress.best, progress.best_resampled = snapshot.score, list(snapshot.resampled)
-                    progress.stale = 0
-                # Of equals the later one, which has learned for longer.
-                if snapshot.as_good_as(progress.best, progress.best_resampled):
-                    progress.best_images = progress.images
-                    task.keep_best()
             new = [text for text in snapshot.warnings if text not in progress.events]
+            if budget.lost_patience(progress) and budget.share(progress) < 1 and not snapshot.fatal:
+                new.append(_stopped(progress))
             progress.events += new
             log.write(
                 {
@@ -212,11 +210,17 @@ def run_loop(
             save_checkpoint(run, task.state(), _meta(progress), keep)
             meter.tick(progress)  # scoring and saving cost time, but are not what images/s measures
             next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
-            if budget.lost_patience(progress):
-                log.write({"step": progress.step, "stopped": f"no better score in {progress.stale} snapshots"})
     finally:
         log.close()
     return progress
+
+
+def _stopped(progress: Progress) -> str:
+    """Why a run ends before its budget is spent."""
+    count = f"{progress.stale} snapshot{'s' if progress.stale > 1 else ''}"
+    if math.isinf(progress.best):
+        return f"Stopped early (--patience): {count} without any score, since there is nothing to score on."
+    return f"Stopped early (--patience): no better score in {count}."
 
 
 def _meta(progress: Progress) -> dict[str, Any]:
