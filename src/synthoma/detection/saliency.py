@@ -1,4 +1,4 @@
-"""What a network looked at: the gradient of its answer, and where its deepest features spoke for tumour."""
+"""What a network looked at: the gradient of its answer, and where its features spoke for tumour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from synthoma.detection.detector import Detector
 from synthoma.detection.overlay import NOTICE, TILE, mask_tile, painted, scan_tile, titled
 from synthoma.detection.scan import Seen
-from synthoma.models.segmenters import ResidualUNet
 from synthoma.types import Bytes, Float32
 
 
@@ -33,9 +32,13 @@ def gradient_saliency(detector: Detector, pixels: Float32, z: int, step_mm: floa
 
 
 def activation_map(detector: Detector, pixels: Float32, z: int, step_mm: float | None = None) -> Float32:
-    """Where the deepest features speak for tumour: Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2) at the lowest level.
+    """Which features of the decoder spoke for the pixels that were taken for tumour.
 
-    Arguments and result are those of ``gradient_saliency``.
+    Gradient times activation, summed over the features (HiResCAM, Draelos and Carin 2020, eq. 2), of the sum of the
+    outlined pixels' logits (Seg-Grad-CAM, Vinogradova et al. 2020, eq. 2). Grad-CAM averages the gradient over the
+    picture, which loses the place where a network answers for each pixel by itself.
+
+    Arguments and result are those of ``gradient_saliency``. Where no pixel is taken for tumour, the likeliest is asked.
     """
     kept: list[Tensor] = []
 
@@ -43,37 +46,42 @@ def activation_map(detector: Detector, pixels: Float32, z: int, step_mm: float |
         kept.append(output)
 
     images = detector.inputs(pixels, [z], detector.stride(step_mm)).clone().requires_grad_(True)
-    hook = deepest_layer(detector.network, images).register_forward_hook(keep)
+    hook = decoder_layer(detector.network, images).register_forward_hook(keep)
     try:
-        logits = detector.network(images)
+        logits = detector.network(images)[:, 0]
     finally:
         hook.remove()
-    [features] = kept
-    (gradient,) = torch.autograd.grad(logits[:, 0].sum(), features)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    coarse = (weights * features).sum(dim=1, keepdim=True).relu()
+    features = kept[-1]
+    asked = logits >= logits.detach().max().clamp(max=0.0)
+    (gradient,) = torch.autograd.grad(logits[asked].sum(), features)
+    coarse = (gradient * features).sum(dim=1, keepdim=True).relu()
     size = (pixels.shape[2], pixels.shape[3])
     return _scaled(nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)[0, 0])
 
 
-def deepest_layer(network: nn.Module, images: Tensor) -> nn.Module:
-    """The layer whose maps are smallest: the lowest block of unet-25d, else the last 2D convolution at that size."""
-    if isinstance(network, ResidualUNet):
-        return network.down[-1]
+def decoder_layer(network: nn.Module, images: Tensor) -> nn.Module:
+    """The last layer of the decoder at its second finest resolution; at the finest, where it has but one.
+
+    Its lowest one is too coarse to say where, and what it holds is not yet about a place; its finest is the outline.
+    """
     sides: list[tuple[int, nn.Module]] = []
-    hooks = [
-        module.register_forward_hook(lambda module, _, output: sides.append((output.shape[-1], module)))
-        for module in network.modules()
-        if isinstance(module, nn.Conv2d)
-    ]
+
+    def note(module: nn.Module, _inputs: tuple[Tensor, ...], output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1:
+            sides.append((output.shape[-1], module))
+
+    hooks = [module.register_forward_hook(note) for module in network.modules() if module is not network]
     try:
         with torch.no_grad():
             network(images)
     finally:
         for hook in hooks:
             hook.remove()
-    smallest = min((side for side, _ in sides if side > 1), default=1)
-    return next((module for side, module in reversed(sides) if side == smallest), network)
+    smallest = min((side for side, _ in sides), default=0)
+    lowest = max((at for at, (side, _) in enumerate(sides) if side == smallest), default=0)
+    decoder = sides[lowest + 1 :] or sides
+    wanted = sorted({side for side, _ in decoder}, reverse=True)[:2]
+    return next((module for side, module in reversed(decoder) if side == wanted[-1]), network)
 
 
 def saliency_sheet(seen: Seen, detector: Detector) -> Bytes:
@@ -84,7 +92,7 @@ def saliency_sheet(seen: Seen, detector: Detector) -> Bytes:
     found = painted(picture, mask_tile(seen.framing, seen.in_plane(seen.mask)[z]), (60, 210, 100))
     maps = [gradient_saliency(detector, seen.pixels, z, step), activation_map(detector, seen.pixels, z, step)]
     tiles = [found, *(heated(picture, one) for one in maps)]
-    return titled(tiles, ["prediction", "gradient saliency", "activation of the deepest layer"], NOTICE)
+    return titled(tiles, ["prediction", "gradient saliency", "features that spoke for it"], NOTICE)
 
 
 def heated(picture: Bytes, heat: Float32) -> Bytes:
