@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from synthoma.config import Config
 from synthoma.data.settings import PrepareConfig
@@ -74,7 +75,7 @@ def test_what_is_nested_stands_in_tables_and_what_is_undecided_in_comments() -> 
 
     class Inner(Config):
         name: str = "x"
-        most: int | None = None
+        most: int | None = Field(None, description="no more than this; else all")
         deep: Innermost = Innermost()
 
     class Outer(Config):
@@ -86,10 +87,10 @@ def test_what_is_nested_stands_in_tables_and_what_is_undecided_in_comments() -> 
         "",
         "[inner]",
         'name = "x"',
-        "# most = (decided from the input)",
+        "# most = (not set; no more than this; else all)",
         "",
         "[inner.deep]",
-        "# low = (decided from the input)",
+        "# low = (not set)",
     ]
 
 

@@ -50,22 +50,42 @@ class Config(BaseModel):
             raise ConfigError("values of the right types", str(error), "see --print-config for valid ones") from None
 
     def to_toml(self) -> str:
-        """The resolved settings as TOML; fields that are None (meaning "decide for me") stand as comments."""
-        return "\n".join(toml_lines(self.model_dump(mode="json"))) + "\n"
+        """The resolved settings as TOML; fields that are not set (None) stand as comments, with what they would do."""
+        return "\n".join(toml_lines(self.model_dump(mode="json"), meanings=meanings(type(self)))) + "\n"
 
 
-def toml_lines(values: Mapping[str, Any], table: str = "") -> list[str]:
-    """One ``key = value`` line each, then what is nested as tables; a value that is None stands as a comment."""
-    lines = [
-        f"# {key} = (decided from the input)" if value is None else f"{key} = {_toml_value(value)}"
-        for key, value in values.items()
-        if not isinstance(value, Mapping)
-    ]
+def toml_lines(values: Mapping[str, Any], table: str = "", meanings: Mapping[str, str] | None = None) -> list[str]:
+    """One ``key = value`` line each, then what is nested as tables; a value that is None stands as a comment.
+
+    Args:
+        values: plain data.
+        table: name of the table that they are in.
+        meanings: what the settings do, by "table.key".
+    """
+    known, inside = meanings or {}, f"{table}." if table else ""
+    lines = []
+    for key, value in values.items():
+        if value is None:
+            meaning = known.get(inside + key, "")
+            lines.append(f"# {key} = (not set{'; ' if meaning else ''}{meaning})")
+        elif not isinstance(value, Mapping):
+            lines.append(f"{key} = {_toml_value(value)}")
     for key, value in values.items():
         if isinstance(value, Mapping):
-            name = f"{table}.{key}" if table else key
-            lines += ["", f"[{name}]", *toml_lines(value, name)]
+            lines += ["", f"[{inside}{key}]", *toml_lines(value, inside + key, known)]
     return lines
+
+
+def meanings(kind: type[BaseModel], inside: str = "") -> dict[str, str]:
+    """What each setting does, by "key" and "table.key", where its field says so."""
+    found: dict[str, str] = {}
+    for name, field in kind.model_fields.items():
+        if field.description:
+            found[inside + name] = field.description
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found |= meanings(inner, f"{inside}{name}.")
+    return found
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -27,7 +27,9 @@ class PrepareConfig(Config):
     convention: str | None = Field(
         None, description="what mask values mean: a name, or 1=oedema,2=core,3=enhancing; else decided from all masks"
     )
-    merge: Literal["whole-tumour"] | None = Field(None, description="one label instead of core, oedema, enhancing")
+    merge: Literal["whole-tumour"] | None = Field(
+        None, description="one label instead of core, oedema, enhancing; else as masks are"
+    )
     classes: Literal["auto", "folder", "mask"] = Field("auto", description="where a slice's class comes from")
     slices: Literal["all", "tumour"] = Field("all", description="keep all slices, or only those that show tumour")
     min_brain: float = Field(0.0, ge=0, le=1, description="least share of a slice that must show tissue")
@@ -35,7 +37,9 @@ class PrepareConfig(Config):
     duplicates: bool = Field(True, description="search for duplicates and keep them in one group")
     split: tuple[float, float, float] = Field((0.7, 0.15, 0.15), description="shares of train, validation, test")
     folds: int = Field(0, ge=0, description="number of cross-validation folds written beside the split; 0 for none")
-    split_from: Path | None = Field(None, description="CSV, nnU-Net splits_final.json or cohort that fixes the split")
+    split_from: Path | None = Field(
+        None, description="CSV, nnU-Net splits_final.json or cohort that fixes the split; else drawn"
+    )
     origin: Origin = "real"
     pseudonyms: bool = Field(False, description="replace patient, case and file names by keyed hashes (DICOM: always)")
     seed: int = 0

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from synthoma.config import Config, toml_lines
+from synthoma.config import Config, meanings, toml_lines
 from synthoma.models.segmenters import FROM_GAN
 from synthoma.training.recipes import AUTO, SECTION, ClassifierConfig, GanConfig, Kind, SegmenterConfig, recipe
 
@@ -19,23 +19,30 @@ class TrainConfig(Config):
     """Settings of one training."""
 
     model: str = Field(AUTO, description="see `synthoma train --list`; auto chooses a generator")
-    minutes: float | None = Field(None, ge=1e-6, le=525_600, description="budget in minutes of training")
+    minutes: float | None = Field(
+        None, ge=1e-6, le=525_600, description="budget in minutes of training; 10 if images is not set either"
+    )
     images: int | None = Field(None, ge=1, description="budget in images shown; makes a run exact and resumable")
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     with_masks: bool = Field(False, description="generators: draw the label channels together with the modalities")
     conditional: bool = Field(False, description="generators: give the class to generator and discriminator")
-    phantom: Path | None = Field(None, description="phantom-gan: the cohort of simulated slices that are repainted")
+    phantom: Path | None = Field(
+        None, description="phantom-gan: cohort of simulated slices that are repainted; else its own"
+    )
     simulate: int | None = Field(
         None, ge=1, le=100_000, description="phantom-gan without --phantom: simulated patients, else 80"
     )
     extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
     init: str | None = Field(
-        None, description="begin with the weights of a run or model file; phantom-gan and unet-25d: or `phantom`"
+        None,
+        description="begin with a run or model file (phantom-gan, unet-25d: or `phantom`); else with random weights",
     )
-    classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only")
-    limit: int | None = Field(None, ge=1, description="learn from so many random training slices only")
-    patients: int | None = Field(None, ge=1, description="detectors: learn from so many random training patients only")
+    classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only; else all")
+    limit: int | None = Field(None, ge=1, description="learn from so many random training slices only; else all")
+    patients: int | None = Field(
+        None, ge=1, description="detectors: learn from so many random training patients; else all"
+    )
     snapshots: int = Field(10, ge=1, le=1000, description="how often the run is scored and saved")
     patience: int = Field(0, ge=0, description="stop after so many snapshots without a better score; 0 never")
     keep: int = Field(2, ge=1, description="checkpoints that are kept")
@@ -55,7 +62,7 @@ class TrainConfig(Config):
 
     def to_toml(self) -> str:
         """The resolved settings as TOML, without the sections of other kinds of model."""
-        return "\n".join(toml_lines(self.own())) + "\n"
+        return "\n".join(toml_lines(self.own(), meanings=meanings(type(self)))) + "\n"
 
     @model_validator(mode="before")
     @classmethod
