@@ -32,10 +32,17 @@ BEFORE = (
 
 
 def main() -> None:
-    main_ones = [_generators_in_short(), _phantom_in_short(), _segmenters_in_short(), _shipped(), _verdicts_in_short()]
+    main_ones = [
+        _generators_in_short(),
+        _phantom_in_short(),
+        _segmenters_in_short(),
+        _shipped(),
+        _specificity(),
+        _verdicts_in_short(),
+    ]
     chapters = {
         "Generators": [*(_generators(name) for name in LADDERS), _label_agreement()],
-        "What simulated patients teach": [_phantom(), _shipped()],
+        "What simulated patients teach": [_phantom(), _shipped(), _specificity(), _heat()],
         "Detectors": [_segmenters(), _conventions(), _features(), _controls()],
         "The evidence": [_verdicts(), _worth(), _privacy(), _evidence()],
         "Speed and duplicates": [_speed(), _duplicates()],
@@ -442,6 +449,65 @@ def _shipped() -> str:
         "2018 with all sequences is from before those of few patients were widened)"
     )
     return title + "\n\n" + table(["scans", "patients", "Dice, mean of patients", "median"], rows)
+
+
+SCANS = {
+    "phantom": "simulated patients, others than any it saw",
+    "lgg": "LGG",
+    "brats": "BraTS (two sets)",
+    "kaggle253": "kaggle253, yes and no",
+}
+"""Part of benchmarks/specificity.py -> what it is called."""
+
+
+def _specificity() -> str:
+    """How often the model inside the package says tumour where there is one, and where there is none."""
+    results = earlier("specificity")
+    rows = []
+    for part, name in SCANS.items():
+        for key, found in results.get(part, {}).items():
+            if "specificity" in found or "sensitivity" in found:
+                cells = [_counted(found.get(score)) for score in ("sensitivity", "specificity", "specificity_before")]
+                rows.append([f"{name}: {key}", *cells])
+    if not rows:
+        return ""
+    title = (
+        "**Does the model inside the package say tumour where there is one, and none where there is none?** (right of "
+        "all, 95 % interval; its limit was set on other simulated patients, no real scan had a say in it)"
+    )
+    header = ["scans", "with tumour: said", "without: not said", "without, by the earlier rule"]
+    note = (
+        "The patients of LGG and BraTS all have a tumour: without are what is left of their scans without the slices "
+        "that show it. Pictures are slices without neighbours; intervals are over patients."
+    )
+    return f"{title}\n\n{table(header, rows)}\n\n{note}"
+
+
+def _counted(entry: dict[str, float] | None) -> str:
+    if entry is None:
+        return "-"
+    return f"{entry['right']} of {entry['of']}: {entry['value']:.2f} [{entry['low']:.2f}, {entry['high']:.2f}]"
+
+
+def _heat() -> str:
+    """Where the activation map is warm."""
+    found = {name: part["activation map"] for name, part in earlier("specificity").items() if "activation map" in part}
+    if not found:
+        return ""
+    rows = [
+        [
+            SCANS[name],
+            f"{one['peak_inside']} of {one['slices']}",
+            f"{one['most_heat_inside']} of {one['slices']}",
+            " / ".join(f"{100 * share:.0f} %" for share in one["heat_inside"].values()),
+            f"{100 * one['tumour_area']:.0f} %",
+        ]
+        for name, one in found.items()
+    ]
+    header = ["scans", "warmest pixel in the tumour", "most heat in it", "heat in it: tenth / quarter / median",
+              "its share of the slice"]  # fmt: skip
+    title = "**Where the activation map is warm** (the slice that the model is surest of, FLAIR alone)"
+    return f"{title}\n\n{table(header, rows)}"
 
 
 def _features() -> str:

@@ -136,6 +136,8 @@ def test_an_existing_cohort_is_safe(
         (("prepare", "--phantom", "1", "-o", "x", "--set", "phantom.skul=whole"), "did you mean 'phantom.skull'"),
         (("prepare", "scans", "-o", "x", "--set", "phantom.sites=3"), "expected a known setting; came 'phantom'"),
         (("info", "absent"), "absent"),
+        (("info", ".", "--cases", "50"), "no --population"),
+        (("info", ".", "--population", "50"), "no --cases"),
         (("report", "absent"), "absent"),
     ],
 )

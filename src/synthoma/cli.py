@@ -14,6 +14,7 @@ import typer
 
 from synthoma._version import __version__
 from synthoma.errors import ConfigError, InputError, OutputError, SynthomaError
+from synthoma.untrusted import visible
 
 if TYPE_CHECKING:
     from synthoma.data.cohort import Cohort
@@ -255,6 +256,9 @@ def info(
             raise InputError(f"{path} as it was written", f"{len(found)} damaged files", todo)
         print("no checksums: an earlier version wrote it" if found is None else "OK: every file is what was written")
         return
+    if (cases is None) != (population is None):
+        missing = "--cases" if cases is None else "--population"
+        raise ConfigError("cases and the population that they are in", f"no {missing}", "give both")
     content = pipeline.describe(path)
     if cases is not None and population is not None:
         from synthoma.data.prevalence import Prevalence
@@ -368,6 +372,8 @@ def train(
             print(f"auto: {reason}")
     with _training_progress() as (tell, show):
         if search is not None:
+            if resume:
+                raise ConfigError("a search that begins anew", "--resume", "leave it out")
             best = pipeline.search(cohort, output, search, config=settings, force=force, report=tell)
             print(f"best settings: {best}")
             return
@@ -447,7 +453,9 @@ def generate(
         print(f"{cohort.meta['cases']} patients, of {cohort.meta['groups']} simulated ones")
     for remark in cohort.meta["remarks"]:
         print(f"note: {remark}")
-    print(f"{len(cohort):,} synthetic slices: {', '.join(cohort.classes)}\npage: {cohort.path / 'report.html'}")
+    counts = cohort.slices["label"].value_counts()
+    each = ", ".join(f"{counts[name]:,} {visible(name)}" for name in cohort.classes if name in counts)
+    print(f"{len(cohort):,} synthetic slices: {each}\npage: {cohort.path / 'report.html'}")
 
 
 @app.command(
@@ -650,16 +658,11 @@ def detect(
 
     with _progress() as progress:
         rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=progress)
-    _print_rows(
-        rows,
-        ["case", "probability", "has_tumour", "type", "volume", "unit", "diameter", "diameter_unit", "side", "dice"],
-    )
-    _print_skipped(output / "skipped.csv")
-    print(f"masks and findings: {output}\nResearch software, not for clinical use.")
+    _print_findings(rows, output, pipeline.report(output))
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nsynthoma report COHORT")
-def report(path: Annotated[Path, typer.Argument(help="A cohort, a run or an evaluation.")]) -> None:
+def report(path: Annotated[Path, typer.Argument(help="A cohort, a run, an evaluation or findings.")]) -> None:
     """Write the self-contained HTML page of an artefact."""
     from synthoma import pipeline
 
@@ -679,15 +682,28 @@ def demo(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
     print(f"{verdict['word']}: {verdict['because']}\npage: {page}")
 
 
-def _print_rows(rows: list[dict[str, Any]], names: list[str], most: int = 20) -> None:
-    """A table without the columns that are empty."""
-    used = [name for name in names if any(row.get(name) not in ("", None) for row in rows)]
-    lines = [used, *([str(row.get(name, "")) for name in used] for row in rows[:most])]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
-    if len(rows) > most:
-        print(f"... and {len(rows) - most} more, see index.csv")
+def _print_findings(rows: list[dict[str, Any]], output: Path, page: Path) -> None:
+    """What was found, what was skipped, and how far to trust it, in lines that the terminal does not break."""
+    import csv
+    import json
+    import shutil
+    import textwrap
+
+    from synthoma.detection.words import remark_lines, skipped_lines, table_lines
+
+    width = max(shutil.get_terminal_size().columns, 40)
+    with (output / "skipped.csv").open(encoding="utf-8", newline="") as stream:
+        skipped = list(csv.DictReader(stream))
+    told = json.loads((output / "detection.json").read_text(encoding="utf-8"))["track_record"]
+    records = [line for text in told for line in textwrap.wrap(text, width)]
+    for line in (
+        *table_lines(rows, width),
+        *remark_lines(rows, width),
+        *skipped_lines(len(rows), skipped, str(output / "skipped.csv"), width),
+        *records,
+    ):
+        print(line)
+    print(f"masks and findings: {output}\npage: {page}\nResearch software, not for clinical use.")
 
 
 def _span(entry: dict[str, Any]) -> str:

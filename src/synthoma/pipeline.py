@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from synthoma.artefacts import FILE, faults, read_artefact, verified_digest
+from synthoma.artefacts import FILE, faults, verified_digest
 from synthoma.config import Config
 from synthoma.data.case import Inventory
 from synthoma.data.cohort import Cohort, is_cohort
@@ -627,6 +627,7 @@ def detect(
     rows = look(
         scans, shipped_model() if model is None else model, output, options=config, force=force, progress=progress
     )
+    report(output)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -739,7 +740,7 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
 
 
 def report(artefact: Path | str) -> Path:
-    """Write the self-contained HTML page of a cohort or a run into its folder and return the page's path.
+    """Write the self-contained HTML page of a cohort, a run or findings into its folder and return the page's path.
 
     Raises:
         InputError: the folder is no artefact that has a page.
@@ -747,12 +748,17 @@ def report(artefact: Path | str) -> Path:
     path = Path(artefact)
     if is_cohort(path):
         _add_report(path, path.resolve().name)
-    elif (path / "model.safetensors").is_file():
+    elif (path / "model.safetensors").is_file() or (path / "run.json").is_file():
         _add_run_page(path, path.resolve().name)
+    elif (path / "detection.json").is_file():
+        from synthoma.reports.findings_page import findings_page
+
+        write_text(path / "report.html", findings_page(path, path.resolve().name))
+        renew_checksums(path, "report.html")
     elif (path / "evaluation.json").is_file() or (path / "scores.json").is_file():
         pass  # its page was written with it, from cohorts that may have moved since
     else:
-        raise InputError("a cohort, a run or an evaluation", str(path), "see `synthoma info PATH`")
+        raise InputError("a cohort, a run, an evaluation or findings", str(path), "see `synthoma info PATH`")
     return path / "report.html"
 
 
@@ -762,30 +768,9 @@ def describe(path: Path | str) -> dict[str, Any]:
     Raises:
         InputError: there is nothing that can be understood.
     """
-    path = Path(path)
-    if is_cohort(path):
-        cohort = Cohort(path)
-        pairs = cohort.slices["split"] + "/" + cohort.slices["label"]
-        counts = {str(name): int(count) for name, count in pairs.value_counts().sort_index().items()}
-        return {"kind": "cohort", **cohort.meta, "counts": counts}
-    if (path / "evaluation.json").is_file():
-        from synthoma.evaluation.evaluate import SCHEMA as EVALUATION
+    from synthoma.reports.described import described
 
-        shown = ("verdict", "lights", "provenance")
-        content = read_artefact(path / "evaluation.json", EVALUATION, shown)
-        return {"kind": "evaluation", **{name: content[name] for name in shown}}
-    for kind in ("scores", "detection", "demo"):
-        if (path / f"{kind}.json").is_file():
-            return {"kind": kind, **read_artefact(path / f"{kind}.json", f"synthoma.{kind}/1")}
-    if (path / "model.safetensors").is_file() or path.suffix == ".safetensors":
-        from synthoma.models.bundle import open_model
-
-        bundle = open_model(path)
-        return {**bundle.meta, "sha256": bundle.digest}
-    from synthoma.data.layouts import take_inventory
-    from synthoma.data.understanding import understood
-
-    return {"kind": "scans", **understood(take_inventory(path, key=secret_key()))}
+    return described(Path(path))
 
 
 def verify(path: Path | str) -> list[str] | None:

@@ -198,7 +198,7 @@ def test_a_mask_that_the_scan_as_a_whole_denies_is_remarked(write_model: WriteMo
     options = DetectConfig(overlay=False, threshold=0.6)
     [row] = detect(tmp_path / "scan_flair.nii.gz", write_model(), tmp_path / "out", options=options)
     assert (row["has_tumour"], row["has_mask"]) == (False, 1)
-    assert "look at them" in row["remarks"]
+    assert "look at it" in row["remarks"]
 
 
 def test_a_worker_that_dies_costs_no_scan(

@@ -19,12 +19,11 @@ from synthoma.detection.findings import (
     lesion_diameter,
     meanings,
     measurements,
-    scan_probability,
     side,
     target_masks,
     to_millimetres,
 )
-from synthoma.models.chances import slice_probabilities
+from synthoma.models.chances import scan_probability, slice_probabilities
 from tests.data.writers import OBLIQUE
 
 

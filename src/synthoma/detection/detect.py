@@ -19,6 +19,7 @@ from synthoma.detection.many import detect_all
 from synthoma.detection.outputs import NOT_CLINICAL, SCHEMA
 from synthoma.detection.scan import plain_stands_for
 from synthoma.detection.settings import DetectConfig
+from synthoma.detection.words import track_record
 from synthoma.errors import InputError, OutputError
 from synthoma.outputs import check_apart, new_folder, write_json
 from synthoma.provenance import software
@@ -104,12 +105,20 @@ def _detect(
             "scans": len(rows),
             "with_tumour": sum(bool(row["has_tumour"]) for row in rows),
             "skipped": len(inventory.skipped) + len(inventory.cases) - len(rows),
+            "track_record": _track_records(detector, rows),
             "remarks": list(inventory.remarks),
+            "scan_remarks": Counter(text for row in rows for text in dict.fromkeys(row["told"])).most_common(),
             "options": options.model_dump(mode="json", exclude={"jobs", "type_model"}),
             "software": software(),
         },
     )
     return rows
+
+
+def _track_records(detector: Detector, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """How often the model says tumour where there is none, for the kinds of scans that were looked at."""
+    kinds = dict.fromkeys("picture" if row["single"] else "scan" for row in rows)
+    return list(dict.fromkeys(track_record(detector.bundle.meta, kind) for kind in kinds))
 
 
 def _together(paths: Sequence[Path]) -> list[list[Path]]:

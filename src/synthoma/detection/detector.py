@@ -13,6 +13,7 @@ from torch import Tensor
 from synthoma.data.labelled import neighbours
 from synthoma.data.preprocessing import Normalisation, known_method
 from synthoma.models.bundle import Bundle, fitting, open_model
+from synthoma.models.chances import Calibrations, read_calibrations
 from synthoma.models.device import choose_device, fast_bf16
 from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_input, build_segmenter
 from synthoma.types import Bools, Float32, Plane
@@ -33,6 +34,7 @@ class Detector:
         modalities: its channels, in order.
         targets: what its maps show, from the whole tumour inwards.
         thresholds: probability from which a pixel belongs to each target.
+        calibrations: what its figures of whole scans and of single pictures mean; empty where nobody measured it.
         step_mm: least distance between neighbouring slices that it was trained to see; None where unknown.
         any_subset: whether it was trained to do without some modalities.
         plane: of the slices.
@@ -49,6 +51,7 @@ class Detector:
     modalities: tuple[str, ...]
     targets: tuple[str, ...]
     thresholds: tuple[float, ...]
+    calibrations: Calibrations
     step_mm: float | None
     any_subset: bool
     plane: Plane
@@ -151,6 +154,7 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
         modalities=modalities,
         targets=targets,
         thresholds=thresholds,
+        calibrations=read_calibrations(meta.get("calibration") or {}),
         step_mm=float(step) if step else None,
         any_subset=bool(meta.get("any_subset", False)),
         plane=plane,

@@ -1,4 +1,4 @@
-"""What a probability map says: is there tumour, how large is it, and where. Pure functions on arrays."""
+"""What a probability map says: which pixels are tumour, how large it is, and where. Pure functions on arrays."""
 
 from __future__ import annotations
 
@@ -21,15 +21,7 @@ TARGET_VALUES = {"oedema": 2, "core": 1, "enhancing": 3}
 """Mask values of a model with the nested targets tumour, core and enhancing (see ``types.REGIONS``)."""
 
 
-# --- is there tumour ----------------------------------------------------------------------------------------------
-
-
-def scan_probability(slices: Floats) -> float:
-    """Probability that a scan shows tumour: the largest mean of two neighbouring slices; of a single slice, its own.
-
-    A tumour is rarely in one slice alone, an artefact often is.
-    """
-    return float(slices[0] if len(slices) == 1 else ((slices[1:] + slices[:-1]) / 2).max())
+# --- which pixels are tumour --------------------------------------------------------------------------------------
 
 
 def label_map(maps: Float32, thresholds: Sequence[float], targets: Sequence[str]) -> Bytes:
@@ -237,6 +229,7 @@ def measurements(
     return {
         "volume": tidy(volume(whole, solid)),
         "volume_unit": "mm3" if solid else "pixels",
+        "volume_ml": tidy(volume(whole, solid) / 1000) if solid else None,
         "volumes": {name: tidy(volume(region, solid)) for name, region in regions.items()},
         "regions": regions_count,
         "largest_region_share": tidy(largest / int(whole.sum())) if largest else None,

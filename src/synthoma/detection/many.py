@@ -36,8 +36,9 @@ PICTURES = 64
 """So many single pictures take as long as a volume."""
 
 COLUMNS = (
-    "case", "probability", "has_tumour", "type", "volume", "unit", "diameter", "diameter_unit", "side", "dice", "mask",
-    "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask", "remarks", "notice",
+    "case", "probability", "has_tumour", "type", "volume", "unit", "volume_ml", "diameter", "diameter_unit", "side",
+    "dice", "taken_for", "mask", "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask",
+    "remarks", "notice",
 )  # fmt: skip
 PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability", "notice")
 
@@ -204,6 +205,7 @@ def _row(case: Case, name: str, findings: dict[str, Any], seen: Seen) -> dict[st
         "type": findings["type"] or "",
         "volume": findings["volume"],
         "unit": findings["volume_unit"],
+        "volume_ml": findings["volume_ml"],
         "diameter": findings["diameter_in_plane"] if diameter is None else diameter,
         "diameter_unit": findings["diameter_unit"],
         "side": findings["side"] or "",
@@ -215,7 +217,10 @@ def _row(case: Case, name: str, findings: dict[str, Any], seen: Seen) -> dict[st
         "image_path": _image_path(case, seen, 0),
         "predicted_mask": _code(findings, 0) if seen.pictures and len(seen.labels) == 1 else "",
         "has_mask": int(findings["has_mask"]),
+        "taken_for": findings["taken_for"] or "",
         "remarks": "; ".join(findings["remarks"]),
+        "told": tuple(findings["remarks"]),
+        "single": seen.kind == "picture",
         "notice": NOTICE,
     }
 

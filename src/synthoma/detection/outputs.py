@@ -17,6 +17,7 @@ from synthoma.detection.detector import Detector
 from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
 from synthoma.detection.scan import Seen, describe
 from synthoma.detection.settings import DetectConfig
+from synthoma.detection.words import size_text, track_record
 from synthoma.outputs import write_json
 from synthoma.types import Array, Bools, tumour_of
 
@@ -70,7 +71,7 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
     if options.dicom_seg:
         _add_dicom_seg(folder, name, seen, detector, files, remarks)
     if options.overlay:
-        files["overlay"] = [_write_overlay(folder, name, seen, facts)]
+        files["overlay"] = [_write_overlay(folder, name, seen, facts, detector)]
     if options.saliency:
         from synthoma.detection.saliency import saliency_sheet
 
@@ -145,7 +146,7 @@ def _slice_stem(name: str, seen: Seen, z: int) -> str:
     return stem if stem.startswith(f"{name}_") else f"{name}_{stem}"
 
 
-def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any]) -> str:
+def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any], detector: Detector) -> str:
     found = seen.in_plane(seen.mask)
     truth: Bools | None = None if seen.framing.mask is None else tumour_of(seen.framing.mask)
     blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
@@ -154,19 +155,31 @@ def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any]) -
     if truth is not None and known:  # what was missed is worth seeing too
         rows = sorted({*rows, int(truth.sum(axis=(1, 2)).argmax())})
     captions = [_caption(seen, z) for z in rows]
-    title = _title(name, facts)
-    Image.fromarray(overlay(seen.framing, found, rows, captions, truth, title)).save(
-        folder / f"{name}_overlay.png", compress_level=3
-    )
+    notes = (*_notes(seen), track_record(detector.bundle.meta, seen.kind))
+    sheet = overlay(seen.framing, found, rows, captions, truth, _title(name, facts), notes)
+    Image.fromarray(sheet).save(folder / f"{name}_overlay.png", compress_level=3)
     return f"{name}_overlay.png"
+
+
+def _notes(seen: Seen) -> list[str]:
+    """What the reader of the picture must know of it."""
+    notes = []
+    if seen.guessed is not None:
+        guess = seen.guessed.upper()
+        notes.append(
+            f"The file does not say which sequence it shows; it was taken for {guess}. Else this means little."
+        )
+    if seen.mask.any() and not seen.has_tumour:
+        notes.append("Something was outlined, but no more clearly than in scans without tumour.")
+    return notes
 
 
 def _title(name: str, facts: dict[str, Any]) -> str:
     """The findings in one line."""
-    parts = [f"tumour probability {facts['probability']:.2f}"]
+    said = "tumour" if facts["has_tumour"] else "no tumour"
+    parts = [f"{said} (chance {facts['probability']:.2f}; said from {facts['says_tumour_from']:.2f})"]
     if facts["has_mask"]:
-        in_ml = facts["volume_unit"] == "mm3"
-        parts.append(f"{facts['volume'] / 1000:.1f} ml" if in_ml else f"{facts['volume']:.0f} pixels")
+        parts.append(size_text(facts["volume"], facts["volume_unit"]))
         parts.append("at the midline" if facts["side"] == "midline" else f"on the patient's {facts['side']}")
     parts += [f"Dice {score:.2f}" for score in list(facts.get("dice", {}).values())[:1]]
     return f"{name}:  " + ",  ".join(parts)
@@ -175,7 +188,7 @@ def _title(name: str, facts: dict[str, Any]) -> str:
 def _caption(seen: Seen, z: int) -> str:
     """What stands beside a row of the overlay."""
     number = f"slice {seen.framing.source_slice(z)[1]}\n" if seen.framing.shape[0] > 1 else ""
-    return f"{number}p = {seen.slices[z]:.2f}"
+    return f"{number}p = {seen.slice_chances[z]:.2f}"
 
 
 def _add_dicom_seg(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,8 @@ TILE = 288
 MOST_ROWS = 5
 TRUTH, PREDICTION = (235, 60, 50), (60, 210, 100)
 _BACK, _TEXT, _FAINT = (16, 16, 18), (230, 230, 230), (150, 150, 155)
-_GAP, _HEAD, _SIDE, _FOOT = 6, 30, 92, 30
+_NOTED = (238, 190, 96)
+_GAP, _HEAD, _SIDE, _FOOT, _NOTE = 6, 30, 92, 30, 18
 
 
 def chosen_slices(areas: Ints, blank: Bools, most: int = MOST_ROWS) -> list[int]:
@@ -44,7 +46,13 @@ def chosen_slices(areas: Ints, blank: Bools, most: int = MOST_ROWS) -> list[int]
 
 
 def overlay(
-    framing: Framing, prediction: Bools, rows: Sequence[int], captions: Sequence[str], truth: Bools | None, title: str
+    framing: Framing,
+    prediction: Bools,
+    rows: Sequence[int],
+    captions: Sequence[str],
+    truth: Bools | None,
+    title: str,
+    notes: Sequence[str] = (),
 ) -> Bytes:
     """One row a slice: scan, truth, prediction, scan with truth, scan with prediction; without truth three of them.
 
@@ -55,6 +63,7 @@ def overlay(
         captions: one for each.
         truth: like ``prediction``, where known.
         title: of the whole picture.
+        notes: lines below the title.
 
     Returns:
         RGB (height, width, 3).
@@ -63,20 +72,32 @@ def overlay(
     if truth is None:
         titles = ["scan", "prediction", "scan + prediction"]
     width = _SIDE + len(titles) * (TILE + _GAP) + _GAP
-    height = 2 * _HEAD + len(rows) * (TILE + _GAP) + _FOOT
+    letters = (width - 2 * _GAP) // 7  # of the notes' font, none of which is wider
+    above = [line for note in notes for line in textwrap.wrap(note, letters)]
+    head = _HEAD + len(above) * _NOTE
+    height = head + _HEAD + len(rows) * (TILE + _GAP) + _FOOT
     sheet = Image.new("RGB", (width, height), _BACK)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_SIDE, _HEAD // 2 + 2), title, fill=_TEXT, font=ImageFont.load_default(16), anchor="lm")
+    draw.text((_GAP, _HEAD // 2 + 2), title, fill=_TEXT, font=_fitting(title, width - 2 * _GAP), anchor="lm")
+    for line, text in enumerate(above):
+        place = (_GAP, _HEAD + line * _NOTE + _NOTE // 2)
+        draw.text(place, text, fill=_NOTED, font=ImageFont.load_default(13), anchor="lm")
     for column, text in enumerate(titles):
         centre = _SIDE + column * (TILE + _GAP) + TILE // 2
-        draw.text((centre, _HEAD + _HEAD // 2), text, fill=_TEXT, font=ImageFont.load_default(15), anchor="mm")
+        draw.text((centre, head + _HEAD // 2), text, fill=_TEXT, font=ImageFont.load_default(15), anchor="mm")
     for line, (z, caption) in enumerate(zip(rows, captions, strict=True)):
-        top = 2 * _HEAD + line * (TILE + _GAP)
+        top = head + _HEAD + line * (TILE + _GAP)
         draw.multiline_text((8, top + 6), caption, fill=_FAINT, font=ImageFont.load_default(12), spacing=5)
         for column, tile in enumerate(_tiles(framing, z, prediction[z], None if truth is None else truth[z])):
             sheet.paste(Image.fromarray(tile), (_SIDE + column * (TILE + _GAP), top))
     draw.text((width // 2, height - _FOOT // 2), NOTICE, fill=_FAINT, font=ImageFont.load_default(13), anchor="mm")
     return np.asarray(sheet)
+
+
+def _fitting(text: str, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font in which a line fits a width, within what can be read."""
+    fonts = [ImageFont.load_default(size) for size in range(16, 9, -1)]
+    return next((font for font in fonts if font.getlength(text) <= width), fonts[-1])
 
 
 def _tiles(framing: Framing, z: int, prediction: Bools, truth: Bools | None) -> list[Bytes]:

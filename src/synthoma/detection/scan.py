@@ -19,14 +19,13 @@ from synthoma.detection.findings import (
     label_map,
     meanings,
     measurements,
-    scan_probability,
     side,
     target_masks,
     tidy,
 )
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import ConfigError, InputError, SynthomaError
-from synthoma.models.chances import slice_probabilities
+from synthoma.models.chances import Calibration, Kind, calibration_of, scan_probability, slice_probabilities
 from synthoma.types import PLAIN_MODALITY, REGIONS, Bools, Bytes, Float32, Floats, tumour_of
 
 
@@ -44,6 +43,9 @@ class Seen:
         labels: mask on the scan's own grid, (z, y, x), see ``findings.label_map``.
         targets: what the maps show.
         thresholds: probability from which a pixel belongs to each target.
+        calibration: what the model's figures mean for such a scan; None where nobody measured it.
+        limit: probability from which the scan is said to show tumour.
+        guessed: the sequence that a picture was taken for without saying so itself; else None.
         types: probability of each class, where a classifier was asked; else empty.
         remarks: what the reader of the result should know.
     """
@@ -57,6 +59,9 @@ class Seen:
     labels: Bytes
     targets: tuple[str, ...]
     thresholds: tuple[float, ...]
+    calibration: Calibration | None
+    limit: float
+    guessed: str | None
     types: dict[str, float]
     remarks: tuple[str, ...]
 
@@ -64,6 +69,11 @@ class Seen:
     def pictures(self) -> bool:
         """Whether the scan is a picture or a stack of them, and so has no geometry."""
         return self.study.geometry is None
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a scan of several slices or a single picture."""
+        return kind_of(self.framing)
 
     @cached_property
     def mask(self) -> Bools:
@@ -77,13 +87,24 @@ class Seen:
 
     @cached_property
     def slices(self) -> Floats:
-        """Probability that each slice shows tumour, in the order of ``framing``."""
+        """The network's figure of each slice, in the order of ``framing``: see ``slice_probabilities``."""
         return slice_probabilities(self.maps[:, 0])
+
+    @cached_property
+    def slice_chances(self) -> Floats:
+        """Probability of tumour that each slice speaks for, on the scale of ``probability``."""
+        return self.slices if self.calibration is None else self.calibration.chance(self.slices)
+
+    @cached_property
+    def probability(self) -> float:
+        """Probability that the scan shows tumour, if half of all scans did."""
+        figure = scan_probability(self.slices)
+        return figure if self.calibration is None else float(self.calibration.chance(np.array(figure)))
 
     @property
     def has_tumour(self) -> bool:
         """Whether the scan as a whole says so, which is more than a pixel of its mask."""
-        return scan_probability(self.slices) >= self.thresholds[0]
+        return self.probability >= self.limit
 
     def in_plane(self, array: Bools) -> Bools:
         """A mask (z, y, x) of the scan's grid as (slices, rows, columns) of ``framing``."""
@@ -104,6 +125,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     """
     loaded = case.load()
     study, remarks = fitted(loaded, detector, options.shows)
+    guessed = guessed_sequence(loaded, detector, options.shows)
     remarks += loaded.remarks
     framing = frame(
         study,
@@ -130,6 +152,10 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     if detector.context > 1 and framing.shape[0] == 1:
         remarks.append("the model compares neighbouring slices; here it saw the one slice in their place too")
     labels = label_map(probabilities, thresholds, detector.targets)
+    calibration = calibration_of(
+        detector.calibrations, kind_of(framing), tuple(framing.images), guessed=guessed is not None
+    )
+    limit = thresholds[0] if calibration is None or options.threshold is not None else calibration.limit
     seen = Seen(
         case=case,
         study=study,
@@ -140,14 +166,17 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         labels=labels,
         targets=detector.targets,
         thresholds=thresholds,
+        calibration=calibration,
+        limit=limit,
+        guessed=guessed,
         types={},
         remarks=tuple(remarks),
     )
     if seen.has_tumour != bool(seen.mask.any()):
         remarks.append(
-            "a few pixels were outlined, but no two neighbouring slices say tumour: look at them"
+            "something was outlined, but no more clearly than in scans without tumour: look at it"
             if seen.mask.any()
-            else "slices say tumour, but no pixel reached the threshold: look at the picture"
+            else "the scan says tumour, but no pixel reached the threshold: look at the picture"
         )
         seen = replace(seen, remarks=tuple(remarks))
     if options.type_model is None or not seen.mask.any():
@@ -164,6 +193,11 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     return replace(seen, types=types, remarks=(*remarks, *told))
 
 
+def kind_of(framing: Framing) -> Kind:
+    """Whether a scan has several slices, or is a picture alone."""
+    return "scan" if framing.shape[0] > 1 else "picture"
+
+
 def plain_stands_for(model: Detector | Classifier, shows: str | None) -> str:
     """The modality that a plain picture is taken for.
 
@@ -178,6 +212,13 @@ def plain_stands_for(model: Detector | Classifier, shows: str | None) -> str:
     return shows or ("flair" if "flair" in known else known[0])
 
 
+def guessed_sequence(study: Study, model: Detector | Classifier, shows: str | None) -> str | None:
+    """The sequence that a plain picture is taken for although neither it nor the user says so; None for others."""
+    stands_for = plain_stands_for(model, shows)
+    guess = shows is None and PLAIN_MODALITY in study.images and stands_for not in (PLAIN_MODALITY, *study.images)
+    return stands_for if guess else None
+
+
 def fitted(study: Study, model: Detector | Classifier, shows: str | None) -> tuple[Study, list[str]]:
     """A study with the modalities that the model knows, and what was done for that.
 
@@ -190,7 +231,11 @@ def fitted(study: Study, model: Detector | Classifier, shows: str | None) -> tup
     stands_for = plain_stands_for(model, shows)
     if PLAIN_MODALITY in images and stands_for != PLAIN_MODALITY and stands_for not in images:
         images[stands_for] = images.pop(PLAIN_MODALITY)
-        remarks.append(f"the file does not say which sequence it shows; it is taken for {stands_for}")
+        if shows is None:
+            said = "what is found in any other sequence means little"
+            remarks.append(f"the file does not say which sequence it shows; it is taken for {stands_for}: {said}")
+        else:
+            remarks.append(f"the file does not say which sequence it shows; as you said, it is taken for {shows}")
     if known == (PLAIN_MODALITY,) and PLAIN_MODALITY not in images:
         chosen = shown_modality(tuple(images))
         images = {PLAIN_MODALITY: images[chosen]}
@@ -215,12 +260,14 @@ def fitted(study: Study, model: Detector | Classifier, shows: str | None) -> tup
 
 def describe(seen: Seen) -> dict[str, Any]:
     """What was found, as findings.json says it; None stands where there is nothing to say, never NaN."""
-    framing, probability = seen.framing, scan_probability(seen.slices)
+    framing = seen.framing
     axis = framing.source_slice(0)[0]
     lps = from_plane(seen.in_plane(seen.mask), framing.plane)
     where, shift = side(lps, from_plane(framing.images[shown_modality(tuple(framing.images))], framing.plane))
     return {
-        "probability": tidy(probability),
+        "probability": tidy(seen.probability),
+        "says_tumour_from": tidy(seen.limit),
+        "calibrated": seen.calibration is not None,
         "has_tumour": seen.has_tumour,
         "has_mask": bool(seen.mask.any()),
         **measurements(seen.regions, framing.source, axis, framing.pixel_mm),
@@ -235,6 +282,7 @@ def describe(seen: Seen) -> dict[str, Any]:
         "type_probabilities": {name: tidy(chance) for name, chance in seen.types.items()},
         "modalities": list(framing.images),
         "missing": list(framing.missing),
+        "taken_for": seen.guessed,
         **_agreement(seen),
     }
 
@@ -249,7 +297,7 @@ def _tumour_slices(seen: Seen) -> list[dict[str, Any]]:
                 {
                     "slice": seen.framing.source_slice(z)[1],
                     **({} if name is None else {"name": name}),
-                    "probability": tidy(float(seen.slices[z])),
+                    "probability": tidy(float(seen.slice_chances[z])),
                     "pixels": int(layer.sum()),
                 }
             )
@@ -259,7 +307,7 @@ def _tumour_slices(seen: Seen) -> list[dict[str, Any]]:
 def _slice_list(seen: Seen) -> list[float | None]:
     """Probability of every slice, in the order of the source."""
     order = np.argsort([seen.framing.source_slice(z)[1] for z in range(len(seen.slices))])
-    return [tidy(float(value)) for value in seen.slices[order]]
+    return [tidy(float(value)) for value in seen.slice_chances[order]]
 
 
 def _agreement(seen: Seen) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from synthoma.data.leaks import held_out_names, names_of, patients_behind
 from synthoma.errors import ConfigError, InputError
 from synthoma.losses.segmentation import segmentation_loss
 from synthoma.models.bundle import save_tensors
+from synthoma.models.chances import Calibrations, stored_calibrations
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
 from synthoma.models.device import choose_device
 from synthoma.models.patches import PatchDiscriminator
@@ -34,6 +35,7 @@ from synthoma.outputs import write_bytes, write_json
 from synthoma.pictures import grey, outlined, png, tiled
 from synthoma.provenance import software
 from synthoma.seeding import stream, stream_key
+from synthoma.training.alarm import calibrations
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.initial import leak_error, start_from
 from synthoma.training.loop import Budget, Progress, Report, run_loop
@@ -53,7 +55,8 @@ def train_detector(cohort: Cohort, run: Path, config: TrainConfig, report: Repor
     """Train a segmenter or classifier into an existing folder.
 
     Args:
-        cohort: its training split is learned from, its validation split chooses snapshot and threshold.
+        cohort: its training split is learned from, its validation split chooses snapshot and threshold, and says what a
+            segmenter's figures of a scan mean.
         run: folder for config.toml, log.jsonl, checkpoint/, samples/, progress.png and model.safetensors.
         config: the settings; the budget must be given.
         report: told how far it is.
@@ -76,7 +79,8 @@ def train_detector(cohort: Cohort, run: Path, config: TrainConfig, report: Repor
         todo = f"use a lower learning rate (--set {SECTION[plan.kind]}.rate=5e-4)"
         raise ConfigError("finite losses", came, todo)
     weights = {f"{plan.kind}.{name}": value for name, value in task.best.items()}
-    save_tensors(run / "model.safetensors", weights, plan.meta(progress, task.best_found))
+    known = plan.calibrated(task.best, execution)
+    save_tensors(run / "model.safetensors", weights, plan.meta(progress, task.best_found, known))
     return progress
 
 
@@ -178,7 +182,30 @@ class Plan:
         ill = pool[own.tumour[pool]]
         return segmentation_judge(own, self.validation, spread(ill if len(ill) else pool, SHOWN), execution, sheet)
 
-    def meta(self, progress: Progress, found: Tensor) -> dict[str, Any]:
+    def calibrated(self, weights: dict[str, Tensor], execution: Execution) -> Calibrations:
+        """When the finished segmenter says "tumour", by the validation patients; nothing where there are none."""
+        if self.kind != "segmenter" or not len(self.validation):
+            return {}
+        network = self.network("cpu")
+        network.load_state_dict(weights)
+        placed: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
+        seen = (self.learner.context, self.learner.context_mm)
+        slices = LabelledSlices(self.cohort, self.validation, self.modalities, self.targets, seen)
+        return calibrations(
+            placed.eval(),
+            {"scan": slices, "picture": slices},
+            execution,
+            modalities=self.modalities,
+            any_subset=self.any_subset,
+            mirrored=self.cohort.meta["plane"] != "sagittal",
+        )
+
+    @property
+    def any_subset(self) -> bool:
+        """Whether the network learns to do without some modalities."""
+        return len(self.modalities) > 1 and self.learner.modality_dropout > 0
+
+    def meta(self, progress: Progress, found: Tensor, known: Calibrations) -> dict[str, Any]:
         """What the model file says of itself: all that is needed to use it, and where it came from."""
         network = SegmenterNetwork if self.kind == "segmenter" else ClassifierNetwork
         inherited = set(self.start.groups) if self.start is not None else set()
@@ -197,9 +224,10 @@ class Plan:
             "modalities": list(self.modalities),
             "targets": list(self.targets),
             "threshold": [round(float(value), 4) for value in found],
+            **({"calibration": stored_calibrations(known)} if known else {}),
             "classes": list(self.classes),
             "step_mm": self.learner.context_mm,
-            "any_subset": len(self.modalities) > 1 and self.learner.modality_dropout > 0,
+            "any_subset": self.any_subset,
             "plane": self.cohort.meta["plane"],
             "prepare": self.cohort.meta.get("provenance", {}).get("config", {}),
             "images": progress.best_images or progress.images,

@@ -1,0 +1,142 @@
+"""What an artefact is, as plain data: for `synthoma info`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from synthoma.artefacts import FILE, read_artefact, unsealed, verify
+from synthoma.data.cohort import Cohort, is_cohort
+from synthoma.errors import InputError
+from synthoma.evaluation.evaluate import SCHEMA as EVALUATION
+from synthoma.models.bundle import open_model
+from synthoma.pseudonyms import secret_key
+
+
+def described(path: Path) -> dict[str, Any]:
+    """What an artefact, a scan or a folder of scans is.
+
+    Raises:
+        InputError: there is nothing that can be understood, or an artefact is damaged.
+    """
+    try:
+        return _of_artefact(path) or _of_scans(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        came = f"{path}, which is damaged ({type(error).__name__})"
+        raise InputError("a whole artefact", came, "make it again") from error
+
+
+def _of_artefact(path: Path) -> dict[str, Any] | None:
+    if is_cohort(path):
+        cohort = Cohort(path)
+        pairs = cohort.slices["split"] + "/" + cohort.slices["label"]
+        counts = {str(name): int(count) for name, count in pairs.value_counts().sort_index().items()}
+        return {"kind": "cohort", **cohort.meta, "counts": counts}
+    finished = (path / "run.json").is_file() and (path / FILE).is_file()
+    if finished or (path / "model.safetensors").exists() or path.suffix == ".safetensors":
+        bundle = open_model(path)
+        return {**bundle.meta, "sha256": bundle.digest}
+    for name, tell in _TOLD.items():
+        if (path / name).is_file():
+            return tell(path)
+    return None
+
+
+def _of_scans(path: Path) -> dict[str, Any]:
+    from synthoma.data.layouts import take_inventory
+    from synthoma.data.understanding import understood
+
+    return {"kind": "scans", **understood(take_inventory(path, key=secret_key()))}
+
+
+def _of_unfinished_run(run: Path) -> dict[str, Any]:
+    """A run that was begun and has no model yet: how far it came, and how it goes on."""
+    begun = unsealed(_read(run / "run.json"), run / "run.json")
+    settings = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+    log = run / "log.jsonl"
+    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
+    scored = [entry for entry in entries if "score" in entry]
+    saved = sorted(path.name for path in (run / "checkpoint").glob("*.safetensors"))
+    todo = "go on with `synthoma train COHORT -o RUN --resume`"
+    return {
+        "kind": "unfinished run",
+        "model": begun["model"],
+        "budget": {name: settings[name] for name in ("images", "minutes") if name in settings},
+        "images_shown": max((int(entry.get("images", 0)) for entry in entries), default=0),
+        "snapshots": len(scored),
+        "score": scored[-1]["score"] if scored else None,
+        "warnings": [entry["warning"] for entry in entries if "warning" in entry],
+        "checkpoints": saved,
+        "todo": todo if saved else f"{todo}; nothing was saved yet, so it begins anew",
+    }
+
+
+def _of_search(folder: Path) -> dict[str, Any]:
+    verify(folder / "search.csv")
+    with (folder / "search.csv").open(encoding="utf-8", newline="") as stream:
+        trials = list(csv.DictReader(stream))
+    settings = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    return {
+        "kind": "search",
+        "model": settings["model"],
+        "trials": len(trials),
+        "best": trials[0] if trials else None,
+        "runs": sorted(path.parent.name for path in folder.glob("*/model.safetensors")),
+    }
+
+
+def _of_findings(folder: Path) -> dict[str, Any]:
+    facts = read_artefact(folder / "detection.json", "synthoma.detection/1")
+    listing = folder / "skipped.csv"
+    if not listing.is_file():
+        return {"kind": "findings", **facts}
+    verify(listing)
+    with listing.open(encoding="utf-8", newline="") as stream:
+        kinds = Counter(row["kind"] for row in csv.DictReader(stream))
+    return {"kind": "findings", **facts, "skipped_because": dict(kinds)}
+
+
+def _of_one_scan(folder: Path) -> dict[str, Any]:
+    facts = read_artefact(folder / "findings.json", "synthoma.detection/1")
+    return {"kind": "findings in one scan", **{name: facts[name] for name in facts if name not in _LISTS}}
+
+
+_LISTS = ("slices", "slice_probabilities")
+"""Entries of a scan's findings that are as long as the scan."""
+
+
+def _of_evaluation(folder: Path) -> dict[str, Any]:
+    shown = ("verdict", "lights", "provenance")
+    content = read_artefact(folder / "evaluation.json", EVALUATION, shown)
+    return {"kind": "evaluation", **{name: content[name] for name in shown}}
+
+
+def _of_scores(folder: Path) -> dict[str, Any]:
+    return {"kind": "scores", **read_artefact(folder / "scores.json", "synthoma.scores/1")}
+
+
+def _of_demo(folder: Path) -> dict[str, Any]:
+    return {"kind": "demo", **read_artefact(folder / "demo.json", "synthoma.demo/1")}
+
+
+_TOLD = {
+    "run.json": _of_unfinished_run,
+    "search.csv": _of_search,
+    "detection.json": _of_findings,
+    "findings.json": _of_one_scan,
+    "evaluation.json": _of_evaluation,
+    "scores.json": _of_scores,
+    "demo.json": _of_demo,
+}
+"""By the file that tells an artefact."""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise TypeError("an object")
+    return content

@@ -1,0 +1,101 @@
+"""The page of findings: what was found in each scan, how far the model is to be trusted, and what was skipped."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from synthoma.artefacts import read_artefact, verify
+from synthoma.detection.words import length_text, size_text
+from synthoma.errors import InputError
+from synthoma.reports.page import render
+from synthoma.untrusted import content_of_cell
+
+LISTED = 1000
+PICTURED = 40
+WIDEST = 1200
+"""Pixels of a picture's width; five panels of an overlay can still be looked at."""
+
+
+def findings_page(folder: Path, name: str) -> str:
+    """The page of a folder that ``detect`` wrote, as HTML text.
+
+    Args:
+        folder: with detection.json, index.csv and skipped.csv.
+        name: of it, for the title.
+
+    Raises:
+        InputError: one of these files is not as ``detect`` wrote it.
+    """
+    try:
+        facts = read_artefact(folder / "detection.json", "synthoma.detection/1")
+        rows, skipped = _table(folder / "index.csv"), _table(folder / "skipped.csv")
+        shown = sorted((_shown(row) for row in rows), key=lambda row: -row["sort"])
+        return render(
+            "findings.html",
+            title=f"Findings in {name}",
+            facts=facts,
+            rows=shown[:LISTED],
+            more=max(0, len(shown) - LISTED),
+            scores=any(row["dice"] for row in shown),
+            guessed=sorted({row["taken_for"].upper() for row in rows} - {""}),
+            guesses=sum(bool(row["taken_for"]) for row in rows),
+            brackets=any(row["size"].startswith("(") for row in shown),
+            remarks=facts["scan_remarks"][:20],
+            pictures=_pictures(folder, shown),
+            pictured=PICTURED,
+            skipped=skipped[:200],
+            all_skipped=len(skipped),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        came = f"{folder}, which is damaged ({type(error).__name__})"
+        raise InputError("a folder as `synthoma detect` writes it", came, "run `synthoma detect` again") from None
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    verify(path)
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [{key: content_of_cell(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+
+
+def _shown(row: Mapping[str, str]) -> dict[str, Any]:
+    """A scan's row of the table."""
+    said = row["has_tumour"] == "True"
+    size = size_text(float(row["volume"]), row["unit"])
+    length = length_text(float(row["diameter"]) if row["diameter"] else None, row["diameter_unit"])
+    if not said and size != "-":
+        size, length = f"({size})", f"({length})"
+    return {
+        "name": row["case"],
+        "chance": f"{float(row['probability']):.2f}",
+        "said": said,
+        "size": size,
+        "length": length,
+        "side": row["side"],
+        "type": row["type"],
+        "dice": f"{float(row['dice']):.2f}" if row["dice"] else "",
+        "taken_for": row["taken_for"].upper(),
+        "overlay": row["overlay"],
+        "sort": float(row["probability"]),
+    }
+
+
+def _pictures(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Overlays of the likeliest scans, inside the page."""
+    found = []
+    for row in rows[:PICTURED]:
+        path = (folder / row["overlay"]).resolve()
+        if not row["overlay"] or not path.is_relative_to(folder.resolve()) or not path.is_file():
+            continue
+        with Image.open(path) as picture:
+            picture.thumbnail((WIDEST, 10 * WIDEST))
+            content = io.BytesIO()
+            picture.convert("RGB").save(content, "JPEG", quality=82)
+        found.append({"name": row["name"], "data": base64.b64encode(content.getvalue()).decode("ascii")})
+    return found
