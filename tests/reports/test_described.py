@@ -76,5 +76,5 @@ def test_findings_tell_scans_and_what_was_skipped(write_model: WriteModel, tmp_p
     assert "<b>.png" not in page, "names of files are not HTML"
     assert page.count("data:image/jpeg") == 2
     (tmp_path / "out" / "index.csv").write_text("case\nx\n")
-    with pytest.raises(InputError, match="index.csv"):
+    with pytest.raises(InputError, match=r"index\.csv"):
         report(tmp_path / "out")
