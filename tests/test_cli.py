@@ -13,6 +13,7 @@ from PIL import Image
 
 from synthoma.cli import main
 from synthoma.models.bundle import shipped_model
+from tests.data.writers import voxels, write_picture
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -211,3 +212,28 @@ def test_masks_are_scored_as_asked_for(
     ):
         code, _, error = run(monkeypatch, capsys, *words, option)
         assert (code, said in error) == (2, True)
+
+
+def test_what_strangers_wrote_is_shown_and_not_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in\x1b[2J\x1b]0;title\x07"
+    for number in range(3):
+        write_picture(folder / "tumour" / f"p{number}\x1b[31m.png", voxels(number, (40, 40), np.uint8))
+    (folder / "tumour" / "broken\x9b1m.png").write_bytes(b"none")
+    output = tmp_path / "o\x1b[7m"
+    commands = [
+        ["info", str(folder)],
+        ["prepare", str(folder), "-o", str(output), "--size", "16"],
+        ["info", str(tmp_path / "absent\x1b[0m")],
+        ["prepare", str(folder), "--set", "siz\x1b[1me=3"],
+    ]
+    for words in commands:
+        monkeypatch.setattr("sys.argv", ["synthoma", *words])
+        with pytest.raises(SystemExit):
+            main()
+        said = "".join(capsys.readouterr())
+        assert said
+        assert not any(mark in said for mark in "\x1b\x07\x9b"), words
+    written = "".join(path.read_text() for path in output.iterdir() if path.suffix in (".csv", ".json"))
+    assert "\x1b" not in written

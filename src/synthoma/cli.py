@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, cast
 
 import typer
 
 from synthoma._version import __version__
 from synthoma.errors import ConfigError, InputError, OutputError, SynthomaError
-from synthoma.untrusted import visible
+from synthoma.untrusted import csv_of_frame, visible
 
 if TYPE_CHECKING:
     from synthoma.data.cohort import Cohort
@@ -44,6 +44,11 @@ _FLAGS = {"assignments": "set", "nested": "nested/--labels"}
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing artefact of Synthoma.")]
 
 
+def say(text: str, *, end: str = "\n", to: TextIO | None = None) -> None:
+    """Print a text; what names in it would make a terminal do is shown instead."""
+    print(visible(text, keep="\n\t"), end=end, file=to or sys.stdout, flush=True)
+
+
 def main() -> None:
     """Run a command; an error of the input or the disk ends in one line and exit code 2, a signal in 128 + its number.
 
@@ -68,7 +73,7 @@ def main() -> None:
 
 def _leave(error: SynthomaError) -> NoReturn:
     """Say what is wrong, and end with exit code 2 even where standard output cannot be written any more."""
-    print(f"error: {error}", file=sys.stderr)
+    say(f"error: {error}", to=sys.stderr)
     with suppress(OSError, ValueError):
         try:
             sys.stdout.flush()
@@ -86,7 +91,7 @@ def _stopped_by_signals() -> Iterator[None]:
 
     def stop(number: int, _: object) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
-        print("stopped: nothing incomplete is left; a training goes on with --resume", file=sys.stderr)
+        say("stopped: nothing incomplete is left; a training goes on with --resume", to=sys.stderr)
         raise SystemExit(128 + number)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -105,7 +110,7 @@ def _stopped_by_signals() -> Iterator[None]:
 def version(show: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
     """Take the options that stand before a command."""
     if show:
-        print(f"synthoma {__version__}")
+        say(f"synthoma {__version__}")
         raise typer.Exit
 
 
@@ -209,7 +214,7 @@ def prepare(
 
         settings = PhantomCohortConfig.resolve(config, assignments or [], flags)
     if print_config:
-        print(settings.to_toml(), end="")
+        say(settings.to_toml(), end="")
         return
     if (source is None) == (phantom is None):
         came = "neither" if source is None else "both"
@@ -251,10 +256,10 @@ def info(
         found = pipeline.verify(path)
         if found:
             for line in found[:LISTED]:
-                print(f"damaged: {line}")
+                say(f"damaged: {line}")
             todo = "restore them from a copy, or make the artefact again"
             raise InputError(f"{path} as it was written", f"{len(found)} damaged files", todo)
-        print("no checksums: an earlier version wrote it" if found is None else "OK: every file is what was written")
+        say("no checksums: an earlier version wrote it" if found is None else "OK: every file is what was written")
         return
     if (cases is None) != (population is None):
         missing = "--cases" if cases is None else "--population"
@@ -267,15 +272,15 @@ def info(
     if as_json:
         import json
 
-        print(json.dumps(content, indent=2))
+        say(json.dumps(content, indent=2))
         return
     if content.get("kind") == "scans":
         _print_understood(content)
         for remark in content["remarks"]:
-            print(f"note: {remark}")
+            say(f"note: {remark}")
         content = {name: content[name] for name in ("prevalence",) if name in content}
     for line in _lines(content):
-        print(line)
+        say(line)
 
 
 @app.command(
@@ -337,9 +342,9 @@ def train(
         from synthoma.training.recipes import CLASSIFIERS, GENERATORS, SEGMENTERS
 
         for title, models in (("generators", GENERATORS), ("segmenters", SEGMENTERS), ("classifiers", CLASSIFIERS)):
-            print(f"{title}:")
+            say(f"{title}:")
             for name, (text, _) in models.items():
-                print(f"  {name:<16} {text}")
+                say(f"  {name:<16} {text}")
         return
     from synthoma.training.settings import TrainConfig
 
@@ -351,7 +356,7 @@ def train(
     }  # fmt: skip
     settings = TrainConfig.resolve(config, assignments or [], flags)
     if print_config:
-        print(settings.to_toml(), end="")
+        say(settings.to_toml(), end="")
         return
     if cohort is None:
         raise ConfigError("a cohort", "none", "see `synthoma train --help`")
@@ -369,16 +374,16 @@ def train(
         check_apart(output, [config])
         settings = pipeline.planned(cohort, settings)
         for reason in settings.reasons:
-            print(f"auto: {reason}")
+            say(f"auto: {reason}")
     with _training_progress() as (tell, show):
         if search is not None:
             if resume:
                 raise ConfigError("a search that begins anew", "--resume", "leave it out")
             best = pipeline.search(cohort, output, search, config=settings, force=force, report=tell)
-            print(f"best settings: {best}")
+            say(f"best settings: {best}")
             return
         run = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=tell, progress=show)
-    print(f"model: {run / 'model.safetensors'}\npage: {run / 'report.html'}")
+    say(f"model: {run / 'model.safetensors'}\npage: {run / 'report.html'}")
 
 
 @app.command(
@@ -448,14 +453,14 @@ def generate(
         )
     if only_private is not None:
         drawn = len(cohort) + int(cohort.meta["left_out"])
-        print(f"left out {cohort.meta['left_out']} of {drawn:,} as near to training slices as copies are")
+        say(f"left out {cohort.meta['left_out']} of {drawn:,} as near to training slices as copies are")
     if patients is not None:
-        print(f"{cohort.meta['cases']} patients, of {cohort.meta['groups']} simulated ones")
+        say(f"{cohort.meta['cases']} patients, of {cohort.meta['groups']} simulated ones")
     for remark in cohort.meta["remarks"]:
-        print(f"note: {remark}")
+        say(f"note: {remark}")
     counts = cohort.slices["label"].value_counts()
     each = ", ".join(f"{counts[name]:,} {visible(name)}" for name in cohort.classes if name in counts)
-    print(f"{len(cohort):,} synthetic slices: {each}\npage: {cohort.path / 'report.html'}")
+    say(f"{len(cohort):,} synthetic slices: {each}\npage: {cohort.path / 'report.html'}")
 
 
 @app.command(
@@ -525,7 +530,7 @@ def evaluate(
     names = ("preset", "phantom", "run", "cells", "jobs", "device", "seed")
     settings = EvaluateConfig.resolve(config, assignments or [], {name: given[name] for name in names})
     if print_config:
-        print(settings.to_toml(), end="")
+        say(settings.to_toml(), end="")
         return
     from synthoma import pipeline
     from synthoma.outputs import check_apart
@@ -544,24 +549,22 @@ def evaluate(
         with _progress() as progress:
             scores = pipeline.score_masks(real, synthetic, output, progress=progress, **options)
         dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
-        print(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
+        say(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
         for region in list(scores["regions"])[1:]:
-            print(f"Dice of {region}: mean {_span(scores['regions'][region]['dice']['mean'])}")
-        print(
-            f"{len(scores['skipped'])} files skipped, {sum(map(len, scores['missing'].values()))} predictions missing"
-        )
-        print(f"page: {output / 'report.html'}\nResearch software, not for clinical use.")
+            say(f"Dice of {region}: mean {_span(scores['regions'][region]['dice']['mean'])}")
+        say(f"{len(scores['skipped'])} files skipped, {sum(map(len, scores['missing'].values()))} predictions missing")
+        say(f"page: {output / 'report.html'}\nResearch software, not for clinical use.")
         return
     with _progress() as progress:
         result = pipeline.evaluate(
             real, synthetic, output, config=settings, keep=keep, extractor=extractor, force=force, progress=progress
         )
     for light in result["lights"]:
-        print(f"{light['question']:<10} {light['state']:<12} {light['text']}")
-    print(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
+        say(f"{light['question']:<10} {light['state']:<12} {light['text']}")
+    say(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
     if keep is not None:
         where = keep if result["kept"] else "nothing was written"
-        print(f"kept {result['kept']} of {result['compared']['of_synthetic']} synthetic slices: {where}")
+        say(f"kept {result['kept']} of {result['compared']['of_synthetic']} synthetic slices: {where}")
 
 
 @app.command(
@@ -642,10 +645,10 @@ def detect(
         place = None if output is None else new_file(output, force=force, inputs=(*scans, model))
         with _progress() as progress:
             table = pipeline.judge(scans, model, progress=progress)
-        print(table.to_string(index=False))
-        print("Research software, not for clinical use.")
+        say(table.to_string(index=False))
+        say("Research software, not for clinical use.")
         if place is not None:
-            write_text(place, table.to_csv(index=False))
+            write_text(place, csv_of_frame(table))
         return
     if output is None:
         raise ConfigError("a place for masks and findings", "no --output", "add for example -o found")
@@ -666,7 +669,7 @@ def report(path: Annotated[Path, typer.Argument(help="A cohort, a run, an evalua
     """Write the self-contained HTML page of an artefact."""
     from synthoma import pipeline
 
-    print(f"page: {pipeline.report(path)}")
+    say(f"page: {pipeline.report(path)}")
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nsynthoma demo -o demo")
@@ -679,7 +682,7 @@ def demo(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
     with _progress() as progress, _training_progress() as (tell, _):
         page = pipeline.demo(output, force=force, progress=progress, report=tell)
     verdict = json.loads(page.with_name("evaluation.json").read_text(encoding="utf-8"))["verdict"]
-    print(f"{verdict['word']}: {verdict['because']}\npage: {page}")
+    say(f"{verdict['word']}: {verdict['because']}\npage: {page}")
 
 
 def _print_findings(rows: list[dict[str, Any]], output: Path, page: Path) -> None:
@@ -702,8 +705,8 @@ def _print_findings(rows: list[dict[str, Any]], output: Path, page: Path) -> Non
         *skipped_lines(len(rows), skipped, str(output / "skipped.csv"), width),
         *records,
     ):
-        print(line)
-    print(f"masks and findings: {output}\npage: {page}\nResearch software, not for clinical use.")
+        say(line)
+    say(f"masks and findings: {output}\npage: {page}\nResearch software, not for clinical use.")
 
 
 def _span(entry: dict[str, Any]) -> str:
@@ -728,17 +731,16 @@ def _print_summary(cohort: Path, settings: TrainConfig) -> None:
             settings.kind: layers_of(plan.network("cpu").eval(), plan.sources[0].fetch(plan.sources[0].rows[:2]).images)
         }
     for name, layers in tables.items():
-        print(f"\n{name}: {total(layers):,} parameters")
+        say(f"\n{name}: {total(layers):,} parameters")
         for layer in layers:
-            print(
-                f"  {layer.name:<14} {layer.kind:<18} {' x '.join(map(str, layer.shape)):<16} {layer.parameters:>12,}"
-            )
+            say(f"  {layer.name:<14} {layer.kind:<18} {' x '.join(map(str, layer.shape)):<16} {layer.parameters:>12,}")
 
 
 @contextmanager
 def _training_progress() -> Iterator[tuple[Report, Progress]]:
     """A bar for a training: share of the budget, time left, images a second, losses; warnings above it."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         Progress,
@@ -769,7 +771,7 @@ def _training_progress() -> Iterator[tuple[Report, Progress]]:
             for text in progress.events:
                 if text not in told:
                     told.add(text)
-                    bars.console.print(f"[yellow]warning:[/yellow] {text}", highlight=False)
+                    bars.console.print(f"[yellow]warning:[/yellow] {escape(visible(text))}", highlight=False)
 
         def show(text: str, done: int, total: int) -> None:
             if not tasks:
@@ -811,7 +813,7 @@ def _print_understood(facts: dict[str, Any]) -> None:
     from synthoma.data.understanding import lines_of
 
     for line in lines_of(facts):
-        print(line, flush=True)
+        say(line)
 
 
 def _print_skipped(listing: Path) -> None:
@@ -822,9 +824,9 @@ def _print_skipped(listing: Path) -> None:
     with listing.open(encoding="utf-8", newline="") as stream:
         kinds = Counter(row["kind"] for row in csv.DictReader(stream))
     if kinds:
-        print(f"{kinds.total():,} files or studies were not used: see {listing}")
+        say(f"{kinds.total():,} files or studies were not used: see {listing}")
     for kind, count in kinds.most_common(LISTED):
-        print(f"  {count:>6} x {kind}")
+        say(f"  {count:>6} x {kind}")
 
 
 def _tell(cohort: Cohort) -> None:
@@ -833,18 +835,18 @@ def _tell(cohort: Cohort) -> None:
 
     table = cohort.slices
     counts = pd.crosstab(table["label"], table["split"]).reindex(columns=["train", "validation", "test"], fill_value=0)
-    print(f"{len(cohort):,} slices of {cohort.meta['cases']:,} cases in {cohort.meta['groups']:,} groups, "
+    say(f"{len(cohort):,} slices of {cohort.meta['cases']:,} cases in {cohort.meta['groups']:,} groups, "
           f"{'+'.join(cohort.modalities)}, {cohort.size} px")  # fmt: skip
-    print(counts.to_string())
+    say(counts.to_string())
     _print_skipped(cohort.path / "skipped.csv")
     path = cohort.path / "duplicates.csv"
     if lines := len(pd.read_csv(path)) if path.is_file() else 0:
-        print(f"{lines:,} pairs of duplicates were found: see {path}")
+        say(f"{lines:,} pairs of duplicates were found: see {path}")
     for remark in cohort.meta["remarks"][:5]:
-        print(f"note: {remark}")
+        say(f"note: {remark}")
     if len(cohort.meta["remarks"]) > 5:
-        print(f"note: {len(cohort.meta['remarks']) - 5} more, see the page")
-    print(f"page: {cohort.path / 'report.html'}")
+        say(f"note: {len(cohort.meta['remarks']) - 5} more, see the page")
+    say(f"page: {cohort.path / 'report.html'}")
 
 
 def _lines(content: dict[str, Any], indent: str = "") -> Iterator[str]:

@@ -376,7 +376,7 @@ def _write_lists(
     """The lists beside the cohort: skipped files, duplicate pairs, and the split in nnU-Net's form."""
     import pandas as pd
 
-    rows = [(str(item.path), item.what, item.reason) for item in skipped]
+    rows = [(printable(item.path), item.what, item.reason) for item in skipped]
     listing = pd.DataFrame(rows, columns=["path", "kind", "reason"])
     write_text(folder / "skipped.csv", csv_of_frame(listing))
     if found is not None:

@@ -25,7 +25,7 @@ from synthoma.errors import InputError, OutputError
 from synthoma.models.bundle import model_file
 from synthoma.models.device import choose_device
 from synthoma.outputs import disk_refused, new_folder, output_error, write_text
-from synthoma.untrusted import csv_text
+from synthoma.untrusted import csv_text, printable
 
 if TYPE_CHECKING:
     from synthoma.detection.scan import Seen
@@ -92,7 +92,7 @@ def detect_all(
     _write_csv(folder / "index.csv", COLUMNS, rows)
     if pictures:
         _write_csv(folder / "pictures.csv", PICTURE_COLUMNS, pictures)
-    listing = [{"path": str(item.path), "kind": item.what, "reason": item.reason} for item in skipped]
+    listing = [{"path": printable(item.path), "kind": item.what, "reason": item.reason} for item in skipped]
     _write_csv(folder / "skipped.csv", ("path", "kind", "reason"), listing)
     return rows
 
