@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -14,12 +15,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 import synthoma
@@ -44,55 +46,57 @@ class Ended:
     seconds: float
 
 
-def started(words: list[str], limit: int | None = None) -> tuple[int, int]:
-    """A command in a child of this process, which has all libraries already: its number, and where it speaks to."""
-    listen, speak = os.pipe()
-    child = os.fork()
-    if child:
-        os.close(speak)
-        return child, listen
-    try:
-        os.setpgid(0, 0)
-        torch.set_num_threads(1)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(speak, 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        sys.argv = ["synthoma", *words]
-        main()
-    except SystemExit as leaving:
-        sys.stderr.flush()
-        os._exit(int(leaving.code or 0))
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(99)
-    os._exit(0)
+FORKING = multiprocessing.get_context("forkserver")
+"""Children come from a process that has all libraries already, and no threads, which a fork would not survive."""
+FORKING.set_forkserver_preload(["tests.test_faults", "synthoma.pipeline", "synthoma.training.generators",
+                                "synthoma.evaluation.evaluate", "synthoma.detection.detect"])  # fmt: skip
 
 
-def ended(words: list[str], *, after: float | None = None, by: int = signal.SIGKILL, limit: int | None = None) -> Ended:
+def command(words: list[str], limit: int | None, speak: Connection, output: str) -> None:
+    """Be the command line: say what it says on standard error into ``speak``."""
+    os.setpgid(0, 0)
+    os.dup2(os.open(output, os.O_WRONLY), 1)
+    os.dup2(speak.fileno(), 2)
+    speak.close()
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    sys.argv = ["synthoma", *words]
+    main()
+
+
+def ended(
+    words: list[str],
+    *,
+    after: float | None = None,
+    by: int = signal.SIGKILL,
+    limit: int | None = None,
+    output: str = os.devnull,
+) -> Ended:
     """A command that ran; ``after`` so many seconds it gets the signal ``by``."""
     begun = time.monotonic()
-    child, listen = started(words, limit)
+    listen, speak = FORKING.Pipe(duplex=False)
+    child = FORKING.Process(target=command, args=(words, limit, speak, output))
+    child.start()
+    speak.close()
+    assert child.pid is not None
     if after is not None:
-        time.sleep(after)
-        os.kill(child, by)
-    said = b""
-    with os.fdopen(listen, "rb") as stream_of:
-        said = stream_of.read()
-    _, status = os.waitpid(child, 0)
+        child.join(after)
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, by)
+    with os.fdopen(os.dup(listen.fileno()), "rb") as words_said:
+        said = words_said.read()
+    listen.close()
+    child.join()
     for _ in range(100):  # nobody of its group lives on; the system takes a moment to bury the dead
         try:
-            os.killpg(child, 0)
+            os.killpg(child.pid, 0)
         except ProcessLookupError:
             break
         time.sleep(0.1)
     else:
         pytest.fail("a worker outlives its command")
-    return Ended(os.waitstatus_to_exitcode(status), said.decode(errors="replace"), time.monotonic() - begun)
+    return Ended(child.exitcode or 0, said.decode(errors="replace"), time.monotonic() - begun)
 
 
 # What is run ---------------------------------------------------------------------------------------------------------
@@ -123,14 +127,14 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "generate": lambda place, out: ["generate", f"{place}/run", "-n", "30", "-o", f"{out}", "--export", "png"],
     "detect": lambda place, out: ["detect", f"{place}/few", "-o", f"{out}", "--jobs", "1"],
     "train": lambda place, out: [
-        "train", f"{place}/cohort", "-o", f"{out}", "--model", "dcgan", "--images", "256", "--snapshots", "4",
+        "train", f"{place}/cohort", "-o", f"{out}", "--model", "dcgan", "--images", "96", "--snapshots", "3",
     ],
     "evaluate": lambda place, out: [
         "evaluate", f"{place}/cohort", f"{place}/synthetic", "-o", f"{out}", "--jobs", "1",
         *(word for setting in TINY for word in ("--set", setting)),
     ],
 }  # fmt: skip
-MOMENTS = {"prepare": 8, "generate": 8, "detect": 6, "train": 6, "evaluate": 4}
+MOMENTS = {"prepare": 8, "generate": 8, "detect": 6, "train": 5, "evaluate": 3}
 
 
 def content_of(folder: Path) -> dict[str, Any]:
@@ -281,18 +285,9 @@ def test_scans_that_were_finished_are_kept(
 def test_standard_output_may_be_a_full_disk(place: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("/dev/full is not there")
-    child = os.fork()
-    if not child:
-        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        sys.argv = ["synthoma", "info", f"{place}/cohort"]
-        try:
-            main()
-        except SystemExit as leaving:
-            os._exit(int(leaving.code or 0))
-        os._exit(99)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+    done = ended(["info", f"{place}/cohort"], output="/dev/full")
+    assert done.code == 2
+    assert "No space left on device" in done.said
 
 
 def test_inputs_are_never_outputs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
