@@ -3,9 +3,11 @@
     python benchmarks/evidence.py --keep DIR [--patients 150] [--slices 4] [--runs 200] [--parts calibration faults ...]
 
 Calibration: simulated patients are dealt out at random to training, held-out and "synthetic" side, so every alarm is a
-false one. Faults: the "synthetic" side of such a run gets a known fault. Both at 200 slices a side. The search for
-copies has its own benchmark (privacy.py). ``--patients 600 --slices 1`` asks the same of slices that have nobody in
-common, as pictures from a public collection mostly have not; what was found with either is kept beside the other.
+false one. Few: the same with few patients on the synthetic or on the held-out side. Splits: the quarter of such deals
+in which training scans lie farthest from the held-out ones; cohorts of new patients should pass there, too. Faults: the
+"synthetic" side of such a run gets a known fault. The search for copies has its own benchmark (privacy.py).
+``--patients 600 --slices 1`` asks the same of slices that have nobody in common, as pictures from a public collection
+mostly have not; what was found with either is kept beside the other.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +28,19 @@ from synthoma.data.cohort import Cohort
 from synthoma.evaluation.appearance import compared, measured
 from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.faults import blurred, brightened, checkered, noisy
-from synthoma.evaluation.fidelity import EXTRACTORS, family_scores, group_numbers, scaled, told_apart
+from synthoma.evaluation.fidelity import EXTRACTORS, family_scores, group_numbers, scaled, told_apart, what_differs
 from synthoma.evaluation.nulls import Plan, plan
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
-from synthoma.evaluation.verdict import lights
+from synthoma.evaluation.verdict import diversity_light, realism_light
+from synthoma.metrics.distances import sliced_wasserstein
 from synthoma.metrics.features import standardised, wavelet_features
 from synthoma.outputs import new_folder, write_json
 from synthoma.seeding import stream
 
 SIDE = 200
+FEW_SIDE, FEW_SLICES = 100, 20
+"""Synthetic slices, and slices of each patient, where patients are few: of two there must be enough."""
+
 ALPHA = 0.05
 NUMBERS_FROM = 3000
 SETTINGS: dict[str, Any] = {"size": 64, "modalities": ("flair",)}
@@ -42,15 +49,16 @@ SETTINGS: dict[str, Any] = {"size": 64, "modalities": ("flair",)}
 class Pool:
     """Slices of many simulated patients with the features of each, so that a run only has to deal them out."""
 
-    def __init__(self, cohort: Cohort, slices: int) -> None:
+    def __init__(self, cohort: Cohort, slices: int, *, tumour: bool = True) -> None:
         table = cohort.slices
         names = table["group"].astype(str).to_numpy()
         self.patients = sorted(set(names))
         draws = stream(0, "benchmark.evidence.pool")
         # Slices with tumour, spread over the patient: what a generator of tumour slices is compared with.
+        usable = (table["tumour_pixels"].to_numpy() > 0) | (not tumour)
         rows = []
         for name in self.patients:
-            own = np.flatnonzero((names == name) & (table["tumour_pixels"].to_numpy() > 0))
+            own = np.flatnonzero((names == name) & usable)
             rows.append(np.sort(draws.permutation(own)[:slices]))
         self.rows = np.concatenate(rows)
         self.names = names[self.rows]
@@ -58,12 +66,14 @@ class Pool:
         self.features = {name: extract(self.images) for name, extract in EXTRACTORS.items()}
         self.numbers = measured(self.images)
 
-    def deal(self, run: int, patients: int) -> tuple[Any, Any, Any]:
-        """Places of the training, held-out and "synthetic" slices of one run: different patients."""
-        order = stream(run, "benchmark.evidence.deal").permutation(len(self.patients))
-        parts = [order[at * patients : (at + 1) * patients] for at in range(3)]
+    def deal(self, run: int, patients: int | tuple[int, int, int], side: int = SIDE) -> tuple[Any, Any, Any]:
+        """Places of the training, held-out and "synthetic" slices of one run: different patients, so many each."""
+        draws = stream(run, "benchmark.evidence.deal")
+        order = draws.permutation(len(self.patients))
+        counts = (patients,) * 3 if isinstance(patients, int) else patients
+        parts = np.split(order[: sum(counts)], np.cumsum(counts)[:-1])
         chosen = [np.flatnonzero(np.isin(self.names, [self.patients[i] for i in part])) for part in parts]
-        return chosen[0], chosen[1], chosen[2]
+        return chosen[0], chosen[1], np.sort(draws.permutation(chosen[2])[:side])
 
     def scores(self, places: tuple[Any, Any, Any], changed: dict[str, Any] | None, run: int, halves: int) -> Any:
         """All scores of one run, with other features for the "synthetic" side where given."""
@@ -77,7 +87,9 @@ class Pool:
         numbers = group_numbers(groups, made_by)
         families = {name: family_scores(values, the, numbers, interval=False) for name, values in points.items()}
         together = np.concatenate([values[:, :24] / values[: len(real)].std() for values in points.values()], axis=1)
-        return the, {"families": families, "told_apart": told_apart(together, the, made_by, seed=run)}
+        radiomics = np.concatenate([self.features["radiomics"][real], other["radiomics"]])
+        found = {"families": families, "told_apart": told_apart(together, the, made_by, seed=run)}
+        return the, found | {"what_differs": what_differs(radiomics, the)}
 
     def appearance(self, places: tuple[Any, Any, Any], the: Plan) -> Any:
         """Numbers of single images, compared."""
@@ -94,30 +106,81 @@ def tests_of(fidelity: Any, appearance: Any) -> dict[str, float]:
         for name, entry in scores.items()
         if entry["p"] is not None
     }
-    found["told apart"] = fidelity["told_apart"]["p"]
-    return {**found, **{name: entry["p"] for name, entry in appearance.items()}}
+    for judge, entry in fidelity["told_apart"].items():
+        if entry["p"] is not None:
+            found[f"told apart ({judge})"] = entry["p"]
+    if fidelity.get("what_differs"):
+        found["what differs"] = fidelity["what_differs"][0]["p"]
+    return {**found, **{name: entry["p"] for name, entry in appearance.items() if entry["p"] is not None}}
 
 
-def calibration(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
+def judged(fidelity: Any) -> dict[str, str]:
+    """The lights of realism and diversity."""
+    given = realism_light(fidelity, {}, Thresholds()), diversity_light(fidelity, Thresholds())
+    return {light["question"]: light["state"] for light in given}
+
+
+def alarms_of(
+    pool: Pool, runs: range, patients: int | tuple[int, int, int], halves: int, side: int = SIDE
+) -> dict[str, Any]:
     """Share of runs in which each test says p <= 5 %, and the lights of realism and diversity."""
     alarms: dict[str, list[bool]] = {}
     colours: dict[str, dict[str, int]] = {"realistic": {}, "diverse": {}}
-    patients = len(pool.patients) // 3
-    nobody = {"word": "NONE FOUND", "because": "", "upper_share": 0.0}
-    for run in range(runs):
-        places = pool.deal(run, patients)
+    count = divisions = 0
+    for run in runs:
+        places = pool.deal(run, patients, side)
         the, fidelity = pool.scores(places, None, run, halves)
+        count, divisions = count + the.count, divisions + len(the.divisions)
         for name, p in tests_of(fidelity, pool.appearance(places, the)).items():
             alarms.setdefault(name, []).append(p <= ALPHA)
-        for light in lights({"fidelity": fidelity, "privacy": nobody}, Thresholds()):
-            if light["question"] in colours:
-                count = colours[light["question"]]
-                count[light["state"]] = count.get(light["state"], 0) + 1
+        for question, state in judged(fidelity).items():
+            colours[question][state] = colours[question].get(state, 0) + 1
     shares = {name: round(float(np.mean(values)), 4) for name, values in alarms.items()}
     return {
-        "runs": runs, "slices": the.count, "patients_a_side": patients, "divisions": halves,
-        "false_alarms": shares, "highest": max(shares.values()), "lights": colours,
+        "runs": len(runs), "slices": round(count / len(runs)), "patients_a_side": patients,
+        "divisions": round(divisions / len(runs)), "false_alarms": shares,
+        "highest": max(shares.values(), default=None), "lights": colours,
     }  # fmt: skip
+
+
+def calibration(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
+    """False alarms with equally many patients on each side."""
+    return alarms_of(pool, range(runs), len(pool.patients) // 3, halves)
+
+
+def few(pool: Pool, runs: int, halves: int, cells: Sequence[str]) -> dict[str, Any]:
+    """False alarms with few patients: "T/H/S" in training, held out and on the synthetic side."""
+    found = {}
+    for number, cell in enumerate(cells):
+        training, held, synthetic = map(int, cell.split("/"))
+        start = 20_000 + 1000 * number
+        found[cell] = alarms_of(pool, range(start, start + runs), (training, held, synthetic), halves, FEW_SIDE)
+    return found
+
+
+def splits(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
+    """Lights of new patients where those who are held out lie far from the training patients, as 28 and 12 may."""
+    patients = (28, 12, min(28, len(pool.patients) - 40))
+    far = []
+    for run in range(40_000, 40_000 + 4 * runs):
+        training, held, _ = pool.deal(run, patients)
+        points = scaled(pool.features["radiomics"][np.concatenate([training, held])])
+        one, other = points[len(training) :], points[: len(training)]
+        far.append((sliced_wasserstein(real=one, synthetic=other, projections=64), run))
+    worst = [run for _, run in sorted(far)[-runs:]]
+    found: dict[str, dict[str, int]] = {}
+    ratios: dict[str, list[float]] = {"over the null alone": [], "as judged": []}
+    for run in worst:
+        places = pool.deal(run, patients, FEW_SIDE)
+        _, fidelity = pool.scores(places, None, run, halves)
+        for question, state in judged(fidelity).items():
+            count = found.setdefault(question, {})
+            count[state] = count.get(state, 0) + 1
+        distances = [scores["sliced_wasserstein"] for scores in fidelity["families"].values()]
+        ratios["over the null alone"].append(max(one["value"] / one["null_median"] for one in distances))
+        ratios["as judged"].append(max(one["ratio"] for one in distances))
+    spread = {name: np.quantile(values, (0.05, 0.5, 0.95)).round(2).tolist() for name, values in ratios.items()}
+    return {"runs": runs, "of": 4 * runs, "patients": patients, "lights": found, "ratios": spread}
 
 
 def numbers(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
@@ -225,10 +288,13 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=150)
     parser.add_argument("--slices", type=int, default=4, help="of each patient")
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--halves", type=int, default=EvaluateConfig().halves, help="divisions of the null")
     parser.add_argument("--parts", nargs="+", default=["calibration", "numbers", "faults", "cost"])
+    cells = ["50/50/2", "50/50/3", "50/50/5", "50/50/10", "50/50/20", "50/50/50", "28/12/5", "50/5/50", "50/5/5"]
+    parser.add_argument("--cells", nargs="+", default=cells, help="of few patients: training/held out/synthetic")
     parser.add_argument("--counts", nargs="+", type=int, default=[1000])
     arguments = parser.parse_args()
-    keep, halves = arguments.keep, EvaluateConfig().halves
+    keep, halves = arguments.keep, arguments.halves
     pool_place = keep / f"pool-{arguments.patients}"
     if not pool_place.is_dir():
         synthoma.prepare_phantom(arguments.patients, pool_place, seed=0, **SETTINGS)
@@ -240,12 +306,18 @@ def main() -> None:
         "numbers": lambda pool: numbers(pool, 4 * arguments.runs, halves),
         "faults": lambda pool: faults(pool, max(20, arguments.runs // 5), halves),
     }
-    if asked := [part for part in parts if part in arguments.parts]:
-        pool = Pool(cohort, arguments.slices)
+    with_few = {
+        "few": lambda pool: few(pool, arguments.runs, halves, arguments.cells),
+        "splits": lambda pool: splits(pool, arguments.runs, halves),
+    }
+    for those, own, named in ((parts, True, design), (with_few, False, f"{FEW_SLICES} slices of each patient")):
+        asked = [part for part in those if part in arguments.parts]
+        pool = Pool(cohort, arguments.slices if own else FEW_SLICES, tumour=own) if asked else None
         for part in asked:
-            found = parts[part](pool)
+            found = those[part](pool)
             results = earlier("evidence")  # read late: parts may run side by side
-            results.setdefault(part, {})[design] = found
+            known = results.setdefault(part, {})
+            known[named] = {**known.get(named, {}), **found} if part == "few" else found
             save("evidence", results)
     if "cost" in arguments.parts:
         for count in arguments.counts:

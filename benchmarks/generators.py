@@ -171,7 +171,7 @@ def figures(result: dict[str, Any], *, null: bool = False) -> dict[str, Any]:
         found[f"kid_{family}"] = of(family, "kid")
         for score in ("precision", "recall", "coverage"):
             found[f"{score}_{family}"] = of(family, score)
-    told = result["fidelity"]["told_apart"]
+    told = result["fidelity"]["told_apart"]["linear"]
     found["auc"] = told["null_median"] if null else told["value"]
     if result["agreement"]:
         found["dice"] = result["agreement"]["real" if null else "synthetic"]["value"]

@@ -648,6 +648,30 @@ def _evidence() -> str:
             f"{found['lights']['realistic'].get('GOOD', 0)} and diverse in "
             f"{found['lights']['diverse'].get('GOOD', 0)} of {found['runs']}."
         )
+    for design, cells in results.get("few", {}).items():
+        rows = [
+            [
+                cell.replace("/", " / "), str(found["runs"]), str(found["slices"]),
+                f"{100 * sum(found['false_alarms'].values()) / len(found['false_alarms']):.1f} %",
+                f"{100 * found['highest']:.1f} % ({max(found['false_alarms'], key=found['false_alarms'].get)})",
+                *(", ".join(f"{state} {n}" for state, n in found["lights"][question].items())
+                  for question in ("realistic", "diverse")),
+            ]
+            for cell, found in cells.items()
+        ]  # fmt: skip
+        header = ["patients to train / held out / synthetic", "runs", "slices a side", "false alarms, mean", "highest",
+                  "realistic", "diverse"]  # fmt: skip
+        parts.append(f"**False alarms with few patients** ({design}, level 5 %)\n\n{table(header, rows)}")
+    for design, found in results.get("splits", {}).items():
+        ratios = found["ratios"]
+        parts.append(
+            f"**Where chance holds out patients that lie apart** ({design}; of {found['of']} divisions of "
+            f"{sum(found['patients'][:2])} patients the {found['runs']} in which the training scans lie farthest from "
+            f"those held out): new patients score {ratios['over the null alone'][1]} times the null (5 to 95 %: "
+            f"{ratios['over the null alone'][0]} to {ratios['over the null alone'][2]}), {ratios['as judged'][1]} "
+            f"({ratios['as judged'][0]} to {ratios['as judged'][2]}) as judged; realistic read GOOD in "
+            f"{found['lights']['realistic'].get('GOOD', 0)}, diverse in {found['lights']['diverse'].get('GOOD', 0)}."
+        )
     for design, found in results.get("numbers", {}).items():
         shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found["false_alarms"].items())
         parts.append(f"Numbers of single images again, in {found['runs']} other evaluations of {design}: {shares}.")
@@ -656,7 +680,8 @@ def _evidence() -> str:
         rows = []
         for fault, scores in found["caught"].items():
             caught = [[f"{100 * scores[f'{family} {name}']:.0f}" for family in FAMILIES] for name in names]
-            rows.append([fault, *map(" / ".join, caught), f"{100 * scores['told apart']:.0f}"])
+            judges = [name for name in scores if name.startswith("told apart")]
+            rows.append([fault, *map(" / ".join, caught), " / ".join(f"{100 * scores[name]:.0f}" for name in judges)])
         header = ["fault planted", "sliced W2", "KID", "Fréchet", "recall", "coverage", "told apart"]
         title = f"**Faults noticed, %** (wavelet / random / radiomics; {found['runs']} evaluations, {design} a side)"
         parts.append(f"{title}\n\n{table(header, rows)}")

@@ -513,6 +513,9 @@ def evaluate(
     cells: Annotated[
         Path | None, typer.Option(help="Folder of finished trainings, never run twice (default: beside the output).")
     ] = None,
+    splits: Annotated[
+        int | None, typer.Option(metavar="K", help="Judge realism and diversity again over K other divisions.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Trainings at once; chosen if not given.")] = None,
     device: Annotated[str | None, typer.Option(help="auto | cpu | cuda.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all draws.")] = None,
@@ -527,7 +530,7 @@ def evaluate(
     from synthoma.evaluation.settings import EvaluateConfig
 
     given = locals()
-    names = ("preset", "phantom", "run", "cells", "jobs", "device", "seed")
+    names = ("preset", "phantom", "run", "cells", "splits", "jobs", "device", "seed")
     settings = EvaluateConfig.resolve(config, assignments or [], {name: given[name] for name in names})
     if print_config:
         say(settings.to_toml(), end="")
@@ -555,12 +558,16 @@ def evaluate(
         say(f"{len(scores['skipped'])} files skipped, {sum(map(len, scores['missing'].values()))} predictions missing")
         say(f"page: {output / 'report.html'}\nResearch software, not for clinical use.")
         return
+    from synthoma.reports.evaluation_text import splits_lines
+
     with _progress() as progress:
         result = pipeline.evaluate(
             real, synthetic, output, config=settings, keep=keep, extractor=extractor, force=force, progress=progress
         )
     for light in result["lights"]:
         say(f"{light['question']:<10} {light['state']:<12} {light['text']}")
+    for line in splits_lines(result):
+        say(line)
     say(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
     if keep is not None:
         where = keep if result["kept"] else "nothing was written"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from synthoma.data.cohort import Cohort
 from synthoma.errors import ConfigError, InputError, LeakError
 from synthoma.evaluation import evaluate as evaluation
 from synthoma.evaluation.agreement import Judge, agreement, worst
-from synthoma.evaluation.comparison import Comparison, compare
-from synthoma.evaluation.evaluate import evaluate
+from synthoma.evaluation.comparison import Comparison, compare, unseen_groups
+from synthoma.evaluation.evaluate import evaluate, over_divisions, repainted
+from synthoma.evaluation.fidelity import EXTRACTORS, twins_within
 from synthoma.evaluation.lessons import DETECTORS, Answers
 from synthoma.evaluation.privacy import copies, privacy
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.provenance import file_digest
+from synthoma.reports.evaluation_text import splits_lines
 from synthoma.synthesis.sheets import nearest_sheet
 from tests.evaluation.test_utility import NAMES, discs
 from tests.metrics.test_copies import head
@@ -316,7 +319,7 @@ def light(result: dict[str, Any], question: str) -> str:
 def test_the_result_is_valid_json(result: dict[str, Any]) -> None:
     again = json.loads(json.dumps(result, allow_nan=False))
     assert again["compared"]["rows"] == result["compared"]["rows"]
-    assert again["schema"] == "synthoma.evaluation/2"
+    assert again["schema"] == "synthoma.evaluation/3"
     assert set(again["fidelity"]["families"]) == {"wavelet", "random", "radiomics"}
     assert again["provenance"]["config"]["thresholds"]["alpha"] == 0.05
 
@@ -433,3 +436,64 @@ def test_the_preset_standard_trains_and_judges_masks(place: Path, monkeypatch: p
     assert scores["wrong"] < scores["right"]
     assert found["wrong"]["verdict"]["word"] in ("HARMS", "NO EVIDENCE")
     json.dumps(found, allow_nan=False)
+
+
+# --- other divisions of the patients, twins, pairs -------------------------------------------------------------------
+
+
+def test_nobody_whom_the_generator_knows_is_ever_held_out(
+    real: Cohort, fresh: Cohort, foreign: Cohort, synthetic: Callable[..., Cohort]
+) -> None:
+    """40 of 60 patients were learned from; of a generator that says nothing, the training split is taken for known."""
+    others = {f"patient-{i}" for i in range(40, 60)}
+    assert set(unseen_groups(real, fresh)) == set(unseen_groups(real, foreign)) == others
+    elsewhere = synthetic(heads(1000, 60), provenance={"trained_on": {"groups": ["somebody-else"]}})
+    assert len(unseen_groups(real, elsewhere)) == 60
+    for cohort in (fresh, foreign):
+        with pytest.raises(LeakError, match="patient-3") if cohort is fresh else nullcontext():
+            compare(real, cohort, held_out=[f"patient-{i}" for i in (3, *range(45, 55))])
+    found = compare(real, fresh, held_out=[f"patient-{i}" for i in range(45, 55)])
+    assert set(found.held_out_groups) == {f"patient-{i}" for i in range(45, 55)}
+    assert len(set(found.training_groups)) == 50
+
+
+def test_other_divisions_are_judged_and_their_spread_is_told(real: Cohort, fresh: Cohort) -> None:
+    config = QUICK.model_copy(update={"splits": 2})
+    found = over_divisions(
+        real, fresh, config, {"wavelet": EXTRACTORS["wavelet"], "radiomics": EXTRACTORS["radiomics"]}
+    )
+    assert (found["drawn_among"], found["held_out"], len(found["each"])) == (20, 10, 2)
+    for question in ("realistic", "diverse"):
+        ratios = [one[question]["ratio"] for one in found["each"]]
+        assert (found[question]["low"], found[question]["high"]) == pytest.approx((min(ratios), max(ratios)))
+        assert sum(found[question]["states"].values()) == 2
+    lines = splits_lines({"splits": found})
+    assert lines[0].startswith("realistic  over 2 other divisions of the patients: ")
+
+
+def test_a_cohort_of_twins_is_not_diverse(real: Cohort, synthetic: Callable[..., Cohort]) -> None:
+    """Thirty pictures, each with a copy under noise and mirrored: recall and coverage do not see it."""
+    images = heads(1000, 30)
+    noise = 0.01 * np.random.default_rng(0).normal(size=images.shape)
+    doubled = compare(real, synthetic(np.concatenate([images, np.clip(images + noise, 0, 1)[:, :, ::-1]])))
+    found = twins_within(doubled)
+    assert found["share"] == 1.0
+    assert {abs(pair["rows"][0] - pair["rows"][1]) for pair in found["pairs"]} == {30}
+    assert all(pair["mirrored"] for pair in found["pairs"])
+    honest = twins_within(compare(real, synthetic(heads(1000, 60))))
+    assert honest["excess"] < 0.05
+
+
+def test_repainted_slices_are_compared_with_what_they_repaint(
+    place: Path, real: Cohort, synthetic: Callable[..., Cohort]
+) -> None:
+    drawn = write_cohort(place / "drawn", heads(3000, 24), origin="phantom")
+    sources = with_columns(drawn, place / "sources", slice=range(24))
+    made = synthetic(np.clip(heads(3000, 24) + 0.02, 0, 1))
+    names = [f"{case}/{number}" for case, number in zip(sources.slices["case"], sources.slices["slice"], strict=True)]
+    told = with_columns(made, place / "told", repaints=names)
+    found = repainted(compare(real, told), told, sources, seed=0)
+    assert found["n"] == 24
+    assert found["ssim"] > found["ssim_others"] + 0.2
+    assert 33.5 < found["psnr"] < 35  # 0.02 everywhere is 34 dB
+    assert repainted(compare(real, made), made, sources, seed=0) == {}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthoma.evaluation.nulls import MOST_SLICES, beside, joint_p, plan
+from synthoma.evaluation.nulls import MOST_SLICES, beside, joint_p, plan, why_blind
 
 WORSE = {"mean": "high"}
 
@@ -31,6 +31,69 @@ def test_divisions_share_no_group_and_all_sides_have_one_size() -> None:
         assert not set(groups[one]) & set(groups[other])
         assert len(one) == len(other) == 40
         assert len(set(groups[one])) == 8  # as many patients as are held out
+
+
+@pytest.mark.parametrize("synthetic", [2, 3, 5, 12, 40])
+def test_the_second_side_of_a_division_has_as_many_groups_as_are_synthetic(synthetic: int) -> None:
+    groups = np.array(grouped(30, 20))
+    held = np.arange(600) >= 360
+    the = plan(groups.tolist(), held, grouped(synthetic, 20), halves=20)
+    assert len(the.divisions) == 20
+    assert len(the.others) == 9
+    for one, other in the.divisions:
+        assert 9 <= len(set(groups[one])) <= 12  # few slices of many patients may miss some
+        assert len(set(groups[other])) == min(synthetic, 18)
+    for other in the.others:
+        assert len(set(groups[other])) == min(synthetic, 18)
+        assert not held[other].any()
+        assert len(other) == the.count
+
+
+@pytest.mark.parametrize(("held", "synthetic"), [(15, 2), (15, 5), (5, 5)])
+def test_few_synthetic_patients_are_not_unrealistic_by_construction(held: int, synthetic: int) -> None:
+    """New patients, few or many: 5 % of p lie below 5 %. Of all the rest as second side, half would for 5."""
+    hits = []
+    for seed in range(120):
+        draws = np.random.default_rng(seed)
+        values = np.repeat(draws.normal(size=(30 + synthetic, 3)), 10, axis=0) + 0.3 * draws.normal(
+            size=(10 * (30 + synthetic), 3)
+        )
+        is_held = np.arange(300) >= 300 - 10 * held
+        the = plan(grouped(30, 10), is_held, grouped(synthetic, 10), halves=39, seed=seed)
+
+        def score(one: np.ndarray, other: np.ndarray, values: np.ndarray = values) -> dict[str, float]:
+            return {"mean": float(np.abs(np.sort(values[one], axis=0) - np.sort(values[other], axis=0)).mean())}
+
+        hits.append(beside(score, the, worse=WORSE, interval=False)["mean"]["p"] <= 0.05)
+    assert stats.binomtest(sum(hits), 120, 0.05, alternative="greater").pvalue > 0.01
+
+
+def test_what_cannot_be_judged_says_why() -> None:
+    assert "of 30 real patients or groups 1 are held out" in why_blind(30, 1, 10)
+    assert "one patient or group" in why_blind(30, 10, 1)
+    assert "3 synthetic patients or groups are too few to be judged beside 12 real ones" in why_blind(12, 4, 3)
+    assert why_blind(12, 4, 8) == why_blind(20, 6, 2) == ""
+    the = plan(grouped(12, 20), np.arange(240) >= 160, grouped(3, 20), halves=9)
+    assert the.divisions == ()
+    assert the.blind == why_blind(12, 4, 3)
+
+
+def test_held_out_patients_that_lie_apart_are_no_fault_of_synthetic_ones() -> None:
+    """Other real patients are as far from them: the ratio is 1, where over the null alone it would be some 5."""
+    draws = np.random.default_rng(0)
+    values = np.concatenate([draws.normal(0, 1, 200), draws.normal(2, 1, 40), draws.normal(0, 1, 100)])
+    the = plan(grouped(24, 10), np.arange(240) >= 200, grouped(10, 10), halves=39)
+    score = lambda one, other: {"mean": abs(values[one].mean() - values[other].mean())}  # noqa: E731
+    found = beside(score, the, worse=WORSE, interval=False)["mean"]
+    assert found["value"] / found["null_median"] > 2
+    assert found["ratio"] == pytest.approx(found["value"] / found["others_median"])
+    assert 0.7 < found["ratio"] < 1.4
+    near = values.copy()
+    near[200:240] -= 2  # held-out patients as all others: the null is the measure, or others where they are farther
+    usual = beside(
+        lambda one, other: {"mean": abs(near[one].mean() - near[other].mean())}, the, worse=WORSE, interval=False
+    )["mean"]
+    assert usual["ratio"] == pytest.approx(usual["value"] / max(usual["null_median"], usual["others_median"]))
 
 
 def test_large_sets_are_thinned_evenly() -> None:
@@ -107,8 +170,8 @@ def test_the_interval_is_that_of_simulated_patients_too() -> None:
     """Synthetic slices of ten groups say as much as ten, however many each has."""
     draws = np.random.default_rng(6)
     of_group = draws.normal(0, 1, 10)
-    values = np.concatenate([np.zeros(200), np.repeat(of_group, 10)])
-    the = plan(grouped(40, 5), np.arange(200) >= 100, [f"simulated-{at // 10}" for at in range(100)], halves=9)
+    values = np.concatenate([np.zeros(400), np.repeat(of_group, 10)])
+    the = plan(grouped(40, 10), np.arange(400) >= 200, [f"simulated-{at // 10}" for at in range(100)], halves=9)
     found = beside(lambda one, other: {"mean": float(values[other].mean())}, the, worse=WORSE)["mean"]
     expected = stats.t.interval(0.95, 9, of_group.mean(), of_group.std(ddof=1) / np.sqrt(10))
     assert (found["low"], found["high"]) == pytest.approx(expected, rel=1e-6)

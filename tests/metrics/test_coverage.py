@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthoma.errors import InputError
-from synthoma.metrics.coverage import Coverage, coverage
+from synthoma.metrics.coverage import Coverage, authenticity, coverage
 
 
 def points(*values: float) -> np.ndarray:
@@ -56,3 +56,17 @@ def test_real_and_synthetic_are_not_interchangeable() -> None:
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(InputError, match="more than 5"):
         coverage(real=points(1, 2, 3, 4, 5), synthetic=points(1, 2, 3, 4, 5, 6))
+
+
+def test_authenticity_by_hand() -> None:
+    """Training images at 0, 1 and 5 reach 1, 1 and 4: of four images one lies outside all of them."""
+    training = np.array([[0.0], [1.0], [5.0]])
+    assert authenticity(training=training, synthetic=np.array([[0.4], [8.9], [9.5], [-0.9]])) == 0.25
+    assert authenticity(training=training, synthetic=np.array([[9.0]])) == 0  # as far is near
+    assert authenticity(training=training, synthetic=training) == 0
+
+
+def test_honest_images_are_far_from_fully_authentic() -> None:
+    draws = np.random.default_rng(0)
+    found = authenticity(training=draws.normal(size=(300, 10)), synthetic=draws.normal(size=(300, 10)))
+    assert 0.2 < found < 0.8

@@ -154,12 +154,20 @@ def test_frechet_infinity_is_a_function_of_its_seed_and_needs_images() -> None:
 def test_sliced_wasserstein_of_a_shift() -> None:
     real, step = normal(50, 8), np.full(8, 0.5)
     distance = sliced_wasserstein(real=real, synthetic=real + step, projections=20_000)
-    assert distance == pytest.approx(step @ step / 8, rel=0.05)
+    assert distance == pytest.approx((step @ step / 8) ** 0.5, rel=0.025)
+
+
+def test_sliced_wasserstein_is_a_distance_not_its_square() -> None:
+    """Three times as far is three times as much; the Frechet distance is a square, as everywhere in the field."""
+    real, step = normal(60, 4), np.array([1.0, 0.0, 0.0, 0.0])
+    near, far = (sliced_wasserstein(real=real, synthetic=real + much * step) for much in (1, 3))
+    assert far == pytest.approx(3 * near)
+    assert frechet_distance(real=real, synthetic=real + 3 * step) == pytest.approx(9)
 
 
 def test_sliced_wasserstein_in_one_dimension_by_hand() -> None:
     real, synthetic = np.array([[0.0], [1.0], [5.0]]), np.array([[2.0], [0.0], [9.0]])
-    assert sliced_wasserstein(real=real, synthetic=synthetic) == pytest.approx((0 + 1 + 16) / 3)
+    assert sliced_wasserstein(real=real, synthetic=synthetic) == pytest.approx(((0 + 1 + 16) / 3) ** 0.5)
 
 
 def test_sliced_wasserstein_of_unequal_numbers() -> None:
@@ -169,7 +177,9 @@ def test_sliced_wasserstein_of_unequal_numbers() -> None:
     assert sliced_wasserstein(real=real, synthetic=twice) == pytest.approx(same)
     assert sliced_wasserstein(real=twice, synthetic=real) == pytest.approx(same)
     assert sliced_wasserstein(real=real, synthetic=np.repeat(real, 2, axis=0)) == pytest.approx(0, abs=1e-12)
-    assert sliced_wasserstein(real=np.array([[0.0], [1.0]]), synthetic=np.array([[3.0]])) == pytest.approx((9 + 4) / 2)
+    assert sliced_wasserstein(real=np.array([[0.0], [1.0]]), synthetic=np.array([[3.0]])) == pytest.approx(
+        ((9 + 4) / 2) ** 0.5
+    )
 
 
 @settings(max_examples=20, deadline=None)

@@ -7,7 +7,13 @@ import pytest
 from scipy import ndimage, stats
 from skimage.feature import graycomatrix, graycoprops
 
-from synthoma.metrics.radiomics import LEVELS, cooccurrence, radiomics_features, radiomics_names
+from synthoma.metrics.radiomics import (
+    LEVELS,
+    cooccurrence,
+    frechet_radiomics_distance,
+    radiomics_features,
+    radiomics_names,
+)
 
 OFFSETS = {1: [(0, 1), (1, 1), (1, 0), (1, -1)], 3: [(0, 3), (2, 2), (3, 0), (2, -2)]}
 
@@ -173,3 +179,20 @@ def test_flat_pictures_have_finite_figures(value: float) -> None:
     one_pixel = np.zeros((1, 64, 64))
     one_pixel[0, 30, 30] = 0.5
     assert np.isfinite(radiomics_features(one_pixel)).all()
+
+
+def test_the_frechet_radiomics_distance_by_its_formula() -> None:
+    """Written out with a matrix root, as the package frd-score has it; a feature that never varies is left out."""
+    from scipy import linalg
+
+    draws = np.random.default_rng(0)
+    real, synthetic = draws.normal(3, 2, (80, 5)), draws.normal(3.5, 2.4, (60, 5))
+    first, second = ((part - real.mean(axis=0)) / real.std(axis=0) for part in (real, synthetic))
+    one, other = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
+    apart = first.mean(axis=0) - second.mean(axis=0)
+    squared = apart @ apart + np.trace(one) + np.trace(other) - 2 * np.trace(linalg.sqrtm(one @ other).real)
+    assert frechet_radiomics_distance(real=real, synthetic=synthetic) == pytest.approx(np.log(squared))
+    still = np.column_stack([real, np.ones(80)]), np.column_stack([synthetic, draws.normal(size=60)])
+    assert frechet_radiomics_distance(real=still[0], synthetic=still[1]) == pytest.approx(np.log(squared))
+    scaled = frechet_radiomics_distance(real=100 * real, synthetic=100 * synthetic)
+    assert scaled == pytest.approx(np.log(squared))  # units do not matter

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
 from synthoma.errors import InputError
-from synthoma.metrics.similarity import Modes, distinct_modes, mean_pair_similarity, ms_ssim
+from synthoma.metrics.similarity import Modes, distinct_modes, mean_pair_similarity, ms_ssim, psnr, ssim, twins
 
 
 def textures(count: int, side: int = 64, seed: int = 0) -> np.ndarray:
@@ -173,3 +174,39 @@ def test_fewer_distinct_vectors_than_clusters() -> None:
         distinct_modes(real=real, synthetic=real, clusters=31)
     with pytest.raises(InputError, match="one extractor"):
         distinct_modes(real=real, synthetic=real[:, :2], clusters=2)
+
+
+def test_ssim_and_psnr_are_those_of_scikit_image() -> None:
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    draws = np.random.default_rng(0)
+    first = draws.random((3, 40, 36)).astype(np.float32)
+    second = np.clip(first + 0.1 * draws.normal(size=first.shape), 0, 1).astype(np.float32)
+    expected = [
+        structural_similarity(one, other, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1)
+        for one, other in zip(first, second, strict=True)
+    ]
+    assert ssim(first, second) == pytest.approx(expected, abs=1e-5)
+    peaks = [peak_signal_noise_ratio(one, other, data_range=1) for one, other in zip(first, second, strict=True)]
+    assert psnr(first, second) == pytest.approx(peaks, abs=1e-4)
+    assert psnr(first[:1], first[:1] * 0 + first[:1] + 0.1) == pytest.approx(20, abs=1e-4)  # by hand: -10 log10 .01
+    assert np.isinf(psnr(first[:1], first[:1])[0])
+
+
+def test_twins_are_found_mirrored_and_with_other_noise_but_not_within_one_volume() -> None:
+    draws = np.random.default_rng(1)
+    blobs = torch.nn.functional.interpolate(
+        torch.from_numpy(draws.random((6, 1, 8, 8))), size=(64, 64), mode="bilinear"
+    )
+    images = blobs[:, 0].numpy()
+    again = np.clip(images[:2] + 0.02 * draws.normal(size=(2, 64, 64)), 0, 1)
+    both = np.concatenate([images, again[:1], again[1:, :, ::-1]])
+    found = twins(both, list("abcdefgh"))
+    assert found.share == pytest.approx(4 / 8)
+    assert found.partner[[0, 1, 6, 7]].tolist() == [6, 7, 0, 1]
+    assert found.mirrored[[0, 1, 6, 7]].tolist() == [False, True, False, True]
+    assert twins(both, list("abcdefab")).share == 0  # neighbours of one volume
+    assert twins(images[:1], ["a"]).correlation.tolist() == [-1]
+    assert twins(np.zeros((0, 64, 64)), []).share == 0
+    with pytest.raises(InputError, match="one name for each"):
+        twins(both, ["a"])

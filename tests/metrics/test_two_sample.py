@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthoma.errors import InputError
-from synthoma.metrics.two_sample import _ranks, two_sample_auc
+from synthoma.metrics.two_sample import area, logistic_regression, shared_ranks, two_sample_auc
 
 
 def normal(count: int, width: int = 20, seed: int = 0) -> np.ndarray:
@@ -89,10 +89,12 @@ def test_unequal_numbers_do_not_matter(count: int) -> None:
 def test_ranks_by_hand() -> None:
     scores, made = np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1])
     # Shares below, ties half: of real 1/4, 3/4, 3/4, 1; of synthetic 0, 1/4, 1/4, 3/4.
-    assert _ranks(scores, made) == pytest.approx([1 / 8, 1 / 2, 1 / 2, 7 / 8])
+    assert shared_ranks(scores, made) == pytest.approx([1 / 8, 1 / 2, 1 / 2, 7 / 8])
     # Neither the level of the scores nor more of one side changes them.
-    assert _ranks(np.exp(5 * scores) - 40, made) == pytest.approx(_ranks(scores, made))
-    assert _ranks(np.repeat(scores, [3, 3, 1, 1]), np.repeat(made, [3, 3, 1, 1]))[-2:] == pytest.approx([1 / 2, 7 / 8])
+    assert shared_ranks(np.exp(5 * scores) - 40, made) == pytest.approx(shared_ranks(scores, made))
+    assert shared_ranks(np.repeat(scores, [3, 3, 1, 1]), np.repeat(made, [3, 3, 1, 1]))[-2:] == pytest.approx(
+        [1 / 2, 7 / 8]
+    )
 
 
 def test_few_groups_mean_few_folds() -> None:
@@ -126,3 +128,29 @@ def test_what_does_not_fit_is_refused() -> None:
         two_sample_auc(real=real, synthetic=real, real_groups=range(10), folds=1)
     with pytest.raises(TypeError):
         two_sample_auc(real, real, range(10))
+
+
+def test_the_area_is_that_of_a_general_implementation() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    draws = np.random.default_rng(2)
+    made = draws.integers(0, 2, 80)
+    for scores in (draws.normal(size=80) + made, draws.integers(0, 4, 80).astype(float), np.ones(80)):
+        assert area(scores, made) == pytest.approx(roc_auc_score(made, scores))
+
+
+def test_newtons_method_finds_what_a_general_solver_finds() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    draws = np.random.default_rng(1)
+    features = draws.normal(size=(120, 12))
+    for made in ((features[:, 0] + draws.normal(size=120) > 0.8).astype(int), (features[:, 0] > 0.5).astype(int)):
+        learned = np.arange(120) < np.array([[120], [80]])
+        counts = np.stack([(learned & (made == side)).sum(axis=1) for side in (0, 1)], axis=1)
+        weights = 10 * learned * learned.sum(axis=1, keepdims=True) / (2 * counts[:, made])
+        found = logistic_regression(np.stack([features] * 2), made, weights)
+        for slopes, rows in zip(found, learned, strict=True):
+            known = LogisticRegression(C=10, class_weight="balanced", tol=1e-10, max_iter=5000)
+            known.fit(features[rows], made[rows])
+            assert slopes[:-1] == pytest.approx(known.coef_[0], abs=1e-4)
+            assert slopes[-1] == pytest.approx(known.intercept_[0], abs=1e-4)

@@ -149,7 +149,7 @@ def loads_nothing(text: str) -> Page:
 def test_page_of_quick_scores(cohorts: tuple[Cohort, Cohort], quick: dict[str, Any]) -> None:
     text = evaluation_page(quick, *cohorts)
     page = loads_nothing(text)
-    assert page.images == 12 + 2 * 12
+    assert page.images == 12 + 2 * 12 + 2 * 6  # slices, nearest training slices, twins
     assert all(f'id="{question}"' in text and f'href="#{question}"' in text for question in QUESTIONS)
     assert quick["verdict"]["word"] in text
     assert "--preset standard" in text
@@ -160,7 +160,7 @@ def test_page_of_quick_scores(cohorts: tuple[Cohort, Cohort], quick: dict[str, A
 def test_page_of_all_that_can_be_measured(cohorts: tuple[Cohort, Cohort], full: dict[str, Any]) -> None:
     text = evaluation_page(full, *cohorts)
     page = loads_nothing(text)
-    assert page.images == 12 + 2 * 12 + 2
+    assert page.images == 12 + 2 * 12 + 2 * 6 + 2
     assert "FLAGGED" in text
     assert text.count('class="alarm"') == 3
     # Arms, learning curve, distances, variety, features, grey values, likeness; the arms and the curve twice.

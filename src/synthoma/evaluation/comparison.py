@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthoma.data.cohort import Cohort, check_scale
-from synthoma.data.leaks import held_out_names, patients_behind, rows_named
+from synthoma.data.leaks import held_out_names, names_of, patients_behind, rows_named
 from synthoma.data.slicing import shown_modality
 from synthoma.errors import InputError, LeakError
 from synthoma.seeding import stream
@@ -38,6 +39,7 @@ class Comparison:
         gallery_rows: where they stand in the cohort.
         absent: patients or groups that the generator learned from and that the real cohort lacks: copies of them cannot
             be found.
+        synthetic_cases: case of each synthetic slice: images of several cases are offered as different ones.
     """
 
     training: Float32
@@ -53,6 +55,7 @@ class Comparison:
     gallery: Float16
     gallery_rows: Ints
     absent: int = 0
+    synthetic_cases: tuple[str, ...] = ()
 
     @property
     def real(self) -> Float32:
@@ -65,51 +68,62 @@ class Comparison:
         return self.training_groups + self.held_out_groups
 
 
-def compare(real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0) -> Comparison:
+def compare(
+    real: Cohort, synthetic: Cohort, *, limit: int = 1000, seed: int = 0, held_out: Collection[str] | None = None
+) -> Comparison:
     """Choose the slices to compare: real ones of the classes that were generated, at most ``limit`` of each kind.
 
     Where the generator learned from none of the real cohort's patients, as one of another hospital, all of the training
     split stands for them.
+
+    Args:
+        real: with its splits.
+        synthetic: of any origin.
+        limit: slices of each kind.
+        seed: of the choice.
+        held_out: groups that are held out in place of the cohort's own; all others then count as training slices.
 
     Raises:
         InputError: unlike sizes, modalities or classes, or too few images.
         LeakError: the generator saw groups that are held out here.
     """
     check_alike(real, synthetic)
-    refuse_leak(real, synthetic)
+    out = _held_out(real, held_out)
+    refuse_leak(real, synthetic, out)
     modality = shown_modality(real.modalities)
     made = drawn_classes(real, synthetic)
     table = real.slices
     present = _showing(real, modality)
     usable = table["label"].isin(made).to_numpy() & present
-    in_training = (table["split"] == "train").to_numpy() & present
+    in_training = ~out & present
     known = _learned_from(real, synthetic)
     named = in_training & rows_named(real, known)
-    seen = named if named.any() else in_training
+    seen = named if named.any() and held_out is None else in_training
     # A copy may have been given another class than its source: it is searched for among all of them.
     gallery = np.flatnonzero(seen)
     training = _choose(np.flatnonzero(seen & usable), limit, seed, "training")
-    held_out = _choose(np.flatnonzero(usable & (table["split"] != "train").to_numpy()), limit, seed, "held-out")
+    apart = _choose(np.flatnonzero(usable & out), limit, seed, "held-out")
     drawn = _choose(np.flatnonzero(_showing(synthetic, modality)), limit, seed, "synthetic")
-    for name, rows in (("training", training), ("held-out", held_out), ("synthetic", drawn)):
+    for name, rows in (("training", training), ("held-out", apart), ("synthetic", drawn)):
         if len(rows) < LEAST:
             came = f"{len(rows)} {name} ones of the classes {', '.join(sorted(made))}"
             raise InputError(f"at least {LEAST} images on each side", came, "add scans, or generate more")
     channel = real.modalities.index(modality)
     return Comparison(
         _images(real, training, channel),
-        _images(real, held_out, channel),
+        _images(real, apart, channel),
         _images(synthetic, drawn, synthetic.modalities.index(modality)),
         training,
-        held_out,
+        apart,
         drawn,
         tuple(table["group"].iloc[training].astype(str)),
-        tuple(table["group"].iloc[held_out].astype(str)),
+        tuple(table["group"].iloc[apart].astype(str)),
         tuple(_together(synthetic).iloc[drawn]),
         modality,
         real.images[gallery, channel],
         gallery,
         len(known - {str(name) for column in ("group", "patient", "case") for name in set(table[column])}),
+        tuple(synthetic.slices["case"].iloc[drawn].astype(str)),
     )
 
 
@@ -151,13 +165,39 @@ def drawn_classes(real: Cohort, synthetic: Cohort) -> set[str]:
     return made
 
 
-def refuse_leak(real: Cohort, synthetic: Cohort) -> None:
+def _held_out(real: Cohort, groups: Collection[str] | None) -> Bools:
+    """Which slices (N,) are of these groups, or of those that the cohort's own split holds out."""
+    if groups is None:
+        return np.asarray(real.slices["split"] != "train", dtype=np.bool_)
+    return np.asarray(real.slices["group"].astype(str).isin(set(groups)), dtype=np.bool_)
+
+
+def unseen_groups(real: Cohort, synthetic: Cohort) -> list[str]:
+    """Groups of the real cohort that the generator did not learn from, and that may be held out.
+
+    All of them where it says that it learned from others. Where nobody says whom it learned from, it may have been the
+    training split: the others only.
+    """
+    table = real.slices
+    seen = rows_named(real, _learned_from(real, synthetic))
+    if not isinstance(synthetic.meta.get("provenance", {}).get("trained_on"), dict):
+        seen = (table["split"] == "train").to_numpy()
+    known = set(table["group"][seen].astype(str))
+    return sorted(set(table["group"].astype(str)) - known)
+
+
+def refuse_leak(real: Cohort, synthetic: Cohort, out: Bools | None = None) -> None:
     """Refuse a synthetic cohort whose generator saw groups that are held out in the real one.
+
+    Args:
+        real: with its splits.
+        synthetic: of any origin.
+        out: slices that are held out, where it is not the cohort's own split that says so.
 
     Raises:
         LeakError: with the number of groups and an example.
     """
-    held_out = held_out_names(real)
+    held_out = held_out_names(real) if out is None else names_of(real, np.flatnonzero(out))
     both = sorted(_learned_from(real, synthetic) & held_out)
     if both:
         came = f"one that saw {len(both)} of {len(held_out)} held-out patients or groups, for example {both[0]}"

@@ -15,29 +15,42 @@ from synthoma.data.leaks import patients_behind
 from synthoma.errors import InputError
 from synthoma.evaluation.agreement import Judge, agreement, ask_judge
 from synthoma.evaluation.appearance import appearance, tumours
-from synthoma.evaluation.comparison import LEAST, Comparison, compare
+from synthoma.evaluation.comparison import LEAST, Comparison, compare, unseen_groups
 from synthoma.evaluation.extractor import load_extractor
 from synthoma.evaluation.faults import faults
 from synthoma.evaluation.fidelity import (
     EXTRACTORS,
+    authenticities,
     diversity,
     family_scores,
     features_of,
     group_numbers,
     intensities,
+    radiomics_distance,
     scaled,
     told_apart,
+    twins_within,
     what_differs,
 )
-from synthoma.evaluation.nulls import Plan, plan
+from synthoma.evaluation.nulls import LEAST_GROUPS, Plan, plan
 from synthoma.evaluation.privacy import privacy
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import check_simulated, prepared, utility
-from synthoma.evaluation.verdict import LEARNED, lights, verdict
+from synthoma.evaluation.verdict import (
+    LEARNED,
+    STATES,
+    diversity_light,
+    figures,
+    lights,
+    realism_light,
+    verdict,
+)
+from synthoma.metrics.similarity import psnr, ssim
 from synthoma.provenance import bytes_digest, software
+from synthoma.seeding import stream
 from synthoma.types import Array, Floats, tumour_of
 
-SCHEMA = "synthoma.evaluation/2"
+SCHEMA = "synthoma.evaluation/3"
 
 Tell = Callable[[str, int, int], None]
 
@@ -93,7 +106,7 @@ def evaluate(
         "schema": SCHEMA,
         "preset": config.preset,
         "compared": _compared(comparison, the, synthetic),
-        "fidelity": _fidelity(comparison, features, the, made_by, config),
+        "fidelity": _fidelity(comparison, features, the, config),
         "appearance": appearance(comparison, the),
         "tumours": _tumours(real, synthetic, comparison, the),
         "classes": _classes(real, synthetic, comparison, features, made_by, config),
@@ -109,6 +122,8 @@ def evaluate(
         discriminator=discriminator,
     )
     progress("comparing", 4, steps)
+    if config.splits:
+        result["splits"] = over_divisions(real, synthetic, config, extractors)
     if config.faults:
         result["self_test"] = faults(comparison, the, EXTRACTORS, alpha=config.thresholds.alpha, seed=config.seed)
         progress("comparing", 5, steps)
@@ -118,6 +133,8 @@ def evaluate(
             real, synthetic, config, cells, seen=seen, phantom=phantom,
             progress=lambda done, total: progress("training", done, total),
         )  # fmt: skip
+    if phantom is not None and (pairs := repainted(comparison, synthetic, phantom, seed=config.seed)):
+        result["fidelity"]["pairs"] = pairs
     result["lights"] = lights(result, config.thresholds)
     result["verdict"] = verdict(result["lights"], result.get("utility"))
     result["provenance"] = {
@@ -174,6 +191,7 @@ def _compared(comparison: Comparison, the: Plan, synthetic: Cohort) -> dict[str,
         "synthetic_groups": len(set(comparison.synthetic_groups)),
         "count": the.count,
         "divisions": len(the.divisions),
+        "blind": the.blind,
         "rows": {
             "training": comparison.training_rows.tolist(),
             "held_out": comparison.held_out_rows.tolist(),
@@ -182,11 +200,11 @@ def _compared(comparison: Comparison, the: Plan, synthetic: Cohort) -> dict[str,
     }
 
 
-def _fidelity(
-    comparison: Comparison, features: Mapping[str, Floats], the: Plan, made_by: list[str], config: EvaluateConfig
+def _scores(
+    comparison: Comparison, features: Mapping[str, Floats], the: Plan, config: EvaluateConfig, *, interval: bool = True
 ) -> dict[str, Any]:
-    """Scores by family, and what all families together say."""
-    first = len(comparison.real)
+    """Scores by family, and whether models tell both sides apart."""
+    first, made_by = len(comparison.real), comparison.synthetic_groups
     points = {name: scaled(values) for name, values in features.items()}
     names = group_numbers(comparison.groups, made_by)
     # Families enter the common test with a few components each, or the widest would drown the others. That of the
@@ -194,11 +212,99 @@ def _fidelity(
     apart = [values[:, :24] / max(values[:first].std(), 1e-12) for name, values in points.items() if name != LEARNED]
     together = np.concatenate(apart, axis=1)
     return {
-        "families": {name: family_scores(values, the, names) for name, values in points.items()},
+        "families": {name: family_scores(values, the, names, interval=interval) for name, values in points.items()},
         "told_apart": told_apart(together, the, made_by, alpha=config.thresholds.alpha, seed=config.seed),
-        "what_differs": what_differs(features["radiomics"], the),
-        "diversity": diversity(comparison, points["wavelet"], the, made_by, seed=config.seed),
     }
+
+
+def _fidelity(
+    comparison: Comparison, features: Mapping[str, Floats], the: Plan, config: EvaluateConfig
+) -> dict[str, Any]:
+    """What the lights of realism and diversity go by, and what explains it."""
+    weight_free = {name: scaled(values) for name, values in features.items() if name in EXTRACTORS}
+    radiomics = features["radiomics"]
+    return {
+        **_scores(comparison, features, the, config),
+        "what_differs": what_differs(radiomics, the),
+        "diversity": diversity(comparison, weight_free["wavelet"], the, comparison.synthetic_groups, seed=config.seed),
+        "twins": twins_within(comparison),
+        "frechet_radiomics": radiomics_distance(radiomics, the),
+        "authenticity": authenticities(comparison, weight_free),
+    }
+
+
+def repainted(comparison: Comparison, synthetic: Cohort, phantom: Cohort, *, seed: int) -> dict[str, Any]:
+    """SSIM and PSNR of synthetic slices to the simulated ones that they repaint, and to others of these.
+
+    Returns:
+        {"n", "ssim", "psnr", "ssim_others", "psnr_others"}: means over slices; empty where the phantom cohort holds
+        none of those that were repainted, or the cohort does not say which they are.
+    """
+    if (
+        "repaints" not in synthetic.slices
+        or "slice" not in phantom.slices
+        or phantom.meta["size"] != synthetic.meta["size"]
+    ):
+        return {}
+    table = phantom.slices
+    rows = {
+        f"{case}/{number}": row for row, (case, number) in enumerate(zip(table["case"], table["slice"], strict=True))
+    }
+    named = synthetic.slices["repaints"].iloc[comparison.synthetic_rows].astype(str)
+    found = np.array([rows.get(name, -1) for name in named], dtype=np.int64)
+    known = np.flatnonzero(found >= 0)
+    if len(known) < LEAST or comparison.modality not in phantom.modalities:
+        return {}
+    channel = phantom.modalities.index(comparison.modality)
+    sources = np.clip(phantom.images[found[known], channel].astype(np.float32), 0, 1)
+    made = comparison.synthetic[known]
+    others = sources[np.roll(stream(seed, "evaluation.pairs").permutation(len(known)), 1)]
+    pairs: dict[str, Any] = {"n": len(known)}
+    for name, score in (("ssim", ssim), ("psnr", psnr)):
+        for key, second in ((name, sources), (f"{name}_others", others)):
+            values = score(made, second)
+            pairs[key] = float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else None
+    return pairs
+
+
+def over_divisions(
+    real: Cohort, synthetic: Cohort, config: EvaluateConfig, extractors: Mapping[str, Callable[[Array], Floats]]
+) -> dict[str, Any]:
+    """Realism and diversity judged again where chance holds out other patients.
+
+    Who is held out is drawn among the groups that the generator did not learn from: as many as the cohort's own split
+    holds out, but at most half of them. All others stand for the training slices. Copies and usefulness stay on the
+    cohort's own split.
+
+    Returns:
+        {"asked", "drawn_among", "held_out", "each": [{"realistic", "diverse": {"state", "ratio"}}], "realistic" and
+        "diverse": {"states": {state: count}, "low", "median", "high": of the ratios}}; "each" is empty where the groups
+        are too few.
+    """
+    unseen = unseen_groups(real, synthetic)
+    own = len(set(real.slices["group"][real.slices["split"] != "train"]))
+    count = min(own, -(-len(unseen) // 2))
+    found: dict[str, Any] = {"asked": config.splits, "drawn_among": len(unseen), "held_out": count, "each": []}
+    for number in range(config.splits if count >= LEAST_GROUPS else 0):
+        names = stream(config.seed, "evaluation.splits", number).permutation(np.array(unseen))[:count].tolist()
+        try:
+            comparison = compare(real, synthetic, limit=config.limit, seed=config.seed, held_out=names)
+        except InputError:  # too few slices of these patients
+            continue
+        features = features_of(comparison, extractors)
+        fidelity = _scores(comparison, features, _plan(comparison, config), config, interval=False)
+        ratios = figures(fidelity)
+        judged = realism_light(fidelity, {}, config.thresholds), diversity_light(fidelity, config.thresholds)
+        found["each"].append(
+            {light["question"]: {"state": light["state"], "ratio": ratios[light["question"]]} for light in judged}
+        )
+    for question in ("realistic", "diverse") if found["each"] else ():
+        states = [one[question]["state"] for one in found["each"]]
+        ratios_of = [one[question]["ratio"] for one in found["each"] if one[question]["ratio"] is not None]
+        spread = np.quantile(ratios_of, (0, 0.5, 1)).tolist() if ratios_of else [None] * 3
+        counts = {state: states.count(state) for state in STATES if state in states}
+        found[question] = {"states": counts, **dict(zip(("low", "median", "high"), spread, strict=True))}
+    return found
 
 
 def _tumours(real: Cohort, synthetic: Cohort, comparison: Comparison, the: Plan) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from synthoma.errors import InputError
 from synthoma.evaluation.comparison import Comparison
-from synthoma.evaluation.nulls import Plan, beside
-from synthoma.metrics.coverage import Coverage, coverage
+from synthoma.evaluation.nulls import Plan, beside, weighed
+from synthoma.metrics.coverage import Coverage, authenticity, coverage
 from synthoma.metrics.distances import (
     frechet_distance,
     frechet_infinity,
@@ -21,8 +21,9 @@ from synthoma.metrics.distances import (
     sliced_wasserstein,
 )
 from synthoma.metrics.features import random_features, standardised, wavelet_features
-from synthoma.metrics.radiomics import radiomics_features, radiomics_names
-from synthoma.metrics.similarity import distinct_modes, mean_pair_similarity
+from synthoma.metrics.network_judge import network_aucs
+from synthoma.metrics.radiomics import frechet_radiomics_distance, radiomics_features, radiomics_names
+from synthoma.metrics.similarity import ALIKE, TWIN_SIDE, distinct_modes, mean_pair_similarity, twins
 from synthoma.metrics.two_sample import two_sample_auc
 from synthoma.seeding import stream
 from synthoma.types import Array, Floats, Ints
@@ -54,6 +55,7 @@ BLOCK = 500
 """Images of each side that are scored at once; of more, the scores of blocks are averaged, so that cost is linear."""
 
 DIVERSITY_DIVISIONS = 39
+TWINS_SHOWN = 12
 DIFFERENCES = 10
 
 
@@ -148,32 +150,39 @@ def _block_scores(points: Floats, names: Ints, one: Ints, other: Ints) -> dict[s
 
 def told_apart(
     points: Floats, the: Plan, made_by: Sequence[str], *, alpha: float = 0.05, seed: int = 0
-) -> dict[str, Any]:
-    """Area under the curve of a linear model that tells synthetic from held-out real images, beside its null.
+) -> dict[str, dict[str, Any]]:
+    """Areas under the curve of two models that tell synthetic from held-out real images, each beside its null.
 
     Args:
         points: (N + M, K), real first.
         the: who is compared.
         made_by: group of each synthetic slice (M,): slices of one simulated patient are no independent draws.
-        alpha: level that it shares with one other test, for which there must be divisions enough.
-        seed: of the folds.
-    """
-    names = np.array([*the.groups, *(f"synthetic {group}" for group in made_by)])
+        alpha: level that they share with the distances, for which there must be divisions enough.
+        seed: of the folds, and of the network.
 
-    def score(one: Ints, other: Ints) -> dict[str, float]:
+    Returns:
+        {"linear": a logistic regression, "network": one with a hidden layer}, see ``nulls.weighed``.
+    """
+    names = group_numbers(the.groups, made_by)
+    enough = math.ceil(2 / alpha - 1e-9) - 1
+    null = the.divisions[:enough]
+    pairs = [(the.held, the.synthetic), *null, *((the.held, other) for other in the.others)]
+
+    def linear(one: Ints, other: Ints) -> float:
         if min(len(set(names[one])), len(set(names[other]))) < 2:  # nothing to cross-validate over
-            return {"auc": float("nan")}
-        auc = two_sample_auc(
+            return float("nan")
+        return two_sample_auc(
             real=points[one],
             synthetic=points[other],
             real_groups=names[one].tolist(),
             synthetic_groups=names[other].tolist(),
             seed=seed,
         )
-        return {"auc": auc}
 
-    enough = math.ceil(2 / alpha - 1e-9) - 1
-    return beside(score, the, worse={"auc": "high"}, interval=False, divisions=enough)["auc"]
+    judges = {"linear": [linear(*pair) for pair in pairs], "network": network_aucs(points, names, pairs, seed=seed)}
+    rows = [dict(zip(judges, both, strict=True)) for both in zip(*judges.values(), strict=True)]
+    first, last = rows[1 : 1 + len(null)], rows[1 + len(null) :]
+    return weighed(rows[0], first, last, worse=dict.fromkeys(judges, "high"), count=the.count)
 
 
 def diversity(
@@ -206,10 +215,72 @@ def diversity(
     return beside(score, the, worse=worse, interval=False, divisions=DIVERSITY_DIVISIONS)
 
 
+def twins_within(comparison: Comparison) -> dict[str, Any]:
+    """How many synthetic slices have a near-identical one beside them, and how many real ones have.
+
+    Real slices are compared across patients: neighbouring slices of one patient are alike by nature. Synthetic ones are
+    compared across cases, that is, all images that are offered as different ones, also where they repaint slices of one
+    simulated patient; slices of one synthetic volume are not.
+
+    Returns:
+        {"share", "n", "real_share", "real_n", "excess", "alike", "side", "pairs"}. "excess" is the share beyond what
+        real slices would have if they were as many: a set of twice as many has twice as many chances. "alike" is the
+        correlation of twins, "side" that of the pictures compared. "pairs" are the most alike ones: rows of the
+        synthetic cohort, "correlation" and "mirrored".
+    """
+    cases = comparison.synthetic_cases or range(len(comparison.synthetic))
+    made, real = twins(comparison.synthetic, cases), twins(comparison.real, comparison.groups)
+    pairs: dict[tuple[int, int], dict[str, Any]] = {}
+    for at in np.argsort(-made.correlation, kind="stable").tolist():
+        one, other = sorted((at, int(made.partner[at])))
+        if made.correlation[at] > -1:
+            rows = (int(comparison.synthetic_rows[one]), int(comparison.synthetic_rows[other]))
+            alike = {"correlation": float(made.correlation[at]), "mirrored": bool(made.mirrored[at])}
+            pairs.setdefault((one, other), {"rows": rows, **alike})
+        if len(pairs) == TWINS_SHOWN:
+            break
+    usual = real.share * max(1.0, len(comparison.synthetic) / max(len(comparison.real), 1))
+    return {
+        "share": made.share, "n": len(comparison.synthetic), "real_share": real.share, "real_n": len(comparison.real),
+        "excess": max(0.0, made.share - usual), "alike": ALIKE, "side": TWIN_SIDE, "pairs": list(pairs.values()),
+    }  # fmt: skip
+
+
+def radiomics_distance(radiomics: Floats, the: Plan) -> dict[str, Any]:
+    """The Fréchet radiomics distance beside its null, see ``nulls.weighed``."""
+
+    def score(one: Ints, other: Ints) -> dict[str, float]:
+        found = frechet_radiomics_distance(real=radiomics[one], synthetic=radiomics[other])
+        return {"frechet_radiomics": found if math.isfinite(found) else float("nan")}
+
+    return beside(score, the, worse={"frechet_radiomics": "high"}, interval=False)["frechet_radiomics"]
+
+
+def authenticities(comparison: Comparison, points: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
+    """Authenticity of synthetic and of held-out slices against the training slices, in each family of features.
+
+    Equally many of each: the more there are, the likelier one lies near.
+    """
+    training, real = len(comparison.training), len(comparison.real)
+    count = min(real - training, len(comparison.synthetic))
+    draws = stream(count, "evaluation.authenticity")
+    sides = {
+        "synthetic": real + draws.permutation(len(comparison.synthetic))[:count],
+        "held_out": training + draws.permutation(real - training)[:count],
+    }
+    return {
+        family: {
+            side: authenticity(training=values[:training], synthetic=values[places]) for side, places in sides.items()
+        }
+        for family, values in points.items()
+    }
+
+
 def what_differs(radiomics: Floats, the: Plan) -> list[dict[str, Any]]:
     """The named features in which synthetic slices are farthest from held-out ones, in deviations of real slices.
 
     p is adjusted for having looked at all of them: the share of divisions whose *largest* difference is as large.
+    "others" is the effect that other real patients have against the same held-out ones.
     """
     real = radiomics[: len(the.groups)]
     scale = real.std(axis=0)
@@ -219,11 +290,13 @@ def what_differs(radiomics: Floats, the: Plan) -> list[dict[str, Any]]:
         return np.asarray((radiomics[other].mean(axis=0) - radiomics[one].mean(axis=0)) / safe)
 
     ours = gaps(the.held, the.synthetic)
+    others = np.median([gaps(the.held, other) for other in the.others], axis=0) if the.others else None
     largest = np.array([np.abs(gaps(*division)).max() for division in the.divisions])
     return [
         {
             "feature": radiomics_names()[at],
             "effect": float(ours[at]),
+            "others": None if others is None else float(others[at]),
             "real": float(radiomics[the.held][:, at].mean()),
             "synthetic": float(radiomics[the.synthetic][:, at].mean()),
             "p": (1 + int((largest >= abs(ours[at])).sum())) / (1 + len(largest)) if len(largest) else None,

@@ -1,11 +1,15 @@
 """What chance alone would give: real patients against other real patients, at the same number of slices.
 
 Every score of an evaluation is held against the same divisions of the real slices. A division puts as many groups
-(patients) into the place of the held-out ones as there are held-out ones, at random, and the rest into the place of
-the synthetic slices. So the null holds what differs between patients, and no slice stands on both sides of it.
+(patients) into the place of the held-out ones as there are held-out ones, at random, and as many as there are synthetic
+ones into the place of the synthetic slices. So the null holds what differs between patients, few or many, and no slice
+stands on both sides of it.
 
-The synthetic images of a generator are as many independent draws, where the rest of a division is a few dozen
-patients: the null is wider than the truth, and the tests say "different" rather too seldom than too often.
+The synthetic images of a generator are as many independent draws, where a division has a few dozen patients to put into
+their place: the null is wider than the truth, and the tests say "different" rather too seldom than too often.
+
+Which patients are held out is chance too. What other real patients score against these very ones, groups as many as the
+synthetic side has, stands beside every score and is its measure where it is worse than the null.
 """
 
 from __future__ import annotations
@@ -23,6 +27,10 @@ from synthoma.types import Bools, Ints
 LEAST_GROUPS = 2
 """Groups on each side of a division below which there is none."""
 
+LEAST_REAL = 20
+"""Real groups below which divisions must use all of them. Where few are drawn out of a dozen, divisions hold the same
+patients again and again, and a few new ones lie outside all of them in 1 of 10 cases at 5 %."""
+
 LEAST_SLICES = 20
 """Slices on each side of a division below which it is left out."""
 
@@ -33,14 +41,17 @@ hardly narrow them."""
 TRIES = 4
 """Divisions drawn for each one wanted, to find different ones."""
 
+DRAWS = 9
+"""Sets of the real slices that are not held out that are scored against those that are."""
+
 LIMITS = {
     **dict.fromkeys(("precision", "recall", "coverage"), (0.0, 1.0)),
     **dict.fromkeys(("density", "sliced_wasserstein", "frechet"), (0.0, np.inf)),
 }
 """What a score can be at least and at most, where that is known."""
 
-SIGNED = frozenset(("kid",))
-"""Unbiased estimates, which are below 0 by chance: a ratio to what may be nearly 0 would say nothing."""
+SIGNED = frozenset(("kid", "frechet_radiomics"))
+"""Unbiased estimates and logarithms, which may be below 0: a ratio to what may be nearly 0 would say nothing."""
 
 FOLDS = 12
 """Parts of each side that the jackknife leaves out in turn, at most."""
@@ -59,6 +70,8 @@ class Plan:
         divisions: pairs of real sets of different groups, each side as many again.
         groups: group of each real slice.
         made_by: group of each slice of ``synthetic``.
+        others: sets of real slices that are not held out, as many, of as many groups as the synthetic side has.
+        blind: why there are no divisions; empty where there are.
     """
 
     held: Ints
@@ -66,6 +79,8 @@ class Plan:
     divisions: tuple[tuple[Ints, Ints], ...]
     groups: tuple[str, ...]
     made_by: tuple[str, ...]
+    others: tuple[Ints, ...] = ()
+    blind: str = ""
 
     @property
     def count(self) -> int:
@@ -85,21 +100,9 @@ def plan(groups: Sequence[str], held: Bools, synthetic: Sequence[str], *, halves
     """
     draws = stream(seed, "evaluation.nulls")
     names, inverse = np.unique(np.array(groups), return_inverse=True)
-    first = len(np.unique(inverse[held]))
-    parts: list[tuple[Ints, Ints]] = []
-    if min(first, len(names) - first) >= LEAST_GROUPS:
-        # A division that came before is no further evidence; where patients are few, there are few divisions.
-        drawn: set[tuple[int, ...]] = set()
-        for _ in range(TRIES * halves):
-            order = draws.permutation(len(names))
-            picked = tuple(sorted(order[:first].tolist()))
-            # Halves of equal size are the same division from either side: distances would count it twice.
-            rest = tuple(sorted(order[first:].tolist()))
-            if picked in drawn or len(drawn) == halves or (len(rest) == first and rest in drawn):
-                continue
-            drawn.add(picked)
-            chosen = np.isin(inverse, picked)
-            parts.append((np.flatnonzero(chosen), np.flatnonzero(~chosen)))
+    sides = len(np.unique(inverse[held])), len(set(synthetic))
+    blind = why_blind(len(names), *sides)
+    parts = [] if blind else _parted(draws, inverse, sides, halves)
     smaller = [min(len(one), len(other)) for one, other in parts]
     # Groups differ in size: a count that nine of ten divisions reach, but not so few slices that no score means much.
     usual = [max(LEAST_SLICES, int(np.quantile(smaller, 0.1)))] if smaller else []
@@ -111,7 +114,60 @@ def plan(groups: Sequence[str], held: Bools, synthetic: Sequence[str], *, halves
     )
     ours, theirs = _some(draws, np.flatnonzero(held), count), _some(draws, np.arange(len(synthetic)), count)
     made_by = tuple(synthetic[place] for place in theirs)
-    return Plan(ours, len(groups) + theirs, divisions, tuple(groups), made_by)
+    others = tuple(_others(draws, inverse, held, sides[1], count))
+    return Plan(ours, len(groups) + theirs, divisions, tuple(groups), made_by, others, blind)
+
+
+def _others(draws: np.random.Generator, numbers: Ints, held: Bools, groups: int, count: int) -> list[Ints]:
+    """Sets of so many slices of so many groups that are not held out (of all, where there are no more)."""
+    rest, found = np.unique(numbers[~held]), list[Ints]()
+    for _ in range(TRIES * DRAWS):
+        chosen = np.flatnonzero(np.isin(numbers, draws.permutation(rest)[:groups]) & ~held)
+        if len(chosen) >= count:
+            found.append(_some(draws, chosen, count))
+        if len(found) == DRAWS:
+            break
+    return found
+
+
+def why_blind(real: int, held_out: int, synthetic: int) -> str:
+    """Why so few groups have no null, in plain words; empty where they have one.
+
+    Args:
+        real: groups of real slices.
+        held_out: those of them that are held out.
+        synthetic: groups of synthetic slices.
+    """
+    if min(held_out, real - held_out) < LEAST_GROUPS:
+        return (
+            f"of {real} real patients or groups {held_out} are held out: with fewer than {LEAST_GROUPS} on either side "
+            "real ones cannot be compared with one another"
+        )
+    if synthetic < LEAST_GROUPS:
+        return "all synthetic slices are of one patient or group, which says nothing of others"
+    if real < LEAST_REAL and held_out + synthetic < real:
+        return (
+            f"{synthetic} synthetic patients or groups are too few to be judged beside {real} real ones: it takes "
+            f"{LEAST_REAL} real ones, or {real - held_out} synthetic"
+        )
+    return ""
+
+
+def _parted(draws: np.random.Generator, numbers: Ints, sides: tuple[int, int], most: int) -> list[tuple[Ints, Ints]]:
+    """Different pairs of sets of slices, of so many groups each (of the second as many as are left)."""
+    first, second = sides
+    parts: list[tuple[Ints, Ints]] = []
+    # A division that came before is no further evidence; where patients are few, there are few divisions.
+    drawn: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
+    for _ in range(TRIES * most):
+        order = draws.permutation(int(numbers.max()) + 1)
+        one, other = (tuple(sorted(side.tolist())) for side in (order[:first], order[first : first + second]))
+        # Sides of equal size are the same division from either: distances would count it twice.
+        if (one, other) in drawn or (other, one) in drawn or len(drawn) == most:
+            continue
+        drawn.add((one, other))
+        parts.append((np.flatnonzero(np.isin(numbers, one)), np.flatnonzero(np.isin(numbers, other))))
+    return parts
 
 
 def _some(draws: np.random.Generator, places: Ints, count: int) -> Ints:
@@ -131,36 +187,80 @@ def beside(
         divisions: use only so many.
 
     Returns:
-        {name: {"value", "low", "high", "null", "null_median", "ratio", "p", "n"}}. p is the share of null values at
-        least as bad, one added on both sides, so that it is never 0; None without a null. ratio is None where the
-        null's middle is 0 or the score may be negative.
+        As ``weighed``.
     """
     values = score(the.held, the.synthetic)
-    null = [score(one, other) for one, other in the.divisions[:divisions]]
-    bounds = _jackknife(score, the, values) if interval else {}
+    return weighed(
+        values,
+        [score(one, other) for one, other in the.divisions[:divisions]],
+        [score(the.held, other) for other in the.others],
+        worse=worse,
+        count=the.count,
+        bounds=_jackknife(score, the, values) if interval else {},
+    )
+
+
+def weighed(
+    values: Mapping[str, float],
+    null: Sequence[Mapping[str, float]],
+    others: Sequence[Mapping[str, float]],
+    *,
+    worse: Mapping[str, str],
+    count: int,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Scores beside what chance gives, and beside what other real patients score against the same held-out ones.
+
+    Args:
+        values: scores of the synthetic against the held-out slices.
+        null: those of divisions of the real ones.
+        others: those of real slices that are not held out, against the held-out ones.
+        worse: for each score which values are bad: "high" or "low".
+        count: slices on each side.
+        bounds: intervals.
+
+    Returns:
+        {name: {"value", "low", "high", "null", "null_median", "others", "others_median", "ratio", "p", "n"}}. p is the
+        share of null values at least as bad, one added on both sides, so that it is never 0; None without a null. ratio
+        is the value over the worse of the two medians: held-out patients may by chance lie far from all others, and
+        those that are synthetic need not be nearer to them than real ones are. It is None where that is 0 or the score
+        may be negative.
+    """
     return {
-        name: _entry(value, [row[name] for row in null], worse[name], the.count, bounds.get(name), name in SIGNED)
+        name: _entry(
+            value, [row[name] for row in null], [row[name] for row in others], worse[name], count,
+            (bounds or {}).get(name), name in SIGNED,
+        )
         for name, value in values.items()
-    }
+    }  # fmt: skip
 
 
 def _entry(
-    value: float, null: Sequence[float], worse: str, count: int, bounds: tuple[float, float] | None, signed: bool
-) -> dict[str, Any]:
-    known = np.array([one for one in null if np.isfinite(one)])
+    value: float, null: Sequence[float], others: Sequence[float], worse: str, count: int,
+    bounds: tuple[float, float] | None, signed: bool,
+) -> dict[str, Any]:  # fmt: skip
+    known, beside_them = (np.array([one for one in part if np.isfinite(one)]) for part in (null, others))
     entry: dict[str, Any] = {
-        "value": float(value), "null": known.tolist(), "null_median": None, "ratio": None, "p": None, "n": count,
+        "value": float(value), "null": known.tolist(), "null_median": None, "others": beside_them.tolist(),
+        "others_median": float(np.median(beside_them)) if len(beside_them) else None, "ratio": None, "p": None,
+        "n": count,
     }  # fmt: skip
     if bounds is not None:
         entry["low"], entry["high"] = bounds
     if not len(known) or not np.isfinite(value):
         return entry
-    middle = float(np.median(known))
+    entry["null_median"] = float(np.median(known))
     bad = known >= value if worse == "high" else known <= value
-    entry["null_median"] = middle
-    entry["ratio"] = None if signed or known.min() < 0 or abs(middle) < 1e-12 else float(value) / middle
     entry["p"] = (1 + int(bad.sum())) / (1 + len(known))
+    measure = measure_of(entry, worse)
+    entry["ratio"] = None if signed or known.min() < 0 or abs(measure) < 1e-12 else float(value) / measure
     return entry
+
+
+def measure_of(entry: Mapping[str, Any], worse: str) -> float:
+    """What a score is a multiple of: the worse of the medians of its null and of other real patients."""
+    medians = [entry[name] for name in ("null_median", "others_median") if entry[name] is not None]
+    return float(max(medians) if worse == "high" else min(medians))
 
 
 def joint_p(entries: Sequence[Mapping[str, Any]], worse: Sequence[str]) -> float | None:

@@ -16,8 +16,8 @@ class Thresholds(Config):
     """Where a light changes colour. They are read before anything is measured, and written into evaluation.json."""
 
     alpha: float = Field(0.05, gt=0, lt=0.5, description="level of every test")
-    realistic_ratio: float = Field(1.5, gt=1, description="distance over its real-vs-real median: up to here GOOD")
-    unrealistic_ratio: float = Field(4.0, gt=1, description="from here on POOR")
+    realistic_ratio: float = Field(1.22, gt=1, description="distance over that between real patients: up to here GOOD")
+    unrealistic_ratio: float = Field(2.0, gt=1, description="from here on POOR")
     told_apart: float = Field(
         0.8,
         ge=0.5,
@@ -28,6 +28,13 @@ class Thresholds(Config):
         0.7, gt=0, le=1, description="recall and coverage over real-vs-real: from here on GOOD"
     )
     poor_share: float = Field(0.3, ge=0, le=1, description="up to here POOR")
+    twins_share: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="share of slices with a near-identical one, beyond that of real slices: from here on FAIR",
+    )
+    many_twins: float = Field(0.5, gt=0, le=1, description="from here on POOR")
     copies_share: float = Field(
         0.05, gt=0, lt=1, description="upper bound of the share of copies up to which none is news"
     )
@@ -79,6 +86,9 @@ class EvaluateConfig(Config):
     preset: Preset = Field("quick", description="quick: scores; standard: and trained detectors; full: more of all")
     limit: int = Field(1000, ge=20, description="images of each kind that are scored")
     halves: int = Field(59, ge=9, description="real-vs-real divisions that each score is held against")
+    splits: int = Field(
+        0, ge=0, le=100, description="divisions of the patients over which realism and diversity are judged again"
+    )
     faults: bool = Field(False, description="plant known faults into real images: what would the scores have caught?")
     canaries: int = Field(200, ge=20, description="altered copies that the search for copies must find")
     seed: int = 0

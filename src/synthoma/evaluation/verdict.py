@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from synthoma.evaluation.fidelity import WORSE
@@ -13,10 +12,16 @@ from synthoma.evaluation.worth import worth_text
 ORDER = ("HARMS", "NO EVIDENCE", "CANNOT TELL", "HELPS")
 """Words of the verdict, worst first."""
 
+STATES = ("GOOD", "FAIR", "POOR", "CANNOT TELL")
+"""What a light can say."""
+
 LEARNED = "learned"
 """The family of a detector trained here: shown, without a say. Its null holds slices that it learned from."""
 
-ALONE = "all synthetic slices are of one patient or group, which says nothing of others"
+FEW = "too few patients for a real-vs-real comparison"
+
+JUDGES = {"linear": "a linear model", "network": "a small network"}
+"""Who tells synthetic from real slices."""
 
 Light = dict[str, str]
 
@@ -28,10 +33,10 @@ def lights(result: dict[str, Any], thresholds: Thresholds) -> list[Light]:
         result: content of evaluation.json as far as it was measured: fidelity, agreement, privacy, utility.
         thresholds: where colours change.
     """
-    alone = result.get("compared", {}).get("synthetic_groups") == 1
+    blind = result.get("compared", {}).get("blind", "")
     return [
-        _realism(result["fidelity"], result.get("agreement") or {}, thresholds, alone=alone),
-        _diversity(result["fidelity"], thresholds, alone=alone),
+        realism_light(result["fidelity"], result.get("agreement") or {}, thresholds, blind=blind),
+        diversity_light(result["fidelity"], thresholds, blind=blind),
         _privacy(result["privacy"], thresholds),
         _utility(result.get("utility")),
     ]
@@ -69,19 +74,18 @@ def verdict(four: list[Light], utility: dict[str, Any] | None) -> dict[str, str]
     return {"word": word, "because": "; ".join(reasons + rest)}
 
 
-def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Thresholds, *, alone: bool) -> Light:
-    families = {
-        name: scores
-        for name, scores in fidelity["families"].items()
-        if name != LEARNED and scores["sliced_wasserstein"]["p"] is not None
-    }
-    if not families:
-        return _light("realistic", "CANNOT TELL", "", "too few patients for a real-vs-real comparison")
-    distances = {name: scores["sliced_wasserstein"] for name, scores in families.items()}
-    tested = [(scores[name], WORSE[name]) for scores in families.values() for name in ("sliced_wasserstein", "kid")]
+def realism_light(
+    fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Thresholds, *, blind: str = ""
+) -> Light:
+    """Whether synthetic slices lie as near to held-out patients as other real ones do, and masks on the tumours."""
+    distances = _distances(fidelity)
+    if not distances:
+        return _light("realistic", "CANNOT TELL", "", blind or FEW)
+    scored = [fidelity["families"][family] for family in distances]
+    tested = [(scores[name], WORSE[name]) for scores in scored for name in ("sliced_wasserstein", "kid")]
     far = joint_p([entry for entry, _ in tested], [bad for _, bad in tested])
-    apart = fidelity["told_apart"]
-    told = apart["p"] if apart else None
+    judges = {name: one for name, one in fidelity["told_apart"].items() if one["p"] is not None}
+    told = joint_p(list(judges.values()), ["high"] * len(judges))
     known = [p for p in (far, told) if p is not None]
     least = min((len(known) * p for p in known), default=1.0)
     worst = max(distances, key=lambda name: float(distances[name]["ratio"] or 0))
@@ -90,23 +94,27 @@ def _realism(fidelity: dict[str, Any], agreement: dict[str, Any], thresholds: Th
         found["ratio"] and found["ratio"] >= thresholds.unrealistic_ratio and _beyond(found)
         for found in distances.values()
     )
-    # What is beyond chance and yet small does not matter: a linear model finds the smallest flaw.
+    # What is beyond chance and yet small does not matter: a model of many features finds the smallest flaw.
     apart_from_real = least <= thresholds.alpha and ratio > thresholds.realistic_ratio
-    if told is not None and len(known) * told <= thresholds.alpha and apart["value"] > thresholds.told_apart:
-        apart_from_real = True
-    text = f"distance to held-out scans {ratio:.1f}x what other patients' scans have ({worst})"
-    if apart and math.isfinite(apart["value"]):
-        text += f"; a linear model tells it from real scans with AUC {apart['value']:.2f}"
+    if told is not None and len(known) * told <= thresholds.alpha:
+        apart_from_real |= any(_tells(one, thresholds) for one in judges.values())
+    text = f"distance to held-out scans {ratio:.2f}x what other patients' scans have ({worst})"
+    if judges:
+        best = max(judges, key=lambda name: float(judges[name]["value"]))
+        text += f"; {JUDGES[best]} tells it from real scans with AUC {judges[best]['value']:.2f}"
     if _disagree(agreement, thresholds):
         text += f"; its masks agree less with a detector (Dice {agreement['synthetic']['value']:.2f}) than real ones "
         text += f"do ({agreement['real']['value']:.2f})"
         poor = True
-    tests = [list(distances.values()), *([[apart]] if told is not None else [])]
+    tests = [list(distances.values()), *([list(judges.values())] if told is not None else [])]
     if not poor and any(_blind(entries, thresholds, len(known)) for entries in tests):
-        return _light("realistic", "CANNOT TELL", f"{ratio:.1f}x", f"{text}; patients are too few for a test")
-    if not poor and alone:
-        return _light("realistic", "CANNOT TELL", f"{ratio:.1f}x", f"{text}; {ALONE}")
-    return _light("realistic", "POOR" if poor else "FAIR" if apart_from_real else "GOOD", f"{ratio:.1f}x", text)
+        return _light("realistic", "CANNOT TELL", f"{ratio:.2f}x", f"{text}; patients are too few for a test")
+    return _light("realistic", "POOR" if poor else "FAIR" if apart_from_real else "GOOD", f"{ratio:.2f}x", text)
+
+
+def _tells(judge: dict[str, Any], thresholds: Thresholds) -> bool:
+    """Whether a model tells synthetic slices from the held-out ones, and better than it tells other real ones."""
+    return bool(judge["value"] > max(thresholds.told_apart, *judge["others"], 0))
 
 
 def _disagree(agreement: dict[str, Any], thresholds: Thresholds) -> bool:
@@ -127,24 +135,56 @@ def _beyond(found: dict[str, Any]) -> bool:
     return bool(found["p"] * (1 + len(found["null"])) < 1.5)
 
 
-def _diversity(fidelity: dict[str, Any], thresholds: Thresholds, *, alone: bool) -> Light:
-    found = {
+def diversity_light(fidelity: dict[str, Any], thresholds: Thresholds, *, blind: str = "") -> Light:
+    """Whether recall and coverage reach what other real patients reach, and no slice has a twin beside it."""
+    alike = fidelity.get("twins") or {"excess": 0.0}
+    many, some = (alike["excess"] >= limit for limit in (thresholds.many_twins, thresholds.twins_share))
+    twins = ""
+    if some:
+        twins = (
+            f"{100 * alike['share']:.0f} % of the slices have a near-identical one beside them (real slices: "
+            f"{100 * alike['real_share']:.1f} %)"
+        )
+    found = _overlaps(fidelity)
+    if not found:
+        text = twins or blind or FEW
+        return _light("diverse", "POOR" if many else "FAIR" if some else "CANNOT TELL", "", text)
+    poor = any(one["ratio"] <= thresholds.poor_share and _beyond(one) for one in found.values())
+    (family, name), least = min(found.items(), key=lambda item: float(item[1]["ratio"]))
+    p = joint_p(list(found.values()), ["low"] * len(found))
+    fair = least["ratio"] < thresholds.diverse_share and (p is not None and p <= thresholds.alpha)
+    text = f"reaches {100 * least['ratio']:.0f} % of the variety that other real patients reach ({name}, {family})"
+    text += f"; {twins}" if twins else ""
+    state = "POOR" if poor or many else "FAIR" if fair or some else "GOOD"
+    if state == "GOOD" and _blind(list(found.values()), thresholds):
+        state = "CANNOT TELL"
+    return _light("diverse", state, f"{100 * least['ratio']:.0f} %", text)
+
+
+def _overlaps(fidelity: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Recall and coverage in all families that have a say, where there is a null."""
+    return {
         (family, name): scores[name]
         for family, scores in fidelity["families"].items()
         for name in ("recall", "coverage")
         if family != LEARNED and scores[name]["ratio"] is not None and scores[name]["p"] is not None
     }
-    if not found:
-        text = ALONE if alone else "too few patients for a real-vs-real comparison"
-        return _light("diverse", "CANNOT TELL", "", text)
-    poor = any(one["ratio"] <= thresholds.poor_share and _beyond(one) for one in found.values())
-    (family, name), least = min(found.items(), key=lambda item: float(item[1]["ratio"]))
-    p = joint_p(list(found.values()), ["low"] * len(found))
-    good = least["ratio"] >= thresholds.diverse_share or (p is not None and p > thresholds.alpha)
-    blind = not poor and _blind(list(found.values()), thresholds)
-    text = f"reaches {100 * least['ratio']:.0f} % of the variety that other real patients reach ({name}, {family})"
-    state = "POOR" if poor else "CANNOT TELL" if blind else "GOOD" if good else "FAIR"
-    return _light("diverse", state, f"{100 * least['ratio']:.0f} %", text)
+
+
+def _distances(fidelity: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The sliced Wasserstein distance in all families that have a say, where there is a null."""
+    return {
+        family: scores["sliced_wasserstein"]
+        for family, scores in fidelity["families"].items()
+        if family != LEARNED and scores["sliced_wasserstein"]["p"] is not None
+    }
+
+
+def figures(fidelity: dict[str, Any]) -> dict[str, float | None]:
+    """What the lights of realism and diversity go by: the largest distance and the least overlap, as ratios."""
+    far = [float(one["ratio"] or 0) for one in _distances(fidelity).values()]
+    near = [float(one["ratio"]) for one in _overlaps(fidelity).values()]
+    return {"realistic": max(far, default=None), "diverse": min(near, default=None)}
 
 
 def _privacy(privacy: dict[str, Any], thresholds: Thresholds) -> Light:

@@ -5,6 +5,8 @@ Arguments go by keyword (``real``, ``synthetic``): for several of these scores t
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy import linalg, stats
 
@@ -40,6 +42,7 @@ def kernel_distance(*, real: Floats, synthetic: Floats) -> float:
 def frechet_distance(*, real: Floats, synthetic: Floats) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of Gaussians fitted to both sets (Heusel et al. 2017, eq. 6).
 
+    As everywhere in the field (FID), this is the square of a distance: four times as much is twice as far.
     It is biased upwards at small N, by an amount that depends on the set; read it beside its real-vs-real value.
 
     Args:
@@ -90,7 +93,9 @@ def frechet_infinity(*, real: Floats, synthetic: Floats, points: int = 8, repeat
 
 
 def sliced_wasserstein(*, real: Floats, synthetic: Floats, projections: int = 1000, seed: int = 0) -> float:
-    """Mean over random directions of the squared Wasserstein-2 distance of the projected sets (Rabin et al. 2011).
+    """Root of the mean over random directions of the squared Wasserstein-2 distance of projected sets (Rabin 2011).
+
+    A distance, in the unit of the features: a shift of all points of one set counts once, not squared.
 
     Args:
         real: (N, D).
@@ -99,12 +104,18 @@ def sliced_wasserstein(*, real: Floats, synthetic: Floats, projections: int = 10
         seed: of the directions.
     """
     _need(real, synthetic, 1)
-    directions = stream(seed, "metrics.sliced_wasserstein").normal(size=(real.shape[1], projections))
-    directions /= np.linalg.norm(directions, axis=0)
+    directions = _directions(real.shape[1], projections, seed)
     levels = (np.arange(max(len(real), len(synthetic))) + 0.5) / max(len(real), len(synthetic))
     first = _quantiles(real @ directions, levels)
     second = _quantiles(synthetic @ directions, levels)
-    return float(np.mean((first - second) ** 2))
+    return float(np.sqrt(np.mean((first - second) ** 2)))
+
+
+@cache
+def _directions(width: int, count: int, seed: int) -> Floats:
+    """Directions of length 1 (width, count); the same ones for every pair of sets."""
+    drawn = stream(seed, "metrics.sliced_wasserstein").normal(size=(width, count))
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=0))
 
 
 def _quantiles(values: Floats, levels: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Likeness of pictures to one another, and whether a generator reaches all kinds of them."""
+"""Likeness of pictures to one another, twins among them, and whether a generator reaches all kinds of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from torch.nn import functional as F
 
 from synthoma.errors import InputError
 from synthoma.seeding import stream
-from synthoma.types import Array, Floats, Ints
+from synthoma.types import Array, Bools, Floats, Ints
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
 _BLOCK = 64
+TWIN_SIDE = 32
+"""Side in pixels at which twins are looked for."""
+
+_TWIN_BLOCK = 1000
+ALIKE = 0.98
+"""Correlation above which two pictures are twins."""
+
 _LIMIT = 1.959963984540054  # of a normal value, two-sided at 5 %
 
 
@@ -42,10 +49,7 @@ def ms_ssim(first: Array, second: Array) -> Floats:
     Raises:
         InputError: two shapes, another number of axes, or sides below 11 pixels.
     """
-    one, other = np.asarray(first), np.asarray(second)
-    if one.ndim != 3 or one.shape != other.shape or min(one.shape[1:]) < _WINDOW:
-        came = f"{one.shape} and {other.shape}"
-        raise InputError(f"two stacks (N, H, W) of one shape, sides of {_WINDOW} or more", came, "resize the pictures")
+    one, other = _stacks(first, second)
     scales = min(len(_WEIGHTS), int(math.log2(min(one.shape[1:]) / _WINDOW)) + 1)
     weights = torch.tensor(_WEIGHTS[:scales], dtype=torch.float64)
     weights /= weights.sum()
@@ -54,6 +58,14 @@ def ms_ssim(first: Array, second: Array) -> Floats:
         for start in range(0, len(one), _BLOCK)
     ]
     return torch.cat(parts).numpy() if parts else np.zeros(0)
+
+
+def _stacks(first: Array, second: Array) -> tuple[Array, Array]:
+    one, other = np.asarray(first), np.asarray(second)
+    if one.ndim != 3 or one.shape != other.shape or min(one.shape[1:]) < _WINDOW:
+        came = f"{one.shape} and {other.shape}"
+        raise InputError(f"two stacks (N, H, W) of one shape, sides of {_WINDOW} or more", came, "resize the pictures")
+    return one, other
 
 
 def _tensor(images: Array) -> Tensor:
@@ -84,6 +96,50 @@ def _comparisons(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     luminance = (2 * mean_1 * mean_2 + 0.01**2) / (mean_1**2 + mean_2**2 + 0.01**2)
     spread = square_1 - mean_1**2 + square_2 - mean_2**2
     return luminance, (2 * (product - mean_1 * mean_2) + 0.03**2) / (spread + 0.03**2)
+
+
+def ssim(first: Array, second: Array) -> Floats:
+    """Structural similarity of pairs of pictures (Wang et al. 2004), at one scale: windows as in ``ms_ssim``.
+
+    As scikit-image computes it with Gaussian weights, for grey values from 0 to 1.
+
+    Args:
+        first: (N, H, W), 0..1, sides of 11 pixels or more.
+        second: (N, H, W) in the same order.
+
+    Returns:
+        (N,), -1..1; 1 for equal pictures.
+
+    Raises:
+        InputError: as ``ms_ssim``.
+    """
+    one, other = _stacks(first, second)
+    found = [np.zeros(0)]
+    for start in range(0, len(one), _BLOCK):
+        luminance, structure = _comparisons(
+            _tensor(one[start : start + _BLOCK]), _tensor(other[start : start + _BLOCK])
+        )
+        found.append((luminance * structure).mean(dim=(1, 2, 3)).double().numpy())
+    return np.concatenate(found)
+
+
+def psnr(first: Array, second: Array) -> Floats:
+    """Peak signal to noise ratio of pairs of pictures in dB: -10 log10 of the mean squared difference.
+
+    Args:
+        first: (N, H, W), 0..1.
+        second: (N, H, W) in the same order.
+
+    Returns:
+        (N,); infinite for equal pictures.
+
+    Raises:
+        InputError: as ``ms_ssim``.
+    """
+    one, other = _stacks(first, second)
+    error = ((one.astype(np.float64) - other) ** 2).mean(axis=(1, 2))
+    with np.errstate(divide="ignore"):
+        return np.asarray(-10 * np.log10(error))
 
 
 def mean_pair_similarity(
@@ -131,6 +187,67 @@ def _pairs(count: int, pairs: int, groups: Sequence[Hashable] | None, seed: int)
     second = draws.integers(0, others[first])
     second += np.where(second >= starts[first], sizes[first], 0)
     return np.sort(np.stack([order[first], order[second]], axis=1), axis=1)
+
+
+# --- twins ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The most alike picture of each picture of a set.
+
+    Attributes:
+        correlation: with it (N,), -1..1; -1 where there is none to compare with.
+        partner: which one it is (N,).
+        mirrored: whether it is more alike left for right (N,).
+    """
+
+    correlation: Floats
+    partner: Ints
+    mirrored: Bools
+
+    @property
+    def share(self) -> float:
+        """Of the pictures that have a twin, 0..1; 0 without pictures."""
+        return float((self.correlation > ALIKE).mean()) if len(self.correlation) else 0.0
+
+
+def twins(images: Array, apart: Sequence[Hashable]) -> Twins:
+    """For each picture the most alike other one: the correlation of grey values at 32 px, also left for right.
+
+    Small as they are compared, other noise, a slight shift or another grain do not hide a twin.
+
+    Args:
+        images: (N, H, W).
+        apart: N names; pictures of one name are not compared, as neighbouring slices of one volume.
+
+    Raises:
+        InputError: names of another number, or no stack of pictures.
+    """
+    whole = np.asarray(images, np.float32)
+    if whole.ndim != 3 or len(apart) != len(whole):
+        came = f"{whole.shape} and {len(apart)} names"
+        raise InputError("a stack (N, H, W) and one name for each picture", came, "give both in one order")
+    small = F.adaptive_avg_pool2d(torch.from_numpy(whole)[:, None], TWIN_SIDE)
+    straight, mirrored = (_unit(part.flatten(1)) for part in (small, small.flip(3)))
+    seen: dict[Hashable, int] = {}
+    names = torch.tensor([seen.setdefault(name, len(seen)) for name in apart], dtype=torch.int64)
+    best, partner, turned = torch.full((len(whole),), -1.0), torch.zeros(len(whole), dtype=torch.int64), []
+    for start in range(0, len(whole), _TWIN_BLOCK):
+        rows = slice(start, start + _TWIN_BLOCK)
+        both = torch.stack([straight[rows] @ straight.T, straight[rows] @ mirrored.T])
+        alike = both.amax(dim=0).masked_fill_(names[rows, None] == names, -1.0)
+        best[rows], partner[rows] = alike.max(dim=1)
+        turned.append(both.argmax(dim=0).gather(1, partner[rows, None])[:, 0] == 1)
+    mirror = torch.cat(turned).numpy() if turned else np.zeros(0, np.bool_)
+    return Twins(best.double().numpy(), partner.numpy(), mirror)
+
+
+def _unit(rows: Tensor) -> Tensor:
+    """Rows of mean 0 and length 1; of a flat picture, 0."""
+    centred = rows - rows.mean(dim=1, keepdim=True)
+    unit: Tensor = centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    return unit
 
 
 # --- kinds of pictures ----------------------------------------------------------------------------------------

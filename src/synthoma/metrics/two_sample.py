@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from scipy import special
 
 from synthoma.errors import InputError
 from synthoma.seeding import stream
-from synthoma.types import Array, Floats, Ints
+from synthoma.types import Array, Bools, Floats, Ints
 
 _C = 0.1
+_MOST_STEPS = 50
 
 
 def two_sample_auc(
@@ -60,17 +60,18 @@ def two_sample_auc(
     made = np.repeat([0, 1], [len(real), len(synthetic)])
     seen: dict[Hashable, int] = {}
     names = np.array([seen.setdefault(name, len(seen)) for name in (*real_groups, *others)], dtype=np.int64)
-    fold = _folds(names, made, number, seed)
+    fold = balanced_folds(names, made, number, seed)
     ranks = np.full(len(made), np.nan)
+    scores = _scores(features, made, fold != np.arange(number)[:, None])
     for at in range(number):
         test = fold == at
         if len(np.unique(made[test])) == len(np.unique(made[~test])) == 2:
-            ranks[test] = _ranks(_scores(features[~test], made[~test], features[test]), made[test])
+            ranks[test] = shared_ranks(scores[at][test], made[test])
     known = ~np.isnan(ranks)
-    return float(roc_auc_score(made[known], ranks[known])) if known.any() else float("nan")
+    return area(ranks[known], made[known]) if known.any() else float("nan")
 
 
-def _folds(names: Ints, made: Ints, number: int, seed: int) -> Ints:
+def balanced_folds(names: Ints, made: Ints, number: int, seed: int) -> Ints:
     """Fold of each image: groups by falling size, each to the fold that holds least of its side."""
     sizes = np.stack([np.bincount(names, made == side) for side in (0, 1)], axis=1)
     shares = sizes / sizes.sum(axis=0)
@@ -82,14 +83,64 @@ def _folds(names: Ints, made: Ints, number: int, seed: int) -> Ints:
     return np.asarray(chosen[names])
 
 
-def _scores(features: Floats, made: Ints, queries: Floats) -> Floats:
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(deviation > 1e-9, deviation, np.inf)
-    model = LogisticRegression(C=_C, class_weight="balanced", max_iter=2000).fit((features - mean) / scale, made)
-    return np.asarray(model.decision_function((queries - mean) / scale))
+def _scores(features: Floats, made: Ints, learned: Bools) -> Floats:
+    """What the model of each fold says of all images (F, N), having learned from some of them (F, N)."""
+    shares = learned / learned.sum(axis=1, keepdims=True)
+    mean = shares @ features
+    deviation = np.sqrt(np.maximum(shares @ features**2 - mean**2, 0))
+    scale = np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-3), deviation, np.inf)
+    scaled = (features - mean[:, None]) / scale[:, None]
+    counts = np.stack([(learned & (made == side)).sum(axis=1) for side in (0, 1)], axis=1)
+    weights = _C * learned * learned.sum(axis=1, keepdims=True) / (2 * np.maximum(counts[:, made], 1))
+    slopes = logistic_regression(scaled, made, weights)
+    return np.asarray(np.einsum("fnd,fd->fn", scaled, slopes[:, :-1]))
 
 
-def _ranks(scores: Floats, made: Array) -> Floats:
+def logistic_regression(features: Floats, made: Ints, weights: Floats) -> Floats:
+    """Slopes and intercepts (F, D + 1) that minimise sum w log(1 + exp(-+ z)) + |slopes|^2 / 2, by Newton's method.
+
+    The same optimum as that of general solvers, in a handful of steps: the score is computed some hundred times.
+
+    Args:
+        features: (F, N, D), for each of F models.
+        made: (N,) 0 or 1.
+        weights: (F, N) of each row, 0 for those that a model does not learn from.
+    """
+    rows = np.concatenate([features, np.ones((*features.shape[:2], 1))], axis=2)
+    sign, ridge = 2.0 * made - 1, np.append(np.ones(features.shape[2]), 1e-9)
+
+    def loss(of: Floats) -> Floats:
+        far = np.logaddexp(0, -sign * np.einsum("fnd,fd->fn", rows, of))
+        return np.asarray((weights * far).sum(axis=1) + 0.5 * of**2 @ ridge)
+
+    found = np.zeros((len(rows), rows.shape[2]))
+    before = loss(found)
+    for _ in range(_MOST_STEPS):
+        chance = special.expit(np.einsum("fnd,fd->fn", rows, found))
+        slope = np.einsum("fnd,fn->fd", rows, weights * (chance - made)) + ridge * found
+        curve = np.swapaxes(rows * (weights * chance * (1 - chance))[..., None], 1, 2) @ rows + np.diag(ridge)
+        step = np.linalg.solve(curve, slope[..., None])[..., 0]
+        after = loss(found - step)
+        while (worse := after > before + 1e-9 * (1 + before)).any():
+            step[worse] /= 2
+            after = loss(found - step)
+        found, before = found - step, after
+        if np.abs(step).max() < 1e-5:
+            break
+    return found
+
+
+def area(scores: Floats, made: Array) -> float:
+    """Area under the ROC curve: how often a score of side 1 is above one of side 0, ties counting half (Hanley 1982).
+
+    A general implementation spends more on checking its arguments than these few hundred scores take.
+    """
+    real, synthetic = np.sort(scores[made == 0]), scores[made == 1]
+    below = np.searchsorted(real, synthetic, side="left") + np.searchsorted(real, synthetic, side="right")
+    return float(below.mean() / (2 * len(real)))
+
+
+def shared_ranks(scores: Floats, made: Array) -> Floats:
     """For each score: mean over both sides of the share of that side below it, ties counting half."""
     parts = []
     for side in (0, 1):

@@ -18,15 +18,18 @@ FAMILIES = {
 }
 
 SCORES = {
-    "sliced_wasserstein": "sliced Wasserstein-2",
-    "kid": "kernel distance (KID)",
-    "frechet": "Fréchet distance",
-    "frechet_infinity": "Fréchet distance, endless N",
+    "sliced_wasserstein": "sliced Wasserstein-2 distance",
+    "kid": "kernel distance (KID, squared)",
+    "frechet": "Fréchet distance (squared, as FID)",
+    "frechet_infinity": "Fréchet distance (squared), endless N",
     "precision": "precision",
     "density": "density",
     "recall": "recall",
     "coverage": "coverage",
 }
+
+JUDGES = {"linear": "a linear model", "network": "a small network"}
+"""Models that tell synthetic from real slices."""
 
 VARIETY = ("recall", "coverage")
 """Scores that say how much of the real variety is reached."""

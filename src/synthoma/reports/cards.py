@@ -19,6 +19,7 @@ from synthoma.reports.utility_blocks import decisive, worth_sentence
 from synthoma.reports.wording import gain, sentence
 
 NAME = "synthetic-brain-mri"
+NOT_MEASURED = "not measured"
 NOT_CLINICAL = (
     "Not for clinical use. These images show no person. Neither they nor what is trained on them may guide a diagnosis "
     "or a treatment."
@@ -91,6 +92,7 @@ MEANINGS = {
     "split": "train, validation or test",
     "label": "class of the slice",
     "tumour_pixels": "pixels of tumour in the mask",
+    "repaints": "case and slice of the simulated slice that was repainted",
     "has_mask": "whether a mask belongs to the slice",
 }
 
@@ -124,6 +126,12 @@ def dataset_card(result: Result, synthetic_meta: Mapping[str, Any], *, name: str
         verdict_line(result),
         lights_table(result),
         *_findings(result),
+        "## Scorecard",
+        "The seven headings of the scorecard for synthetic medical data of the FDA's researchers (Zamzmi et al. 2025), "
+        "filled from what was measured here.",
+        table(
+            ("heading", "what it asks", "what was measured"), scorecard(result, synthetic_meta), frozenset({0, 1, 2})
+        ),
         "## Privacy",
         *block_lines(_block(result, "copies")),
         "## Limits",
@@ -132,6 +140,62 @@ def dataset_card(result: Result, synthetic_meta: Mapping[str, Any], *, name: str
         LICENCE,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def scorecard(result: Result, synthetic_meta: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The seven headings of Zamzmi et al. (2025), "Scorecard for synthetic medical data evaluation", as measured.
+
+    Args:
+        result: content of evaluation.json.
+        synthetic_meta: content of the synthetic cohort's cohort.json.
+
+    Returns:
+        Heading, question and answer, "not measured" where it was not.
+    """
+    fidelity, compared = result["fidelity"], result["compared"]
+    lights = {light["question"]: f"{light['state']}: {light['text']}" for light in result["lights"]}
+    reached = [
+        f"{score} {scores[score]['value']:.2f} ({family})"
+        for family, scores in fidelity["families"].items()
+        for score in ("recall", "coverage")
+        if scores[score]["value"] is not None
+    ]
+    agreement, tumours = result.get("agreement") or {}, result.get("tumours") or {}
+    limits = []
+    if agreement:
+        limits.append(
+            f"masks: Dice {agreement['synthetic']['value']:.2f} with a detector of real scans "
+            f"({agreement['real']['value']:.2f} of real masks)"
+        )
+    limits += [
+        f"{name} of tumours {entry['ratio']:.1f} times what other patients score"
+        for name, entry in tumours.items()
+        if entry["ratio"] is not None
+    ]
+    labels = ", ".join(map(str, synthetic_meta["labels"].values())) or "none"
+    have = (
+        f"sequences {', '.join(synthetic_meta['modalities'])}; classes {', '.join(synthetic_meta['classes'])}; masks: "
+        f"{labels}; {int(synthetic_meta['slices']):,} slices"
+    )
+    splits = result.get("splits") or {}
+    spread = NOT_MEASURED
+    if splits.get("each"):
+        spread = f"over {len(splits['each'])} other divisions of the patients: " + "; ".join(
+            f"{question} {', '.join(f'{state} {count}' for state, count in splits[question]['states'].items())}"
+            for question in ("realistic", "diverse")
+        )
+    elif result.get("classes"):
+        spread = f"scores within each class are in the report, of {', '.join(result['classes'])}"
+    told = f"named features in which it differs are in the report, of {compared['count']:,} slices a side"
+    return [
+        ("Congruence", "is it distributed as real data are?", lights["realistic"]),
+        ("Coverage", "does it reach the variety of real data?", f"{lights['diverse']}; {', '.join(reached)}"),
+        ("Constraint", "does it keep to anatomy and physics?", "; ".join(limits) or NOT_MEASURED),
+        ("Completeness", "does it hold all that a task needs?", have),
+        ("Compliance", "does it respect privacy and rules?", f"{lights['private']}; law and consent: {NOT_MEASURED}"),
+        ("Comprehension", "can one see how it was made and where it fails?", f"made and measured as said here; {told}"),
+        ("Consistency", "does the answer hold for parts and repeats?", spread),
+    ]
 
 
 def model_card(result: Result, synthetic_meta: Mapping[str, Any]) -> str | None:

@@ -32,6 +32,7 @@ LEAST_OUTLINE = 20
 
 TILE_NOTES = {
     "copies": "The synthetic slices that are most alike to a training slice, each with that slice at its right.",
+    "twins": "The synthetic slices that are most alike to one another, side by side.",
     "agreement": "Synthetic slices whose masks the detector disagrees with, spread over all of them.",
 }
 """What stands above the pictures of a block."""
@@ -100,6 +101,7 @@ def evaluation_page(evaluation: Result, real: Cohort, synthetic: Cohort) -> str:
         charts=_charts(evaluation),
         tile_notes=TILE_NOTES,
         tiles={
+            "twins": [_twin(synthetic, channels[1], pair, evaluation) for pair in _twins(evaluation)],
             "copies": [_pair(real, synthetic, channels, pair) for pair in _pairs(evaluation)],
             "agreement": [
                 Tile((_picture(synthetic, row, channels[1]),), f"row {row}", alarming=True)
@@ -145,6 +147,21 @@ def _picture(cohort: Cohort, row: int, channel: int, *, mask: bool = True) -> st
     if mask:
         picture = outlined(picture, np.asarray(cohort.masks[row]))
     return data_uri(png(picture, scale=2 if picture.shape[0] < 128 else 1))
+
+
+def _twins(evaluation: Result) -> list[Mapping[str, Any]]:
+    return list((evaluation["fidelity"].get("twins") or {}).get("pairs") or [])[: SHOWN_PAIRS // 2]
+
+
+def _twin(synthetic: Cohort, channel: int, pair: Mapping[str, Any], evaluation: Result) -> Tile:
+    one, other = pair["rows"]
+    uris = (_picture(synthetic, one, channel, mask=False), _picture(synthetic, other, channel, mask=False))
+    caption = f"rows {one} and {other} · correlation {number(pair['correlation'])}"
+    return Tile(
+        uris,
+        caption + (" · mirrored" if pair["mirrored"] else ""),
+        pair["correlation"] > evaluation["fidelity"]["twins"]["alike"],
+    )
 
 
 def _pairs(evaluation: Result) -> list[Mapping[str, Any]]:
@@ -196,7 +213,7 @@ def _ratios(families: Mapping[str, Any], names: Sequence[str]) -> list[Span]:
             found = scores[name]
             if not found["ratio"]:
                 continue
-            middle = found["null_median"]
+            middle = found["value"] / found["ratio"]  # the worse of null and other real scans, see nulls.weighed
             low, high = (None if found.get(end) is None else found[end] / middle for end in ("low", "high"))
             title = f"{score_name(name)} · {family_name(family)}"
             null = [value / middle for value in found["null"]]

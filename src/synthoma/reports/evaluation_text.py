@@ -46,6 +46,20 @@ def lights_table(result: Result) -> str:
     return table(("", "answer", "figure", "what was found"), rows, frozenset({0, 1, 3}))
 
 
+def splits_lines(result: Result) -> list[str]:
+    """What other divisions of the patients said, a line each question; none where they were not asked for."""
+    found = result.get("splits") or {"each": []}
+    if not found["each"]:
+        return [f"splits     none drawn: {found['drawn_among']} unseen groups are too few"] if "asked" in found else []
+    lines = []
+    for question in ("realistic", "diverse"):
+        one = found[question]
+        states = ", ".join(f"{state} {count}" for state, count in one["states"].items())
+        far = f", {one['low']:.2f}x to {one['high']:.2f}x" if one["low"] is not None else ""
+        lines.append(f"{question:<10} over {len(found['each'])} other divisions of the patients: {states}{far}")
+    return lines
+
+
 def block_lines(block: Block) -> list[str]:
     """A block as paragraphs of Markdown."""
     lines = [f"### {escaped(block.title)}"] if block.title else []

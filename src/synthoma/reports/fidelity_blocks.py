@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthoma.reports.blocks import VARIETY, Block, Result, family_name, score_name, thresholds_of
+from synthoma.reports.blocks import JUDGES, VARIETY, Block, Result, family_name, score_name, thresholds_of
 from synthoma.reports.plain_words import LESION, radiomics_words
 from synthoma.reports.wording import NONE, chance, number, percent, plain, span
 
@@ -33,36 +33,102 @@ def realistic(result: Result) -> list[Block | None]:
     """Distances, what differs, how slices and tumours look, whether masks fit, grey values, classes."""
     return [
         _distances(result),
+        _splits(result),
         _differs(result),
         _numbers(result.get("appearance"), "appearance", "How slices look", {}, _APPEARANCE_TEXT),
         _numbers(result.get("tumours"), "tumours", "How tumours lie and look", LESION, _TUMOUR_TEXT),
         _agreement(result),
         _greys(result),
         _classes(result),
+        _of_others(result),
     ]
 
 
 def diverse(result: Result) -> list[Block | None]:
     """How much of the real variety is reached, and whether synthetic images differ among themselves."""
-    return [_variety(result), _diversity(result)]
+    return [_variety(result), _twins(result), _diversity(result)]
 
 
 def _distances(result: Result) -> Block:
     compared, families = result["compared"], result["fidelity"]["families"]
-    apart = result["fidelity"].get("told_apart") or {}
     text = [
         f"Distances between synthetic and held-out slices, {compared['count']:,} on each side, as multiples of what "
-        "real patients score against other real patients (their median is 1). Inside the grey band a score cannot tell "
-        "synthetic from real; no single score proves realism. The kernel distance has no multiple, because its "
-        "real-against-real value may be 0 or below: it stands in the table."
+        "real patients score against other real patients (their median is 1), as many of them as there are synthetic "
+        "ones. Which patients are held out is chance: where the other real ones lie farther from these very patients "
+        "than real ones do as a rule, that is the measure instead (the column “others to the same”). Inside the grey "
+        "band a score cannot tell synthetic from real; no single score proves realism. The kernel distance has no "
+        "multiple, because its real-against-real value may be 0 or below: it stands in the table."
     ]
-    if apart.get("value") is not None:
-        null = f"; real patients against others: {number(apart['null_median'])}" if apart.get("null") else ""
+    for name, judge in (result["fidelity"].get("told_apart") or {}).items():
+        if judge["value"] is None:
+            continue
+        known = [
+            ("real patients against others", "null_median"),
+            ("other real scans against the same", "others_median"),
+        ]
+        beside = "".join(f"; {what}: {number(judge[key])}" for what, key in known if judge[key] is not None)
         text.append(
-            f"A linear model tells synthetic from held-out slices with an AUC of {number(apart['value'])} "
-            f"(0.5 is guessing{null}; p = {chance(apart['p'])})."
+            f"{JUDGES[name][0].upper() + JUDGES[name][1:]} tells synthetic from held-out slices with an AUC of "
+            f"{number(judge['value'])} (0.5 is guessing{beside}; p = {chance(judge['p'])})."
         )
     return _scored("distances", "Distances to held-out scans", tuple(text), families, DISTANCES)
+
+
+def _splits(result: Result) -> Block | None:
+    found = result.get("splits")
+    if not found:
+        return None
+    title = "Would other held-out patients say the same?"
+    if not found["each"]:
+        why = (
+            f"Asked for {found['asked']:,} other divisions; the generator did not learn from {found['drawn_among']:,} "
+            "patients or groups, too few to draw others to hold out."
+        )
+        return Block("splits", title, (why,))
+    text = (
+        f"Realism and diversity judged again over {len(found['each']):,} divisions, each with {found['held_out']:,} "
+        f"patients or groups held out, drawn among the {found['drawn_among']:,} that the generator did not learn from. "
+        "Copies and usefulness stay on the cohort's own split.",
+    )
+    rows = tuple(
+        (
+            question, ", ".join(f"{state} {count}" for state, count in found[question]["states"].items()),
+            number(found[question]["median"]), span(found[question]["low"], found[question]["high"]),
+        )
+        for question in ("realistic", "diverse")
+    )  # fmt: skip
+    columns = ("", "answers", "ratio, median", "least to largest")
+    return Block("splits", title, text, columns, rows, frozenset({0, 1}))
+
+
+def _of_others(result: Result) -> Block | None:
+    """Scores that the field reports, beside what honest scans get."""
+    fidelity = result["fidelity"]
+    rows: list[tuple[str, ...]] = []
+    if radiomics := fidelity.get("frechet_radiomics"):
+        null = radiomics["null"]
+        between = span(min(null), max(null)) if null else NONE
+        rows.append(("Fréchet radiomics distance", number(radiomics["value"]), between, "lower"))
+    for family, sides in (fidelity.get("authenticity") or {}).items():
+        name = f"authenticity, {family_name(family)}"
+        rows.append((name, percent(sides["synthetic"]), percent(sides["held_out"]), "neither"))
+    if pairs := fidelity.get("pairs"):
+        rows += [
+            (f"{name} to the slice that was repainted", number(pairs[key]), number(pairs[f"{key}_others"]), "neither")
+            for key, name in (("ssim", "SSIM"), ("psnr", "PSNR in dB"))
+        ]
+    if not rows:
+        return None
+    text = (
+        "Figures that other papers report, beside what honest scans get here; none has a say in an answer. The Fréchet "
+        "radiomics distance is the logarithm of the squared distance, by the formula of FRDv1 on the radiomics of this "
+        "page: with other features, values of other tools are others too. Authenticity is the share of slices that are "
+        "not nearer to a training slice than other training slices are; honest scans score far from 100 %, and altered "
+        "copies may score more than honest ones."
+        + (" SSIM and PSNR stand beside those of other simulated slices." if fidelity.get("pairs") else ""),
+    )
+    columns = ("score", "synthetic", "honest scans", "better")
+    return Block("of-others", "Scores that others report", text, columns, tuple(rows), frozenset({0, 3}), folded=True)
 
 
 def _scored(key: str, title: str, text: tuple[str, ...], families: Mapping[str, Any], names: Sequence[str]) -> Block:
@@ -72,17 +138,17 @@ def _scored(key: str, title: str, text: tuple[str, ...], families: Mapping[str, 
         for name in names
         if name in scores
     ]
-    columns = ("features", "score", "value", "95 % interval", "real vs real", "ratio", "p", "N")
+    columns = ("features", "score", "value", "95 % interval", "real vs real", "others to the same", "ratio", "p", "N")
     return Block(key, title, text, columns, tuple(rows), frozenset({0, 1}), folded=True)
 
 
 def _score(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """Value, interval, null, ratio, p and N."""
+    """Value, interval, null, what other real slices score against the same, ratio, p and N."""
     null = entry["null"]
     between = span(min(null), max(null)) if null else NONE
     return (
-        number(entry["value"]), span(entry.get("low"), entry.get("high")), between, number(entry["ratio"]),
-        chance(entry["p"]), f"{entry['n']:,}",
+        number(entry["value"]), span(entry.get("low"), entry.get("high")), between,
+        number(entry.get("others_median")), number(entry["ratio"]), chance(entry["p"]), f"{entry['n']:,}",
     )  # fmt: skip
 
 
@@ -92,8 +158,8 @@ def _differs(result: Result) -> Block | None:
         return None
     rows = [
         (
-            radiomics_words(one["feature"]), one["feature"], number(one["effect"], signed=True), number(one["real"]),
-            number(one["synthetic"]), chance(one["p"]),
+            radiomics_words(one["feature"]), one["feature"], number(one["effect"], signed=True),
+            number(one["others"], signed=True), number(one["real"]), number(one["synthetic"]), chance(one["p"]),
         )
         for one in found
     ]  # fmt: skip
@@ -102,7 +168,7 @@ def _differs(result: Result) -> Block | None:
         "slices: 0 is no difference, 1 is large. p takes into account that all features were looked at. Orange bars "
         f"are more than chance (p ≤ {plain(thresholds_of(result)['alpha'])})."
     )
-    columns = ("what", "feature", "effect", "real", "synthetic", "p")
+    columns = ("what", "feature", "effect", "other real scans", "real", "synthetic", "p")
     return Block("differs", "What differs", (text,), columns, tuple(rows), frozenset({0, 1}), folded=True)
 
 
@@ -173,13 +239,15 @@ def _classes(result: Result) -> Block | None:
                 continue
             sizes = f"{families['held_out']:,} / {families['synthetic']:,}"
             for score, entry in scores.items():
-                value, _, between, ratio, p, _ = _score(entry)
+                value, _, between, others, ratio, p, _ = _score(entry)
                 named = family_name(family), score_name(score)
-                rows.append((name, sizes, *named, value, between, ratio, p))
+                rows.append((name, sizes, *named, value, between, others, ratio, p))
     if not rows:
         return None
     text = ("The main scores within each class, against real slices of the same class.",)
-    columns = ("class", "real / synthetic", "features", "score", "value", "real vs real", "ratio", "p")
+    columns = (
+        "class", "real / synthetic", "features", "score", "value", "real vs real", "others to the same", "ratio", "p",
+    )  # fmt: skip
     return Block("classes", "Class by class", text, columns, tuple(rows), frozenset({0, 2, 3}), folded=True)
 
 
@@ -193,13 +261,33 @@ def _variety(result: Result) -> Block:
     return _scored("variety", title, text, result["fidelity"]["families"], VARIETY)
 
 
+def _twins(result: Result) -> Block | None:
+    found = result["fidelity"].get("twins")
+    if not found:
+        return None
+    limits = thresholds_of(result)
+    rows = (
+        ("synthetic slices, across cases", percent(found["share"]), f"{found['n']:,}"),
+        ("real slices, across patients", percent(found["real_share"]), f"{found['real_n']:,}"),
+    )
+    text = (
+        f"Slices with a near-identical one beside them: correlation above {plain(found['alike'])} at {found['side']} "
+        "pixels, also left for right. Real slices are compared with those of other patients, synthetic ones with all "
+        "that are offered as other images, whatever they were made from; slices of one synthetic volume are not "
+        "compared. A share beyond that of real slices is FAIR from "
+        f"{percent(limits['twins_share'])} on, POOR from {percent(limits['many_twins'])} on.",
+    )
+    columns = ("", "have a twin", "slices")
+    return Block("twins", "Are there twins?", text, columns, rows)
+
+
 def _diversity(result: Result) -> Block | None:
     found = result["fidelity"].get("diversity") or {}
     rows = [(DIVERSITY[key], *_score(found[key])) for key in DIVERSITY if key in found]
     if not rows:
         return None
     text = ("High values are a collapse: images that are all alike, or kinds of images that are missing.",)
-    columns = ("", "value", "real vs real", "ratio", "p", "N")
+    columns = ("", "value", "real vs real", "others to the same", "ratio", "p", "N")
     kept = tuple((name, value, between, *rest) for name, value, _, between, *rest in rows)
     return Block("diversity", "Do synthetic images differ among themselves?", text, columns, kept)
 

@@ -37,7 +37,7 @@ def studies(result: Mapping[str, Any]) -> list[Study]:
     best = decisive(utility)
     against_real = gain(best["against_real"]) if best else NONE
     privacy = result["privacy"]
-    apart = (result["fidelity"].get("told_apart") or {}).get("value")
+    apart = ((result["fidelity"].get("told_apart") or {}).get("linear") or {}).get("value")
     return [
         Study(
             "Asadi 2024", "StyleGAN2-ADA, FLAIR with mask, LGG, 14 × 1,000 synthetic slices added: Dice of tumour",

@@ -134,12 +134,13 @@ class Sampler:
         assert self.source is not None
         return self.source.drawn(np.array([stream(seed, "synthesis.source", index).random() for index in indices]))
 
-    def simulated_group(self, seed: int, index: int) -> str:
-        """Group of the simulated slice that an image is; empty where none is repainted."""
+    def simulated(self, seed: int, index: int) -> tuple[str, str]:
+        """Group of the simulated slice that an image repaints, and its case and slice; empty where it repaints none."""
         if self.source is None:
-            return ""
-        row = self.source.rows[self._simulated(seed, range(index, index + 1))[0]]
-        return f"simulated {self.source.cohort.slices['group'].iloc[row]}"
+            return "", ""
+        table = self.source.cohort.slices
+        row = table.iloc[self.source.rows[self._simulated(seed, range(index, index + 1))[0]]]
+        return f"simulated {row['group']}", f"{row['case']}/{row['slice']}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -319,6 +320,7 @@ def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> 
     meta, shape = sampler.bundle.meta, sampler.shape
     case = f"synthetic-{index:06d}"
     area = int(tumour_of(mask).sum())
+    group, repaints = sampler.simulated(seed, index)
     if sampler.source is not None:
         label = class_of(area, meta["classes"])
     elif sampler.labels and set(meta["classes"]) == {"tumour", "healthy"}:  # they only say what a mask shows
@@ -329,7 +331,7 @@ def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> 
         "case": case,
         "slice": 0,
         "patient": "",
-        "group": sampler.simulated_group(seed, index) or case,
+        "group": group or case,
         "split": SPLITS[0],
         "label": label,
         "asked_for": name if shape.classes else "",
@@ -337,6 +339,7 @@ def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> 
         "has_mask": bool(sampler.labels),
         "source": case,
         "missing": "",
+        "repaints": repaints,
     }
 
 
