@@ -12,7 +12,7 @@ import pytest
 from synthoma.errors import InputError
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.privacy import copies, privacy, quarantine
-from synthoma.metrics.copies import altered
+from synthoma.metrics.copies.alterations import altered
 from tests.metrics.test_copies import head
 
 SIZE = 64

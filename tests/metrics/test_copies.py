@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from synthoma.errors import InputError
-from synthoma.metrics.copies import Gallery, altered, nearest_images
+from synthoma.metrics.copies.alterations import altered
+from synthoma.metrics.copies.whole import Gallery, nearest_images
 
 
 def head(seed: int, size: int = 96) -> np.ndarray:

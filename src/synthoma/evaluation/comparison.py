@@ -13,7 +13,7 @@ from synthoma.data.leaks import held_out_names, names_of, patients_behind, rows_
 from synthoma.data.slicing import shown_modality
 from synthoma.errors import InputError, LeakError
 from synthoma.seeding import stream
-from synthoma.types import UNLABELLED, Bools, Float16, Float32, Ints
+from synthoma.types import UNLABELLED, Bools, Float16, Float32, Ints, tumour_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,9 @@ class Comparison:
         absent: patients or groups that the generator learned from and that the real cohort lacks: copies of them cannot
             be found.
         synthetic_cases: case of each synthetic slice: images of several cases are offered as different ones.
+        gallery_groups: group of each slice of the gallery; empty where nobody says.
+        gallery_tumours, held_out_tumours, synthetic_tumours: where these slices show tumour (N, H, W); None without
+            masks.
     """
 
     training: Float32
@@ -56,6 +59,10 @@ class Comparison:
     gallery_rows: Ints
     absent: int = 0
     synthetic_cases: tuple[str, ...] = ()
+    gallery_groups: tuple[str, ...] = ()
+    gallery_tumours: Bools | None = None
+    held_out_tumours: Bools | None = None
+    synthetic_tumours: Bools | None = None
 
     @property
     def real(self) -> Float32:
@@ -124,6 +131,10 @@ def compare(
         gallery,
         len(known - {str(name) for column in ("group", "patient", "case") for name in set(table[column])}),
         tuple(synthetic.slices["case"].iloc[drawn].astype(str)),
+        tuple(table["group"].iloc[gallery].astype(str)),
+        tumour_of(real.masks[gallery]),
+        tumour_of(real.masks[held_out]),
+        tumour_of(synthetic.masks[drawn]),
     )
 
 

@@ -16,9 +16,19 @@ from synthoma.data.registration import prepare, register
 from synthoma.data.thumbnails import thumbnail
 from synthoma.errors import InputError
 from synthoma.evaluation.comparison import LEAST, Comparison
-from synthoma.metrics.copies import Gallery, Nearest, altered
+from synthoma.evaluation.copy_kinds import (
+    NO_MASKS,
+    UNSEARCHED,
+    Search,
+    blends,
+    crops,
+    lesion_patches,
+    whole_slices,
+)  # fmt: skip
+from synthoma.evaluation.copy_volumes import volumes
+from synthoma.metrics.copies.whole import Gallery, Nearest
 from synthoma.metrics.membership import membership
-from synthoma.metrics.tails import Tail, fisher, fit_tail, proportion_bounds, rank_p, share_bound
+from synthoma.metrics.tails import Tail, fisher, fit_tail, mixture_bound, proportion_bounds, rank_p
 from synthoma.seeding import stream
 from synthoma.types import Bools, Floats, Ints
 
@@ -32,8 +42,8 @@ LEAST_RECALL = 0.5
 """Lower limit of the recall on planted copies below which finding none says nothing."""
 
 SHOWN = 24
-SETTING = 100  # planted copies that set the threshold; others measure the recall
-ATTACKED = 500  # members, and as many others, whose nearest synthetic slice is looked for
+NULL = 400  # held-out slices that are searched
+ATTACKED = 300  # members, and as many others, whose nearest synthetic slice is looked for
 LEVELS = (0.05, 0.5, 0.95, 1.0)
 TWIN_FROM = 0.8  # held-out slices less alike than this are no twins
 SMALLEST_P = 1e-12  # what is said of smaller ones
@@ -122,36 +132,42 @@ def copies(
 ) -> dict[str, Any]:
     """Copies of training scans among synthetic slices, and what the search for them is worth.
 
-    Every synthetic slice is searched among all training slices (`metrics.copies`). It is flagged above a threshold that
-    lies halfway (in Fisher's z) between what one honest slice in 100 reaches and what nine in ten altered copies
-    exceed: a generator that draws typical heads may exceed the first, but only copies reach the second. Honest slices
-    are held-out ones, less the twins of training slices that the duplicate search confirms. Fewer than 99 of them have
-    no 99 % quantile; an exponential tail gives it (`metrics.tails`). Where copies score no higher than honest slices,
-    the threshold is the honest one.
+    Several kinds are searched, each with honest scores, planted copies, threshold, recall and bound of its own
+    (`copy_kinds`): whole slices (flipped, turned, zoomed, shifted), blends of two, enlarged crops, lesions in another
+    brain where masks outline them; and whole patients (`copy_volumes`) where slices belong to some. More freedom finds
+    more likeness among honest slices too: each kind's threshold is set with what its own search finds in held-out ones.
 
-    Three tests share ``alpha`` (Bonferroni): the number flagged, by ranks, for any distribution of scores since the
-    threshold is never below the k-th highest honest score (exact where slices are independent; where a few held-out
-    patients give all of them, each with scores of its own, honest cohorts were accused in up to 9 % of simulations);
-    the number flagged, by the tail; the nearest slice alone, by the tail, so that a single perfect copy is found where
-    patients are many enough.
+    A slice is flagged above a threshold that lies halfway (in Fisher's z) between what one honest slice in 100 reaches
+    and what nine in ten altered copies exceed: a generator that draws typical heads may exceed the first, but only
+    copies reach the second. Honest slices are held-out ones (at most 400, drawn at random), less the twins of training
+    slices that the duplicate search confirms. Fewer than 99 of them have no 99 % quantile; an exponential tail gives it
+    (`metrics.tails`). Where copies score no higher than honest slices, the threshold is the honest one.
 
-    Canaries, which are altered copies of training slices drawn at random, are scored like synthetic slices: 100 of
-    them set the threshold, ``canaries`` others measure the recall. The share of copies is bounded by the number
-    flagged over that recall (`metrics.tails.share_bound`). The bound speaks of copies altered alike: mirrored, turned
-    by up to 4 degrees, shifted by up to 2/64 of the side, gamma 0.85 to 1.15, noise of 2 %.
+    The kinds share ``alpha``, and within each three tests do (Bonferroni): the number flagged, by ranks, for any
+    distribution of scores since the threshold is never below the k-th highest honest score (exact where slices are
+    independent; where a few held-out patients give all of them, each with scores of its own, honest cohorts were
+    accused in up to 9 % of simulations); the number flagged, by the tail; the nearest slice alone, by the tail, so that
+    a single perfect copy is found where patients are many enough.
+
+    Canaries, which are altered copies of training slices drawn at random, are scored like synthetic slices: some set
+    the threshold, others measure the recall. The share of copies of a kind is bounded by the number flagged over the
+    recall of the alteration that is hardest to find (`metrics.tails.mixture_bound`), so the bound holds for any mixture
+    of the alterations of that kind; it says nothing of others, which are listed.
 
     Args:
         comparison: what is compared.
-        canaries: planted copies that measure the recall, 1 or more.
-        seed: of the canaries.
+        canaries: planted copies of whole slices that measure the recall, 1 or more; a quarter as many of each other
+            kind. At least 10 of each alteration.
+        seed: of the canaries, and of which held-out slices are looked at.
         alpha: chance that an honest cohort is accused.
         share: upper bound of the share of copies above which nobody says that there are none.
 
     Returns:
-        Plain data: word ("COPIES FOUND" if p < alpha; "NONE FOUND" if not, canaries are found and the bound is low
-        enough; else "CANNOT TELL"), because, p, tests, certain (flagged slices that are evidence each alone),
-        threshold, flagged, of, searched, upper_share, recall, null, quantiles, distinct_sources, quarantine (all
-        flagged rows) and pairs (most alike first).
+        Plain data: word ("COPIES FOUND" if p < alpha; "NONE FOUND" if not, canaries are found and the bounds are low
+        enough; else "CANNOT TELL"), because, p, flagged (by any search), of, searched, upper_share (largest of the
+        kinds'), quarantine (all flagged rows), kinds, volumes, unsearched (what nobody looked for) and, of whole
+        slices: tests, certain (flagged slices that are evidence each alone), threshold, recall, null, quantiles,
+        distinct_sources and pairs (most alike first).
 
     Raises:
         InputError: no canaries.
@@ -159,47 +175,46 @@ def copies(
     if canaries < 1:
         raise InputError("one canary or more", str(canaries), "use 200")
     gallery = Gallery(comparison.gallery)
-    held_out, found = gallery.nearest(comparison.held_out), gallery.nearest(comparison.synthetic)
-    sources, planted = _planted(comparison, gallery, SETTING + canaries, seed)
-    twins = _twins(comparison, held_out)
-    groups = np.array(comparison.held_out_groups)[~twins].tolist()
-    rule = _rule(held_out.score[~twins], groups, planted.score[:SETTING])
-    flagged = found.score > rule.threshold
-    hits = int((planted.score[SETTING:] > rule.threshold).sum())
-    low, high = proportion_bounds(hits, canaries)
+    looked = np.sort(stream(seed, "evaluation.null").permutation(len(comparison.held_out))[:NULL])
+    held_out = gallery.nearest(comparison.held_out[looked])
+    twins = _twins(comparison, looked, held_out)
+    honest, others = _only(held_out, ~twins), looked[~twins]
+    whole = whole_slices(comparison, gallery, honest, others, canaries, seed)
+    searches = [whole]
+    if len(others):
+        searches += [blends(comparison, gallery, others, canaries, seed), crops(comparison, others, canaries, seed)]
+        searches += filter(None, [lesion_patches(comparison, others, canaries, seed)])
+    patients = volumes(comparison, gallery, whole.found, honest, others, seed)
+    tests = len(searches) + (patients is not None)
+    judged = [_judged(search, comparison, alpha / tests) for search in searches]
+    first = judged[0]
     rows, training_rows = comparison.synthetic_rows, comparison.gallery_rows
+    found, flagged = whole.found, np.isin(rows, first["quarantine"])
+    every = sorted({row for one in (*judged, patients or {"quarantine": []}) for row in one["quarantine"]})
     result = {
-        **rule.tests(found.score, alpha),
-        "threshold": rule.threshold,
-        "flagged": int(flagged.sum()),
-        "of": len(flagged),
+        "p": min(1.0, tests * min([kind["p"] for kind in judged] + ([patients["p"]] if patients else []))),
+        "tests": first["tests"],
+        "certain": first["certain"],
+        "threshold": first["threshold"],
+        "flagged": len(every),
+        "of": len(rows),
         "searched": len(training_rows),
         "absent": comparison.absent,
-        "upper_share": share_bound(int(flagged.sum()), len(flagged), hits, canaries),
-        "recall": {
-            "value": hits / canaries,
-            "low": low,
-            "high": high,
-            "found": hits,
-            "of": canaries,
-            "right_source": float((planted.index == sources)[SETTING:].mean()),
-        },
+        "upper_share": max(kind["upper_share"] for kind in judged if kind is first or not unseen(kind)),
+        "recall": first["recall"],
         "null": {
-            "of": len(groups),
-            "groups": len(set(groups)),
+            **first["null"],
             "twins": [
                 {"held_out_row": int(comparison.held_out_rows[at]), "training_row": int(training_rows[index])}
-                for at, index in zip(np.flatnonzero(twins), held_out.index[twins], strict=True)
+                for at, index in zip(looked[twins], held_out.index[twins], strict=True)
             ],
         },
-        "quantiles": {
-            "levels": list(LEVELS),
-            "synthetic": np.quantile(found.score, LEVELS).tolist(),
-            "held_out": np.quantile(held_out.score, LEVELS).tolist(),
-            "canaries": np.quantile(planted.score, LEVELS).tolist(),
-        },
+        "quantiles": first["quantiles"],
         "distinct_sources": len(set(found.index.tolist())),
-        "quarantine": rows[flagged].tolist(),
+        "quarantine": every,
+        "kinds": judged,
+        "volumes": patients,
+        "unsearched": [*UNSEARCHED, *([] if searches[-1].name == "lesions" else [NO_MASKS])],
         "pairs": [
             {
                 "synthetic_row": int(rows[at]),
@@ -216,16 +231,30 @@ def copies(
 
 
 def blind(found: dict[str, Any]) -> str:
-    """Why the search for copies (a result of ``copies``) may have missed any number of them; empty where it sees."""
-    recall, null = found["recall"], found["null"]
-    if not found["tests"]:
-        return f"{null['of']} held-out slices of {null['groups']} groups that are no twins are too few to compare with"
-    if recall["low"] < LEAST_RECALL:
-        return f"only {100 * recall['value']:.0f} % of planted copies can be told from scans of other patients"
+    """Why the search for copies (a result of ``copies``) may have missed any number of them; empty where it sees.
+
+    Other kinds than whole slices may be unseen beside that (`unseen`): the bound then does not speak of them.
+    """
+    if why := unseen({"name": "whole slices", **found}):
+        return why
     if found["absent"]:
         return (
             f"{found['absent']:,} patients or groups that the generator learned from are not in the real cohort, so "
             "nobody looked for copies of their scans: evaluate on the cohort that it was trained on"
+        )
+    return ""
+
+
+def unseen(kind: dict[str, Any]) -> str:
+    """Why copies of a kind (one of "kinds" of a result of ``copies``) could not have been seen; empty if they could."""
+    recall, null = kind["recall"], kind["null"]
+    if not kind["tests"]:
+        return f"{null['of']} held-out slices of {null['groups']} groups that are no twins are too few to compare with"
+    if recall["worst"]["low"] < LEAST_RECALL:
+        planted = "planted copies" if kind["name"] == "whole slices" else f"planted {kind['name']}"
+        return (
+            f"only {100 * recall['worst']['value']:.0f} % of {planted} ({recall['worst']['name']}) can be told from "
+            "scans of other patients"
         )
     return ""
 
@@ -251,40 +280,99 @@ def _rule(honest: Floats, groups: Sequence[str], copies: Floats) -> _Rule:
     return _Rule(max(reached, math.tanh(middle)), rank, len(honest), tail)
 
 
+def _judged(search: Search, comparison: Comparison, alpha: float) -> dict[str, Any]:
+    """What a search found, as plain data; the share is that of all synthetic slices."""
+    scores, many = search.found.score, len(comparison.synthetic)
+    setting = np.concatenate([one.setting for one in search.planted.values()])
+    rule = _rule(search.honest, search.groups, setting)
+    flagged = scores > rule.threshold
+    measured = {name: one.scores for name, one in search.planted.items()}
+    hits = {name: (int((found > rule.threshold).sum()), len(found)) for name, found in measured.items()}
+    planted = np.concatenate(list(measured.values()))
+    bound = mixture_bound(int(flagged.sum()), len(flagged), list(hits.values()))
+    found, of = (sum(column) for column in zip(*hits.values(), strict=True))
+    low, high = proportion_bounds(found, of)
+    alterations = [_alteration(name, *pair) for name, pair in hits.items()]
+    worst = min(alterations, key=lambda one: float(one["low"]))
+    shared = proportion_bounds(*hits[worst["name"]], 1 - 0.05 / len(hits))[0]
+    levels = list(LEVELS)
+    return {
+        "name": search.name,
+        "words": search.words,
+        **rule.tests(scores, alpha),
+        "threshold": rule.threshold,
+        "flagged": int(flagged.sum()),
+        "of": len(flagged),
+        "upper_share": bound * len(flagged) / many if rule.tail else 1.0,
+        "recall": {
+            "value": found / of,
+            "low": low,
+            "high": high,
+            "found": found,
+            "of": of,
+            "right_source": float(
+                np.average(
+                    [one.right_source for one in search.planted.values()], weights=[many for _, many in hits.values()]
+                )
+            ),
+            "worst": {**worst, "low": shared},
+        },
+        "alterations": alterations,
+        "null": {"of": len(search.honest), "groups": len(set(search.groups))},
+        "quantiles": {
+            "levels": levels,
+            "synthetic": np.quantile(scores, levels).tolist(),
+            "held_out": np.quantile(search.honest, levels).tolist() if len(search.honest) else [0.0] * len(levels),
+            "canaries": np.quantile(planted, levels).tolist(),
+        },
+        "quarantine": comparison.synthetic_rows[search.rows[flagged]].tolist(),
+    }
+
+
+def _alteration(name: str, found: int, of: int) -> dict[str, Any]:
+    low, high = proportion_bounds(found, of)
+    return {"name": name, "value": found / of, "low": low, "high": high, "found": found, "of": of}
+
+
+def _only(nearest: Nearest, which: Bools) -> Nearest:
+    return Nearest(*(column[which] for column in vars(nearest).values()))
+
+
 def _word(result: dict[str, Any], alpha: float, share: float) -> tuple[str, str]:
-    """The word and its reason."""
-    recall, bound = result["recall"], f"{100 * result['upper_share']:.1f} %"
+    """The word and its reason, which says what was looked for and what was not."""
     flagged = f"{result['flagged']} of {result['of']} slices are as near to a training scan as altered copies are"
+    seen = [kind for kind in result["kinds"] if not unseen(kind)]
+    bounds = [f"{at_most(kind['upper_share'])} {kind['words']}" for kind in seen]
+    if (patients := result["volumes"]) and patients["recall"]:
+        bounds.append(f"{at_most(patients['upper_share'])} of the synthetic patients are copies of whole patients")
+    said = f"at most {', '.join(bounds)} (95 % each)" if bounds else "how many could be is not known"
     if result["p"] < alpha:
         likely = f"p = {result['p']:.2g}" if result["p"] > SMALLEST_P else f"p < {SMALLEST_P:g}"
-        return "COPIES FOUND", f"{flagged} ({likely}); at most {bound} are copies"
+        return "COPIES FOUND", f"{flagged} ({likely}); {said}"
     if why := blind(result):
         return "CANNOT TELL", why
     if result["upper_share"] > share:
-        why = f"{flagged}, but up to {bound} could be copies: generate more"
-    else:
-        found = f"{100 * recall['value']:.0f} % of {recall['of']} planted copies were found"
-        return "NONE FOUND", f"{flagged}; {found}, so at most {bound} are copies (95 %)"
-    return "CANNOT TELL", why
+        most = max(seen, key=lambda kind: float(kind["upper_share"]))
+        why = f"{flagged}, but up to {at_most(most['upper_share'])} could be that {most['words']}: generate more"
+        return "CANNOT TELL", why
+    missed = [f"{kind['name']} ({unseen(kind)})" for kind in result["kinds"] if unseen(kind)]
+    return "NONE FOUND", f"{flagged}; {said}; not searched: {'; '.join([*missed, *result['unsearched']])}"
 
 
-def _planted(comparison: Comparison, gallery: Gallery, count: int, seed: int) -> tuple[Ints, Nearest]:
-    """Sources (count,) of altered copies of random training slices, and what is found for them."""
-    draws = stream(seed, "evaluation.canaries")
-    sources = draws.integers(0, len(comparison.gallery), count)
-    images = np.clip(comparison.gallery[sources].astype(np.float32), 0, 1)
-    return sources, gallery.nearest(altered(images, draws))
+def at_most(share: float) -> str:
+    """An upper bound of a share in per cent, rounded up."""
+    return f"{math.ceil(1000 * share - 1e-9) / 10:.1f} %"
 
 
-def _twins(comparison: Comparison, nearest: Nearest) -> Bools:
-    """Which held-out slices (N,) show the same as their nearest training slice, by the duplicate search's own score.
+def _twins(comparison: Comparison, looked: Ints, nearest: Nearest) -> Bools:
+    """Which of the held-out slices ``looked`` (N,) show what their nearest training slice shows.
 
-    Left in the null, hidden twins blind the search: the threshold rises to 1.
+    The duplicate search's own score decides. Left in the null, hidden twins blind the search: the threshold rises to 1.
     """
     twins = np.zeros(len(nearest.score), dtype=np.bool_)
     near = np.flatnonzero(nearest.score > TWIN_FROM)
     for part in (near[at : at + 128] for at in range(0, len(near), 128)):
-        slices = [*comparison.held_out[part], *comparison.gallery[nearest.index[part]]]
+        slices = [*comparison.held_out[looked[part]], *comparison.gallery[nearest.index[part]]]
         views = prepare(np.stack([thumbnail(np.asarray(image)) for image in slices]))
         first = torch.arange(len(part))
         twins[part] = register(views, first, first + len(part)).score >= THRESHOLD

@@ -107,8 +107,17 @@ def share_bound(flagged: int, of: int, found: int, planted: int, level: float = 
     Returns:
         0..1; 1 where nothing is known.
     """
+    return mixture_bound(flagged, of, [(found, planted)], level)
+
+
+def mixture_bound(flagged: int, of: int, planted: Sequence[tuple[int, int]], level: float = 0.95) -> float:
+    """`share_bound` for copies of several kinds in any mixture, with (found, planted) of each kind.
+
+    What is flagged of a mixture is at least what is flagged of the kind that is hardest to find. The lower ends of all
+    kinds must hold at once, so they share their chance of failing (Bonferroni).
+    """
     high = proportion_bounds(flagged, of, level)[1]
-    low = proportion_bounds(found, planted, level)[0]
+    low = min(proportion_bounds(found, many, 1 - (1 - level) / len(planted))[0] for found, many in planted)
     return 1.0 if high >= low else high / low
 
 

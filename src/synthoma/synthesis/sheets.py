@@ -6,7 +6,7 @@ import numpy as np
 
 from synthoma.data.cohort import Cohort, check_scale
 from synthoma.errors import InputError
-from synthoma.metrics.copies import nearest_images
+from synthoma.metrics.copies.whole import nearest_images
 from synthoma.pictures import contact_sheet, grey, png, tiled
 from synthoma.synthesis.sampling import Sampler, interpolate
 from synthoma.types import UNLABELLED, Float32

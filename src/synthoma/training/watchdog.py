@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from synthoma.metrics.copies import nearest_images
+from synthoma.metrics.copies.whole import Gallery
 from synthoma.metrics.distances import sliced_wasserstein
 from synthoma.metrics.features import random_features, standardised, wavelet_features
 from synthoma.seeding import stream
@@ -87,7 +87,8 @@ def validation_judge(
     own_variety = _variety(_joined(references, references))
     usual = math.nan
     if validation is not None:
-        usual = float(np.percentile(nearest_images(validation.images, training.images).score, 99))
+        gallery = Gallery(training.images, upright=True)
+        usual = float(np.percentile(gallery.nearest(validation.images).score, 99))
     second = np.unique(training.patients, return_inverse=True)[1] % 2 == 1
 
     def distances(rows: Ints, drawn: dict[str, Floats]) -> dict[str, float]:
@@ -123,7 +124,7 @@ def validation_judge(
             scores = [score(*pair) for pair in zip(found, least, strict=True)]
             values |= found[0] | {"variety": _variety(_joined(references, drawn)) / own_variety}
         if validation is not None:
-            values["near_copies"] = float((nearest_images(images[:64], training.images).score > usual).mean())
+            values["near_copies"] = float((gallery.nearest(images[:64]).score > usual).mean())
         return Snapshot(scores[0], values, warnings_of(values, recent, logits=logits), resampled=scores[1:])
 
     return judge

@@ -1,0 +1,1 @@
+"""Copies of training images among others: of a whole image, of a blend of two, of a part of one."""
