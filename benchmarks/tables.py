@@ -621,18 +621,50 @@ def _verdicts_in_short() -> str:
 
 def _privacy() -> str:
     results = earlier("privacy")
-    if not results:
+    parts = [_recalls(results), *(_accused(name, results.get(f"calibration-{name}")) for name in ("lgg", "phantom"))]
+    if found := results.get("volumes"):
+        parts.append(
+            f"**Copies of whole patients** ({found['cohorts']} cohorts of {found['patients_each']:.0f} simulated "
+            f"patients, two of them altered volumes of training patients): {100 * found['copies_found']:.0f} % of "
+            f"these were found, {100 * found['honest_flagged']:.1f} % of the others flagged."
+        )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _recalls(results: dict[str, Any]) -> str:
+    """Share of copies found, kind by kind."""
+    found = {
+        name: results[key] for name, key in (("LGG", "recall-lgg"), ("phantom", "recall-phantom")) if key in results
+    }
+    if not found:
         return ""
-    rows = [
-        [
-            name, "-" if found["recall"] is None else f"{found['recall']:.3f}", f"{100 * found['false_alarms']:.2f} %",
-            f"{100 * found['bound_covers']:.0f} %", ", ".join(f"{word} {n}" for word, n in found["words"].items()),
-        ]
-        for name, found in results["copies"].items()
-    ]  # fmt: skip
-    header = ["synthetic slices", "copies found", "honest slices flagged", "bound holds", "verdicts of 40 divisions"]
-    title = f"**Copies among real LGG slices of other patients** (64 px, altered copies; {_hardware(results)})"
-    return f"{title}\n\n{table(header, rows)}"
+    kinds = dict.fromkeys(kind for one in found.values() for kind in one["recall"])
+    rows = [[kind, *(f"{one['recall'][kind]:.2f}" if kind in one["recall"] else "-" for one in found.values())]
+            for kind in kinds]  # fmt: skip
+    count = ", ".join(
+        f"{name}: {one['copies_of_a_kind']} copies of a kind among {one['training']} training slices"
+        for name, one in found.items()
+    )
+    title = f"**Copies found, kind by kind** (share flagged by any search, 64 px; {count}; {_hardware(results)})"
+    return f"{title}\n\n{table(['copies of training slices', *found], rows)}"
+
+
+def _accused(name: str, found: dict[str, Any] | None) -> str:
+    """False alarms, and what is said of cohorts with copies among them."""
+    if not found:
+        return ""
+    text = (
+        f"**Honest cohorts accused of copies** ({name}, {found['runs']} cohorts of slices of other patients, beside "
+        f"{found['divisions']} sets of training patients, level 5 %): {100 * found['accused']:.1f} %; "
+        f"{100 * found['flagged']:.2f} % of their slices were flagged."
+    )
+    for share, one in found["with_copies"].items():
+        words = ", ".join(f"{word} {count}" for word, count in one["words"].items())
+        text += (
+            f" With {share} altered copies among them ({one['runs']} cohorts): {words}; {100 * one['recall']:.0f} % of "
+            f"the copies found, the bound held in {100 * one['bound_covers']:.0f} %."
+        )
+    return text
 
 
 def _evidence() -> str:

@@ -27,7 +27,7 @@ MAY_ALSO = {
     "synthesis": {"data", "models", "metrics", "pictures"},
     "detection": {"data", "models", "pictures", "scans"},
     "evaluation": {"scans", "data", "models", "losses", "augment", "metrics", "training", "pictures"},
-    "reports": {"data", "models", "detection", "evaluation", "pictures"},
+    "reports": {"data", "models", "detection", "evaluation", "metrics", "pictures"},
 }
 
 

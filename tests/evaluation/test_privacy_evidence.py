@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from synthoma.errors import InputError
+from synthoma.evaluation import copy_kinds, copy_volumes
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.privacy import copies, privacy, quarantine
-from synthoma.metrics.copies.alterations import altered
+from synthoma.metrics.copies.alterations import Motion, altered, altered_alike, blended, cropped
+from synthoma.metrics.copies.whole import Gallery
 from tests.metrics.test_copies import head
 
 SIZE = 64
@@ -48,6 +50,15 @@ def comparison(
         training.astype(np.float16),
         np.arange(1000, 1000 + len(training)),
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_planted() -> Iterator[None]:
+    """Fewer planted copies set the thresholds: these tests ask often."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copy_kinds, "SETTING", 50)
+        patch.setattr(copy_kinds, "SETTING_OTHERS", 10)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +173,93 @@ def test_images_without_detail_prove_nothing() -> None:
 
 def test_the_same_seed_says_the_same(honest: Comparison, clean: dict[str, Any]) -> None:
     assert copies(honest, canaries=60) == {name: value for name, value in clean.items() if name != "membership"}
-    assert copies(honest, canaries=60, seed=1)["quantiles"]["canaries"] != clean["quantiles"]["canaries"]
+
+
+MADE: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "zoomed": lambda images, draws: altered(images, draws, Motion("", zoom=(1.08, 1.08))),
+    "shifted": lambda images, draws: np.roll(images, 5, axis=(1, 2)),
+    "upside down": lambda images, draws: images[:, ::-1],
+    "blended": lambda images, draws: blended(images, images[::-1], draws),
+    "cropped": lambda images, draws: cropped(images, draws),
+}
+
+
+def test_cohorts_that_are_all_copies_are_found(honest: Comparison) -> None:
+    """Zooms of 1.08, shifts of 5 px (of 64) and slices upside down once read NONE FOUND, at most a few per cent."""
+    draws = np.random.default_rng(0)
+    parts = [change(honest.training[:16], draws) for change in MADE.values()]
+    found = copies(drawing(honest, *parts), canaries=20)
+    assert found["word"] == "COPIES FOUND"
+    flagged = np.isin(np.arange(3000, 3000 + 16 * len(MADE)), found["quarantine"]).reshape(len(MADE), 16)
+    assert flagged.mean(axis=1).min() >= 0.75, dict(zip(MADE, flagged.mean(axis=1), strict=True))
+    assert "upside down" in found["because"]
+    assert "blends of two" in found["because"]
+
+
+def test_what_nobody_looked_for_is_named(clean: dict[str, Any]) -> None:
+    assert [kind["name"] for kind in clean["kinds"]] == ["whole slices", "blends", "crops"]
+    assert "not searched: elastic warps" in clean["because"]
+    assert "lesions put into another brain (no masks" in clean["because"]
+    assert clean["volumes"] is None
+    assert clean["upper_share"] == max(kind["upper_share"] for kind in clean["kinds"])
+    whole = clean["kinds"][0]
+    assert len(whole["alterations"]) == 5
+    assert whole["recall"]["worst"]["low"] <= min(one["low"] for one in whole["alterations"])
+
+
+@pytest.fixture(scope="module")
+def patients() -> tuple[np.ndarray, list[str]]:
+    """Slices of 60 patients, 4 each, from below to above: heads that change little by little."""
+    slices, names = [], []
+    for patient in range(60):
+        first, last = head(1000 + patient, SIZE), head(2000 + patient, SIZE)
+        slices += [(1 - share) * first + share * last for share in (0.0, 0.35, 0.65, 1.0)]
+        names += [f"patient-{patient}"] * 4
+    return np.stack(slices).astype(np.float32), names
+
+
+def volume_cohort(patients: tuple[np.ndarray, list[str]], *copied: int) -> dict[str, Any]:
+    """What is said of 20 synthetic patients, of which the last ones are copies of these training patients."""
+    images, names = patients
+    draws = np.random.default_rng(1)
+    planted = [altered_alike(images[4 * at : 4 * at + 4], draws) for at in copied]
+    made = np.concatenate([images[160 : 240 - 4 * len(copied)], *planted])
+    comparison_of = replace(
+        comparison(images[:100], images[100:160], made, names[100:160]),
+        synthetic_groups=tuple(f"synthetic-{at // 4}" for at in range(len(made))),
+        gallery_groups=tuple(names[:100]),
+    )
+    gallery = Gallery(comparison_of.gallery)
+    found, held_out = gallery.nearest(comparison_of.synthetic), gallery.nearest(comparison_of.held_out)
+    said = copy_volumes.volumes(comparison_of, gallery, found, held_out, np.arange(60), seed=0)
+    assert said is not None
+    return said
+
+
+def test_two_copied_volumes_among_twenty_patients_are_found(patients: tuple[np.ndarray, list[str]]) -> None:
+    found = volume_cohort(patients, 3, 11)
+    assert (found["of"], found["slices_each"], found["flagged"]) == (20, 4, 2)
+    assert found["p"] < 0.01
+    assert [one["training_rows"] for one in found["patients"]] == [
+        list(range(1012, 1016)),
+        list(range(1044, 1048)),
+    ]
+    assert found["quarantine"] == list(range(3072, 3080))
+    assert found["recall"]["value"] > 0.9
+    assert 0.1 <= found["upper_share"] < 0.5
+
+
+def test_honest_volumes_are_not_accused(patients: tuple[np.ndarray, list[str]]) -> None:
+    found = volume_cohort(patients)
+    assert (found["flagged"], found["quarantine"], found["p"]) == (0, [], 1.0)
+    assert found["upper_share"] < 0.25
+
+
+def test_slices_out_of_order_are_weaker_evidence() -> None:
+    """Chains by hand: places may rise or stay; what goes back is left out."""
+    assert copy_volumes._chain([1.0, 1.0, 1.0], np.array([4, 4, 9])) == 3
+    assert copy_volumes._chain([1.0, 2.0, 1.0], np.array([4, 2, 9])) == 3
+    assert copy_volumes._chain([0.0, 0.0], np.array([4, 2])) == 0
 
 
 # --- membership --------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthoma.errors import InputError
-from synthoma.metrics.tails import at_most, fisher, fit_tail, proportion_bounds, rank_p, share_bound
+from synthoma.metrics.tails import at_most, fisher, fit_tail, mixture_bound, proportion_bounds, rank_p, share_bound
 
 
 def test_bounds_in_closed_form() -> None:
@@ -75,3 +75,20 @@ def test_a_printed_bound_is_never_below_the_bound() -> None:
     ]  # fmt: skip
     for share in np.random.default_rng(0).random(500).tolist():
         assert share <= float(at_most(share).removesuffix(" %")) / 100 < share + 0.00101
+
+
+def test_the_bound_of_a_mixture_rests_on_the_kind_that_is_hardest_to_find() -> None:
+    assert mixture_bound(3, 300, [(90, 100)]) == share_bound(3, 300, 90, 100)
+    assert mixture_bound(3, 300, [(90, 100), (60, 100)]) > share_bound(3, 300, 60, 100)
+    assert mixture_bound(3, 300, [(90, 100), (0, 100)]) == 1.0
+
+
+def test_the_bound_of_a_mixture_covers_any_mixture() -> None:
+    """All copies are of the hard kind: the mean recall would be too good to them."""
+    draws, share, recalls = np.random.default_rng(0), 0.1, (1.0, 1.0, 0.5)
+    covered = []
+    for _ in range(400):
+        flagged = draws.binomial(200, share * recalls[-1])
+        planted = [(int(draws.binomial(40, recall)), 40) for recall in recalls]
+        covered.append(mixture_bound(int(flagged), 200, planted) >= share)
+    assert np.mean(covered) >= 0.95

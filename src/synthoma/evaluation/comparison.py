@@ -133,7 +133,7 @@ def compare(
         tuple(synthetic.slices["case"].iloc[drawn].astype(str)),
         tuple(table["group"].iloc[gallery].astype(str)),
         tumour_of(real.masks[gallery]),
-        tumour_of(real.masks[held_out]),
+        tumour_of(real.masks[apart]),
         tumour_of(synthetic.masks[drawn]),
     )
 

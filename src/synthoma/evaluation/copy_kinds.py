@@ -25,13 +25,13 @@ LEAST_MEASURED = 10
 """Planted copies of each alteration that measure the recall, at least."""
 
 UNSEARCHED = (
-    "copies that were warped elastically",
-    "copies in another sequence or with inverted contrast",
-    "parts other than enlarged crops and lesions",
+    "elastic warps",
+    "other sequences or inverted contrast",
+    "parts other than crops and lesions",
 )
 """What nobody looks for."""
 
-NO_MASKS = "lesions put into another brain (they are searched where both cohorts have masks)"
+NO_MASKS = "lesions put into another brain (no masks, or no lesions, on both sides)"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from synthoma.evaluation.fidelity import WORSE
 from synthoma.evaluation.nulls import joint_p
+from synthoma.evaluation.privacy import at_most
 from synthoma.evaluation.settings import Thresholds
 from synthoma.evaluation.worth import worth_text
 
@@ -194,7 +195,7 @@ def _privacy(privacy: dict[str, Any], thresholds: Thresholds) -> Light:
     if word == "COPIES FOUND":
         return _light("private", "POOR", "COPIES FOUND", f"COPIES FOUND: {privacy['because']}")
     state = "GOOD" if bound <= thresholds.copies_share else "FAIR"
-    return _light("private", state, f"< {100 * bound:.1f} %", f"NONE FOUND: {privacy['because']}")
+    return _light("private", state, f"< {at_most(bound)}", f"NONE FOUND: {privacy['because']}")
 
 
 def _utility(utility: dict[str, Any] | None) -> Light:

@@ -98,8 +98,8 @@ def _limits(result: Result) -> Block:
         "The null compares few real patients with each other, where synthetic slices may be as many independent draws: "
         "it is wider than the truth, and differences are reported rather too seldom than too often.",
         "A score that sees no difference is no proof that there is none.",
-        "The bound on copies speaks of copies altered as the planted ones: mirrored, turned by up to 4°, shifted by a "
-        "few pixels, with other gamma or noise. It is a measurement, not a guarantee such as differential privacy.",
+        "The bounds on copies speak of copies altered as the planted ones, kind by kind, with another gamma and noise. "
+        "They are measurements, not a guarantee such as differential privacy.",
         "Nobody looked at the images: whether radiologists take them for real is another question.",
     ]
     if (result.get("utility") or {}).get("arms"):

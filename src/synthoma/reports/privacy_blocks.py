@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from synthoma.evaluation.privacy import at_most, unseen
 from synthoma.reports.blocks import Block, Result
 from synthoma.reports.wording import NONE, chance, number, percent, sentence
 
@@ -15,8 +16,8 @@ ATTACKS = {
 
 
 def private(result: Result) -> list[Block | None]:
-    """Copies, and membership."""
-    return [_copies(result), _membership(result)]
+    """Copies, the kinds of them, and membership."""
+    return [_copies(result), _kinds(result), _membership(result)]
 
 
 def _copies(result: Result) -> Block:
@@ -25,10 +26,10 @@ def _copies(result: Result) -> Block:
     text = [sentence(f"{found['word']}: {found['because']}")]
     if found.get("threshold") is not None and found["threshold"] < 1:
         text.append(
-            f"Each synthetic slice is brought into its best position over every training slice, mirrored or not. Above "
-            f"a likeness of {number(found['threshold'], 4)} it is flagged: that lies between what one honest slice in "
-            "a hundred reaches and what nine in ten altered copies exceed. Planted copies (canaries) say what "
-            "the search is worth."
+            "Each synthetic slice is brought into its best position over every training slice: flipped, turned, zoomed "
+            f"and shifted. Above a likeness of {number(found['threshold'], 4)} it is flagged: that lies between what "
+            "one honest slice in a hundred reaches and what nine in ten altered copies exceed. Other kinds of copies "
+            "have searches and limits of their own. Planted copies (canaries) say what each search is worth."
         )
     facts: list[tuple[str, str | None]] = [
         ("synthetic slices searched", _count(found.get("of"))),
@@ -38,12 +39,13 @@ def _copies(result: Result) -> Block:
         ("flagged", _count(found.get("flagged"))),
         ("flagged slices that are evidence each alone", _count(found.get("certain"))),
         ("p, if no slice were a copy", None if found.get("p") is None else chance(found["p"])),
-        ("share of copies, upper bound at 95 %", _share(found.get("upper_share"))),
-        ("planted copies found", _recall(recall)),
+        ("share of copies of any kind searched, upper bound at 95 %", _bound(found.get("upper_share"))),
+        ("planted copies of whole slices found", _recall(recall)),
         ("planted copies whose source was found", _share(recall.get("right_source"))),
         ("held-out slices compared with", _count(null.get("of"))),
         ("twins of training slices left out of them", _count(len(null["twins"])) if "twins" in null else None),
         ("different nearest training slices", _count(found.get("distinct_sources"))),
+        ("not searched", "; ".join(found["unsearched"]) if found.get("unsearched") else None),
         ("slices in quarantine", _count(len(found["quarantine"])) if "quarantine" in found else None),
         ("slices kept (--keep)", _count(result.get("kept"))),
     ]
@@ -54,6 +56,40 @@ def _copies(result: Result) -> Block:
             f"{_listed(found['quarantine'])}."
         )
     return Block("copies", "Copies of training scans", tuple(text), ("", ""), rows)
+
+
+def _kinds(result: Result) -> Block | None:
+    """What was searched for, with the recall of each alteration."""
+    found = result["privacy"]
+    rows = []
+    for kind in found.get("kinds") or ():
+        why = unseen(kind)
+        rows.append(
+            (
+                kind["name"], "", f"{kind['flagged']:,} of {kind['of']:,}", chance(kind["p"]),
+                "cannot tell" if why else at_most(kind["upper_share"]),
+            )
+        )  # fmt: skip
+        rows += [("", one["name"], _recall(one) or NONE, "", "") for one in kind["alterations"]]
+    if patients := found.get("volumes"):
+        of = f"{patients['flagged']:,} of {patients['of']:,} patients"
+        bound = at_most(patients["upper_share"]) if patients["recall"] else "cannot tell"
+        rows.append(("whole patients", "", of, chance(patients["p"]), bound))
+        if patients["recall"]:
+            rows.append(("", "all slices moved alike", _recall(patients["recall"]) or NONE, "", ""))
+    if not rows:
+        return None
+    text = (
+        "Kinds of copies that were searched for, each with planted copies: how many of them were found, and how many "
+        "synthetic slices (or patients) were flagged. The bound of a kind rests on the alteration that is hardest to "
+        "find.",
+    )
+    columns = ("kind", "planted as", "found or flagged", "p", "at most (95 %)")
+    return Block("copy-kinds", "Kinds of copies", text, columns, tuple(rows), words=frozenset({0, 1}))
+
+
+def _bound(value: float | None) -> str | None:
+    return None if value is None else at_most(value)
 
 
 def _count(value: int | None) -> str | None:
