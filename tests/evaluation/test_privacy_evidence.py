@@ -11,10 +11,12 @@ import pytest
 
 from synthoma.errors import InputError
 from synthoma.evaluation import copy_kinds, copy_volumes
+from synthoma.evaluation import privacy as evidence
 from synthoma.evaluation.comparison import Comparison
+from synthoma.evaluation.copy_kinds import Planted, Search
 from synthoma.evaluation.privacy import copies, privacy, quarantine
 from synthoma.metrics.copies.alterations import Motion, altered, altered_alike, blended, cropped
-from synthoma.metrics.copies.whole import Gallery
+from synthoma.metrics.copies.whole import Gallery, Nearest
 from tests.metrics.test_copies import head
 
 SIZE = 64
@@ -61,6 +63,17 @@ def fewer_planted() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def whole_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blends and crops are not searched: most tests ask about what all kinds have in common."""
+    empty = Nearest(*(np.zeros(shape) for shape in ((1,), (1,), (1,), (1, 2), (1, 2))))
+    for name in ("blends", "crops"):
+        none = Search(
+            name, "", np.zeros(1, np.int64), empty, np.zeros(0), (), {name: Planted(np.ones(9), np.ones(9), 1)}
+        )
+        monkeypatch.setattr(evidence, name, lambda *_, none=none: none)
+
+
 @pytest.fixture(scope="module")
 def honest() -> Comparison:
     return comparison(heads(0, 80), heads(100, 60), heads(200, 100))
@@ -84,6 +97,7 @@ def test_an_honest_cohort_has_none(clean: dict[str, Any]) -> None:
     assert json.loads(json.dumps(clean, allow_nan=False)) == clean
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_planted_copies_are_found_named_and_quarantined(honest: Comparison) -> None:
     sources = np.arange(5, 25)
     planted = altered(honest.training[sources], np.random.default_rng(0))
@@ -100,12 +114,14 @@ def test_planted_copies_are_found_named_and_quarantined(honest: Comparison) -> N
     assert found["upper_share"] >= 0.2
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_one_perfect_copy_is_enough_where_patients_are_many(honest: Comparison) -> None:
     found = copies(drawing(honest, honest.synthetic[:99], honest.training[[7]]), canaries=5)
     assert (found["word"], found["certain"], found["quarantine"]) == ("COPIES FOUND", 1, [3099])
     assert found["tests"]["nearest"] < found["tests"]["ranks"]
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_all_training_slices_are_searched(honest: Comparison) -> None:
     """Also those that are too many to be compared otherwise."""
     few = replace(
@@ -120,6 +136,7 @@ def test_all_training_slices_are_searched(honest: Comparison) -> None:
     assert {pair["training_row"] for pair in found["pairs"]} <= set(range(1040, 1070))
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_twins_leave_the_null(honest: Comparison, clean: dict[str, Any]) -> None:
     """Hidden twins among held-out slices would raise the threshold to 1 and blind the search."""
     twins = np.stack([honest.training[3], honest.training[4][:, ::-1], 0.8 * honest.training[5]])
@@ -130,6 +147,7 @@ def test_twins_leave_the_null(honest: Comparison, clean: dict[str, Any]) -> None
     assert found["threshold"] == pytest.approx(clean["threshold"], abs=0.03)
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_typical_heads_are_no_copies(honest: Comparison) -> None:
     """A generator that draws averages is nearer to training slices than held-out slices are, but copies nothing."""
     average = honest.training.mean(axis=0)
@@ -140,6 +158,7 @@ def test_typical_heads_are_no_copies(honest: Comparison) -> None:
     assert found["word"] == "NONE FOUND"
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_tiny_cohorts_prove_nothing(honest: Comparison) -> None:
     tiny = comparison(honest.training[:20], honest.held_out[:20], honest.synthetic[:20])
     found = privacy(tiny, canaries=40)
@@ -149,6 +168,7 @@ def test_tiny_cohorts_prove_nothing(honest: Comparison) -> None:
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_one_patient_is_no_null(honest: Comparison) -> None:
     lone = comparison(honest.training, honest.held_out[:30], honest.training, groups=["one"] * 30)
     found = privacy(lone, canaries=20)
@@ -157,6 +177,7 @@ def test_one_patient_is_no_null(honest: Comparison) -> None:
     assert found["membership"]["distance"]["p"] is None
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_only_twins_are_no_null(honest: Comparison) -> None:
     found = privacy(replace(honest, held_out=honest.training[:60]), canaries=20)
     assert found["word"] == "CANNOT TELL"
@@ -164,6 +185,7 @@ def test_only_twins_are_no_null(honest: Comparison) -> None:
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_images_without_detail_prove_nothing() -> None:
     empty = np.zeros((40, SIZE, SIZE), np.float32)
     found = privacy(comparison(empty, empty, empty), canaries=10)
@@ -273,6 +295,7 @@ def test_an_honest_generator_gives_no_member_away(clean: dict[str, Any]) -> None
     assert clean["membership"]["discriminator"] is None
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_a_leaky_generator_gives_members_away(honest: Comparison) -> None:
     leaky = altered(honest.training, np.random.default_rng(0))
     found = privacy(drawing(honest, leaky), canaries=5)["membership"]["distance"]
@@ -282,6 +305,7 @@ def test_a_leaky_generator_gives_members_away(honest: Comparison) -> None:
     assert found["control"] < 0.7
 
 
+@pytest.mark.usefixtures("whole_alone")
 def test_a_discriminator_that_remembers(honest: Comparison) -> None:
     draws = np.random.default_rng(0)
     remembers = (draws.normal(3, 1, 80), draws.normal(0, 1, 60))

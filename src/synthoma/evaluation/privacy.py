@@ -182,8 +182,10 @@ def copies(
     whole = whole_slices(comparison, gallery, honest, others, canaries, seed)
     searches = [whole]
     if len(others):
-        searches += [blends(comparison, gallery, others, canaries, seed), crops(comparison, others, canaries, seed)]
-        searches += filter(None, [lesion_patches(comparison, others, canaries, seed)])
+        searches.append(blends(comparison, gallery, others, canaries, seed))
+        searches.append(crops(comparison, others, canaries, seed))
+        if (patches := lesion_patches(comparison, others, canaries, seed)) is not None:
+            searches.append(patches)
     patients = volumes(comparison, gallery, whole.found, honest, others, seed)
     tests = len(searches) + (patients is not None)
     judged = [_judged(search, comparison, alpha / tests) for search in searches]
