@@ -140,8 +140,10 @@ def lesion_patches(comparison: Comparison, others: Ints, canaries: int, seed: in
     origin = known.rows[sources]
     images, places = implanted(comparison.held_out[hosts], _images(comparison.gallery, origin), theirs[origin], draws)
     planted = lesions(images, places)  # less those that became too small
-    near = search.nearest(planted.images, planted.windows)
     split = int((planted.rows < setting).sum())
+    if not 0 < split < len(planted.rows):
+        return None
+    near = search.nearest(planted.images, planted.windows)
     return Search(
         "lesions", "hold the lesion of a training slice",
         made.rows, _renamed(search.nearest(made.images, made.windows), known.rows),
