@@ -17,6 +17,7 @@ from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.faults import faults
 from synthoma.evaluation.fidelity import EXTRACTORS
 from synthoma.evaluation.nulls import plan
+from synthoma.evaluation.privacy import at_most
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.verdict import lights, verdict
 from synthoma.reports.cards import croissant, dataset_card, model_card
@@ -228,7 +229,7 @@ def test_markdown_has_the_figures_of_the_json(full: dict[str, Any]) -> None:
     for arm in full["utility"]["arms"].values():
         assert f"| {number(arm['score']['value'])} | {span(arm['score']['low'], arm['score']['high'])} |" in text
     assert number(full["privacy"]["threshold"], 4) in text
-    assert percent(full["privacy"]["upper_share"]) in text
+    assert at_most(full["privacy"]["upper_share"]) in text
     assert all(escaped(sentence(light["text"])) in text for light in full["lights"])
     for line in text.splitlines():
         assert not line.startswith("|") or line.endswith("|")
