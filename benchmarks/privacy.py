@@ -273,7 +273,7 @@ def calibration(cohort: Cohort) -> dict[str, Any]:
                 )
                 owners = real.owners[drawn].tolist()
                 cohort_of = compared(real, training, held_out, real.images[drawn], real.tumours[drawn], owners)
-                found = audit.copies(cohort_of, canaries=100, seed=division)
+                found = audit.copies(cohort_of, canaries=200, seed=division)
                 words[found["word"]] += 1
                 p.append(found["p"])
                 flagged, of = flagged + found["flagged"], of + found["of"]
@@ -290,7 +290,7 @@ def calibration(cohort: Cohort) -> dict[str, Any]:
                     masks = np.concatenate([real.tumours[drawn], np.zeros((count, *images.shape[1:]), np.bool_)])
                     groups = [*owners, *(f"copy-{at}" for at in range(count))]
                     said = audit.copies(
-                        compared(real, training, held_out, images, masks, groups), canaries=100, seed=division
+                        compared(real, training, held_out, images, masks, groups), canaries=200, seed=division
                     )
                     hits = sum(row >= len(drawn) for row in said["quarantine"])
                     mixed[share].append(

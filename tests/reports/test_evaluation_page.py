@@ -17,9 +17,9 @@ from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.faults import faults
 from synthoma.evaluation.fidelity import EXTRACTORS
 from synthoma.evaluation.nulls import plan
-from synthoma.evaluation.privacy import at_most
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.verdict import lights, verdict
+from synthoma.metrics.tails import at_most
 from synthoma.reports.cards import croissant, dataset_card, model_card
 from synthoma.reports.evaluation_content import QUESTIONS, figure, sections
 from synthoma.reports.evaluation_page import evaluation_page, write_reports

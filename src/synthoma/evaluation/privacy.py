@@ -28,7 +28,7 @@ from synthoma.evaluation.copy_kinds import (
 from synthoma.evaluation.copy_volumes import volumes
 from synthoma.metrics.copies.whole import Gallery, Nearest
 from synthoma.metrics.membership import membership
-from synthoma.metrics.tails import Tail, fisher, fit_tail, mixture_bound, proportion_bounds, rank_p
+from synthoma.metrics.tails import Tail, at_most, fisher, fit_tail, mixture_bound, proportion_bounds, rank_p
 from synthoma.seeding import stream
 from synthoma.types import Bools, Floats, Ints
 
@@ -39,7 +39,7 @@ MISSED = 0.1
 """Share of altered copies that may score below what a copy is expected to score."""
 
 LEAST_RECALL = 0.5
-"""Lower limit of the recall on planted copies below which finding none says nothing."""
+"""Finding none says nothing where the recall on planted copies may be below this, or is below it for an alteration."""
 
 SHOWN = 24
 NULL = 400  # held-out slices that are searched
@@ -202,7 +202,7 @@ def copies(
         "of": len(rows),
         "searched": len(training_rows),
         "absent": comparison.absent,
-        "upper_share": max(kind["upper_share"] for kind in judged if kind is first or not unseen(kind)),
+        "upper_share": max(kind["upper_share"] for kind in judged if kind is first or not kind["unseen"]),
         "recall": first["recall"],
         "null": {
             **first["null"],
@@ -235,28 +235,15 @@ def copies(
 def blind(found: dict[str, Any]) -> str:
     """Why the search for copies (a result of ``copies``) may have missed any number of them; empty where it sees.
 
-    Other kinds than whole slices may be unseen beside that (`unseen`): the bound then does not speak of them.
+    Other kinds than whole slices may be unseen beside that: the bound then does not speak of them.
     """
-    if why := unseen({"name": "whole slices", **found}):
+    why: str = found["kinds"][0]["unseen"]
+    if why:
         return why
     if found["absent"]:
         return (
             f"{found['absent']:,} patients or groups that the generator learned from are not in the real cohort, so "
             "nobody looked for copies of their scans: evaluate on the cohort that it was trained on"
-        )
-    return ""
-
-
-def unseen(kind: dict[str, Any]) -> str:
-    """Why copies of a kind (one of "kinds" of a result of ``copies``) could not have been seen; empty if they could."""
-    recall, null = kind["recall"], kind["null"]
-    if not kind["tests"]:
-        return f"{null['of']} held-out slices of {null['groups']} groups that are no twins are too few to compare with"
-    if recall["worst"]["low"] < LEAST_RECALL:
-        planted = "planted copies" if kind["name"] == "whole slices" else f"planted {kind['name']}"
-        return (
-            f"only {100 * recall['worst']['value']:.0f} % of {planted} ({recall['worst']['name']}) can be told from "
-            "scans of other patients"
         )
     return ""
 
@@ -298,7 +285,7 @@ def _judged(search: Search, comparison: Comparison, alpha: float) -> dict[str, A
     worst = min(alterations, key=lambda one: float(one["low"]))
     shared = proportion_bounds(*hits[worst["name"]], 1 - 0.05 / len(hits))[0]
     levels = list(LEVELS)
-    return {
+    judged = {
         "name": search.name,
         "words": search.words,
         **rule.tests(scores, alpha),
@@ -329,6 +316,21 @@ def _judged(search: Search, comparison: Comparison, alpha: float) -> dict[str, A
         },
         "quarantine": comparison.synthetic_rows[search.rows[flagged]].tolist(),
     }
+    return {**judged, "unseen": _unseen(judged)}
+
+
+def _unseen(kind: dict[str, Any]) -> str:
+    """Why copies of a kind could not have been seen; empty if they could."""
+    recall, null = kind["recall"], kind["null"]
+    worst = recall["worst"]
+    if not kind["tests"]:
+        return f"{null['of']} held-out slices of {null['groups']} groups that are no twins are too few to compare with"
+    if recall["low"] < LEAST_RECALL or worst["high"] < LEAST_RECALL:
+        planted = "planted copies" if kind["name"] == "whole slices" else f"planted {kind['name']}"
+        return (
+            f"only {100 * worst['value']:.0f} % of {planted} ({worst['name']}) can be told from scans of other patients"
+        )
+    return ""
 
 
 def _alteration(name: str, found: int, of: int) -> dict[str, Any]:
@@ -343,7 +345,7 @@ def _only(nearest: Nearest, which: Bools) -> Nearest:
 def _word(result: dict[str, Any], alpha: float, share: float) -> tuple[str, str]:
     """The word and its reason, which says what was looked for and what was not."""
     flagged = f"{result['flagged']} of {result['of']} slices are as near to a training scan as altered copies are"
-    seen = [kind for kind in result["kinds"] if not unseen(kind)]
+    seen = [kind for kind in result["kinds"] if not kind["unseen"]]
     bounds = [f"{at_most(kind['upper_share'])} {kind['words']}" for kind in seen]
     if (patients := result["volumes"]) and patients["recall"]:
         bounds.append(f"{at_most(patients['upper_share'])} of the synthetic patients are copies of whole patients")
@@ -357,13 +359,8 @@ def _word(result: dict[str, Any], alpha: float, share: float) -> tuple[str, str]
         most = max(seen, key=lambda kind: float(kind["upper_share"]))
         why = f"{flagged}, but up to {at_most(most['upper_share'])} could be that {most['words']}: generate more"
         return "CANNOT TELL", why
-    missed = [f"{kind['name']} ({unseen(kind)})" for kind in result["kinds"] if unseen(kind)]
+    missed = [f"{kind['name']} ({kind['unseen']})" for kind in result["kinds"] if kind["unseen"]]
     return "NONE FOUND", f"{flagged}; {said}; not searched: {'; '.join([*missed, *result['unsearched']])}"
-
-
-def at_most(share: float) -> str:
-    """An upper bound of a share in per cent, rounded up."""
-    return f"{math.ceil(1000 * share - 1e-9) / 10:.1f} %"
 
 
 def _twins(comparison: Comparison, looked: Ints, nearest: Nearest) -> Bools:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthoma.evaluation.privacy import at_most, unseen
+from synthoma.metrics.tails import at_most
 from synthoma.reports.blocks import Block, Result
 from synthoma.reports.wording import NONE, chance, number, percent, sentence
 
@@ -63,11 +63,10 @@ def _kinds(result: Result) -> Block | None:
     found = result["privacy"]
     rows = []
     for kind in found.get("kinds") or ():
-        why = unseen(kind)
         rows.append(
             (
                 kind["name"], "", f"{kind['flagged']:,} of {kind['of']:,}", chance(kind["p"]),
-                "cannot tell" if why else at_most(kind["upper_share"]),
+                "cannot tell" if kind["unseen"] else at_most(kind["upper_share"]),
             )
         )  # fmt: skip
         rows += [("", one["name"], _recall(one) or NONE, "", "") for one in kind["alterations"]]
