@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -28,6 +29,8 @@ import synthoma
 from synthoma.cli import main
 from synthoma.detection import many
 from synthoma.errors import OutputError
+from synthoma.evaluation.grid import Cell, run_cells
+from synthoma.evaluation.lessons import Answers, Exam, Source, Stage
 from synthoma.provenance import file_digest
 from synthoma.seeding import stream
 
@@ -62,7 +65,16 @@ def command(words: list[str], limit: int | None, speak: Connection, output: str)
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     sys.argv = ["synthoma", *words]
-    main()
+    learn(Path(words[1]), Path(words[2])) if words[0] == "cells" else main()
+
+
+def learn(place: Path, folder: Path) -> list[Answers]:
+    """Four lessons of the grid that `evaluate --preset standard` runs, in one process."""
+    cohort = synthoma.Cohort(place / "cohort")
+    learned, asked = (Source(cohort, cohort.rows(split=split)) for split in ("train", "test"))
+    exam = Exam(asked, "outline", cohort.modalities)
+    cells = [Cell((Stage((learned,), 4),), exam, seed) for seed in range(4)]
+    return run_cells(cells, folder, device="cpu", jobs=1, progress=lambda done, wanted: None)
 
 
 def ended(
@@ -120,7 +132,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-TINY = ("preset='standard'", "halves=9", "canaries=20", "faults=false", "utility.seeds=2", "utility.steps=10")
+TINY = ("halves=9", "canaries=20", "faults=false", "utility.seeds=2", "utility.steps=10")
 
 COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "prepare": lambda place, out: ["prepare", f"{place}/scans", "-o", f"{out}", "--size", "32", "--jobs", "1"],
@@ -134,7 +146,9 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
         *(word for setting in TINY for word in ("--set", setting)),
     ],
 }  # fmt: skip
-MOMENTS = {"prepare": 8, "generate": 8, "detect": 6, "train": 5, "evaluate": 3}
+if ROUNDS > 1:  # the whole grid takes minutes
+    COMMANDS["standard"] = lambda place, out: [*COMMANDS["evaluate"](place, out), "--preset", "standard"]
+MOMENTS = {"prepare": 8, "generate": 8, "detect": 6, "train": 4, "evaluate": 2, "standard": 3}
 
 
 def content_of(folder: Path) -> dict[str, Any]:
@@ -204,6 +218,23 @@ def test_killed_at_any_moment(place: Path, tmp_path: Path, name: str, whole: Cal
         assert hidden(out.parent) == []
         assert synthoma.pipeline.verify(out) == []
         shutil.rmtree(out.parent)
+
+
+def test_a_grid_that_is_killed_is_learned_on(place: Path, tmp_path: Path) -> None:
+    """Lessons that are finished stay as they are, the others are learned, and all answers are those of one run."""
+    whole = ended(["cells", str(place), str(tmp_path / "whole")])
+    assert whole.code == 0, whole.said
+    expected = learn(place, tmp_path / "whole")
+    rng = stream(ROUNDS, "test.kill.grid")
+    for moment in range(6 * ROUNDS):
+        cells = tmp_path / f"{moment}"
+        ended(["cells", str(place), str(cells)], after=float(rng.uniform(0, whole.seconds)))
+        finished = {path: path.read_bytes() for path in cells.glob("*.json")}
+        ended(["cells", str(place), str(cells)])
+        assert all(path.read_bytes() == content for path, content in finished.items())
+        for one, other in zip(learn(place, cells), expected, strict=True):
+            for name in ("chances", "hit", "said", "being", "features"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
