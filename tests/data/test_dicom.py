@@ -311,7 +311,7 @@ def test_length_that_lies_is_bounded_by_the_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_series(series).voxels, array)  # up to the file's end, not 2 GiB
 
     def enlarge(dataset: Dataset, _: int) -> None:
-        dataset.Rows = dataset.Columns = 12_000
+        dataset.Rows = dataset.Columns = 10_000
 
     write_dicom(tmp_path / "rows", voxels(0, (1, 12, 16)), change=enlarge)
     [series] = find_series(tmp_path / "rows")

@@ -6,7 +6,6 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -483,9 +482,7 @@ def test_layouts_import_without_the_heavy_libraries() -> None:
     ],
 )  # fmt: skip
 def test_real_folders(folder: str, layout: str, cases: int, slices: int, real_scans: Path) -> None:
-    start = time.monotonic()
     inventory = take_inventory(real_scans / folder)
-    assert time.monotonic() - start < 5  # a fraction of a second on an idle machine
     assert (inventory.layout, len(inventory.cases), inventory.skipped) == (layout, cases, ())
     assert sum(len(case.slice_names) for case in inventory.cases) == slices
     for case in inventory.cases:
