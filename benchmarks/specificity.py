@@ -169,7 +169,7 @@ def share(right: Sequence[bool], patients: Sequence[str]) -> dict[str, Any]:
         exact = binomtest(hits, count).proportion_ci(method="exact")
         low, high = float(exact.low), float(exact.high)
     else:
-        found = score_interval(np.array(right, dtype=np.float64), groups=list(patients))
+        found = score_interval(np.array(right, dtype=np.float64), groups=list(patients), limits=(0.0, 1.0))
         low, high = found.low, found.high
     return {"value": hits / count, "low": low, "high": high, "right": hits, "of": count, "patients": people}
 
@@ -189,8 +189,14 @@ def told(results: dict[str, Any]) -> list[dict[str, Any]]:
     wanted = (
         ("scan", "phantom", "scans, FLAIR alone", "simulated patients (FLAIR alone)"),
         ("scan", "phantom", "scans, all sequences", "simulated patients (all sequences)"),
-        ("picture", "kaggle253", "pictures, sequence unknown", "real pictures of unknown sequence"),
-        ("picture", "lgg", "pictures, FLAIR", "real FLAIR slices of patients"),
+        (
+            "scan",
+            "lgg",
+            "scans, FLAIR alone, without their slices of tumour",
+            "real scans (LGG, FLAIR alone) without their slices of tumour",
+        ),
+        ("picture", "kaggle253", "pictures, sequence unknown", "healthy pictures of unknown sequence (kaggle253)"),
+        ("picture", "lgg", "pictures, FLAIR", "real FLAIR slices without tumour (LGG)"),
     )
     lines = []
     for kind, part, key, scans in wanted:

@@ -13,44 +13,67 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import synthoma
-from synthoma.data.cohort import Cohort
+from synthoma.data.case import Study
+from synthoma.data.cohort import Cohort, CohortWriter
 from synthoma.data.labelled import LabelledSlices
+from synthoma.data.preprocessing import resize_mask
+from synthoma.data.squares import frame, to_squares
 from synthoma.detection.detector import Detector
 from synthoma.models.bundle import load_tensors, save_tensors, shipped_model
 from synthoma.models.chances import Kind, stored_calibrations
+from synthoma.outputs import new_folder
 from synthoma.phantom import PhantomConfig
-from synthoma.training.alarm import calibrations
+from synthoma.training.alarm import FULL, calibrations
 from synthoma.training.device import Execution
 
 PHANTOM = PhantomConfig(skull="mixed", sites=130, healthy=0.6, slice_mm=(2.0, 6.5), artefacts=0.3)
-SCANS, PICTURES = (150, 31), (24, 32)
-"""Simulated patients and seed: of whole scans, and of slices that are framed one by one, every third."""
+PATIENTS, SEED = 150, 31
+MOST_SLICES = 1600
+"""Of whole scans; of more, some patients are left out."""
 
-MOST_SLICES = 2500
-"""Of more, some patients are left out."""
+PICTURES = 3
+"""Slices of each patient that are looked at as single pictures, evenly spaced among those of the middle of the head."""
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "specificity.json"
 
 
-def simulated(work: Path) -> Iterator[tuple[Kind, Cohort]]:
-    """The patients that the calibration is made from."""
-    common: dict[str, Any] = {"phantom": PHANTOM, "size": 128, "merge": "whole-tumour", "split": (0.0, 1.0, 0.0)}
-    kinds: tuple[tuple[Kind, tuple[int, int], dict[str, Any]], ...] = (
-        ("picture", PICTURES, {"apart": True, "every": 3}),
-        ("scan", SCANS, {}),
-    )
-    for kind, (patients, seed), more in kinds:
-        if not (work / f"{kind}s").is_dir():
-            synthoma.prepare_phantom(patients, work / f"{kind}s", seed=seed, **common, **more)
-        yield kind, Cohort(work / f"{kind}s")
+def simulated(work: Path) -> dict[Kind, Cohort]:
+    """Whole scans, and pictures of them: slices that are cropped and normalised by themselves."""
+    if not (work / "scans").is_dir():
+        synthoma.prepare_phantom(
+            PATIENTS, work / "scans", phantom=PHANTOM, size=128, merge="whole-tumour", split=(0.0, 1.0, 0.0), seed=SEED
+        )
+    scans = Cohort(work / "scans")
+    if not (work / "pictures").is_dir():
+        with new_folder(work / "pictures") as folder:
+            write_pictures(scans, folder)
+    return {"scan": scans, "picture": Cohort(work / "pictures")}
+
+
+def write_pictures(scans: Cohort, folder: Path) -> None:
+    """Some slices of each scan as a cohort of single pictures."""
+    table = scans.slices
+    rows = []
+    for _, scan in table.groupby("case", sort=True):
+        middle = scan.index[scan["tissue"] >= FULL * scan["tissue"].max()]
+        rows += middle[np.linspace(0, len(middle) - 1, PICTURES).astype(int)].tolist()
+    with CohortWriter(folder, channels=len(scans.modalities), size=scans.size) as writer:
+        for row in rows:
+            images = dict(zip(scans.modalities, scans.images[row][:, None].astype(np.float32), strict=True))
+            framing = frame(Study(images, None, scans.masks[row][None]), scans.modalities, size=scans.size)
+            mask = resize_mask(scans.masks[row], framing.fit)
+            writer.add(to_squares(framing), mask[None], [{"tumour_pixels": int((mask > 0).sum())}])
+        names = [f"picture-{row}" for row in rows]
+        kept = table.loc[rows, ["patient", "group", "split", "label"]].assign(case=names, slice=0)
+        tumour = [record["tumour_pixels"] for record in writer.records]
+        meta = {**scans.meta, "slices": len(rows), "cases": len(rows)}
+        writer.finish(kept.assign(tumour_pixels=tumour, missing=""), meta)
 
 
 def main() -> None:
@@ -68,7 +91,7 @@ def main() -> None:
     detector = Detector.open(arguments.model)
     context = (detector.context, detector.step_mm or 4.0)
     found = {}
-    for kind, cohort in simulated(arguments.work):
+    for kind, cohort in simulated(arguments.work).items():
         slices = LabelledSlices(cohort, np.arange(len(cohort)), detector.modalities, (), context)
         found |= calibrations(
             detector.network,
@@ -76,7 +99,7 @@ def main() -> None:
             Execution("cpu", torch.get_num_threads(), channels_last=True, bf16=False),
             modalities=detector.modalities,
             any_subset=detector.any_subset,
-            most={kind: MOST_SLICES},
+            most={"scan": MOST_SLICES, "picture": len(slices)},
         )
     for (kind, name), one in sorted(found.items()):
         print(f"{kind:<8} {name:<16} {one}")

@@ -15,6 +15,8 @@ from synthoma.detection.words import (
     table_lines,
     track_record,
 )
+from synthoma.models.bundle import open_model, shipped_model
+from synthoma.models.chances import calibration_of, read_calibrations
 
 LONG = "sub-0123456789_ses-preoperative_acq-highres_run-02_space-native_FLAIR_defaced_final_version"
 
@@ -106,6 +108,22 @@ def test_what_was_skipped_is_counted_with_its_reasons() -> None:
     assert lines[-1] == "all of them: found/skipped.csv"
     assert max(map(len, lines)) <= 80
     assert skipped_lines(1, [], "found/skipped.csv", 80) == ["1 scan looked at, none skipped"]
+
+
+def test_the_model_inside_the_package_knows_when_it_says_tumour() -> None:
+    meta = open_model(shipped_model()).meta
+    known = read_calibrations(meta["calibration"])
+    for kind in ("scan", "picture"):
+        for shown in (("flair",), ("t1", "t1c", "t2", "flair")):
+            one = calibration_of(known, kind, shown, guessed=False)
+            assert one is not None
+            assert one.healthy >= 20
+            assert one.alarms <= 0.05 * one.healthy
+        assert track_record(meta, kind).startswith("Where there is no tumour this model said tumour in")
+    guess, flair = (calibration_of(known, "picture", ("flair",), guessed=guessed) for guessed in (True, False))
+    assert guess is not None
+    assert flair is not None
+    assert guess.figure > flair.figure, "of what may be any sequence more is asked"
 
 
 def test_how_often_a_model_is_wrong_in_health_is_one_sentence() -> None:

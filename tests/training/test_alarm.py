@@ -58,7 +58,7 @@ def test_the_line_is_that_of_scikit_learn(ill: int, healthy: int) -> None:
 
 def test_the_limit_is_reached_by_a_twentieth_of_the_scans_without_tumour() -> None:
     healthy = drawn(2000, 1.0, 1)
-    one = fitted(drawn(200, 5.0, 0), healthy)
+    one = fitted(drawn(200, 4.0, 0), healthy)
     assert one is not None
     assert (one.healthy, one.alarms) == (2000, int((one.chance(healthy) >= one.limit).sum()))
     assert one.alarms <= FALSE_ALARMS * 2000
@@ -67,6 +67,13 @@ def test_the_limit_is_reached_by_a_twentieth_of_the_scans_without_tumour() -> No
     others = drawn(20000, 1.0, 7)
     assert (one.chance(others) >= one.limit).mean() == pytest.approx(FALSE_ALARMS, abs=0.015)
     assert one.chance(np.array(1 / (1 + np.exp(-one.figure)))) == pytest.approx(one.limit, abs=1e-9)
+
+
+def test_tumour_is_never_said_where_it_is_less_likely_than_none() -> None:
+    """Kinds that hardly overlap: a twentieth of the healthy ones lie far below what is likelier ill."""
+    one = fitted(drawn(200, 12.0, 0), drawn(200, -6.0, 1))
+    assert one is not None
+    assert (one.limit, one.found, one.alarms) == (0.5, 200, 0)
 
 
 def test_of_few_scans_tumour_is_said_where_it_is_likelier_than_none() -> None:

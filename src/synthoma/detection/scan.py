@@ -155,6 +155,9 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     calibration = calibration_of(
         detector.calibrations, kind_of(framing), tuple(framing.images), guessed=guessed is not None
     )
+    if detector.calibrations and calibration is None:
+        shown = ", ".join(framing.images)
+        remarks.append(f"from {shown} alone this model cannot tell scans with tumour from those without: trust nothing")
     limit = thresholds[0] if calibration is None or options.threshold is not None else calibration.limit
     seen = Seen(
         case=case,

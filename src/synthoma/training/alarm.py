@@ -26,10 +26,10 @@ from synthoma.training.device import Execution
 from synthoma.types import PLAIN_MODALITY, Floats, Ints
 
 FALSE_ALARMS = 0.05
-"""Share of scans without tumour in which tumour may be said."""
+"""Share of scans without tumour in which tumour may be said; it is never said where it is less likely than none."""
 
 ENOUGH = 20
-"""Scans without tumour of which that share can be told; of fewer, tumour is said where it is likelier than none."""
+"""Scans without tumour of which that share can be told."""
 
 LEAST = 3
 """Scans with tumour, and without, below which nothing is calibrated."""
@@ -65,7 +65,7 @@ def fitted(ill: Floats, healthy: Floats) -> Calibration | None:
     if slope < LEAST_SLOPE:
         return None
     whole = Calibration(slope, offset, 0.5, len(ill), 0, len(healthy), 0)
-    limit = _limit(whole.chance(healthy)) if len(healthy) >= ENOUGH else 0.5
+    limit = max(0.5, _limit(whole.chance(healthy)) if len(healthy) >= ENOUGH else 0.0)
     found, alarms = (int((whole.chance(figures) >= limit).sum()) for figures in (ill, healthy))
     return Calibration(round(slope, 6), round(offset, 6), limit, len(ill), found, len(healthy), alarms)
 
