@@ -40,7 +40,7 @@ from synthoma.types import Array, Bools, Float32, Ints, tumour_of
 
 SEED = 11
 COPIES = 60
-DIVISIONS, REPEATS, MIXED = 8, 25, 3
+DIVISIONS, REPEATS, MIXED = 5, 40, 2
 SHARES = (0.05, 0.2)
 VOLUMES = 10
 
@@ -247,7 +247,7 @@ def recall(cohort: Cohort) -> dict[str, Any]:
 def calibration(cohort: Cohort) -> dict[str, Any]:
     """Words on slices of other patients in the place of synthetic ones, alone and with planted copies among them.
 
-    Eight sets of training patients; for each, the other patients are divided 25 times into held-out ones and ones in
+    Five sets of training patients; for each, the other patients are divided 40 times into held-out ones and ones in
     the place of synthetic patients. Runs with one set of training patients share it.
     """
     real = pictures(cohort)

@@ -223,6 +223,7 @@ def test_what_nobody_looked_for_is_named(clean: dict[str, Any]) -> None:
     assert "not searched: elastic warps" in clean["because"]
     assert "lesions put into another brain (no masks" in clean["because"]
     assert clean["volumes"] is None
+    assert "copies of whole patients (too few" in clean["because"]
     assert clean["upper_share"] == max(kind["upper_share"] for kind in clean["kinds"])
     whole = clean["kinds"][0]
     assert len(whole["alterations"]) == 5

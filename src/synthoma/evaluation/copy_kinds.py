@@ -31,6 +31,7 @@ UNSEARCHED = (
 )
 """What nobody looks for."""
 
+NO_PATIENTS = "copies of whole patients (too few synthetic or held-out patients of several slices)"
 NO_MASKS = "lesions put into another brain (no masks, or no lesions, on both sides)"
 
 

@@ -18,6 +18,7 @@ from synthoma.errors import InputError
 from synthoma.evaluation.comparison import LEAST, Comparison
 from synthoma.evaluation.copy_kinds import (
     NO_MASKS,
+    NO_PATIENTS,
     UNSEARCHED,
     Search,
     blends,
@@ -216,7 +217,11 @@ def copies(
         "quarantine": every,
         "kinds": judged,
         "volumes": patients,
-        "unsearched": [*UNSEARCHED, *([] if searches[-1].name == "lesions" else [NO_MASKS])],
+        "unsearched": [
+            *UNSEARCHED,
+            *([] if searches[-1].name == "lesions" else [NO_MASKS]),
+            *([] if patients and patients["recall"] else [NO_PATIENTS]),
+        ],
         "pairs": [
             {
                 "synthetic_row": int(rows[at]),
@@ -348,6 +353,11 @@ def _word(result: dict[str, Any], alpha: float, share: float) -> tuple[str, str]
     seen = [kind for kind in result["kinds"] if not kind["unseen"]]
     bounds = [f"{at_most(kind['upper_share'])} {kind['words']}" for kind in seen]
     if (patients := result["volumes"]) and patients["recall"]:
+        if patients["flagged"]:
+            flagged = (
+                f"{patients['flagged']} of {patients['of']} synthetic patients show one training patient, slice by "
+                f"slice; with theirs, {flagged}"
+            )
         bounds.append(f"{at_most(patients['upper_share'])} of the synthetic patients are copies of whole patients")
     said = f"at most {', '.join(bounds)} (95 % each)" if bounds else "how many could be is not known"
     if result["p"] < alpha:
