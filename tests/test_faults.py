@@ -210,9 +210,10 @@ def test_killed_at_any_moment(place: Path, tmp_path: Path, name: str, whole: Cal
     for moment in range(MOMENTS[name] * ROUNDS):
         out = tmp_path / f"{moment}" / "out"
         out.parent.mkdir()
-        ended(COMMANDS[name](place, out), after=float(rng.uniform(0, seconds)))
+        after = float(rng.uniform(0, seconds))
+        killed = ended(COMMANDS[name](place, out), after=after)
         if out.exists():
-            assert synthoma.pipeline.verify(out) == []
+            assert synthoma.pipeline.verify(out) == [], f"after {after:.2f} of {seconds:.2f} s: {killed}"
         went_on(name, place, out)
         assert content_of(out) == expected
         assert hidden(out.parent) == []
