@@ -327,16 +327,16 @@ def check_apart(target: Path, inputs: Iterable[Path | str | None]) -> None:
         if given is None:
             continue
         source = Path(os.path.realpath(given))
-        known = _identity(source)
+        known, todo = _identity(source), "choose another name for the output"
         if source == place or (known is not None and known == here):
             came = f"{target}, which is what is read" if str(target) == str(given) else f"{target}, which is {given}"
         elif source in place.parents or (known is not None and known in above):
-            came = f"{target}, which lies in {given}"
+            came, todo = f"{target}, which lies in {given}", "write it elsewhere, for example beside that folder"
         elif place in source.parents or (here is not None and here in _lineage(source)):
             came = f"{target}, in which {given} lies"
         else:
             continue
-        raise InputError("an output apart from what is read", came, "choose another name for the output")
+        raise InputError("an output apart from what is read", came, todo)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -23,6 +22,7 @@ from synthoma.data import registration
 from synthoma.data.registration import Views, motion
 from synthoma.data.thumbnails import SIDE
 from synthoma.errors import ConfigError, InputError
+from synthoma.threads import single_threaded
 from synthoma.types import Float32, Ints
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ def find_duplicates(
     # The whole search runs in an order that only the content decides, so that the order of the input cannot matter.
     order = np.array(sorted(range(count), key=lambda i: thumbnails[i].tobytes()), dtype=np.int64)
     owners = _owners(patients, count)[order]
-    with _single_threaded_torch():
+    with single_threaded():
         views = _prepare(thumbnails[order], jobs)
         links = _Links(count)
         if file_digests is not None:
@@ -177,17 +177,6 @@ def _owners(patients: Sequence[str | None] | None, count: int) -> Ints:
         [count + i if not name else numbers.setdefault(name, len(numbers)) for i, name in enumerate(known)],
         dtype=np.int64,
     )
-
-
-@contextmanager
-def _single_threaded_torch() -> Iterator[None]:
-    """Threads work on chunks instead: then no sum is ever split, and no rounding depends on the number of cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

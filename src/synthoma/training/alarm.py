@@ -83,9 +83,8 @@ def _line(ill: Floats, healthy: Floats) -> tuple[float, float]:
         slope = terms.T @ (weights * (truth - chances)) - prior @ line
         curvature = (terms * (weights * chances * (1 - chances))[:, None]).T @ terms + prior + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, slope)
-        line = line + step / max(
-            1.0, float(np.abs(step).max())
-        )  # no step is longer than 1: far away it would overshoot
+        # No step is longer than 1: far away it would overshoot.
+        line = line + step / max(1.0, float(np.abs(step).max()))
     return float(line[0]), float(line[1])
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthoma.metrics.features import SIDE, standard_images
+from synthoma.threads import single_threaded
 from synthoma.types import Array
 
 T = TypeVar("T")
@@ -173,17 +173,6 @@ def in_blocks(search: Callable[[Array], T], queries: Array, size: int) -> Iterat
 
     with single_threaded(), ThreadPoolExecutor(threads) as pool:
         yield from pool.map(alone, parts(queries, size))
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Torch in one thread, within this thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def parts(images: Array, size: int) -> Sequence[Array]:
