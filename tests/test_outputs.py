@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from synthoma import outputs
+from synthoma.data.files import walk
 from synthoma.errors import InputError, OutputError
-from synthoma.outputs import check_apart, new_file, new_folder, whole_file, write_json, write_text
+from synthoma.outputs import KEPT, check_apart, new_file, new_folder, whole_file, write_json, write_text
+from synthoma.pipeline import prepare
 
 
 def artefact(folder: Path, text: str) -> Path:
@@ -182,6 +186,27 @@ def test_an_output_that_would_delete_its_input_is_refused(tmp_path: Path, spelli
         pytest.fail("work was begun")
     assert (source / "cohort.json").read_text() == "precious"
     check_apart(tmp_path / "inside", [source])  # names that only begin alike are apart
+
+
+def test_findings_and_cohorts_may_lie_in_the_folder_of_scans_and_are_not_read_from_it(tmp_path: Path) -> None:
+    """``synthoma prepare . -o cohort``, twice: the second time the first one is there, with pictures in it."""
+    for number in range(6):
+        (tmp_path / f"pat{number}").mkdir()
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (32, 32), np.uint8)).save(
+            tmp_path / f"pat{number}" / "slice.png"
+        )
+    for force in (False, True):
+        cohort = prepare(tmp_path, tmp_path / "out" / "cohort", size=16, duplicates=False, jobs=1, force=force)
+        assert sorted(cohort.slices["case"].str[:4]) == [f"pat{number}" for number in range(6)]
+    with new_folder(tmp_path / "kept.unfinished") as folder:
+        (folder / KEPT).mkdir()
+        Image.new("L", (32, 32)).save(folder / "overlay.png")
+    files, skipped = walk(tmp_path)
+    assert [path.name for path in files] == ["slice.png"] * 6
+    assert {item.path.name for item in skipped} == {"cohort", "kept.unfinished"}
+    assert all("Synthoma wrote" in item.reason for item in skipped)
+    with pytest.raises(InputError, match="which is what is read"):
+        prepare(tmp_path, tmp_path, force=True)
 
 
 def test_a_file_inside_the_output_is_an_input_too(tmp_path: Path) -> None:

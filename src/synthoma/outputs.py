@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ ARTEFACTS = (
 )  # fmt: skip
 """A folder that holds all files of one of these was written by Synthoma, and only such a folder may be replaced."""
 
+KEPT = ".rows"
+"""What the folder holds in which findings are kept that a full disk cut short."""
+
 LONGEST = 180
 """Bytes of a name that are kept in the names of what lies aside: file systems take 255, and these are longer."""
 
@@ -41,6 +44,11 @@ _FULL = {
     errno.EROFS: "the disk cannot be written",
 }
 _TOKEN = r"[0-9a-z_]{8}"
+
+
+def wrote(names: Collection[str]) -> bool:
+    """Whether a folder that holds these names was written by Synthoma, or is what was kept of one on a full disk."""
+    return KEPT in names or (FILE in names and any(all(name in names for name in known) for known in ARTEFACTS))
 
 
 # Failures ------------------------------------------------------------------------------------------------------------
@@ -167,20 +175,27 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def new_folder(target: Path, *, force: bool = False, inputs: Iterable[Path | str | None] = ()) -> Iterator[Path]:
+def new_folder(
+    target: Path,
+    *,
+    force: bool = False,
+    inputs: Iterable[Path | str | None] = (),
+    around: Iterable[Path | str] = (),
+) -> Iterator[Path]:
     """A folder to fill that becomes ``target`` only if the block ends without an error.
 
     Args:
         target: the final place; a link is followed. Its parent is made if needed.
         force: replace ``target`` if it is an artefact of Synthoma or empty; anything else is never deleted.
         inputs: what the block reads; see ``check_apart``.
+        around: folders of scans that the block reads, in which ``target`` may lie.
 
     Raises:
         InputError: ``target`` exists and may not be replaced, holds an input, is being written by another process, or
             cannot be written.
         OutputError: the disk is full, or the like; ``target`` is what it was.
     """
-    check_output(target, force=force, inputs=inputs)
+    check_output(target, force=force, inputs=inputs, around=around)
     with claimed(target), filled(target, force=force) as partial:
         yield partial
         write_checksums(partial)
@@ -197,9 +212,11 @@ def renew_checksums(folder: Path, *names: str) -> None:
         write_text(folder / FILE, text)
 
 
-def check_output(target: Path, *, force: bool, inputs: Iterable[Path | str | None] = ()) -> None:
+def check_output(
+    target: Path, *, force: bool, inputs: Iterable[Path | str | None] = (), around: Iterable[Path | str] = ()
+) -> None:
     """Raise InputError where ``new_folder`` would, as far as that can be said without touching anything."""
-    check_apart(target, inputs)
+    check_apart(target, inputs, around=around)
     _check_free(resolved(target), force)
 
 
@@ -312,7 +329,7 @@ def resolved(target: Path) -> Path:
     return place
 
 
-def check_apart(target: Path, inputs: Iterable[Path | str | None]) -> None:
+def check_apart(target: Path, inputs: Iterable[Path | str | None], *, around: Iterable[Path | str] = ()) -> None:
     """Raise InputError where an output is an input, lies in one, or holds one: replacing it would delete what is read.
 
     Files are compared as the file system knows them, whatever their spelling, so links and letter case do not matter.
@@ -320,17 +337,19 @@ def check_apart(target: Path, inputs: Iterable[Path | str | None]) -> None:
     Args:
         target: the output.
         inputs: files and folders that are read, or will be written beside it; None is passed over.
+        around: folders of scans that are read, in which the output may lie: a walk through them passes over what is
+            hidden, and so over what is being written, and over whatever Synthoma wrote.
     """
     place = resolved(target)
     above, here = _lineage(place), _identity(place)
-    for given in inputs:
-        if given is None:
-            continue
+    for given, may_hold in [*((one, False) for one in inputs if one is not None), *((one, True) for one in around)]:
         source = Path(os.path.realpath(given))
         known, todo = _identity(source), "choose another name for the output"
         if source == place or (known is not None and known == here):
             came = f"{target}, which is what is read" if str(target) == str(given) else f"{target}, which is {given}"
         elif source in place.parents or (known is not None and known in above):
+            if may_hold:
+                continue
             came, todo = f"{target}, which lies in {given}", "write it elsewhere, for example beside that folder"
         elif place in source.parents or (here is not None and here in _lineage(source)):
             came = f"{target}, in which {given} lies"

@@ -107,7 +107,7 @@ def prepare(
 
     config = _resolve(PrepareConfig, config, settings)
     source = Path(folder)
-    with new_folder(Path(output), force=force, inputs=(source, config.split_from)) as partial:
+    with new_folder(Path(output), force=force, inputs=(config.split_from,), around=(source,)) as partial:
         progress("looking", 0, 1)
         inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=config.convention)
         check_apart(Path(output), (place for case in inventory.cases for place in case.sources))

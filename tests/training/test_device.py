@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from synthoma.errors import ConfigError
+from synthoma.errors import ConfigError, InputError
 from synthoma.models.device import choose_device
 from synthoma.training.device import Execution, calibrate, read_execution
 
@@ -37,14 +37,15 @@ def test_the_choice_is_made_once(cache: Path) -> None:
     assert len(list(cache.rglob("*.json"))) == 2
 
 
-def test_a_damaged_memory_is_measured_again(cache: Path) -> None:
+def test_a_damaged_memory_is_measured_again_and_what_a_run_was_begun_with_is_not(cache: Path) -> None:
     tried: list[Execution] = []
     calibrate("cpu", "model", tried.append)
     (file,) = cache.rglob("*.json")
     count = len(tried)
     for content in ("", "[]", '{"device": "cpu"}', '{"device": "cpu", "threads": "x", "channels_last": 0, "bf16": 0}'):
         file.write_text(content)
-        assert read_execution(file) is None
+        with pytest.raises(InputError):
+            read_execution(file)
     calibrate("cpu", "model", tried.append)
     assert len(tried) == 2 * count
     assert json.loads(file.read_text())["for"].startswith("model | ")

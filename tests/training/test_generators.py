@@ -325,12 +325,12 @@ def test_a_run_is_not_replaced_by_one_that_begins_with_it(labelled: Cohort, tmp_
     (tmp_path / "run" / "run.json").write_text("{}")
     model = file_digest(tmp_path / "run" / "model.safetensors")
     shutil.copytree(labelled.path, tmp_path / "run" / "phantom")
-    for settings in (
-        {"init": str(tmp_path / "run")},
-        {"init": str(tmp_path / "run" / "model.safetensors")},
-        {"model": "phantom-gan", "phantom": tmp_path / "run" / "phantom"},
+    for settings, why in (
+        ({"init": str(tmp_path / "run")}, "which is what is read"),
+        ({"init": str(tmp_path / "run" / "model.safetensors")}, "in which .*model.safetensors lies"),
+        ({"model": "phantom-gan", "phantom": tmp_path / "run" / "phantom"}, "in which .*phantom lies"),
     ):
-        with pytest.raises(InputError, match="which lies in"):
+        with pytest.raises(InputError, match=why):
             begin_run(tmp_path / "run", labelled, TrainConfig(images=5, **settings), force=True)
     assert file_digest(tmp_path / "run" / "model.safetensors") == model
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal
 from synthoma.data.case import Skipped
 from synthoma.data.dicom_heads import bare_kind
 from synthoma.errors import InputError
+from synthoma.outputs import wrote
 
 Kind = Literal[
     "png", "jpeg", "tiff", "nifti", "analyze", "metaimage", "nrrd", "mgh", "dicom", "parquet",
@@ -40,6 +41,10 @@ The header of a NIfTI pair is named as that of an Analyze file; ``.img`` alone p
 DEFLATE_RATIO = 1100
 """No deflate stream (PNG, gzip, zlib) grows by more than 1032:1; whoever declares more is lying."""
 
+_OURS = (
+    "expected scans from elsewhere; came a folder that Synthoma wrote inside the one that is read; "
+    "name that folder itself where it is meant"
+)
 _UNSEEN = {"__macosx", "thumbs.db", "desktop.ini", "@eadir"}
 _LOOK_BYTES = 544
 _PACKED = (".nii.gz", ".hdr.gz", ".img.gz", ".mha.gz", ".nrrd.gz")
@@ -66,7 +71,8 @@ def walk(root: Path) -> tuple[list[Path], list[Skipped]]:
     """All visible, non-empty, regular files below a folder in natural order, and what could not be listed.
 
     Every real directory is entered once: links to directories wait until all plain ones have been seen, so a loop ends
-    and a file is named by its plain path. Hidden files and those that operating systems leave behind are not mentioned.
+    and a file is named by its plain path. Hidden files and those that operating systems leave behind are not mentioned;
+    a folder further down that Synthoma wrote is skipped, so synthetic scans never come among others by accident.
     """
     files: list[Path] = []
     skipped: list[Skipped] = []
@@ -78,9 +84,13 @@ def walk(root: Path) -> tuple[list[Path], list[Skipped]]:
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    _sort_in(entry, files, skipped, plain, linked)
+            with os.scandir(folder) as listing:
+                entries = list(listing)
+            if folder != root and wrote([entry.name for entry in entries]):
+                skipped.append(Skipped(folder, _OURS))
+                continue
+            for entry in entries:
+                _sort_in(entry, files, skipped, plain, linked)
         except OSError as error:
             skipped.append(Skipped(folder, str(_unreadable("a folder that may be listed", error))))
     return sorted(files, key=natural), sorted(skipped, key=lambda item: natural(item.path))

@@ -59,7 +59,7 @@ def detect(
     run = Path(model)
     place, kept = Path(output), place_of(Path(output))
     try:
-        with new_folder(place, force=force, inputs=(*paths, run, options.type_model)) as partial:
+        with new_folder(place, force=force, inputs=(run, options.type_model), around=paths) as partial:
             try:
                 rows = _detect(paths, run, place, partial, kept, options, progress)
             except OutputError:

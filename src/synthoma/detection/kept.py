@@ -14,10 +14,10 @@ from synthoma.data.case import Case
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import InputError
 from synthoma.models.bundle import model_file
-from synthoma.outputs import resolved, write_json
+from synthoma.outputs import KEPT, resolved, write_json
 from synthoma.provenance import bytes_digest
 
-ROWS = ".rows"
+ROWS = KEPT
 """Folder of what the tables will say of each scan, while there are no tables yet."""
 
 Result = tuple[dict[str, Any], list[dict[str, Any]]]

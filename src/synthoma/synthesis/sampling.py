@@ -135,12 +135,13 @@ class Sampler:
         return self.source.drawn(np.array([stream(seed, "synthesis.source", index).random() for index in indices]))
 
     def simulated(self, seed: int, index: int) -> tuple[str, str]:
-        """Group of the simulated slice that an image repaints, and its case and slice; empty where it repaints none."""
+        """Group of the simulated slice that an image repaints, and its case and slice; empty where there are none."""
         if self.source is None:
             return "", ""
         table = self.source.cohort.slices
         row = table.iloc[self.source.rows[self._simulated(seed, range(index, index + 1))[0]]]
-        return f"simulated {row['group']}", f"{row['case']}/{row['slice']}"
+        place = f"{row['case']}/{row['slice']}" if "slice" in table else ""  # a cohort made by hand may not say
+        return f"simulated {row['group']}", place
 
     @property
     def labels(self) -> dict[str, str]:
