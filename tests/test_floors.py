@@ -12,7 +12,7 @@ import synthoma
 SOURCE = Path(synthoma.__file__).parent
 FLOOR = {
     "_version": 0, "types": 0, "errors": 0, "seeding": 0, "config": 0, "provenance": 0,
-    "outputs": 0, "artefacts": 0, "pseudonyms": 0, "threads": 0, "untrusted": 0,
+    "outputs": 0, "artefacts": 0, "pseudonyms": 0, "threads": 0, "fanout": 0, "untrusted": 0,
     "scans": 1, "data": 1, "models": 1, "losses": 1, "augment": 1, "metrics": 1, "pictures": 1,
     "phantom": 2, "training": 2,
     "synthesis": 3, "detection": 3, "evaluation": 3,

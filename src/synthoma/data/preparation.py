@@ -28,6 +28,7 @@ from synthoma.data.splits import (
 )
 from synthoma.data.understanding import held_out, shortened, warnings_of
 from synthoma.errors import InputError
+from synthoma.fanout import spread
 from synthoma.outputs import write_text
 from synthoma.provenance import software
 from synthoma.pseudonyms import pseudonym, remember, secret_key
@@ -239,13 +240,12 @@ def _prepare_all(
     inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...]
 ) -> Generator[tuple[Case, PreparedCase | Skipped]]:
     """Each case with its slices, or with the reason why it has none; in order, whatever the number of workers."""
-    from joblib import Parallel, cpu_count, delayed
+    from joblib import cpu_count
 
     cases = inventory.cases
     jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout == "folders" else 1)))
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
-    work = (delayed(prepare_case)(case, config, modalities, per_case) for case in cases)
-    with closing(Parallel(n_jobs=jobs, return_as="generator")(work)) as results:  # no worker outlives its work
+    with spread(prepare_case, ((case, config, modalities, per_case) for case in cases), jobs) as results:
         yield from zip(cases, results, strict=True)
 
 

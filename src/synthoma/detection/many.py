@@ -22,6 +22,7 @@ from synthoma.detection.overlay import NOTICE
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
 from synthoma.errors import InputError, OutputError
+from synthoma.fanout import spread
 from synthoma.models.bundle import model_file
 from synthoma.models.device import choose_device
 from synthoma.outputs import disk_refused, new_folder, output_error, write_text
@@ -101,7 +102,7 @@ def _each(
     cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig, kept: Path | None
 ) -> Generator[Result | Skipped]:
     """The result of each case, in order, whatever the number of workers."""
-    from joblib import Parallel, cpu_count, delayed
+    from joblib import Parallel, cpu_count
 
     names = file_names(cases)
     # One graphics card serves one process; on CPUs, many workers of one thread beat one worker of many threads.
@@ -112,13 +113,10 @@ def _each(
         chosen = 1 if alone else min(cpu_count(), math.ceil(volumes))
     jobs = options.jobs or chosen
     threads = None if jobs == 1 else 1
-    work = (
-        delayed(detect_case)(case, name, model, folder, options, threads, kept)
-        for case, name in zip(cases, names, strict=True)
-    )
+    calls = ((case, name, model, folder, options, threads, kept) for case, name in zip(cases, names, strict=True))
     done = 0
     try:
-        with closing(Parallel(n_jobs=jobs, return_as="generator")(work)) as results:  # no worker outlives its work
+        with spread(detect_case, calls, jobs) as results:
             for result in results:
                 yield result
                 done += 1

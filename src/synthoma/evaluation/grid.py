@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from synthoma.artefacts import read_json, sealed, unsealed, verified_digest
 from synthoma.data.cohort import Cohort
 from synthoma.errors import InputError
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage, learner, lesson
+from synthoma.fanout import spread
 from synthoma.models.device import choose_device, fast_bf16, usable_cores
 from synthoma.outputs import write_json
 from synthoma.provenance import bytes_digest, software
@@ -75,8 +75,6 @@ def run_cells(
             chooses between local processes and a Ray or Dask cluster that shares the disk.
         progress: told how many are finished.
     """
-    from joblib import Parallel, delayed
-
     folder = folder.resolve()  # a worker elsewhere may stand in another folder
     folder.mkdir(parents=True, exist_ok=True)
     keys = [cell.key() for cell in cells]
@@ -87,8 +85,8 @@ def run_cells(
         chosen = choose_device(device)
         count = jobs or _usual_jobs(chosen, len(missing))
         execution = _execution(chosen, count)
-        work = [delayed(_run_cell)(_Plain.of(cell), folder / f"{key}.json", execution) for key, cell in missing.items()]
-        with closing(Parallel(n_jobs=count, return_as="generator_unordered")(work)) as finished:
+        calls = [(_Plain.of(cell), folder / f"{key}.json", execution) for key, cell in missing.items()]
+        with spread(_run_cell, calls, count, ordered=False) as finished:
             for done, _ in enumerate(finished, start=wanted - len(missing) + 1):
                 progress(done, wanted)
     return [_read(folder / f"{key}.json") for key in keys]
