@@ -98,6 +98,56 @@ def test_force_never_deletes_what_synthoma_did_not_write(tmp_path: Path, name: s
     assert (tmp_path / "scans" / name).read_text() == "precious"
 
 
+@pytest.mark.parametrize("place", ["notes.txt", "deep/er/scan.dcm", "case/notes.txt", "found/detection.json", ".hidden"])
+@pytest.mark.parametrize("checksums", ["there", "gone", "damaged"])
+def test_force_refuses_an_artefact_that_holds_files_of_others(tmp_path: Path, place: str, checksums: str) -> None:
+    target = tmp_path / "out"
+    for _ in range(2):  # what was written, with what is written later, and what systems leave, is no obstacle
+        with new_folder(target, force=True) as partial:
+            with new_folder(partial / "case") as inner:
+                (inner / "findings.json").write_text("{}")
+                (inner / "case_mask.png").write_text("mask")
+            (partial / "cohort.json").write_text("{}")
+            (partial / "export_png").mkdir()
+            (partial / "export_png" / "any name.png").write_text("picture")
+        for name in ("report.html", "case/.DS_Store", ".partial-01234567-report.html"):
+            (target / name).write_text("later")
+        (target / "link").symlink_to(tmp_path)
+        if checksums == "damaged":
+            (target / "checksums.json").write_text("{")
+        elif checksums == "gone":
+            (target / "checksums.json").unlink()
+    (target / place).parent.mkdir(parents=True, exist_ok=True)
+    (target / place).write_text("precious")
+    refused = pytest.raises(InputError, match=f"also holds {place}, not written by Synthoma; move that elsewhere")
+    with refused, new_folder(target, force=True):
+        pytest.fail("work was begun")
+    assert (target / place).read_text() == "precious"
+    (target / place).unlink()
+    with new_folder(target, force=True) as partial:
+        (partial / "cohort.json").write_text("new")
+    assert (target / "cohort.json").read_text() == "new"
+    assert not (target / "case").exists()
+
+
+def test_a_run_of_every_age_is_replaced_but_not_with_notes_in_it(tmp_path: Path) -> None:
+    """A run has no checksums before it is finished, and its simulated patients have their own from the beginning."""
+    run = artefact(tmp_path / "run" / "phantom", "simulated").parent
+    outputs.write_checksums(run / "phantom")
+    for name in ("checkpoint/step-000000002.safetensors", "samples/row-000000064.png", "run.json", "config.toml"):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("x")
+    assert outputs.foreign(run) == []
+    outputs.write_checksums(run)
+    assert outputs.foreign(run) == []
+    (run / "phantom" / "checksums.json").unlink()
+    assert outputs.foreign(run) == []
+    for name in ("samples/mine.png", "phantom/mine.png", "evaluation.json"):
+        (run / name).write_text("x")
+        assert outputs.foreign(run) == [name]
+        (run / name).unlink()
+
+
 @pytest.mark.parametrize("moment", range(1, 5))
 def test_a_kill_while_replacing_leaves_the_old_or_the_new(tmp_path: Path, moment: int) -> None:
     """Killed before, between and after the renamings; the next one finds one of both, and can replace it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -182,6 +182,14 @@ def _read(folder: Path) -> dict[str, Checksum] | None:
     except OSError:
         return None
     return _parsed(path, status.st_mtime_ns, status.st_size)
+
+
+def listed(folder: Path) -> Collection[str] | None:
+    """Names below a folder that its checksums know; None where it has none that can be read."""
+    try:
+        return _read(folder)
+    except InputError:
+        return None
 
 
 @lru_cache(maxsize=64)
