@@ -165,7 +165,7 @@ def worth_text(found: Mapping[str, Any]) -> str:
         return f"worth in real patients not known ({found['because']})"
 
     def number(value: float) -> str:
-        return f"more than {value:.0f}" if value >= found["most"] - 0.5 else f"{value:+.0f}"
+        return f"more than {value:.0f}" if value >= found["most"] - 0.5 else f"{round(value) + 0:+d}"
 
     low, high = number(found["low"]), number(found["high"])
     if found["value"] < 0:

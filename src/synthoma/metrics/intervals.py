@@ -6,6 +6,10 @@ Student's t and n - 1 from n: they are taken farther out (expanded percentiles, 
 Statistician 69:371). With fewer than eight groups the most extreme draws do not lie far enough out: the interval then
 reaches at least as far as Student's t with the deviation of the draws, within what the score can be.
 
+Groups that are all alike show no spread, and draws of them none either. They do say that few others differ, at most
+1 - ((1 - level) / 2) ** (1 / n) of all (Clopper and Pearson 1934), and those by no more than the score can: the interval
+holds what that allows. Of scores without limits such groups say nothing until there are as many as `ALIKE`.
+
 A score that is nan is left out together with its place in N. A draw whose statistic is nan is left out too; where more
 than half are, or with fewer than two groups, the interval is nan.
 """
@@ -35,7 +39,10 @@ SHARE: Limits = (0.0, 1.0)
 """Least and largest value of scores that are shares of a whole, as Dice."""
 
 ALIKE = 6
-"""Patients below which one and the same difference in all of them is no proof that others have it too."""
+"""Patients below which one and the same figure in all of them is no proof that others have it too."""
+
+_EQUAL = 1e-12
+"""Figures that differ by no more are alike."""
 
 
 @dataclass(frozen=True)
@@ -213,12 +220,22 @@ def _draws(count: int, level: float, draws: int, seed: int) -> Iterator[Ints]:
 def _interval(value: float, draws: Floats, level: float, count: int, limits: Limits) -> Interval:
     """Interval of a figure by its draws, and by Student's t with their deviation where groups are few."""
     low, high = _ends(draws, level, count)
+    if high - low <= _EQUAL and np.nanmax(draws) - np.nanmin(draws) <= _EQUAL:
+        return Interval(value, *_ends_of_alike(value, level, count, limits), count)
     if 1 < count < FEW:
         # The deviation of a drawn mean has n in it where that of a mean has n - 1.
         error = float(np.nanstd(draws)) * (count / (count - 1)) ** 0.5 if low == low else float("nan")
         reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
         low, high = min(low, max(value - reach, limits[0])), max(high, min(value + reach, limits[1]))
     return Interval(value, low, high, count)
+
+
+def _ends_of_alike(value: float, level: float, count: int, limits: Limits) -> tuple[float, float]:
+    """Ends for the mean of a score that is the same in all groups."""
+    if not np.isfinite(limits).all():
+        return (value, value) if count >= ALIKE else (float("nan"), float("nan"))
+    others = 1 - ((1 - level) / 2) ** (1 / count)
+    return value - others * (value - limits[0]), value + others * (limits[1] - value)
 
 
 def _ends(values: Floats, level: float, count: int) -> tuple[float, float]:

@@ -128,7 +128,7 @@ def spans(rows: Sequence[Span], label: str, *, logarithmic: bool = False, line: 
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(label)
+    figure.supxlabel(label, fontsize="medium")  # under all of it: long names leave little room under the axes alone
     return _svg(figure)
 
 
@@ -148,7 +148,7 @@ def bars(rows: Sequence[tuple[str, float, bool]], label: str) -> str:
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(label)
+    figure.supxlabel(label, fontsize="medium")  # under all of it: long names leave little room under the axes alone
     return _svg(figure)
 
 
