@@ -24,6 +24,9 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+SEARCHED = "Copies were looked for before the search turned, zoomed, blended and cropped."
+"""What is said of the columns of copies until the generators are trained and judged again."""
+
 BEFORE = (
     "All but the verdict on auto (trained on all classes for ten minutes on one core) were measured before the last "
     "corrections of how few patients, several tests and simulated patients are weighed (decision 0008)."
@@ -182,7 +185,7 @@ def _generators_in_short() -> str:
         f"wavelet / random / radiomics features)\n\n{table(header, rows)}\n\n"
         "Distances are over the median one between real patients. An AUC of 0.5 is chance. Mask Dice: how well a "
         "detector of real scans finds the tumours where the masks say. The judged slices include those by which each "
-        f"run chose its snapshot, so all scores are slightly favourable. {results['note']} "
+        f"run chose its snapshot, so all scores are slightly favourable. {results['note']} {SEARCHED} "
         "[All scores](docs/results.md#generators)."
     )
 
@@ -222,7 +225,7 @@ def _generators(name: str = "generators") -> str:
         "tells images from real ones; mask Dice of a detector trained on real slices. Median over seeds (and range). "
         "The judged "
         "slices include the validation split, by which each run chose its snapshot, so all scores are slightly "
-        f"favourable. {results['note']}"
+        f"favourable. {results['note']} {SEARCHED}"
     )
     drawn = learning_curves(results["rows"], ROOT / CURVES)
     curves = (

@@ -98,7 +98,9 @@ def test_force_never_deletes_what_synthoma_did_not_write(tmp_path: Path, name: s
     assert (tmp_path / "scans" / name).read_text() == "precious"
 
 
-@pytest.mark.parametrize("place", ["notes.txt", "deep/er/scan.dcm", "case/notes.txt", "found/detection.json", ".hidden"])
+@pytest.mark.parametrize(
+    "place", ["notes.txt", "deep/er/scan.dcm", "case/notes.txt", "found/detection.json", ".hidden"]
+)
 @pytest.mark.parametrize("checksums", ["there", "gone", "damaged"])
 def test_force_refuses_an_artefact_that_holds_files_of_others(tmp_path: Path, place: str, checksums: str) -> None:
     target = tmp_path / "out"

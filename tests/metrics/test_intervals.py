@@ -163,6 +163,22 @@ def test_few_pairs_hardly_ever_say_anything(count: int) -> None:
     assert np.mean([one.low <= 0 <= one.high for one in found]) > 0.91
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 7, 12])
+def test_patients_who_are_all_alike_are_as_uncertain_as_their_number_says(count: int) -> None:
+    """All right: the lower end is that of Clopper and Pearson for so many of so many, and all wrong is its mirror."""
+    right, wrong = (score_interval([value] * count, limits=SHARE, draws=200) for value in (1.0, 0.0))
+    least = stats.binomtest(count, count).proportion_ci(0.95, method="exact").low
+    assert (right.low, right.high) == pytest.approx((least, 1.0))
+    assert (wrong.low, wrong.high) == pytest.approx((0.0, 1 - least))
+    between = score_interval([0.8] * count, limits=SHARE, draws=200)
+    assert (between.low, between.high) == pytest.approx((0.8 * least, 1 - 0.2 * least))
+
+
+def test_scores_without_limits_that_are_alike_say_nothing_of_few() -> None:
+    assert np.isnan(score_interval([3.0] * 5, draws=200).low)
+    assert score_interval([3.0] * 6, draws=200).low == 3.0
+
+
 def test_pairs_find_what_two_intervals_hide() -> None:
     draws = np.random.default_rng(6)
     hard = draws.uniform(0.2, 0.95, 40)

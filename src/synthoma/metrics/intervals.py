@@ -7,8 +7,8 @@ Statistician 69:371). With fewer than eight groups the most extreme draws do not
 reaches at least as far as Student's t with the deviation of the draws, within what the score can be.
 
 Groups that are all alike show no spread, and draws of them none either. They do say that few others differ, at most
-1 - ((1 - level) / 2) ** (1 / n) of all (Clopper and Pearson 1934), and those by no more than the score can: the interval
-holds what that allows. Of scores without limits such groups say nothing until there are as many as `ALIKE`.
+1 - ((1 - level) / 2) ** (1 / n) of all (Clopper and Pearson 1934), and those by no more than the score can: the
+interval holds what that allows. Of scores without limits such groups say nothing until there are as many as `ALIKE`.
 
 A score that is nan is left out together with its place in N. A draw whose statistic is nan is left out too; where more
 than half are, or with fewer than two groups, the interval is nan.
