@@ -54,7 +54,7 @@ def of_folder(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.suffix in (".npy", ".gz", ".nii") or (path.suffix == ".csv" and name != "skipped.csv"):
-            found[name] = fingerprint(path.read_bytes())
+            found[name] = fingerprint(path.read_bytes().replace(bytes(folder.parent), b""))  # tables name files
         elif path.name in ("cohort.json", "evaluation.json"):
             found[name] = fingerprint(json.dumps(plain(json.loads(path.read_text()))).encode())
         elif path.name == "model.safetensors":
