@@ -22,11 +22,11 @@ from scipy import stats
 import synthoma
 from record import data_folder, earlier, save
 from segmentation import linked
-from synthoma.data.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.seeding import stream
 from synthoma.detection.classes import Classifier
 from synthoma.metrics.classification import multiclass_scores
 from synthoma.metrics.intervals import SHARE, bootstrap_many
-from synthoma.seeding import stream
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 

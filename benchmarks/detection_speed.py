@@ -19,7 +19,7 @@ import torch
 
 import synthoma
 from record import data_folder, save, seconds
-from synthoma.data.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort
 from synthoma.training.detectors import Plan
 from synthoma.training.device import calibrate
 from synthoma.training.settings import TrainConfig

@@ -25,12 +25,12 @@ from PIL import Image
 from scipy import ndimage
 
 from record import data_folder, save
-from synthoma.data.duplicates import THRESHOLD, Duplicates, find_duplicates
-from synthoma.data.thumbnails import thumbnail
+from synthoma.cohorts.copies.duplicates import THRESHOLD, Duplicates, find_duplicates
+from synthoma.cohorts.copies.thumbnails import thumbnail
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Float32
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.patient import simulate
-from synthoma.seeding import stream
-from synthoma.types import Array, Float32
 
 SEED = 3
 PLANTED = 300

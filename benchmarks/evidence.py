@@ -24,7 +24,9 @@ import pandas as pd
 
 import synthoma
 from record import earlier, save
-from synthoma.data.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.outputs import new_folder, write_json
+from synthoma.core.seeding import stream
 from synthoma.evaluation.appearance import compared, measured
 from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.faults import blurred, brightened, checkered, noisy
@@ -34,8 +36,6 @@ from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.verdict import diversity_light, realism_light
 from synthoma.metrics.distances import sliced_wasserstein
 from synthoma.metrics.features import standardised, wavelet_features
-from synthoma.outputs import new_folder, write_json
-from synthoma.seeding import stream
 
 SIDE = 200
 FEW_SIDE, FEW_SLICES = 100, 20

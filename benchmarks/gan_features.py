@@ -18,7 +18,7 @@ import numpy as np
 import synthoma
 from record import data_folder, earlier, save
 from segmentation import FOLDS, fold_of, run_one, summary
-from synthoma.data.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort
 from synthoma.detection.classes import Classifier
 from synthoma.metrics.classification import ranking_scores
 from synthoma.metrics.intervals import SHARE, bootstrap

@@ -34,16 +34,16 @@ from PIL import Image
 import synthoma
 from charts import learning_curves
 from record import data_folder, earlier, hardware, save
-from synthoma.data.cohort import Cohort, CohortWriter, write_rows
-from synthoma.data.repaintable import simulated_class
+from synthoma.cohorts.cohort import Cohort, CohortWriter, write_rows
+from synthoma.cohorts.repaintable import simulated_class
+from synthoma.core.outputs import new_folder, write_json
+from synthoma.core.pictures import grey, tiled
+from synthoma.core.seeding import stream
 from synthoma.evaluation.agreement import agreement, ask_judge
 from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import prepared
-from synthoma.outputs import new_folder, write_json
 from synthoma.phantom import phantom_beside
-from synthoma.pictures import grey, tiled
-from synthoma.seeding import stream
 from synthoma.training.generators import shown, training_rows
 from synthoma.training.initial import SHIPPED
 from synthoma.training.recipes import AUTO, GENERATORS

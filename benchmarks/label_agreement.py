@@ -18,12 +18,12 @@ import numpy as np
 
 from generators import FAMILIES, figures, judged
 from record import earlier, save
-from synthoma.data.cohort import Cohort, write_rows
+from synthoma.cohorts.cohort import Cohort, write_rows
+from synthoma.core.outputs import new_folder
 from synthoma.evaluation.agreement import LEAST_PIXELS, Judge, agreement, ask_judge
 from synthoma.evaluation.comparison import Comparison, compare
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.utility import prepared
-from synthoma.outputs import new_folder
 
 SEEDS = (0, 1)
 

@@ -25,17 +25,17 @@ import numpy as np
 import synthoma
 from record import data_folder, earlier, save
 from segmentation import FOLDS, compared, linked, run_one, summary
-from synthoma.data.cohort import Cohort, write_rows
-from synthoma.data.layouts import take_inventory
+from synthoma.cohorts.cohort import Cohort, write_rows
+from synthoma.core.outputs import new_folder
+from synthoma.core.seeding import stream
 from synthoma.detection.detector import Detector
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.evaluation.mask_files import PatientMasks
-from synthoma.evaluation.masks import score_arrays
+from synthoma.masks.files import PatientMasks
+from synthoma.masks.scores import score_arrays
 from synthoma.models.bundle import shipped_model
-from synthoma.outputs import new_folder
 from synthoma.phantom import PhantomConfig
-from synthoma.seeding import stream
+from synthoma.scans.layouts import take_inventory
 
 ARMS: dict[str, dict[str, Any]] = {
     "phantom": {},
@@ -62,7 +62,7 @@ def shipped(scans: Path) -> dict[str, Any]:
 
     The two cases in ``brats2`` are made from two of BraTS 2018.
     """
-    from synthoma.data.case import Study
+    from synthoma.scans.case import Study
 
     detector, options = Detector.open(shipped_model()), DetectConfig()
     results: dict[str, Any] = {}

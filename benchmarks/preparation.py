@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from record import data_folder, earlier, save, seconds
-from synthoma.data.cohort import CohortWriter
+from synthoma.cohorts.cohort import CohortWriter
 
 SYNTHOMA = [sys.executable, "-c", "from synthoma.cli import main; main()"]
 WALK = """
 import re, sys, time
-from synthoma.data.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort
 start = time.perf_counter()
 cohort = Cohort(sys.argv[1])
 splits = cohort.slices.groupby("split").size()

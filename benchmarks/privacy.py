@@ -26,7 +26,10 @@ from scipy import ndimage
 
 import synthoma
 from record import data_folder, earlier, save
-from synthoma.data.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.pictures import contact_sheet, grey, png
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Bools, Float32, Ints, tumour_of
 from synthoma.evaluation import copy_kinds
 from synthoma.evaluation import privacy as audit
 from synthoma.evaluation.comparison import Comparison, compare
@@ -34,9 +37,6 @@ from synthoma.metrics.copies.alterations import altered, altered_alike, cropped,
 from synthoma.metrics.copies.blends import Blends
 from synthoma.metrics.copies.parts import Crops
 from synthoma.metrics.copies.whole import Gallery, Nearest
-from synthoma.pictures import contact_sheet, grey, png
-from synthoma.seeding import stream
-from synthoma.types import Array, Bools, Float32, Ints, tumour_of
 
 SEED = 11
 COPIES = 60

@@ -15,14 +15,14 @@ import torch
 from scipy import ndimage
 
 from record import save
-from synthoma.data.case import Direction, Geometry, Vector3, Volume
-from synthoma.data.rigid import LEAST_QUALITY, MOST_APART, Registered, RigidTransform, fitting_blocks, register
-from synthoma.data.volumes import to_itk
+from synthoma.core.seeding import stream
+from synthoma.core.types import MODALITIES, Array, Floats, Ints
 from synthoma.phantom import Patient, PhantomConfig, simulate
 from synthoma.phantom.config import Skull
 from synthoma.phantom.tissue import Tissue
-from synthoma.seeding import stream
-from synthoma.types import MODALITIES, Array, Floats, Ints
+from synthoma.scans.case import Direction, Geometry, Vector3, Volume
+from synthoma.scans.registration import LEAST_QUALITY, MOST_APART, Registered, RigidTransform, fitting_blocks, register
+from synthoma.scans.volumes import to_itk
 
 SEED, PATIENTS = 71, 20
 GRIDS: dict[str, tuple[tuple[float, float, float], int]] = {

@@ -21,18 +21,18 @@ import numpy as np
 
 import synthoma
 from record import data_folder, earlier, save
-from synthoma.data.cohort import Cohort
-from synthoma.data.layouts import take_inventory
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.outputs import new_folder, write_json
+from synthoma.core.seeding import stream
 from synthoma.detection.detector import Detector
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.evaluation.mask_files import PatientMasks
-from synthoma.evaluation.masks import score_arrays
+from synthoma.masks.files import PatientMasks
+from synthoma.masks.scores import score_arrays
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores
 from synthoma.metrics.intervals import SHARE, bootstrap_many, paired_difference
-from synthoma.outputs import new_folder, write_json
-from synthoma.seeding import stream
+from synthoma.scans.layouts import take_inventory
 
 MODELS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan", "mask-dcgan-seed")
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -25,9 +25,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 from record import data_folder, earlier, save
-from synthoma.data.case import Case, Study
-from synthoma.data.layouts import take_inventory
-from synthoma.data.preprocessing import resize_mask
+from synthoma.cohorts.framing import resize_mask
+from synthoma.core.types import MODALITIES, Bools, tumour_of
 from synthoma.detection.detector import Detector
 from synthoma.detection.saliency import activation_map
 from synthoma.detection.scan import Seen, look
@@ -37,7 +36,8 @@ from synthoma.metrics.intervals import score_interval
 from synthoma.models.bundle import shipped_model
 from synthoma.models.chances import scan_probability
 from synthoma.phantom import PhantomConfig, phantom_cases
-from synthoma.types import MODALITIES, Bools, tumour_of
+from synthoma.scans.case import Case, Study
+from synthoma.scans.layouts import take_inventory
 
 PARTS = ("phantom", "lgg", "brats", "kaggle253")
 SEED = 41

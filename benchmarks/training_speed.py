@@ -17,8 +17,8 @@ import torch
 from torch.nn import functional as F
 
 from record import save
-from synthoma.data.cohort import Cohort, CohortWriter
-from synthoma.data.dataset import TrainingSlices
+from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.dataset import TrainingSlices
 from synthoma.models.registry import ImageShape, build_discriminator, build_generator
 from synthoma.synthesis.sampling import Sampler, generate_cohort
 from synthoma.training.adversarial import AdversarialTask

@@ -22,9 +22,9 @@ import numpy as np
 
 import synthoma
 from record import data_folder, earlier, save
-from synthoma.data.cohort import Cohort
-from synthoma.outputs import new_folder, write_json
-from synthoma.seeding import stream
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.outputs import new_folder, write_json
+from synthoma.core.seeding import stream
 
 EXPECTED = {"helps": "HELPS", "duplicates": "NO EVIDENCE", "wrong-masks": "HARMS"}
 PATIENTS, FURTHER = 60, 80

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from record import save
+from synthoma.core.types import Floats
 from synthoma.evaluation.utility import seed_noise
 from synthoma.evaluation.worth import worth
-from synthoma.types import Floats
 
 HAD, SEEDS = 28, 3
 HELD_OUT = (6, 12, 24, 48)

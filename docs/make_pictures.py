@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 import synthoma
-from synthoma.pictures import grey, outlined, png, tiled
+from synthoma.core.pictures import grey, outlined, png, tiled
 
 HERE = Path(__file__).parent / "pictures"
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from synthoma.cli import main
 from synthoma.models.bundle import shipped_model
-from tests.data.writers import voxels, write_picture
+from tests.scans.writers import voxels, write_picture
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -13,11 +13,11 @@ import SimpleITK as sitk
 
 import synthoma
 from synthoma.cli import main
-from synthoma.data.case import Volume
-from synthoma.data.volumes import read_volume, same_grid, write_volume
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.models.bundle import open_model
 from synthoma.phantom import PhantomConfig, simulate
+from synthoma.scans.case import Volume
+from synthoma.scans.volumes import read_volume, same_grid, write_volume
 
 PHANTOM = PhantomConfig(modalities=("flair",), pixel_mm=4.0, slice_mm=6.0, sites=4)
 

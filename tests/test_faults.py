@@ -28,12 +28,12 @@ from PIL import Image
 
 import synthoma
 from synthoma.cli import main
+from synthoma.core.errors import OutputError
+from synthoma.core.provenance import file_digest
+from synthoma.core.seeding import stream
 from synthoma.detection import many
-from synthoma.errors import OutputError
 from synthoma.evaluation.grid import Cell, run_cells
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage
-from synthoma.provenance import file_digest
-from synthoma.seeding import stream
 
 from .test_pipeline import head_picture
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,29 +11,29 @@ import pytest
 import synthoma
 
 SOURCE = Path(synthoma.__file__).parent
-FLOOR = {
-    "_version": 0, "types": 0, "errors": 0, "seeding": 0, "config": 0, "provenance": 0,
-    "outputs": 0, "artefacts": 0, "pseudonyms": 0, "threads": 0, "fanout": 0, "untrusted": 0,
-    "scans": 1, "data": 1, "models": 1, "losses": 1, "augment": 1, "metrics": 1, "pictures": 1,
-    "phantom": 2, "training": 2,
-    "synthesis": 3, "detection": 3, "evaluation": 3,
-    "reports": 4,
-    "pipeline": 5, "cli": 5, "studio": 5, "__main__": 6,
-}  # fmt: skip
-MAY_ALSO = {
-    "scans": set(),
-    "data": {"scans"},
-    "phantom": {"data"},
-    "training": {"data", "models", "losses", "augment", "metrics", "pictures"},
-    "synthesis": {"data", "models", "metrics", "pictures"},
-    "detection": {"data", "models", "pictures", "scans"},
-    "evaluation": {"scans", "data", "models", "losses", "augment", "metrics", "training", "pictures"},
-    "reports": {"data", "models", "detection", "evaluation", "metrics", "pictures"},
-}
+MAP = Path(__file__).parents[1] / "docs" / "architecture.md"
+LINE = re.compile(r"\| (\d) \| `(\w+)` \| [^|]+ \| ([^|]*)\|")
+FREE = ("", "_version", "__main__")
+"""The package, its version, and what `python -m synthoma` runs."""
+
+
+def _table() -> dict[str, tuple[int, set[str]]]:
+    """Floor of each room and what it may import, from the table of docs/architecture.md."""
+    found = {name: (int(floor), may) for floor, name, may in LINE.findall(MAP.read_text(encoding="utf-8"))}
+    return {
+        name: (
+            floor,
+            {other for other in found if found[other][0] < floor} if "all" in may else set(re.findall(r"`(\w+)`", may)),
+        )
+        for name, (floor, may) in found.items()
+    }
+
+
+ROOMS = _table()
 
 
 def _room(module: str) -> str:
-    """The top-level file or folder of a module: synthoma.data.cohort -> data."""
+    """The top-level file or folder of a module: synthoma.cohorts.cohort -> data."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 
@@ -58,19 +59,21 @@ def _files() -> list[Path]:
     return sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 
+def test_the_map_shows_all_rooms_and_arrows_go_down() -> None:
+    here = {path.stem if path.is_file() else path.name for path in SOURCE.iterdir() if path.suffix in ("", ".py")}
+    assert here - {"weights", "__pycache__", "__init__", *FREE} == set(ROOMS)
+    for name, (floor, may) in ROOMS.items():
+        assert all(ROOMS[other][0] < floor for other in may), name
+
+
 @pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_go_downwards(path: Path) -> None:
+def test_imports_are_those_of_the_map(path: Path) -> None:
     here = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if here in FREE:
+        return
     for module in _imports(path):
         there = _room(module)
-        if there in ("", here):
-            continue
-        assert there in FLOOR, f"{path.name} imports {module}, which has no floor"
-        if FLOOR[there] == 0 or here in MAY_ALSO:
-            allowed = FLOOR[there] == 0 or there in MAY_ALSO[here]
-        else:
-            allowed = FLOOR[there] < FLOOR[here] or (FLOOR[here] in (0, 5) and FLOOR[there] == FLOOR[here])
-        assert allowed, f"{here} (floor {FLOOR[here]}) imports {module} (floor {FLOOR[there]})"
+        assert there in (*FREE, here, *ROOMS[here][1]), f"{here} imports {module}, which the map does not allow"
 
 
 def test_no_module_cycles() -> None:

@@ -16,9 +16,9 @@ from scipy import ndimage
 
 import synthoma
 from synthoma.cli import main
-from synthoma.data.cohort import CohortWriter
-from synthoma.errors import ConfigError, InputError, LeakError
-from synthoma.seeding import stream
+from synthoma.cohorts.cohort import CohortWriter
+from synthoma.core.errors import ConfigError, InputError, LeakError
+from synthoma.core.seeding import stream
 
 README = Path(__file__).parents[1] / "README.md"
 

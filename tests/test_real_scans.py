@@ -11,8 +11,8 @@ import SimpleITK as sitk
 from PIL import Image
 
 import synthoma
-from synthoma.data.cohort import Cohort
-from synthoma.data.layouts import take_inventory
+from synthoma.cohorts.cohort import Cohort
+from synthoma.scans.layouts import take_inventory
 
 
 @pytest.fixture(scope="module")

@@ -19,16 +19,16 @@ import numpy as np
 import torch
 
 import synthoma
-from synthoma.data.case import Study
-from synthoma.data.cohort import Cohort, CohortWriter
-from synthoma.data.labelled import LabelledSlices
-from synthoma.data.preprocessing import resize_mask
-from synthoma.data.squares import frame, to_squares
+from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.framing import resize_mask
+from synthoma.cohorts.labelled import LabelledSlices
+from synthoma.cohorts.squares import frame, to_squares
+from synthoma.core.outputs import new_folder
 from synthoma.detection.detector import Detector
 from synthoma.models.bundle import load_tensors, save_tensors, shipped_model
 from synthoma.models.chances import Kind, stored_calibrations
-from synthoma.outputs import new_folder
 from synthoma.phantom import PhantomConfig
+from synthoma.scans.case import Study
 from synthoma.training.alarm import FULL, calibrations
 from synthoma.training.device import Execution
 

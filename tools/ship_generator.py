@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 import synthoma
-from synthoma.data.cohort import Cohort, write_rows
+from synthoma.cohorts.cohort import Cohort, write_rows
+from synthoma.core.outputs import new_folder
+from synthoma.core.types import PLAIN_MODALITY
 from synthoma.models.bundle import load_tensors, save_tensors
-from synthoma.outputs import new_folder
 from synthoma.phantom import phantom_beside
-from synthoma.types import PLAIN_MODALITY
 
 PATIENTS, REPAINTED, SEED = 200, 80, 21
 IMAGES = 20_000

@@ -18,7 +18,7 @@ from synthoma._version import __version__
 
 if TYPE_CHECKING:
     from synthoma import pipeline
-    from synthoma.data.cohort import Cohort
+    from synthoma.cohorts.cohort import Cohort
     from synthoma.pipeline import (
         describe,
         detect,
@@ -62,5 +62,5 @@ def __getattr__(name: str) -> Any:
     if name in _PIPELINE:
         return getattr(import_module("synthoma.pipeline"), name)
     if name == "Cohort":
-        return import_module("synthoma.data.cohort").Cohort
+        return import_module("synthoma.cohorts.cohort").Cohort
     raise AttributeError(f"module 'synthoma' has no attribute {name!r}")

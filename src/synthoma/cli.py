@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, cast
 import typer
 
 from synthoma._version import __version__
-from synthoma.errors import ConfigError, InputError, OutputError, SynthomaError
-from synthoma.untrusted import csv_of_frame, visible
+from synthoma.core.errors import ConfigError, InputError, OutputError, SynthomaError
+from synthoma.core.untrusted import csv_of_frame, visible
 
 if TYPE_CHECKING:
-    from synthoma.data.cohort import Cohort
-    from synthoma.data.preparation import Progress
-    from synthoma.data.settings import PrepareConfig
+    from synthoma.cohorts.cohort import Cohort
+    from synthoma.cohorts.preparation import Progress
+    from synthoma.cohorts.settings import PrepareConfig
     from synthoma.phantom import PhantomCohortConfig
     from synthoma.training.loop import Report
     from synthoma.training.settings import TrainConfig
@@ -206,7 +206,7 @@ def prepare(
         flags["split"] = split.split(",")
     settings: PrepareConfig
     if phantom is None:
-        from synthoma.data.settings import PrepareConfig
+        from synthoma.cohorts.settings import PrepareConfig
 
         settings = PrepareConfig.resolve(config, assignments or [], flags)
     else:
@@ -222,7 +222,7 @@ def prepare(
     if output is None:
         raise ConfigError("a place for the cohort", "no --output", "add for example -o cohort")
     from synthoma import pipeline
-    from synthoma.outputs import check_apart
+    from synthoma.core.outputs import check_apart
 
     check_apart(output, [config])
     with _progress() as progress:
@@ -266,7 +266,7 @@ def info(
         raise ConfigError("cases and the population that they are in", f"no {missing}", "give both")
     content = pipeline.describe(path)
     if cases is not None and population is not None:
-        from synthoma.data.prevalence import Prevalence
+        from synthoma.cohorts.prevalence import Prevalence
 
         content["prevalence"] = Prevalence(cases, population).formula()
     if as_json:
@@ -368,7 +368,7 @@ def train(
     if output is None:
         raise ConfigError("a place for the run", "no --output", "add for example -o run")
     from synthoma import pipeline
-    from synthoma.outputs import check_apart
+    from synthoma.core.outputs import check_apart
 
     if not resume:
         check_apart(output, [config])
@@ -536,7 +536,7 @@ def evaluate(
         say(settings.to_toml(), end="")
         return
     from synthoma import pipeline
-    from synthoma.outputs import check_apart
+    from synthoma.core.outputs import check_apart
 
     for place in (output, keep, settings.cells):
         if place is not None:
@@ -647,7 +647,7 @@ def detect(
         assert model is not None
         if useless := [name for name, value in flags.items() if value is not None]:
             raise ConfigError(f"settings of a {kind}, which has none here", ", ".join(useless), "leave them out")
-        from synthoma.outputs import new_file, write_text
+        from synthoma.core.outputs import new_file, write_text
 
         place = None if output is None else new_file(output, force=force, inputs=(*scans, model))
         with _progress() as progress:
@@ -725,7 +725,7 @@ def _span(entry: dict[str, Any]) -> str:
 
 def _print_summary(cohort: Path, settings: TrainConfig) -> None:
     """Tables of the networks that would be trained."""
-    from synthoma.data.cohort import Cohort
+    from synthoma.cohorts.cohort import Cohort
     from synthoma.models.summary import gan_summary, layers_of, total
     from synthoma.training.detectors import Plan
     from synthoma.training.generators import image_shape
@@ -817,7 +817,7 @@ def _progress() -> Iterator[Progress]:
 
 def _print_understood(facts: dict[str, Any]) -> None:
     """What was understood of a folder of scans."""
-    from synthoma.data.understanding import lines_of
+    from synthoma.cohorts.understanding import lines_of
 
     for line in lines_of(facts):
         say(line)

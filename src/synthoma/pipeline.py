@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from synthoma.artefacts import FILE, faults, verified_digest
-from synthoma.config import Config
-from synthoma.data.case import Inventory
-from synthoma.data.cohort import Cohort, is_cohort
-from synthoma.data.preparation import Progress, pack
-from synthoma.data.settings import PrepareConfig
-from synthoma.errors import ConfigError, InputError, OutputError
-from synthoma.outputs import (
+from synthoma.cohorts.cohort import Cohort, is_cohort
+from synthoma.cohorts.preparation import Progress, pack
+from synthoma.cohorts.settings import PrepareConfig
+from synthoma.core.artefacts import FILE, faults, verified_digest
+from synthoma.core.config import Config
+from synthoma.core.errors import ConfigError, InputError, OutputError
+from synthoma.core.outputs import (
     check_apart,
     check_output,
     claimed,
@@ -30,10 +29,11 @@ from synthoma.outputs import (
     write_json,
     write_text,
 )
-from synthoma.pseudonyms import secret_key
-from synthoma.seeding import stream_key
-from synthoma.types import PLAIN_MODALITY, Floats
-from synthoma.untrusted import csv_of_frame
+from synthoma.core.pseudonyms import secret_key
+from synthoma.core.seeding import stream_key
+from synthoma.core.types import PLAIN_MODALITY, Floats
+from synthoma.core.untrusted import csv_of_frame
+from synthoma.scans.case import Inventory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +102,8 @@ def prepare(
         ConfigError: a setting that does not exist or is out of range.
         LeakError: a prescribed split separates a group.
     """
-    from synthoma.data.layouts import take_inventory
-    from synthoma.data.understanding import understood
+    from synthoma.cohorts.understanding import understood
+    from synthoma.scans.layouts import take_inventory
 
     config = _resolve(PrepareConfig, config, settings)
     source = Path(folder)
@@ -473,7 +473,7 @@ def _own_phantom(
 
 def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
     """The drawn cohort less what was taken for copies of training slices, written into ``folder``."""
-    from synthoma.data.cohort import write_rows
+    from synthoma.cohorts.cohort import write_rows
     from synthoma.evaluation.comparison import compare
     from synthoma.evaluation.privacy import blind, copies
 
@@ -527,7 +527,7 @@ def evaluate(
         InputError: cohorts that cannot be compared, too few images, or a place that is taken.
         LeakError: the generator saw held-out groups.
     """
-    from synthoma.data.cohort import write_rows
+    from synthoma.cohorts.cohort import write_rows
     from synthoma.evaluation.evaluate import evaluate as score
     from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.reports.evaluation_page import write_reports
@@ -666,7 +666,7 @@ def score_masks(
             taken.
         ConfigError: a tolerance that is not above 0.
     """
-    from synthoma.evaluation.masks import score_masks as score
+    from synthoma.masks.scores import score_masks as score
     from synthoma.reports.scores_page import scores_page
 
     if tolerance is not None and not tolerance > 0:
@@ -700,8 +700,8 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
     """
     import tempfile
 
-    from synthoma.data.layouts import take_inventory
     from synthoma.models.bundle import open_model
+    from synthoma.scans.layouts import take_inventory
     from synthoma.synthesis.sampling import judge_images
 
     bundle = open_model(Path(run))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from synthoma.core.types import Float32
 from synthoma.detection.detector import Detector
 from synthoma.models.bundle import save_tensors
 from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, build_segmenter
-from synthoma.types import Float32
 
 WriteModel = Callable[..., Path]
 

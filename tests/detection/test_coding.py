@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from synthoma.core.errors import InputError
 from synthoma.detection.coding import from_flat, from_rle, to_flat, to_rle
-from synthoma.errors import InputError
 
 MASKS = arrays(np.bool_, array_shapes(min_dims=1, max_dims=3, max_side=7))
 

@@ -14,14 +14,14 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from synthoma.data.case import Geometry
+from synthoma.core.errors import ConfigError, InputError
 from synthoma.detection.coding import from_flat, from_rle
 from synthoma.detection.detect import detect
 from synthoma.detection.settings import DetectConfig
-from synthoma.errors import ConfigError, InputError
+from synthoma.scans.case import Geometry
 from tests.conftest import Progressed
-from tests.data.writers import CUBIC, FLAT, GEOMETRIES, OBLIQUE, voxels, write_itk, write_nifti, write_picture
 from tests.detection.conftest import WriteModel
+from tests.scans.writers import CUBIC, FLAT, GEOMETRIES, OBLIQUE, voxels, write_itk, write_nifti, write_picture
 
 PLAIN = DetectConfig(overlay=False)
 FLIPPED = Geometry((1.0, 1.0, 2.0), (5.0, 6.0, 7.0), (-1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0))

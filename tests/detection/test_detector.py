@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from synthoma.data.cohort import Cohort, CohortWriter
-from synthoma.data.labelled import LabelledSlices
+from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.labelled import LabelledSlices
+from synthoma.core.errors import ConfigError, InputError
 from synthoma.detection.detector import Detector
-from synthoma.errors import ConfigError, InputError
 from synthoma.models.device import choose_device, fast_bf16
 from synthoma.models.segmenters import as_input
 from tests.detection.conftest import WriteModel

@@ -14,15 +14,15 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from synthoma.data.case import Geometry
 from synthoma.detection.detect import detect
 from synthoma.detection.settings import DetectConfig
 from synthoma.models.bundle import shipped_model
 from synthoma.phantom import PhantomConfig, simulate
-from tests.data.test_dicom import write_enhanced
-from tests.data.writers import CUBIC, GEOMETRIES, OBLIQUE, SECRETS, write_dicom
+from synthoma.scans.case import Geometry
 from tests.detection.conftest import WriteModel
 from tests.detection.test_detect import bright_box, findings
+from tests.scans.test_dicom import write_enhanced
+from tests.scans.writers import CUBIC, GEOMETRIES, OBLIQUE, SECRETS, write_dicom
 
 PLAIN = DetectConfig(overlay=False)
 TURNED = Geometry((1.0, 1.0, 1.0), (5.0, 6.0, 7.0), (-1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, -1.0, 0.0))

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial.distance import pdist
 
-from synthoma.data.case import Geometry
 from synthoma.detection.findings import (
     dice,
     label_map,
@@ -24,7 +23,8 @@ from synthoma.detection.findings import (
     to_millimetres,
 )
 from synthoma.models.chances import scan_probability, slice_probabilities
-from tests.data.writers import OBLIQUE
+from synthoma.scans.case import Geometry
+from tests.scans.writers import OBLIQUE
 
 
 def a_box() -> np.ndarray:
@@ -90,8 +90,8 @@ def test_a_speck_far_away_does_not_lengthen_a_lesion() -> None:
 def test_a_place_in_the_patient_agrees_with_simpleitk() -> None:
     import SimpleITK as sitk
 
-    from synthoma.data.case import Volume
-    from synthoma.data.volumes import to_itk
+    from synthoma.scans.case import Volume
+    from synthoma.scans.volumes import to_itk
 
     image = to_itk(Volume(np.zeros((5, 6, 7), np.uint8), OBLIQUE))
     assert isinstance(image, sitk.Image)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthoma.data.case import Geometry, Study
-from synthoma.data.squares import frame
+from synthoma.cohorts.squares import frame
 from synthoma.detection.overlay import PREDICTION, TILE, TRUTH, chosen_slices, overlay
+from synthoma.scans.case import Geometry, Study
 
 
 def test_slices_are_chosen_by_their_tumour() -> None:

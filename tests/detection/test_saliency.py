@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from synthoma.data.preprocessing import resize_mask
-from synthoma.data.squares import frame, to_squares
+from synthoma.cohorts.framing import resize_mask
+from synthoma.cohorts.squares import frame, to_squares
+from synthoma.core.types import MODALITIES
 from synthoma.detection.detector import Detector
 from synthoma.detection.saliency import activation_map, decoder_layer, gradient_saliency
 from synthoma.models.bundle import shipped_model
 from synthoma.models.chances import slice_probabilities
 from synthoma.phantom import PhantomConfig, simulate
-from synthoma.types import MODALITIES
 from tests.detection.conftest import WriteModel
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError, InputError, LeakError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError, InputError, LeakError
+from synthoma.core.provenance import file_digest
 from synthoma.evaluation import evaluate as evaluation
 from synthoma.evaluation.agreement import Judge, agreement, worst
 from synthoma.evaluation.comparison import Comparison, compare, unseen_groups
@@ -21,7 +22,6 @@ from synthoma.evaluation.fidelity import EXTRACTORS, twins_within
 from synthoma.evaluation.lessons import DETECTORS, Answers
 from synthoma.evaluation.privacy import copies, privacy
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
-from synthoma.provenance import file_digest
 from synthoma.reports.evaluation_text import splits_lines
 from synthoma.synthesis.sheets import nearest_sheet
 from tests.evaluation.test_utility import NAMES, discs

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.evaluation import copy_kinds, copy_volumes
 from synthoma.evaluation import privacy as evidence
 from synthoma.evaluation.comparison import Comparison

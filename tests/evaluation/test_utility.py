@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthoma.data.cohort import Cohort
-from synthoma.errors import InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import InputError
+from synthoma.core.types import WHOLE_TUMOUR
 from synthoma.evaluation import grid
 from synthoma.evaluation.arms import Arm, Material, arms_of, chosen_rows, stages
 from synthoma.evaluation.grid import Cell, run_cells
@@ -16,7 +17,6 @@ from synthoma.evaluation.lessons import DETECTORS, Answers, Exam, Source, Stage,
 from synthoma.evaluation.settings import EvaluateConfig, UtilityConfig
 from synthoma.evaluation.utility import judged, paired, prepared, seed_noise, utility
 from synthoma.training.device import Execution
-from synthoma.types import WHOLE_TUMOUR
 from tests.training.toys import write_cohort
 
 SIZE = 32

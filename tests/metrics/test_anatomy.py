@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.anatomy import centre_to_edge, head_area, heads, left_right_asymmetry, lesion_descriptors
 
 DOWN, RIGHT = np.mgrid[:64, :64].astype(float)

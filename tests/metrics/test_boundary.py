@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.boundary import Boundary, boundary, hd95, surface_dice
 
 SPACINGS = [(1.0, 1.0, 1.0), (5.0, 0.8, 1.1), (0.5, 2.0, 0.7)]

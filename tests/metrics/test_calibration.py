@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.calibration import brier_score, expected_calibration_error, reliability
 
 

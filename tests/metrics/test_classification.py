@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.classification import (
     binary_scores,
     confusion,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.copies.alterations import altered, altered_alike, blended, cropped, implanted
 from synthoma.metrics.copies.blends import Blends
 from synthoma.metrics.copies.parts import LESION, Crops, lesions

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.coverage import Coverage, authenticity, coverage
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.distances import (
     frechet_distance,
     frechet_infinity,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics import intervals
 from synthoma.metrics.intervals import (
     SHARE,

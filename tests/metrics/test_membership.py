@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.membership import Membership, membership
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.network_judge import network_aucs
 from synthoma.metrics.two_sample import two_sample_auc
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.overlap import (
     CONVENTIONS,
     Counts,

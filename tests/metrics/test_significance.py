@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.classification import ranking_scores
 from synthoma.metrics.significance import (
     delong,

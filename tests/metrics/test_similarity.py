@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.similarity import Modes, distinct_modes, mean_pair_similarity, ms_ssim, psnr, ssim, twins
 
 

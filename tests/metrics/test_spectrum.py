@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.spectrum import checkerboard_peak, spectral_slope
 
 

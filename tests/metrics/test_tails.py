@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.tails import at_most, fisher, fit_tail, mixture_bound, proportion_bounds, rank_p, share_bound
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.metrics.two_sample import area, logistic_regression, shared_ranks, two_sample_auc
 
 

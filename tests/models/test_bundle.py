@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from synthoma.errors import InputError, OutputError
+from synthoma.core.errors import InputError, OutputError
 from synthoma.models import bundle
 from synthoma.models.bundle import load_tensors, save_tensors
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.models.dcgan import Discriminator, SeedDiscriminator, SeedGenerator, batch_deviation
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator
 from synthoma.models.summary import gan_summary, total

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.models.flow import SPREAD, FlowGenerator, integrate
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator, latent_shape
 from synthoma.models.summary import gan_summary, total

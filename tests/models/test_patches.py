@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.models.patches import PatchDiscriminator
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.models.patches import PatchDiscriminator
 from synthoma.models.registry import ImageShape, NetworkConfig, build_generator, latent_shape
 from synthoma.models.repaint import STEM, Repainter, fitted_to, within

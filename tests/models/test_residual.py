@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.metrics.spectrum import checkerboard_peak
 from synthoma.models.dcgan import Generator
 from synthoma.models.registry import ImageShape, NetworkConfig, build_discriminator, build_generator

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
 from synthoma.models.patches import PatchDiscriminator
 from synthoma.models.segmenters import (

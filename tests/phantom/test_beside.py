@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from synthoma.core.types import MODALITIES, REGIONS
 from synthoma.phantom import PhantomConfig, phantom_beside, phantom_cases
-from synthoma.types import MODALITIES, REGIONS
 
 META = {"modalities": ["flair"], "labels": {"1": "tumour"}, "size": 64, "plane": "axial"}
 

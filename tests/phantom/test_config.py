@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.phantom import PhantomConfig
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from synthoma.data.case import Study
+from synthoma.core.types import MODALITIES, REGIONS
 from synthoma.phantom import Patient, PhantomConfig, Tissue, mask_of, phantom_cases, simulate
 from synthoma.phantom.acquisition import Exposure, draw_site, expose
 from synthoma.phantom.patient import draw_person
-from synthoma.types import MODALITIES, REGIONS
+from synthoma.scans.case import Study
 from tests.phantom.conftest import CUBIC, SEED, THICK, patient
 
 INDICES = (0, 1, 2, 3)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from synthoma.core.seeding import stream
 from synthoma.phantom import PhantomConfig, Tissue
 from synthoma.phantom.anatomy import Push, push_aside, scan_lattice
 from synthoma.phantom.atlas import atlas
 from synthoma.phantom.patient import draw_person
 from synthoma.phantom.tumour import grow
-from synthoma.seeding import stream
 from tests.phantom.conftest import CUBIC, SEED, patient
 
 

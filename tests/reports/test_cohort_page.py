@@ -5,9 +5,9 @@ from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
-from synthoma.data.case import Case
 from synthoma.reports.cohort_page import cohort_page, pair_sheet
-from tests.data.test_preparation import cases, packed, scan
+from synthoma.scans.case import Case
+from tests.cohorts.test_preparation import cases, packed, scan
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use"}
 

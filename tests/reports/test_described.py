@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synthoma.core.errors import InputError
 from synthoma.detection.detect import detect
-from synthoma.errors import InputError
 from synthoma.pipeline import describe, report
-from tests.data.writers import CUBIC, write_nifti, write_picture
 from tests.detection.conftest import WriteModel, write_model  # noqa: F401
+from tests.scans.writers import CUBIC, write_nifti, write_picture
 from tests.training.toys import blobs, train_toy, write_cohort
 
 

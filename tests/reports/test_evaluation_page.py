@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthoma.data.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort
 from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.faults import faults

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 
-from synthoma.evaluation.mask_chances import Chances
-from synthoma.evaluation.mask_files import PatientMasks
-from synthoma.evaluation.mask_regions import WHOLE
-from synthoma.evaluation.masks import NOT_CLINICAL, score_arrays
+from synthoma.masks.chances import Chances
+from synthoma.masks.files import PatientMasks
+from synthoma.masks.regions import WHOLE
+from synthoma.masks.scores import NOT_CLINICAL, score_arrays
 from synthoma.reports.scores_page import SHOWN_ROWS, scores_page
 from tests.reports.test_cohort_page import VOID, Page
 

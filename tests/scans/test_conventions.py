@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from synthoma.errors import ConfigError, InputError
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.types import REGIONS, WHOLE_TUMOUR
 from synthoma.scans.conventions import CONVENTIONS, decide, described, hinted, labelled, parsed
-from synthoma.types import REGIONS, WHOLE_TUMOUR
 
 
 def test_one_mask_does_not_decide_for_the_others() -> None:

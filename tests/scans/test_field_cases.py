@@ -18,11 +18,11 @@ import pytest
 import SimpleITK as sitk
 
 from synthoma import pipeline
-from synthoma.data.case import Case, Inventory, Study
-from synthoma.data.cohort import Cohort
-from synthoma.data.layouts import take_inventory
-from synthoma.data.layouts.loading import files_of
-from synthoma.errors import InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import InputError
+from synthoma.scans.case import Case, Inventory, Study
+from synthoma.scans.layouts import take_inventory
+from synthoma.scans.layouts.loading import files_of
 
 KEY = b"a key for tests only"
 FOUR = ("t1", "t1c", "t2", "flair")
@@ -164,7 +164,7 @@ def test_16_masks_carry_the_scans_own_frames(made: Callable[[str], Path], tmp_pa
 
 
 def test_17_scaling_as_nibabel(made: Callable[[str], Path]) -> None:
-    from synthoma.data.volumes import read_volume
+    from synthoma.scans.volumes import read_volume
 
     for path in made("17").glob("*.nii"):
         wanted = np.asarray(nibabel.load(path).dataobj).T  # type: ignore[attr-defined]

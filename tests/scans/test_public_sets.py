@@ -13,13 +13,13 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
-from synthoma.data.case import Case, Inventory
-from synthoma.data.layouts import take_inventory
-from synthoma.data.layouts.loading import load_despite_mask, load_files
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
+from synthoma.scans.case import Case, Inventory
+from synthoma.scans.layouts import take_inventory
+from synthoma.scans.layouts.loading import load_despite_mask, load_files
 from synthoma.scans.names import canonical
-from tests.data.writers import FLAT, blob, voxels, write_dicom, write_itk, write_nifti, write_picture
 from tests.scans.public_sets import PUBLIC_SETS, Expected, PublicSet
+from tests.scans.writers import FLAT, blob, voxels, write_dicom, write_itk, write_nifti, write_picture
 
 SHAPE = (5, 12, 16)
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 import synthoma
-from synthoma.data.case import Geometry, Study
-from synthoma.data.cohort import Cohort
-from synthoma.data.preprocessing import to_plane
-from synthoma.errors import CohortError, ConfigError
-from synthoma.provenance import file_digest
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import CohortError, ConfigError
+from synthoma.core.provenance import file_digest
+from synthoma.scans.case import Geometry, Study
+from synthoma.scans.orientation import to_plane
 from synthoma.synthesis.export import NOTICE, export
 from tests.training.toys import blobs, write_cohort
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.models.bundle import open_model, save_tensors
 from synthoma.synthesis.rejection import ATTEMPTS, Rejection
 from synthoma.synthesis.sampling import BLOCK, Sampler, generate_cohort

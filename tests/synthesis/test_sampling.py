@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError, InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.provenance import file_digest
 from synthoma.models.bundle import open_model, save_tensors
 from synthoma.models.registry import ImageShape
-from synthoma.provenance import file_digest
 from synthoma.synthesis.sampling import (
     BLOCK,
     Sampler,

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from synthoma.data.cohort import Cohort
-from synthoma.data.dataset import TrainingSlices
-from synthoma.errors import ConfigError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.dataset import TrainingSlices
+from synthoma.core.errors import ConfigError
 from synthoma.losses.adversarial import discriminator_loss, generator_loss, zero_centred_penalty
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint

@@ -11,7 +11,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from synthoma.data.labelled import LabelledSlices
+from synthoma.cohorts.labelled import LabelledSlices
 from synthoma.models.bundle import open_model
 from synthoma.models.chances import (
     Calibration,

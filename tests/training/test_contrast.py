@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from synthoma.data.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.types import WHOLE_TUMOUR
 from synthoma.losses.structure import lesion_contrast
 from synthoma.synthesis.sampling import Sampler, generate_cohort
 from synthoma.training.contrast import LEAST, LesionContrast, contrasts_of
-from synthoma.types import WHOLE_TUMOUR
 from tests.training.toys import blobs, train_toy, write_cohort
 
 

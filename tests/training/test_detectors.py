@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from synthoma.data.cohort import Cohort
-from synthoma.data.labelled import LabelledSlices
-from synthoma.errors import ConfigError, InputError, LeakError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.labelled import LabelledSlices
+from synthoma.core.errors import ConfigError, InputError, LeakError
+from synthoma.core.provenance import file_digest
+from synthoma.core.types import REGIONS, TARGETS
 from synthoma.models.bundle import load_tensors, open_model
 from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_input, build_segmenter
-from synthoma.provenance import file_digest
 from synthoma.training import detectors
 from synthoma.training.detectors import Plan, train_detector
 from synthoma.training.loop import Progress
 from synthoma.training.settings import TrainConfig
 from synthoma.training.supervised import one_cycle
 from synthoma.training.validation import THRESHOLDS, overlap_counts, patient_dice, steady_threshold
-from synthoma.types import REGIONS, TARGETS
 from tests.training.toys import ONE, blobs, halves, train_toy, unheard, write_cohort
 
 GENTLE = {"rotation": 0.0, "scale": 0.0, "bias": 0.0, "blur": 0.0, "ghosting": 0.0}

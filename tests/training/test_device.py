@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from synthoma.errors import ConfigError, InputError
+from synthoma.core.errors import ConfigError, InputError
 from synthoma.models.device import choose_device
 from synthoma.training.device import Execution, calibrate, read_execution
 

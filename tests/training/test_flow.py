@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from synthoma import pipeline
-from synthoma.data.cohort import Cohort
-from synthoma.data.dataset import TrainingSlices
-from synthoma.errors import ConfigError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.dataset import TrainingSlices
+from synthoma.core.errors import ConfigError
 from synthoma.losses.flow import velocity_loss
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate, judge_images, judge_slices
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError, InputError, LeakError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.models.bundle import open_model
 from synthoma.training.checkpoint import latest_checkpoint
 from tests.training.toys import halves, train_toy, write_cohort

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError, InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.provenance import file_digest
 from synthoma.models.bundle import load_tensors
-from synthoma.provenance import file_digest
 from synthoma.training import generators
 from synthoma.training.checkpoint import FOLDER
 from synthoma.training.loop import Progress
@@ -74,7 +74,7 @@ def begin_and_kill(cohort: Cohort, run: Path, settings: dict[str, Any]) -> None:
         [
             "from pathlib import Path",
             "import torch",
-            "from synthoma.data.cohort import Cohort",
+            "from synthoma.cohorts.cohort import Cohort",
             "from tests.training.toys import train_toy",
             "torch.set_num_threads(1)",
             call,

@@ -11,18 +11,18 @@ import torch
 from pydantic import ValidationError
 
 import synthoma
-from synthoma.data.air import air_of
-from synthoma.data.cohort import Cohort
-from synthoma.data.dataset import TrainingSlices
-from synthoma.data.repaintable import class_of
-from synthoma.errors import CohortError, ConfigError, InputError
+from synthoma.cohorts.air import air_of
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.dataset import TrainingSlices
+from synthoma.cohorts.repaintable import class_of
+from synthoma.core.errors import CohortError, ConfigError, InputError
+from synthoma.core.types import WHOLE_TUMOUR
 from synthoma.models.bundle import open_model, shipped_model
 from synthoma.models.repaint import Repainter, fitted_to
 from synthoma.synthesis.patients import generate_patients
 from synthoma.synthesis.sampling import Sampler, generate_cohort, interpolate
 from synthoma.training.generators import shown
 from synthoma.training.settings import TrainConfig
-from synthoma.types import WHOLE_TUMOUR
 from tests.training.toys import blobs, train_toy, write_cohort
 
 NETWORKS = ("generator", "discriminator")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import synthoma
-from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError, InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError, InputError
 from synthoma.models.device import usable_cores
 from synthoma.phantom import phantom_cases
 from synthoma.training.generators import check_trainable

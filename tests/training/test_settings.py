@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.training.recipes import GENERATORS, SegmenterConfig, recipe
 from synthoma.training.settings import TrainConfig
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synthoma.data.cohort import Cohort, CohortWriter
+from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.training import generators
 from synthoma.training.device import Execution
 from synthoma.training.generators import train_generator

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from synthoma.config import Config
+from synthoma.core.config import Config
 
 
 class AugmentConfig(Config):

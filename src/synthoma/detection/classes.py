@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from synthoma.data.case import Study
-from synthoma.data.cohort import Cohort
-from synthoma.data.labelled import LabelledSlices, neighbours
-from synthoma.data.preprocessing import Normalisation, known_method
-from synthoma.data.squares import frame, to_squares
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.labelled import LabelledSlices, neighbours
+from synthoma.cohorts.squares import frame, to_squares
+from synthoma.core.types import Bools, Floats, Plane
 from synthoma.detection.detector import content
 from synthoma.models.bundle import Bundle, fitting, model_file, open_model
 from synthoma.models.classifiers import ClassifierNetwork, build_classifier
 from synthoma.models.segmenters import as_input
-from synthoma.types import Bools, Floats, Plane
+from synthoma.scans.case import Study
+from synthoma.scans.intensity import Normalisation, known_method
 
 BATCH = 32
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthoma.errors import InputError
-from synthoma.types import Array, Bools, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Bools, Ints
 
 
 def to_rle(mask: Array) -> str:

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from synthoma.data.case import Inventory, Skipped
-from synthoma.data.layouts import take_inventory
-from synthoma.data.preparation import Progress, hidden
+from synthoma.cohorts.preparation import Progress, hidden
+from synthoma.core.errors import InputError, OutputError
+from synthoma.core.outputs import check_apart, new_folder, write_json
+from synthoma.core.provenance import software
+from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.classes import Classifier
 from synthoma.detection.detector import Detector
 from synthoma.detection.kept import ROWS, keep, place_of
@@ -20,10 +22,8 @@ from synthoma.detection.outputs import NOT_CLINICAL, SCHEMA
 from synthoma.detection.scan import plain_stands_for
 from synthoma.detection.settings import DetectConfig
 from synthoma.detection.words import track_record
-from synthoma.errors import InputError, OutputError
-from synthoma.outputs import check_apart, new_folder, write_json
-from synthoma.provenance import software
-from synthoma.pseudonyms import secret_key
+from synthoma.scans.case import Inventory, Skipped
+from synthoma.scans.layouts import take_inventory
 
 
 def detect(

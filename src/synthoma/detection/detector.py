@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthoma.data.labelled import neighbours
-from synthoma.data.preprocessing import Normalisation, known_method
+from synthoma.cohorts.labelled import neighbours
+from synthoma.core.types import Bools, Float32, Plane
 from synthoma.models.bundle import Bundle, fitting, open_model
 from synthoma.models.chances import Calibrations, read_calibrations
 from synthoma.models.device import choose_device, fast_bf16
 from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_input, build_segmenter
-from synthoma.types import Bools, Float32, Plane
+from synthoma.scans.intensity import Normalisation, known_method
 
 BATCH = 32
 """Slices that the network sees at once."""

@@ -20,12 +20,12 @@ from pydicom.uid import generate_uid
 from pydicom.valuerep import DSfloat
 
 from synthoma._version import __version__
-from synthoma.data.dicom import Series
+from synthoma.core.errors import InputError, SynthomaError
+from synthoma.core.outputs import whole_file
+from synthoma.core.provenance import bytes_digest
+from synthoma.core.types import Bools, Bytes
 from synthoma.detection.detector import Detector
-from synthoma.errors import InputError, SynthomaError
-from synthoma.outputs import whole_file
-from synthoma.provenance import bytes_digest
-from synthoma.types import Bools, Bytes
+from synthoma.scans.dicom.series import Series
 
 DESCRIPTION = "Synthoma tumour: RESEARCH ONLY, not for clinical use"
 SERIES_NUMBER = 9001

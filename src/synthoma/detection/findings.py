@@ -10,9 +10,9 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from synthoma.data.case import Geometry
-from synthoma.data.preprocessing import foreground
-from synthoma.types import Array, Bools, Bytes, Float32, Floats, Ints
+from synthoma.cohorts.framing import foreground
+from synthoma.core.types import Array, Bools, Bytes, Float32, Floats, Ints
+from synthoma.scans.case import Geometry
 
 MIDLINE = 0.03
 """A tumour whose centre is nearer to the midline than this share of the head's width is of neither side."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from synthoma._version import __version__
-from synthoma.artefacts import faults, read_json, sealed, unsealed
-from synthoma.data.case import Case
+from synthoma.core.artefacts import faults, read_json, sealed, unsealed
+from synthoma.core.errors import InputError
+from synthoma.core.outputs import KEPT, resolved, write_json
+from synthoma.core.provenance import bytes_digest
 from synthoma.detection.settings import DetectConfig
-from synthoma.errors import InputError
 from synthoma.models.bundle import model_file
-from synthoma.outputs import KEPT, resolved, write_json
-from synthoma.provenance import bytes_digest
+from synthoma.scans.case import Case
 
 ROWS = KEPT
 """Folder of what the tables will say of each scan, while there are no tables yet."""

@@ -11,22 +11,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthoma.data.case import Case, Inventory, Skipped
-from synthoma.data.layouts.dicom_studies import reference_series
-from synthoma.data.preparation import Progress, hidden
-from synthoma.data.slicing import case_path
+from synthoma.cohorts.preparation import Progress, hidden
+from synthoma.cohorts.slicing import case_path
+from synthoma.core.errors import InputError, OutputError
+from synthoma.core.fanout import spread
+from synthoma.core.outputs import disk_refused, new_folder, output_error, write_text
+from synthoma.core.untrusted import csv_text, printable
 from synthoma.detection.detector import Detector
 from synthoma.detection.kept import Result, key_of, note, taken
 from synthoma.detection.outputs import file_names, write_results
 from synthoma.detection.overlay import NOTICE
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.errors import InputError, OutputError
-from synthoma.fanout import spread
 from synthoma.models.bundle import model_file
 from synthoma.models.device import choose_device
-from synthoma.outputs import disk_refused, new_folder, output_error, write_text
-from synthoma.untrusted import csv_text, printable
+from synthoma.scans.case import Case, Inventory, Skipped
+from synthoma.scans.layouts.dicom_studies import reference_series
 
 if TYPE_CHECKING:
     from synthoma.detection.scan import Seen

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from synthoma.data.case import Case, Volume
-from synthoma.data.files import SUFFIXES
+from synthoma.core.outputs import write_json
+from synthoma.core.types import Array, Bools, tumour_of
 from synthoma.detection.coding import to_flat, to_rle
 from synthoma.detection.detector import Detector
 from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
 from synthoma.detection.scan import Seen, describe
 from synthoma.detection.settings import DetectConfig
 from synthoma.detection.words import size_text, track_record
-from synthoma.outputs import write_json
-from synthoma.types import Array, Bools, tumour_of
+from synthoma.scans.case import Case, Volume
+from synthoma.scans.files import SUFFIXES
 
 SCHEMA = "synthoma.detection/1"
 MARK = "Synthoma: found by a model, research only, not for clinical use"
@@ -123,7 +123,7 @@ def _write_probabilities(folder: Path, name: str, seen: Seen) -> list[str]:
 
 
 def _write_volume(folder: Path, stem: str, voxels: Array, seen: Seen) -> str:
-    from synthoma.data.volumes import write_volume  # SimpleITK is slow to load, and pictures do without
+    from synthoma.scans.volumes import write_volume  # SimpleITK is slow to load, and pictures do without
 
     write_volume(Volume(voxels, seen.study.geometry), folder / f"{stem}.nii.gz", description=MARK)
     return f"{stem}.nii.gz"
@@ -195,7 +195,7 @@ def _add_dicom_seg(
     folder: Path, name: str, seen: Seen, detector: Detector, files: dict[str, list[str]], remarks: list[str]
 ) -> None:
     """Write a DICOM SEG where the scan came as DICOM; say why where there is none."""
-    from synthoma.data.layouts.dicom_studies import reference_series
+    from synthoma.scans.layouts.dicom_studies import reference_series
 
     series = reference_series(seen.case)
     if series is None:
@@ -203,8 +203,8 @@ def _add_dicom_seg(
     if not seen.mask.any():
         remarks.append("no DICOM SEG: there is no tumour at this threshold, and a segmentation cannot be empty")
         return
+    from synthoma.core.errors import InputError
     from synthoma.detection.dicom_seg import write_segmentation  # highdicom is slow to load
-    from synthoma.errors import InputError
 
     try:
         write_segmentation(folder / f"{name}_seg.dcm", series, seen.regions, detector)

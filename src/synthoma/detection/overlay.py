@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from synthoma.data.preprocessing import fit_square, resize, resize_mask
-from synthoma.data.slicing import shown_modality
-from synthoma.data.squares import Framing
-from synthoma.pictures import grey
-from synthoma.types import Array, Bools, Bytes, Ints
+from synthoma.cohorts.framing import fit_square, resize, resize_mask
+from synthoma.cohorts.slicing import shown_modality
+from synthoma.cohorts.squares import Framing
+from synthoma.core.pictures import grey
+from synthoma.core.types import Array, Bools, Bytes, Ints
 
 NOTICE = "Research software, not for clinical use"
 TILE = 288

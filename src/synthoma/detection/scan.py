@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from synthoma.data.case import Case, Study
-from synthoma.data.preprocessing import from_plane, to_lps, to_plane
-from synthoma.data.slicing import shown_modality
-from synthoma.data.squares import Framing, frame, from_squares, to_squares
+from synthoma.cohorts.slicing import shown_modality
+from synthoma.cohorts.squares import Framing, frame, from_squares, to_squares
+from synthoma.core.errors import ConfigError, InputError, SynthomaError
+from synthoma.core.types import PLAIN_MODALITY, REGIONS, Bools, Bytes, Float32, Floats, tumour_of
 from synthoma.detection.classes import Classifier, opened
 from synthoma.detection.detector import Detector
 from synthoma.detection.findings import (
@@ -24,9 +24,9 @@ from synthoma.detection.findings import (
     tidy,
 )
 from synthoma.detection.settings import DetectConfig
-from synthoma.errors import ConfigError, InputError, SynthomaError
 from synthoma.models.chances import Calibration, Kind, calibration_of, scan_probability, slice_probabilities
-from synthoma.types import PLAIN_MODALITY, REGIONS, Bools, Bytes, Float32, Floats, tumour_of
+from synthoma.scans.case import Case, Study
+from synthoma.scans.orientation import from_plane, to_lps, to_plane
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from synthoma.config import MOST_JOBS, Config
-from synthoma.data.settings import Layout
+from synthoma.cohorts.settings import Layout
+from synthoma.core.config import MOST_JOBS, Config
 
 
 class DetectConfig(Config):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthoma.untrusted import visible
+from synthoma.core.untrusted import visible
 
 NONE = "-"
 LEAST_NAME = 14

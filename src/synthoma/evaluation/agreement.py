@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from synthoma.core.types import Bools, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.grid import Cell, run_cells
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.metrics.intervals import SHARE, score_interval
-from synthoma.types import Bools, Floats, Ints
 
 SEED = 424_242
 """Added to the evaluation's seed: the judge shares no draw with the detectors that test usefulness."""

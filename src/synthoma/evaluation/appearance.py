@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from synthoma.core.types import Array, Bools, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.nulls import Plan, beside
 from synthoma.metrics.anatomy import centre_to_edge, head_area, left_right_asymmetry, lesion_descriptors
 from synthoma.metrics.spectrum import checkerboard_peak, spectral_slope
-from synthoma.types import Array, Bools, Floats, Ints
 
 RINGS = 8
 LEAST = 10

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from synthoma.core.seeding import stream
+from synthoma.core.types import Ints
 from synthoma.evaluation.lessons import Source, Stage
 from synthoma.evaluation.settings import UtilityConfig
-from synthoma.seeding import stream
-from synthoma.types import Ints
 
 Kind = Literal["real", "plain", "duplicated", "phantom", "synthetic", "tuned", "mixed"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthoma.data.cohort import Cohort, check_scale
-from synthoma.data.leaks import held_out_names, names_of, patients_behind, rows_named
-from synthoma.data.slicing import shown_modality
-from synthoma.errors import InputError, LeakError
-from synthoma.seeding import stream
-from synthoma.types import UNLABELLED, Bools, Float16, Float32, Ints, tumour_of
+from synthoma.cohorts.cohort import Cohort, check_scale
+from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind, rows_named
+from synthoma.cohorts.slicing import shown_modality
+from synthoma.core.errors import InputError, LeakError
+from synthoma.core.seeding import stream
+from synthoma.core.types import UNLABELLED, Bools, Float16, Float32, Ints, tumour_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Float32, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.metrics.copies.alterations import MOTIONS, altered, blended, cropped, implanted
 from synthoma.metrics.copies.blends import Blends
 from synthoma.metrics.copies.parts import LESION, Crops, lesions
 from synthoma.metrics.copies.whole import Gallery, Nearest
-from synthoma.seeding import stream
-from synthoma.types import Array, Float32, Floats, Ints
 
 SETTING = 100
 """Planted copies of whole slices that set the threshold; others measure the recall."""

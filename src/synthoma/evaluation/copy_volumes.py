@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from synthoma.core.seeding import stream
+from synthoma.core.types import Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.metrics.copies.alterations import altered_alike
 from synthoma.metrics.copies.whole import Gallery, Nearest
 from synthoma.metrics.tails import fisher, proportion_bounds, share_bound
-from synthoma.seeding import stream
-from synthoma.types import Floats, Ints
 
 LEAST_SLICES, MOST_SLICES = 3, 8  # of a patient
 LEAST_PATIENTS = 4  # held-out ones, below which nobody knows how alike patients are

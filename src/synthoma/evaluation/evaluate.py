@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from synthoma.artefacts import verified_digest
-from synthoma.data.cohort import Cohort
-from synthoma.data.leaks import patients_behind
-from synthoma.errors import InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.leaks import patients_behind
+from synthoma.core.artefacts import verified_digest
+from synthoma.core.errors import InputError
+from synthoma.core.provenance import bytes_digest, software
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Floats, tumour_of
 from synthoma.evaluation.agreement import Judge, agreement, ask_judge
 from synthoma.evaluation.appearance import appearance, tumours
 from synthoma.evaluation.comparison import LEAST, Comparison, compare, unseen_groups
@@ -46,9 +49,6 @@ from synthoma.evaluation.verdict import (
     verdict,
 )
 from synthoma.metrics.similarity import psnr, ssim
-from synthoma.provenance import bytes_digest, software
-from synthoma.seeding import stream
-from synthoma.types import Array, Floats, tumour_of
 
 SCHEMA = "synthoma.evaluation/3"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from synthoma.errors import InputError
-from synthoma.provenance import file_digest
-from synthoma.types import Array, Floats
+from synthoma.core.errors import InputError
+from synthoma.core.provenance import file_digest
+from synthoma.core.types import Array, Floats
 
 
 def load_extractor(file: Path) -> tuple[Callable[[Array], Floats], str]:

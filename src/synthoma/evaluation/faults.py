@@ -13,12 +13,12 @@ import numpy as np
 from scipy import ndimage
 from sklearn.cluster import KMeans
 
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Float32, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.fidelity import WORSE, blocks_of, group_numbers, scaled, set_scores
 from synthoma.evaluation.nulls import Plan
 from synthoma.metrics.features import standardised, wavelet_features
-from synthoma.seeding import stream
-from synthoma.types import Array, Float32, Floats, Ints
 
 TRIALS = 8
 """Divisions into which each fault is planted."""

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.nulls import Plan, beside, weighed
 from synthoma.metrics.coverage import Coverage, authenticity, coverage
@@ -25,8 +27,6 @@ from synthoma.metrics.network_judge import network_aucs
 from synthoma.metrics.radiomics import frechet_radiomics_distance, radiomics_features, radiomics_names
 from synthoma.metrics.similarity import ALIKE, TWIN_SIDE, distinct_modes, mean_pair_similarity, twins
 from synthoma.metrics.two_sample import two_sample_auc
-from synthoma.seeding import stream
-from synthoma.types import Array, Floats, Ints
 
 EXTRACTORS: dict[str, Callable[[Array], Floats]] = {
     "wavelet": wavelet_features,

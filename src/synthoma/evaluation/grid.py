@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from synthoma.artefacts import read_json, sealed, unsealed, verified_digest
-from synthoma.data.cohort import Cohort
-from synthoma.errors import InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.artefacts import read_json, sealed, unsealed, verified_digest
+from synthoma.core.errors import InputError
+from synthoma.core.fanout import spread
+from synthoma.core.outputs import write_json
+from synthoma.core.provenance import bytes_digest, software
+from synthoma.core.types import Array
 from synthoma.evaluation.lessons import Answers, Exam, Source, Stage, learner, lesson
-from synthoma.fanout import spread
 from synthoma.models.device import choose_device, fast_bf16, usable_cores
-from synthoma.outputs import write_json
-from synthoma.provenance import bytes_digest, software
 from synthoma.training.device import Execution
-from synthoma.types import Array
 
 VERSION = 1
 """Part of every cell's key: raised where the same cell would learn something else."""

@@ -18,19 +18,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthoma.augment.scans import AugmentConfig
-from synthoma.data.cohort import Cohort
-from synthoma.data.labelled import Labelled, LabelledSlices
-from synthoma.errors import ConfigError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.labelled import Labelled, LabelledSlices
+from synthoma.core.errors import ConfigError
+from synthoma.core.seeding import stream_key
+from synthoma.core.types import Floats, Ints
 from synthoma.losses.segmentation import segmentation_loss
 from synthoma.models.chances import slice_probabilities
 from synthoma.models.classifiers import build_classifier
 from synthoma.models.segmenters import SegmenterShape, build_segmenter
-from synthoma.seeding import stream_key
 from synthoma.training.device import Execution
 from synthoma.training.recipes import ClassifierConfig, SegmenterConfig, recipe
 from synthoma.training.supervised import SupervisedTask
 from synthoma.training.validation import outputs
-from synthoma.types import Floats, Ints
 
 WHOLE = "tumour"
 """The target of every segmenter here: the whole tumour."""

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from synthoma.seeding import stream
-from synthoma.types import Bools, Ints
+from synthoma.core.seeding import stream
+from synthoma.core.types import Bools, Ints
 
 LEAST_GROUPS = 2
 """Groups on each side of a division below which there is none."""

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from scipy import stats
 
-from synthoma.data.duplicates import THRESHOLD
-from synthoma.data.registration import prepare, register
-from synthoma.data.thumbnails import thumbnail
-from synthoma.errors import InputError
+from synthoma.cohorts.copies.duplicates import THRESHOLD
+from synthoma.cohorts.copies.registration import prepare, register
+from synthoma.cohorts.copies.thumbnails import thumbnail
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Bools, Floats, Ints
 from synthoma.evaluation.comparison import LEAST, Comparison
 from synthoma.evaluation.copy_kinds import (
     NO_MASKS,
@@ -30,8 +32,6 @@ from synthoma.evaluation.copy_volumes import volumes
 from synthoma.metrics.copies.whole import Gallery, Nearest
 from synthoma.metrics.membership import membership
 from synthoma.metrics.tails import Tail, at_most, fisher, fit_tail, mixture_bound, proportion_bounds, rank_p
-from synthoma.seeding import stream
-from synthoma.types import Bools, Floats, Ints
 
 FALSE_ALARMS = 0.01
 """Share of honest slices that may be flagged."""

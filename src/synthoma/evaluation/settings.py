@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from synthoma.config import MOST_JOBS, Config
+from synthoma.core.config import MOST_JOBS, Config
 
 Preset = Literal["quick", "standard", "full"]
 

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from synthoma.data.cohort import Cohort
-from synthoma.data.leaks import rows_named
-from synthoma.data.splits import LEAST_HELD_OUT
-from synthoma.errors import InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.leaks import rows_named
+from synthoma.cohorts.splits import LEAST_HELD_OUT
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import UNLABELLED, Bools, Floats, Ints
 from synthoma.evaluation.arms import CONTROL, Arm, Material, arms_of, stages
 from synthoma.evaluation.comparison import check_alike
 from synthoma.evaluation.grid import Cell, run_cells
@@ -30,8 +32,6 @@ from synthoma.evaluation.worth import worth
 from synthoma.metrics.classification import binary_scores, ranking_scores
 from synthoma.metrics.intervals import DRAWS
 from synthoma.metrics.significance import delong, holm, mcnemar, minimum_detectable_effect, needed_patients
-from synthoma.seeding import stream
-from synthoma.types import UNLABELLED, Bools, Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from synthoma.types import Floats
+from synthoma.core.types import Floats
 
 FURTHEST = 3
 """The learning curve is followed to so many times as many patients as it was measured with; beyond, nobody knows."""

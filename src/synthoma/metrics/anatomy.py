@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from synthoma.errors import InputError
-from synthoma.types import Array, Bools, Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Bools, Floats, Ints
 
 HEAD_ABOVE = 0.02
 """Grey value above which a pixel may belong to the head, on the scale 0..1."""

@@ -19,9 +19,9 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from skimage import measure
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Bools, Floats
 from synthoma.metrics.overlap import as_masks
-from synthoma.types import Array, Bools, Floats
 
 TOLERANCE = 2.0
 """Distance in mm up to which two surfaces count as one."""

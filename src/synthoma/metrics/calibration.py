@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from synthoma.errors import InputError
-from synthoma.types import Array, Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Floats, Ints
 
 
 @dataclass(frozen=True)

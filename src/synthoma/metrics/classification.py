@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from sklearn import metrics as sk
 
-from synthoma.errors import InputError
-from synthoma.types import Array, Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Floats, Ints
 
 NAN = float("nan")
 

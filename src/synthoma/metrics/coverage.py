@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from synthoma.errors import InputError
-from synthoma.types import Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.types import Floats, Ints
 
 
 @dataclass(frozen=True)

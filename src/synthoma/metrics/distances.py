@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 from scipy import linalg, stats
 
-from synthoma.errors import InputError
-from synthoma.seeding import stream
-from synthoma.types import Floats
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Floats
 
 
 def kernel_distance(*, real: Floats, synthetic: Floats) -> float:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthoma.types import Array, Floats
+from synthoma.core.types import Array, Floats
 
 SIDE = 64
 """Side in pixels that slices are brought to before features are taken."""

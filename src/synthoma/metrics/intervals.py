@@ -23,9 +23,9 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from synthoma.errors import InputError
-from synthoma.seeding import stream
-from synthoma.types import Array, Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Floats, Ints
 
 DRAWS = 2000
 _BLOCK = 2**22

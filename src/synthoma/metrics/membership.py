@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from synthoma.errors import InputError
-from synthoma.seeding import stream
-from synthoma.types import Bools, Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Bools, Floats, Ints
 
 NAN = float("nan")
 _LEAST_GROUPS = 4

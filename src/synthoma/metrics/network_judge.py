@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Floats, Ints
 from synthoma.metrics.two_sample import area, balanced_folds, shared_ranks
-from synthoma.seeding import stream
-from synthoma.types import Array, Floats, Ints
 
 HIDDEN = 16
 STEPS = 60

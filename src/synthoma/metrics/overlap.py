@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthoma.errors import InputError
-from synthoma.types import Array, Bools, Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Bools, Floats, Ints
 
 CONVENTIONS = ("tumour_slice_mean", "slice_mean", "pooled", "patient_mean", "patient_median")
 """Names of the conventions that `conventions` scores by."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from synthoma.core.types import Array, Bools, Floats, Ints
 from synthoma.metrics.anatomy import HEAD_ABOVE
 from synthoma.metrics.distances import frechet_distance
 from synthoma.metrics.features import SIDE, standard_images
-from synthoma.types import Array, Bools, Floats, Ints
 
 LEVELS = 16
 DISTANCES = (1, 3)

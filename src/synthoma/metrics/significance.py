@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Floats, Ints
 from synthoma.metrics.intervals import Interval
-from synthoma.types import Array, Floats, Ints
 
 NAN = float("nan")
 _MANY = 20_000  # degrees of freedom from which the noncentral t is taken as normal

@@ -12,9 +12,9 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthoma.errors import InputError
-from synthoma.seeding import stream
-from synthoma.types import Array, Bools, Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Bools, Floats, Ints
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import fft
 
-from synthoma.errors import InputError
-from synthoma.types import Array, Floats
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Floats
 
 LEAST = 32
 """Smallest side in pixels; below it the bands hold too few frequencies."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from synthoma.errors import InputError
-from synthoma.types import Floats
+from synthoma.core.errors import InputError
+from synthoma.core.types import Floats
 
 _SHARE = 0.25
 _LEAST_SCALE = 1e-3

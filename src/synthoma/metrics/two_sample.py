@@ -7,9 +7,9 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from scipy import special
 
-from synthoma.errors import InputError
-from synthoma.seeding import stream
-from synthoma.types import Array, Bools, Floats, Ints
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Bools, Floats, Ints
 
 _C = 0.1
 _MOST_STEPS = 50

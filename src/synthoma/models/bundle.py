@@ -16,11 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from synthoma.artefacts import check_schema
-from synthoma.errors import InputError
-from synthoma.outputs import write_bytes
-from synthoma.provenance import bytes_digest, file_digest
-from synthoma.untrusted import check_names, check_texts
+from synthoma.core.artefacts import check_schema
+from synthoma.core.errors import InputError
+from synthoma.core.outputs import write_bytes
+from synthoma.core.provenance import bytes_digest, file_digest
+from synthoma.core.untrusted import check_names, check_texts
 
 SCHEMA = "synthoma.model/1"
 CHECKPOINT = "synthoma.checkpoint/1"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from synthoma.types import Float32, Floats
+from synthoma.core.types import Float32, Floats
 
 TOP_SHARE = 0.001
 LEAST_TOP = 4

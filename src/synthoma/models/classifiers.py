@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.models.dcgan import Discriminator
 from synthoma.models.segmenters import ContextConfig
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 
 Normalisation = Literal["batch", "instance", "none"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import joblib
 import torch
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 
 
 def choose_device(wanted: str) -> str:

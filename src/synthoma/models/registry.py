@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from synthoma.config import Config
-from synthoma.errors import ConfigError
+from synthoma.core.config import Config
+from synthoma.core.errors import ConfigError
 from synthoma.models.dcgan import Discriminator, Generator, Normalisation, SeedDiscriminator, SeedGenerator
 from synthoma.models.flow import FlowGenerator
 from synthoma.models.patches import PatchDiscriminator

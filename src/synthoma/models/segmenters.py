@@ -16,8 +16,8 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthoma.config import Config
-from synthoma.errors import ConfigError
+from synthoma.core.config import Config
+from synthoma.core.errors import ConfigError
 from synthoma.models.dcgan import Discriminator, Generator
 
 SegmenterName = Literal[

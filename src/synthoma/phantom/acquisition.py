@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.core.seeding import stream
+from synthoma.core.types import MODALITIES, Array, Floats
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.contrast import Protocol, draw_protocol
 from synthoma.phantom.fields import Lattice, SplineField
-from synthoma.seeding import stream
-from synthoma.types import MODALITIES, Array, Floats
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from synthoma.core.types import Floats
 from synthoma.phantom.atlas import X_MM, Y_MM, Z_MM, Atlas, to_unit
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.fields import Lattice, SplineField, sample
 from synthoma.phantom.head import FLESH, UNSET
 from synthoma.phantom.tissue import Tissue
-from synthoma.types import Floats
 
 NODE_MM = 5.0
 WARPS: tuple[tuple[float, float, float], ...] = (

@@ -14,9 +14,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from synthoma.core.types import Array, Bools, Float32, Floats
 from synthoma.phantom.head import UNSET, Canvas, face_distance, paint_head
 from synthoma.phantom.tissue import Tissue
-from synthoma.types import Array, Bools, Float32, Floats
 
 X_MM, Y_MM, Z_MM = (-100, 100), (-140, 120), (-124, 104)
 COARSE_MM = 2

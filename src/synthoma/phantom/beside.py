@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from synthoma.core.types import MODALITIES, PLAIN_MODALITY, REGIONS
 from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig, Skull
-from synthoma.types import MODALITIES, PLAIN_MODALITY, REGIONS
 
 
 def phantom_beside(

@@ -6,10 +6,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from synthoma.config import Config
-from synthoma.data.settings import PrepareConfig
-from synthoma.errors import ConfigError
-from synthoma.types import MODALITIES
+from synthoma.cohorts.settings import PrepareConfig
+from synthoma.core.config import Config
+from synthoma.core.errors import ConfigError
+from synthoma.core.types import MODALITIES
 
 Skull = Literal["whole", "stripped", "mixed"]
 Range = tuple[float, float]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthoma.core.types import Float32, Floats
 from synthoma.phantom.tissue import Tissue
-from synthoma.types import Float32, Floats
 
 RELAXIVITY = 4.5e-3
 """Of gadolinium chelates, per ms and mmol/l (1.5 T, plasma)."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from synthoma.types import Floats
+from synthoma.core.types import Floats
 
 HALF_BOX_MM = 150.0
 

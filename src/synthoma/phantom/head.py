@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthoma.core.types import Array, Bools, Bytes, Float32, Floats
 from synthoma.phantom.tissue import Tissue
-from synthoma.types import Array, Bools, Bytes, Float32, Floats
 
 Point = tuple[float, float, float]
 UNSET = 255

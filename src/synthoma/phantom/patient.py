@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthoma.data.case import Case, Geometry, Study
+from synthoma.core.seeding import stream
+from synthoma.core.types import PLAIN_MODALITY, REGIONS, Array, Bytes, Floats
 from synthoma.phantom import acquisition as scanner
 from synthoma.phantom import anatomy
 from synthoma.phantom.atlas import Atlas, atlas
@@ -21,8 +22,7 @@ from synthoma.phantom.contrast import draw_properties, signals
 from synthoma.phantom.fields import SplineField
 from synthoma.phantom.tissue import Tissue, mask_of
 from synthoma.phantom.tumour import Biology, Growths, Tumour, draw_biology, fitted, grow, invade, push_of, radius_of
-from synthoma.seeding import stream
-from synthoma.types import PLAIN_MODALITY, REGIONS, Array, Bytes, Floats
+from synthoma.scans.case import Case, Geometry, Study
 
 
 @dataclass(frozen=True)

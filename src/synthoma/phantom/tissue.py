@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from synthoma.types import Bytes
+from synthoma.core.types import Bytes
 
 
 class Tissue(IntEnum):
@@ -54,7 +54,7 @@ REGION_OF: dict[Tissue, int] = {
     Tissue.BLOOD: 1,
     Tissue.ENHANCING: 3,
 }
-"""Tissue code -> value of the mask as named in ``synthoma.types.REGIONS``; all other tissue is 0."""
+"""Tissue code -> value of the mask as named in ``synthoma.core.types.REGIONS``; all other tissue is 0."""
 
 
 def mask_of(tissue: Bytes) -> Bytes:

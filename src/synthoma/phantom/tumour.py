@@ -14,12 +14,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from synthoma.core.types import Array, Bools, Float32
 from synthoma.phantom.anatomy import Brain, Push
 from synthoma.phantom.atlas import GROWTH_MM, X_MM, Y_MM, Z_MM, Growth, lobe
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.fields import sample, spline_along
 from synthoma.phantom.tissue import Tissue
-from synthoma.types import Array, Bools, Float32
 
 REACH = 22
 """Half the side of the box in which a tumour grows, in samples of 3 mm."""

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthoma.config import toml_lines
-from synthoma.data.cohort import Cohort
-from synthoma.data.leaks import folder_leaks, random_split_leak
-from synthoma.data.prevalence import Prevalence, positive_predictive_value
-from synthoma.data.splits import SPLITS
-from synthoma.pictures import OTHER_OUTLINE, OUTLINE, contact_sheet, grey, outlined, png
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.leaks import folder_leaks, random_split_leak
+from synthoma.cohorts.prevalence import Prevalence, positive_predictive_value
+from synthoma.cohorts.splits import SPLITS
+from synthoma.core.config import toml_lines
+from synthoma.core.pictures import OTHER_OUTLINE, OUTLINE, contact_sheet, grey, outlined, png
+from synthoma.core.types import Bytes
+from synthoma.core.untrusted import content_of_cell
 from synthoma.reports.figures import data_uri, histogram
 from synthoma.reports.page import render
-from synthoma.types import Bytes
-from synthoma.untrusted import content_of_cell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from synthoma.artefacts import FILE, read_artefact, unsealed, verify
-from synthoma.data.cohort import Cohort, is_cohort
-from synthoma.errors import InputError
+from synthoma.cohorts.cohort import Cohort, is_cohort
+from synthoma.core.artefacts import FILE, read_artefact, unsealed, verify
+from synthoma.core.errors import InputError
+from synthoma.core.pseudonyms import secret_key
 from synthoma.evaluation.evaluate import SCHEMA as EVALUATION
 from synthoma.models.bundle import open_model
-from synthoma.pseudonyms import secret_key
 
 
 def described(path: Path) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def _of_artefact(path: Path) -> dict[str, Any] | None:
 
 
 def _of_scans(path: Path) -> dict[str, Any]:
-    from synthoma.data.layouts import take_inventory
-    from synthoma.data.understanding import understood
+    from synthoma.cohorts.understanding import understood
+    from synthoma.scans.layouts import take_inventory
 
     return {"kind": "scans", **understood(take_inventory(path, key=secret_key()))}
 

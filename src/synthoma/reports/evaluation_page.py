@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from synthoma.data.cohort import Cohort
-from synthoma.outputs import write_json, write_text
-from synthoma.pictures import grey, outlined, png
-from synthoma.provenance import file_digest
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.outputs import write_json, write_text
+from synthoma.core.pictures import grey, outlined, png
+from synthoma.core.provenance import file_digest
 from synthoma.reports.blocks import VARIETY, Result, family_name, score_name
 from synthoma.reports.cards import croissant, dataset_card, model_card
 from synthoma.reports.evaluation_content import QUESTIONS, compared_sentence, figure, sections

@@ -11,11 +11,11 @@ from typing import Any
 
 from PIL import Image
 
-from synthoma.artefacts import read_artefact, verify
+from synthoma.core.artefacts import read_artefact, verify
+from synthoma.core.errors import InputError
+from synthoma.core.untrusted import content_of_cell
 from synthoma.detection.words import length_text, size_text
-from synthoma.errors import InputError
 from synthoma.reports.page import render
-from synthoma.untrusted import content_of_cell
 
 LISTED = 1000
 PICTURED = 40

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from synthoma.artefacts import verify, verify_text
-from synthoma.errors import InputError
+from synthoma.core.artefacts import verify, verify_text
+from synthoma.core.errors import InputError
 from synthoma.reports.figures import data_uri, lines
 from synthoma.reports.page import render
 

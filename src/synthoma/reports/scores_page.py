@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthoma.evaluation.mask_regions import WHOLE
+from synthoma.masks.regions import WHOLE
 from synthoma.reports.page import render
 
 CONVENTION_NAMES = {

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from synthoma.errors import ConfigError, InputError
-from synthoma.types import CAVITY, REGIONS, WHOLE_TUMOUR, Array, Bytes
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.types import CAVITY, REGIONS, WHOLE_TUMOUR, Array, Bytes
 
 Meaning = Literal["core", "oedema", "enhancing", "cavity", "tumour", "background"]
 

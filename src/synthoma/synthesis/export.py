@@ -13,14 +13,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from synthoma._version import __version__
-from synthoma.data.case import Geometry, Volume
-from synthoma.data.cohort import Cohort, check_scale
-from synthoma.data.preprocessing import from_plane
-from synthoma.errors import ConfigError
-from synthoma.outputs import write_json, write_text
-from synthoma.provenance import bytes_digest
-from synthoma.types import Bytes, Plane, tumour_of
-from synthoma.untrusted import csv_text, file_name
+from synthoma.cohorts.cohort import Cohort, check_scale
+from synthoma.core.errors import ConfigError
+from synthoma.core.outputs import write_json, write_text
+from synthoma.core.provenance import bytes_digest
+from synthoma.core.types import Bytes, Plane, tumour_of
+from synthoma.core.untrusted import csv_text, file_name
+from synthoma.scans.case import Geometry, Volume
+from synthoma.scans.orientation import from_plane
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -136,7 +136,7 @@ def _write_png(
 
 
 def _write_nifti(folder: Path, case: str, cohort: Cohort, rows: list[int]) -> None:
-    from synthoma.data.volumes import write_volume
+    from synthoma.scans.volumes import write_volume
 
     (folder / case).mkdir()
     table = cohort.slices.iloc[rows]

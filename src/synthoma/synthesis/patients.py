@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from synthoma.data.cohort import Cohort, CohortWriter
-from synthoma.data.repaintable import SimulatedSlices, class_of, in_air
-from synthoma.data.splits import SPLITS
-from synthoma.errors import ConfigError
+from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.repaintable import SimulatedSlices, class_of, in_air
+from synthoma.cohorts.splits import SPLITS
+from synthoma.core.errors import ConfigError
+from synthoma.core.seeding import stream
+from synthoma.core.types import Bytes, Float32, Floats, Ints, tumour_of
 from synthoma.models.bundle import Bundle
-from synthoma.seeding import stream
 from synthoma.synthesis.sampling import Sampler, cohort_meta, split_planes
-from synthoma.types import Bytes, Float32, Floats, Ints, tumour_of
 
 KEPT = ("slice", "step_mm", "pixel_mm")
 """Columns of the simulated slices that stay true when they are repainted."""

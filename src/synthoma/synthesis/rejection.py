@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
+from synthoma.core.seeding import stream_key
+from synthoma.core.types import Floats
 from synthoma.models.bundle import fitting
 from synthoma.models.registry import NetworkConfig, build_discriminator
-from synthoma.seeding import stream_key
 from synthoma.synthesis.sampling import BLOCK, Sampler
-from synthoma.types import Floats
 
 LEAST = 0.05
 """Smallest share that may be kept."""

@@ -13,10 +13,10 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from synthoma.data.cohort import Cohort, CohortWriter
-from synthoma.data.dataset import TrainingSlices
-from synthoma.data.matching import Matching
-from synthoma.data.repaintable import (
+from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.dataset import TrainingSlices
+from synthoma.cohorts.matching import Matching
+from synthoma.cohorts.repaintable import (
     SimulatedSlices,
     class_of,
     in_air,
@@ -24,8 +24,11 @@ from synthoma.data.repaintable import (
     simulated_class,
     simulated_names,
 )
-from synthoma.data.splits import SPLITS
-from synthoma.errors import ConfigError, InputError
+from synthoma.cohorts.splits import SPLITS
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.provenance import software
+from synthoma.core.seeding import stream
+from synthoma.core.types import UNLABELLED, Bytes, Floats, Ints, tumour_of
 from synthoma.models.bundle import Bundle, fitting, open_model
 from synthoma.models.registry import (
     ImageShape,
@@ -34,9 +37,6 @@ from synthoma.models.registry import (
     build_generator,
     latent_shape,
 )
-from synthoma.provenance import software
-from synthoma.seeding import stream
-from synthoma.types import UNLABELLED, Bytes, Floats, Ints, tumour_of
 
 BLOCK = 64
 """Images drawn at once: always numbers 64 k to 64 k + 63, wanted or not.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from synthoma.data.cohort import Cohort, check_scale
-from synthoma.errors import InputError
+from synthoma.cohorts.cohort import Cohort, check_scale
+from synthoma.core.errors import InputError
+from synthoma.core.pictures import contact_sheet, grey, png, tiled
+from synthoma.core.types import UNLABELLED, Float32
 from synthoma.metrics.copies.whole import nearest_images
-from synthoma.pictures import contact_sheet, grey, png, tiled
 from synthoma.synthesis.sampling import Sampler, interpolate
-from synthoma.types import UNLABELLED, Float32
 
 STEPS = 10
 ROWS = 6

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synthoma.augment.differentiable import augment
 from synthoma.augment.strength import adapted_probability, overfitting, ramped_probability
-from synthoma.data.repaintable import in_air
+from synthoma.cohorts.repaintable import in_air
 from synthoma.losses.adversarial import (
     SHIFT_FREE,
     discriminator_loss,

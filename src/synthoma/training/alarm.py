@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthoma.data.labelled import LabelledSlices
+from synthoma.cohorts.labelled import LabelledSlices
+from synthoma.core.types import PLAIN_MODALITY, Floats, Ints
 from synthoma.models.chances import (
     UNKNOWN,
     Calibration,
@@ -23,7 +24,6 @@ from synthoma.models.chances import (
 )
 from synthoma.models.segmenters import as_input
 from synthoma.training.device import Execution
-from synthoma.types import PLAIN_MODALITY, Floats, Ints
 
 FALSE_ALARMS = 0.05
 """Share of scans without tumour in which tumour may be said; it is never said where it is less likely than none."""

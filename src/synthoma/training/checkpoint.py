@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
 from synthoma.models.bundle import CHECKPOINT, Bundle, load_tensors, save_tensors
 
 FOLDER = "checkpoint"

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.core.types import Floats
 from synthoma.losses.structure import lesion_contrast
-from synthoma.types import Floats
 
 KNOTS = np.linspace(0.02, 0.98, 25)
 """Shares of the lesions at which two distributions of contrast are laid onto one another."""

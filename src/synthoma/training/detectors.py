@@ -14,11 +14,16 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthoma.artefacts import sealed, verified_digest
-from synthoma.data.cohort import Cohort, check_scale
-from synthoma.data.labelled import Labelled, LabelledSlices, target_names
-from synthoma.data.leaks import held_out_names, names_of, patients_behind
-from synthoma.errors import ConfigError, InputError
+from synthoma.cohorts.cohort import Cohort, check_scale
+from synthoma.cohorts.labelled import Labelled, LabelledSlices, target_names
+from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind
+from synthoma.core.artefacts import sealed, verified_digest
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.outputs import write_bytes, write_json
+from synthoma.core.pictures import grey, outlined, png, tiled
+from synthoma.core.provenance import software
+from synthoma.core.seeding import stream, stream_key
+from synthoma.core.types import UNLABELLED, Bytes, Float32, Ints
 from synthoma.losses.segmentation import segmentation_loss
 from synthoma.models.bundle import save_tensors
 from synthoma.models.chances import Calibrations, stored_calibrations
@@ -31,10 +36,6 @@ from synthoma.models.segmenters import (
     SegmenterShape,
     build_segmenter,
 )
-from synthoma.outputs import write_bytes, write_json
-from synthoma.pictures import grey, outlined, png, tiled
-from synthoma.provenance import software
-from synthoma.seeding import stream, stream_key
 from synthoma.training.alarm import calibrations
 from synthoma.training.device import Execution, calibrate, read_execution
 from synthoma.training.initial import leak_error, start_from
@@ -45,7 +46,6 @@ from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import TrainConfig
 from synthoma.training.supervised import SupervisedTask, Validate, batch_counts
 from synthoma.training.validation import classification_judge, segmentation_judge, spread
-from synthoma.types import UNLABELLED, Bytes, Float32, Ints
 
 SHOWN = 10
 """Slices that are drawn at each snapshot."""

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from synthoma.artefacts import read_json, sealed, unsealed
-from synthoma.errors import InputError, OutputError
+from synthoma.core.artefacts import read_json, sealed, unsealed
+from synthoma.core.errors import InputError, OutputError
+from synthoma.core.outputs import write_json
+from synthoma.core.provenance import bytes_digest
 from synthoma.models.device import fast_bf16, usable_cores
-from synthoma.outputs import write_json
-from synthoma.provenance import bytes_digest
 
 TRIAL_STEPS = 4
 MOST_THREADS = 4096

@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthoma.data.dataset import Batch, TrainingSlices
-from synthoma.data.repaintable import SimulatedSlices
+from synthoma.cohorts.dataset import Batch, TrainingSlices
+from synthoma.cohorts.repaintable import SimulatedSlices
+from synthoma.core.seeding import stream_key
+from synthoma.core.types import Floats
 from synthoma.models.bundle import Bundle
 from synthoma.models.registry import ImageShape, build_generator, latent_shape
-from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import network_state
 from synthoma.training.contrast import LesionContrast
 from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.settings import TrainConfig
-from synthoma.types import Floats
 
 Judge = Callable[[Tensor, dict[str, float]], Snapshot]
 """What is to be said of sample images (N, C, S, S) in -1..1, beside the recent losses."""

@@ -11,13 +11,12 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from synthoma.artefacts import sealed, verified_digest
-from synthoma.data.air import air_of
-from synthoma.data.cohort import Cohort, check_scale
-from synthoma.data.dataset import TrainingSlices
-from synthoma.data.leaks import held_out_names, names_of, patients_behind
-from synthoma.data.matching import FEATURES, Matching, heads_of
-from synthoma.data.repaintable import (
+from synthoma.cohorts.air import air_of
+from synthoma.cohorts.cohort import Cohort, check_scale
+from synthoma.cohorts.dataset import TrainingSlices
+from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind
+from synthoma.cohorts.matching import FEATURES, Matching, heads_of
+from synthoma.cohorts.repaintable import (
     SimulatedSlices,
     can_be_simulated,
     kinds_shown,
@@ -25,16 +24,18 @@ from synthoma.data.repaintable import (
     repaintable_slices,
     row_structure,
 )
-from synthoma.data.slicing import shown_modality
-from synthoma.errors import ConfigError, InputError
+from synthoma.cohorts.slicing import shown_modality
+from synthoma.core.artefacts import sealed, verified_digest
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.outputs import write_bytes, write_json
+from synthoma.core.pictures import grey, outlined, png, tiled
+from synthoma.core.provenance import software
+from synthoma.core.seeding import stream
+from synthoma.core.types import MODALITIES, Bytes, Floats, Ints
 from synthoma.models.bundle import save_tensors
 from synthoma.models.dcgan import check_size
 from synthoma.models.device import choose_device
 from synthoma.models.registry import ImageShape, NetworkConfig
-from synthoma.outputs import write_bytes, write_json
-from synthoma.pictures import grey, outlined, png, tiled
-from synthoma.provenance import software
-from synthoma.seeding import stream
 from synthoma.training.adversarial import AdversarialTask
 from synthoma.training.contrast import LesionContrast, contrasts_of
 from synthoma.training.device import Execution, calibrate, read_execution
@@ -46,7 +47,6 @@ from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import TrainConfig
 from synthoma.training.validation import spread
 from synthoma.training.watchdog import JudgedImages, validation_judge
-from synthoma.types import MODALITIES, Bytes, Floats, Ints
 
 JUDGED = 256
 """Images on each side of the score at a snapshot."""

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from synthoma.data.cohort import Cohort
-from synthoma.errors import ConfigError, LeakError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError, LeakError
+from synthoma.core.types import PLAIN_MODALITY
 from synthoma.models.bundle import Bundle, fitting, open_model, shipped_model
 from synthoma.models.registry import ImageShape
 from synthoma.models.repaint import fitted_to
 from synthoma.models.segmenters import SegmenterNetwork
 from synthoma.training.recipes import ClassifierConfig, Kind, SegmenterConfig
-from synthoma.types import PLAIN_MODALITY
 
 SHIPPED = "phantom"
 """Name of the models that are part of the package, trained on simulated patients only."""

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.core.outputs import write_text, writing
+from synthoma.core.seeding import stream_key
 from synthoma.models.bundle import fitting
-from synthoma.outputs import write_text, writing
-from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 
 LOG_SECONDS = 1.0

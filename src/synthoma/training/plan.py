@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from synthoma.data.cohort import Cohort
-from synthoma.data.repaintable import can_be_simulated, masks_can_be_simulated
-from synthoma.errors import ConfigError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.repaintable import can_be_simulated, masks_can_be_simulated
+from synthoma.core.errors import ConfigError
+from synthoma.core.types import PLAIN_MODALITY, Ints
 from synthoma.models.bundle import Bundle
 from synthoma.models.device import choose_device, usable_cores
 from synthoma.training.initial import SHIPPED, open_generator
 from synthoma.training.recipes import AUTO, GENERATORS, GanConfig
 from synthoma.training.runs import DEFAULT_MINUTES
 from synthoma.training.settings import TrainConfig
-from synthoma.types import PLAIN_MODALITY, Ints
 
 MASKED = 0.95
 """Share of the slices that must have masks for masks to be learned with the images: those without are then left out."""

@@ -8,8 +8,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from synthoma.augment.scans import AugmentConfig
-from synthoma.config import Config
-from synthoma.errors import ConfigError
+from synthoma.core.config import Config
+from synthoma.core.errors import ConfigError
 from synthoma.losses.adversarial import AdversarialLoss
 from synthoma.losses.flow import TimeDensity
 from synthoma.losses.segmentation import SegmentationLoss

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synthoma.artefacts import check_schema, read_json, sealed, sealed_text, unsealed, verify_text
-from synthoma.data.cohort import Cohort
-from synthoma.errors import InputError
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.artefacts import check_schema, read_json, sealed, sealed_text, unsealed, verify_text
+from synthoma.core.errors import InputError
+from synthoma.core.outputs import check_output, filled, write_json, write_text
+from synthoma.core.provenance import file_digest
 from synthoma.models.bundle import model_file, shipped_model
-from synthoma.outputs import check_output, filled, write_json, write_text
-from synthoma.provenance import file_digest
 from synthoma.training.checkpoint import verify_checkpoints
 from synthoma.training.device import read_execution
 from synthoma.training.initial import SHIPPED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from synthoma.errors import ConfigError
+from synthoma.core.errors import ConfigError
 from synthoma.training.settings import TrainConfig
 
 RATES = (5e-5, 1e-3)

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from synthoma.config import Config, meanings, toml_lines
+from synthoma.core.config import Config, meanings, toml_lines
 from synthoma.models.segmenters import FROM_GAN
 from synthoma.training.recipes import AUTO, SECTION, ClassifierConfig, GanConfig, Kind, SegmenterConfig, recipe
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.augment.scans import augment_scans, drop_modalities, drop_neighbours
-from synthoma.data.labelled import Labelled, LabelledSlices
+from synthoma.cohorts.labelled import Labelled, LabelledSlices
+from synthoma.core.seeding import stream_key
 from synthoma.models.bundle import Bundle
 from synthoma.models.segmenters import as_input
-from synthoma.seeding import stream_key
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthoma.data.labelled import LabelledSlices
+from synthoma.cohorts.labelled import LabelledSlices
+from synthoma.core.types import Bools, Floats, Ints
 from synthoma.models.segmenters import as_input
 from synthoma.training.device import Execution
-from synthoma.types import Bools, Floats, Ints
 
 THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
 """Probabilities that are tried as the limit of tumour."""

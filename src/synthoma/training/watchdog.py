@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from synthoma.core.seeding import stream
+from synthoma.core.types import Array, Floats, Ints
 from synthoma.metrics.copies.whole import Gallery
 from synthoma.metrics.distances import sliced_wasserstein
 from synthoma.metrics.features import random_features, standardised, wavelet_features
-from synthoma.seeding import stream
 from synthoma.training.loop import Snapshot
-from synthoma.types import Array, Floats, Ints
 
 COLLAPSED = 0.35
 """Variety of the samples, as a share of the training images' own, below which they count as collapsed."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from synthoma.types import Array, Bools, Float32, Floats
+from synthoma.core.types import Array, Bools, Float32, Floats
 
 
 @dataclass(frozen=True)

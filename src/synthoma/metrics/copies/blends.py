@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.core.types import Array
 from synthoma.metrics.copies.pictures import (
     correlation,
     detail,
@@ -28,7 +29,6 @@ from synthoma.metrics.copies.pictures import (
     warp,
 )  # fmt: skip
 from synthoma.metrics.copies.whole import Gallery, Nearest
-from synthoma.types import Array
 
 _SHIFTS = (-1.0, 0.0, 1.0)  # px at 32 px: rough positions, mirrored or not
 _FIRST, _SECOND, _FINALISTS = 2, 2, 2  # candidates

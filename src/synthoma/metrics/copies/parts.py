@@ -9,10 +9,10 @@ import torch
 from scipy import ndimage
 from torch.nn import functional as F
 
+from synthoma.core.types import Array, Bools, Float16, Float32, Ints
 from synthoma.metrics.copies.pictures import Band, parts
 from synthoma.metrics.copies.whole import Gallery, Nearest
 from synthoma.metrics.features import SIDE, standard_images
-from synthoma.types import Array, Bools, Float16, Float32, Ints
 
 _INNER = 46  # px of 64: side of the squares among which crops are searched; sizes of 1.21 to 1.6 are then in reach
 _STARTS = (0, 9, 18)  # px from the upper and from the left edge

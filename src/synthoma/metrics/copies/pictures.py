@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthoma.core.threads import single_threaded
+from synthoma.core.types import Array
 from synthoma.metrics.features import SIDE, standard_images
-from synthoma.threads import single_threaded
-from synthoma.types import Array
 
 T = TypeVar("T")
 

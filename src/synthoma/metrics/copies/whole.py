@@ -26,7 +26,8 @@ from scipy import linalg
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthoma.errors import InputError
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Bools, Floats, Ints
 from synthoma.metrics.copies.pictures import (
     COARSE,
     HEAD,
@@ -45,7 +46,6 @@ from synthoma.metrics.copies.pictures import (
     warp,
 )  # fmt: skip
 from synthoma.metrics.features import SIDE
-from synthoma.types import Array, Bools, Floats, Ints
 
 _SPECTRUM = 128  # px: the spectrum is zero-padded to this side so that a polar grid can sample it finely
 _LOWEST, _HIGHEST = 3 / 64, 20 / 64  # cycles per px; below sits the outline, above what resizing destroys

@@ -1,0 +1,65 @@
+"""Plausibility of a decoded picture: text burned into it, or noise where a scan should be.
+
+Both are warnings, not verdicts: they name pictures that a person should look at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from synthoma.cohorts.framing import foreground
+from synthoma.core.types import Array
+
+MIN_GLYPHS = 5
+NOISE_CORRELATION = 0.5
+
+
+def glyphs(image: Array) -> int:
+    """Number of letter-like marks outside the head of a slice (rows, columns).
+
+    A mark is a small connected region, clearly brighter than what surrounds it, away from the head and with the
+    proportions of a letter or digit. Text overlays and watermarks have many, anatomy outside the head (ears, nose
+    tip, coil noise) few.
+    """
+    pixels = image.astype(np.float32)
+    low, high = float(pixels.min()), float(pixels.max())
+    if not high > low or min(pixels.shape) < 48:
+        return 0
+    head = ndimage.binary_dilation(foreground(pixels), iterations=max(2, min(pixels.shape) // 60))
+    marks = (pixels - low > 0.35 * (high - low)) & ~head
+    regions, count = ndimage.label(marks, structure=np.ones((3, 3)))
+    if count == 0:
+        return 0
+    letters = 0
+    tallest = max(pixels.shape) / 12
+    for rows, columns in ndimage.find_objects(regions):
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        letters += 5 <= height <= tallest and 2 <= width <= 2 * height
+    return letters
+
+
+def neighbour_correlation(image: Array) -> float:
+    """Correlation of horizontally adjacent pixels within the tissue, -1..1; nan where there is too little of it.
+
+    A scan's neighbours agree (0.8 and more); values that overflowed or were scrambled in a conversion do not.
+    """
+    pixels = image.astype(np.float32)
+    peak = float(np.percentile(pixels, 99.5))
+    inside = (pixels[:, 1:] > 0.1 * peak) & (pixels[:, :-1] > 0.1 * peak)
+    if inside.sum() < 100:
+        return float("nan")
+    left, right = pixels[:, :-1][inside], pixels[:, 1:][inside]
+    if left.std() == 0 or right.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(left, right)[0, 1])
+
+
+def suspicions(image: Array) -> list[str]:
+    """What a person should look at in this slice: 'burned-in text', 'noise-like', or nothing."""
+    found = []
+    if glyphs(image) >= MIN_GLYPHS:
+        found.append("burned-in text")
+    if neighbour_correlation(image) < NOISE_CORRELATION:
+        found.append("noise-like")
+    return found

@@ -1,0 +1,355 @@
+"""Registration of small pictures in bulk: is one a flipped, turned, shifted or re-encoded copy of another?
+
+All steps work on 64 x 64 px thumbnails and on thousands of pairs at a time:
+
+1. *Detail*: a band-pass (difference of Gaussians) divided by its own local strength. Brightness, contrast and gamma
+   drop out, and a bright skull counts no more than faint gyri.
+2. *Rotation and zoom*, after Reddy and Chatterji (1996, "An FFT-based technique for translation, rotation, and
+   scale-invariant image registration", IEEE Trans. Image Processing 5(8)): the magnitude of the Fourier spectrum
+   ignores shifts, turns with the picture and is mirrored with it. On a log-polar grid a turn shifts the angle and a
+   zoom the radius.
+3. *Shift*: cross-correlation by FFT for every candidate turn and mirror state, at 32 px.
+4. *Refinement*: Gauss-Newton on an affine map, inverse compositional form (Baker and Matthews 2004, "Lucas-Kanade 20
+   years on", IJCV 56(3)), at 32 px and then at 64 px. Affine rather than rigid, because re-saved pictures are often
+   squeezed a little by a crop.
+5. *Score*: the correlation coefficient in a Gaussian window around every pixel, and of those values the one that
+   three quarters of the detail exceed. Two heads at the same level agree along the skull; only copies agree
+   nearly everywhere, and a watermark or a cut edge touches less than a quarter. A change of size costs a little.
+
+Coordinates are in thumbnail pixels from the centre, u to the right and v downwards. Angles are counter-clockwise as
+displayed, like ``numpy.rot90`` and ``scipy.ndimage.rotate``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthoma.cohorts.copies.thumbnails import SIDE
+from synthoma.core.types import Bools, Float32, Floats
+
+_FINE, _BROAD = 0.7, 2.5  # px: the band in which slices of different people differ and copies agree
+_LOCAL = 4.0  # px: how far "local strength" reaches
+_FLOOR = 0.1  # share of the picture's rms detail below which detail fades out instead of being amplified
+_NOISE = 0.003  # share of the intensity range below which detail is taken for noise
+_SPECTRUM = 128  # px: the spectrum is zero-padded to this side so that a polar grid can sample it finely
+_RADII, _ANGLES, _HARMONICS = 32, 64, 12
+_STRETCHES = ((1.0, 1.0), (1.07, 1.07), (1.14, 1.14), (1.1, 1.0), (1.0, 1.1), (1.2, 1.0), (1.0, 1.2))
+_ZOOM_STEPS = 2  # log radii tried to either side, 6.6 % each
+_LOWEST, _HIGHEST = 3 / 64, 22 / 64  # cycles per px; below sits the outline, above what resizing destroys
+_COARSE = 32  # px: side at which shifts are searched
+_REACH = 8  # px at the coarse side: largest shift tried
+_WINDOW = 2.0  # px: Gaussian window of the local correlation
+_WORST = 0.25  # share of the detail that may agree less than the score says
+_MIN_SPECTRUM, _MIN_SHIFT, _MIN_COARSE = 0.25, 0.40, 0.75  # gates before the next, dearer step
+_MIN_OVERLAP = 0.5  # share of the thumbnail that both pictures must cover
+_MIN_DETAIL = 0.1  # share of the thumbnail that must hold detail in both: less is no evidence
+_SIZE_COST, _SIZE_MOST = 3.0, 0.025  # score lost per change of size, and the most that is ever lost
+_ZOOM = (0.8, 1.25)  # range of the affine map's singular values
+
+
+@dataclass(frozen=True)
+class Views:
+    """What registration needs of N thumbnails.
+
+    ``fine`` (N, 64, 64) and ``coarse`` (N, 32, 32) hold detail; ``harmonics`` (N, radii, harmonics + 1) holds the
+    angular Fourier coefficients of the log-polar spectrum. ``fingerprints`` (N, stretches, radii x harmonics) are the
+    magnitudes of these, which shift, rotation and flips leave nearly unchanged: of the picture as it is, then of the
+    picture stretched in several ways. ``blank`` (N,) marks pictures of one value.
+    """
+
+    fine: Tensor
+    coarse: Tensor
+    harmonics: Tensor
+    fingerprints: Tensor
+    blank: Tensor
+
+
+@dataclass(frozen=True)
+class Poses:
+    """How P first pictures lie over P second ones: ``score`` (P,) in [-1, 1] and ``maps`` (P, 2, 3).
+
+    A map takes a place of the *second* picture to the place of the first that shows the same tissue. Pairs that
+    cannot be copies of one another score 0 and keep no meaningful map.
+    """
+
+    score: Float32
+    maps: Float32
+
+
+@cache
+def _gaussian(side: int, sigma: float) -> Tensor:
+    """Blur as a (side, side) matrix; rows sum to 1, so that the border is not darkened."""
+    place = torch.arange(side, dtype=torch.float32)
+    weights = torch.exp(-0.5 * ((place[:, None] - place) / sigma) ** 2)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def _blur(pictures: Tensor, sigma: float) -> Tensor:
+    kernel = _gaussian(pictures.shape[-1], sigma)
+    return kernel @ pictures @ kernel.T
+
+
+def _detail(pictures: Tensor) -> Tensor:
+    """Band-passed pictures divided by their local strength, about 1 in magnitude wherever there is structure."""
+    band = _blur(pictures, _FINE) - _blur(pictures, _BROAD)
+    power = band.square()
+    floor = _FLOOR**2 * power.mean((-1, -2), keepdim=True) + _NOISE**2
+    return band / (_blur(power, _LOCAL) + floor).sqrt()
+
+
+@cache
+def _polar_grid(stretch: tuple[float, float]) -> Tensor:
+    """Places (1, radii, angles, 2) on the centred spectrum, half a turn only: magnitudes repeat after 180 degrees."""
+    angle = torch.arange(_ANGLES) * (math.pi / _ANGLES)
+    radius = torch.logspace(math.log10(_LOWEST), math.log10(_HIGHEST), _RADII)[:, None] * _SPECTRUM
+    place = torch.stack([radius * torch.cos(angle), -radius * torch.sin(angle)], -1) * torch.tensor(stretch)
+    return ((place + _SPECTRUM / 2) / (_SPECTRUM - 1) * 2 - 1)[None]
+
+
+def _log_spectrum(detail: Tensor) -> Tensor:
+    """Centred log magnitudes (N, 128, 128) of the Fourier spectrum."""
+    # The border is faded out over 8 px: a cut edge would draw a cross through the spectrum.
+    ramp = torch.arange(SIDE) + 0.5
+    fade = torch.sin((torch.minimum(ramp, SIDE - ramp) / 8).clamp(max=1) * (math.pi / 2)).square()
+    spectrum = torch.fft.fft2(detail * fade * fade[:, None], s=(_SPECTRUM, _SPECTRUM)).abs()
+    return torch.log1p(torch.fft.fftshift(spectrum, dim=(-2, -1)))
+
+
+def _harmonics(spectrum: Tensor, stretch: tuple[float, float]) -> Tensor:
+    """Angular Fourier coefficients of the unit-norm log-polar spectrum: (N, radii, harmonics + 1) complex."""
+    grid = _polar_grid(stretch).expand(len(spectrum), -1, -1, -1)
+    polar = torch.nn.functional.grid_sample(spectrum[:, None], grid, align_corners=True)[:, 0]
+    polar = polar - polar.mean(-1, keepdim=True)
+    polar = polar / polar.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-9)
+    harmonics: Tensor = torch.fft.rfft(polar, dim=-1)[..., : _HARMONICS + 1].contiguous()
+    return harmonics
+
+
+def prepare(thumbnails: Float32) -> Views:
+    """Views of thumbnails (N, 64, 64) of any finite intensity scale."""
+    pictures = torch.from_numpy(np.ascontiguousarray(thumbnails, dtype=np.float32))
+    low, high = pictures.amin((1, 2), keepdim=True), pictures.amax((1, 2), keepdim=True)
+    blank = (high - low)[:, 0, 0] <= 1e-6 * high[:, 0, 0].abs().clamp_min(1e-30)
+    # Blank pictures are zeroed, or the division would blow rounding errors up into detail.
+    scaled = (pictures - low) / (high - low).clamp_min(1e-30) * ~blank[:, None, None]
+    fine = _detail(scaled)
+    coarse = torch.nn.functional.avg_pool2d(_blur(fine, 1.0)[:, None], 2)[:, 0]
+    spectrum = _log_spectrum(fine)
+    harmonics = [_harmonics(spectrum, stretch) for stretch in _STRETCHES]
+    fingerprints = torch.stack([each[..., 1:].abs().flatten(1) for each in harmonics], 1)
+    return Views(fine, coarse, harmonics[0], fingerprints, blank)
+
+
+def concatenate(parts: list[Views]) -> Views:
+    """One set of views out of several."""
+    return Views(
+        torch.cat([part.fine for part in parts]),
+        torch.cat([part.coarse for part in parts]),
+        torch.cat([part.harmonics for part in parts]),
+        torch.cat([part.fingerprints for part in parts]),
+        torch.cat([part.blank for part in parts]),
+    )
+
+
+def _poses_of_spectrum(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Best spectrum correlation, its angle in radians and its zoom, each (P, 2): without and with a mirror.
+
+    A mirrored picture has the complex conjugate harmonics; an enlarged one a spectrum that shrank by as many radii.
+    """
+    curves = []
+    for step in range(-_ZOOM_STEPS, _ZOOM_STEPS + 1):
+        inner, outer = slice(max(0, -step), _RADII - max(0, step)), slice(max(0, step), _RADII - max(0, -step))
+        a, b = first[:, outer], second[:, inner]
+        cross = torch.stack([(a.conj() * b).sum(1), (a * b).sum(1)], 1)
+        curves.append(torch.fft.irfft(cross, n=_ANGLES))
+    curve = torch.stack(curves, 2)
+    peak, place = curve.flatten(2).max(-1)
+    at = place % _ANGLES
+    row = curve.gather(2, (place // _ANGLES)[..., None, None].expand(-1, -1, 1, _ANGLES))[:, :, 0]
+    left = row.gather(-1, ((at - 1) % _ANGLES)[..., None])[..., 0]
+    right = row.gather(-1, ((at + 1) % _ANGLES)[..., None])[..., 0]
+    # A parabola through the peak and its neighbours gives the angle between two samples of 2.8 degrees.
+    between = 0.5 * (left - right) / (left - 2 * peak + right).clamp_max(-1e-9)
+    zoom = torch.exp((place // _ANGLES - _ZOOM_STEPS) * (math.log(_HIGHEST / _LOWEST) / (_RADII - 1)))
+    return peak, (at + between.clamp(-0.5, 0.5)) * (math.pi / _ANGLES), zoom
+
+
+def _pull(mirrored: Tensor, angle: Tensor, zoom: Tensor) -> Tensor:
+    """Linear maps (..., 2, 2) that undo "mirror left-right if asked, turn by angle, enlarge by zoom"."""
+    cos, sin = angle.cos(), angle.sin()
+    back = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    return torch.stack([1 - 2 * mirrored, torch.ones_like(mirrored)], -1)[..., None] * back / zoom[..., None, None]
+
+
+@cache
+def _places(side: int) -> Tensor:
+    """Homogeneous centred places (side x side, 3) in px of a picture of that side."""
+    line = torch.arange(side) - (side - 1) / 2
+    down, right = torch.meshgrid(line, line, indexing="ij")
+    return torch.stack([right, down, torch.ones_like(right)], -1).reshape(-1, 3)
+
+
+def _warp(pictures: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Pictures (P, s, s) seen through maps (P, 2, 3), and where (P, s, s) they have something to show."""
+    side = pictures.shape[-1]
+    line = (torch.arange(side) - (side - 1) / 2) / (side / 2)
+    # grid_sample counts places in half sides, from -1 to 1.
+    across = maps[:, :, 0, None] * line
+    along = maps[:, :, 1, None] * line + maps[:, :, 2, None] / (side / 2)
+    place = across[:, :, None, :] + along[..., None]
+    seen = torch.nn.functional.grid_sample(pictures[:, None], place.permute(0, 2, 3, 1), align_corners=False)[:, 0]
+    inside = place.abs() < 1
+    return seen, (inside[:, 0] & inside[:, 1]).float()
+
+
+def _correlation(first: Tensor, second: Tensor) -> Tensor:
+    power = first.square().sum((1, 2)) * second.square().sum((1, 2))
+    return (first * second).sum((1, 2)) / power.sqrt().clamp_min(1e-9)
+
+
+def _shifts(first: Tensor, second: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
+    """Best correlation (P, H) over whole-pixel shifts for linear maps (P, H, 2, 2), and that shift (P, H, 2)."""
+    count, tried = linear.shape[:2]
+    still = torch.cat([linear, torch.zeros(count, tried, 2, 1)], -1).flatten(0, 1)
+    turned, _ = _warp(first.repeat_interleave(tried, 0), still)
+    target = torch.fft.rfft2(second).repeat_interleave(tried, 0)
+    curve = torch.fft.irfft2(torch.fft.rfft2(turned).conj() * target, s=(_COARSE, _COARSE))
+    width = 2 * _REACH + 1
+    near = curve.roll((_REACH, _REACH), (1, 2))[:, :width, :width].flatten(1)
+    peak, at = near.max(1)
+    power = turned.square().sum((1, 2)) * second.square().sum((1, 2)).repeat_interleave(tried)
+    shift = torch.stack([at % width - _REACH, at // width - _REACH], -1).float()
+    return (peak / power.sqrt().clamp_min(1e-9)).view(count, tried), shift.view(count, tried, 2)
+
+
+def _start(first: Tensor, second: Tensor, angle: Tensor, zoom: Tensor) -> tuple[Tensor, Tensor]:
+    """Best poses without and with a mirror: correlations (P, 2) and maps (P, 2, 2, 3) at the coarse side.
+
+    The spectrum leaves 180 degrees open, so each mirror state has two poses; two more have the angle rounded to a
+    quarter turn: the exact answer for the commonest copies.
+    """
+    quarter = (angle / (math.pi / 2)).round() * (math.pi / 2)
+    angles = torch.stack([angle, angle + math.pi, quarter, quarter + math.pi], 2)
+    mirrored = torch.tensor([0.0, 1.0])[None, :, None].expand_as(angles)
+    linear = _pull(mirrored, angles, zoom[..., None].expand_as(angles))
+    correlation, shift = _shifts(first, second, linear.flatten(1, 2))
+    best, at = correlation.view(angles.shape).max(2)
+    chosen = linear.gather(2, at[..., None, None, None].expand(-1, -1, 1, 2, 2))[:, :, 0]
+    moved = shift.view(*angles.shape, 2).gather(2, at[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+    return best, torch.cat([chosen, -(chosen @ moved[..., None])], -1)
+
+
+def _refine(first: Tensor, second: Tensor, maps: Tensor, steps: int) -> Tensor:
+    """Maps (P, 2, 3) improved by Gauss-Newton steps on the squared difference of first, warped, and second."""
+    count, side = len(first), first.shape[-1]
+    right, down = torch.zeros_like(second), torch.zeros_like(second)
+    right[:, :, 1:-1] = (second[:, :, 2:] - second[:, :, :-2]) / 2
+    down[:, 1:-1] = (second[:, 2:] - second[:, :-2]) / 2
+    slope = torch.stack([right.flatten(1), down.flatten(1)], 1)
+    # Linear parts are scaled by half a side, so that all six parameters move the picture by about as much.
+    unit = torch.tensor([side / 2, side / 2, 1.0])
+    jacobian = (slope[:, :, None] * (_places(side) / unit).T).reshape(count, 6, side * side)
+    normal = jacobian @ jacobian.mT
+    damped = normal + torch.diag_embed(1e-3 * normal.diagonal(dim1=1, dim2=2) + 1e-6)
+    inverse = torch.linalg.inv(damped)
+    bottom = torch.tensor([[[0.0, 0.0, 1.0]]]).expand(count, 1, 3)
+    for _ in range(steps):
+        seen, valid = _warp(first, maps)
+        gradient = jacobian @ ((seen - second) * valid).flatten(1)[..., None]
+        step = (inverse @ gradient).view(count, 2, 3) / unit + torch.eye(3)[:2]
+        # A step is never allowed to fold the picture; where it would, that pair stays as it is.
+        sane = (torch.linalg.det(step[:, :, :2]) > 0.25)[:, None, None]
+        step = torch.where(sane, step, torch.eye(3)[:2])
+        maps = maps @ torch.linalg.inv(torch.cat([step, bottom], 1))
+    return maps
+
+
+def _agreement(first: Tensor, second: Tensor, maps: Tensor) -> Tensor:
+    """Score (P,): the local correlation that three quarters of the detail exceed, less a cost of changed size.
+
+    It is 0 where the pictures share too little detail.
+    """
+    seen, valid = _warp(first, maps)
+    seen, fixed = seen * valid, second * valid
+    power = torch.stack([_blur(seen.square(), _WINDOW), _blur(fixed.square(), _WINDOW)])
+    local = _blur(seen * fixed, _WINDOW) / power.prod(0).sqrt().clamp_min(1e-6)
+    shared = power.amin(0)
+    ordered, at = local.flatten(1).sort(1)
+    weight = shared.sqrt().flatten(1).gather(1, at).cumsum(1)
+    rank = (weight < _WORST * weight[:, -1:]).sum(1, keepdim=True).clamp_max(SIDE * SIDE - 1)
+    score = ordered.gather(1, rank)[:, 0]
+    zoom = torch.linalg.svdvals(maps[:, :, :2])
+    # Copies on the same grid keep their size to 0.5 %; neighbouring slices fit best a little larger or squeezed.
+    score = score - (_SIZE_COST * (zoom - 1).abs().amax(1)).clamp_max(_SIZE_MOST)
+    enough = (valid.mean((1, 2)) >= _MIN_OVERLAP) & (shared.mean((1, 2)) >= _MIN_DETAIL)
+    enough &= (zoom.amax(1) <= _ZOOM[1]) & (zoom.amin(1) >= _ZOOM[0])
+    return torch.where(enough, score, 0.0)
+
+
+def _coarse_pose(first: Tensor, second: Tensor, angle: Tensor, zoom: Tensor) -> tuple[Tensor, Tensor]:
+    """Correlation (P,) and map (P, 2, 3) of the better mirror state after refinement at the coarse side.
+
+    Heads are so symmetric that the whole-pixel search alone often takes the wrong state.
+    """
+    start, maps = _start(first, second, angle, zoom)
+    correlation = torch.full_like(start, -1.0)
+    pair, state = (start >= _MIN_SHIFT).nonzero(as_tuple=True)
+    refined = _refine(first[pair], second[pair], maps[pair, state], steps=6)
+    seen, valid = _warp(first[pair], refined)
+    correlation[pair, state], maps[pair, state] = _correlation(seen, second[pair] * valid), refined
+    best, at = correlation.max(1)
+    return best, maps[torch.arange(len(first)), at]
+
+
+def register(views: Views, first: Tensor, second: Tensor) -> Poses:
+    """Poses of P pairs of pictures given by their indices (P,) each.
+
+    Pairs that fail a cheap step are not taken through the dearer ones and score 0.
+    """
+    score, maps = torch.zeros(len(first)), torch.zeros(len(first), 2, 3)
+    peak, angle, zoom = _poses_of_spectrum(views.harmonics[first], views.harmonics[second])
+    left = (peak.amax(1) >= _MIN_SPECTRUM).nonzero()[:, 0]
+    if len(left) == 0:  # the FFT takes no empty batch
+        return Poses(score.numpy(), maps.numpy())
+    best, pose = _coarse_pose(views.coarse[first[left]], views.coarse[second[left]], angle[left], zoom[left])
+    keep = best >= _MIN_COARSE
+    left, pose = left[keep], pose[keep]
+    a, b = views.fine[first[left]], views.fine[second[left]]
+    # From coarse to fine pixels only the shift changes its unit.
+    pose = _refine(a, b, pose * torch.tensor([1.0, 1.0, SIDE / _COARSE]), steps=6)
+    score[left], maps[left] = _agreement(a, b, pose), pose
+    return Poses(score.numpy(), maps.numpy())
+
+
+@dataclass(frozen=True)
+class Motion:
+    """First picture to second: mirror left-right if ``flip``, turn counter-clockwise, zoom, shift right and down."""
+
+    flip: Bools
+    rotation_deg: Floats
+    zoom: Floats
+    shift_x: Floats
+    shift_y: Floats
+
+
+def motion(maps: Floats, *, reverse: Bools) -> Motion:
+    """The rigid part of maps (P, 2, 3); where ``reverse`` (P,), of the motion from the second picture to the first.
+
+    An up-down flip is a left-right flip turned by 180 degrees.
+    """
+    pulled, offset = maps[:, :, :2].astype(np.float64), maps[:, :, 2].astype(np.float64)
+    pushed = np.linalg.inv(pulled)
+    # A map q -> A q + b takes second to first, so the motion first to second is p -> A^-1 p - A^-1 b.
+    linear = np.where(reverse[:, None, None], pulled, pushed)
+    shift = np.where(reverse[:, None], offset, -(pushed @ offset[..., None])[..., 0])
+    flip = np.linalg.det(linear) < 0
+    u, size, v = np.linalg.svd(linear)
+    turn = (u @ v) * np.where(flip, -1.0, 1.0)[:, None, None] ** np.array([1.0, 0.0])
+    rotation = np.degrees(np.arctan2(turn[:, 0, 1], turn[:, 0, 0]))
+    return Motion(flip, rotation, np.sqrt(size.prod(1)), shift[:, 0], shift[:, 1])

@@ -1,0 +1,193 @@
+"""Where the head is in a slice, and how a slice becomes the square that a cohort stores, and back.
+
+Each step is a pure function on arrays; ``synthoma.cohorts.preparation`` puts them in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from synthoma.core.types import Array, Bools, Bytes, Float32, tumour_of
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels: rows [top, top + height), columns [left, left + width)."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def whole(image: Array) -> Box:
+    """The box that holds all of a slice (rows, columns)."""
+    return Box(0, 0, *image.shape[-2:])
+
+
+def foreground(image: Array) -> Bools:
+    """Where the head is in an image (rows, columns): the largest connected region of what is not background.
+
+    Background is what the border shows most. The cut lies at half of Otsu's threshold (1979), because that threshold
+    separates bright scalp from brain as often as head from air.
+    """
+    pixels = ndimage.gaussian_filter(image.astype(np.float32), 1.0)
+    low, high = float(pixels.min()), float(np.percentile(pixels, 99.5))
+    if not high > low:
+        return np.zeros(image.shape, dtype=bool)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    background = float(np.median(border))
+    distance = np.abs(np.minimum(pixels, high) - background) if background > (low + high) / 2 else pixels - low
+    cut = 0.5 * float(threshold_otsu(np.minimum(distance, high - low)))
+    regions, count = ndimage.label(ndimage.binary_opening(distance > cut, iterations=1))
+    if count == 0:
+        return np.zeros(image.shape, dtype=bool)
+    sizes = np.bincount(regions.ravel())[1:]
+    return np.asarray(ndimage.binary_fill_holes(regions == 1 + int(sizes.argmax())))
+
+
+def head_box(images: dict[str, Array], margin: float = 0.02) -> Box:
+    """The box around the head, common to all slices of a volume so that scale does not change from slice to slice.
+
+    Args:
+        images: modalities (slices, rows, columns).
+        margin: what is kept around the head, as a share of its longer side.
+
+    Returns:
+        The box; the whole slice where no head can be told from the background.
+    """
+    # The brightest value along the stack shows the largest outline of the head; each modality is scaled to its own top.
+    outlines = []
+    for image in images.values():
+        projection = image.max(axis=0).astype(np.float32)
+        top = float(np.percentile(projection, 99.5)) or 1.0
+        outlines.append(projection / top)
+    head = foreground(np.max(outlines, axis=0))
+    rows, columns = np.flatnonzero(head.any(axis=1)), np.flatnonzero(head.any(axis=0))
+    if len(rows) < 2 or len(columns) < 2:
+        return whole(head)
+    pad = round(margin * max(rows[-1] - rows[0], columns[-1] - columns[0]))
+    top, bottom = max(int(rows[0]) - pad, 0), min(int(rows[-1]) + pad + 1, head.shape[0])
+    left, right = max(int(columns[0]) - pad, 0), min(int(columns[-1]) + pad + 1, head.shape[1])
+    return Box(top, left, bottom - top, right - left)
+
+
+def widened(box: Box, mask: Array) -> Box:
+    """The box made large enough to hold all that a mask (slices, rows, columns) labels; the same where it does."""
+    shown = np.asarray((mask > 0).any(axis=0))
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    if not len(rows):
+        return box
+    top, left = min(box.top, int(rows[0])), min(box.left, int(columns[0]))
+    bottom = max(box.top + box.height, int(rows[-1]) + 1)
+    right = max(box.left + box.width, int(columns[-1]) + 1)
+    return Box(top, left, bottom - top, right - left)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a box of a slice lies in the square that a cohort stores.
+
+    Attributes:
+        box: the part of the slice that is shown.
+        rows, columns: its size in the square, in pixels of the square; the rest is padding, equal on both sides.
+        size: side of the square.
+    """
+
+    box: Box
+    rows: int
+    columns: int
+    size: int
+
+    @property
+    def top(self) -> int:
+        """Rows of padding above."""
+        return (self.size - self.rows) // 2
+
+    @property
+    def left(self) -> int:
+        """Columns of padding to the left."""
+        return (self.size - self.columns) // 2
+
+
+def fit_square(box: Box, pixel_mm: tuple[float, float], size: int) -> tuple[Fit, float]:
+    """Fit a box into a square of isotropic pixels, aspect kept.
+
+    Args:
+        box: part of the slice.
+        pixel_mm: height and width of a pixel of the slice.
+        size: side of the square.
+
+    Returns:
+        The fit, and the side of one pixel of the square in mm.
+    """
+    height, width = box.height * pixel_mm[0], box.width * pixel_mm[1]
+    side = max(height, width) / size
+    return Fit(box, max(1, round(height / side)), max(1, round(width / side)), size), side
+
+
+def resize(image: Array, fit: Fit, fill: float) -> Float32:
+    """One slice (rows, columns) brought into its square (size, size): area average when shrinking, cubic when growing.
+
+    A box that already has the right size passes unchanged. Cubic interpolation is held within the range of the
+    slice, so no value appears that was not there.
+    """
+    part = _part(image, fit.box).astype(np.float32)
+    if part.shape != (fit.rows, fit.columns):
+        shrinking = fit.rows <= part.shape[0] and fit.columns <= part.shape[1]
+        how = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
+        low, high = part.min(), part.max()
+        part = np.asarray(Image.fromarray(part).resize((fit.columns, fit.rows), how)).clip(low, high)
+    square: Float32 = _pad(part, fit, fill)
+    return square
+
+
+def resize_mask(mask: Bytes, fit: Fit) -> Bytes:
+    """One mask (rows, columns) brought into its square by nearest neighbour: no new label value appears.
+
+    Where that would leave nothing of a small tumour, the pixel of it that lies nearest to its centre is kept: a slice
+    that shows a tumour shows one at any size.
+    """
+    part = _part(mask, fit.box)
+    if part.shape != (fit.rows, fit.columns):
+        nearest = Image.Resampling.NEAREST
+        small = np.array(Image.fromarray(np.ascontiguousarray(part)).resize((fit.columns, fit.rows), nearest))
+        places = np.argwhere(tumour_of(part))
+        if len(places) and not tumour_of(small).any():
+            kept = places[((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+            row, column = (kept + 0.5) * (fit.rows, fit.columns) / part.shape
+            small[int(row), int(column)] = part[tuple(kept)]
+        part = small
+    padded: Bytes = _pad(part, fit, 0)
+    return padded
+
+
+def resize_back(square: Float32, fit: Fit, shape: tuple[int, int]) -> Float32:
+    """A map (size, size) over a square brought back onto the slice (rows, columns) that the square shows.
+
+    Bilinear within the box, which keeps probabilities in their range; 0 outside of it, where nothing was looked at.
+    """
+    part = square[fit.top : fit.top + fit.rows, fit.left : fit.left + fit.columns]
+    box = fit.box
+    if part.shape != (box.height, box.width):
+        picture = Image.fromarray(np.ascontiguousarray(part, dtype=np.float32))
+        part = np.asarray(picture.resize((box.width, box.height), Image.Resampling.BILINEAR))
+    whole_slice = np.zeros(shape, dtype=np.float32)
+    _part(whole_slice, box)[...] = part
+    return whole_slice
+
+
+def _part(image: Array, box: Box) -> Array:
+    return image[box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+def _pad(part: Array, fit: Fit, fill: float) -> Any:
+    square = np.full((fit.size, fit.size), fill, dtype=part.dtype)
+    square[fit.top : fit.top + fit.rows, fit.left : fit.left + fit.columns] = part
+    return square

@@ -1,0 +1,222 @@
+"""Labelled slices for a detector: images with their neighbours, target masks, and batches that favour no patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import InputError
+from synthoma.core.seeding import stream
+from synthoma.core.types import PLAIN_MODALITY, REGIONS, TARGETS, WHOLE_TUMOUR, Bytes, Float32, Floats, Ints, tumour_of
+
+
+def target_names(cohort: Cohort) -> tuple[str, ...]:
+    """What can be outlined in a cohort: the whole tumour, and its core and enhancing part where masks tell them apart.
+
+    A cavity is not outlined: what is not there any more has no look of its own to be learned.
+
+    Raises:
+        InputError: the cohort has no masks.
+    """
+    if not cohort.tumour_labels:
+        todo = "prepare scans with masks; to tell classes apart without masks, train a classifier"
+        raise InputError("a cohort with masks", "one without", todo)
+    return tuple(TARGETS) if cohort.tumour_labels == REGIONS else (WHOLE_TUMOUR[1],)
+
+
+def target_maps(masks: Bytes, targets: tuple[str, ...]) -> Bytes:
+    """Masks (B, S, S) of a cohort's labels as one 0/1 map for each target (B, T, S, S); targets may overlap."""
+    maps = [tumour_of(masks) if name == WHOLE_TUMOUR[1] else np.isin(masks, TARGETS[name]) for name in targets]
+    return np.stack(maps, axis=1).astype(np.uint8)
+
+
+def neighbours(numbers: Ints, context: int, stride: Ints | int) -> Ints:
+    """Which slices of one volume are seen with each of them.
+
+    Args:
+        numbers: (n,) positions of the slices that are there, rising; blank ones are not.
+        context: how many slices are seen, an odd number.
+        stride: distance to the next neighbour, in positions; one for all or (n,).
+
+    Returns:
+        (n, context) places in ``numbers``, lowest neighbour first. Where no slice is near the wanted position stands
+        the slice itself.
+    """
+    strides = np.broadcast_to(np.asarray(stride, np.int64), numbers.shape)
+    own = np.arange(len(numbers))
+    columns = []
+    for offset in range(-(context // 2), context // 2 + 1):
+        wanted = numbers + offset * strides
+        after = np.searchsorted(numbers, wanted).clip(0, len(numbers) - 1)
+        before = (after - 1).clip(0)
+        nearest = np.where(np.abs(numbers[before] - wanted) < np.abs(numbers[after] - wanted), before, after)
+        close = np.abs(numbers[nearest] - wanted) <= strides // 2
+        columns.append(np.where(close, nearest, own))
+    return np.stack(columns, axis=1)
+
+
+def context_rows(cohort: Cohort, context: int, context_mm: float) -> Ints:
+    """For each slice of a cohort, the rows of the slices that are seen with it, see ``neighbours``.
+
+    Args:
+        cohort: with the columns case, and slice and step_mm where they are known.
+        context: how many slices, an odd number.
+        context_mm: least distance between neighbours. Slices 1 mm apart show the same; where the distance is not
+            known, the next slice that the cohort kept is taken.
+
+    Returns:
+        (N, context) rows, lowest neighbour first.
+    """
+    table = cohort.slices
+    rows = np.repeat(np.arange(len(table))[:, None], context, axis=1)
+    if context == 1 or "slice" not in table:
+        return rows
+    numbers = table["slice"].to_numpy(np.int64)
+    step = table["step_mm"].to_numpy(float) if "step_mm" in table else np.full(len(table), np.nan)
+    stride = np.maximum(1, np.round(context_mm / np.where(step > 0, step, context_mm))).astype(np.int64)
+    for found in table.groupby("case", sort=False).indices.values():
+        members = np.asarray(found)
+        order = members[np.argsort(numbers[members], kind="stable")]
+        kept_every = int(np.diff(numbers[order]).min(initial=len(numbers))) if len(order) > 1 else 1
+        rows[order] = order[neighbours(numbers[order], context, np.maximum(stride[order], kept_every))]
+    return rows
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Slices with their targets.
+
+    Attributes:
+        images: (B, K * C, S, S) float32 on the cohort's scale: K slices of C modalities.
+        masks: (B, T, S, S) float32 of 0 and 1.
+        classes: (B,) int64, position among the class names.
+    """
+
+    images: Tensor
+    masks: Tensor
+    classes: Tensor
+
+
+class LabelledSlices:
+    """Chosen rows of a cohort with their context, targets and classes, read from its memory maps.
+
+    Args:
+        cohort: where from.
+        rows: which slices.
+        modalities: the channels that are wanted, in order; one that the cohort lacks stays 0.
+        targets: what is outlined; empty for a classifier.
+        context: slices seen at once, and the least distance between them in mm.
+        classes: names in the order in which they are numbered; a slice of another class has number -1.
+
+    Raises:
+        InputError: no rows, none of the modalities, or targets that its masks do not tell apart.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        rows: Ints,
+        modalities: tuple[str, ...],
+        targets: tuple[str, ...],
+        context: tuple[int, float] = (1, 4.0),
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        if not len(rows):
+            raise InputError("slices to learn from", "none", "check splits, classes and masks with `synthoma info`")
+        if targets and set(targets) - set(target_names(cohort)):
+            came = f"masks of {', '.join(cohort.labels.values())} in {cohort.path.name}"
+            todo = "prepare both with --merge whole-tumour"
+            raise InputError(f"masks that tell {', '.join(targets)} apart", came, todo)
+        self.cohort, self.rows, self.targets = cohort, rows, targets
+        self.channels = _channels(cohort, modalities)
+        self.context = context_rows(cohort, *context)
+        table = cohort.slices
+        number = {name: index for index, name in enumerate(classes)}
+        self.classes = table["label"].map(number).fillna(-1).to_numpy(np.int64)
+        self.tumour = table["tumour_pixels"].to_numpy() > 0
+        groups = table["group"].iloc[rows].astype(str).to_numpy()
+        # Pictures of as many people, but for some duplicates: favouring tumour slices needs others to choose from.
+        if 2 * len(set(groups)) > len(groups):
+            groups = np.full(len(groups), "")
+        order = np.argsort(groups, kind="stable")
+        ends = np.flatnonzero(groups[order][1:] != groups[order][:-1]) + 1
+        self.members = [
+            (member[self.tumour[member]], member[~self.tumour[member]]) for member in np.split(rows[order], ends)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fetch(self, rows: Ints) -> Labelled:
+        """The slices in these rows of the cohort."""
+        # PyTorch widens half precision many times faster than NumPy does.
+        stack = torch.from_numpy(self.cohort.images[self.context[rows]])
+        if self.channels == list(range(stack.shape[2])):
+            chosen = stack.float()
+        else:
+            chosen = torch.zeros(*stack.shape[:2], len(self.channels), *stack.shape[3:])
+            for channel, source in enumerate(self.channels):
+                if source >= 0:
+                    chosen[:, :, channel] = stack[:, :, source]
+        flat = chosen.flatten(1, 2)
+        masks = target_maps(np.asarray(self.cohort.masks[rows]), self.targets) if self.targets else None
+        size = flat.shape[2:]
+        maps = torch.empty(len(rows), 0, *size) if masks is None else torch.from_numpy(masks).float()
+        return Labelled(flat, maps, torch.from_numpy(self.classes[rows]))
+
+    def class_shares(self, count: int) -> Floats:
+        """How often each of ``count`` classes is drawn: groups evenly, then slices of a group evenly; (count,)."""
+        shares = [
+            np.bincount(self.classes[np.concatenate(parts)], minlength=count) / sum(map(len, parts))
+            for parts in self.members
+        ]
+        return np.asarray(np.mean(shares, axis=0))
+
+    def volume(self, rows: Ints) -> Float32:
+        """Images (B, C, S, S) of these rows without their context."""
+        return (
+            self.fetch(rows)
+            .images.view(len(rows), -1, len(self.channels), *self.cohort.images.shape[2:])[
+                :, self.context.shape[1] // 2
+            ]
+            .numpy()
+        )
+
+    def draw(self, seed: int, purpose: str, step: int, count: int, tumour_share: float | None) -> Ints:
+        """Rows of one batch: groups evenly, whatever the number of their slices; then tumour slices favoured.
+
+        Args:
+            seed: with ``purpose`` and ``step`` what the draw is a function of.
+            purpose: name of the stream.
+            step: number of the batch.
+            count: how many.
+            tumour_share: chance of a slice with tumour, where the group has both kinds; None draws slices evenly.
+        """
+        draws = stream(seed, purpose, step)
+        chosen = []
+        for group in draws.integers(0, len(self.members), count):
+            ill, well = self.members[group]
+            if tumour_share is None:
+                place = int(draws.integers(0, len(ill) + len(well)))
+                chosen.append(ill[place] if place < len(ill) else well[place - len(ill)])
+                continue
+            pool = ill if len(ill) and (not len(well) or draws.random() < tumour_share) else well
+            chosen.append(pool[draws.integers(0, len(pool))])
+        return np.array(chosen, dtype=np.int64)
+
+
+def _channels(cohort: Cohort, modalities: tuple[str, ...]) -> list[int]:
+    """Where each wanted modality lies in the cohort; -1 where it is missing."""
+    own = cohort.modalities
+    if len(own) == len(modalities) == 1 and PLAIN_MODALITY in (*own, *modalities):
+        return [0]  # a picture that does not say what it shows stands for the only modality there is
+    channels = [own.index(name) if name in own else -1 for name in modalities]
+    if max(channels) < 0:
+        raise InputError(
+            f"one of the modalities {', '.join(modalities)}", ", ".join(own), "prepare it with --modalities"
+        )
+    return channels

@@ -1,0 +1,102 @@
+"""Who was learned from and who is held out; how much a download's folders, or a random split, leak of these."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthoma.cohorts.cohort import Cohort
+    from synthoma.core.types import Bools, Ints
+
+
+def names_of(cohort: Cohort, rows: Ints) -> set[str]:
+    """Names of the groups and patients of these rows. A group over duplicates bears one patient's name."""
+    table = cohort.slices.iloc[rows]
+    return (set(table["group"].astype(str)) | set(table["patient"].astype(str))) - {""}
+
+
+def held_out_names(cohort: Cohort) -> set[str]:
+    """Names of the groups and patients that a cohort holds out."""
+    return names_of(cohort, np.flatnonzero((cohort.slices["split"] != "train").to_numpy()))
+
+
+def rows_named(cohort: Cohort, names: Collection[str]) -> Bools:
+    """Which slices (N,) are of groups that hold somebody of these names."""
+    table = cohort.slices
+    named = table["group"].astype(str).isin(names) | table["patient"].astype(str).isin(names)
+    return np.asarray(table["group"].isin(set(table["group"][named])), dtype=np.bool_)
+
+
+def patients_behind(cohort: Cohort, *, simulated: bool = False) -> frozenset[str]:
+    """Patients whom the generator of a synthetic cohort learned from; nobody behind others.
+
+    Args:
+        cohort: synthetic or not.
+        simulated: count those of a phantom cohort too. Names of simulated patients are those of other simulations as
+            well, and mean something only beside the phantom cohort itself.
+    """
+    provenance = cohort.meta.get("provenance", {})
+    known = provenance.get("trained_on")
+    if not isinstance(known, dict):
+        return frozenset()
+    nobody = provenance.get("training_cohort", {}).get("origin") == "phantom" and not simulated
+    return frozenset((*(() if nobody else known.get("groups", ())), *known.get("inherited", ())))
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Of ``total`` images of the part ``held_out``, ``seen`` have a twin or a sibling in the part ``training``."""
+
+    training: str
+    held_out: str
+    label: str
+    seen: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """The part that was seen: seen / total."""
+        return self.seen / self.total
+
+
+def folder_leaks(table: pd.DataFrame, column: str = "folder_split") -> list[Leak]:
+    """Leaks between the training folder of a download and its other folders, in all and by class.
+
+    Args:
+        table: slices with the columns group, label and ``column`` (Training, Testing, ...; empty where none).
+        column: where the folder's part is written.
+
+    Returns:
+        For each pair (a folder named train..., another folder) the leak in all (label ""), then by class.
+    """
+    if column not in table:
+        return []
+    part = table[column].fillna("").astype(str)
+    trained = [name for name in sorted(set(part)) if name.lower().startswith("train")]
+    others = [name for name in sorted(set(part)) if name and name not in trained]
+    leaks = []
+    for training in trained:
+        known = set(table["group"][part == training])
+        for held_out in others:
+            rows = table[part == held_out]
+            seen = rows["group"].isin(known)
+            leaks.append(Leak(training, held_out, "", int(seen.sum()), len(rows)))
+            for label, members in rows.groupby("label"):
+                hit = seen[members.index]
+                leaks.append(Leak(training, held_out, str(label), int(hit.sum()), len(members)))
+    return leaks
+
+
+def random_split_leak(table: pd.DataFrame, train_share: float) -> float:
+    """Expected share of test images that a split of single images leaves with a sibling of its group in training.
+
+    An image of a group of n has none there with probability (1 - train_share) ** (n - 1).
+    """
+    sizes = table.groupby("group")["group"].transform("size").to_numpy(float)
+    return float(np.mean(1 - (1 - train_share) ** (sizes - 1)))

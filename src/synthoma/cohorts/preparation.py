@@ -1,0 +1,408 @@
+"""From an inventory of cases to a cohort: load, slice, normalise, find duplicates, split by group, pack."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.settings import PrepareConfig
+from synthoma.cohorts.slicing import PreparedCase, case_path, label_names, prepare_case
+from synthoma.cohorts.splits import (
+    SPLITS,
+    assign_groups,
+    check_disjoint,
+    group_profiles,
+    join_groups,
+    read_split,
+    write_nnunet_splits,
+)
+from synthoma.cohorts.understanding import held_out, shortened, warnings_of
+from synthoma.core.errors import InputError
+from synthoma.core.fanout import spread
+from synthoma.core.outputs import write_text
+from synthoma.core.provenance import software
+from synthoma.core.pseudonyms import pseudonym, remember, secret_key
+from synthoma.core.types import CAVITY, HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, tumour_labels, tumour_of
+from synthoma.core.untrusted import csv_of_frame, printable
+from synthoma.scans.case import Case, Inventory, Skipped
+from synthoma.scans.conventions import WHOLE, Decision
+from synthoma.scans.layouts.listing import CLASS_NAMES
+from synthoma.scans.layouts.meaning import decision_of, with_decision
+from synthoma.scans.names import place_word
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthoma.cohorts.copies.duplicates import Duplicates
+
+SEARCHED_SLICES = 12_000
+"""Slices that the duplicate search looks at; volumes of a larger cohort are represented by evenly spaced slices."""
+
+MOST_REASONS = 4
+"""Reasons that are told apart where nothing could be used."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and how much there is."""
+
+
+def pack(
+    inventory: Inventory,
+    folder: Path,
+    config: PrepareConfig,
+    *,
+    source: str,
+    progress: Progress = lambda text, done, total: None,
+) -> Cohort:
+    """Turn the cases of ``inventory`` into a cohort in ``folder``.
+
+    Args:
+        inventory: what was found, see ``layouts.take_inventory``; or simulated cases.
+        folder: an existing, empty folder.
+        config: the settings.
+        source: what to call the input in the provenance.
+        progress: told how far the work is.
+
+    Raises:
+        InputError: no case could be used.
+        LeakError: ``config.split_from`` puts one group on two sides.
+    """
+    inventory = _settled(inventory, config)
+    modalities = config.modalities or choose_modalities(inventory.cases)
+    private = config.pseudonyms or inventory.layout == "dicom"
+    veil = _Veil(inventory) if private else None
+    if private:
+        named = inventory
+        if config.pseudonyms and inventory.layout != "dicom":  # the DICOM reader gives hashes already
+            inventory = _with_pseudonyms(inventory)
+        remember(_places(named, inventory))
+    skipped, remarks = list(inventory.skipped), [*warnings_of(inventory.cases), *inventory.remarks]
+    thumbnails: list[Float32] = []
+    searched: list[int] = []
+    labels: dict[int, str] | None = None
+    of_empty: dict[int, str] | None = None
+    cavity: dict[int, str] = {}
+    with (
+        CohortWriter(folder, channels=len(modalities), size=config.size) as writer,
+        closing(_prepare_all(inventory, config, modalities)) as results,
+    ):
+        for done, (case, result) in enumerate(results, start=1):
+            progress("reading", done, len(inventory.cases))
+            if isinstance(result, Skipped):
+                skipped.append(result)
+                continue
+            # Before and after an operation a tumour has the same labels: whether there is a cavity parts no cases.
+            meanings, drawn = tumour_labels(result.labels), bool(tumour_of(result.masks).any())
+            if drawn and meanings and labels and meanings != labels:
+                came = f"{label_names(meanings)} in this case, {label_names(labels)} in others"
+                error = InputError("masks with the same labels in all cases", came, "use --merge whole-tumour")
+                skipped.append(Skipped(case_path(case), str(error)))
+                continue
+            if drawn:  # a mask without tumour means nothing that others could contradict
+                labels = meanings or labels
+            else:
+                of_empty = of_empty or meanings
+            cavity |= {value: name for value, name in result.labels.items() if value in CAVITY}
+            searched += [len(writer.records) + row for row in result.searched]
+            thumbnails.append(result.thumbnails)
+            remarks += result.remarks
+            writer.add(result.images, result.masks, result.records)
+        if not writer.records:
+            came = f"{len(inventory.cases)} cases, none with a usable slice"
+            raise InputError("at least one usable slice", came, _reasons(skipped))
+        table = _table(writer.records, config)
+        found = _search(table, np.concatenate(thumbnails), np.array(searched), config, progress)
+        table["twin"] = _twins(len(table), searched, found)
+        table["group"] = _groups(table)
+        _split(table, config)
+        if veil is not None:
+            remarks = [veil.over(remark) for remark in remarks]
+        remarks = [*([said] if (said := held_out(table)) else []), *shortened(remarks)]
+        meanings = (labels or of_empty or {}) | cavity
+        writer.finish(_tidy(table), _meta(table, inventory, config, modalities, meanings, remarks, source))
+    _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
+    return Cohort(folder)
+
+
+# --- cases ----------------------------------------------------------------------------------------------------
+
+
+def choose_modalities(cases: Sequence[Case]) -> tuple[str, ...]:
+    """The modalities that at least half of the cases have, in the usual order; else those that any has."""
+    counts = {name: sum(name in case.modalities for case in cases) for name in (*MODALITIES, PLAIN_MODALITY)}
+    common = tuple(name for name, count in counts.items() if 2 * count >= len(cases) and count)
+    return common or tuple(name for name, count in counts.items() if count)
+
+
+def _settled(inventory: Inventory, config: PrepareConfig) -> Inventory:
+    """The inventory, provided that what its masks mean is known, or makes no difference.
+
+    Raises:
+        InputError: several meanings fit, and nobody said which.
+    """
+    doubtful = [one for one in inventory.decisions if one.convention is None]
+    if not doubtful:
+        return inventory
+    if config.merge is None or not all(one.merges for one in doubtful):
+        raise doubtful[0].refusal()
+    from dataclasses import replace
+
+    whole = Decision(WHOLE, "all that fits is tumour", values=doubtful[0].values)
+    cases = tuple(with_decision(case, whole) if decision_of(case) in doubtful else case for case in inventory.cases)
+    return replace(inventory, cases=cases)
+
+
+def _with_pseudonyms(inventory: Inventory) -> Inventory:
+    """The inventory with keyed hashes for every name that could point at a person.
+
+    A class keeps its name where that is the name of a class beyond doubt: any other may be that of a folder of
+    somebody's pictures. Texts of a table's further columns are left out; numbers stay.
+    """
+    from dataclasses import replace
+
+    key = secret_key()
+    left_out: set[str] = set()
+
+    def hidden(case: Case) -> Case:
+        facts = dict(case.facts)
+        if inventory.layout == "table":
+            facts = {name: value for name, value in facts.items() if not isinstance(value, str)}
+            left_out.update(case.facts.keys() - facts.keys())
+        return replace(
+            case,
+            name=pseudonym(case.name, key),
+            patient=None if case.patient is None else pseudonym(case.patient, key),
+            label=case.label if _says_nothing(case.label) else f"class {pseudonym(str(case.label), key)}",
+            site=None if case.site is None else pseudonym(case.site, key),
+            visit="",
+            kin=pseudonym(case.kin, key) if case.kin else "",
+            slice_names=tuple(pseudonym(name, key) for name in case.slice_names),
+            facts=facts,
+        )
+
+    cases = tuple(hidden(case) for case in inventory.cases)
+    remarks = list(inventory.remarks)
+    if left_out:
+        remarks.append(f"columns with texts are left out beside pseudonyms: {', '.join(sorted(left_out))}")
+    if renamed := len({after.label for after in cases} - {before.label for before in inventory.cases}):
+        remarks.append(
+            f"names of {renamed} classes that may be people's are hashes: docs/cohort.md says how to keep one"
+        )
+    return replace(inventory, cases=cases, remarks=tuple(remarks))
+
+
+def _says_nothing(label: str | None) -> bool:
+    """Whether a class's name cannot point at a person."""
+    return label is None or label.lower() in CLASS_NAMES or place_word(label) is not None
+
+
+class _Veil:
+    """Hides the names of an inventory in texts that are kept with the cohort.
+
+    Args:
+        inventory: with its names.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        names: set[str] = set()
+        for case in inventory.cases:
+            names.update(filter(None, (case.name, case.patient, case.label, case.site, *case.slice_names)))
+            names.update(part for path in case.sources for part in (*path.parts, path.stem))
+        names = {printable(name) for name in names if len(name) > 2}
+        self.names = sorted((name for name in names if not _says_nothing(name)), key=len, reverse=True)
+
+    def over(self, text: str) -> str:
+        """A text without any of the names, the longest first."""
+        for name in self.names:
+            if name in text:
+                text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "(name hidden)", text)
+        return text
+
+
+def _places(named: Inventory, hidden: Inventory) -> dict[str, str]:
+    """What the pseudonyms of patients and cases stand for: the patient's name, or the folder that the files lie in."""
+    found: dict[str, str] = {}
+    for before, after in zip(named.cases, hidden.cases, strict=True):
+        folder = str(before.sources[0].parent.absolute()) if before.sources else before.name
+        found.setdefault(after.name, folder)
+        if after.patient is not None:
+            found.setdefault(after.patient, folder if before.patient == after.patient else str(before.patient))
+    return found
+
+
+def _prepare_all(
+    inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...]
+) -> Generator[tuple[Case, PreparedCase | Skipped]]:
+    """Each case with its slices, or with the reason why it has none; in order, whatever the number of workers."""
+    from joblib import cpu_count
+
+    cases = inventory.cases
+    jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout == "folders" else 1)))
+    per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
+    with spread(prepare_case, ((case, config, modalities, per_case) for case in cases), jobs) as results:
+        yield from zip(cases, results, strict=True)
+
+
+def _reasons(skipped: Sequence[Skipped]) -> str:
+    """Why nothing could be used, since no list of it is left behind: the most frequent reasons first."""
+    found = Counter(item.reason for item in skipped).most_common()
+    said = [f"{reason} ({count} of them)" if count > 1 else reason for reason, count in found[:MOST_REASONS]]
+    more = [f"and {len(found) - len(said)} other reasons"] if len(found) > len(said) else []
+    return "; ".join((*said, *more)) or "check the folder"
+
+
+# --- the cohort as a whole --------------------------------------------------------------------------------------
+
+
+def _table(records: list[dict[str, Any]], config: PrepareConfig) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(records)
+    by_mask = np.where(table["tumour_pixels"] > 0, "tumour", "healthy")
+    folder = table["case_label"].to_numpy()
+    if config.classes == "folder" and (folder == "").any():
+        name = table["case"][int(np.argmax(folder == ""))]
+        raise InputError("a class folder for every case", f"none for {name}", "use --classes mask or auto")
+    if config.classes == "mask" and not table["has_mask"].all():
+        name = table["case"][int(np.argmin(table["has_mask"]))]
+        raise InputError("a mask for every case", f"none for {name}", "use --classes folder or auto")
+    from_mask = table["has_mask"].to_numpy() if config.classes == "auto" else config.classes == "mask"
+    table["label"] = np.where(from_mask, by_mask, np.where(folder == "", "unlabelled", folder))
+    return table
+
+
+def _search(
+    table: pd.DataFrame, thumbnails: Float32, searched: np.ndarray[Any, Any], config: PrepareConfig, progress: Progress
+) -> Duplicates | None:
+    """Duplicates among the searched slices; None where the search is switched off."""
+    if not config.duplicates:
+        return None
+    from synthoma.cohorts.copies.duplicates import find_duplicates
+
+    rows = table.iloc[searched]
+    return find_duplicates(
+        thumbnails,
+        file_digests=rows["file_sha256"].tolist(),
+        pixel_digests=rows["pixels_sha256"].tolist(),
+        # Where nobody says who is shown, slices of one case still are of one patient.
+        patients=[patient or f"case {case}" for patient, case in zip(rows["patient"], rows["case"], strict=True)],
+        progress=lambda done, total: progress("comparing", done, total),
+    )
+
+
+def _twins(count: int, searched: list[int], found: Duplicates | None) -> list[str]:
+    """Name of the duplicate set of each slice; empty where a slice has no twin."""
+    twins = [""] * count
+    if found is not None:
+        members = np.bincount(found.groups, minlength=len(searched))
+        for position, row in enumerate(searched):
+            if members[found.groups[position]] > 1:
+                twins[row] = f"twins-{searched[found.groups[position]]}"
+    return twins
+
+
+def _groups(table: pd.DataFrame) -> list[str]:
+    """Name of each slice's group: its patient, or its case where none is known, joined over copies and duplicates."""
+    joined = join_groups(*(table[column].tolist() for column in ("patient", "case", "kin", "twin")))
+    names = [patient or case for patient, case in zip(table["patient"], table["case"], strict=True)]
+    return [names[first] for first in joined]
+
+
+def _split(table: pd.DataFrame, config: PrepareConfig) -> None:
+    """Write the columns split and, if asked for, fold."""
+    names, profiles = group_profiles(table)
+    if config.split_from:
+        table["split"] = read_split(config.split_from, table)
+    else:
+        parts = assign_groups(profiles, config.split, seed=config.seed)
+        table["split"] = table["group"].map({name: SPLITS[part] for name, part in zip(names, parts, strict=True)})
+    if config.folds:
+        if config.folds > len(names):
+            raise InputError(f"{config.folds} groups or more", f"{len(names)}", "ask for fewer folds")
+        parts = assign_groups(profiles, [1.0] * config.folds, seed=config.seed, purpose="folds")
+        table["fold"] = table["group"].map(dict(zip(names, parts.tolist(), strict=True)))
+    check_disjoint(table)
+
+
+def _tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns that matter most in front."""
+    first = ["case", "slice", "patient", "group", "split", "fold", "label", "case_label", "site", "tumour_pixels"]
+    leading = [column for column in first if column in table]
+    return table[leading + [column for column in table if column not in leading]]
+
+
+def _meta(
+    table: pd.DataFrame,
+    inventory: Inventory,
+    config: PrepareConfig,
+    modalities: tuple[str, ...],
+    labels: dict[int, str],
+    remarks: list[str],
+    source: str,
+) -> dict[str, Any]:
+    settings = config.model_dump(mode="json")
+    for volatile in ("jobs", "split_from"):  # neither changes what the cohort is; paths stay private
+        settings.pop(volatile)
+    classes = sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))
+    return {
+        "origin": config.origin,
+        "layout": inventory.layout,
+        "modalities": list(modalities),
+        "labels": {str(value): name for value, name in sorted(labels.items())},
+        "classes": classes,
+        "size": config.size,
+        "plane": config.plane,
+        "cases": int(table["case"].nunique()),
+        "patients": int(table["patient"][table["patient"] != ""].nunique()),
+        "groups": int(table["group"].nunique()),
+        "remarks": remarks,
+        "provenance": {"source": source, "config": settings, "software": software()},
+    }
+
+
+def _write_lists(
+    folder: Path,
+    table: pd.DataFrame,
+    searched: list[int],
+    found: Duplicates | None,
+    skipped: list[Skipped],
+) -> None:
+    """The lists beside the cohort: skipped files, duplicate pairs, and the split in nnU-Net's form."""
+    import pandas as pd
+
+    rows = [(printable(item.path), item.what, item.reason) for item in skipped]
+    listing = pd.DataFrame(rows, columns=["path", "kind", "reason"])
+    write_text(folder / "skipped.csv", csv_of_frame(listing))
+    if found is not None:
+        pairs = _pair_table(table, searched, found)
+        write_text(folder / "duplicates.csv", csv_of_frame(pairs))
+    write_nnunet_splits(folder / "splits_final.json", table)
+
+
+def hidden(item: Skipped) -> Skipped:
+    """A skipped file without its name, which may be a person's; the reason may have named it too."""
+    reason = item.reason
+    for part in sorted(item.path.parts, key=len, reverse=True):
+        reason = reason.replace(part, "(name hidden)") if len(part) > 2 else reason
+    return Skipped(Path(pseudonym(str(item.path), secret_key())), reason, item.kind)
+
+
+def _pair_table(table: pd.DataFrame, searched: list[int], found: Duplicates) -> pd.DataFrame:
+    """One row a pair: rows of slices.csv, where both come from, and how one becomes the other."""
+    import pandas as pd
+
+    columns = ["first", "second", "first_source", "second_source", "first_label", "second_label"]
+    columns += ["kind", "score", "flip", "rotation_deg", "shift_x", "shift_y"]
+    rows = []
+    for pair in found.pairs:
+        first, second = searched[pair.first], searched[pair.second]
+        names = [table[column].iat[row] for column in ("source", "label") for row in (first, second)]
+        motion = [pair.flip, round(pair.rotation_deg, 2), round(pair.shift_x, 2), round(pair.shift_y, 2)]
+        rows.append([first, second, *names, pair.kind, round(pair.score, 4), *motion])
+    return pd.DataFrame(rows, columns=columns)

@@ -1,1 +1,0 @@
-"""Reading brain MRI and packing it as a cohort."""

@@ -1,0 +1,1 @@
+"""Masks of anybody against the truth: files, scores, regions, chances."""

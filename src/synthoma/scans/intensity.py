@@ -1,0 +1,62 @@
+"""Windows of grey values: what is put at 0 and what at 1."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array
+
+Normalisation = Literal["robust", "unit"]
+"""Both put 0 below and 1 above: what has mean 0 and deviation 1 would be half black wherever 0 to 1 is looked at."""
+
+
+def intensity_window(image: Array, method: Normalisation) -> tuple[float, float]:
+    """Offset and scale of a volume's intensities: normalised = (value - offset) / scale.
+
+    ``robust`` puts the background at 0 and the 99.5th percentile of the tissue at 1, clipping nothing, so a few very
+    bright voxels do not darken the rest and can still be brought back. ``unit`` divides 8-bit pictures by 255. Of
+    other numbers, of which a scanner uses a small part, it puts the volume's least at 0 and its largest at 1.
+    """
+    if method == "unit":
+        if image.dtype == np.uint8:
+            return 0.0, 255.0
+        low, high = extremes(image)
+        return low, high - low or 1.0
+    values = image.ravel()
+    values = values[:: max(1, values.size // 2_000_000)].astype(np.float32)  # percentiles of millions are as good
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    offset = float(np.percentile(values, 0.5))
+    peak = float(np.percentile(values, 99.9)) - offset
+    tissue = values[values > offset + 0.08 * peak]
+    if tissue.size == 0:
+        tissue = values
+    return offset, float(np.percentile(tissue, 99.5)) - offset or 1.0
+
+
+def known_method(name: Any) -> Normalisation:
+    """The method of normalisation that a model names; the first one where it names none.
+
+    Raises:
+        InputError: one that there is not, as of models of earlier versions.
+    """
+    known: tuple[Normalisation, ...] = get_args(Normalisation)
+    if name is None:
+        return known[0]
+    if name not in known:
+        todo = "prepare its cohort with --normalise robust, and train it again"
+        raise InputError(f"a model of images normalised by {' or '.join(known)}", f"one of {name!r}", todo)
+    return known[known.index(name)]
+
+
+def extremes(image: Array) -> tuple[float, float]:
+    """Least and largest value of an image that are numbers; 0 and 0 where none is."""
+    low, high = float(image.min()), float(image.max())
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high
+    finite = image[np.isfinite(image)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
