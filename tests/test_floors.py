@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,11 @@ def test_the_map_shows_all_rooms_and_arrows_go_down() -> None:
     assert here - {"weights", "__pycache__", "__init__", *FREE} == set(ROOMS)
     for name, (floor, may) in ROOMS.items():
         assert all(ROOMS[other][0] < floor for other in may), name
+
+
+def test_the_drawing_is_that_of_the_code() -> None:
+    script = MAP.parents[1] / "tools" / "draw_rooms.py"
+    assert subprocess.run([sys.executable, str(script), "--check"], check=False).returncode == 0, f"run {script.name}"
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(SOURCE)))
