@@ -32,7 +32,7 @@ def artefact(folder: Path, text: str) -> Path:
 HEAD = """
 import os, signal, sys, time
 from pathlib import Path
-from synthoma import outputs
+from synthoma.core import outputs
 from synthoma.core.outputs import new_folder, whole_file
 places = [Path(word) for word in sys.argv[1:]]
 """
