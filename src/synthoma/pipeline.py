@@ -659,7 +659,7 @@ def score_masks(
         progress: told how far it is.
 
     Returns:
-        The content of scores.json, see ``evaluation.masks.score_arrays``.
+        The content of scores.json, see ``masks.scores.score_arrays``.
 
     Raises:
         InputError: nothing that matches, values above 4 where nested regions are asked for, or the output place is

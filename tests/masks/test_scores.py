@@ -86,6 +86,20 @@ def test_scores_by_hand() -> None:
     assert slices["accuracy"]["value"] == pytest.approx(15 / 18)
 
 
+def test_findings_of_several_folders_are_judged_from_the_folder_that_holds_them(tmp_path: Path) -> None:
+    """As scans they would be passed over; as masks they are what is meant."""
+    truth, found = tmp_path / "truth", tmp_path / "found"
+    for place, name in (("north", "p1"), ("south", "p2")):
+        for folder in (truth / place, found / place):
+            folder.mkdir(parents=True)
+            write_volumes(folder, {f"{name}.nii.gz": box()})
+        for file in ("detection.json", "checksums.json"):
+            (found / place / file).write_text("{}")
+    result = score_masks(truth, found, **QUICK)
+    assert {row["regions"][WHOLE]["dice"] for row in result["per_patient"]} == {1}
+    assert result["patients"] == 2
+
+
 def test_result_is_json_without_nan_and_repeats() -> None:
     patients = [PatientMasks("false alarm", np.zeros(SHAPE, np.uint8), box(), None)]
     result = score_arrays(patients, **QUICK)

@@ -41,7 +41,9 @@ def spread(
 
 def _led(parent: int, function: Callable[..., Result], *arguments: Any) -> Result:
     """Call it in a worker that ends with ``parent``."""
-    if multiprocessing.current_process().name.startswith("LokyProcess"):  # a worker of a cluster has another master
+    # Only loky's workers are children of their command: one of a cluster has another master, and work that is not
+    # spread is done by the command itself, which may be a worker of somebody's own program.
+    if os.getpid() != parent and multiprocessing.current_process().name.startswith("LokyProcess"):
         _follow(parent)
     return function(*arguments)
 

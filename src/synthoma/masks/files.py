@@ -141,7 +141,7 @@ def _masks_of(root: Path, name: str, findings: Findings) -> dict[Key, Path]:
         return {_key(root, root): root}
     if not root.is_dir():
         raise InputError(f"a file or folder of masks ({name})", f"nothing at {root.name!r}", "check the path")
-    files, unlisted = walk(root)
+    files, unlisted = walk(root, outputs=True)  # masks of `detect` are what is judged
     kinds = {path: kind_of(path) for path in (*files, *(item.path for item in unlisted))}
     # A damaged or empty file keeps its place by its suffix: it is refused when it is read, and not taken for missing.
     usable = [path for path, kind in kinds.items() if kind in PICTURES | VOLUMES or suffix_of(path) in SUFFIXES]

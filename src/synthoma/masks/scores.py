@@ -1,8 +1,8 @@
 """Scores of anyone's masks against the truth: files or arrays, per patient, with intervals by patient.
 
 What is scored is the whole tumour, and within it nested regions or each label that both sides have, see
-``mask_regions``; beside the masks, the probabilities that `synthoma detect` wrote. How files meet:
-``mask_files``.
+``regions``; beside the masks, the probabilities that `synthoma detect` wrote. How files meet:
+``files``.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def score_masks(
     masks, its others are taken for images; masks of the brain and maps of probability are left aside. Slices of one
     patient are those of one sub-folder, or those whose names differ in a trailing number. A truth without prediction is
     scored against an empty one, and a remark says so. What values mean is decided for each side: see
-    ``mask_regions.choose``.
+    ``regions.choose``.
 
     Args:
         truth: a folder of masks, or one file.

@@ -48,7 +48,7 @@ NONE = "–"
 
 
 def scores_page(scores: Mapping[str, Any]) -> str:
-    """The whole page of a result of ``evaluation.masks`` as HTML text."""
+    """The whole page of a result of ``masks.scores`` as HTML text."""
     rows = sorted(scores["per_patient"], key=lambda row: (row["regions"][WHOLE]["dice"], row["patient"]))
     name = scores["compared"]["predictions"]
     return render(

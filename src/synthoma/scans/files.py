@@ -67,12 +67,16 @@ def stem_of(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix_of(path))]
 
 
-def walk(root: Path) -> tuple[list[Path], list[Skipped]]:
+def walk(root: Path, *, outputs: bool = False) -> tuple[list[Path], list[Skipped]]:
     """All visible, non-empty, regular files below a folder in natural order, and what could not be listed.
 
     Every real directory is entered once: links to directories wait until all plain ones have been seen, so a loop ends
-    and a file is named by its plain path. Hidden files and those that operating systems leave behind are not mentioned;
-    a folder further down that Synthoma wrote is skipped, so synthetic scans never come among others by accident.
+    and a file is named by its plain path. Hidden files and those that operating systems leave behind are not mentioned.
+
+    Args:
+        root: the folder.
+        outputs: enter folders further down that Synthoma wrote, too. They are skipped otherwise, so that neither
+            synthetic scans nor masks that were found come among scans by accident.
     """
     files: list[Path] = []
     skipped: list[Skipped] = []
@@ -86,7 +90,7 @@ def walk(root: Path) -> tuple[list[Path], list[Skipped]]:
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as listing:
                 entries = list(listing)
-            if folder != root and wrote([entry.name for entry in entries]):
+            if not outputs and folder != root and wrote([entry.name for entry in entries]):
                 skipped.append(Skipped(folder, _OURS))
                 continue
             for entry in entries:
