@@ -35,7 +35,7 @@ ROOMS = _table()
 
 
 def _room(module: str) -> str:
-    """The top-level file or folder of a module: synthoma.cohorts.cohort -> data."""
+    """The top-level file or folder of a module: synthoma.cohorts.cohort -> cohorts."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 

@@ -206,9 +206,9 @@ def shown(cohort: Cohort, rows: Ints) -> dict[str, Any]:
     """What patients must be like who are simulated beside these slices: settings of a phantom.
 
     Heads are whole, stripped or mixed. The median volume follows the mean size of the tumours in slices, as far as one
-    can be told from the other; ``cohorts.matching`` does the rest. Beside single pictures, which were cropped one by one,
-    simulated slices are cropped so: in the box of a whole head most of them would be too small. The whole cohort says
-    what it holds: of few slices of volumes, too, each may be of another patient.
+    can be told from the other; ``cohorts.matching`` does the rest. Beside single pictures, which were cropped one by
+    one, simulated slices are cropped so: in the box of a whole head most of them would be too small. The whole cohort
+    says what it holds: of few slices of volumes, too, each may be of another patient.
     """
     measured = row_structure(cohort, spread(rows, LOOKED_AT))
     measured = measured[measured[:, FEATURES.index("head area")] > 0]
