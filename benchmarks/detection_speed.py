@@ -20,9 +20,9 @@ import torch
 import synthoma
 from record import data_folder, save, seconds
 from synthoma.cohorts.cohort import Cohort
-from synthoma.training.detectors import Plan
+from synthoma.detectors.train import Plan
+from synthoma.settings import TrainConfig
 from synthoma.training.device import calibrate
-from synthoma.training.settings import TrainConfig
 
 MODELS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan")
 STEPS = 40

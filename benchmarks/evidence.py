@@ -27,11 +27,11 @@ from record import earlier, save
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.outputs import new_folder, write_json
 from synthoma.core.seeding import stream
-from synthoma.evaluation.appearance import compared, measured
 from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.faults import blurred, brightened, checkered, noisy
 from synthoma.evaluation.fidelity import EXTRACTORS, family_scores, group_numbers, scaled, told_apart, what_differs
 from synthoma.evaluation.nulls import Plan, plan
+from synthoma.evaluation.realistic.appearance import compared, measured
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.verdict import diversity_light, realism_light
 from synthoma.metrics.distances import sliced_wasserstein

@@ -35,19 +35,20 @@ import synthoma
 from charts import learning_curves
 from record import data_folder, earlier, hardware, save
 from synthoma.cohorts.cohort import Cohort, CohortWriter, write_rows
-from synthoma.cohorts.repaintable import simulated_class
 from synthoma.core.outputs import new_folder, write_json
 from synthoma.core.pictures import grey, tiled
 from synthoma.core.seeding import stream
-from synthoma.evaluation.agreement import agreement, ask_judge
 from synthoma.evaluation.comparison import compare
+from synthoma.evaluation.realistic.agreement import agreement, ask_judge
 from synthoma.evaluation.settings import EvaluateConfig
-from synthoma.evaluation.utility import prepared
+from synthoma.evaluation.useful.utility import prepared
+from synthoma.generators.phantomgan.simulated import simulated_class
+from synthoma.generators.settings import GENERATORS
+from synthoma.generators.train import shown, training_rows
 from synthoma.phantom import phantom_beside
-from synthoma.training.generators import shown, training_rows
-from synthoma.training.initial import SHIPPED
-from synthoma.training.recipes import AUTO, GENERATORS
-from synthoma.training.settings import TrainConfig
+from synthoma.settings import TrainConfig
+from synthoma.training.bundle import SHIPPED
+from synthoma.training.settings import AUTO
 
 SAMPLES = 1000
 SHOWN = 16

@@ -20,10 +20,10 @@ from generators import FAMILIES, figures, judged
 from record import earlier, save
 from synthoma.cohorts.cohort import Cohort, write_rows
 from synthoma.core.outputs import new_folder
-from synthoma.evaluation.agreement import LEAST_PIXELS, Judge, agreement, ask_judge
 from synthoma.evaluation.comparison import Comparison, compare
+from synthoma.evaluation.realistic.agreement import LEAST_PIXELS, Judge, agreement, ask_judge
 from synthoma.evaluation.settings import EvaluateConfig
-from synthoma.evaluation.utility import prepared
+from synthoma.evaluation.useful.utility import prepared
 
 SEEDS = (0, 1)
 

@@ -33,9 +33,9 @@ from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
 from synthoma.masks.files import PatientMasks
 from synthoma.masks.scores import score_arrays
-from synthoma.models.bundle import shipped_model
 from synthoma.phantom import PhantomConfig
 from synthoma.scans.layouts import take_inventory
+from synthoma.training.bundle import shipped_model
 
 ARMS: dict[str, dict[str, Any]] = {
     "phantom": {},

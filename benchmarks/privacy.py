@@ -30,9 +30,9 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.pictures import contact_sheet, grey, png
 from synthoma.core.seeding import stream
 from synthoma.core.types import Array, Bools, Float32, Ints, tumour_of
-from synthoma.evaluation import copy_kinds
-from synthoma.evaluation import privacy as audit
 from synthoma.evaluation.comparison import Comparison, compare
+from synthoma.evaluation.private import kinds as copy_kinds
+from synthoma.evaluation.private import privacy as audit
 from synthoma.metrics.copies.alterations import altered, altered_alike, cropped, implanted
 from synthoma.metrics.copies.blends import Blends
 from synthoma.metrics.copies.parts import Crops

@@ -31,13 +31,13 @@ from synthoma.detection.detector import Detector
 from synthoma.detection.saliency import activation_map
 from synthoma.detection.scan import Seen, look
 from synthoma.detection.settings import DetectConfig
+from synthoma.detectors.segmenters.chances import scan_probability
 from synthoma.metrics.classification import ranking_scores
 from synthoma.metrics.intervals import score_interval
-from synthoma.models.bundle import shipped_model
-from synthoma.models.chances import scan_probability
 from synthoma.phantom import PhantomConfig, phantom_cases
 from synthoma.scans.case import Case, Study
 from synthoma.scans.layouts import take_inventory
+from synthoma.training.bundle import shipped_model
 
 PARTS = ("phantom", "lgg", "brats", "kaggle253")
 SEED = 41

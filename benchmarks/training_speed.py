@@ -19,15 +19,16 @@ from torch.nn import functional as F
 from record import save
 from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.cohorts.dataset import TrainingSlices
-from synthoma.models.registry import ImageShape, build_discriminator, build_generator
-from synthoma.synthesis.sampling import Sampler, generate_cohort
-from synthoma.training.adversarial import AdversarialTask
+from synthoma.generators.flow.task import FlowTask
+from synthoma.generators.gan.task import AdversarialTask
+from synthoma.generators.networks import ImageShape, build_discriminator, build_generator
+from synthoma.generators.sampling import Sampler, generate_cohort
+from synthoma.generators.settings import GENERATORS
+from synthoma.generators.train import generator_task
+from synthoma.settings import TrainConfig
 from synthoma.training.device import Execution
-from synthoma.training.flow import FlowTask
-from synthoma.training.generators import generator_task
 from synthoma.training.loop import Budget, Progress, run_loop
-from synthoma.training.recipes import AUTO, GENERATORS
-from synthoma.training.settings import TrainConfig
+from synthoma.training.settings import AUTO
 
 STEPS, BLOCKS, SIZE = 20, 7, 64
 ALONE = [name for name, (_, config) in GENERATORS.items() if name != AUTO and config.network != "repaint"]

@@ -20,8 +20,8 @@ import numpy as np
 
 from record import save
 from synthoma.core.types import Floats
-from synthoma.evaluation.utility import seed_noise
-from synthoma.evaluation.worth import worth
+from synthoma.evaluation.useful.utility import seed_noise
+from synthoma.evaluation.useful.worth import worth
 
 HAD, SEEDS = 28, 3
 HELD_OUT = (6, 12, 24, 48)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from synthoma.cli import main
-from synthoma.models.bundle import shipped_model
+from synthoma.training.bundle import shipped_model
 from tests.scans.writers import voxels, write_picture
 
 

@@ -14,10 +14,10 @@ import SimpleITK as sitk
 import synthoma
 from synthoma.cli import main
 from synthoma.core.errors import InputError
-from synthoma.models.bundle import open_model
 from synthoma.phantom import PhantomConfig, simulate
 from synthoma.scans.case import Volume
 from synthoma.scans.volumes import read_volume, same_grid, write_volume
+from synthoma.training.bundle import open_model
 
 PHANTOM = PhantomConfig(modalities=("flair",), pixel_mm=4.0, slice_mm=6.0, sites=4)
 
@@ -159,7 +159,7 @@ def test_without_a_model_the_shipped_one_is_used(chain: Path) -> None:
 
 
 def test_the_shipped_model_is_small_and_says_where_it_comes_from() -> None:
-    from synthoma.models.bundle import shipped_model
+    from synthoma.training.bundle import shipped_model
 
     path = shipped_model()
     assert path.stat().st_size <= 8 * 2**20

@@ -32,8 +32,8 @@ from synthoma.core.errors import OutputError
 from synthoma.core.provenance import file_digest
 from synthoma.core.seeding import stream
 from synthoma.detection import many
-from synthoma.evaluation.grid import Cell, run_cells
-from synthoma.evaluation.lessons import Answers, Exam, Source, Stage
+from synthoma.evaluation.useful.grid import Cell, run_cells
+from synthoma.evaluation.useful.trainings import Answers, Exam, Source, Stage
 
 from .test_pipeline import head_picture
 
@@ -52,7 +52,7 @@ class Ended:
 
 FORKING = multiprocessing.get_context("forkserver")
 """Children come from a process that has all libraries already, and no threads, which a fork would not survive."""
-FORKING.set_forkserver_preload(["tests.test_faults", "synthoma.pipeline", "synthoma.training.generators",
+FORKING.set_forkserver_preload(["tests.test_faults", "synthoma.pipeline", "synthoma.generators.train",
                                 "synthoma.evaluation.evaluate", "synthoma.detection.detect"])  # fmt: skip
 
 

@@ -252,7 +252,7 @@ def test_commands_say_what_they_made(
 
 
 def test_search_ranks_its_trials(chain: Path, tmp_path: Path) -> None:
-    from synthoma.training.settings import TrainConfig
+    from synthoma.settings import TrainConfig
 
     settings = {"model": "dcgan", "images": 64, "snapshots": 1, "gan": {"width": 8, "critic_width": 8}}
     config = TrainConfig.resolve(flags=settings)

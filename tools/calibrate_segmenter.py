@@ -21,15 +21,15 @@ import torch
 import synthoma
 from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.cohorts.framing import resize_mask
-from synthoma.cohorts.labelled import LabelledSlices
 from synthoma.cohorts.squares import frame, to_squares
 from synthoma.core.outputs import new_folder
 from synthoma.detection.detector import Detector
-from synthoma.models.bundle import load_tensors, save_tensors, shipped_model
-from synthoma.models.chances import Kind, stored_calibrations
+from synthoma.detectors.segmenters.alarm import FULL, calibrations
+from synthoma.detectors.segmenters.chances import Kind, stored_calibrations
+from synthoma.detectors.slices import LabelledSlices
 from synthoma.phantom import PhantomConfig
 from synthoma.scans.case import Study
-from synthoma.training.alarm import FULL, calibrations
+from synthoma.training.bundle import load_tensors, save_tensors, shipped_model
 from synthoma.training.device import Execution
 
 PHANTOM = PhantomConfig(skull="mixed", sites=130, healthy=0.6, slice_mm=(2.0, 6.5), artefacts=0.3)

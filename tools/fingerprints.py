@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 import synthoma
-from synthoma.models.bundle import load_tensors
+from synthoma.training.bundle import load_tensors
 
 GENERATORS = ("dcgan-seed", "dcgan", "wgan-gp", "relativistic", "phantom-gan", "flow")
 SEGMENTERS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan", "mask-dcgan-seed",

@@ -19,8 +19,8 @@ import synthoma
 from synthoma.cohorts.cohort import Cohort, write_rows
 from synthoma.core.outputs import new_folder
 from synthoma.core.types import PLAIN_MODALITY
-from synthoma.models.bundle import load_tensors, save_tensors
 from synthoma.phantom import phantom_beside
+from synthoma.training.bundle import load_tensors, save_tensors
 
 PATIENTS, REPAINTED, SEED = 200, 80, 21
 IMAGES = 20_000

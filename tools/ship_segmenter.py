@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 import synthoma
-from synthoma.models.bundle import load_tensors, save_tensors
 from synthoma.phantom import PhantomConfig
+from synthoma.training.bundle import load_tensors, save_tensors
 
 PATIENTS, SEED = 260, 11
 SLICES_SHOWN = (90_000, 140_000)

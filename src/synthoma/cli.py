@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from synthoma.cohorts.preparation import Progress
     from synthoma.cohorts.settings import PrepareConfig
     from synthoma.phantom import PhantomCohortConfig
+    from synthoma.settings import TrainConfig
     from synthoma.training.loop import Report
-    from synthoma.training.settings import TrainConfig
 
 app = typer.Typer(
     name="synthoma",
@@ -339,14 +339,15 @@ def train(
 ) -> None:
     """Train a model on a cohort: a generator, a segmenter or a classifier, scored on held-out scans on the way."""
     if listing:
-        from synthoma.training.recipes import CLASSIFIERS, GENERATORS, SEGMENTERS
+        from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS
+        from synthoma.generators.settings import GENERATORS
 
         for title, models in (("generators", GENERATORS), ("segmenters", SEGMENTERS), ("classifiers", CLASSIFIERS)):
             say(f"{title}:")
             for name, (text, _) in models.items():
                 say(f"  {name:<16} {text}")
         return
-    from synthoma.training.settings import TrainConfig
+    from synthoma.settings import TrainConfig
 
     flags: dict[str, Any] = {
         "model": model, "minutes": minutes, "images": images, "with_masks": with_masks, "conditional": conditional,
@@ -664,7 +665,7 @@ def detect(
     options = DetectConfig.resolve(flags=flags)
     # Not through the pipeline, whose table needs pandas: loading it takes as long as looking at a patient.
     from synthoma.detection.detect import detect as look
-    from synthoma.models.bundle import shipped_model
+    from synthoma.training.bundle import shipped_model
 
     with _progress() as progress:
         rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=progress)
@@ -726,9 +727,10 @@ def _span(entry: dict[str, Any]) -> str:
 def _print_summary(cohort: Path, settings: TrainConfig) -> None:
     """Tables of the networks that would be trained."""
     from synthoma.cohorts.cohort import Cohort
-    from synthoma.models.summary import gan_summary, layers_of, total
-    from synthoma.training.detectors import Plan
-    from synthoma.training.generators import image_shape
+    from synthoma.detectors.train import Plan
+    from synthoma.generators.networks import gan_summary
+    from synthoma.generators.train import image_shape
+    from synthoma.training.layers import layers_of, total
 
     if settings.kind == "generator":
         tables = gan_summary(settings.gan, image_shape(Cohort(cohort), settings))

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
     from synthoma.detection.settings import DetectConfig
     from synthoma.evaluation.settings import EvaluateConfig
+    from synthoma.generators.export import Format
     from synthoma.phantom import PhantomCohortConfig
-    from synthoma.synthesis.export import Format
+    from synthoma.settings import TrainConfig
     from synthoma.training.loop import Report
-    from synthoma.training.settings import TrainConfig
 
 Settings = TypeVar("Settings", bound=Config)
 
@@ -187,18 +187,12 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
+    from synthoma.detectors.train import Plan, train_detector
+    from synthoma.generators.train import OWN_PHANTOM, check_trainable, shown, train_generator, training_rows
+    from synthoma.settings import TrainConfig
+    from synthoma.training.bundle import SHIPPED
     from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
-    from synthoma.training.detectors import Plan, train_detector
-    from synthoma.training.generators import (
-        OWN_PHANTOM,
-        check_trainable,
-        shown,
-        train_generator,
-        training_rows,
-    )
-    from synthoma.training.initial import SHIPPED
     from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
-    from synthoma.training.settings import TrainConfig
 
     config = _resolve(TrainConfig, config, settings)
     # A run can be resumed from anywhere.
@@ -257,9 +251,9 @@ def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
         InputError: nothing to train on.
         ConfigError: settings that auto decides.
     """
-    from synthoma.training.generators import training_rows
-    from synthoma.training.plan import plan_generator
-    from synthoma.training.recipes import AUTO
+    from synthoma.generators.auto import plan_generator
+    from synthoma.generators.train import training_rows
+    from synthoma.training.settings import AUTO
 
     if config.model != AUTO:
         return config
@@ -322,10 +316,10 @@ def search(
     """
     import pandas as pd
 
-    from synthoma.training.generators import train_generator
-    from synthoma.training.initial import SHIPPED
+    from synthoma.generators.search import search_settings
+    from synthoma.generators.train import train_generator
+    from synthoma.training.bundle import SHIPPED
     from synthoma.training.runs import begin_run
-    from synthoma.training.search import search_settings
 
     if config.kind != "generator":
         raise ConfigError(
@@ -397,12 +391,12 @@ def generate(
         InputError: no finished generator there, or the output place is taken.
         ConfigError: an unknown class, or numbers out of range.
     """
-    from synthoma.models.bundle import open_model
-    from synthoma.synthesis.export import export
-    from synthoma.synthesis.patients import check_patients, generate_patients
-    from synthoma.synthesis.rejection import Rejection
-    from synthoma.synthesis.sampling import Sampler, check_request, generate_cohort
-    from synthoma.synthesis.sheets import interpolation_sheet, nearest_sheet
+    from synthoma.generators.export import export
+    from synthoma.generators.gan.rejection import Rejection
+    from synthoma.generators.phantomgan.patients import check_patients, generate_patients
+    from synthoma.generators.sampling import Sampler, check_request, generate_cohort
+    from synthoma.generators.sheets import interpolation_sheet, nearest_sheet
+    from synthoma.training.bundle import open_model
 
     # Before patients are simulated, which takes a minute.
     bundle = open_model(Path(run), "generator")
@@ -456,7 +450,7 @@ def _own_phantom(
     Raises:
         ConfigError: the model does not say how to simulate them.
     """
-    from synthoma.training.generators import OWN_PHANTOM
+    from synthoma.generators.train import OWN_PHANTOM
 
     if meta["network"]["network"] != "repaint":
         return None
@@ -475,7 +469,7 @@ def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
     """The drawn cohort less what was taken for copies of training slices, written into ``folder``."""
     from synthoma.cohorts.cohort import write_rows
     from synthoma.evaluation.comparison import compare
-    from synthoma.evaluation.privacy import blind, copies
+    from synthoma.evaluation.private.privacy import blind, copies
 
     found = copies(compare(real, drawn, limit=len(drawn)))
     if found["word"] == "CANNOT TELL" and (why := blind(found)):
@@ -567,7 +561,7 @@ def evaluate(
 def _discriminator(real: Cohort, synthetic: Cohort, config: EvaluateConfig) -> tuple[Floats, Floats]:
     """What the GAN's discriminator thinks of the training and of the held-out slices that are compared."""
     from synthoma.evaluation.comparison import compare
-    from synthoma.synthesis.sampling import judge_slices
+    from synthoma.generators.sampling import judge_slices
 
     assert config.run is not None
     comparison = compare(real, synthetic, limit=config.limit, seed=config.seed)
@@ -583,7 +577,7 @@ def kind_of_model(model: Path | str | None) -> str:
     """
     if model is None:
         return "segmenter"
-    from synthoma.models.bundle import open_model
+    from synthoma.training.bundle import open_model
 
     return str(open_model(Path(model)).meta["kind"])
 
@@ -621,7 +615,7 @@ def detect(
     from synthoma.detection.detect import detect as look
     from synthoma.detection.many import COLUMNS
     from synthoma.detection.settings import DetectConfig
-    from synthoma.models.bundle import shipped_model
+    from synthoma.training.bundle import shipped_model
 
     config = _resolve(DetectConfig, config, settings)
     rows = look(
@@ -700,9 +694,9 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
     """
     import tempfile
 
-    from synthoma.models.bundle import open_model
+    from synthoma.generators.sampling import judge_images
     from synthoma.scans.layouts import take_inventory
-    from synthoma.synthesis.sampling import judge_images
+    from synthoma.training.bundle import open_model
 
     bundle = open_model(Path(run))
     meta = bundle.meta
@@ -785,7 +779,7 @@ def verify(path: Path | str) -> list[str] | None:
     Raises:
         InputError: there is no artefact, or its checksums are damaged.
     """
-    from synthoma.models.bundle import load_tensors
+    from synthoma.training.bundle import load_tensors
 
     path = Path(path)
     if path.suffix == ".safetensors" and path.is_file():
@@ -836,10 +830,11 @@ def _add_report(folder: Path, name: str) -> None:
 
 
 def _add_run_page(run: Path, name: str) -> None:
-    from synthoma.models.bundle import fitting, open_model
-    from synthoma.models.registry import ImageShape, NetworkConfig
-    from synthoma.models.summary import detector_summary, gan_summary
+    from synthoma.detectors.summary import detector_summary
+    from synthoma.generators.networks import ImageShape, gan_summary
+    from synthoma.generators.settings import NetworkConfig
     from synthoma.reports.run_page import detector_page, run_page
+    from synthoma.training.bundle import fitting, open_model
 
     meta = open_model(run).meta
     with fitting("a model"):

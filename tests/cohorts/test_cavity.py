@@ -11,30 +11,30 @@ import pytest
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.dataset import TrainingSlices
-from synthoma.cohorts.labelled import LabelledSlices, target_maps, target_names
-from synthoma.cohorts.matching import FEATURES
-from synthoma.cohorts.repaintable import repaintable_slices, row_structure, shows_tumour
 from synthoma.core.errors import CohortError, InputError
 from synthoma.core.pictures import OUTLINE, outlined
 from synthoma.core.types import CAVITY, REGIONS, tumour_labels, tumour_of
 from synthoma.detection.detector import Detector
 from synthoma.detection.scan import describe, look
 from synthoma.detection.settings import DetectConfig
+from synthoma.detectors.slices import LabelledSlices, target_maps, target_names
 from synthoma.evaluation.evaluate import _tumours
 from synthoma.evaluation.nulls import plan
+from synthoma.generators.auto import plan_generator
+from synthoma.generators.export import export
+from synthoma.generators.phantomgan.matching import FEATURES
+from synthoma.generators.phantomgan.simulated import repaintable_slices, row_structure, shows_tumour
+from synthoma.generators.sampling import without_specks
+from synthoma.generators.train import image_shape, model_meta
 from synthoma.metrics.anatomy import lesion_descriptors
 from synthoma.phantom.beside import phantom_beside
 from synthoma.reports.cohort_page import cohort_page
 from synthoma.scans.case import Case, Study
-from synthoma.synthesis.export import export
-from synthoma.synthesis.sampling import without_specks
-from synthoma.training.generators import image_shape, model_meta
-from synthoma.training.plan import plan_generator
-from synthoma.training.settings import TrainConfig
+from synthoma.settings import TrainConfig
 from tests.cohorts.test_preparation import packed, scan
 from tests.detection.conftest import WriteModel, thresholding, write_model
 from tests.evaluation.test_evaluation import compare, heads
-from tests.training.toys import blobs, write_cohort
+from tests.toys import blobs, write_cohort
 
 __all__ = ["thresholding", "write_model"]  # fixtures
 

@@ -13,7 +13,7 @@ import pytest
 from synthoma.cohorts.cohort import Cohort, CohortWriter, check_scale
 from synthoma.core.errors import CohortError, ConfigError
 from synthoma.core.outputs import write_json
-from tests.training.toys import write_cohort as by_hand
+from tests.toys import write_cohort as by_hand
 
 
 def write_cohort(folder: Path, count: int = 5, size: int = 16, channels: int = 2) -> Cohort:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from synthoma.cohorts.dataset import TrainingSlices
 from synthoma.core.errors import InputError
-from tests.training.toys import write_cohort
+from tests.toys import write_cohort
 
 
 @pytest.fixture(scope="module")

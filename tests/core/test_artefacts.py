@@ -23,13 +23,13 @@ from synthoma.core.errors import InputError, SynthomaError
 from synthoma.core.outputs import new_folder, write_checksums, write_json, write_text
 from synthoma.core.seeding import stream
 from synthoma.evaluation.evaluate import SCHEMA as EVALUATION
-from synthoma.evaluation.grid import _read as read_cell
+from synthoma.evaluation.useful.grid import _read as read_cell
 from synthoma.masks.chances import read_detection
-from synthoma.models.bundle import load_tensors, open_model, save_tensors
+from synthoma.settings import TrainConfig
+from synthoma.training.bundle import load_tensors, open_model, save_tensors
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 from synthoma.training.device import read_execution
 from synthoma.training.runs import begin_run, check_begun
-from synthoma.training.settings import TrainConfig
 
 # Artefacts as the commands write them, but small ---------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from synthoma.core.errors import ConfigError, SynthomaError
 from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.phantom import PhantomCohortConfig
-from synthoma.training.settings import TrainConfig
+from synthoma.settings import TrainConfig
 
 
 def test_later_sources_win(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import torch
 
 from synthoma.core.types import Float32
 from synthoma.detection.detector import Detector
-from synthoma.models.bundle import save_tensors
-from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, build_segmenter
+from synthoma.detectors.segmenters.networks import SegmenterShape, build_segmenter
+from synthoma.detectors.settings import SegmenterNetwork
+from synthoma.training.bundle import save_tensors
 
 WriteModel = Callable[..., Path]
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
-from synthoma.cohorts.labelled import LabelledSlices
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.detection.detector import Detector
-from synthoma.models.device import choose_device, fast_bf16
-from synthoma.models.segmenters import as_input
+from synthoma.detectors.segmenters.networks import as_input
+from synthoma.detectors.slices import LabelledSlices
+from synthoma.training.device import choose_device, fast_bf16
 from tests.detection.conftest import WriteModel
 
 

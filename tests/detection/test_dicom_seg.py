@@ -16,9 +16,9 @@ from pydicom.uid import generate_uid
 
 from synthoma.detection.detect import detect
 from synthoma.detection.settings import DetectConfig
-from synthoma.models.bundle import shipped_model
 from synthoma.phantom import PhantomConfig, simulate
 from synthoma.scans.case import Geometry
+from synthoma.training.bundle import shipped_model
 from tests.detection.conftest import WriteModel
 from tests.detection.test_detect import bright_box, findings
 from tests.scans.test_dicom import write_enhanced

@@ -22,7 +22,7 @@ from synthoma.detection.findings import (
     target_masks,
     to_millimetres,
 )
-from synthoma.models.chances import scan_probability, slice_probabilities
+from synthoma.detectors.segmenters.chances import scan_probability, slice_probabilities
 from synthoma.scans.case import Geometry
 from tests.scans.writers import OBLIQUE
 

@@ -14,9 +14,9 @@ from synthoma.cohorts.squares import frame, to_squares
 from synthoma.core.types import MODALITIES
 from synthoma.detection.detector import Detector
 from synthoma.detection.saliency import activation_map, decoder_layer, gradient_saliency
-from synthoma.models.bundle import shipped_model
-from synthoma.models.chances import slice_probabilities
+from synthoma.detectors.segmenters.chances import slice_probabilities
 from synthoma.phantom import PhantomConfig, simulate
+from synthoma.training.bundle import shipped_model
 from tests.detection.conftest import WriteModel
 
 

@@ -15,8 +15,8 @@ from synthoma.detection.words import (
     table_lines,
     track_record,
 )
-from synthoma.models.bundle import open_model, shipped_model
-from synthoma.models.chances import calibration_of, read_calibrations
+from synthoma.detectors.segmenters.chances import calibration_of, read_calibrations
+from synthoma.training.bundle import open_model, shipped_model
 
 LONG = "sub-0123456789_ses-preoperative_acq-highres_run-02_space-native_FLAIR_defaced_final_version"
 

@@ -15,18 +15,18 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.core.provenance import file_digest
 from synthoma.evaluation import evaluate as evaluation
-from synthoma.evaluation.agreement import Judge, agreement, worst
 from synthoma.evaluation.comparison import Comparison, compare, unseen_groups
 from synthoma.evaluation.evaluate import evaluate, over_divisions, repainted
 from synthoma.evaluation.fidelity import EXTRACTORS, twins_within
-from synthoma.evaluation.lessons import DETECTORS, Answers
-from synthoma.evaluation.privacy import copies, privacy
+from synthoma.evaluation.private.privacy import copies, privacy
+from synthoma.evaluation.realistic.agreement import Judge, agreement, worst
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
+from synthoma.evaluation.useful.trainings import DETECTORS, Answers
+from synthoma.generators.sheets import nearest_sheet
 from synthoma.reports.evaluation_text import splits_lines
-from synthoma.synthesis.sheets import nearest_sheet
-from tests.evaluation.test_utility import NAMES, discs
+from tests.evaluation.useful.test_utility import NAMES, discs
 from tests.metrics.test_copies import head
-from tests.training.toys import write_cohort
+from tests.toys import write_cohort
 
 SIZE = 32
 QUICK = EvaluateConfig(halves=39, limit=200, canaries=60)

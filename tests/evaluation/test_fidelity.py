@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from synthoma.evaluation.appearance import appearance, compared, tumours
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.faults import blurred, checkered, faults
 from synthoma.evaluation.fidelity import (
@@ -23,6 +22,7 @@ from synthoma.evaluation.fidelity import (
     what_differs,
 )
 from synthoma.evaluation.nulls import Plan, plan
+from synthoma.evaluation.realistic.appearance import appearance, compared, tumours
 from tests.metrics.test_copies import head
 
 SIZE = 32

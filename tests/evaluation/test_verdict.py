@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
+from synthoma.evaluation.useful.worth import worth_text
 from synthoma.evaluation.verdict import ORDER, lights, verdict
-from synthoma.evaluation.worth import worth_text
 
 STATES = ("GOOD", "FAIR", "POOR", "CANNOT TELL")
 

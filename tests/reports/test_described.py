@@ -13,7 +13,7 @@ from synthoma.detection.detect import detect
 from synthoma.pipeline import describe, report
 from tests.detection.conftest import WriteModel, write_model  # noqa: F401
 from tests.scans.writers import CUBIC, write_nifti, write_picture
-from tests.training.toys import blobs, train_toy, write_cohort
+from tests.toys import blobs, train_toy, write_cohort
 
 
 def test_an_unfinished_run_says_how_far_it_came_and_how_it_goes_on(tmp_path: Path) -> None:

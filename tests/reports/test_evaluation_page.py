@@ -28,7 +28,7 @@ from synthoma.reports.literature import studies
 from synthoma.reports.wording import chance, number, percent, sentence, span
 from tests.metrics.test_copies import head
 from tests.reports.test_cohort_page import VOID, Page
-from tests.training.toys import write_cohort
+from tests.toys import write_cohort
 
 VOID |= {"circle", "rect", "line"}
 SIZE = 32

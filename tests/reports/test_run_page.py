@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from synthoma.models.bundle import load_tensors
 from synthoma.reports.run_page import run_page
-from tests.training.toys import halves, train_toy, write_cohort
+from synthoma.training.bundle import load_tensors
+from tests.toys import halves, train_toy, write_cohort
 
 
 @pytest.mark.parametrize("by_chance", [False, True])

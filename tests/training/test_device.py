@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from synthoma.core.errors import ConfigError, InputError
-from synthoma.models.device import choose_device
-from synthoma.training.device import Execution, calibrate, read_execution
+from synthoma.training.device import Execution, calibrate, choose_device, read_execution
 
 
 @pytest.fixture(autouse=True)

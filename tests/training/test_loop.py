@@ -14,7 +14,7 @@ from torch import Tensor
 from synthoma.training import loop
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 from synthoma.training.loop import Budget, Progress, Snapshot, run_loop
-from tests.training.toys import unheard
+from tests.toys import unheard
 
 
 class Walk:

@@ -13,6 +13,9 @@ from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Ints
 
+MOST_SLICES = 800
+"""Slices that are looked at; of more, evenly spaced ones."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -85,3 +88,8 @@ class TrainingSlices:
             here = wanted // count == epoch
             chosen[here] = stream(seed, purpose, epoch).permutation(count)[wanted[here] % count]
         return chosen
+
+
+def spread(rows: Ints, most: int = MOST_SLICES) -> Ints:
+    """At most ``most`` of these rows, evenly spaced."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)] if len(rows) else rows

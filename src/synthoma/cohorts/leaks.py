@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from synthoma.core.errors import LeakError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,3 +102,9 @@ def random_split_leak(table: pd.DataFrame, train_share: float) -> float:
     """
     sizes = table.groupby("group")["group"].transform("size").to_numpy(float)
     return float(np.mean(1 - (1 - train_share) ** (sizes - 1)))
+
+
+def leak_error(shared: Sequence[str], where: str) -> LeakError:
+    """Held-out patients ``shared`` were learned from: what to say."""
+    todo = "train on this cohort's training split only, or leave it out"
+    return LeakError("held-out patients that are nowhere learned from", f"{len(shared)} in {where}: {shared[0]}", todo)

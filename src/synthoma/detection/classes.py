@@ -10,15 +10,16 @@ import numpy as np
 import torch
 
 from synthoma.cohorts.cohort import Cohort
-from synthoma.cohorts.labelled import LabelledSlices, neighbours
 from synthoma.cohorts.squares import frame, to_squares
 from synthoma.core.types import Bools, Floats, Plane
 from synthoma.detection.detector import content
-from synthoma.models.bundle import Bundle, fitting, model_file, open_model
-from synthoma.models.classifiers import ClassifierNetwork, build_classifier
-from synthoma.models.segmenters import as_input
+from synthoma.detectors.classifiers.networks import build_classifier
+from synthoma.detectors.segmenters.networks import as_input
+from synthoma.detectors.settings import ClassifierNetwork
+from synthoma.detectors.slices import LabelledSlices, neighbours
 from synthoma.scans.case import Study
 from synthoma.scans.intensity import Normalisation, known_method
+from synthoma.training.bundle import Bundle, fitting, model_file, open_model
 
 BATCH = 32
 

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthoma.cohorts.labelled import neighbours
 from synthoma.core.types import Bools, Float32, Plane
-from synthoma.models.bundle import Bundle, fitting, open_model
-from synthoma.models.chances import Calibrations, read_calibrations
-from synthoma.models.device import choose_device, fast_bf16
-from synthoma.models.segmenters import SegmenterNetwork, SegmenterShape, as_input, build_segmenter
+from synthoma.detectors.segmenters.chances import Calibrations, read_calibrations
+from synthoma.detectors.segmenters.networks import SegmenterShape, as_input, build_segmenter
+from synthoma.detectors.settings import SegmenterNetwork
+from synthoma.detectors.slices import neighbours
 from synthoma.scans.intensity import Normalisation, known_method
+from synthoma.training.bundle import Bundle, fitting, open_model
+from synthoma.training.device import choose_device, fast_bf16
 
 BATCH = 32
 """Slices that the network sees at once."""

@@ -14,8 +14,8 @@ from synthoma.core.errors import InputError
 from synthoma.core.outputs import KEPT, resolved, write_json
 from synthoma.core.provenance import bytes_digest
 from synthoma.detection.settings import DetectConfig
-from synthoma.models.bundle import model_file
 from synthoma.scans.case import Case
+from synthoma.training.bundle import model_file
 
 ROWS = KEPT
 """Folder of what the tables will say of each scan, while there are no tables yet."""

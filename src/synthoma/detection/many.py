@@ -23,10 +23,10 @@ from synthoma.detection.outputs import file_names, write_results
 from synthoma.detection.overlay import NOTICE
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.models.bundle import model_file
-from synthoma.models.device import choose_device
 from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.scans.layouts.dicom_studies import reference_series
+from synthoma.training.bundle import model_file
+from synthoma.training.device import choose_device
 
 if TYPE_CHECKING:
     from synthoma.detection.scan import Seen

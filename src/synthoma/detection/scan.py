@@ -24,7 +24,13 @@ from synthoma.detection.findings import (
     tidy,
 )
 from synthoma.detection.settings import DetectConfig
-from synthoma.models.chances import Calibration, Kind, calibration_of, scan_probability, slice_probabilities
+from synthoma.detectors.segmenters.chances import (
+    Calibration,
+    Kind,
+    calibration_of,
+    scan_probability,
+    slice_probabilities,
+)
 from synthoma.scans.case import Case, Study
 from synthoma.scans.orientation import from_plane, to_lps, to_plane
 

@@ -16,8 +16,6 @@ from synthoma.core.errors import InputError
 from synthoma.core.provenance import bytes_digest, software
 from synthoma.core.seeding import stream
 from synthoma.core.types import Array, Floats, tumour_of
-from synthoma.evaluation.agreement import Judge, agreement, ask_judge
-from synthoma.evaluation.appearance import appearance, tumours
 from synthoma.evaluation.comparison import LEAST, Comparison, compare, unseen_groups
 from synthoma.evaluation.extractor import load_extractor
 from synthoma.evaluation.faults import faults
@@ -36,9 +34,11 @@ from synthoma.evaluation.fidelity import (
     what_differs,
 )
 from synthoma.evaluation.nulls import LEAST_GROUPS, Plan, plan
-from synthoma.evaluation.privacy import privacy
+from synthoma.evaluation.private.privacy import privacy
+from synthoma.evaluation.realistic.agreement import Judge, agreement, ask_judge
+from synthoma.evaluation.realistic.appearance import appearance, tumours
 from synthoma.evaluation.settings import EvaluateConfig
-from synthoma.evaluation.utility import check_simulated, prepared, utility
+from synthoma.evaluation.useful.utility import check_simulated, prepared, utility
 from synthoma.evaluation.verdict import (
     LEARNED,
     STATES,

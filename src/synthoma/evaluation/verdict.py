@@ -7,7 +7,7 @@ from typing import Any
 from synthoma.evaluation.fidelity import WORSE
 from synthoma.evaluation.nulls import joint_p
 from synthoma.evaluation.settings import Thresholds
-from synthoma.evaluation.worth import worth_text
+from synthoma.evaluation.useful.worth import worth_text
 from synthoma.metrics.tails import at_most
 
 ORDER = ("HARMS", "NO EVIDENCE", "CANNOT TELL", "HELPS")

@@ -25,7 +25,7 @@ def phantom_beside(
     Args:
         meta: "modalities", "labels", "size" and "plane", as cohort.json has them.
         prepared: the settings of ``prepare`` that made the cohort, as its provenance has them.
-        skull: what heads it shows, see ``cohorts.matching.heads_of``.
+        skull: what heads it shows, see ``generators.phantomgan.matching.heads_of``.
         volume_ml: median volume of its tumours.
         apart: whether it holds single pictures, each cropped and normalised by itself.
     """

@@ -14,7 +14,7 @@ from synthoma.core.artefacts import FILE, read_artefact, unsealed, verify
 from synthoma.core.errors import InputError
 from synthoma.core.pseudonyms import secret_key
 from synthoma.evaluation.evaluate import SCHEMA as EVALUATION
-from synthoma.models.bundle import open_model
+from synthoma.training.bundle import open_model
 
 
 def described(path: Path) -> dict[str, Any]:

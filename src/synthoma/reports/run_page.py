@@ -20,7 +20,7 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
         run: the folder.
         name: what to call it.
         meta: the model file's description.
-        tables: layers of generator, discriminator and both, see ``models.summary``.
+        tables: layers of generator, discriminator and both, see ``detectors.summary``.
     """
     log = _log(run / "log.jsonl")
     losses = [entry for entry in log if "g_loss" in entry or "loss" in entry]
@@ -54,7 +54,7 @@ def detector_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, 
         run: the folder.
         name: what to call it.
         meta: the model file's description.
-        tables: layers of the network, see ``models.summary``.
+        tables: layers of the network, see ``detectors.summary``.
     """
     log = _log(run / "log.jsonl")
     losses = [entry for entry in log if "loss" in entry]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from synthoma.evaluation.worth import worth_text
+from synthoma.evaluation.useful.worth import worth_text
 from synthoma.reports.blocks import Block, Result
 from synthoma.reports.wording import NONE, chance, gain, number, sentence, span
 

@@ -1,1 +1,1 @@
-"""One loop for every model, the steps that it runs, and what makes a run exact and resumable."""
+"""One loop for every model, checkpoints, the model file, and what makes a run exact and resumable."""

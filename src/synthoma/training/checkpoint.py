@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from synthoma.core.errors import InputError
-from synthoma.models.bundle import CHECKPOINT, Bundle, load_tensors, save_tensors
+from synthoma.training.bundle import CHECKPOINT, Bundle, load_tensors, save_tensors
 
 FOLDER = "checkpoint"
 

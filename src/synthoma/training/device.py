@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 import torch
 
 from synthoma.core.artefacts import read_json, sealed, unsealed
-from synthoma.core.errors import InputError, OutputError
+from synthoma.core.errors import ConfigError, InputError, OutputError
 from synthoma.core.outputs import write_json
 from synthoma.core.provenance import bytes_digest
-from synthoma.models.device import fast_bf16, usable_cores
 
 TRIAL_STEPS = 4
 MOST_THREADS = 4096
@@ -112,3 +112,28 @@ def read_execution(file: Path) -> Execution | None:
     if [type(value) for value in found] != [str, int, bool, bool] or not 0 < found[1] <= MOST_THREADS:
         raise InputError(f"device, threads and layout in {file.name}", f"something else in {file}", "begin another run")
     return Execution(*found)
+
+
+def choose_device(wanted: str) -> str:
+    """'cuda' where it is asked for, or there and not refused; else 'cpu'.
+
+    Raises:
+        ConfigError: CUDA is asked for and not there.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("a CUDA device", "none that PyTorch can use", "use --device auto")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which a scheduler or a container may have limited."""
+    return int(joblib.cpu_count())
+
+
+def fast_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; elsewhere it is slower than float32.
+
+    With it, unet-25d takes about half the time on one thread (3.3 instead of 6.1 ms a slice of 128 pixels).
+    """
+    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in known)

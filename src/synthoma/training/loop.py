@@ -16,7 +16,7 @@ from torch import Tensor
 
 from synthoma.core.outputs import write_text, writing
 from synthoma.core.seeding import stream_key
-from synthoma.models.bundle import fitting
+from synthoma.training.bundle import fitting
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 
 LOG_SECONDS = 1.0

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import check_schema, read_json, sealed, sealed_text, unsealed, verify_text
 from synthoma.core.errors import InputError
 from synthoma.core.outputs import check_output, filled, write_json, write_text
 from synthoma.core.provenance import file_digest
-from synthoma.models.bundle import model_file, shipped_model
+from synthoma.training.bundle import SHIPPED, model_file, shipped_model
 from synthoma.training.checkpoint import verify_checkpoints
 from synthoma.training.device import read_execution
-from synthoma.training.initial import SHIPPED
-from synthoma.training.settings import TrainConfig
+from synthoma.training.settings import DEFAULT_MINUTES, TrainingConfig
 
-DEFAULT_MINUTES = 10.0
 FILE = "run.json"
 SETTINGS = "config.toml"
 SCHEMA = "synthoma.run/1"
 SAMPLES = "samples"
 EXECUTION = "execution.json"
 
+Training = TypeVar("Training", bound=TrainingConfig)
 
-def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) -> TrainConfig:
+
+def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool) -> Training:
     """Make the folder of a new run and write down what it is begun with.
 
     Args:
@@ -40,7 +40,7 @@ def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) ->
     if config.minutes is None and config.images is None:
         config = config.model_copy(update={"minutes": DEFAULT_MINUTES})
     begun = {"schema": SCHEMA, "model": config.model, "cohort_sha256": _digest(cohort.path)}
-    others = {str(place): _digest(place) for place in _others(config)}
+    others = {str(place): _digest(place) for place in config.cohorts()}
     # Its content is known for a run's from the beginning, or --force would not replace it.
     with filled(run, force=force) as partial:
         write_json(partial / FILE, sealed({**begun, "others_sha256": others, "init_sha256": _init_digest(config)}))
@@ -48,7 +48,7 @@ def begin_run(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) ->
     return config
 
 
-def check_run_place(run: Path, cohort: Cohort, config: TrainConfig, *, force: bool) -> None:
+def check_run_place(run: Path, cohort: Cohort, config: TrainingConfig, *, force: bool) -> None:
     """Raise InputError where a run may not be begun: other files are there, a run, or what it begins with."""
     if (run / FILE).is_file() and not force:
         todo = "continue it with --resume, replace it with --force, or choose another name"
@@ -56,7 +56,7 @@ def check_run_place(run: Path, cohort: Cohort, config: TrainConfig, *, force: bo
     check_output(run, force=force, inputs=(cohort.path, *_begun_with(config)))
 
 
-def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
+def continue_run(run: Path, cohort: Cohort, config: Training) -> Training:
     """Settings of a run that is to go on. Only its budget may be changed.
 
     Raises:
@@ -66,8 +66,8 @@ def continue_run(run: Path, cohort: Cohort, config: TrainConfig) -> TrainConfig:
     if begun["cohort_sha256"] != _digest(cohort.path):
         todo = "give the cohort that the run was begun with, or begin another run"
         raise InputError("the cohort that the run was begun on", f"another one ({cohort.path})", todo)
-    old = TrainConfig.resolve(run / SETTINGS)
-    for place in _others(old):
+    old = type(config).resolve(run / SETTINGS)
+    for place in old.cohorts():
         if begun["others_sha256"].get(str(place)) != _digest(place):
             todo = "prepare it again as it was (the same command and seed), or begin another run"
             raise InputError("the cohort that the run was begun with", f"{place}, which has changed", todo)
@@ -109,18 +109,18 @@ def verify_begun(run: Path) -> list[str]:
     return found
 
 
-def write_settings(run: Path, config: TrainConfig) -> None:
+def write_settings(run: Path, config: TrainingConfig) -> None:
     """Write the settings that a run is continued with, with their checksum."""
     write_text(run / SETTINGS, sealed_text(config.to_toml()))
 
 
-def _begun_with(config: TrainConfig) -> tuple[Path, ...]:
+def _begun_with(config: TrainingConfig) -> tuple[Path, ...]:
     """All artefacts that a run needs to begin."""
     started = () if config.init in (None, SHIPPED) else (Path(config.init),)
-    return (*_others(config), *started)
+    return (*config.cohorts(), *started)
 
 
-def _init_digest(config: TrainConfig) -> str | None:
+def _init_digest(config: TrainingConfig) -> str | None:
     """SHA-256 of the model file that the run begins with; None for random weights, or where it is gone."""
     if config.init is None:
         return None
@@ -129,11 +129,6 @@ def _init_digest(config: TrainConfig) -> str | None:
     else:
         path = model_file(Path(config.init))
     return file_digest(path) if path.is_file() else None
-
-
-def _others(config: TrainConfig) -> tuple[Path, ...]:
-    """Cohorts that are learned from beside the first."""
-    return (*config.extra, *([config.phantom] if config.phantom else []))
 
 
 def _digest(cohort: Path) -> str | None:

@@ -1,1 +1,0 @@
-"""Random changes of images as pure functions on tensors."""

@@ -1,0 +1,194 @@
+"""How a segmenter or classifier is built and learns from labelled slices, and the models by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator
+
+from synthoma.core.config import Config
+from synthoma.training.settings import Kind, TrainingConfig, no_such_model
+
+SegmenterName = Literal[
+    "unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-seed", "critic-unet", "gan-unet"
+]
+FROM_GAN = ("critic-unet", "gan-unet")
+"""Networks that are built of a GAN's, and can begin with its weights."""
+
+SegmentationLoss = Literal["bce-dice", "tversky", "focal-tversky", "dice-focal"]
+
+
+class ContextConfig(Config):
+    """What a network sees at once."""
+
+    context: int = Field(1, ge=1, le=7, description="neighbouring slices seen at once, an odd number")
+
+    @field_validator("context")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("a slice has as many neighbours above as below: give an odd number")
+        return value
+
+
+class SegmenterNetwork(ContextConfig):
+    """What a segmenter is built from."""
+
+    network: SegmenterName = "unet-25d"
+    width: int = Field(16, ge=4, le=128, description="feature maps at the finest level")
+    levels: int = Field(5, ge=2, le=7, description="resolutions of unet-25d, each half of the one before")
+    stem: Literal[0, 1, 2, 4] = Field(
+        2, description="side of the pixel blocks that become channels first (unet-25d); 0 chooses by the slices' size"
+    )
+
+    def fitted(self, size: int) -> Self:
+        """The settings with the stem that leaves about 64 pixels a side, if it is to be chosen."""
+        return self if self.stem else self.model_copy(update={"stem": 4 if size >= 256 else 2 if size >= 128 else 1})
+
+
+class ClassifierNetwork(ContextConfig):
+    """What a classifier is built from."""
+
+    network: Literal["cnn", "resnet18", "densenet121", "critic"] = "cnn"
+    width: int = Field(32, ge=4, le=128, description="feature maps of the first layer (cnn, critic)")
+    frozen: bool = Field(False, description="train the last layer alone (critic)")
+
+
+class AugmentConfig(Config):
+    """How strongly slices are changed; 0 switches a change off."""
+
+    flip: float = Field(0.5, ge=0, le=1, description="chance of a left-right flip")
+    rotation: float = Field(20.0, ge=0, le=180, description="largest rotation, degrees")
+    scale: float = Field(0.2, ge=0, lt=1, description="largest change of size, as a share")
+    shift: float = Field(0.08, ge=0, lt=1, description="largest shift, as a share of the side")
+    gamma: float = Field(0.35, ge=0, le=1, description="largest change of the intensity curve, in powers of e")
+    contrast: float = Field(0.2, ge=0, lt=1, description="largest factor on intensities, as a share")
+    bias: float = Field(0.3, ge=0, lt=1, description="largest smooth brightening across the slice")
+    noise: float = Field(0.05, ge=0, lt=1, description="largest deviation of the noise")
+    ghosting: float = Field(0.1, ge=0, le=1, description="chance of a motion ghost along the rows or columns")
+    blur: float = Field(0.25, ge=0, le=1, description="chance of a picture of lower resolution")
+
+
+class LearnerConfig(Config):
+    """How a detector of any kind learns from labelled slices."""
+
+    batch: int = Field(16, ge=2, le=1024)
+    rate: float = Field(2e-3, gt=0, description="highest learning rate (AdamW), halved by --init; rises, then falls")
+    weight_decay: float = Field(1e-2, ge=0)
+    epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon")
+    tumour_share: float | None = Field(
+        None, ge=0, le=1, description="chance of a tumour slice once a patient is drawn; None draws slices evenly"
+    )
+    with_ratio: float = Field(0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts")
+    modality_dropout: float = Field(0.3, ge=0, le=1, description="chance that a slice loses some of its modalities")
+    context_dropout: float = Field(0.15, ge=0, le=1, description="chance that a slice is shown without its neighbours")
+    context_mm: float = Field(4.0, gt=0, description="least distance between neighbouring slices that are seen")
+    ema_images: float = Field(1000.0, ge=0, description="half-life of the moving average of weights; 0 for none")
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+
+
+class SegmenterConfig(SegmenterNetwork, LearnerConfig):
+    """A segmenter, what it is told to make small, and how it learns."""
+
+    tumour_share: float | None = Field(0.65, ge=0, le=1, description="chance of a tumour slice once a patient is drawn")
+    loss: SegmentationLoss = "bce-dice"
+    supervised: float = Field(1.0, ge=0, description="weight of that loss; 0 leaves it all to the discriminator")
+    adversarial: float = Field(0.0, ge=0, description="weight of a discriminator's opinion; 0 for none")
+    critic: Literal["patch", "mask-seed"] = "patch"
+    critic_sees_image: bool = Field(True, description="give the discriminator the slice with the mask")
+    critic_rate: float = Field(2e-4, gt=0)
+    label_smoothing: float = Field(0.1, ge=0, le=0.5, description="taken off the discriminator's target of real masks")
+
+
+class ClassifierConfig(ClassifierNetwork, LearnerConfig):
+    """A classifier, and how it learns."""
+
+    rate: float = Field(1e-3, gt=0)
+    label_smoothing: float = Field(0.05, ge=0, le=0.5)
+
+
+SEGMENTERS: dict[str, tuple[str, SegmenterConfig]] = {
+    "unet-25d": (
+        "residual U-Net that sees the neighbouring slices: what `synthoma detect` is made for",
+        SegmenterConfig(context=3, stem=0),
+    ),
+    "resunet-seed": (
+        "the residual U-Net of the LGG seed project (1.2 million weights), with its focal Tversky loss",
+        SegmenterConfig(network="resunet-seed", loss="focal-tversky"),
+    ),
+    "resunet": ("MONAI's residual U-Net: a yardstick", SegmenterConfig(network="resunet")),
+    "segresnet": ("MONAI's SegResNet (Myronenko 2018): a yardstick", SegmenterConfig(network="segresnet")),
+    "dynunet": ("MONAI's DynUNet, the network of nnU-Net: a yardstick", SegmenterConfig(network="dynunet")),
+    "mask-gan": (
+        "unet-25d against a discriminator of patches of slice and mask (Isola 2017)",
+        SegmenterConfig(context=3, stem=0, adversarial=0.1),
+    ),
+    "mask-dcgan-seed": (
+        "the FLAIR-to-mask GAN of the seed project at 28 px, its discriminator shown the slice too",
+        SegmenterConfig(network="mask-seed", critic="mask-seed", adversarial=0.1, rate=2e-4, weight_decay=0.0, batch=8),
+    ),
+    "critic-unet": (
+        "U-Net whose encoder can begin as a trained GAN's discriminator (--init RUN)",
+        SegmenterConfig(network="critic-unet", width=32),
+    ),
+    "gan-unet": (
+        "U-Net whose encoder and decoder can begin as a trained GAN's discriminator and generator (--init RUN)",
+        SegmenterConfig(network="gan-unet", width=32),
+    ),
+}
+"""Name -> what it is, and its settings."""
+
+CLASSIFIERS: dict[str, tuple[str, ClassifierConfig]] = {
+    "cnn": ("small convolutional network", ClassifierConfig()),
+    "resnet18": ("MONAI's ResNet-18 (He 2016)", ClassifierConfig(network="resnet18")),
+    "densenet121": ("MONAI's DenseNet-121 (Huang 2017)", ClassifierConfig(network="densenet121")),
+    "critic-probe": (
+        "one linear layer on the frozen features of a GAN's discriminator (--init RUN; Radford 2015, 5.1)",
+        ClassifierConfig(network="critic", frozen=True),
+    ),
+    "critic-tuned": (
+        "the same features, trained further; without --init from scratch",
+        ClassifierConfig(network="critic"),
+    ),
+}
+"""Name -> what it is, and its settings."""
+
+BEGUN = 0.5
+"""Share of the usual learning rate for a segmenter that begins with a trained one, whose knowledge it would lose."""
+
+
+class DetectorTraining(TrainingConfig):
+    """Settings of the training of a detector: a segmenter or classifier."""
+
+    model: str = Field("unet-25d", description="see `synthoma train --list`")
+    extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
+    patients: int | None = Field(
+        None, ge=1, description="detectors: learn from so many random training patients; else all"
+    )
+    segmenter: SegmenterConfig = Field(default_factory=SegmenterConfig)
+    classifier: ClassifierConfig = Field(default_factory=ClassifierConfig)
+
+    @classmethod
+    def recipe(cls, name: str) -> tuple[Kind, Config]:
+        """Kind and own settings of a detector by name.
+
+        Raises:
+            ConfigError: no detector of that name, with the nearest one.
+        """
+        if name in SEGMENTERS:
+            return "segmenter", SEGMENTERS[name][1]
+        if name in CLASSIFIERS:
+            return "classifier", CLASSIFIERS[name][1]
+        raise no_such_model(name, [*SEGMENTERS, *CLASSIFIERS])
+
+    @classmethod
+    def begun(cls, own: Config, values: dict[str, Any]) -> Config:
+        """A segmenter that begins with a trained one learns at half its usual rate."""
+        if values.get("init") and isinstance(own, SegmenterConfig) and own.network not in FROM_GAN:
+            return own.model_copy(update={"rate": BEGUN * own.rate})
+        return super().begun(own, values)
+
+    def cohorts(self) -> tuple[Path, ...]:
+        """Cohorts that are learned from beside the first."""
+        return (*super().cohorts(), *self.extra)

@@ -1,0 +1,1 @@
+"""Diverse? Whether the variety of real slices is there."""

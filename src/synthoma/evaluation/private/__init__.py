@@ -1,0 +1,1 @@
+"""Private? Copies of training patients among synthetic slices."""

@@ -1,0 +1,1 @@
+"""Realistic? What tells synthetic slices from real ones."""

@@ -1,0 +1,183 @@
+"""Many lessons as independent jobs: through joblib, resumable, and none that is finished is ever run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.artefacts import read_json, sealed, unsealed, verified_digest
+from synthoma.core.errors import InputError
+from synthoma.core.fanout import spread
+from synthoma.core.outputs import write_json
+from synthoma.core.provenance import bytes_digest, software
+from synthoma.core.types import Array
+from synthoma.evaluation.useful.trainings import Answers, Exam, Source, Stage, learner, lesson
+from synthoma.training.device import Execution, choose_device, fast_bf16, usable_cores
+
+VERSION = 1
+"""Part of every cell's key: raised where the same cell would learn something else."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One lesson.
+
+    Attributes:
+        stages: what is learned.
+        exam: what is asked.
+        seed: of weights and draws.
+    """
+
+    stages: tuple[Stage, ...]
+    exam: Exam
+    seed: int
+
+    def key(self) -> str:
+        """What the lesson is a function of, as a digest: equal cells of different evaluations are one cell."""
+        content = {
+            "version": VERSION,
+            "synthoma": software()["synthoma"],
+            "learner": learner(self.exam).model_dump(mode="json"),
+            "seed": self.seed,
+            "stages": [
+                {"sources": [_identity(source) for source in stage.sources], "steps": stage.steps,
+                 "share": stage.share if len(stage.sources) > 1 else None, "augment": stage.augment}
+                for stage in self.stages
+            ],
+            "exam": {
+                "asked": _identity(self.exam.asked),
+                "task": self.exam.task,
+                "modalities": self.exam.modalities,
+                "classes": self.exam.classes,
+                "features": self.exam.features,
+            },
+        }  # fmt: skip
+        return bytes_digest(json.dumps(content, sort_keys=True).encode())[:24]
+
+
+def run_cells(
+    cells: Sequence[Cell], folder: Path, *, device: str, jobs: int | None, progress: Callable[[int, int], None]
+) -> list[Answers]:
+    """The answers of all cells, in order; what is in the folder is read, the rest is learned and put there.
+
+    Args:
+        cells: the lessons.
+        folder: one JSON file a finished cell.
+        device: "auto", "cpu" or "cuda".
+        jobs: lessons at once; by default one a core, one on a GPU, or as `joblib.parallel_config` says, which also
+            chooses between local processes and a Ray or Dask cluster that shares the disk.
+        progress: told how many are finished.
+    """
+    folder = folder.resolve()  # a worker elsewhere may stand in another folder
+    folder.mkdir(parents=True, exist_ok=True)
+    keys = [cell.key() for cell in cells]
+    missing = {key: cell for key, cell in zip(keys, cells, strict=True) if not (folder / f"{key}.json").is_file()}
+    wanted = len(set(keys))
+    progress(wanted - len(missing), wanted)
+    if missing:
+        chosen = choose_device(device)
+        count = jobs or _usual_jobs(chosen, len(missing))
+        execution = _execution(chosen, count)
+        calls = [(_Plain.of(cell), folder / f"{key}.json", execution) for key, cell in missing.items()]
+        with spread(_run_cell, calls, count, ordered=False) as finished:
+            for done, _ in enumerate(finished, start=wanted - len(missing) + 1):
+                progress(done, wanted)
+    return [_read(folder / f"{key}.json") for key in keys]
+
+
+def _usual_jobs(device: str, cells: int) -> int:
+    from joblib import Parallel
+
+    chosen = Parallel().n_jobs  # by joblib.parallel_config; 1 where nobody chose
+    if chosen not in (None, 1):
+        return int(chosen)
+    return 1 if device == "cuda" else min(usable_cores(), cells)
+
+
+def _execution(device: str, jobs: int) -> Execution:
+    """Many lessons of one thread each beat one lesson of many threads."""
+    if device == "cuda":
+        return Execution("cuda", 1, channels_last=True, bf16=True)
+    return Execution("cpu", max(1, usable_cores() // jobs), channels_last=True, bf16=fast_bf16())
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """A cell with folders in the place of opened cohorts: a memory map would be sent to a worker as a whole."""
+
+    stages: tuple[tuple[tuple[tuple[Path, Array], ...], dict[str, Any]], ...]
+    asked: tuple[Path, Array]
+    exam: dict[str, Any]
+    seed: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> _Plain:
+        stages = tuple(
+            (
+                tuple((source.cohort.path.resolve(), source.rows) for source in stage.sources),
+                {"steps": stage.steps, "share": stage.share, "augment": stage.augment},
+            )
+            for stage in cell.stages
+        )
+        exam = {name: getattr(cell.exam, name) for name in ("task", "modalities", "classes", "detector", "features")}
+        return cls(stages, (cell.exam.asked.cohort.path.resolve(), cell.exam.asked.rows), exam, cell.seed)
+
+    def opened(self) -> Cell:
+        def source(place: tuple[Path, Array]) -> Source:
+            return Source(Cohort(place[0]), place[1])
+
+        stages = tuple(Stage(tuple(map(source, sources)), **how) for sources, how in self.stages)
+        return Cell(stages, Exam(source(self.asked), **self.exam), self.seed)
+
+
+def _run_cell(plain: _Plain, file: Path, execution: Execution) -> None:
+    cell = plain.opened()
+    answers = lesson(cell.stages, cell.exam, seed=cell.seed, execution=execution)
+    content = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in _fields(answers)}
+    write_json(file, sealed(content))
+
+
+def _fields(answers: Answers) -> Iterator[tuple[str, Any]]:
+    yield from ((name, getattr(answers, name)) for name in asdict(answers))
+
+
+def _read(file: Path) -> Answers:
+    """What a finished lesson answered.
+
+    Raises:
+        InputError: the file is not what was written.
+    """
+    try:
+        content = unsealed(read_json(file), file)
+    except InputError as error:
+        raise InputError(error.expected, error.came, "delete it, and it is trained again") from None
+    try:
+        hit, said, being = (np.array(content[name], dtype=np.int64) for name in ("hit", "said", "being"))
+        chances, features = (np.array(content[name], dtype=np.float64) for name in ("chances", "features"))
+        return Answers(chances, hit, said, being, features, float(content["seconds"]))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        todo = "delete it, and it is trained again"
+        raise InputError("answers of a finished training", f"{type(error).__name__} in {file}", todo) from None
+
+
+def _identity(source: Source) -> dict[str, str]:
+    """What a source's slices are a function of."""
+    rows = np.asarray(source.rows, dtype=np.int64)
+    return {"cohort": _cohort_digest(source.cohort), "rows": bytes_digest(rows.tobytes())}
+
+
+def _cohort_digest(cohort: Cohort) -> str:
+    """Digest of images, masks, table and what they mean; files are read once for each of their states.
+
+    Raises:
+        InputError: a file is not what was written.
+    """
+    digests = ["+".join(cohort.modalities), json.dumps(cohort.labels, sort_keys=True)]
+    digests += [verified_digest(cohort.path / name) for name in ("images.npy", "masks.npy", "slices.csv")]
+    return bytes_digest("".join(digests).encode())

@@ -1,0 +1,219 @@
+"""One lesson of a detector: learn from a mixture of sources for so many steps, then answer on held-out slices.
+
+Lessons are what the question "is it useful?" is made of: hundreds of them differ in their sources only. They take the
+detector, the augmentation and the step of `synthoma train`, and leave out what a single training needs around it
+(snapshots, checkpoints, a threshold chosen on validation patients): nothing here is chosen on anybody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError
+from synthoma.core.seeding import stream_key
+from synthoma.core.types import Floats, Ints
+from synthoma.detectors.classifiers.networks import build_classifier
+from synthoma.detectors.segmenters.chances import slice_probabilities
+from synthoma.detectors.segmenters.losses import segmentation_loss
+from synthoma.detectors.segmenters.networks import SegmenterShape, build_segmenter
+from synthoma.detectors.settings import AugmentConfig, ClassifierConfig, DetectorTraining, SegmenterConfig
+from synthoma.detectors.slices import Labelled, LabelledSlices
+from synthoma.detectors.task import SupervisedTask
+from synthoma.detectors.validation import outputs
+from synthoma.training.device import Execution
+
+WHOLE = "tumour"
+"""The target of every segmenter here: the whole tumour."""
+
+DETECTORS: dict[str, dict[str, dict[str, int]]] = {
+    # Blocks of 2 pixels even at 64: without them an arm takes more than half as long again, with half the maps.
+    "outline": {"small": {"width": 16, "levels": 4, "stem": 2}, "large": {"width": 32, "levels": 4, "stem": 2}},
+    "classify": {"small": {"width": 16}, "large": {"width": 32}},
+}
+"""Task -> size of detector -> what differs from the recipe."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Some slices of a cohort.
+
+    Attributes:
+        cohort: where they are.
+        rows: which ones.
+    """
+
+    cohort: Cohort
+    rows: Ints
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a lesson.
+
+    Attributes:
+        sources: what is learned from; each batch takes ``share`` of its slices from those after the first.
+        share: 0..1, of no account with one source.
+        steps: batches.
+        augment: whether slices are flipped, turned, scaled and changed in brightness and contrast.
+    """
+
+    sources: tuple[Source, ...]
+    steps: int
+    share: float = 0.5
+    augment: bool = True
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What every lesson is asked, and how.
+
+    Attributes:
+        asked: held-out slices.
+        task: "outline" (a segmenter) or "classify" (a classifier).
+        modalities: channels, by name.
+        classes: of a classifier, in order; empty for a segmenter.
+        detector: "small" or "large", see ``DETECTORS``.
+        features: whether the network's inner features are wanted too.
+    """
+
+    asked: Source
+    task: str
+    modalities: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    detector: str = "small"
+    features: bool = False
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a detector says of the slices asked, in their order.
+
+    Attributes:
+        chances: (N,) probability of tumour of a segmenter, that is of its surest pixels; (N, K) of a classifier.
+        hit, said, being: (N,) pixels of tumour found, called tumour at 0.5, and being tumour; empty of a classifier.
+        features: (N, D) means of the coarsest maps, where the exam wants them; else (0, 0).
+        seconds: time it took to learn.
+    """
+
+    chances: Floats
+    hit: Ints
+    said: Ints
+    being: Ints
+    features: Floats
+    seconds: float
+
+
+def lesson(stages: Sequence[Stage], exam: Exam, *, seed: int, execution: Execution) -> Answers:
+    """Learn stage by stage with one network, then answer.
+
+    Each stage runs the whole cycle of the learning rate, a later one at a third of the rate: it corrects what was
+    learned before.
+
+    Raises:
+        ConfigError: slices of a size that the network cannot take.
+    """
+    execution.apply()
+    start = time.perf_counter()
+    pupil = _Pupil(exam, seed, execution)
+    for number, stage in enumerate(stages):
+        pupil.learn(stage, number)
+    seconds = time.perf_counter() - start
+    return pupil.answer(seconds)
+
+
+def learner(exam: Exam) -> SegmenterConfig | ClassifierConfig:
+    """The detector's settings: those of its recipe, at the size that the exam names.
+
+    Raises:
+        ConfigError: an unknown task.
+    """
+    if exam.task not in DETECTORS:
+        raise ConfigError("the task outline or classify", repr(exam.task), "choose one of them")
+    own = DetectorTraining.recipe("unet-25d" if exam.task == "outline" else "cnn")[1]
+    assert isinstance(own, SegmenterConfig | ClassifierConfig)
+    changed = DETECTORS[exam.task][exam.detector]
+    # Synthetic slices have no neighbours, so nobody is shown any.
+    return own.model_copy(update={"context": 1, **changed})
+
+
+class _Pupil:
+    """A network on its way through the stages."""
+
+    def __init__(self, exam: Exam, seed: int, execution: Execution) -> None:
+        self.exam, self.seed, self.execution = exam, seed, execution
+        size, channels = exam.asked.cohort.size, len(exam.modalities)
+        torch.manual_seed(stream_key(seed, "evaluation.lesson.weights") % 2**63)
+        self.config = learner(exam)
+        if isinstance(self.config, SegmenterConfig):
+            self.network = build_segmenter(self.config, SegmenterShape(size, channels, 1))
+        else:
+            self.network = build_classifier(self.config, size, channels, len(exam.classes))
+
+    def learn(self, stage: Stage, number: int) -> None:
+        """Go through one stage."""
+        rate = self.config.rate * (1 if number == 0 else 1 / 3)
+        update: dict[str, Any] = {"with_ratio": stage.share, "rate": rate}
+        if not stage.augment:
+            update["augment"] = AugmentConfig(**dict.fromkeys(AugmentConfig.model_fields, 0.0))
+        config = self.config.model_copy(update=update)
+        sources = [self._slices(source) for source in stage.sources]
+        task = SupervisedTask(
+            config,
+            stream_key(self.seed, "evaluation.lesson", number) % 2**31,
+            self.network,
+            sources,
+            len(self.exam.modalities),
+            self.execution,
+            self._outline if self.exam.task == "outline" else self._classify,
+            _nobody_judges,
+        )
+        for step in range(stage.steps):
+            task.step(step, step / stage.steps)
+        self.network = task.average.requires_grad_(True)
+
+    def answer(self, seconds: float) -> Answers:
+        """Ask the network."""
+        asked, none = self._slices(self.exam.asked), np.zeros(0, np.int64)
+        rows = self.exam.asked.rows
+        inner: list[Tensor] = []
+        coarsest = self.network.get_submodule("down.3" if self.exam.task == "outline" else "layers")
+        hook = coarsest.register_forward_hook(lambda _, __, maps: inner.append(maps.mean(dim=(2, 3)).float().cpu()))
+        with torch.no_grad():
+            said = outputs(self.network.eval(), asked, rows, self.execution)
+        hook.remove()
+        features = torch.cat(inner).double().numpy() if self.exam.features else np.zeros((0, 0))
+        if self.exam.task == "classify":
+            return Answers(torch.softmax(said, dim=1).double().numpy(), none, none, none, features, seconds)
+        truth = asked.fetch(rows).masks[:, 0] > 0.5
+        maps = torch.sigmoid(said[:, 0])
+        called = maps > 0.5
+        counts = [part.sum(dim=(1, 2)).numpy() for part in (called & truth, called, truth)]
+        chances = slice_probabilities(maps.numpy())
+        return Answers(chances, counts[0], counts[1], counts[2], features, seconds)
+
+    def _slices(self, source: Source) -> LabelledSlices:
+        targets = (WHOLE,) if self.exam.task == "outline" else ()
+        return LabelledSlices(
+            source.cohort, source.rows, self.exam.modalities, targets, (1, 4.0), tuple(self.exam.classes)
+        )
+
+    def _outline(self, logits: Tensor, batch: Labelled) -> Tensor:
+        assert isinstance(self.config, SegmenterConfig)
+        return segmentation_loss(self.config.loss, logits, batch.masks)
+
+    def _classify(self, logits: Tensor, batch: Labelled) -> Tensor:
+        assert isinstance(self.config, ClassifierConfig)
+        return F.cross_entropy(logits, batch.classes, label_smoothing=self.config.label_smoothing)
+
+
+def _nobody_judges(network: object, images: int) -> tuple[float, dict[str, float], Tensor]:
+    return float("nan"), {}, torch.zeros(0)

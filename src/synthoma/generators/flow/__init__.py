@@ -1,0 +1,1 @@
+"""Rectified flow: a velocity from noise to images."""

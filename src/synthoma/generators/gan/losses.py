@@ -1,0 +1,111 @@
+"""What a generator and a discriminator play for.
+
+All losses take the discriminator's raw outputs (logits, or critic scores), shape (B,), and give a scalar to be made
+small. "Real" is what the training images should be called, "fake" what the generator drew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from synthoma.generators.settings import AdversarialLoss
+
+SHIFT_FREE: frozenset[AdversarialLoss] = frozenset({"wasserstein", "relativistic"})
+"""Losses of differences alone: a constant on all outputs changes nothing, so their sign means nothing."""
+
+
+def discriminator_loss(kind: AdversarialLoss, real: Tensor, fake: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Loss of the discriminator.
+
+    - ``bce``, ``bce-saturating``: -E[log D(real)] - E[log(1 - D(fake))], D = sigmoid of the logit
+      (Goodfellow et al. 2014, eq. 1).
+    - ``hinge``: E[max(0, 1 - real)] + E[max(0, 1 + fake)] (Lim & Ye 2017, eq. 5).
+    - ``wasserstein``: E[fake] - E[real] (Arjovsky et al. 2017, eq. 2; the constraint is a penalty of its own).
+    - ``relativistic``: E[softplus(fake - real)] over pairs: each real image is to look more real than the generated one
+      beside it (Jolicoeur-Martineau 2019, RpGAN; Huang et al. 2024, R3GAN, eq. 2).
+
+    Args:
+        kind: which of them.
+        real: outputs for real images (B,).
+        fake: outputs for generated images (B,).
+        smoothing: what is taken off the target 1 of real images, in 0..0.5, with ``bce`` only. Fake targets stay 0:
+            smoothing them as well would reward the generator for staying where it is (Salimans et al. 2016, 3.4).
+    """
+    if kind == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    if kind == "wasserstein":
+        return fake.mean() - real.mean()
+    if kind == "relativistic":
+        return F.softplus(fake - real).mean()
+    target = torch.full_like(real, 1 - smoothing)
+    real_part = F.binary_cross_entropy_with_logits(real, target)
+    return real_part + F.softplus(fake).mean()
+
+
+def generator_loss(kind: AdversarialLoss, fake: Tensor, real: Tensor | None = None) -> Tensor:
+    """Loss of the generator for the discriminator's outputs ``fake`` (B,).
+
+    - ``bce``: -E[log D(fake)], the non-saturating form (Goodfellow et al. 2014, section 3).
+    - ``bce-saturating``: E[log(1 - D(fake))], the minimax form; its gradient vanishes where the discriminator wins.
+    - ``hinge``, ``wasserstein``: -E[fake].
+    - ``relativistic``: E[softplus(real - fake)], the mirror of the discriminator's. It alone needs ``real`` (B,), the
+      outputs for real images. A generator that leaves out a kind of real image loses to it in every pair, where
+      with the other losses it may move all its images to one side of a boundary (Sun et al. 2020).
+
+    Raises:
+        ValueError: ``relativistic`` without ``real``.
+    """
+    if kind == "relativistic":
+        if real is None:
+            raise ValueError("the relativistic loss compares with outputs for real images")
+        return F.softplus(real - fake).mean()
+    if kind == "bce":
+        return F.softplus(-fake).mean()
+    if kind == "bce-saturating":
+        return -F.softplus(fake).mean()
+    return -fake.mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    """E[(|grad of the critic at x| - 1)^2] at x = mix * real + (1 - mix) * fake (Gulrajani et al. 2017, eq. 3).
+
+    Args:
+        critic: images (B, C, H, W) -> scores (B,).
+        real: images (B, C, H, W).
+        fake: images (B, C, H, W).
+        mix: uniform draws in 0..1, (B,).
+    """
+    weight = mix.view(-1, 1, 1, 1)
+    between = (weight * real + (1 - weight) * fake).detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+    return penalty
+
+
+def zero_centred_penalty(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """E[|grad of the discriminator at an image|^2] / 2, without its weight gamma (Mescheder et al. 2018, eq. 9).
+
+    On real images it is R1, on generated ones R2. R1 alone lets the discriminator be steep where the generator is,
+    which a relativistic game does not survive (Huang et al. 2024, section 2.2).
+
+    Args:
+        discriminator: images (B, C, H, W) -> scores (B,).
+        images: (B, C, H, W); no gradient flows to what made them.
+    """
+    places = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(places).sum(), places, create_graph=True)
+    return gradient.square().flatten(1).sum(dim=1).mean() / 2
+
+
+def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
+    """Squared distance between mean features of real and generated images (Salimans et al. 2016, eq. 1).
+
+    Args:
+        real: features (B, F) of real images; no gradient flows through them.
+        fake: features (B, F) of generated images.
+    """
+    return F.mse_loss(fake.mean(dim=0), real.detach().mean(dim=0))

@@ -1,0 +1,219 @@
+"""A generator and its discriminator in training: the steps, and the state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthoma.generators.augment import augment
+from synthoma.generators.gan.losses import (
+    SHIFT_FREE,
+    discriminator_loss,
+    feature_matching,
+    generator_loss,
+    gradient_penalty,
+    zero_centred_penalty,
+)
+from synthoma.generators.gan.strength import adapted_probability, overfitting, ramped_probability
+from synthoma.generators.networks import build_discriminator
+from synthoma.generators.phantomgan.loss import structure_loss
+from synthoma.generators.phantomgan.simulated import in_air
+from synthoma.generators.task import GenerativeSetup, GenerativeTask, copied, on_device
+from synthoma.training.bundle import Bundle
+from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
+from synthoma.training.frozen import held_still
+from synthoma.training.loop import Progress, Snapshot
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Images that the discriminator tells apart; those of the last turn before it moves teach the generator too.
+
+    Attributes:
+        number: of the turn, from the beginning of the training.
+        real: (B, planes, S, S) in -1..1.
+        label: classes (B,), or None where the generator knows none.
+        latents: what the drawn images are made of.
+        drawn: (B, planes, S, S), with the generator's gradient where it is its turn too.
+    """
+
+    number: int
+    real: Tensor
+    label: Tensor | None
+    latents: Tensor
+    drawn: Tensor
+
+
+class AdversarialTask(GenerativeTask):
+    """One training of a GAN."""
+
+    steadier = "--set gan.generator_rate=1e-4 --set gan.critic_rate=1e-4"
+
+    def __init__(self, setup: GenerativeSetup) -> None:
+        super().__init__(setup)
+        self.source, self.airs, self.contrast = setup.source, setup.airs, setup.contrast
+        self.discriminator = on_device(build_discriminator(self.gan, self.shape), self.execution)
+        self.sound = copied(self.discriminator)
+        moments = (float(self.gan.beta1), float(self.gan.beta2))
+        self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
+        self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), self.gan.critic_rate, moments)
+        self.gamma_factor = 1.0  # on the weights of R1 and R2
+        self.probability = 0.0  # of a change to what the discriminator sees, where it adapts
+
+    # --- one step --------------------------------------------------------------------------------------------
+
+    def step(self, step: int, share: float) -> dict[str, Tensor]:
+        """Train the discriminator ``critic_steps`` times and the generator once; batches are numbered through."""
+        self._set_rates(share)
+        self.gamma_factor = self.gan.penalty_end**share
+        if self.gan.augment_target is None:
+            self.probability = ramped_probability(self.images, self.gan.augment_ramp, self.gan.augment_probability)
+        first, last = step * self.gan.critic_steps, (step + 1) * self.gan.critic_steps - 1
+        for number in range(first, last):
+            with torch.no_grad():
+                turn = self._turn(number)
+            self._train_discriminator(turn)
+        turn = self._turn(last)  # one set of images for both: drawing is dear
+        losses = self._train_discriminator(turn) | self._train_generator(turn)
+        self.count_images()
+        if self.gan.augment:
+            losses["augment_probability"] = torch.tensor(self.probability)
+        return losses
+
+    def _set_rates(self, share: float) -> None:
+        """Learning rates for this share of the budget; a cosine is 1 at its start and 0 at its end."""
+        factor = (1 + math.cos(math.pi * share)) / 2 if self.gan.schedule == "cosine" else 1.0
+        optimisers = (self.generator_optimiser, self.discriminator_optimiser)
+        for optimiser, rate in zip(optimisers, (self.gan.generator_rate, self.gan.critic_rate), strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+
+    def _turn(self, number: int) -> Turn:
+        batch = self.real(number)
+        label, latents = self.classes(batch.classes), self.latents(self.batch, self.draws("latents", number))
+        with self.precision():
+            drawn = self.generator(latents, label).float()  # penalties are not taken of halves
+        return Turn(number, self.placed(batch.planes()), label, latents, drawn)
+
+    def _train_discriminator(self, turn: Turn) -> dict[str, Tensor]:
+        real, label = turn.real, turn.label
+        draws = self.draws("discriminator", turn.number)
+        with self.precision():
+            seen_real, seen_fake = self._augmented(real, draws), self._augmented(turn.drawn.detach(), draws)
+            on_real, on_fake = self._judged(seen_real, seen_fake, label)
+            loss = discriminator_loss(self.gan.loss, on_real, on_fake, smoothing=self.gan.label_smoothing)
+        total = loss
+        # No penalties in half precision: their second derivatives overflow easily.
+        if self.gan.gradient_penalty:
+            mix = torch.rand(len(real), generator=draws).to(real.device)
+            penalty = gradient_penalty(partial(self._score, label=label), seen_real, seen_fake, mix)
+            total = total + self.gan.gradient_penalty * penalty
+        # Rare penalties leave the discriminator free in between, which is unsafe until the game has settled.
+        every = 1 if self.images < self.gan.penalty_start_images else self.gan.r1_every
+        for weight, seen in ((self.gan.r1, seen_real), (self.gan.r2, seen_fake)):
+            if weight and turn.number % every == 0:
+                penalty = zero_centred_penalty(partial(self._score, label=label), seen)
+                total = total + self.gamma_factor * weight * every * penalty
+        self.discriminator_optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        self.discriminator_optimiser.step()
+        if self.gan.augment_target is not None:
+            sign = overfitting(on_real, on_fake, shift_free=self.gan.loss in SHIFT_FREE)
+            limits = (self.gan.augment_ramp, self.gan.augment_probability)
+            self.probability = adapted_probability(self.probability, sign, self.gan.augment_target, len(real), *limits)
+        if self.gan.loss.startswith("bce"):
+            on_real, on_fake = on_real.sigmoid(), on_fake.sigmoid()
+        return {"d_loss": loss, "d_real": on_real.mean(), "d_fake": on_fake.mean()}
+
+    def _score(self, images: Tensor, label: Tensor | None) -> Tensor:
+        """One score an image (B,), for penalties: of pieces their sum over the root of how many they are.
+
+        Its gradient is as long as that of one piece where pieces do not overlap; where they do, gradients that agree
+        count for more.
+        """
+        said = self.discriminator(images, label).reshape(len(images), -1)
+        added: Tensor = said.sum(dim=1) / math.sqrt(said.shape[1])
+        return added
+
+    def _judged(self, real: Tensor, fake: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Outputs for real and generated images, each as a batch of its own: batch norm must not mix the two."""
+        return self.discriminator(real, label), self.discriminator(fake, label)
+
+    def _train_generator(self, turn: Turn) -> dict[str, Tensor]:
+        real, label, drawn = turn.real, turn.label, turn.drawn
+        draws = self.draws("generator", turn.number)
+        with held_still(self.discriminator), self.precision():
+            fake = self._augmented(drawn, draws)
+            on_fake, on_real = self.discriminator(fake, label), None
+            if self.gan.loss == "relativistic" or self.gan.feature_matching:
+                real = self._augmented(real, draws)
+            if self.gan.loss == "relativistic":  # no gradient: neither real images nor weights can move here
+                on_real = self.discriminator(real, label)
+            loss = generator_loss(self.gan.loss, on_fake, on_real)
+            if self.gan.structure:
+                channels = self.shape.channels
+                kept = structure_loss(turn.latents[:, :channels].float(), drawn[:, :channels].float())
+                loss = loss + self.gan.structure * kept
+            if self.contrast is not None:
+                missed = self.contrast.missed(turn.latents[:, :-1], drawn, self.shape.channels)
+                loss = loss + self.gan.contrast * missed
+            if self.gan.feature_matching:
+                features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
+                loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
+        self.generator_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.generator_optimiser.step()
+        return {"g_loss": loss}
+
+    def latents(self, count: int, draws: torch.Generator) -> Tensor:
+        """Latent vectors, or simulated slices with a plane of noise."""
+        if self.source is None:
+            return super().latents(count, draws)
+        places = torch.rand(count, generator=draws, dtype=torch.float64).numpy()
+        planes = self.source.fetch(self.source.drawn(places)).planes()
+        if self.airs is not None:
+            chosen = torch.randint(len(self.airs), (count,), generator=draws).numpy()
+            grain = np.random.default_rng(int(torch.randint(2**62, (), generator=draws)))
+            planes = in_air(planes, self.airs[chosen], [grain] * count)
+        noise = torch.randn(count, 1, *planes.shape[2:], generator=draws)
+        return self.placed(torch.cat([planes, noise], dim=1))
+
+    def _augmented(self, planes: Tensor, draws: torch.Generator) -> Tensor:
+        return augment(planes, self.gan.augment, self.probability, draws, self.shape.channels)
+
+    def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
+        """Score the averaged generator, and remember the discriminator while it is sound."""
+        taken = super().snapshot(progress, recent)
+        if not taken.fatal:
+            self.sound = copied(self.discriminator)
+        return taken
+
+    # --- the state -------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Tensor]:
+        """Networks, moving average, best weights, and both optimisers."""
+        return {
+            **super().state(),
+            **network_state("discriminator", self.discriminator),
+            **optimiser_state("generator_adam", self.generator_optimiser),
+            **optimiser_state("discriminator_adam", self.discriminator_optimiser),
+            "probability": torch.tensor(self.probability, dtype=torch.float64),
+        }
+
+    def restore(self, bundle: Bundle) -> None:
+        """Put everything back that ``state`` took."""
+        super().restore(bundle)
+        self.discriminator.load_state_dict(bundle.weights("discriminator"))
+        self.sound = copied(self.discriminator)
+        restore_optimiser("generator_adam", self.generator_optimiser, bundle)
+        restore_optimiser("discriminator_adam", self.discriminator_optimiser, bundle)
+        self.probability = float(bundle.tensors["probability"])
+
+    def finished(self) -> dict[str, Tensor]:
+        """What a trained model is made of: the best averaged generator, and the last sound discriminator."""
+        return {**super().finished(), **{f"discriminator.{name}": value for name, value in self.sound.items()}}

@@ -1,0 +1,1 @@
+"""The generator that repaints simulated slices with the look of real ones."""

@@ -1,0 +1,189 @@
+"""What all generators share in training: a moving average of the weights, snapshots, samples and the state."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from synthoma.cohorts.dataset import Batch, TrainingSlices
+from synthoma.core.seeding import stream_key
+from synthoma.core.types import Floats
+from synthoma.generators.networks import ImageShape, build_generator, latent_shape
+from synthoma.generators.phantomgan.contrast import LesionContrast
+from synthoma.generators.phantomgan.simulated import SimulatedSlices
+from synthoma.generators.settings import GeneratorTraining
+from synthoma.training.bundle import Bundle
+from synthoma.training.checkpoint import network_state
+from synthoma.training.device import Execution
+from synthoma.training.ema import ema_decay, update_ema
+from synthoma.training.loop import Progress, Snapshot
+
+Judge = Callable[[Tensor, dict[str, float]], Snapshot]
+"""What is to be said of sample images (N, C, S, S) in -1..1, beside the recent losses."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+SHEET = 64
+"""Images of the sample sheet; their latents stay the same through the run."""
+
+
+def _unseen(images: int, samples: Tensor) -> None:
+    """Shows nobody."""
+
+
+@dataclass(frozen=True)
+class GenerativeSetup:
+    """What a generator learns from, how, and who judges it.
+
+    Attributes:
+        config: the settings.
+        shape: of the images.
+        slices: to learn from.
+        execution: device, threads, memory layout and precision.
+        judge: scores samples at a snapshot.
+        sheet: called with (images seen, samples (64, planes, S, S)) at each snapshot.
+        samples: number of images that are judged.
+        source: simulated slices, for a generator that repaints them; its latents are these, with a plane of noise.
+        airs: level and grain of the air in real slices (K, C, 2), in which simulated ones are put; None leaves theirs.
+        contrast: how clearly drawn lesions must stand out; None demands nothing.
+    """
+
+    config: GeneratorTraining
+    shape: ImageShape
+    slices: TrainingSlices
+    execution: Execution
+    judge: Judge
+    sheet: Callable[[int, Tensor], None] = _unseen
+    samples: int = 256
+    source: SimulatedSlices | None = None
+    airs: Floats | None = None
+    contrast: LesionContrast | None = None
+
+
+class GenerativeTask:
+    """One training of a generator, whatever teaches it."""
+
+    steadier: ClassVar[str]
+    """Settings to try after a training that broke, as options of the command."""
+
+    def __init__(self, setup: GenerativeSetup) -> None:
+        self.config, self.gan, self.shape, self.slices = setup.config, setup.config.gan, setup.shape, setup.slices
+        self.execution, self.judge, self.sheet, self.samples = setup.execution, setup.judge, setup.sheet, setup.samples
+        self.batch = self.gan.batch
+        torch.manual_seed(stream_key(self.config.seed, "training.weights") % 2**63)
+        self.generator = on_device(build_generator(self.gan, self.shape), self.execution)
+        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.best = copied(self.average)
+        self.images = 0
+
+    # --- parts of a step -------------------------------------------------------------------------------------
+
+    def count_images(self) -> None:
+        """After each step: count its images, and let the average follow the generator."""
+        self.images += self.batch
+        half_life = self.gan.ema_images
+        update_ema(self.average, self.generator, ema_decay(self.batch, self.images, half_life) if half_life else 0.0)
+
+    def real(self, number: int) -> Batch:
+        """Batch ``number`` of the slices, a function of the seed."""
+        return self.slices.fetch(self.slices.positions(self.config.seed, "training.order", number, self.batch))
+
+    def latents(self, count: int, draws: torch.Generator) -> Tensor:
+        """What the generator makes images of, float32 (count, ...)."""
+        return self.placed(torch.randn(count, *latent_shape(self.gan, self.shape), generator=draws))
+
+    def placed(self, planes: Tensor) -> Tensor:
+        """The planes on the device; pictures in its memory layout."""
+        if planes.ndim < 4:
+            return planes.to(self.execution.device)
+        return planes.to(self.execution.device, memory_format=self.execution.memory_format)
+
+    def classes(self, classes: Tensor) -> Tensor | None:
+        """Classes on the device, or None where the generator knows none."""
+        return classes.to(self.execution.device) if self.shape.classes else None
+
+    def draws(self, purpose: str, number: int) -> torch.Generator:
+        """Random numbers for one purpose and step, whatever was drawn before."""
+        return torch.Generator().manual_seed(stream_key(self.config.seed, f"training.{purpose}", number) % 2**63)
+
+    def precision(self) -> Any:
+        """The context in which networks run."""
+        if not self.execution.bf16:
+            return nullcontext()
+        return torch.autocast(self.execution.device, dtype=torch.bfloat16)
+
+    # --- a snapshot ------------------------------------------------------------------------------------------
+
+    def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
+        """Score the averaged generator on images whose latents stay the same through the run."""
+        weights = torch.stack([value.detach().abs().max() for value in self.generator.parameters()])
+        if not bool(torch.isfinite(weights).all()) or not all(map(math.isfinite, recent.values())):
+            broken = (
+                "The losses are no longer finite numbers (NaN): training has stopped, and the best snapshot is kept. "
+                f"Try a lower learning rate ({self.steadier})."
+            )
+            return Snapshot(math.nan, {}, [broken], fatal=True)
+        samples = self.draw(max(self.samples, SHEET))
+        self.sheet(progress.images, samples[:SHEET])
+        return self.judge(samples[: self.samples], {**recent, "step": progress.step})
+
+    @torch.no_grad()
+    def draw(self, count: int) -> Tensor:
+        """Images (count, planes, S, S) of the averaged generator, for the first ``count`` fixed latents.
+
+        Classes come as often as among the slices.
+        """
+        latents = self.latents(count, self.draws("snapshot", 0))
+        frequency = np.bincount(self.slices.classes[self.slices.rows], minlength=max(self.shape.classes, 1))
+        classes = np.repeat(np.arange(len(frequency)), np.ceil(count * frequency / frequency.sum()).astype(int))
+        order = torch.randperm(len(classes), generator=self.draws("snapshot.classes", 0))[:count]
+        label = self.classes(torch.from_numpy(classes)[order])
+        blocks = [slice(at, at + SHEET) for at in range(0, count, SHEET)]
+        with self.precision():
+            images = [self.average(latents[block], None if label is None else label[block]) for block in blocks]
+        return torch.cat(images).float().cpu()
+
+    def keep_best(self) -> None:
+        """Copy the averaged generator."""
+        self.best = copied(self.average)
+
+    # --- the state -------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Tensor]:
+        """Generator, moving average and best weights."""
+        return {
+            **network_state("generator", self.generator),
+            **network_state("average", self.average),
+            **{f"best.{name}": value for name, value in self.best.items()},
+            "images": torch.tensor(self.images),
+        }
+
+    def restore(self, bundle: Bundle) -> None:
+        """Put everything back that ``state`` took."""
+        self.generator.load_state_dict(bundle.weights("generator"))
+        self.average.load_state_dict(bundle.weights("average"))
+        self.best = {name: value.to(self.execution.device) for name, value in bundle.weights("best").items()}
+        self.images = int(bundle.tensors["images"])
+
+    def finished(self) -> dict[str, Tensor]:
+        """What a trained model is made of: the best averaged generator."""
+        return {f"generator.{name}": value for name, value in self.best.items()}
+
+
+def copied(network: nn.Module) -> dict[str, Tensor]:
+    """The network's tensors, apart from it."""
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def on_device(network: Network, execution: Execution) -> Network:
+    """Put a network on its device, in its memory layout."""
+    placed: Network = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
+    return placed

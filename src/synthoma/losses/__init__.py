@@ -1,1 +1,0 @@
-"""Objectives as pure functions on tensors, each with its paper and equation."""

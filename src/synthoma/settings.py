@@ -1,0 +1,41 @@
+"""Settings of one training, whatever kind of model it is of: what `synthoma train` and ``synthoma.train`` take."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from synthoma.core.config import Config
+from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS, DetectorTraining
+from synthoma.generators.settings import GENERATORS, GeneratorTraining
+from synthoma.training.settings import AUTO, Kind, no_such_model
+
+
+class TrainConfig(GeneratorTraining, DetectorTraining):
+    """Settings of one training: those of all models, of generators, and of detectors."""
+
+    model: str = Field(AUTO, description="see `synthoma train --list`; auto chooses a generator")
+
+    @classmethod
+    def recipe(cls, name: str) -> tuple[Kind, Config]:
+        """Kind and own settings of a model by name.
+
+        Raises:
+            ConfigError: no model of that name, with the nearest one.
+        """
+        if name in GENERATORS:
+            return GeneratorTraining.recipe(name)
+        if name in SEGMENTERS or name in CLASSIFIERS:
+            return DetectorTraining.recipe(name)
+        raise no_such_model(name, [*GENERATORS, *SEGMENTERS, *CLASSIFIERS])
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if self.kind == "generator" and (self.extra or self.patients):
+            raise ValueError(
+                f"--with and --patients are for detectors, not for {self.model}: give one, as in --model unet-25d"
+            )
+        if self.kind != "generator" and (self.with_masks or self.conditional):
+            raise ValueError(f"--with-masks and --conditional are for generators; this model is a {self.kind}")
+        return self

@@ -1,1 +1,0 @@
-"""From a trained generator to a labelled synthetic cohort, and to files that other tools read."""

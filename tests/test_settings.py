@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synthoma.core.errors import ConfigError
+from synthoma.detectors.settings import SegmenterConfig
+from synthoma.generators.settings import GENERATORS
+from synthoma.settings import TrainConfig, recipe
+
+
+def test_an_unknown_model_names_the_nearest_one() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'wgan-gp'"):
+        TrainConfig.resolve(flags={"model": "wgan_gp"})
+    with pytest.raises(ConfigError, match="dcgan-seed, dcgan, wgan-gp"):
+        recipe("stylegan")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "hint"),
+    [
+        ("gan.generator_rat=1e-4", "did you mean 'gan.generator_rate'"),
+        ("minuts=3", "did you mean 'minutes'"),
+        ("gan.qqqqqq=1", "known settings: .*gan.critic_rate"),
+    ],
+)
+def test_an_unknown_setting_names_the_nearest_one(assignment: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        TrainConfig.resolve(assignments=[assignment])
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    ["gan.batch=1", "gan.augment=['rotation']", "gan.loss=bcee", "gan.label_smoothing=0.9", "images=0", "minutes=-1"],
+)
+def test_values_out_of_range_are_refused(assignment: str) -> None:
+    with pytest.raises(ConfigError, match=assignment.split("=")[0]):
+        TrainConfig.resolve(assignments=[assignment])
+
+
+def test_a_training_has_one_budget() -> None:
+    with pytest.raises(ConfigError, match="minutes or images, not both"):
+        TrainConfig.resolve(flags={"minutes": 3, "images": 1000})
+
+
+@pytest.mark.parametrize("model", GENERATORS)
+def test_single_settings_leave_the_models_own_ones(model: str) -> None:
+    own = recipe(model)[1]
+    flags = {"model": model, **({"phantom": "simulated"} if model == "phantom-gan" else {})}
+    changed = TrainConfig.resolve(assignments=["gan.ema_images=77"], flags=flags)
+    assert changed.gan == own.model_copy(update={"ema_images": 77.0})
+    assert TrainConfig.resolve(flags=flags).gan == own
+
+
+def test_a_segmenter_that_begins_with_another_learns_at_half_its_rate() -> None:
+    usual = recipe("unet-25d")[1]
+    begun = TrainConfig.resolve(flags={"model": "unet-25d", "init": "phantom"})
+    assert isinstance(usual, SegmenterConfig)
+    assert begun.segmenter == usual.model_copy(update={"rate": usual.rate / 2})
+    told = TrainConfig.resolve(assignments=["segmenter.rate=3e-3"], flags={"model": "unet-25d", "init": "phantom"})
+    assert told.segmenter.rate == 3e-3
+    # With the layers of a GAN most of it is new.
+    assert TrainConfig.resolve(flags={"model": "gan-unet", "init": "gan"}).segmenter == recipe("gan-unet")[1]
+
+
+def test_settings_survive_their_file(tmp_path: Path) -> None:
+    config = TrainConfig.resolve(
+        assignments=["gan.augment=['cutout', 'mirror']", "gan.critic_rate=5e-5", "classes=['a \"b\"', 'c']"],
+        flags={"model": "wgan-gp", "images": 500, "with_masks": True},
+    )
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    assert TrainConfig.resolve(tmp_path / "config.toml") == config
+    assert config.gan.gradient_penalty == 10
