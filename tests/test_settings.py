@@ -7,14 +7,14 @@ import pytest
 from synthoma.core.errors import ConfigError
 from synthoma.detectors.settings import SegmenterConfig
 from synthoma.generators.settings import GENERATORS
-from synthoma.settings import TrainConfig, recipe
+from synthoma.settings import TrainConfig
 
 
 def test_an_unknown_model_names_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'wgan-gp'"):
         TrainConfig.resolve(flags={"model": "wgan_gp"})
     with pytest.raises(ConfigError, match="dcgan-seed, dcgan, wgan-gp"):
-        recipe("stylegan")
+        TrainConfig.recipe("stylegan")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_training_has_one_budget() -> None:
 
 @pytest.mark.parametrize("model", GENERATORS)
 def test_single_settings_leave_the_models_own_ones(model: str) -> None:
-    own = recipe(model)[1]
+    own = TrainConfig.recipe(model)[1]
     flags = {"model": model, **({"phantom": "simulated"} if model == "phantom-gan" else {})}
     changed = TrainConfig.resolve(assignments=["gan.ema_images=77"], flags=flags)
     assert changed.gan == own.model_copy(update={"ema_images": 77.0})
@@ -54,14 +54,15 @@ def test_single_settings_leave_the_models_own_ones(model: str) -> None:
 
 
 def test_a_segmenter_that_begins_with_another_learns_at_half_its_rate() -> None:
-    usual = recipe("unet-25d")[1]
+    usual = TrainConfig.recipe("unet-25d")[1]
     begun = TrainConfig.resolve(flags={"model": "unet-25d", "init": "phantom"})
     assert isinstance(usual, SegmenterConfig)
     assert begun.segmenter == usual.model_copy(update={"rate": usual.rate / 2})
     told = TrainConfig.resolve(assignments=["segmenter.rate=3e-3"], flags={"model": "unet-25d", "init": "phantom"})
     assert told.segmenter.rate == 3e-3
     # With the layers of a GAN most of it is new.
-    assert TrainConfig.resolve(flags={"model": "gan-unet", "init": "gan"}).segmenter == recipe("gan-unet")[1]
+    usual = TrainConfig.recipe("gan-unet")[1]
+    assert TrainConfig.resolve(flags={"model": "gan-unet", "init": "gan"}).segmenter == usual
 
 
 def test_settings_survive_their_file(tmp_path: Path) -> None:
