@@ -20,7 +20,7 @@ import torch
 import synthoma
 from record import data_folder, save, seconds
 from synthoma.cohorts.cohort import Cohort
-from synthoma.detectors.train import Plan
+from synthoma.detectors.train import DetectorPlan
 from synthoma.settings import TrainConfig
 from synthoma.training.device import calibrate
 
@@ -32,7 +32,7 @@ USUAL = 35
 
 def training_speed(model: str, cohort: Cohort) -> dict[str, Any]:
     """Slices a second of whole training steps (reading, augmentation, network), after calibration."""
-    plan = Plan(cohort, TrainConfig.resolve(flags={"model": model}))
+    plan = DetectorPlan(cohort, TrainConfig.resolve(flags={"model": model}))
     tasks: dict[Any, Any] = {}
 
     def trial(execution: Any) -> None:

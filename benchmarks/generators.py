@@ -42,9 +42,10 @@ from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.realistic.agreement import agreement, ask_judge
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.useful.utility import prepared
+from synthoma.generators.phantomgan.material import simulation_settings
 from synthoma.generators.phantomgan.simulated import simulated_class
-from synthoma.generators.settings import GENERATORS
-from synthoma.generators.train import shown, training_rows
+from synthoma.generators.plan import training_rows
+from synthoma.generators.recipes import generators
 from synthoma.phantom import phantom_beside
 from synthoma.settings import TrainConfig
 from synthoma.training.bundle import SHIPPED
@@ -113,7 +114,7 @@ def simulated(cohort: Path, folder: Path, classes: tuple[str, ...]) -> Path:
     if not folder.exists():
         real = Cohort(cohort)
         rows = training_rows(real, TrainConfig(classes=classes))
-        config = phantom_beside(real.meta, real.meta["provenance"]["config"], **shown(real, rows))
+        config = phantom_beside(real.meta, real.meta["provenance"]["config"], **simulation_settings(real, rows))
         synthoma.prepare_phantom(SIMULATED, folder, config=config.model_copy(update={"seed": 100}))
     return folder
 
@@ -287,8 +288,8 @@ def main() -> None:
     options.add_argument(
         "--models",
         nargs="+",
-        default=list(GENERATORS),
-        choices=[*GENERATORS, *(f"{AUTO}-{change}" for change in CHANGES)],
+        default=list(generators()),
+        choices=[*generators(), *(f"{AUTO}-{change}" for change in CHANGES)],
         metavar="MODEL",
     )
     options.add_argument("--seeds", nargs="+", type=int, default=[0])

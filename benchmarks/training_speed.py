@@ -18,20 +18,19 @@ from torch.nn import functional as F
 
 from record import save
 from synthoma.cohorts.cohort import Cohort, CohortWriter
-from synthoma.cohorts.dataset import TrainingSlices
-from synthoma.generators.flow.task import FlowTask
-from synthoma.generators.gan.task import AdversarialTask
-from synthoma.generators.networks import ImageShape, build_discriminator, build_generator
+from synthoma.generators.families import build_discriminator, build_generator
+from synthoma.generators.family import GenerativeSetup, GeneratorTask
+from synthoma.generators.plan import plan_training
+from synthoma.generators.recipes import generators
 from synthoma.generators.sampling import Sampler, generate_cohort
-from synthoma.generators.settings import GENERATORS
-from synthoma.generators.train import generator_task
+from synthoma.generators.shape import ImageShape
 from synthoma.settings import TrainConfig
 from synthoma.training.device import Execution
-from synthoma.training.loop import Budget, Progress, run_loop
+from synthoma.training.loop import Budget, Progress, Snapshot, run_loop
 from synthoma.training.settings import AUTO
 
 STEPS, BLOCKS, SIZE = 20, 7, 64
-ALONE = [name for name, (_, config) in GENERATORS.items() if name != AUTO and config.network != "repaint"]
+ALONE = [name for name, (_, config) in generators().items() if name != AUTO and config.network != "repaint"]
 """Models that are trained on a cohort alone."""
 
 
@@ -49,7 +48,7 @@ def random_cohort(folder: Path, count: int = 512) -> Cohort:
 
 def bare_loop(images: torch.Tensor, execution: Execution) -> Callable[[], None]:
     """The step of `dcgan` written out: networks, Adam, binary cross-entropy, moving average, nothing else."""
-    config, shape = GENERATORS["dcgan"][1], ImageShape(SIZE, 1)
+    config, shape = generators()["dcgan"][1], ImageShape(SIZE, 1)
     layout = execution.memory_format
     generator = build_generator(config, shape).to(memory_format=layout)  # type: ignore[call-overload]
     discriminator = build_discriminator(config, shape).to(memory_format=layout)  # type: ignore[call-overload]
@@ -79,12 +78,12 @@ def bare_loop(images: torch.Tensor, execution: Execution) -> Callable[[], None]:
     return step
 
 
-def our_task(cohort: Cohort, model: str, execution: Execution) -> AdversarialTask | FlowTask:
+def our_task(cohort: Cohort, model: str, execution: Execution) -> GeneratorTask:
     """The task that `synthoma train` runs."""
     config = TrainConfig.resolve(flags={"model": model, "images": 10**9})
-    slices = TrainingSlices(cohort, np.arange(len(cohort)))
-    shape = ImageShape(SIZE, 1)
-    return generator_task(config, shape, slices, execution, lambda *_: (0.0, {}, []), lambda *_: None, source=None)
+    plan = plan_training(cohort, config)
+    material = plan.family.learn_from(plan, cohort.path)
+    return plan.family.task(GenerativeSetup(plan, material, execution, lambda *_: Snapshot(0.0, {}, [])))
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -6,7 +6,7 @@ import pytest
 
 from synthoma.core.errors import ConfigError
 from synthoma.detectors.settings import SegmenterConfig
-from synthoma.generators.settings import GENERATORS
+from synthoma.generators.recipes import generators
 from synthoma.settings import TrainConfig
 
 
@@ -44,7 +44,7 @@ def test_a_training_has_one_budget() -> None:
         TrainConfig.resolve(flags={"minutes": 3, "images": 1000})
 
 
-@pytest.mark.parametrize("model", GENERATORS)
+@pytest.mark.parametrize("model", generators())
 def test_single_settings_leave_the_models_own_ones(model: str) -> None:
     own = TrainConfig.recipe(model)[1]
     flags = {"model": model, **({"phantom": "simulated"} if model == "phantom-gan" else {})}

@@ -12,6 +12,7 @@ import pytest
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.generators import train as generators
+from synthoma.generators.plan import plan_training
 from synthoma.generators.train import train_generator
 from synthoma.settings import TrainConfig
 from synthoma.training.device import Execution
@@ -108,4 +109,5 @@ def train_toy(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generators, "calibrate", lambda device, name, trial, bf16: execution)
         patch.setattr(generators, "JUDGED", judged)
-        return train_generator(cohort, run, TrainConfig.resolve(flags=settings), report, resume=resume)
+        plan = plan_training(cohort, TrainConfig.resolve(flags=settings))
+        return train_generator(plan, run, report, resume=resume)

@@ -340,9 +340,9 @@ def train(
     """Train a model on a cohort: a generator, a segmenter or a classifier, scored on held-out scans on the way."""
     if listing:
         from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS
-        from synthoma.generators.settings import GENERATORS
+        from synthoma.generators.recipes import generators
 
-        for title, models in (("generators", GENERATORS), ("segmenters", SEGMENTERS), ("classifiers", CLASSIFIERS)):
+        for title, models in (("generators", generators()), ("segmenters", SEGMENTERS), ("classifiers", CLASSIFIERS)):
             say(f"{title}:")
             for name, (text, _) in models.items():
                 say(f"  {name:<16} {text}")
@@ -727,15 +727,15 @@ def _span(entry: dict[str, Any]) -> str:
 def _print_summary(cohort: Path, settings: TrainConfig) -> None:
     """Tables of the networks that would be trained."""
     from synthoma.cohorts.cohort import Cohort
-    from synthoma.detectors.train import Plan
-    from synthoma.generators.networks import gan_summary
-    from synthoma.generators.train import image_shape
+    from synthoma.detectors.train import DetectorPlan
+    from synthoma.generators.families import gan_summary
+    from synthoma.generators.plan import plan_training
     from synthoma.training.layers import layers_of, total
 
     if settings.kind == "generator":
-        tables = gan_summary(settings.gan, image_shape(Cohort(cohort), settings))
+        tables = gan_summary(settings.gan, plan_training(Cohort(cohort), settings).shape)
     else:
-        plan = Plan(Cohort(cohort), settings)
+        plan = DetectorPlan(Cohort(cohort), settings)
         tables = {
             settings.kind: layers_of(plan.network("cpu").eval(), plan.sources[0].fetch(plan.sources[0].rows[:2]).images)
         }

@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from synthoma.detection.settings import DetectConfig
     from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.generators.export import Format
+    from synthoma.generators.family import GeneratorPlan
     from synthoma.phantom import PhantomCohortConfig
     from synthoma.settings import TrainConfig
+    from synthoma.training.bundle import Bundle
     from synthoma.training.loop import Report
 
 Settings = TypeVar("Settings", bound=Config)
@@ -187,8 +189,10 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
-    from synthoma.detectors.train import Plan, train_detector
-    from synthoma.generators.train import OWN_PHANTOM, check_trainable, shown, train_generator, training_rows
+    from synthoma.detectors.train import DetectorPlan, train_detector
+    from synthoma.generators.family import GeneratorPlan
+    from synthoma.generators.plan import plan_training
+    from synthoma.generators.train import OWN_PHANTOM, train_generator
     from synthoma.settings import TrainConfig
     from synthoma.training.bundle import SHIPPED
     from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
@@ -205,35 +209,41 @@ def train(
     folder = Path(run)
     check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
     with claimed(folder):
-        if resume:
-            settled = continue_run(folder, source, config)
-        else:
-            config = planned(source, config)
-            # Said before anything is written, or an old run is replaced.
-            check_trainable(source, config) if config.kind == "generator" else Plan(source, config)
-            settled = begin_run(folder, source, config, force=force)
+        config = continue_run(folder, source, config) if resume else planned(source, config)
+        # What is wrong is said before anything is written, or an old run is replaced.
+        plan = plan_training(source, config) if config.kind == "generator" else DetectorPlan(source, config)
+        if not resume:
+            plan = plan.within(begin_run(folder, source, config, force=force))
         (folder / FILE).unlink(missing_ok=True)  # from here on its files change
         for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
             sweep(place)
         spent = 0.0
         try:
-            repaints = settled.kind == "generator" and settled.gan.network == "repaint"
-            if repaints and settled.phantom is None and not (folder / OWN_PHANTOM).exists():
-                start, patients = time.perf_counter(), settled.simulate or SIMULATED_PATIENTS
-                meta = {**source.meta, "prepare": source.meta.get("provenance", {}).get("config", {})}
-                meta["simulate"] = shown(source, training_rows(source, settled))
-                _simulate_beside(meta, folder / OWN_PHANTOM, patients, settled.seed, "training.phantom", progress)
-                spent = time.perf_counter() - start
-            if settled.kind == "generator":
-                train_generator(source, folder, settled, report, resume=resume, spent=spent)
+            if isinstance(plan, GeneratorPlan):
+                if plan.family.repaints and plan.config.phantom is None and not (folder / OWN_PHANTOM).exists():
+                    start = time.perf_counter()
+                    _simulate_for(plan, folder / OWN_PHANTOM, progress)
+                    spent = time.perf_counter() - start
+                train_generator(plan, folder, report, resume=resume, spent=spent)
             else:
-                train_detector(source, folder, settled, report, resume=resume)
+                train_detector(plan, folder, report, resume=resume)
             _add_run_page(folder, folder.resolve().name)
             write_checksums(folder)
         except (OSError, OutputError) as error:
             words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
             raise _out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
     return folder
+
+
+def _simulate_for(plan: GeneratorPlan, folder: Path, progress: Progress) -> None:
+    """Simulate the patients whose slices a generator will repaint."""
+    from synthoma.generators.phantomgan.material import simulation_settings
+
+    cohort, config = plan.cohort, plan.config
+    meta = {**cohort.meta, "prepare": cohort.meta.get("provenance", {}).get("config", {})}
+    meta["simulate"] = simulation_settings(cohort, plan.rows)
+    patients = config.simulate or SIMULATED_PATIENTS
+    _simulate_beside(meta, folder, patients, config.seed, "training.phantom", progress)
 
 
 def _out_of_room(error: OSError | OutputError, place: Path, go_on: str) -> OSError | OutputError:
@@ -251,14 +261,14 @@ def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
         InputError: nothing to train on.
         ConfigError: settings that auto decides.
     """
-    from synthoma.generators.auto import plan_generator
-    from synthoma.generators.train import training_rows
+    from synthoma.generators.auto import choose_generator
+    from synthoma.generators.plan import training_rows
     from synthoma.training.settings import AUTO
 
     if config.model != AUTO:
         return config
     source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
-    return plan_generator(source, config, training_rows(source, config), lambda: _seconds_a_patient(source, config))
+    return choose_generator(source, config, training_rows(source, config), lambda: _seconds_a_patient(source, config))
 
 
 def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
@@ -316,6 +326,7 @@ def search(
     """
     import pandas as pd
 
+    from synthoma.generators.plan import plan_training
     from synthoma.generators.search import search_settings
     from synthoma.generators.train import train_generator
     from synthoma.training.bundle import SHIPPED
@@ -337,7 +348,8 @@ def search(
 
         def one(changed: TrainConfig, number: int) -> float:
             run = partial / f"trial-{number:03d}"
-            return train_generator(source, run, begin_run(run, source, changed, force=False), report).best
+            plan = plan_training(source, begin_run(run, source, changed, force=False))
+            return train_generator(plan, run, report).best
 
         ranked = search_settings(config, trials, one)
         write_text(partial / "search.csv", csv_of_frame(pd.DataFrame(ranked)))
@@ -415,9 +427,7 @@ def generate(
         raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
     with new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private)) as partial:
         new = max(SIMULATED_PATIENTS, patients or 0)
-        simulated = (
-            phantom if phantom is not None else _own_phantom(Path(run), bundle.meta, partial, new, seed, progress)
-        )
+        simulated = phantom if phantom is not None else _own_phantom(Path(run), bundle, partial, new, seed, progress)
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
@@ -442,18 +452,18 @@ def generate(
     return Cohort(output)
 
 
-def _own_phantom(
-    run: Path, meta: Mapping[str, Any], folder: Path, patients: int, seed: int, progress: Progress
-) -> Path | None:
+def _own_phantom(run: Path, bundle: Bundle, folder: Path, patients: int, seed: int, progress: Progress) -> Path | None:
     """Simulated slices for a generator that repaints: those of its run, or of so many new patients; None for others.
 
     Raises:
         ConfigError: the model does not say how to simulate them.
     """
+    from synthoma.generators.sampling import repaints_slices
     from synthoma.generators.train import OWN_PHANTOM
 
-    if meta["network"]["network"] != "repaint":
+    if not repaints_slices(bundle):
         return None
+    meta = bundle.meta
     if (own := (run if run.is_dir() else run.parent) / OWN_PHANTOM).is_dir():
         return own
     if "simulate" not in meta:
@@ -561,7 +571,7 @@ def evaluate(
 def _discriminator(real: Cohort, synthetic: Cohort, config: EvaluateConfig) -> tuple[Floats, Floats]:
     """What the GAN's discriminator thinks of the training and of the held-out slices that are compared."""
     from synthoma.evaluation.comparison import compare
-    from synthoma.generators.sampling import judge_slices
+    from synthoma.generators.judge import judge_slices
 
     assert config.run is not None
     comparison = compare(real, synthetic, limit=config.limit, seed=config.seed)
@@ -694,7 +704,7 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
     """
     import tempfile
 
-    from synthoma.generators.sampling import judge_images
+    from synthoma.generators.judge import judge_images
     from synthoma.scans.layouts import take_inventory
     from synthoma.training.bundle import open_model
 
@@ -831,8 +841,9 @@ def _add_report(folder: Path, name: str) -> None:
 
 def _add_run_page(run: Path, name: str) -> None:
     from synthoma.detectors.summary import detector_summary
-    from synthoma.generators.networks import ImageShape, gan_summary
+    from synthoma.generators.families import gan_summary
     from synthoma.generators.settings import NetworkConfig
+    from synthoma.generators.shape import ImageShape
     from synthoma.reports.run_page import detector_page, run_page
     from synthoma.training.bundle import fitting, open_model
 

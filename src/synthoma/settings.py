@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from synthoma.core.config import Config
 from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS, DetectorTraining
-from synthoma.generators.settings import GENERATORS, GeneratorTraining
+from synthoma.generators.recipes import GeneratorTraining, generators
 from synthoma.training.settings import AUTO, Kind, no_such_model
 
 
@@ -24,11 +24,11 @@ class TrainConfig(GeneratorTraining, DetectorTraining):
         Raises:
             ConfigError: no model of that name, with the nearest one.
         """
-        if name in GENERATORS:
+        if name in generators():
             return GeneratorTraining.recipe(name)
         if name in SEGMENTERS or name in CLASSIFIERS:
             return DetectorTraining.recipe(name)
-        raise no_such_model(name, [*GENERATORS, *SEGMENTERS, *CLASSIFIERS])
+        raise no_such_model(name, [*generators(), *SEGMENTERS, *CLASSIFIERS])
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:

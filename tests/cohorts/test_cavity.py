@@ -20,12 +20,13 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.detectors.slices import LabelledSlices, target_maps, target_names
 from synthoma.evaluation.evaluate import _tumours
 from synthoma.evaluation.nulls import plan
-from synthoma.generators.auto import plan_generator
+from synthoma.generators.auto import choose_generator
 from synthoma.generators.export import export
 from synthoma.generators.phantomgan.matching import FEATURES
 from synthoma.generators.phantomgan.simulated import repaintable_slices, row_structure, shows_tumour
+from synthoma.generators.plan import plan_training
 from synthoma.generators.sampling import without_specks
-from synthoma.generators.train import image_shape, model_meta
+from synthoma.generators.train import model_meta
 from synthoma.metrics.anatomy import lesion_descriptors
 from synthoma.phantom.beside import phantom_beside
 from synthoma.reports.cohort_page import cohort_page
@@ -152,9 +153,9 @@ def test_generators_do_not_draw_it(cohort: Cohort) -> None:
     planes = slices.fetch(np.arange(3)).masks
     assert (planes > 0).sum(dim=(2, 3)).tolist() == [[0, 0, 0], [12, 30, 8], [0, 30, 0]]
     config = TrainConfig.resolve(flags={"model": "phantom-gan", "with_masks": True, "images": 8})
-    shape = image_shape(cohort, config)
-    assert shape.labels == 3
-    assert model_meta(cohort, config, shape, np.arange(3), 8)["labels"] == {
+    plan = plan_training(cohort, config)
+    assert plan.shape.labels == 3
+    assert model_meta(plan, 8)["labels"] == {
         "1": "core",
         "2": "oedema",
         "3": "enhancing",
@@ -163,7 +164,7 @@ def test_generators_do_not_draw_it(cohort: Cohort) -> None:
 
 def test_the_plan_says_that_it_is_not_drawn(cohort: Cohort) -> None:
     config = TrainConfig.resolve(flags={"model": "auto", "images": 8, "simulate": 2})
-    planned = plan_generator(cohort, config, np.arange(18), lambda: 1.0)
+    planned = choose_generator(cohort, config, np.arange(18), lambda: 1.0)
     assert planned.with_masks
     assert any("the cavities in them are not drawn" in reason for reason in planned.reasons)
 

@@ -18,7 +18,7 @@ from synthoma.detectors import train as detectors
 from synthoma.detectors.segmenters.networks import SegmenterShape, as_input, build_segmenter
 from synthoma.detectors.settings import SegmenterNetwork
 from synthoma.detectors.slices import LabelledSlices
-from synthoma.detectors.train import Plan, train_detector
+from synthoma.detectors.train import DetectorPlan, train_detector
 from synthoma.detectors.validation import THRESHOLDS, overlap_counts, patient_dice, steady_threshold
 from synthoma.settings import TrainConfig
 from synthoma.training.bundle import load_tensors, open_model
@@ -42,7 +42,8 @@ def _train(cohort: Cohort, run: Path, *, resume: bool = False, report: Any = unh
     run.mkdir(parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(detectors, "calibrate", lambda device, name, trial, bf16: ONE)
-        return train_detector(cohort, run, TrainConfig.resolve(flags=settings), report, resume=resume)
+        plan = DetectorPlan(cohort, TrainConfig.resolve(flags=settings))
+        return train_detector(plan, run, report, resume=resume)
 
 
 def _dice(cohort: Cohort, run: Path, targets: tuple[str, ...] = ("tumour",)) -> list[float]:
@@ -152,7 +153,8 @@ def test_half_precision_learns_too(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort")
     from dataclasses import replace
 
-    plan = Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "segmenter": {"levels": 3, "width": 8}}))
+    config = TrainConfig.resolve(flags={"model": "unet-25d", "segmenter": {"levels": 3, "width": 8}})
+    plan = DetectorPlan(cohort, config)
     task = plan.task(replace(ONE, bf16=True, channels_last=True), plan.judge(ONE, lambda images, rows, maps: None))
     losses = [float(task.step(step, 0.3)["loss"].detach()) for step in range(60)]
     assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:10])
@@ -212,10 +214,10 @@ def test_synthetic_children_of_held_out_patients_are_refused(tmp_path: Path) -> 
         write_cohort(
             tmp_path / name, images, masks=masks, mask_names={"1": "tumour"}, origin="synthetic", provenance=provenance
         )
-    plan = Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [tmp_path / "fair"]}))
+    plan = DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [tmp_path / "fair"]}))
     assert [len(source) for source in plan.sources] == [48, 20]
     with pytest.raises(LeakError, match="p9"):
-        Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [tmp_path / "leak"]}))
+        DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [tmp_path / "leak"]}))
 
 
 def test_what_a_model_learned_from_follows_it(tmp_path: Path) -> None:
@@ -241,16 +243,16 @@ def test_what_a_model_learned_from_follows_it(tmp_path: Path) -> None:
         tmp_path / "later", images, masks=masks, groups=groups, splits=splits, mask_names=names, origin="real"
     )
     with pytest.raises(LeakError, match="p0"):
-        Plan(later, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "real-run")}))
+        DetectorPlan(later, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "real-run")}))
     with pytest.raises(LeakError, match="p0"):
-        Plan(later, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [real.path]}))
+        DetectorPlan(later, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [real.path]}))
     # Behind a model of simulated patients stand the real ones that it was trained with.
     groups = ["z0"] * 5 + ["new"] * 15
     last = write_cohort(
         tmp_path / "last", images, masks=masks, groups=groups, splits=splits, mask_names=names, origin="real"
     )
     with pytest.raises(LeakError, match="z0"):
-        Plan(last, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "run")}))
+        DetectorPlan(last, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "run")}))
 
 
 def test_a_patient_whose_group_has_another_name_is_known_too(tmp_path: Path) -> None:
@@ -270,7 +272,7 @@ def test_the_same_pixels_are_the_same_patient(tmp_path: Path) -> None:
         table = one.slices.assign(pixels_sha256=[f"digest-{number}" for number in range(len(one))])
         table.to_csv(one.path / "slices.csv", index=False)
     with pytest.raises(LeakError, match="same pixels"):
-        Plan(Cohort(cohort.path), TrainConfig.resolve(flags={"model": "unet-25d", "extra": [other.path]}))
+        DetectorPlan(Cohort(cohort.path), TrainConfig.resolve(flags={"model": "unet-25d", "extra": [other.path]}))
 
 
 def test_validation_without_tumour_chooses_nothing(tmp_path: Path) -> None:
@@ -303,7 +305,7 @@ def test_a_batch_mixes_by_ratio(tmp_path: Path) -> None:
     cohort, other = _discs(tmp_path / "a"), _discs(tmp_path / "b", size=32)
     for ratio, counts in ((0.5, [8, 8]), (0.25, [12, 4]), (0.99, [1, 15])):
         flags = {"model": "unet-25d", "extra": [other.path], "segmenter": {"with_ratio": ratio, "levels": 3}}
-        plan = Plan(cohort, TrainConfig.resolve(flags=flags))
+        plan = DetectorPlan(cohort, TrainConfig.resolve(flags=flags))
         assert plan.task(ONE, lambda network, images: (0.0, {}, torch.zeros(0))).counts == counts
 
 
@@ -313,16 +315,16 @@ def test_rare_classes_are_weighed_as_batches_show_them(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path / "own", images, ["ill"] * 18 + ["well"] * 2, groups=["p"] * 20)
     other = write_cohort(tmp_path / "other", images, ["well"] * 20, groups=["q"] * 20)
     flags: dict[str, Any] = {"model": "cnn"}
-    alone = Plan(cohort, TrainConfig.resolve(flags=flags)).class_weights()
+    alone = DetectorPlan(cohort, TrainConfig.resolve(flags=flags)).class_weights()
     np.testing.assert_allclose(alone, [0.5 / 0.9, 0.5 / 0.1], rtol=1e-6)
     flags |= {"extra": [other.path], "classifier": {"with_ratio": 0.5}}
-    both = Plan(cohort, TrainConfig.resolve(flags=flags)).class_weights()
+    both = DetectorPlan(cohort, TrainConfig.resolve(flags=flags)).class_weights()
     np.testing.assert_allclose(both, [0.5 / 0.45, 0.5 / 0.55], rtol=1e-6)
 
 
 def test_small_slices_are_not_cut_into_large_blocks(tmp_path: Path) -> None:
     """At 32 px, blocks of 4 would leave 8 pixels a side; what is used is written down."""
-    plan = Plan(_discs(tmp_path / "cohort"), TrainConfig.resolve(flags={"model": "unet-25d"}))
+    plan = DetectorPlan(_discs(tmp_path / "cohort"), TrainConfig.resolve(flags={"model": "unet-25d"}))
     assert plan.config.segmenter.stem == 1
     assert [SegmenterNetwork(stem=0).fitted(size).stem for size in (32, 64, 128, 256)] == [1, 1, 2, 4]
     assert SegmenterNetwork(stem=2).fitted(256).stem == 2
@@ -330,9 +332,9 @@ def test_small_slices_are_not_cut_into_large_blocks(tmp_path: Path) -> None:
 
 def test_fewer_patients(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort")
-    plan = Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "patients": 3}))
+    plan = DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "patients": 3}))
     assert len(plan.sources[0].members) == 3
-    other = Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "patients": 3, "seed": 1}))
+    other = DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "patients": 3, "seed": 1}))
     assert set(plan.sources[0].rows) != set(other.sources[0].rows)
 
 
@@ -345,13 +347,13 @@ def test_begin_with_another_model(tmp_path: Path) -> None:
     learner = {"levels": 2, "width": 4, "batch": 8}
     _train(both, tmp_path / "run", model="unet-25d", images=64, snapshots=1, segmenter=learner)
     one = _discs(tmp_path / "one")
-    plan = Plan(one, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "run")}))
+    plan = DetectorPlan(one, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "run")}))
     begun, origin = plan.network("cpu").state_dict(), load_tensors(tmp_path / "run" / "model.safetensors")
     first = origin.weights("segmenter")["entry.weight"].view(4, 3, 2, 1, 3, 3)
     assert torch.equal(begun["entry.weight"].view(4, 3, 1, 1, 3, 3)[:, :, 0], first[:, :, 1])
     assert torch.equal(begun["head.weight"], origin.weights("segmenter")["head.weight"])
     with pytest.raises(ConfigError, match="unet-25d"):
-        Plan(one, TrainConfig.resolve(flags={"model": "resunet", "init": str(tmp_path / "run")}))
+        DetectorPlan(one, TrainConfig.resolve(flags={"model": "resunet", "init": str(tmp_path / "run")}))
 
 
 def test_begin_with_a_gans_networks(tmp_path: Path) -> None:
@@ -360,36 +362,36 @@ def test_begin_with_a_gans_networks(tmp_path: Path) -> None:
     gan = load_tensors(tmp_path / "gan" / "model.safetensors")
     read, drawn = gan.weights("discriminator"), gan.weights("generator")
     for model in ("critic-unet", "gan-unet"):
-        plan = Plan(cohort, TrainConfig.resolve(flags={"model": model, "init": str(tmp_path / "gan")}))
+        plan = DetectorPlan(cohort, TrainConfig.resolve(flags={"model": model, "init": str(tmp_path / "gan")}))
         begun = plan.network("cpu").state_dict()
         assert torch.equal(begun["critic.layers.0.weight"], read["layers.0.weight"])
     layers = [name for name in begun if name.startswith("up.")]
     assert sum(name.endswith("weight") for name in layers) == 5  # at 32 px: 3 normalisations, 2 transposed convolutions
     assert all(torch.equal(begun[name], drawn[name.replace("up", "layers")]) for name in layers)
     with pytest.raises(ConfigError, match="critic-"):
-        Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "gan")}))
+        DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "gan")}))
     train_toy(cohort, tmp_path / "pieces", model="dcgan", images=64, gan={"critic_patches": True})
     with pytest.raises(ConfigError, match="networks fit"):
-        Plan(cohort, TrainConfig.resolve(flags={"model": "critic-unet", "init": str(tmp_path / "pieces")}))
+        DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "critic-unet", "init": str(tmp_path / "pieces")}))
 
 
 def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
     images, masks = blobs(6, size=32)
     unmasked = write_cohort(tmp_path / "unmasked", images)
     with pytest.raises(InputError, match="classifier"):
-        Plan(unmasked, TrainConfig.resolve(flags={"model": "unet-25d"}))
+        DetectorPlan(unmasked, TrainConfig.resolve(flags={"model": "unet-25d"}))
     with pytest.raises(InputError, match="two classes"):
-        Plan(unmasked, TrainConfig.resolve(flags={"model": "cnn"}))
+        DetectorPlan(unmasked, TrainConfig.resolve(flags={"model": "cnn"}))
     cohort = write_cohort(tmp_path / "test-only", images, masks=masks, splits=["test"] * 6, mask_names={"1": "tumour"})
     with pytest.raises(InputError, match="training slices with a mask"):
-        Plan(cohort, TrainConfig.resolve(flags={"model": "unet-25d"}))
+        DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d"}))
     zscored = write_cohort(
         tmp_path / "z", images, masks=masks, mask_names={"1": "tumour"}, provenance={"config": {"normalise": "zscore"}}
     )
     with pytest.raises(ConfigError, match="robust"):
-        Plan(zscored, TrainConfig.resolve(flags={"model": "unet-25d"}))
+        DetectorPlan(zscored, TrainConfig.resolve(flags={"model": "unet-25d"}))
     with pytest.raises(ConfigError, match="--init"):
-        Plan(cohort, TrainConfig.resolve(flags={"model": "critic-probe"}))
+        DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "critic-probe"}))
     with pytest.raises(ConfigError, match="generators"):
         TrainConfig.resolve(flags={"model": "unet-25d", "with_masks": True})
     with pytest.raises(ConfigError, match="its settings are in segmenter"):

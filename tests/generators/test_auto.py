@@ -8,7 +8,7 @@ import pytest
 import synthoma
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError, InputError
-from synthoma.generators.train import check_trainable
+from synthoma.generators.plan import plan_training
 from synthoma.phantom import phantom_cases
 from synthoma.settings import TrainConfig
 from synthoma.training.device import usable_cores
@@ -108,7 +108,7 @@ def test_a_start_decides_whether_masks_are_learned(tmp_path: Path) -> None:
         train_toy(cohort, tmp_path / f"first-{masks}", images=8, snapshots=1, with_masks=masks)
         config = synthoma.planned(cohort, TrainConfig(init=str(tmp_path / f"first-{masks}"), images=8))
         assert config.with_masks == masks
-        check_trainable(cohort, config)  # it would begin
+        plan_training(cohort, config)  # it would begin
 
 
 def test_given_slices_are_used_and_nothing_is_simulated(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import torch
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.provenance import file_digest
-from synthoma.generators.networks import ImageShape
 from synthoma.generators.sampling import (
     BLOCK,
     Sampler,
@@ -21,6 +20,7 @@ from synthoma.generators.sampling import (
     split_planes,
     without_specks,
 )
+from synthoma.generators.shape import ImageShape
 from synthoma.training.bundle import open_model, save_tensors
 from tests.toys import blobs, halves, train_toy, write_cohort
 
@@ -197,7 +197,7 @@ def test_a_way_begins_and_ends_at_its_images(runs: Path, run: str) -> None:
     strips = interpolate(sampler, seed=2, steps=5, rows=2)
     assert [len(strip) for strip in strips] == [5, 5]
     for row, strip in enumerate(strips):
-        ends = sampler.draw(sampler.latents(2, range(2 * row, 2 * row + 2)), torch.full((2,), row))
+        ends = sampler.draw(sampler.latents.numbered(2, range(2 * row, 2 * row + 2)), torch.full((2,), row))
         assert np.allclose(strip[0], ends[0], atol=1e-5)
         assert np.allclose(strip[-1], ends[1], atol=1e-5)
         assert not np.allclose(strip[2], ends[0], atol=1e-3)

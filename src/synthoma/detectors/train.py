@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -46,31 +47,25 @@ from synthoma.training.bundle import save_tensors
 from synthoma.training.device import Execution, calibrate, choose_device, read_execution
 from synthoma.training.loop import Budget, Progress, Report, run_loop
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
-from synthoma.training.settings import SECTION
+from synthoma.training.settings import SECTION, TrainingConfig
 
 SHOWN = 10
 """Slices that are drawn at each snapshot."""
 
 
-def train_detector(
-    cohort: Cohort, run: Path, config: DetectorTraining, report: Report, *, resume: bool = False
-) -> Progress:
+def train_detector(plan: DetectorPlan, run: Path, report: Report, *, resume: bool = False) -> Progress:
     """Train a segmenter or classifier into an existing folder.
 
     Args:
-        cohort: its training split is learned from, its validation split chooses snapshot and threshold, and says what a
-            segmenter's figures of a scan mean.
+        plan: what is learned, from what; its settings have a budget.
         run: folder for config.toml, log.jsonl, checkpoint/, samples/, progress.png and model.safetensors.
-        config: the settings; the budget must be given.
         report: told how far it is.
         resume: go on from the newest checkpoint.
 
     Raises:
-        InputError: the cohort has nothing to learn from, or a --with cohort does not fit it.
-        ConfigError: the network cannot work on images of this size.
-        LeakError: a --with cohort shows patients that this one holds out.
+        ConfigError: the training broke before anything was learned.
     """
-    plan = Plan(cohort, config)
+    config = plan.config
     execution = _execution(run, plan, resume=resume)
     execution.apply()
     write_settings(run, plan.config)
@@ -87,15 +82,18 @@ def train_detector(
     return progress
 
 
-class Plan:
+class DetectorPlan:
     """Everything about a training that is decided before it begins.
 
     Args:
-        cohort: what is learned from.
+        cohort: its training split is learned from, its validation split chooses snapshot and threshold, and says what a
+            segmenter's figures of a scan mean.
         config: the settings.
 
     Raises:
-        InputError, ConfigError, LeakError: see ``train_detector``.
+        InputError: the cohort has nothing to learn from, or a --with cohort does not fit it.
+        ConfigError: the network cannot work on images of this size.
+        LeakError: a --with cohort shows patients that this one holds out.
     """
 
     def __init__(self, cohort: Cohort, config: DetectorTraining) -> None:
@@ -138,6 +136,12 @@ class Plan:
         ]
         self.shape = SegmenterShape(cohort.size, len(cohort.modalities), len(self.targets))
         self.network("cpu")  # says now if the size does not fit
+
+    def within(self, budget: TrainingConfig) -> DetectorPlan:
+        """The same plan with the budget of these settings."""
+        plan = copy.copy(self)
+        plan.config = self.config.model_copy(update={"minutes": budget.minutes, "images": budget.images})
+        return plan
 
     def network(self, device: str) -> nn.Module:
         """The network as it begins."""
@@ -295,7 +299,7 @@ def _classes(cohort: Cohort, rows: Ints) -> tuple[str, ...]:
     return classes
 
 
-def _extra_rows(other: Cohort, plan: Plan) -> Ints:
+def _extra_rows(other: Cohort, plan: DetectorPlan) -> Ints:
     """What is taken of a --with cohort: of real scans the training split, of made ones all that is labelled."""
     table = other.slices
     keep = np.array(table["split"] == "train") if other.origin == "real" else np.ones(len(other), dtype=bool)
@@ -356,7 +360,7 @@ def _source_of(cohort: Cohort) -> dict[str, str]:
     }
 
 
-def _execution(run: Path, plan: Plan, *, resume: bool) -> Execution:
+def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
     """Device and, on a CPU, the fastest settings for this model; a resumed run keeps what it was begun with."""
     device = choose_device(plan.config.device)
     file = run / EXECUTION

@@ -13,7 +13,8 @@ from synthoma.core.errors import ConfigError
 from synthoma.core.types import PLAIN_MODALITY, Ints
 from synthoma.generators.initial import open_generator
 from synthoma.generators.phantomgan.simulated import can_be_simulated, masks_can_be_simulated
-from synthoma.generators.settings import GENERATORS, GanConfig, GeneratorTraining
+from synthoma.generators.recipes import GeneratorTraining, generators
+from synthoma.generators.settings import GanConfig
 from synthoma.training.bundle import SHIPPED, Bundle
 from synthoma.training.device import choose_device, usable_cores
 from synthoma.training.settings import AUTO, DEFAULT_MINUTES
@@ -31,7 +32,7 @@ FEWEST, MOST = 24, 200
 Training = TypeVar("Training", bound=GeneratorTraining)
 
 
-def plan_generator(cohort: Cohort, config: Training, rows: Ints, seconds_a_patient: Callable[[], float]) -> Training:
+def choose_generator(cohort: Cohort, config: Training, rows: Ints, seconds_a_patient: Callable[[], float]) -> Training:
     """Choose model, masks, simulated patients and size of the networks.
 
     Args:
@@ -46,7 +47,7 @@ def plan_generator(cohort: Cohort, config: Training, rows: Ints, seconds_a_patie
     Raises:
         ConfigError: settings that the plan decides, or ones that its model cannot have.
     """
-    if config.gan != GENERATORS[AUTO][1]:
+    if config.gan != generators()[AUTO][1]:
         todo = "leave the gan settings to auto, or choose a model by name, see `synthoma train --list`"
         raise ConfigError("auto without gan settings", "some of them", todo)
     table = cohort.slices.iloc[rows]
@@ -82,7 +83,7 @@ def plan_generator(cohort: Cohort, config: Training, rows: Ints, seconds_a_patie
         changes["with_masks"] = True
         cavity = "; the cavities in them are not drawn" if cohort.labels != cohort.tumour_labels else ""
         reasons.append(f"masks are learned with the images: the real slices have them{cavity}")
-    gan, grown = _sized(GENERATORS[model][1], device)
+    gan, grown = _sized(generators()[model][1], device)
     reasons += grown
     settings = config.model_dump(exclude={"gan", "segmenter", "classifier"})
     return type(config).model_validate({**settings, **changes, "gan": gan, "reasons": tuple(reasons)})

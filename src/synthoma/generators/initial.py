@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from synthoma.core.errors import ConfigError
 from synthoma.core.types import PLAIN_MODALITY
-from synthoma.generators.networks import ImageShape
-from synthoma.generators.phantomgan.network import fitted_to
+from synthoma.generators.shape import ImageShape
 from synthoma.training.bundle import SHIPPED, Bundle, fitting, learned_from, open_model, shipped_model
 
 
@@ -42,7 +41,19 @@ def open_generator(init: str) -> Bundle:
     return open_model(shipped_model("generator") if init == SHIPPED else Path(init), "generator")
 
 
-def gan_start(init: str, network: str, shape: ImageShape, *, modalities: Sequence[str], plane: str) -> GanStart:
+Fitted = Callable[[Mapping[str, Tensor], Mapping[str, Tensor], int, int], tuple[dict[str, Tensor], dict[str, Tensor]]]
+"""Weights of a generator and its discriminator, for images of so many channels and labels."""
+
+
+def gan_start(
+    init: str,
+    network: str,
+    shape: ImageShape,
+    *,
+    modalities: Sequence[str],
+    plane: str,
+    fitted: Fitted | None = None,
+) -> GanStart:
     """The networks of a run or model file, for a generator of the same kind and images.
 
     The shipped ones are convolutions throughout and fit images of any size, modalities and labels.
@@ -53,6 +64,7 @@ def gan_start(init: str, network: str, shape: ImageShape, *, modalities: Sequenc
         shape: of its images.
         modalities: their sequences, in order.
         plane: how they lie.
+        fitted: fits shipped weights to its channels and labels; None for a kind of which none are shipped.
 
     Raises:
         InputError: no generator there.
@@ -60,17 +72,23 @@ def gan_start(init: str, network: str, shape: ImageShape, *, modalities: Sequenc
     """
     bundle = open_generator(init)
     with fitting("a generator"):
-        return _gan_start(bundle, init, network, shape, modalities=modalities, plane=plane)
+        return _gan_start(bundle, init, network, shape, modalities, plane, fitted)
 
 
 def _gan_start(
-    bundle: Bundle, init: str, network: str, shape: ImageShape, *, modalities: Sequence[str], plane: str
+    bundle: Bundle,
+    init: str,
+    network: str,
+    shape: ImageShape,
+    modalities: Sequence[str],
+    plane: str,
+    fitted: Fitted | None,
 ) -> GanStart:
     theirs = bundle.meta["network"]["network"], ImageShape(**bundle.meta["shape"])
     weights = {name: dict(bundle.weights(name)) for name in ("generator", "discriminator")}
-    if init == SHIPPED and theirs[0] == network:
+    if init == SHIPPED and theirs[0] == network and fitted is not None:
         weights = {name: {key: value.float() for key, value in own.items()} for name, own in weights.items()}
-        painter, judge = fitted_to(weights["generator"], weights["discriminator"], shape.channels, shape.labels)
+        painter, judge = fitted(weights["generator"], weights["discriminator"], shape.channels, shape.labels)
         weights = {"generator": painter, "discriminator": judge}
     elif theirs != (network, shape):
         todo = "begin with a model of images of this size, these modalities, labels and classes, or leave it out"

@@ -14,23 +14,15 @@ from scipy import ndimage
 from torch import Tensor
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
-from synthoma.cohorts.dataset import TrainingSlices
 from synthoma.cohorts.splits import SPLITS
-from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.errors import ConfigError
 from synthoma.core.provenance import software
-from synthoma.core.seeding import stream
-from synthoma.core.types import UNLABELLED, Bytes, Floats, Ints, tumour_of
-from synthoma.generators.networks import ImageShape, build_discriminator, build_generator, latent_shape
-from synthoma.generators.phantomgan.matching import Matching
-from synthoma.generators.phantomgan.simulated import (
-    SimulatedSlices,
-    class_of,
-    in_air,
-    repaintable_slices,
-    simulated_class,
-    simulated_names,
-)
+from synthoma.core.types import Bytes, Floats, tumour_of
+from synthoma.generators.families import family_of
+from synthoma.generators.latents import LatentSource
+from synthoma.generators.phantomgan.simulated import simulated_names
 from synthoma.generators.settings import NetworkConfig
+from synthoma.generators.shape import ImageShape
 from synthoma.training.bundle import Bundle, fitting, open_model
 
 BLOCK = 64
@@ -51,17 +43,15 @@ class Sampler:
         bundle: the model file.
         shape: of its images.
         generator: the network, in evaluation mode.
-        latent: shape of what one image is drawn from.
-        source: simulated slices of the classes that it learned, of a generator that repaints them.
-        remarks: what should be known of all that is drawn.
+        latents: what its images are made of.
+        repaints: whether these are simulated slices.
     """
 
     bundle: Bundle
     shape: ImageShape
     generator: torch.nn.Module
-    latent: tuple[int, ...]
-    source: SimulatedSlices | None = None
-    remarks: tuple[str, ...] = ()
+    latents: LatentSource
+    repaints: bool = False
 
     @classmethod
     def open(cls, run: Path, phantom: Cohort | None = None, label: str | None = None) -> Sampler:
@@ -80,90 +70,22 @@ class Sampler:
         with fitting("a generator"):
             shape = ImageShape(**bundle.meta["shape"])
             config = NetworkConfig.model_validate(bundle.meta["network"])
-            generator = build_generator(config, shape).eval().requires_grad_(False)
+            family = family_of(config)
+            generator = family.generator(config, shape).eval().requires_grad_(False)
             generator.load_state_dict(bundle.weights("generator"))
-        repaints = config.network == "repaint"
-        if repaints and phantom is None:
-            todo = "give --phantom COHORT (made by `synthoma prepare --phantom N` with the size of the model's images)"
-            raise ConfigError("simulated slices to repaint", "none", todo)
-        if phantom is not None and not repaints:
-            raise ConfigError("a model that repaints simulated slices", bundle.meta["model"], "leave out --phantom")
-        meta, source = bundle.meta, None
-        remarks: tuple[str, ...] = ()
-        if phantom is not None:
-            source = repaintable_slices(
-                phantom,
-                size=shape.size,
-                modalities=meta["modalities"],
-                plane=meta["plane"],
-                labels=tuple(meta["labels"].values()),
-                kinds=meta["kinds"] if label is None else (simulated_class(label),),
-            )
-            matching = Matching.from_meta(meta["matching"]) if meta.get("matching") else None
-            source.match(matching)
-            # Slices of one class differ from those of all classes by nature.
-            if matching is not None and label is None and (strange := matching.strange(source.structure())):
-                remarks = (
-                    f"The simulated slices differ from those of the training in {', '.join(strange)}: drawn slices may "
-                    "come in other shares than real ones. Give the simulated cohort of the training (--phantom).",
-                )
-        return cls(bundle, shape, generator, latent_shape(config, shape), source, remarks)
-
-    def latents(self, seed: int, indices: range, truncation: float = 1.0) -> Tensor:
-        """Latents (N, *latent) of these images, each from a stream of its own; simulated slices come with noise."""
-        if self.source is None:
-            rows = [stream(seed, "synthesis.latent", index).standard_normal(self.latent) for index in indices]
-            return torch.from_numpy(np.stack(rows).astype(np.float32)) * truncation
-        side = self.shape.size
-        noise = np.stack(
-            [stream(seed, "synthesis.latent", index).standard_normal((1, side, side)) for index in indices]
-        )
-        planes = self.source.fetch(self._simulated(seed, indices)).planes()
-        if self.airs is not None:
-            draws = [stream(seed, "synthesis.air", index) for index in indices]
-            planes = in_air(planes, np.stack([self.air(own) for own in draws]), draws)
-        return torch.cat([planes, torch.from_numpy(noise.astype(np.float32)) * truncation], dim=1)
-
-    def _simulated(self, seed: int, indices: range) -> Ints:
-        """Which simulated slice each image is, by position in ``source``."""
-        assert self.source is not None
-        return self.source.drawn(np.array([stream(seed, "synthesis.source", index).random() for index in indices]))
-
-    def simulated(self, seed: int, index: int) -> tuple[str, str]:
-        """Group of the simulated slice that an image repaints, and its case and slice; empty where there are none."""
-        if self.source is None:
-            return "", ""
-        table = self.source.cohort.slices
-        row = table.iloc[self.source.rows[self._simulated(seed, range(index, index + 1))[0]]]
-        place = f"{row['case']}/{row['slice']}" if "slice" in table else ""  # a cohort made by hand may not say
-        return f"simulated {row['group']}", place
+        source = family.draw_from(bundle, shape, family.latent(config, shape), phantom, label)
+        return cls(bundle, shape, generator, source, family.repaints)
 
     @property
     def labels(self) -> dict[str, str]:
         """What the masks of its images tell apart, by value; those of the simulated slices, where it repaints them."""
-        if self.source is not None:
-            return {str(value): name for value, name in self.source.cohort.tumour_labels.items()}
-        labels: dict[str, str] = self.bundle.meta["labels"]
-        return labels
+        return dict(self.latents.labels)
 
     def finished(self, planes: Floats, seed: int, indices: range) -> tuple[Floats, Bytes]:
         """Images (N, C, S, S) and masks (N, S, S) of drawn planes; repainted slices have the simulated ones' masks."""
         images, masks = split_planes(planes, self.shape, tuple(int(value) for value in self.labels))
-        if self.source is not None:
-            rows = self.source.rows[self._simulated(seed, indices)]
-            masks = np.asarray(self.source.cohort.masks[rows])
-        return images, masks
-
-    @property
-    def airs(self) -> Floats | None:
-        """Level and grain of the air in real slices that were learned from (K, C, 2); None where none was measured."""
-        known = self.bundle.meta.get("air")
-        return np.array(known, np.float64) if known else None
-
-    def air(self, draws: np.random.Generator) -> Floats:
-        """Air of one of these slices, (C, 2)."""
-        assert self.airs is not None
-        return np.asarray(self.airs[int(draws.integers(len(self.airs)))])
+        exact = self.latents.masks(seed, indices)
+        return images, masks if exact is None else exact
 
     def draw(self, latents: Tensor, classes: Tensor) -> Floats:
         """Images (N, planes, S, S) in -1..1 for latents (N, *latent) and class numbers (N,).
@@ -214,7 +136,7 @@ def check_request(
         raise ConfigError(wanted, came, "correct them")
     if label is None:
         return
-    classes, repaints = list(bundle.meta["classes"]), bundle.meta["network"]["network"] == "repaint"
+    classes, repaints = list(bundle.meta["classes"]), repaints_slices(bundle)
     if label not in classes:
         raise ConfigError(f"a class of the model ({', '.join(classes)})", repr(label), "choose one of them")
     if repaints and label not in (names := simulated_names(classes, bundle.meta["kinds"])):
@@ -223,6 +145,12 @@ def check_request(
     if not repaints and not bundle.meta["shape"]["classes"] and len(classes) > 1:
         came = f"one that learned {', '.join(classes)} together"
         raise ConfigError("a model that can choose a class", came, "leave out --class, or train with --conditional")
+
+
+def repaints_slices(bundle: Bundle) -> bool:
+    """Whether a model makes its images of simulated slices."""
+    with fitting("a generator"):
+        return family_of(NetworkConfig.model_validate(bundle.meta["network"])).repaints
 
 
 def generate_cohort(
@@ -267,7 +195,7 @@ def generate_cohort(
             if rejection is not None:
                 planes = rejection.draw(seed, block, labels)
             else:
-                planes = sampler.draw(sampler.latents(seed, block, truncation), labels)
+                planes = sampler.draw(sampler.latents.numbered(seed, block, truncation), labels)
             indices = range(max(start, first), min(start + BLOCK, last))
             kept = planes[indices.start - start : indices.stop - start]
             images, masks = sampler.finished(kept, seed, indices)
@@ -313,24 +241,17 @@ def without_specks(mask: Bytes) -> Bytes:
 
 
 def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> dict[str, Any]:
-    meta, shape = sampler.bundle.meta, sampler.shape
     case = f"synthetic-{index:06d}"
     area = int(tumour_of(mask).sum())
-    group, repaints = sampler.simulated(seed, index)
-    if sampler.source is not None:
-        label = class_of(area, meta["classes"])
-    elif sampler.labels and set(meta["classes"]) == {"tumour", "healthy"}:  # they only say what a mask shows
-        label = "tumour" if area else "healthy"
-    else:
-        label = name if shape.classes or len(meta["classes"]) == 1 else UNLABELLED
+    group, repaints = sampler.latents.origin(seed, index)
     return {
         "case": case,
         "slice": 0,
         "patient": "",
         "group": group or case,
         "split": SPLITS[0],
-        "label": label,
-        "asked_for": name if shape.classes else "",
+        "label": sampler.latents.label(name, area),
+        "asked_for": name if sampler.shape.classes else "",
         "tumour_pixels": area,
         "has_mask": bool(sampler.labels),
         "source": case,
@@ -344,10 +265,7 @@ def cohort_meta(
 ) -> dict[str, Any]:
     """What cohort.json says of drawn slices, given their records; ``count`` is what was asked for, in all shards."""
     meta = sampler.bundle.meta
-    unlabelled = UNLABELLED in {record["label"] for record in records}
-    classes = [UNLABELLED] if unlabelled else list(meta["classes"])
-    if sampler.source is not None:
-        classes = list(simulated_names(meta["classes"], meta["kinds"]))
+    classes = sampler.latents.names({record["label"] for record in records})
     return {
         "origin": "synthetic",
         "layout": "generated",
@@ -359,7 +277,7 @@ def cohort_meta(
         "cases": len({record["case"] for record in records}),
         "patients": 0,
         "groups": len({record["group"] for record in records}),
-        "remarks": list(sampler.remarks),
+        "remarks": list(sampler.latents.remarks),
         "provenance": {
             "source": f"generated by {meta['model']}",
             "model_sha256": sampler.bundle.digest,
@@ -369,17 +287,10 @@ def cohort_meta(
             "truncation": truncation,
             "trained_on": meta["provenance"]["trained_on"],
             "training_cohort": meta["provenance"]["cohort"],
-            "config": {**meta["prepare"], **_spacing_of_slices(sampler)},
+            "config": {**meta["prepare"], **sampler.latents.spacing},
             "software": software(),
         },
     }
-
-
-def _spacing_of_slices(sampler: Sampler) -> dict[str, Any]:
-    """How many slices lie from one that was kept to the next: as in the simulated scans, where these are repainted."""
-    if sampler.source is None:
-        return {}
-    return {"every": sampler.source.cohort.meta.get("provenance", {}).get("config", {}).get("every", 1)}
 
 
 def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list[Floats]]:
@@ -390,14 +301,14 @@ def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list
     Returns:
         ``rows`` lists of ``steps`` samples (planes, S, S) in -1..1.
     """
-    if sampler.source is not None:
+    if not sampler.latents.free:
         todo = "leave out --interpolation"
         raise ConfigError(
             "a model that draws from latents alone", f"{sampler.bundle.meta['model']}, which repaints", todo
         )
-    strips = []
+    strips, latent = [], sampler.latents.numbered(seed, range(1)).shape[1:]
     for row in range(rows):
-        ends = sampler.latents(seed, range(2 * row, 2 * row + 2)).flatten(1).numpy().astype(np.float64)
+        ends = sampler.latents.numbered(seed, range(2 * row, 2 * row + 2)).flatten(1).numpy().astype(np.float64)
         cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
         angle = np.arccos(np.clip(cosine, -1, 1))
         share = np.linspace(0, 1, steps)[:, None]
@@ -406,69 +317,6 @@ def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list
         else:  # latents of length 1 lie on one line
             path = (1 - share) * ends[0] + share * ends[1]
         classes = torch.full((steps,), row % max(sampler.shape.classes, 1))
-        latents = torch.from_numpy(path.astype(np.float32)).view(steps, *sampler.latent)
+        latents = torch.from_numpy(path.astype(np.float32)).view(steps, *latent)
         strips.append(list(sampler.draw(latents, classes)))
     return strips
-
-
-def judge_images(run: Path, images: Floats, classes: Tensor | None = None) -> tuple[Floats, str]:
-    """What the discriminator of a run thinks of images (N, C, S, S) on the cohort's scale (0 background, 1 bright).
-
-    A conditional model that is not told the classes (N,) gives each image the score of the class that suits it best.
-
-    Returns:
-        Scores (N,), and what they are: "probability" (0 fake, 1 real) or "critic score" (more is more real).
-
-    Raises:
-        InputError: images of another size, or a model that judges masks too.
-    """
-    bundle = open_model(run, "generator")
-    shape = ImageShape(**bundle.meta["shape"])
-    if shape.labels:
-        raise InputError("a model that judges images alone", "one trained with masks", "train one without --with-masks")
-    expected = (shape.channels, shape.size, shape.size)
-    if images.shape[1:] != expected:
-        raise InputError(f"images of shape {expected}", f"{images.shape[1:]}", "prepare them as the model's cohort was")
-    return _judged(bundle, shape, torch.from_numpy(np.clip(images, 0, 1).astype(np.float32) * 2 - 1), classes)
-
-
-def judge_slices(run: Path, cohort: Cohort, rows: Ints) -> Floats:
-    """What the discriminator of a run thinks of slices of a cohort, with their masks where it judges masks too; (N,).
-
-    Raises:
-        InputError: not a generator, or one of other images than the cohort's.
-    """
-    bundle = open_model(run, "generator")
-    shape = ImageShape(**bundle.meta["shape"])
-    slices = TrainingSlices(cohort, rows, with_masks=bool(shape.labels), classes=tuple(bundle.meta["classes"]))
-    planes = slices.fetch(np.arange(len(rows))).planes()
-    expected = (shape.channels + shape.labels, shape.size, shape.size)
-    if tuple(planes.shape[1:]) != expected:
-        came = f"{tuple(planes.shape[1:])}"
-        raise InputError(f"slices of shape {expected} (modalities and labels)", came, "give the run's own cohort")
-    return _judged(bundle, shape, planes, None)[0]
-
-
-def _judged(bundle: Bundle, shape: ImageShape, planes: Tensor, classes: Tensor | None) -> tuple[Floats, str]:
-    with fitting("a discriminator"):
-        config = NetworkConfig.model_validate(bundle.meta["network"])
-        network = build_discriminator(config, shape).eval()
-        network.load_state_dict(bundle.weights("discriminator"))
-    guesses: list[Tensor | None] = [None]
-    if shape.classes:
-        each = range(shape.classes)
-        guesses = [classes] if classes is not None else [torch.full((len(planes),), number) for number in each]
-    with torch.no_grad():
-        columns = [
-            torch.cat(
-                [
-                    network(planes[at : at + BLOCK], None if guess is None else guess[at : at + BLOCK])
-                    for at in range(0, len(planes), BLOCK)
-                ]
-            )
-            for guess in guesses
-        ]
-    scores = torch.stack(columns).amax(dim=0).reshape(len(planes), -1).mean(dim=1)  # of pieces, their mean
-    if str(bundle.meta["loss"]).startswith("bce"):
-        return scores.sigmoid().double().numpy(), "probability"
-    return scores.double().numpy(), "critic score"

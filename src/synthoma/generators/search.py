@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from synthoma.core.errors import ConfigError
-from synthoma.generators.settings import GeneratorTraining
+from synthoma.generators.recipes import GeneratorTraining
 
 Training = TypeVar("Training", bound=GeneratorTraining)
 

@@ -4,68 +4,27 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthoma.cohorts.dataset import Batch, TrainingSlices
+from synthoma.cohorts.dataset import Batch
 from synthoma.core.seeding import stream_key
-from synthoma.core.types import Floats
-from synthoma.generators.networks import ImageShape, build_generator, latent_shape
-from synthoma.generators.phantomgan.contrast import LesionContrast
-from synthoma.generators.phantomgan.simulated import SimulatedSlices
-from synthoma.generators.settings import GeneratorTraining
+from synthoma.generators.family import GenerativeSetup
+from synthoma.generators.initial import GanStart
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state
 from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
 
-Judge = Callable[[Tensor, dict[str, float]], Snapshot]
-"""What is to be said of sample images (N, C, S, S) in -1..1, beside the recent losses."""
-
 Network = TypeVar("Network", bound=nn.Module)
 
 SHEET = 64
 """Images of the sample sheet; their latents stay the same through the run."""
-
-
-def _unseen(images: int, samples: Tensor) -> None:
-    """Shows nobody."""
-
-
-@dataclass(frozen=True)
-class GenerativeSetup:
-    """What a generator learns from, how, and who judges it.
-
-    Attributes:
-        config: the settings.
-        shape: of the images.
-        slices: to learn from.
-        execution: device, threads, memory layout and precision.
-        judge: scores samples at a snapshot.
-        sheet: called with (images seen, samples (64, planes, S, S)) at each snapshot.
-        samples: number of images that are judged.
-        source: simulated slices, for a generator that repaints them; its latents are these, with a plane of noise.
-        airs: level and grain of the air in real slices (K, C, 2), in which simulated ones are put; None leaves theirs.
-        contrast: how clearly drawn lesions must stand out; None demands nothing.
-    """
-
-    config: GeneratorTraining
-    shape: ImageShape
-    slices: TrainingSlices
-    execution: Execution
-    judge: Judge
-    sheet: Callable[[int, Tensor], None] = _unseen
-    samples: int = 256
-    source: SimulatedSlices | None = None
-    airs: Floats | None = None
-    contrast: LesionContrast | None = None
 
 
 class GenerativeTask:
@@ -75,11 +34,13 @@ class GenerativeTask:
     """Settings to try after a training that broke, as options of the command."""
 
     def __init__(self, setup: GenerativeSetup) -> None:
-        self.config, self.gan, self.shape, self.slices = setup.config, setup.config.gan, setup.shape, setup.slices
+        plan = setup.plan
+        self.config, self.gan, self.shape, self.slices = plan.config, plan.config.gan, plan.shape, plan.slices
+        self.material = setup.material
         self.execution, self.judge, self.sheet, self.samples = setup.execution, setup.judge, setup.sheet, setup.samples
         self.batch = self.gan.batch
         torch.manual_seed(stream_key(self.config.seed, "training.weights") % 2**63)
-        self.generator = on_device(build_generator(self.gan, self.shape), self.execution)
+        self.generator = on_device(plan.family.generator(self.gan, self.shape), self.execution)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.best = copied(self.average)
         self.images = 0
@@ -98,7 +59,7 @@ class GenerativeTask:
 
     def latents(self, count: int, draws: torch.Generator) -> Tensor:
         """What the generator makes images of, float32 (count, ...)."""
-        return self.placed(torch.randn(count, *latent_shape(self.gan, self.shape), generator=draws))
+        return self.placed(self.material.latents.batch(count, draws))
 
     def placed(self, planes: Tensor) -> Tensor:
         """The planes on the device; pictures in its memory layout."""
@@ -150,6 +111,12 @@ class GenerativeTask:
         with self.precision():
             images = [self.average(latents[block], None if label is None else label[block]) for block in blocks]
         return torch.cat(images).float().cpu()
+
+    def begin(self, start: GanStart) -> None:
+        """Take over a trained generator before the first step."""
+        self.generator.load_state_dict(start.weights["generator"])
+        self.average.load_state_dict(start.weights["generator"])
+        self.keep_best()
 
     def keep_best(self) -> None:
         """Copy the averaged generator."""

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.core.errors import ConfigError
+from synthoma.generators.families import build_discriminator, build_generator, gan_summary, latent_shape
 from synthoma.generators.flow.network import SPREAD, FlowGenerator, integrate
-from synthoma.generators.networks import ImageShape, build_discriminator, build_generator, gan_summary, latent_shape
 from synthoma.generators.settings import NetworkConfig
+from synthoma.generators.shape import ImageShape
 from synthoma.training.layers import total
 
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from synthoma import pipeline
 from synthoma.cohorts.cohort import Cohort
-from synthoma.cohorts.dataset import TrainingSlices
 from synthoma.core.errors import ConfigError
+from synthoma.generators.family import GenerativeSetup
 from synthoma.generators.flow.loss import velocity_loss
 from synthoma.generators.flow.task import FlowTask
-from synthoma.generators.sampling import Sampler, generate_cohort, interpolate, judge_images, judge_slices
-from synthoma.generators.task import GenerativeSetup
-from synthoma.generators.train import image_shape, trained_classes, training_rows
+from synthoma.generators.judge import judge_images, judge_slices
+from synthoma.generators.plan import plan_training
+from synthoma.generators.sampling import Sampler, generate_cohort, interpolate
 from synthoma.settings import TrainConfig
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 from synthoma.training.device import Execution
@@ -52,12 +52,9 @@ def run(place: Path, squares: Cohort) -> Path:
 def new_task(cohort: Cohort, execution: Execution = ONE, **settings: Any) -> FlowTask:
     gan = {"width": 8, "batch": 16, "ema_images": 300, **settings.pop("gan", {})}
     config = TrainConfig(model="flow", images=1000, gan=gan, **settings)
-    rows = training_rows(cohort, config)
-    slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
-    shape = image_shape(cohort, config, rows)
-    return FlowTask(
-        GenerativeSetup(config, shape, slices, execution, judge=lambda samples, recent: Snapshot(0.0, {}, []))
-    )
+    plan = plan_training(cohort, config)
+    material = plan.family.learn_from(plan, Path("none"))
+    return FlowTask(GenerativeSetup(plan, material, execution, judge=lambda samples, recent: Snapshot(0.0, {}, [])))
 
 
 def trained(task: FlowTask, steps: int, first: int = 0, last: int | None = None) -> dict[str, Tensor]:
@@ -225,17 +222,17 @@ def test_shards_together_are_the_single_run(place: Path, run: Path) -> None:
 
 def test_truncation_scales_the_noise(run: Path) -> None:
     sampler = Sampler.open(run)
-    assert sampler.latent == (2, 16, 16)
-    full, half = (sampler.latents(3, range(4), truncation) for truncation in (1.0, 0.5))
+    assert sampler.latents.numbered(0, range(1)).shape == (1, 2, 16, 16)
+    full, half = (sampler.latents.numbered(3, range(4), truncation) for truncation in (1.0, 0.5))
     assert torch.equal(full * 0.5, half)
-    assert torch.equal(full[2:], sampler.latents(3, range(2, 4)))
+    assert torch.equal(full[2:], sampler.latents.numbered(3, range(2, 4)))
 
 
 def test_images_between_two_pictures_of_noise(run: Path) -> None:
     strips = interpolate(Sampler.open(run), 0, 5, 2)
     assert [len(strip) for strip in strips] == [5, 5]
     assert strips[0][0].shape == (2, 16, 16)
-    ends = Sampler.open(run).draw(Sampler.open(run).latents(0, range(2)), torch.zeros(2, dtype=torch.long))
+    ends = Sampler.open(run).draw(Sampler.open(run).latents.numbered(0, range(2)), torch.zeros(2, dtype=torch.long))
     assert np.allclose(strips[0][0], ends[0], atol=1e-4)
     assert np.allclose(strips[0][-1], ends[1], atol=1e-4)
 

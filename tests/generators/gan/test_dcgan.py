@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from synthoma.core.errors import ConfigError
+from synthoma.generators.families import build_discriminator, build_generator, gan_summary
 from synthoma.generators.gan.dcgan import Discriminator, SeedDiscriminator, SeedGenerator, batch_deviation
-from synthoma.generators.networks import ImageShape, build_discriminator, build_generator, gan_summary
 from synthoma.generators.settings import NetworkConfig
+from synthoma.generators.shape import ImageShape
 from synthoma.training.layers import total
 
 

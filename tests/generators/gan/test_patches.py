@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from synthoma.core.errors import ConfigError
+from synthoma.generators.families import build_discriminator
 from synthoma.generators.gan.patches import PatchDiscriminator
-from synthoma.generators.networks import ImageShape, build_discriminator
 from synthoma.generators.settings import NetworkConfig
+from synthoma.generators.shape import ImageShape
 
 
 def test_a_piece_sees_38_pixels_and_no_more() -> None:

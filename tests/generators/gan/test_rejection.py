@@ -44,7 +44,7 @@ def test_about_that_share_of_candidates_passes_and_all_that_is_drawn_does(runs: 
     sampler = Sampler.open(runs / run)
     rejection = Rejection.open(sampler, 0.25)
     classes = torch.zeros(4 * BLOCK, dtype=torch.long)
-    plain = sampler.draw(sampler.latents(9, range(4 * BLOCK)), classes)
+    plain = sampler.draw(sampler.latents.numbered(9, range(4 * BLOCK)), classes)
     assert 0.15 < float((rejection.scores(plain, classes) >= rejection.limits[0]).mean()) < 0.35
     drawn = rejection.draw(9, range(BLOCK), classes[:BLOCK])
     assert rejection.scores(drawn, classes[:BLOCK]).min() >= rejection.limits[0]
@@ -54,7 +54,7 @@ def test_images_that_pass_at_once_are_those_without_rejection(runs: Path) -> Non
     sampler = Sampler.open(runs / "plain")
     rejection = Rejection.open(sampler, 0.5)
     classes = torch.zeros(BLOCK, dtype=torch.long)
-    plain = sampler.draw(sampler.latents(2, range(BLOCK)), classes)
+    plain = sampler.draw(sampler.latents.numbered(2, range(BLOCK)), classes)
     passed = rejection.scores(plain, classes) >= rejection.limits[0]
     same = (rejection.draw(2, range(BLOCK), classes) == plain).all(axis=(1, 2, 3))
     assert 0 < passed.sum() < BLOCK
@@ -77,7 +77,7 @@ def test_where_nothing_passes_the_best_candidate_is_taken(runs: Path, monkeypatc
     strict = Rejection(sampler, opened.discriminator, 0.5, 1.0, (1e9,))
     classes = torch.zeros(BLOCK, dtype=torch.long)
     best = strict.scores(strict.draw(2, range(BLOCK), classes), classes)
-    first = strict.scores(sampler.draw(sampler.latents(2, range(BLOCK)), classes), classes)
+    first = strict.scores(sampler.draw(sampler.latents.numbered(2, range(BLOCK)), classes), classes)
     assert (best >= first).all()
     assert (best > first).mean() > 0.5
     assert ATTEMPTS > 50

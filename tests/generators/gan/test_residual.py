@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from synthoma.core.errors import ConfigError
+from synthoma.generators.families import build_discriminator, build_generator, gan_summary
 from synthoma.generators.gan.dcgan import Generator
 from synthoma.generators.gan.residual import (
     GrowingBlock,
@@ -14,8 +15,8 @@ from synthoma.generators.gan.residual import (
     ShrinkingBlock,
     SkipExcitation,
 )
-from synthoma.generators.networks import ImageShape, build_discriminator, build_generator, gan_summary
 from synthoma.generators.settings import NetworkConfig
+from synthoma.generators.shape import ImageShape
 from synthoma.metrics.spectrum import checkerboard_peak
 from synthoma.training.layers import total
 

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.cohorts.cohort import Cohort
-from synthoma.cohorts.dataset import TrainingSlices
 from synthoma.core.errors import ConfigError
+from synthoma.generators.family import GenerativeSetup
 from synthoma.generators.gan.losses import discriminator_loss, generator_loss, zero_centred_penalty
 from synthoma.generators.gan.task import AdversarialTask
-from synthoma.generators.task import GenerativeSetup
-from synthoma.generators.train import image_shape, trained_classes, training_rows
+from synthoma.generators.plan import plan_training
 from synthoma.settings import TrainConfig
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 from synthoma.training.device import Execution
@@ -38,11 +37,10 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 def new_task(cohort: Cohort, execution: Execution = ONE, **settings: Any) -> AdversarialTask:
     gan = settings.pop("gan", {})
     config = TrainConfig(**{"model": "dcgan", "images": 1000, "gan": {**SMALL, **gan}, **settings})
-    rows = training_rows(cohort, config)
-    slices = TrainingSlices(cohort, rows, with_masks=config.with_masks, classes=trained_classes(cohort, rows))
-    shape = image_shape(cohort, config, rows)
+    plan = plan_training(cohort, config)
+    material = plan.family.learn_from(plan, Path("none"))
     return AdversarialTask(
-        GenerativeSetup(config, shape, slices, execution, judge=lambda samples, recent: Snapshot(0.0, {}, []))
+        GenerativeSetup(plan, material, execution, judge=lambda samples, recent: Snapshot(0.0, {}, []))
     )
 
 

@@ -5,10 +5,11 @@ import torch
 from torch.nn import functional as F
 
 from synthoma.core.errors import ConfigError
+from synthoma.generators.families import build_generator, latent_shape
 from synthoma.generators.gan.patches import PatchDiscriminator
-from synthoma.generators.networks import ImageShape, build_generator, latent_shape
 from synthoma.generators.phantomgan.network import STEM, Repainter, fitted_to, within
 from synthoma.generators.settings import NetworkConfig
+from synthoma.generators.shape import ImageShape
 
 
 def planes(count: int, channels: int, labels: int, size: int = 16) -> torch.Tensor:

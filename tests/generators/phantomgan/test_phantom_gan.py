@@ -16,11 +16,11 @@ from synthoma.cohorts.dataset import TrainingSlices
 from synthoma.core.errors import CohortError, ConfigError, InputError
 from synthoma.core.types import WHOLE_TUMOUR
 from synthoma.generators.phantomgan.air import air_of
+from synthoma.generators.phantomgan.material import simulation_settings
 from synthoma.generators.phantomgan.network import Repainter, fitted_to
 from synthoma.generators.phantomgan.patients import generate_patients
 from synthoma.generators.phantomgan.simulated import class_of
 from synthoma.generators.sampling import Sampler, generate_cohort, interpolate
-from synthoma.generators.train import shown
 from synthoma.settings import TrainConfig
 from synthoma.training.bundle import open_model, shipped_model
 from tests.toys import blobs, train_toy, write_cohort
@@ -146,7 +146,7 @@ def test_classes_are_those_of_the_real_cohort_whatever_they_are_called(place: Pa
     assert drawn.meta["remarks"] == only.meta["remarks"] == []
     # Where simulated slices come in other shares themselves, those of drawn ones are off, and that is said.
     ill = write_cohort(place / "ill", images[30:], None, masks[30:], mask_names=NAMES, modalities=["image"])
-    assert "differ from those of the training in tumour" in Sampler.open(run, ill).remarks[0]
+    assert "differ from those of the training in tumour" in Sampler.open(run, ill).latents.remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -194,14 +194,14 @@ def test_single_slices_of_volumes_are_no_pictures(place: Path) -> None:
     """Simulated slices lie in the box of a whole head beside volumes, however few of their slices are learned from."""
     images, masks = blobs(40, seed=3)
     cohort = write_cohort(place / "slices-of-volumes", images, None, masks, mask_names=NAMES, origin="real")
-    assert shown(cohort, np.arange(40))["apart"]  # pictures, a case each
+    assert simulation_settings(cohort, np.arange(40))["apart"]  # pictures, a case each
     table = cohort.slices.copy()
     table["slice"] = 20 + np.arange(40) % 3
     table.to_csv(cohort.path / "slices.csv", index=False)
-    assert not shown(Cohort(cohort.path), np.arange(40))["apart"]  # the largest slice of each volume
+    assert not simulation_settings(Cohort(cohort.path), np.arange(40))["apart"]  # the largest slice of each volume
     table["slice"], table["case"] = np.arange(40) % 4, [f"case-{i // 4}" for i in range(40)]
     table.to_csv(cohort.path / "slices.csv", index=False)
-    assert not shown(Cohort(cohort.path), np.array([0, 9, 17]))["apart"]  # --limit 3
+    assert not simulation_settings(Cohort(cohort.path), np.array([0, 9, 17]))["apart"]  # --limit 3
 
 
 def test_any_size_that_four_divides(place: Path) -> None:
@@ -235,7 +235,7 @@ def test_drawn_air_is_that_of_the_real_slices(place: Path) -> None:
 
 def test_less_noise_is_less_various(place: Path, phantom: Cohort, run: Path) -> None:
     sampler = Sampler.open(run, phantom)
-    full, none = (sampler.latents(0, range(4), truncation) for truncation in (1.0, 1e-9))
+    full, none = (sampler.latents.numbered(0, range(4), truncation) for truncation in (1.0, 1e-9))
     assert np.array_equal(full[:, :-1], none[:, :-1])  # the simulated slices stay
     assert float(none[:, -1].abs().max()) < 1e-6
 
@@ -360,7 +360,7 @@ def test_patients_come_once_before_any_comes_again_and_fitting_ones_first(
     assert sorted(groups[:5]) == sorted(groups[5:]) == sorted(f"simulated p{k}" for k in range(5))
     # One patient's slices are twenty times as likely as the others': a long one is not for its length.
     rare = np.isin(patients.slices["case"].to_numpy(), ["p1", "p2", "p3", "p4"])
-    sampler.source.chances = np.where(rare, 0.002, 0.04)
+    sampler.latents.source.chances = np.where(rare, 0.002, 0.04)
     first = [
         generate_patients(sampler, _new(place / f"first{seed}"), 1, seed=seed).slices["group"].iat[0]
         for seed in range(12)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from synthoma.generators.augment import augment
+from synthoma.generators.family import GenerativeSetup
 from synthoma.generators.flow.loss import draw_times, point_on_path, velocity_loss
 from synthoma.generators.flow.network import FlowGenerator
-from synthoma.generators.task import GenerativeSetup, GenerativeTask
+from synthoma.generators.task import GenerativeTask
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import optimiser_state, restore_optimiser
 from synthoma.training.schedule import one_cycle

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from synthoma.core.errors import ConfigError
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Floats
-from synthoma.generators.networks import build_discriminator
+from synthoma.generators.families import build_discriminator
 from synthoma.generators.sampling import BLOCK, Sampler
 from synthoma.generators.settings import NetworkConfig
 from synthoma.training.bundle import fitting
@@ -59,7 +59,7 @@ class Rejection:
         if not LEAST <= share < 1:
             raise ConfigError(f"a share to keep from {LEAST} and below 1", f"{share}", "try 0.5")
         weights = sampler.bundle.weights("discriminator")
-        if sampler.source is not None or not weights:
+        if not sampler.latents.free or not weights:
             came = f"{sampler.bundle.meta['model']}, which {'repaints' if weights else 'has none'}"
             wanted = "a model with a discriminator that draws from latents alone"
             raise ConfigError(wanted, came, "leave out --reject-discriminator")
@@ -71,7 +71,7 @@ class Rejection:
         limits = []
         for number in range(max(sampler.shape.classes, 1)):
             classes = torch.full((REFERENCE,), number)
-            latents = sampler.latents(stream_key(0, "synthesis.reference"), range(REFERENCE), truncation)
+            latents = sampler.latents.numbered(stream_key(0, "synthesis.reference"), range(REFERENCE), truncation)
             limits.append(float(np.quantile(plain.scores(sampler.draw(latents, classes), classes), 1 - share)))
         return cls(sampler, plain.discriminator, share, truncation, tuple(limits))
 
@@ -96,7 +96,7 @@ class Rejection:
         for attempt in range(ATTEMPTS):
             # The first candidates are the images that would be drawn without rejection.
             own = stream_key(seed, "synthesis.candidate", attempt) if attempt else seed
-            planes = self.sampler.draw(self.sampler.latents(own, block, self.truncation), classes)
+            planes = self.sampler.draw(self.sampler.latents.numbered(own, block, self.truncation), classes)
             scores = self.scores(planes, classes)
             better = (best < wanted) & (scores > best)
             chosen = planes if chosen is None else np.where(better[:, None, None, None], planes, chosen)

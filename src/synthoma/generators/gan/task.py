@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from synthoma.generators.augment import augment
+from synthoma.generators.family import GenerativeSetup
 from synthoma.generators.gan.losses import (
     SHIFT_FREE,
     discriminator_loss,
@@ -20,10 +22,8 @@ from synthoma.generators.gan.losses import (
     zero_centred_penalty,
 )
 from synthoma.generators.gan.strength import adapted_probability, overfitting, ramped_probability
-from synthoma.generators.networks import build_discriminator
-from synthoma.generators.phantomgan.loss import structure_loss
-from synthoma.generators.phantomgan.simulated import in_air
-from synthoma.generators.task import GenerativeSetup, GenerativeTask, copied, on_device
+from synthoma.generators.initial import GanStart
+from synthoma.generators.task import GenerativeTask, copied, on_device
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.frozen import held_still
@@ -56,8 +56,9 @@ class AdversarialTask(GenerativeTask):
 
     def __init__(self, setup: GenerativeSetup) -> None:
         super().__init__(setup)
-        self.source, self.airs, self.contrast = setup.source, setup.airs, setup.contrast
-        self.discriminator = on_device(build_discriminator(self.gan, self.shape), self.execution)
+        build = setup.plan.family.discriminator
+        assert build is not None
+        self.discriminator = on_device(build(self.gan, self.shape), self.execution)
         self.sound = copied(self.discriminator)
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
@@ -155,36 +156,25 @@ class AdversarialTask(GenerativeTask):
             if self.gan.loss == "relativistic":  # no gradient: neither real images nor weights can move here
                 on_real = self.discriminator(real, label)
             loss = generator_loss(self.gan.loss, on_fake, on_real)
-            if self.gan.structure:
-                channels = self.shape.channels
-                kept = structure_loss(turn.latents[:, :channels].float(), drawn[:, :channels].float())
-                loss = loss + self.gan.structure * kept
-            if self.contrast is not None:
-                missed = self.contrast.missed(turn.latents[:, :-1], drawn, self.shape.channels)
-                loss = loss + self.gan.contrast * missed
+            for term in self.material.terms:
+                loss = loss + term(turn.latents, drawn)
             if self.gan.feature_matching:
-                features = [self.discriminator.features(part).mean(dim=(2, 3)) for part in (real, fake)]
+                maps = cast(Callable[[Tensor], Tensor], self.discriminator.features)
+                features = [maps(part).mean(dim=(2, 3)) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
         self.generator_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.generator_optimiser.step()
         return {"g_loss": loss}
 
-    def latents(self, count: int, draws: torch.Generator) -> Tensor:
-        """Latent vectors, or simulated slices with a plane of noise."""
-        if self.source is None:
-            return super().latents(count, draws)
-        places = torch.rand(count, generator=draws, dtype=torch.float64).numpy()
-        planes = self.source.fetch(self.source.drawn(places)).planes()
-        if self.airs is not None:
-            chosen = torch.randint(len(self.airs), (count,), generator=draws).numpy()
-            grain = np.random.default_rng(int(torch.randint(2**62, (), generator=draws)))
-            planes = in_air(planes, self.airs[chosen], [grain] * count)
-        noise = torch.randn(count, 1, *planes.shape[2:], generator=draws)
-        return self.placed(torch.cat([planes, noise], dim=1))
-
     def _augmented(self, planes: Tensor, draws: torch.Generator) -> Tensor:
         return augment(planes, self.gan.augment, self.probability, draws, self.shape.channels)
+
+    def begin(self, start: GanStart) -> None:
+        """Take over trained networks before the first step."""
+        super().begin(start)
+        self.discriminator.load_state_dict(start.weights["discriminator"])
+        self.sound = copied(self.discriminator)
 
     def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
         """Score the averaged generator, and remember the discriminator while it is sound."""

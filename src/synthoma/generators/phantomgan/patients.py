@@ -19,8 +19,9 @@ from synthoma.cohorts.splits import SPLITS
 from synthoma.core.errors import ConfigError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Bytes, Float32, Floats, Ints, tumour_of
-from synthoma.generators.phantomgan.simulated import SimulatedSlices, class_of, in_air
-from synthoma.generators.sampling import Sampler, cohort_meta, split_planes
+from synthoma.generators.phantomgan.latents import SimulatedLatents
+from synthoma.generators.phantomgan.simulated import SimulatedSlices, class_of
+from synthoma.generators.sampling import Sampler, cohort_meta, repaints_slices, split_planes
 from synthoma.training.bundle import Bundle
 
 KEPT = ("slice", "step_mm", "pixel_mm")
@@ -33,9 +34,20 @@ def check_patients(bundle: Bundle) -> None:
     Raises:
         ConfigError: it draws slices that have no neighbours.
     """
-    if bundle.meta["network"]["network"] != "repaint":
+    if not repaints_slices(bundle):
         todo = "train one with --model phantom-gan, or draw single slices with -n"
         raise ConfigError("a model that repaints simulated patients, for --patients", bundle.meta["model"], todo)
+
+
+def simulated(sampler: Sampler) -> SimulatedLatents:
+    """The simulated slices of a sampler that repaints.
+
+    Raises:
+        ConfigError: it draws from something else.
+    """
+    if not isinstance(sampler.latents, SimulatedLatents):
+        raise ConfigError("a model that repaints simulated patients", sampler.bundle.meta["model"], "draw slices (-n)")
+    return sampler.latents
 
 
 def generate_patients(
@@ -67,10 +79,10 @@ def generate_patients(
         ConfigError: a model that repaints nothing.
     """
     check_patients(sampler.bundle)
-    assert sampler.source is not None
+    latents = simulated(sampler)
     part, parts = shard
     first, last = count * (part - 1) // parts, count * part // parts
-    names, members, chances = _patients(sampler.source)
+    names, members, chances = _patients(latents.source)
     with CohortWriter(folder, channels=sampler.shape.channels, size=sampler.shape.size) as writer:
         for number in range(first, last):
             turn, place = divmod(number, len(names))
@@ -103,26 +115,23 @@ def _order(chances: Floats, draws: np.random.Generator) -> Ints:
 
 def _repainted(sampler: Sampler, positions: Ints, seed: int, number: int, truncation: float) -> tuple[Floats, Bytes]:
     """Images (Z, C, S, S) and masks (Z, S, S) of one patient: one style, the grain of each slice its own."""
-    assert sampler.source is not None
+    latents = simulated(sampler)
     side, codes = sampler.shape.size, int(sampler.generator.latent)  # type: ignore[arg-type]
     draws = stream(seed, "synthesis.patient.noise", number)
     style = draws.standard_normal(codes)
     noise = draws.standard_normal((len(positions), side * side))
     noise[:, :codes] = style
     grain: Float32 = noise.reshape(-1, 1, side, side).astype(np.float32) * truncation
-    simulated = sampler.source.fetch(positions).planes()
-    if sampler.airs is not None:
-        simulated = in_air(simulated, np.stack([sampler.air(draws)] * len(positions)), [draws] * len(positions))
-    latents = torch.cat([simulated, torch.from_numpy(grain)], dim=1)
-    planes = sampler.draw(latents, torch.zeros(len(positions), dtype=torch.long))
+    made_of = latents.patient(positions, grain, draws)
+    planes = sampler.draw(made_of, torch.zeros(len(positions), dtype=torch.long))
     images, _ = split_planes(planes, sampler.shape, tuple(int(value) for value in sampler.labels))
-    return images, np.asarray(sampler.source.cohort.masks[sampler.source.rows[positions]])
+    return images, latents.masks_at(positions)
 
 
 def _records(sampler: Sampler, positions: Ints, masks: Bytes, number: int, name: str) -> list[dict[str, Any]]:
     """Rows of slices.csv of one patient."""
-    assert sampler.source is not None
-    table = sampler.source.cohort.slices.iloc[sampler.source.rows[positions]]
+    source = simulated(sampler).source
+    table = source.cohort.slices.iloc[source.rows[positions]]
     case, classes = f"synthetic-{number:06d}", sampler.bundle.meta["classes"]
     areas = tumour_of(masks).sum(axis=(1, 2))
     return [

@@ -1,0 +1,44 @@
+"""What other packages add to Synthoma, by the entry points that they declare.
+
+A package names what it brings in its pyproject.toml, for example
+
+    [project.entry-points."synthoma.generators"]
+    noise = "my_package:FAMILY"
+
+and it is there as if it were part of Synthoma. The groups and what an entry point must name, see docs/extending.md:
+``synthoma.generators`` a ``GeneratorFamily``, ``synthoma.layouts`` a ``Layout``, ``synthoma.metrics`` a ``Metric``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from synthoma.core.errors import ConfigError
+
+Group = Literal["synthoma.generators", "synthoma.layouts", "synthoma.metrics"]
+
+
+@cache
+def plugged_names(group: Group) -> frozenset[str]:
+    """Names of what is plugged into a group. Nothing is loaded, so a plug-in may ask while it is."""
+    return frozenset(point.name for point in entry_points(group=group))
+
+
+@cache
+def plugged_in(group: Group) -> dict[str, Any]:
+    """What is plugged into a group, by the names of the entry points; those of one name: the first.
+
+    Raises:
+        ConfigError: one that cannot be loaded, with its name and reason.
+    """
+    found: dict[str, Any] = {}
+    for point in entry_points(group=group):
+        try:
+            found.setdefault(point.name, point.load())
+        except Exception as error:  # whatever the code of others raises
+            came = f"{point.value} ({type(error).__name__}: {error})"
+            todo = "correct it, or uninstall the package that brings it"
+            raise ConfigError(f"a plug-in {point.name!r} of {group} that can be loaded", came, todo) from error
+    return found

@@ -1,0 +1,71 @@
+"""Generators by name, and the settings of their training. Networks are loaded when one is built, not here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from synthoma.core.config import Config
+from synthoma.core.plugins import plugged_in
+from synthoma.generators.flow.models import MODELS as FLOW
+from synthoma.generators.gan.models import MODELS as GAN
+from synthoma.generators.phantomgan.models import MODELS as PHANTOM
+from synthoma.generators.settings import GanConfig
+from synthoma.training.settings import AUTO, Kind, TrainingConfig, no_such_model
+
+_PLANNED = ("looks at cohort, device and minutes, and chooses among the others", GanConfig())
+
+
+def generators() -> dict[str, tuple[str, GanConfig]]:
+    """Name -> what it is, and its settings: those of the package, then those plugged in.
+
+    Raises:
+        ConfigError: a plug-in that cannot be loaded.
+    """
+    families = plugged_in("synthoma.generators").values()
+    added = {name: model for family in families for name, model in family.models.items()}
+    return {AUTO: _PLANNED, **GAN, **PHANTOM, **FLOW, **added}
+
+
+class GeneratorTraining(TrainingConfig):
+    """Settings of the training of a generator."""
+
+    with_masks: bool = Field(False, description="generators: draw the label channels together with the modalities")
+    conditional: bool = Field(False, description="generators: give the class to generator and discriminator")
+    phantom: Path | None = Field(
+        None, description="phantom-gan: cohort of simulated slices that are repainted; else its own"
+    )
+    simulate: int | None = Field(
+        None, ge=1, le=100_000, description="phantom-gan without --phantom: simulated patients, else 80"
+    )
+    gan: GanConfig = Field(default_factory=GanConfig)
+
+    @classmethod
+    def recipe(cls, name: str) -> tuple[Kind, Config]:
+        """Kind and own settings of a generator by name.
+
+        Raises:
+            ConfigError: no generator of that name, with the nearest one.
+        """
+        if name not in (known := generators()):
+            raise no_such_model(name, known)
+        return "generator", known[name][1]
+
+    def cohorts(self) -> tuple[Path, ...]:
+        """Cohorts that are learned from beside the first."""
+        return (*super().cohorts(), *([self.phantom] if self.phantom else []))
+
+    @model_validator(mode="after")
+    def _of_a_generator(self) -> Self:
+        repaints = self.kind == "generator" and self.gan.network == "repaint"
+        if self.kind == "generator" and self.init == "phantom" and not repaints and self.model != AUTO:
+            raise ValueError(
+                f"--init phantom is for phantom-gan and unet-25d: begin {self.model} with a run of its own kind"
+            )
+        if repaints and self.conditional:
+            raise ValueError(f"{self.model} takes its classes from the simulated slices: leave out --conditional")
+        if self.phantom is not None and not repaints and self.model != AUTO:
+            raise ValueError("--phantom is for phantom-gan; to begin a detector with the phantom use --init phantom")
+        return self
