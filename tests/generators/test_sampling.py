@@ -10,13 +10,12 @@ import torch
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.provenance import file_digest
+from synthoma.generators.judge import judge_images, judge_slices
 from synthoma.generators.sampling import (
     BLOCK,
     Sampler,
     generate_cohort,
     interpolate,
-    judge_images,
-    judge_slices,
     split_planes,
     without_specks,
 )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synthoma.generators.task import Judge
+from synthoma.generators.family import Judge
 from synthoma.generators.watchdog import (
     COPYING,
     DISCRIMINATOR_WINS,
