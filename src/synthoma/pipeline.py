@@ -268,7 +268,8 @@ def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
     if config.model != AUTO:
         return config
     source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
-    return choose_generator(source, config, training_rows(source, config), lambda: _seconds_a_patient(source, config))
+    rows = training_rows(source, config)
+    return choose_generator(source, config, rows, lambda: _seconds_a_patient(source, config)).beside(config)
 
 
 def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from synthoma.core.config import Config
 from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS, DetectorTraining
 from synthoma.generators.recipes import GeneratorTraining, generators
-from synthoma.training.settings import AUTO, Kind, no_such_model
+from synthoma.training.settings import AUTO, Kind, model_field, no_such_model
 
 
 class TrainConfig(GeneratorTraining, DetectorTraining):
     """Settings of one training: those of all models, of generators, and of detectors."""
 
-    model: str = Field(AUTO, description="see `synthoma train --list`; auto chooses a generator")
+    model: str = model_field(AUTO)
 
     @classmethod
     def recipe(cls, name: str) -> tuple[Kind, Config]:

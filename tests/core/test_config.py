@@ -9,6 +9,7 @@ from pydantic import Field
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import Config
 from synthoma.core.errors import ConfigError, SynthomaError
+from synthoma.core.fields import said
 from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.phantom import PhantomCohortConfig
@@ -75,7 +76,7 @@ def test_what_is_nested_stands_in_tables_and_what_is_undecided_in_comments() -> 
 
     class Inner(Config):
         name: str = "x"
-        most: int | None = Field(None, description="no more than this; else all")
+        most: int | None = Field(None, description="no more than this", json_schema_extra=said(unset="all"))
         deep: Innermost = Innermost()
 
     class Outer(Config):
@@ -83,11 +84,11 @@ def test_what_is_nested_stands_in_tables_and_what_is_undecided_in_comments() -> 
         size: int = 3  # after a table, but not part of it
 
     assert Outer().to_toml().splitlines() == [
-        "size = 3",
+        "size = 3  # default",
         "",
         "[inner]",
-        'name = "x"',
-        "# most = (not set; no more than this; else all)",
+        'name = "x"  # default',
+        "# most = (not set: all; no more than this)",
         "",
         "[inner.deep]",
         "# low = (not set)",

@@ -3,47 +3,116 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from synthoma.core.config import MOST_JOBS, Config
-from synthoma.core.types import MODALITIES, PLAIN_MODALITY, Origin, Plane
-from synthoma.scans.intensity import Normalisation
+from synthoma.core.config import Config, Jobs
+from synthoma.core.fields import said
+from synthoma.core.words import MODALITIES, PLAIN_MODALITY, Normalisation, Origin, Plane
 
 Layout = Literal["folders", "lgg", "figshare", "dicom", "volumes", "table"]
+LayoutOrNone = Annotated[
+    Layout | None,
+    Field(
+        description="how the folder is arranged (docs/datasets.md shows each)",
+        examples=["lgg"],
+        json_schema_extra=said(unset="recognised"),
+    ),
+]
+Convention = Annotated[
+    str | None,
+    Field(
+        description="what the values of masks mean: a name such as brats-2023, msd or peds (docs/datasets.md), or "
+        "1=oedema,2=core,3=enhancing",
+        examples=["brats-2023"],
+        json_schema_extra=said(unset="decided from the names and values of all masks"),
+    ),
+]
+"""Settings of everything that reads scans."""
 
 
 class PrepareConfig(Config):
     """How a folder becomes a cohort."""
 
-    layout: Layout | None = Field(None, description="how the folder is arranged; else recognised")
-    modalities: tuple[str, ...] | None = Field(None, description="sequences to stack as channels; else all common ones")
-    plane: Plane = "axial"
-    size: int = Field(128, ge=16, le=1024, description="side of the square slices, in pixels")
-    crop: bool = Field(True, description="crop to the head before resizing")
-    normalise: Normalisation = "robust"
-    apart: bool = Field(False, description="crop and normalise each slice by itself, as single pictures are")
-    convention: str | None = Field(
-        None, description="what mask values mean: a name, or 1=oedema,2=core,3=enhancing; else decided from all masks"
+    layout: LayoutOrNone = None
+    modalities: tuple[str, ...] | None = Field(
+        None,
+        description="sequences to stack as channels, of t1, t1c, t2, flair and image, with commas between them",
+        examples=["flair"],
+        json_schema_extra=said(unset="all that every patient has", metavar="A,B,..."),
     )
+    plane: Plane = Field("axial", description="plane in which volumes are cut into slices", examples=["coronal"])
+    size: int = Field(
+        128,
+        ge=16,
+        le=1024,
+        description="side of the square slices",
+        examples=[64],
+        json_schema_extra=said(unit="pixels"),
+    )
+    crop: bool = Field(True, description="crop to the head before resizing", examples=[False])
+    normalise: Normalisation = Field(
+        "robust",
+        description="what grey values are scaled by: robust by the tissue's 99.5th percentile, unit by the full range",
+        examples=["unit"],
+    )
+    apart: bool = Field(
+        False, description="crop and normalise each slice by itself, as single pictures are", examples=[True]
+    )
+    convention: Convention = None
     merge: Literal["whole-tumour"] | None = Field(
-        None, description="one label instead of core, oedema, enhancing; else as masks are"
+        None,
+        description="whole-tumour: one label in place of core, oedema and enhancing tumour",
+        examples=["whole-tumour"],
+        json_schema_extra=said(unset="labels as the masks have them"),
     )
-    classes: Literal["auto", "folder", "mask"] = Field("auto", description="where a slice's class comes from")
-    slices: Literal["all", "tumour"] = Field("all", description="keep all slices, or only those that show tumour")
-    min_brain: float = Field(0.0, ge=0, le=1, description="least share of a slice that must show tissue")
-    every: int = Field(1, ge=1, description="keep every k-th slice of a volume")
-    duplicates: bool = Field(True, description="search for duplicates and keep them in one group")
-    split: tuple[float, float, float] = Field((0.7, 0.15, 0.15), description="shares of train, validation, test")
-    folds: int = Field(0, ge=0, description="number of cross-validation folds written beside the split; 0 for none")
+    classes: Literal["auto", "folder", "mask"] = Field(
+        "auto",
+        description="where a slice's class comes from: folder names, whether its mask shows tumour, or auto for either",
+        examples=["mask"],
+    )
+    slices: Literal["all", "tumour"] = Field(
+        "all", description="keep all slices, or only those that show tumour", examples=["tumour"]
+    )
+    min_brain: float = Field(
+        0.0, ge=0, le=1, description="least share of a slice that must show tissue", examples=[0.1]
+    )
+    every: int = Field(1, ge=1, description="keep every k-th slice of a volume", examples=[3])
+    duplicates: bool = Field(
+        True,
+        description="search for duplicates and keep them on one side of the split; of simulated patients only on "
+        "request",
+        examples=[False],
+    )
+    split: tuple[float, float, float] = Field(
+        (0.7, 0.15, 0.15),
+        description="shares of the patients for train, validation and test",
+        examples=[(0.6, 0.2, 0.2)],
+        json_schema_extra=said(metavar="A,B,C"),
+    )
+    folds: int = Field(
+        0,
+        ge=0,
+        description="cross-validation folds to write beside the split, 2 or more; 0 for none",
+        examples=[5],
+    )
     split_from: Path | None = Field(
-        None, description="CSV, nnU-Net splits_final.json or cohort that fixes the split; else drawn"
+        None,
+        description="take the split from a CSV, an nnU-Net splits_final.json or another cohort",
+        examples=["splits_final.json"],
+        json_schema_extra=said(unset="drawn by patient"),
     )
-    origin: Origin = "real"
-    pseudonyms: bool = Field(False, description="replace patient, case and file names by keyed hashes (DICOM: always)")
-    seed: int = 0
-    jobs: int = Field(0, ge=0, le=MOST_JOBS, description="worker processes; 0 chooses")
+    origin: Origin = Field(
+        "real", description="what the images are, if another tool or a simulation made them", examples=["synthetic"]
+    )
+    pseudonyms: bool = Field(
+        False,
+        description="replace names of patients, cases and files by keyed hashes; of DICOM always done",
+        examples=[True],
+    )
+    seed: int = Field(0, description="number that fixes the split, and the simulated patients", examples=[1])
+    jobs: Jobs = 0
 
     @field_validator("modalities", mode="before")
     @classmethod

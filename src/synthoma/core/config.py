@@ -3,21 +3,52 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synthoma.core.errors import ConfigError
+from synthoma.core.fields import Setting, said, settings_of
 
 MOST_JOBS = 4096
 """Worker processes; more are a slip of the keyboard."""
 
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    Field(
+        description="what computes: a GPU (cuda), the processor (cpu), or auto for a GPU if there is one",
+        examples=["cpu"],
+    ),
+]
+Jobs = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MOST_JOBS,
+        description="how many work at once; 0 chooses",
+        examples=[4],
+        json_schema_extra=said(unit="processes"),
+    ),
+]
+"""Settings that several commands have."""
+
+DEFAULT, DECIDED, GIVEN = "default", "decided", "given"
+"""Where the value of a setting comes from. In a file of settings the first two stand behind it as a comment."""
+
+_MARK = re.compile(rf"(\w+) = .*  # ({DEFAULT}|{DECIDED})")
+_TABLE = re.compile(r"\[([\w.]+)\]")
+
 
 class Config(BaseModel):
-    """Base of all settings: immutable, validated, and closed to keys that do not exist."""
+    """Base of all settings: immutable, validated, and closed to keys that do not exist.
+
+    ``model_fields_set`` holds what the user gave, in every section, however the rest came about: a model's own
+    settings, a preset, a plan.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -38,63 +69,202 @@ class Config(BaseModel):
         Raises:
             ConfigError: an unknown key (with the nearest known one), a wrong type, a value out of range.
         """
-        values: dict[str, Any] = _read_toml(file) if file else {}
+        text = _read(file) if file else ""
+        values: dict[str, Any] = _parsed(text, file) if file else {}
+        given: dict[str, Any] = _parsed(text, file) if file else {}
+        marks = origins(text)
+        for name in marks:
+            _take_out(given, name)
         for assignment in assignments:
             _assign(values, assignment)
-        values.update({key: value for key, value in (flags or {}).items() if value is not None})
+            _assign(given, assignment)
+        told = {key: value for key, value in (flags or {}).items() if value is not None}
+        values.update(told)
+        given.update(told)
         try:
-            return cls.model_validate(values)
+            settings = cls.model_validate(values)
         except ValidationError as error:
             raise _explain(cls, error) from None
         except (TypeError, AttributeError) as error:  # what comes before validation tripped over a value's type
             raise ConfigError("values of the right types", str(error), "see --print-config for valid ones") from None
+        _remember(settings, given)
+        cls._notice_edits(settings, given, [name for name, mark in marks.items() if mark == DEFAULT])
+        return settings
+
+    @classmethod
+    def _notice_edits(cls, settings: Self, given: dict[str, Any], marked: list[str]) -> None:
+        """What is marked as a default, but is none any more because somebody changed it in the file, was given."""
+        if not marked:
+            return
+        try:
+            usual = cls.model_validate(given)
+        except (ValidationError, ConfigError, TypeError, AttributeError):
+            return
+        for name in marked:
+            *parents, leaf = name.split(".")
+            here: Any = settings
+            there: Any = usual
+            for parent in parents:
+                here, there = getattr(here, parent, None), getattr(there, parent, None)
+            if isinstance(here, BaseModel) and getattr(here, leaf, None) != getattr(there, leaf, None):
+                _set(settings, name)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with changes of the program's own: what the user gave stays what the user gave."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.model_fields_set.intersection_update(self.model_fields_set)
+        return copy
+
+    def own(self) -> dict[str, Any]:
+        """The settings as plain data."""
+        return self.model_dump(mode="json")
+
+    def given(self) -> set[str]:
+        """What the user gave, as "key" and "section.key"."""
+        return set(_given(self))
+
+    def decisions(self) -> tuple[str, ...]:
+        """What the program decided, as "key" and "section.key"."""
+        return ()
+
+    def origins(self) -> dict[str, str]:
+        """Where each setting comes from: given, decided or default, by "key" and "section.key"."""
+        given, decided = self.given(), self.decisions()
+        known = settings_of(type(self))
+        return {name: GIVEN if name in given else DECIDED if name in decided else DEFAULT for name in known}
 
     def to_toml(self) -> str:
-        """The resolved settings as TOML; fields that are not set (None) stand as comments, with what they would do."""
-        return "\n".join(toml_lines(self.model_dump(mode="json"), meanings=meanings(type(self)))) + "\n"
+        """The resolved settings as TOML, which reads back as the same.
+
+        What is not set (None) stands as a comment, with what it would do; what is a default, or was decided, says so.
+        """
+        known = settings_of(type(self))
+        written = {name for name, setting in known.items() if setting.written}
+        values = {name: value for name, value in self.own().items() if value or name not in written}
+        meanings = {name: _meaning(setting) for name, setting in known.items()}
+        marks = {name: origin for name, origin in self.origins().items() if origin != GIVEN and not known[name].written}
+        return "\n".join(toml_lines(values, meanings=meanings, marks=marks)) + "\n"
 
 
-def toml_lines(values: Mapping[str, Any], table: str = "", meanings: Mapping[str, str] | None = None) -> list[str]:
+def toml_lines(
+    values: Mapping[str, Any],
+    table: str = "",
+    meanings: Mapping[str, str] | None = None,
+    marks: Mapping[str, str] | None = None,
+) -> list[str]:
     """One ``key = value`` line each, then what is nested as tables; a value that is None stands as a comment.
 
     Args:
         values: plain data.
         table: name of the table that they are in.
         meanings: what the settings do, by "table.key".
+        marks: what is said behind a value, by "table.key".
     """
-    known, inside = meanings or {}, f"{table}." if table else ""
+    known, behind, inside = meanings or {}, marks or {}, f"{table}." if table else ""
     lines = []
     for key, value in values.items():
         if value is None:
-            meaning = known.get(inside + key, "")
-            lines.append(f"# {key} = (not set{'; ' if meaning else ''}{meaning})")
+            lines.append(f"# {key} = (not set{known.get(inside + key, '')})")
         elif not isinstance(value, Mapping):
-            lines.append(f"{key} = {_toml_value(value)}")
+            mark = f"  # {behind[inside + key]}" if inside + key in behind else ""
+            lines.append(f"{key} = {_toml_value(value)}{mark}")
     for key, value in values.items():
         if isinstance(value, Mapping):
-            lines += ["", f"[{inside}{key}]", *toml_lines(value, inside + key, known)]
+            lines += ["", f"[{inside}{key}]", *toml_lines(value, inside + key, known, behind)]
     return lines
 
 
-def meanings(kind: type[BaseModel], inside: str = "") -> dict[str, str]:
-    """What each setting does, by "key" and "table.key", where its field says so."""
-    found: dict[str, str] = {}
-    for name, field in kind.model_fields.items():
-        if field.description:
-            found[inside + name] = field.description
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            found |= meanings(inner, f"{inside}{name}.")
+def origins(text: str) -> dict[str, str]:
+    """What a file of settings marks as default or decided, by "key" and "section.key"."""
+    found, table = {}, ""
+    for line in text.splitlines():
+        if (head := _TABLE.fullmatch(line)) is not None:
+            table = f"{head[1]}."
+        elif (mark := _MARK.fullmatch(line)) is not None:
+            found[table + mark[1]] = mark[2]
     return found
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def told_apart(text: str) -> dict[str, dict[str, Any]] | None:
+    """The settings in a file by where they come from: given, decided, default.
+
+    Returns:
+        Values by "key" and "section.key"; None where the file marks nothing, as those of earlier versions.
+
+    Raises:
+        ConfigError: no TOML.
+    """
+    marks = origins(text)
+    if not marks:
+        return None
+    found: dict[str, dict[str, Any]] = {GIVEN: {}, DECIDED: {}, DEFAULT: {}}
+    for name, value in _flat(_parsed(text, None)):
+        found[marks.get(name, GIVEN)][name] = value
+    return found
+
+
+def _flat(values: Mapping[str, Any], inside: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{inside}{key}.")
+        else:
+            yield inside + key, value
+
+
+def _meaning(setting: Setting) -> str:
+    """What stands behind "not set" in a comment."""
+    return f"{f': {setting.unset}' if setting.unset else ''}{f'; {setting.words}' if setting.words else ''}"
+
+
+def _given(settings: BaseModel, inside: str = "") -> Iterable[str]:
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from _given(value, f"{inside}{name}.")
+        elif name in settings.model_fields_set:
+            yield inside + name
+
+
+def _remember(settings: BaseModel, given: Mapping[str, Any]) -> None:
+    """Leave in ``model_fields_set`` what was given: validators of the class fill in more."""
+    settings.model_fields_set.intersection_update(given)
+    for name in type(settings).model_fields:
+        inner, below = getattr(settings, name), given.get(name)
+        if isinstance(inner, BaseModel) and not isinstance(below, BaseModel):
+            _remember(inner, below if isinstance(below, Mapping) else {})
+
+
+def _set(settings: BaseModel, name: str) -> None:
+    """Note that "section.key" was given."""
+    first, _, rest = name.partition(".")
+    settings.model_fields_set.add(first)
+    if rest:
+        _set(getattr(settings, first), rest)
+
+
+def _take_out(values: dict[str, Any], name: str) -> None:
+    """Remove "section.key" from nested values."""
+    *parents, leaf = name.split(".")
+    for parent in parents:
+        values = values.get(parent, {})
+    values.pop(leaf, None)
+
+
+def _read(file: Path) -> str:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError("a readable settings file", f"{file}: {error.strerror}", "check the path") from None
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, endless digits, nested without end
+    except ValueError as error:  # no UTF-8
         raise ConfigError("a TOML file", f"{file}: {error}", "see --print-config for a valid one") from None
+
+
+def _parsed(text: str, file: Path | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # no TOML, endless digits, nested without end
+        came = f"{file or 'text'}: {error}"
+        raise ConfigError("a TOML file", came, "see --print-config for a valid one") from None
 
 
 def _assign(values: dict[str, Any], assignment: str) -> None:
@@ -117,7 +287,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
 
 
 def _explain(cls: type[Config], error: ValidationError) -> ConfigError:
-    """The first validation problem in one line, with the nearest known name for a key that does not exist."""
+    """The first validation problem in one line, with the nearest known name for a key or word that does not exist."""
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in problem["loc"]) or cls.__name__
     if problem["type"] == "extra_forbidden":
@@ -125,8 +295,22 @@ def _explain(cls: type[Config], error: ValidationError) -> ConfigError:
         near = difflib.get_close_matches(key, known, n=1)
         todo = f"did you mean {near[0]!r}?" if near else f"known settings: {', '.join(known)}"
         return ConfigError("a known setting", repr(key), todo)
-    message = problem["msg"].removeprefix("Value error, ")
-    return ConfigError(f"a valid value of {key!r}", f"{problem.get('input')!r} ({message})", "see --print-config")
+    setting = _named(cls, problem["loc"])
+    came = f"{problem.get('input')!r}"
+    if setting is None or problem["type"] in ("value_error", "assertion_error"):
+        message = problem["msg"].removeprefix("Value error, ")
+        return ConfigError(f"a valid value of {key!r}", f"{came} ({message})", "see --print-config")
+    near = difflib.get_close_matches(str(problem.get("input")), setting.choices, n=1)
+    example = "see --print-config" if setting.example is None else f"write for example {_toml_value(setting.example)}"
+    todo = f"did you mean {near[0]!r}?" if near else "choose one of them" if setting.choices else example
+    return ConfigError(f"{setting.name} as {setting.wanted}", came, todo)
+
+
+def _named(cls: type[Config], place: tuple[int | str, ...]) -> Setting | None:
+    """The setting that a problem is in; behind its name the place may go on, with the number of an item."""
+    known = settings_of(cls)
+    names = (".".join(map(str, place[:end])) for end in range(len(place), 0, -1))
+    return next((known[name] for name in names if name in known), None)
 
 
 def _names(cls: type[BaseModel]) -> list[str]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from synthoma.core.words import MODALITIES as MODALITIES
+from synthoma.core.words import PLAIN_MODALITY as PLAIN_MODALITY
+from synthoma.core.words import Origin as Origin
+from synthoma.core.words import Plane as Plane
 
 Array = NDArray[Any]
 Floats = NDArray[np.floating[Any]]
@@ -15,15 +20,6 @@ Float16 = NDArray[np.float16]
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-Plane = Literal["axial", "sagittal", "coronal"]
-Origin = Literal["real", "phantom", "synthetic"]
-
-MODALITIES: tuple[str, ...] = ("t1", "t1c", "t2", "flair")
-"""The four sequences of a tumour protocol, in the order in which channels are stacked."""
-
-PLAIN_MODALITY = "image"
-"""The modality of a picture that does not say which sequence it shows."""
 
 HEALTHY = frozenset(
     (

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator
 
 from synthoma.core.config import Config
-from synthoma.training.settings import Kind, TrainingConfig, no_such_model
+from synthoma.core.fields import said
+from synthoma.training.settings import Kind, TrainingConfig, model_field, no_such_model
 
 SegmenterName = Literal[
     "unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-seed", "critic-unet", "gan-unet"
@@ -22,7 +23,7 @@ SegmentationLoss = Literal["bce-dice", "tversky", "focal-tversky", "dice-focal"]
 class ContextConfig(Config):
     """What a network sees at once."""
 
-    context: int = Field(1, ge=1, le=7, description="neighbouring slices seen at once, an odd number")
+    context: int = Field(1, ge=1, le=7, description="neighbouring slices seen at once, an odd number", examples=[3])
 
     @field_validator("context")
     @classmethod
@@ -35,9 +36,9 @@ class ContextConfig(Config):
 class SegmenterNetwork(ContextConfig):
     """What a segmenter is built from."""
 
-    network: SegmenterName = "unet-25d"
-    width: int = Field(16, ge=4, le=128, description="feature maps at the finest level")
-    levels: int = Field(5, ge=2, le=7, description="resolutions of unet-25d, each half of the one before")
+    network: SegmenterName = Field("unet-25d", description="architecture", examples=["resunet"])
+    width: int = Field(16, ge=4, le=128, description="feature maps at the finest level", examples=[32])
+    levels: int = Field(5, ge=2, le=7, description="resolutions of unet-25d, each half of the one before", examples=[4])
     stem: Literal[0, 1, 2, 4] = Field(
         2, description="side of the pixel blocks that become channels first (unet-25d); 0 chooses by the slices' size"
     )
@@ -50,62 +51,120 @@ class SegmenterNetwork(ContextConfig):
 class ClassifierNetwork(ContextConfig):
     """What a classifier is built from."""
 
-    network: Literal["cnn", "resnet18", "densenet121", "critic"] = "cnn"
-    width: int = Field(32, ge=4, le=128, description="feature maps of the first layer (cnn, critic)")
-    frozen: bool = Field(False, description="train the last layer alone (critic)")
+    network: Literal["cnn", "resnet18", "densenet121", "critic"] = Field(
+        "cnn", description="architecture; critic is a GAN's discriminator", examples=["resnet18"]
+    )
+    width: int = Field(32, ge=4, le=128, description="feature maps of the first layer (cnn, critic)", examples=[48])
+    frozen: bool = Field(False, description="train the last layer alone (critic)", examples=[True])
 
 
 class AugmentConfig(Config):
     """How strongly slices are changed; 0 switches a change off."""
 
-    flip: float = Field(0.5, ge=0, le=1, description="chance of a left-right flip")
-    rotation: float = Field(20.0, ge=0, le=180, description="largest rotation, degrees")
-    scale: float = Field(0.2, ge=0, lt=1, description="largest change of size, as a share")
-    shift: float = Field(0.08, ge=0, lt=1, description="largest shift, as a share of the side")
-    gamma: float = Field(0.35, ge=0, le=1, description="largest change of the intensity curve, in powers of e")
-    contrast: float = Field(0.2, ge=0, lt=1, description="largest factor on intensities, as a share")
-    bias: float = Field(0.3, ge=0, lt=1, description="largest smooth brightening across the slice")
-    noise: float = Field(0.05, ge=0, lt=1, description="largest deviation of the noise")
-    ghosting: float = Field(0.1, ge=0, le=1, description="chance of a motion ghost along the rows or columns")
-    blur: float = Field(0.25, ge=0, le=1, description="chance of a picture of lower resolution")
+    flip: float = Field(0.5, ge=0, le=1, description="chance of a left-right flip", examples=[0.0])
+    rotation: float = Field(
+        20.0, ge=0, le=180, description="largest rotation", examples=[10.0], json_schema_extra=said(unit="degrees")
+    )
+    scale: float = Field(0.2, ge=0, lt=1, description="largest change of size, as a share", examples=[0.1])
+    shift: float = Field(0.08, ge=0, lt=1, description="largest shift, as a share of the side", examples=[0.05])
+    gamma: float = Field(
+        0.35, ge=0, le=1, description="largest change of the intensity curve, in powers of e", examples=[0.2]
+    )
+    contrast: float = Field(0.2, ge=0, lt=1, description="largest factor on intensities, as a share", examples=[0.1])
+    bias: float = Field(0.3, ge=0, lt=1, description="largest smooth brightening across the slice", examples=[0.0])
+    noise: float = Field(0.05, ge=0, lt=1, description="largest deviation of the noise", examples=[0.0])
+    ghosting: float = Field(
+        0.1, ge=0, le=1, description="chance of a motion ghost along the rows or columns", examples=[0.0]
+    )
+    blur: float = Field(0.25, ge=0, le=1, description="chance of a picture of lower resolution", examples=[0.0])
+
+
+def learning_rate(default: float) -> Any:
+    """The setting of the learning rate, which differs among kinds of detector."""
+    return Field(
+        default,
+        gt=0,
+        description="highest learning rate (AdamW), halved by --init for a segmenter; it rises, then falls",
+        examples=[1e-3],
+    )
+
+
+def tumour_share(default: float | None) -> Any:
+    """The setting of how often tumours are shown, which differs among kinds of detector."""
+    return Field(
+        default,
+        ge=0,
+        le=1,
+        description="chance of a tumour slice once a patient is drawn",
+        examples=[0.5],
+        json_schema_extra=said(unset="all slices evenly"),
+    )
 
 
 class LearnerConfig(Config):
     """How a detector of any kind learns from labelled slices."""
 
-    batch: int = Field(16, ge=2, le=1024)
-    rate: float = Field(2e-3, gt=0, description="highest learning rate (AdamW), halved by --init; rises, then falls")
-    weight_decay: float = Field(1e-2, ge=0)
-    epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon")
-    tumour_share: float | None = Field(
-        None, ge=0, le=1, description="chance of a tumour slice once a patient is drawn; None draws slices evenly"
+    batch: int = Field(
+        16, ge=2, le=1024, description="slices in a step", examples=[32], json_schema_extra=said(unit="slices")
     )
-    with_ratio: float = Field(0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts")
-    modality_dropout: float = Field(0.3, ge=0, le=1, description="chance that a slice loses some of its modalities")
-    context_dropout: float = Field(0.15, ge=0, le=1, description="chance that a slice is shown without its neighbours")
-    context_mm: float = Field(4.0, gt=0, description="least distance between neighbouring slices that are seen")
-    ema_images: float = Field(1000.0, ge=0, description="half-life of the moving average of weights; 0 for none")
-    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+    rate: float = learning_rate(2e-3)
+    weight_decay: float = Field(1e-2, ge=0, description="AdamW's weight decay", examples=[0.0])
+    epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon", examples=[1e-6])
+    tumour_share: float | None = tumour_share(None)
+    with_ratio: float = Field(
+        0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts", examples=[0.3]
+    )
+    modality_dropout: float = Field(
+        0.3, ge=0, le=1, description="chance that a slice loses some of its modalities", examples=[0.0]
+    )
+    context_dropout: float = Field(
+        0.15, ge=0, le=1, description="chance that a slice is shown without its neighbours", examples=[0.0]
+    )
+    context_mm: float = Field(
+        4.0,
+        gt=0,
+        description="least distance between neighbouring slices that are seen",
+        examples=[3.0],
+        json_schema_extra=said(unit="mm"),
+    )
+    ema_images: float = Field(
+        1000.0,
+        ge=0,
+        description="half-life of the moving average of weights; 0 for none",
+        examples=[0.0],
+        json_schema_extra=said(unit="images"),
+    )
+    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="how strongly slices are changed")
 
 
 class SegmenterConfig(SegmenterNetwork, LearnerConfig):
     """A segmenter, what it is told to make small, and how it learns."""
 
-    tumour_share: float | None = Field(0.65, ge=0, le=1, description="chance of a tumour slice once a patient is drawn")
-    loss: SegmentationLoss = "bce-dice"
-    supervised: float = Field(1.0, ge=0, description="weight of that loss; 0 leaves it all to the discriminator")
-    adversarial: float = Field(0.0, ge=0, description="weight of a discriminator's opinion; 0 for none")
-    critic: Literal["patch", "mask-seed"] = "patch"
-    critic_sees_image: bool = Field(True, description="give the discriminator the slice with the mask")
-    critic_rate: float = Field(2e-4, gt=0)
-    label_smoothing: float = Field(0.1, ge=0, le=0.5, description="taken off the discriminator's target of real masks")
+    tumour_share: float | None = tumour_share(0.65)
+    loss: SegmentationLoss = Field("bce-dice", description="what is made small", examples=["tversky"])
+    supervised: float = Field(
+        1.0, ge=0, description="weight of that loss; 0 leaves it all to the discriminator", examples=[0.5]
+    )
+    adversarial: float = Field(0.0, ge=0, description="weight of a discriminator's opinion; 0 for none", examples=[0.1])
+    critic: Literal["patch", "mask-seed"] = Field(
+        "patch", description="the discriminator: of patches, or that of the seed project", examples=["mask-seed"]
+    )
+    critic_sees_image: bool = Field(
+        True, description="give the discriminator the slice with the mask", examples=[False]
+    )
+    critic_rate: float = Field(2e-4, gt=0, description="the discriminator's learning rate", examples=[1e-4])
+    label_smoothing: float = Field(
+        0.1, ge=0, le=0.5, description="taken off the discriminator's target of real masks", examples=[0.0]
+    )
 
 
 class ClassifierConfig(ClassifierNetwork, LearnerConfig):
     """A classifier, and how it learns."""
 
-    rate: float = Field(1e-3, gt=0)
-    label_smoothing: float = Field(0.05, ge=0, le=0.5)
+    rate: float = learning_rate(1e-3)
+    label_smoothing: float = Field(
+        0.05, ge=0, le=0.5, description="share of certainty that is taken off the true class", examples=[0.0]
+    )
 
 
 SEGMENTERS: dict[str, tuple[str, SegmenterConfig]] = {
@@ -161,13 +220,22 @@ BEGUN = 0.5
 class DetectorTraining(TrainingConfig):
     """Settings of the training of a detector: a segmenter or classifier."""
 
-    model: str = Field("unet-25d", description="see `synthoma train --list`")
-    extra: tuple[Path, ...] = Field((), description="detectors: cohorts that are learned from too (--with)")
-    patients: int | None = Field(
-        None, ge=1, description="detectors: learn from so many random training patients; else all"
+    model: str = model_field("unet-25d")
+    extra: tuple[Path, ...] = Field(
+        (),
+        description="of detectors: learn from this cohort too; may be given several times",
+        examples=["synthetic"],
+        json_schema_extra=said(flag="--with", metavar="COHORT"),
     )
-    segmenter: SegmenterConfig = Field(default_factory=SegmenterConfig)
-    classifier: ClassifierConfig = Field(default_factory=ClassifierConfig)
+    patients: int | None = Field(
+        None,
+        ge=1,
+        description="of detectors: learn from so many random training patients only",
+        examples=[20],
+        json_schema_extra=said(unit="patients", unset="all"),
+    )
+    segmenter: SegmenterConfig = Field(default_factory=SegmenterConfig, description="what is told to a segmenter")
+    classifier: ClassifierConfig = Field(default_factory=ClassifierConfig, description="what is told to a classifier")
 
     @classmethod
     def recipe(cls, name: str) -> tuple[Kind, Config]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from synthoma.core.config import MOST_JOBS, Config
+from synthoma.core.config import MOST_JOBS, Config, Device
+from synthoma.core.fields import said
 
 Preset = Literal["quick", "standard", "full"]
 
@@ -15,49 +16,108 @@ Preset = Literal["quick", "standard", "full"]
 class Thresholds(Config):
     """Where a light changes colour. They are read before anything is measured, and written into evaluation.json."""
 
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="level of every test")
-    realistic_ratio: float = Field(1.22, gt=1, description="distance over that between real patients: up to here GOOD")
-    unrealistic_ratio: float = Field(2.0, gt=1, description="from here on POOR")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="level of significance of every test", examples=[0.01])
+    realistic_ratio: float = Field(
+        1.22,
+        gt=1,
+        description="distance of synthetic from real scans over that between real patients: up to here realism is GOOD",
+        examples=[1.5],
+    )
+    unrealistic_ratio: float = Field(
+        2.0, gt=1, description="the same ratio: from here on realism is POOR", examples=[3.0]
+    )
     told_apart: float = Field(
         0.8,
         ge=0.5,
         le=1,
         description="AUC of a model that tells synthetic from real: GOOD up to here, if beyond chance",
+        examples=[0.7],
     )
     diverse_share: float = Field(
-        0.7, gt=0, le=1, description="recall and coverage over real-vs-real: from here on GOOD"
+        0.7,
+        gt=0,
+        le=1,
+        description="recall and coverage over those between real scans: from here on diversity is GOOD",
+        examples=[0.8],
     )
-    poor_share: float = Field(0.3, ge=0, le=1, description="up to here POOR")
+    poor_share: float = Field(
+        0.3, ge=0, le=1, description="the same share: up to here diversity is POOR", examples=[0.5]
+    )
     twins_share: float = Field(
         0.05,
         gt=0,
         lt=1,
-        description="share of slices with a near-identical one, beyond that of real slices: from here on FAIR",
+        description="share of slices with a near-identical one, beyond that of real slices: from here on diversity is "
+        "FAIR",
+        examples=[0.1],
     )
-    many_twins: float = Field(0.5, gt=0, le=1, description="from here on POOR")
+    many_twins: float = Field(
+        0.5, gt=0, le=1, description="the same share: from here on diversity is POOR", examples=[0.3]
+    )
     copies_share: float = Field(
-        0.05, gt=0, lt=1, description="upper bound of the share of copies up to which none is news"
+        0.05,
+        gt=0,
+        lt=1,
+        description="upper bound (95 %) of the share of copies of patients up to which privacy is GOOD",
+        examples=[0.02],
     )
     agreement_gap: float = Field(
-        0.15, ge=0, le=1, description="Dice by which synthetic masks may agree less than real ones before POOR"
+        0.15,
+        ge=0,
+        le=1,
+        description="how much lower the Dice of synthetic masks may be than that of real ones before realism is POOR",
+        examples=[0.1],
     )
     least_effect: float = Field(
-        0.05, gt=0, lt=1, description="gain in Dice (or accuracy) that must be detectable before NO EVIDENCE is said"
+        0.05,
+        gt=0,
+        lt=1,
+        description="gain in Dice (or accuracy) that must be detectable before NO EVIDENCE is said",
+        examples=[0.03],
     )
 
 
 class UtilityConfig(Config):
     """The trainings that answer whether it is useful."""
 
-    seeds: int = Field(3, ge=2, le=50, description="trainings of each arm, with other weights, draws and patients")
-    steps: int = Field(800, ge=10, description="batches of 16 slices in each training, the same in every arm")
-    shares: tuple[float, ...] = Field((0.25, 0.5), description="shares of the real patients on the learning curve")
-    ratios: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (0.5, 1.0), min_length=1, description="synthetic slices for each real one in a batch"
+    seeds: int = Field(
+        3,
+        ge=2,
+        le=50,
+        description="trainings of each arm, with other weights, draws and patients",
+        examples=[5],
+        json_schema_extra=said(unit="trainings"),
     )
-    detectors: tuple[Literal["small", "large"], ...] = Field(("small",), min_length=1, description="sizes of detector")
-    tuned_share: float = Field(0.1, gt=0, le=1, description="real patients for fine-tuning after synthetic ones")
-    patients: int | None = Field(None, ge=2, description="use so many of the real training patients as what one has")
+    steps: int = Field(
+        800,
+        ge=10,
+        description="length of each training, the same in every arm",
+        examples=[2000],
+        json_schema_extra=said(unit="batches of 16 slices"),
+    )
+    shares: tuple[float, ...] = Field(
+        (0.25, 0.5), description="shares of the real patients on the learning curve", examples=[(0.1, 0.25, 0.5)]
+    )
+    ratios: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.5, 1.0), min_length=1, description="synthetic slices for each real one in a batch", examples=[(0.25, 1.0)]
+    )
+    detectors: tuple[Literal["small", "large"], ...] = Field(
+        ("small",), min_length=1, description="sizes of detector, small or large or both", examples=[("small", "large")]
+    )
+    tuned_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="share of the real patients for fine-tuning after synthetic ones",
+        examples=[0.25],
+    )
+    patients: int | None = Field(
+        None,
+        ge=2,
+        description="use so many of the real training patients as what one has",
+        examples=[10],
+        json_schema_extra=said(unset="all"),
+    )
 
 
 PRESETS: dict[Preset, dict[str, Any]] = {
@@ -83,22 +143,69 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 class EvaluateConfig(Config):
     """What is compared, how thoroughly, and by which thresholds it is judged."""
 
-    preset: Preset = Field("quick", description="quick: scores; standard: and trained detectors; full: more of all")
-    limit: int = Field(1000, ge=20, description="images of each kind that are scored")
-    halves: int = Field(59, ge=9, description="real-vs-real divisions that each score is held against")
-    splits: int = Field(
-        0, ge=0, le=100, description="divisions of the patients over which realism and diversity are judged again"
+    preset: Preset = Field(
+        "quick",
+        description="how thorough: quick scores in a minute; standard also trains detectors with and without, up to an "
+        "hour; full does more of all",
+        examples=["standard"],
     )
-    faults: bool = Field(False, description="plant known faults into real images: what would the scores have caught?")
-    canaries: int = Field(200, ge=20, description="altered copies that the search for copies must find")
-    seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    jobs: int | None = Field(None, ge=1, le=MOST_JOBS, description="trainings at once; chosen if not given")
-    phantom: Path | None = Field(None, description="phantom cohort: what simulated patients alone teach")
-    run: Path | None = Field(None, description="the GAN's run: its discriminator is asked whom it remembers")
-    cells: Path | None = Field(None, description="folder of finished trainings (default: beside the output)")
-    thresholds: Thresholds = Field(default_factory=Thresholds)
-    utility: UtilityConfig = Field(default_factory=UtilityConfig)
+    limit: int = Field(
+        1000,
+        ge=20,
+        description="how many of each kind are scored",
+        examples=[500],
+        json_schema_extra=said(unit="images"),
+    )
+    halves: int = Field(
+        59,
+        ge=9,
+        description="real-against-real divisions that each score is held against",
+        examples=[200],
+    )
+    splits: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="judge realism and diversity again over so many other divisions of the patients",
+        examples=[5],
+        json_schema_extra=said(metavar="K"),
+    )
+    faults: bool = Field(
+        False, description="plant known faults into real images: what would the scores have caught?", examples=[True]
+    )
+    canaries: int = Field(200, ge=20, description="altered copies that the search for copies must find", examples=[300])
+    seed: int = Field(0, description="number that fixes all draws", examples=[1])
+    device: Device = "auto"
+    jobs: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_JOBS,
+        description="trainings at once",
+        examples=[4],
+        json_schema_extra=said(unset="chosen"),
+    )
+    phantom: Path | None = Field(
+        None,
+        description="phantom cohort: what do simulated patients alone teach a detector?",
+        examples=["phantom"],
+        json_schema_extra=said(unset="not asked", metavar="COHORT"),
+    )
+    run: Path | None = Field(
+        None,
+        description="the GAN's run: does its discriminator remember its patients?",
+        examples=["run"],
+        json_schema_extra=said(unset="not asked", metavar="RUN"),
+    )
+    cells: Path | None = Field(
+        None,
+        description="folder of finished trainings, which are never run twice",
+        examples=["evaluation.cells"],
+        json_schema_extra=said(unset="beside the output", metavar="FOLDER"),
+    )
+    thresholds: Thresholds = Field(default_factory=Thresholds, description="where a light changes colour")
+    utility: UtilityConfig = Field(
+        default_factory=UtilityConfig, description="the trainings that answer whether it is useful"
+    )
 
     @model_validator(mode="before")
     @classmethod

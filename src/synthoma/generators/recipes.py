@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from synthoma.core.config import Config
+from synthoma.core.fields import said
 from synthoma.core.plugins import plugged_in
 from synthoma.generators.flow.models import MODELS as FLOW
 from synthoma.generators.gan.models import MODELS as GAN
@@ -32,15 +33,23 @@ def generators() -> dict[str, tuple[str, GanConfig]]:
 class GeneratorTraining(TrainingConfig):
     """Settings of the training of a generator."""
 
-    with_masks: bool = Field(False, description="generators: draw the label channels together with the modalities")
-    conditional: bool = Field(False, description="generators: give the class to generator and discriminator")
+    with_masks: bool = Field(False, description="of generators: draw the mask with each image", examples=[True])
+    conditional: bool = Field(False, description="of generators: draw a class on request", examples=[True])
     phantom: Path | None = Field(
-        None, description="phantom-gan: cohort of simulated slices that are repainted; else its own"
+        None,
+        description="cohort of simulated slices that phantom-gan repaints",
+        examples=["phantom"],
+        json_schema_extra=said(unset="patients of its own", metavar="COHORT"),
     )
     simulate: int | None = Field(
-        None, ge=1, le=100_000, description="phantom-gan without --phantom: simulated patients, else 80"
+        None,
+        ge=1,
+        le=100_000,
+        description="how many patients of its own phantom-gan simulates",
+        examples=[200],
+        json_schema_extra=said(unit="patients", unset="80"),
     )
-    gan: GanConfig = Field(default_factory=GanConfig)
+    gan: GanConfig = Field(default_factory=GanConfig, description="what is told to a generator")
 
     @classmethod
     def recipe(cls, name: str) -> tuple[Kind, Config]:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from synthoma.core.config import Config
+from synthoma.core.fields import said
 from synthoma.core.plugins import plugged_names
 
 Normalisation = Literal["batch", "instance", "none"]
@@ -21,20 +22,36 @@ NETWORKS = ("dcgan", "seed", "residual", "repaint", "flow")
 class NetworkConfig(Config):
     """What a generator and its discriminator are built from."""
 
-    network: str = Field("dcgan", description="dcgan, seed, residual, repaint, flow, or one that is plugged in")
-    latent: int = Field(100, ge=1, le=1024, description="length of the latent vector")
-    width: int = Field(32, ge=4, le=256, description="feature maps of the generator's last hidden layer")
-    critic_width: int = Field(32, ge=4, le=256, description="feature maps of the discriminator's first layer")
-    norm: Normalisation = Field("batch", description="normalisation in the generator (dcgan)")
-    critic_norm: Normalisation = Field(
-        "batch", description="normalisation in the discriminator of whole pictures (dcgan)"
+    network: str = Field(
+        "dcgan",
+        description="architecture of the networks: dcgan, seed, residual, repaint, flow, or one that is plugged in",
+        examples=["residual"],
     )
-    critic_patches: bool = Field(False, description="judge pieces of a picture, not the whole (Isola 2017)")
-    spectral: bool = Field(False, description="spectral normalisation of the discriminator")
-    minibatch_deviation: bool = Field(False, description="let the discriminator see how alike a batch's images are")
-    excitation: bool = Field(False, description="let the generator's small maps scale its large ones (residual)")
+    latent: int = Field(100, ge=1, le=1024, description="length of the latent vector", examples=[128])
+    width: int = Field(32, ge=4, le=256, description="feature maps of the generator's last hidden layer", examples=[48])
+    critic_width: int = Field(
+        32, ge=4, le=256, description="feature maps of the discriminator's first layer", examples=[48]
+    )
+    norm: Normalisation = Field("batch", description="normalisation in the generator (dcgan)", examples=["instance"])
+    critic_norm: Normalisation = Field(
+        "batch", description="normalisation in the discriminator of whole pictures (dcgan)", examples=["none"]
+    )
+    critic_patches: bool = Field(
+        False, description="judge pieces of a picture, not the whole (Isola 2017)", examples=[True]
+    )
+    spectral: bool = Field(False, description="spectral normalisation of the discriminator", examples=[True])
+    minibatch_deviation: bool = Field(
+        False, description="let the discriminator see how alike a batch's images are", examples=[True]
+    )
+    excitation: bool = Field(
+        False, description="let the generator's small maps scale its large ones (residual)", examples=[True]
+    )
     flow_steps: int = Field(
-        8, ge=1, le=1000, description="steps from noise to image (flow): two network runs each, but the last"
+        8,
+        ge=1,
+        le=1000,
+        description="steps from noise to image (flow): two network runs each, but the last",
+        examples=[16],
     )
 
     @field_validator("network")
@@ -49,33 +66,80 @@ class NetworkConfig(Config):
 class GanConfig(NetworkConfig):
     """Networks, the game they play, and how they learn."""
 
-    loss: AdversarialLoss = "bce"
-    label_smoothing: float = Field(0.0, ge=0, le=0.5, description="taken off the target of real images (bce)")
-    feature_matching: float = Field(0.0, ge=0, description="weight of matching mean features")
-    gradient_penalty: float = Field(0.0, ge=0, description="weight of the penalty on interpolates, every step")
-    r1: float = Field(0.0, ge=0, description="weight gamma of the R1 penalty on real images")
-    r2: float = Field(0.0, ge=0, description="weight of the same penalty on generated images")
-    r1_every: int = Field(16, ge=1, description="discriminator steps between R1 and R2 penalties (lazy regularisation)")
-    penalty_end: float = Field(1.0, gt=0, le=1, description="factor to which R1 and R2 fall by the end of the budget")
-    penalty_start_images: int = Field(0, ge=0, description="images during which R1 and R2 are taken at every step")
-    structure: float = Field(0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)")
-    contrast: float = Field(0.0, ge=0, description="weight of lesions as clear as real ones (phantom-gan, with masks)")
-    match: bool = Field(True, description="draw simulated slices in the shares of real ones (phantom-gan)")
-    critic_steps: int = Field(1, ge=1, le=20, description="discriminator steps for each generator step")
-    batch: int = Field(16, ge=2, le=1024)
-    generator_rate: float = Field(2e-4, gt=0, description="Adam's learning rate")
-    critic_rate: float = Field(2e-4, gt=0)
-    schedule: Literal["constant", "cosine"] = Field("constant", description="learning rates stay, or fall to 0")
-    beta1: float = Field(0.5, ge=0, lt=1)
-    beta2: float = Field(0.999, gt=0, lt=1)
-    ema_images: float = Field(5000.0, ge=0, description="half-life of the generator's moving average; 0 for none")
-    augment: tuple[Literal["brightness", "contrast", "translation", "cutout", "mirror"], ...] = ()
-    augment_probability: float = Field(1.0, ge=0, le=1, description="of each change; the highest, where it rises")
-    augment_ramp: int = Field(0, ge=0, description="images in which the probability rises from 0 (by 1, with a target)")
-    augment_target: float | None = Field(
-        None, ge=0, le=1, description="adapt the probability so that the discriminator's overfitting stays at this"
+    loss: AdversarialLoss = Field("bce", description="what generator and discriminator play for", examples=["hinge"])
+    label_smoothing: float = Field(
+        0.0, ge=0, le=0.5, description="taken off the target of real images (bce)", examples=[0.1]
     )
-    flow_times: TimeDensity = Field("logit-normal", description="where on their paths slices are looked at (flow)")
+    feature_matching: float = Field(0.0, ge=0, description="weight of matching mean features", examples=[1.0])
+    gradient_penalty: float = Field(
+        0.0, ge=0, description="weight of the penalty on interpolates, every step", examples=[10.0]
+    )
+    r1: float = Field(0.0, ge=0, description="weight gamma of the R1 penalty on real images", examples=[1.0])
+    r2: float = Field(0.0, ge=0, description="weight gamma of the R2 penalty on generated images", examples=[1.0])
+    r1_every: int = Field(
+        16, ge=1, description="discriminator steps between R1 and R2 penalties (lazy regularisation)", examples=[4]
+    )
+    penalty_end: float = Field(
+        1.0, gt=0, le=1, description="factor to which R1 and R2 fall by the end of the budget", examples=[0.1]
+    )
+    penalty_start_images: int = Field(
+        0, ge=0, description="images during which R1 and R2 are taken at every step", examples=[1000]
+    )
+    structure: float = Field(
+        0.0, ge=0, description="weight of keeping the simulated slice's structure (phantom-gan)", examples=[2.0]
+    )
+    contrast: float = Field(
+        0.0, ge=0, description="weight of lesions as clear as real ones (phantom-gan, with masks)", examples=[2.0]
+    )
+    match: bool = Field(
+        True, description="draw simulated slices in the shares of real ones (phantom-gan)", examples=[False]
+    )
+    critic_steps: int = Field(1, ge=1, le=20, description="discriminator steps for each generator step", examples=[5])
+    batch: int = Field(
+        16, ge=2, le=1024, description="images in a step", examples=[32], json_schema_extra=said(unit="images")
+    )
+    generator_rate: float = Field(2e-4, gt=0, description="Adam's learning rate of the generator", examples=[1e-4])
+    critic_rate: float = Field(2e-4, gt=0, description="Adam's learning rate of the discriminator", examples=[1e-4])
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="learning rates stay, or fall to 0", examples=["cosine"]
+    )
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's memory of the mean gradient", examples=[0.0])
+    beta2: float = Field(0.999, gt=0, lt=1, description="Adam's memory of the squared gradient", examples=[0.99])
+    ema_images: float = Field(
+        5000.0,
+        ge=0,
+        description="half-life of the generator's moving average; 0 for none",
+        examples=[2000.0],
+        json_schema_extra=said(unit="images"),
+    )
+    augment: tuple[Literal["brightness", "contrast", "translation", "cutout", "mirror"], ...] = Field(
+        (), description="changes of images before the discriminator sees them", examples=[("translation", "mirror")]
+    )
+    augment_probability: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="chance of each change that augment names; the highest, where it rises",
+        examples=[0.5],
+    )
+    augment_ramp: int = Field(
+        0,
+        ge=0,
+        description="how long the chance of changes rises from 0 (by 1, with a target)",
+        examples=[10000],
+        json_schema_extra=said(unit="images"),
+    )
+    augment_target: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="adapt the chance of changes so that the discriminator's overfitting stays at this",
+        examples=[0.6],
+        json_schema_extra=said(unset="it is not adapted"),
+    )
+    flow_times: TimeDensity = Field(
+        "logit-normal", description="where on their paths slices are looked at (flow)", examples=["uniform"]
+    )
 
     @model_validator(mode="after")
     def _a_speed_to_adapt_at(self) -> Self:

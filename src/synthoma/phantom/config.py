@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import Config
 from synthoma.core.errors import ConfigError
+from synthoma.core.fields import said
 from synthoma.core.types import MODALITIES
 
 Skull = Literal["whole", "stripped", "mixed"]
@@ -16,35 +17,71 @@ Range = tuple[float, float]
 
 
 class PhantomConfig(Config):
-    """Settings of a simulated cohort. Everything that is not here is drawn anew for each patient or site.
+    """Settings of a simulated cohort. Everything that is not here is drawn anew for each patient or site."""
 
-    Attributes:
-        healthy: share of patients without a tumour, 0 to 1.
-        high_grade: share of the tumour patients whose glioma is of high grade (necrosis, enhancing rim), 0 to 1.
-        volume_ml: median volume of the whole tumour in ml; the cohort spreads lognormally around it (sigma 0.85).
-        skull: ``whole`` keeps the head, ``stripped`` leaves the brain alone, ``mixed`` draws either for each site.
-        slice_mm: distance between slices in mm, or a range from which each site draws its own. Below 1.5 mm the
-            volume is a true 3D one; above, slices are thick, average over their profile and may leave a gap.
-        pixel_mm: in-plane size of a pixel in mm.
-        modalities: which of t1, t1c, t2 and flair to make.
-        plain: give each patient one of these modalities alone, drawn at random, under the name "image": beside
-            pictures that do not say which sequence they show.
-        sites: number of scanners in the cohort; each keeps its protocol, intensity scale and faults.
-        artefacts: chance that a patient moved (ghosts), 0 to 1; noise, bias field and blur are always there.
-        age: range of ages in years; atrophy, ventricles and white-matter lesions follow it.
-    """
-
-    healthy: float = 0.0
-    high_grade: float = 0.4
-    volume_ml: float = 45.0
-    skull: Skull = "whole"
-    slice_mm: float | Range = (3.0, 6.0)
-    pixel_mm: float = 1.0
-    modalities: tuple[str, ...] = MODALITIES
-    plain: bool = False
-    sites: int = 8
-    artefacts: float = 0.2
-    age: Range = (18.0, 80.0)
+    healthy: float = Field(
+        0.0,
+        description="share of patients without a tumour",
+        examples=[0.2],
+        json_schema_extra=said(span=(0.0, 1.0)),
+    )
+    high_grade: float = Field(
+        0.4,
+        description="share of the tumour patients whose glioma is of high grade (necrosis, enhancing rim)",
+        examples=[0.7],
+        json_schema_extra=said(span=(0.0, 1.0)),
+    )
+    volume_ml: float = Field(
+        45.0,
+        description="median volume of the whole tumour; the cohort spreads lognormally around it (sigma 0.85)",
+        examples=[20.0],
+        json_schema_extra=said(unit="ml", span=(0.5, 200.0)),
+    )
+    skull: Skull = Field(
+        "whole",
+        description="whole keeps the head, stripped leaves the brain alone, mixed draws either for each site",
+        examples=["stripped"],
+    )
+    slice_mm: float | Range = Field(
+        (3.0, 6.0),
+        description="distance between slices, or a range from which each site draws its own. Below 1.5 mm the volume "
+        "is a true 3D one; above, slices are thick, average over their profile and may leave a gap",
+        examples=[5.0],
+        json_schema_extra=said(unit="mm", span=(0.5, 10.0)),
+    )
+    pixel_mm: float = Field(
+        1.0,
+        description="size of a pixel in the plane",
+        examples=[0.5],
+        json_schema_extra=said(unit="mm", span=(0.5, 4.0)),
+    )
+    modalities: tuple[str, ...] = Field(
+        MODALITIES, description="which of t1, t1c, t2 and flair to make", examples=[("t1", "flair")]
+    )
+    plain: bool = Field(
+        False,
+        description='give each patient one of these modalities alone, drawn at random, under the name "image": beside '
+        "pictures that do not say which sequence they show",
+        examples=[True],
+    )
+    sites: int = Field(
+        8,
+        description="how many scanners there are; each keeps its protocol, intensity scale and faults",
+        examples=[3],
+        json_schema_extra=said(unit="scanners", span=(1, 10_000)),
+    )
+    artefacts: float = Field(
+        0.2,
+        description="chance that a patient moved (ghosts); noise, bias field and blur are always there",
+        examples=[0.0],
+        json_schema_extra=said(span=(0.0, 1.0)),
+    )
+    age: Range = Field(
+        (18.0, 80.0),
+        description="range of ages; atrophy, ventricles and white-matter lesions follow it",
+        examples=[(40.0, 70.0)],
+        json_schema_extra=said(unit="years", span=(18.0, 100.0)),
+    )
 
     @field_validator("modalities", mode="before")
     @classmethod
@@ -53,13 +90,16 @@ class PhantomConfig(Config):
 
     @model_validator(mode="after")
     def _in_range(self) -> Self:
-        for name in ("healthy", "high_grade", "artefacts"):
-            _within(name, getattr(self, name), 0.0, 1.0)
-        _within("volume_ml", self.volume_ml, 0.5, 200.0)
-        _within("pixel_mm", self.pixel_mm, 0.5, 4.0)
-        _within("sites", self.sites, 1, 10_000)
-        _ordered("slice_mm", self.slice_range, 0.5, 10.0)
-        _ordered("age", self.age, 18.0, 100.0)
+        for name, field in type(self).model_fields.items():
+            told = field.json_schema_extra
+            if not isinstance(told, dict) or not isinstance(span := told.get("span"), list):
+                continue
+            low, high = (float(str(limit)) for limit in span)
+            value = getattr(self, name)
+            if name in ("slice_mm", "age"):
+                _ordered(name, self.slice_range if name == "slice_mm" else value, low, high)
+            else:
+                _within(name, value, low, high)
         unknown = [name for name in self.modalities if name not in MODALITIES]
         if unknown or not self.modalities or len(set(self.modalities)) != len(self.modalities):
             came = ", ".join(self.modalities) or "none"
@@ -80,9 +120,13 @@ class PhantomCohortConfig(PrepareConfig):
     Simulated patients are distinct by construction, so duplicates are searched only on request.
     """
 
-    origin: Literal["phantom"] = "phantom"
-    duplicates: bool = False
-    phantom: PhantomConfig = Field(default_factory=PhantomConfig)
+    origin: Literal["phantom"] = Field("phantom", description="what the images are")
+    duplicates: bool = Field(
+        False,
+        description="search for duplicates; simulated patients have none unless they were made twice",
+        examples=[True],
+    )
+    phantom: PhantomConfig = Field(default_factory=PhantomConfig, description="how patients, tumours and scanners vary")
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

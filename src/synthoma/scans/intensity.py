@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from synthoma.core.errors import InputError
 from synthoma.core.types import Array
-
-Normalisation = Literal["robust", "unit"]
-"""Both put 0 below and 1 above: what has mean 0 and deviation 1 would be half black wherever 0 to 1 is looked at."""
+from synthoma.core.words import Normalisation as Normalisation
 
 
 def intensity_window(image: Array, method: Normalisation) -> tuple[float, float]:

@@ -9,8 +9,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from synthoma.core.config import Config, meanings, toml_lines
+from synthoma.core.config import Config, Device
 from synthoma.core.errors import ConfigError
+from synthoma.core.fields import said
 
 Kind = Literal["generator", "segmenter", "classifier"]
 SECTION: dict[Kind, str] = {"generator": "gan", "segmenter": "segmenter", "classifier": "classifier"}
@@ -19,30 +20,82 @@ SECTION: dict[Kind, str] = {"generator": "gan", "segmenter": "segmenter", "class
 AUTO = "auto"
 """The generator that is planned for each cohort, see ``generators.auto``."""
 
+_WRITTEN = {"reasons", "decided"}
+
 DEFAULT_MINUTES = 10.0
 """Budget where none is given."""
+
+
+def model_field(default: str) -> Any:
+    """The setting that names the model, for a class of trainings that begins with another one."""
+    return Field(
+        default,
+        description="which model, see `synthoma train --list`; auto chooses a generator for the cohort",
+        examples=["dcgan"],
+        json_schema_extra=said(metavar="NAME"),
+    )
 
 
 class TrainingConfig(Config):
     """Settings that models of every kind have; generators and detectors add their own."""
 
-    model: str = Field(AUTO, description="see `synthoma train --list`; auto chooses a generator")
+    model: str = model_field(AUTO)
     minutes: float | None = Field(
-        None, ge=1e-6, le=525_600, description="budget in minutes of training; 10 if images is not set either"
+        None,
+        ge=1e-6,
+        le=525_600,
+        description="budget of the training",
+        examples=[30],
+        json_schema_extra=said(unit="minutes", unset="10, if images is not set either"),
     )
-    images: int | None = Field(None, ge=1, description="budget in images shown; makes a run exact and resumable")
-    seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    images: int | None = Field(
+        None,
+        ge=1,
+        description="budget as images shown, which makes a run exact and resumable",
+        examples=[100000],
+        json_schema_extra=said(unit="images", unset="minutes count"),
+    )
+    seed: int = Field(0, description="number that fixes every random draw", examples=[1])
+    device: Device = "auto"
     init: str | None = Field(
         None,
-        description="begin with a run or model file (phantom-gan, unet-25d: or `phantom`); else with random weights",
+        description="begin with a run or a model file; phantom-gan and unet-25d also with `phantom`, which is shipped",
+        examples=["phantom"],
+        json_schema_extra=said(unset="random weights", metavar="RUN"),
     )
-    classes: tuple[str, ...] | None = Field(None, description="train on slices of these classes only; else all")
-    limit: int | None = Field(None, ge=1, description="learn from so many random training slices only; else all")
-    snapshots: int = Field(10, ge=1, le=1000, description="how often the run is scored and saved")
-    patience: int = Field(0, ge=0, description="stop after so many snapshots without a better score; 0 never")
-    keep: int = Field(2, ge=1, description="checkpoints that are kept")
-    reasons: tuple[str, ...] = Field((), description="why `auto` chose these settings")
+    classes: tuple[str, ...] | None = Field(
+        None,
+        description="train on slices of these classes only, with commas between them",
+        examples=["tumour"],
+        json_schema_extra=said(unset="all", flag="--class", metavar="A,B,..."),
+    )
+    limit: int | None = Field(
+        None,
+        ge=1,
+        description="learn from so many random training slices only",
+        examples=[500],
+        json_schema_extra=said(unit="slices", unset="all"),
+    )
+    snapshots: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="how often the run is scored and saved",
+        examples=[20],
+        json_schema_extra=said(unit="times"),
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        description="stop after so many snapshots without a better score; 0 never stops",
+        examples=[5],
+        json_schema_extra=said(unit="snapshots"),
+    )
+    keep: int = Field(2, ge=1, description="how many checkpoints are kept", examples=[5])
+    reasons: tuple[str, ...] = Field(
+        (), description="why `auto` chose these settings", json_schema_extra=said(written=True)
+    )
+    decided: tuple[str, ...] = Field((), description="settings that `auto` chose", json_schema_extra=said(written=True))
 
     @classmethod
     def recipe(cls, name: str) -> tuple[Kind, Config]:
@@ -71,9 +124,24 @@ class TrainingConfig(Config):
         """The settings as plain data, without the sections of other kinds of model."""
         return self.model_dump(mode="json", exclude=set(SECTION.values()) - {SECTION[self.kind]})
 
-    def to_toml(self) -> str:
-        """The resolved settings as TOML, without the sections of other kinds of model."""
-        return "\n".join(toml_lines(self.own(), meanings=meanings(type(self)))) + "\n"
+    def decisions(self) -> tuple[str, ...]:
+        """What `auto` decided, as "key" and "section.key"."""
+        return self.decided
+
+    def beside(self, asked: TrainingConfig) -> Self:
+        """These settings, made from others that somebody asked for: what is not as asked for, was decided.
+
+        Sizes of the network are held against those of the model that was chosen.
+        """
+        section = SECTION[self.kind]
+        before, after = asked.model_dump(exclude=_WRITTEN), self.model_dump(exclude=_WRITTEN)
+        usual, chosen = self.recipe(self.model)[1].model_dump(), after.pop(section)
+        changed = [name for name, value in after.items() if name not in SECTION.values() and value != before[name]]
+        changed += [f"{section}.{name}" for name, value in chosen.items() if value != usual[name]]
+        told = self.model_copy(update={"decided": tuple(changed)})
+        told.model_fields_set.intersection_update(asked.model_fields_set - set(changed))
+        getattr(told, section).model_fields_set.clear()  # where a plan is made, nobody may give them
+        return told
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,92 @@
+"""What `synthoma generate` draws: its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from synthoma.core.config import Config
+from synthoma.core.errors import ConfigError
+from synthoma.core.fields import said
+
+
+class GenerateConfig(Config):
+    """How many images of what are drawn, and what is written beside them. The model says which it can draw."""
+
+    count: int | None = Field(
+        None,
+        description="how many images are drawn, in all parts together",
+        examples=[100],
+        json_schema_extra=said(unit="images", unset="500", flag="-n", metavar="N"),
+    )
+    patients: int | None = Field(
+        None,
+        description="of phantom-gan, in place of -n: how many whole patients, slice by slice in one style",
+        examples=[20],
+        json_schema_extra=said(unit="patients", unset="single images", metavar="N"),
+    )
+    label: str | None = Field(
+        None,
+        description="class of all images",
+        examples=["tumour"],
+        json_schema_extra=said(unset="all that the model knows, in turn", flag="--class"),
+    )
+    seed: int = Field(0, description="image i depends on the model, this number and i alone", examples=[1])
+    truncation: float = Field(
+        1.0,
+        description="factor on the latent vectors; less is more typical and less various",
+        examples=[0.7],
+        json_schema_extra=said(span=(0.0, 1.0)),
+    )
+    keep_share: float | None = Field(
+        None,
+        description="draw more and keep this share, what the run's own discriminator finds most real",
+        examples=[0.5],
+        json_schema_extra=said(unset="all are kept", flag="--reject-discriminator", metavar="SHARE", span=(0.05, 1.0)),
+    )
+    shard: str = Field(
+        "1/1",
+        description="i/k draws the i-th of k parts; together they are what one command would draw",
+        examples=["3/8"],
+        json_schema_extra=said(metavar="I/K"),
+    )
+    form: Literal["png", "nifti", "dicom"] | None = Field(
+        None,
+        description="write files too",
+        examples=["dicom"],
+        json_schema_extra=said(unset="only the cohort", flag="--export"),
+    )
+    interpolation: bool = Field(
+        False, description="write interpolation.png too: what lies between pairs of images", examples=[True]
+    )
+    nearest: Path | None = Field(
+        None,
+        description="real cohort: write nearest.png too, images beside the real slices that are nearest",
+        examples=["lgg"],
+        json_schema_extra=said(unset="not written", metavar="COHORT"),
+    )
+    phantom: Path | None = Field(
+        None,
+        description="cohort of simulated slices that phantom-gan repaints",
+        examples=["phantom"],
+        json_schema_extra=said(unset="patients of its own", metavar="COHORT"),
+    )
+    only_private: Path | None = Field(
+        None,
+        description="leave out images that look like copies of this cohort's training slices",
+        examples=["lgg"],
+        json_schema_extra=said(unset="nothing is left out", metavar="COHORT"),
+    )
+
+    def part(self) -> tuple[int, int]:
+        """``shard`` as numbers.
+
+        Raises:
+            ConfigError: it is not i/k.
+        """
+        part, _, parts = self.shard.partition("/")
+        if not (part.isdecimal() and parts.isdecimal()):
+            raise ConfigError("a shard i/k", repr(self.shard), "write for example --shard 1/4")
+        return int(part), int(parts)
