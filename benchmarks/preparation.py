@@ -14,7 +14,7 @@ import pandas as pd
 from record import data_folder, earlier, save, seconds
 from synthoma.cohorts.cohort import CohortWriter
 
-SYNTHOMA = [sys.executable, "-c", "from synthoma.cli import main; main()"]
+SYNTHOMA = [sys.executable, "-c", "from synthoma.commands.app import main; main()"]
 WALK = """
 import re, sys, time
 from synthoma.cohorts.cohort import Cohort

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthoma.cli import main
+from synthoma.commands.app import main
 from synthoma.training.bundle import shipped_model
 from tests.scans.writers import voxels, write_picture
 
@@ -46,7 +46,7 @@ def test_help_needs_no_heavy_library() -> None:
     heavy = ("torch", "pandas", "numpy", "SimpleITK", "matplotlib", "scipy", "monai", "nilearn", "pydantic")
     script = (
         "import sys; sys.argv = ['synthoma', '--help']\n"
-        "from synthoma.cli import main\n"
+        "from synthoma.commands.app import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print('LOADED', [name for name in {heavy!r} if name in sys.modules])"
     )

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 import synthoma
-from synthoma.cli import main
+from synthoma.commands.app import main
 from synthoma.core.errors import InputError
 from synthoma.phantom import PhantomConfig, simulate
 from synthoma.scans.case import Volume

@@ -27,7 +27,7 @@ import pytest
 from PIL import Image
 
 import synthoma
-from synthoma.cli import main
+from synthoma.commands.app import main
 from synthoma.core.errors import OutputError
 from synthoma.core.provenance import file_digest
 from synthoma.core.seeding import stream

@@ -15,8 +15,8 @@ from PIL import Image
 from scipy import ndimage
 
 import synthoma
-from synthoma.cli import main
 from synthoma.cohorts.cohort import CohortWriter
+from synthoma.commands.app import main
 from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.core.seeding import stream
 

@@ -10,7 +10,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 import synthoma
-from synthoma.cli import main
+from synthoma.commands.app import main
 from tests.scans.writers import write_dicom, write_nifti, write_picture
 
 SECRETS = ("Zzyzx", "Quetzal", "19610412", "Miskatonic", "ACC-4711", "MRN-0815", "Secretname", "20240131")

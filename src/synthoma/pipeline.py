@@ -768,14 +768,23 @@ def report(artefact: Path | str) -> Path:
 
 
 def describe(path: Path | str) -> dict[str, Any]:
-    """What an artefact, a scan or a folder of scans is, as plain data.
+    """What an artefact, a scan or a folder of scans is, as plain data; of a run also which settings somebody gave.
 
     Raises:
         InputError: there is nothing that can be understood.
     """
+    from synthoma.core.toml import told_apart
     from synthoma.reports.described import described
+    from synthoma.training.runs import FILE as RUN
+    from synthoma.training.runs import SETTINGS
 
-    return described(Path(path))
+    path = Path(path)
+    content = described(path)
+    if (path / RUN).is_file() and (path / SETTINGS).is_file():
+        settings = told_apart((path / SETTINGS).read_text(encoding="utf-8"))
+        if settings is not None:
+            content["settings"] = settings
+    return content
 
 
 def verify(path: Path | str) -> list[str] | None:

@@ -136,3 +136,27 @@ def test_a_settings_file_without_end_is_refused(text: str, tmp_path: Path) -> No
     (tmp_path / "own.toml").write_text(text)
     with pytest.raises(ConfigError):
         PrepareConfig.resolve(tmp_path / "own.toml")
+
+
+def test_a_file_tells_what_was_given_and_remembers_it(tmp_path: Path) -> None:
+    config = PhantomCohortConfig.resolve(assignments=["phantom.sites=3"], flags={"size": 128})
+    assert config.given() == {"size", "phantom.sites"}  # though 128 is the default
+    text = config.to_toml()
+    assert "size = 128\n" in text
+    assert 'plane = "axial"  # default\n' in text
+    (tmp_path / "own.toml").write_text(text.replace('plane = "axial"  #', 'plane = "coronal"  #'))
+    again = PhantomCohortConfig.resolve(tmp_path / "own.toml", flags={"every": 2})
+    assert again.given() == {"size", "phantom.sites", "plane", "every"}  # what was edited is no default any more
+    assert again.plane == "coronal"
+
+
+def test_changes_of_the_program_are_not_those_of_the_user() -> None:
+    config = TrainConfig.resolve(assignments=["gan.width=48"], flags={"model": "dcgan"})
+    assert config.given() == {"model", "gan.width"}
+    assert config.model_copy(update={"minutes": 10.0}).given() == {"model", "gan.width"}
+    assert config.origins()["gan.generator_rate"] == "default"  # the model's own
+
+
+def test_a_text_that_looks_like_a_mark_is_none(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('convention = "a  # default"\n')
+    assert PrepareConfig.resolve(tmp_path / "own.toml").given() == {"convention"}

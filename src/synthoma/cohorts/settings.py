@@ -63,7 +63,7 @@ class PrepareConfig(Config):
     convention: Convention = None
     merge: Literal["whole-tumour"] | None = Field(
         None,
-        description="whole-tumour: one label in place of core, oedema and enhancing tumour",
+        description="one label (whole-tumour) in place of core, oedema and enhancing tumour",
         examples=["whole-tumour"],
         json_schema_extra=said(unset="labels as the masks have them"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
+import inspect
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synthoma.core.errors import ConfigError
 from synthoma.core.fields import Setting, said, settings_of
+from synthoma.core.toml import DECIDED, DEFAULT, GIVEN, marks_in, parsed, toml_value
+from synthoma.core.toml import toml_lines as toml_lines
 
 MOST_JOBS = 4096
 """Worker processes; more are a slip of the keyboard."""
@@ -36,12 +38,6 @@ Jobs = Annotated[
 ]
 """Settings that several commands have."""
 
-DEFAULT, DECIDED, GIVEN = "default", "decided", "given"
-"""Where the value of a setting comes from. In a file of settings the first two stand behind it as a comment."""
-
-_MARK = re.compile(rf"(\w+) = .*  # ({DEFAULT}|{DECIDED})")
-_TABLE = re.compile(r"\[([\w.]+)\]")
-
 
 class Config(BaseModel):
     """Base of all settings: immutable, validated, and closed to keys that do not exist.
@@ -51,6 +47,13 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Say in Python's documentation, too, what the fields say."""
+        told = [f"    {name}: {one.sentence()}" for name, one in settings_of(cls).items() if "." not in name]
+        if told and cls.__doc__:
+            cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__), "", "Attributes:", *told])
 
     @classmethod
     def resolve(
@@ -70,9 +73,9 @@ class Config(BaseModel):
             ConfigError: an unknown key (with the nearest known one), a wrong type, a value out of range.
         """
         text = _read(file) if file else ""
-        values: dict[str, Any] = _parsed(text, file) if file else {}
-        given: dict[str, Any] = _parsed(text, file) if file else {}
-        marks = origins(text)
+        values: dict[str, Any] = parsed(text, file) if file else {}
+        given: dict[str, Any] = parsed(text, file) if file else {}
+        marks = marks_in(text)
         for name in marks:
             _take_out(given, name)
         for assignment in assignments:
@@ -88,16 +91,21 @@ class Config(BaseModel):
         except (TypeError, AttributeError) as error:  # what comes before validation tripped over a value's type
             raise ConfigError("values of the right types", str(error), "see --print-config for valid ones") from None
         _remember(settings, given)
-        cls._notice_edits(settings, given, [name for name, mark in marks.items() if mark == DEFAULT])
+        known = settings.given()
+        cls._notice_edits(
+            settings, values, [name for name, mark in marks.items() if mark == DEFAULT and name not in known]
+        )
         return settings
 
     @classmethod
-    def _notice_edits(cls, settings: Self, given: dict[str, Any], marked: list[str]) -> None:
+    def _notice_edits(cls, settings: Self, values: dict[str, Any], marked: list[str]) -> None:
         """What is marked as a default, but is none any more because somebody changed it in the file, was given."""
         if not marked:
             return
+        for name in marked:
+            _take_out(values, name)
         try:
-            usual = cls.model_validate(given)
+            usual = cls.model_validate(values)
         except (ValidationError, ConfigError, TypeError, AttributeError):
             return
         for name in marked:
@@ -142,73 +150,9 @@ class Config(BaseModel):
         written = {name for name, setting in known.items() if setting.written}
         values = {name: value for name, value in self.own().items() if value or name not in written}
         meanings = {name: _meaning(setting) for name, setting in known.items()}
-        marks = {name: origin for name, origin in self.origins().items() if origin != GIVEN and not known[name].written}
+        origins = {**self.origins(), **dict.fromkeys(written, DECIDED)}
+        marks = {name: origin for name, origin in origins.items() if origin != GIVEN}
         return "\n".join(toml_lines(values, meanings=meanings, marks=marks)) + "\n"
-
-
-def toml_lines(
-    values: Mapping[str, Any],
-    table: str = "",
-    meanings: Mapping[str, str] | None = None,
-    marks: Mapping[str, str] | None = None,
-) -> list[str]:
-    """One ``key = value`` line each, then what is nested as tables; a value that is None stands as a comment.
-
-    Args:
-        values: plain data.
-        table: name of the table that they are in.
-        meanings: what the settings do, by "table.key".
-        marks: what is said behind a value, by "table.key".
-    """
-    known, behind, inside = meanings or {}, marks or {}, f"{table}." if table else ""
-    lines = []
-    for key, value in values.items():
-        if value is None:
-            lines.append(f"# {key} = (not set{known.get(inside + key, '')})")
-        elif not isinstance(value, Mapping):
-            mark = f"  # {behind[inside + key]}" if inside + key in behind else ""
-            lines.append(f"{key} = {_toml_value(value)}{mark}")
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            lines += ["", f"[{inside}{key}]", *toml_lines(value, inside + key, known, behind)]
-    return lines
-
-
-def origins(text: str) -> dict[str, str]:
-    """What a file of settings marks as default or decided, by "key" and "section.key"."""
-    found, table = {}, ""
-    for line in text.splitlines():
-        if (head := _TABLE.fullmatch(line)) is not None:
-            table = f"{head[1]}."
-        elif (mark := _MARK.fullmatch(line)) is not None:
-            found[table + mark[1]] = mark[2]
-    return found
-
-
-def told_apart(text: str) -> dict[str, dict[str, Any]] | None:
-    """The settings in a file by where they come from: given, decided, default.
-
-    Returns:
-        Values by "key" and "section.key"; None where the file marks nothing, as those of earlier versions.
-
-    Raises:
-        ConfigError: no TOML.
-    """
-    marks = origins(text)
-    if not marks:
-        return None
-    found: dict[str, dict[str, Any]] = {GIVEN: {}, DECIDED: {}, DEFAULT: {}}
-    for name, value in _flat(_parsed(text, None)):
-        found[marks.get(name, GIVEN)][name] = value
-    return found
-
-
-def _flat(values: Mapping[str, Any], inside: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{inside}{key}.")
-        else:
-            yield inside + key, value
 
 
 def _meaning(setting: Setting) -> str:
@@ -259,14 +203,6 @@ def _read(file: Path) -> str:
         raise ConfigError("a TOML file", f"{file}: {error}", "see --print-config for a valid one") from None
 
 
-def _parsed(text: str, file: Path | None) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # no TOML, endless digits, nested without end
-        came = f"{file or 'text'}: {error}"
-        raise ConfigError("a TOML file", came, "see --print-config for a valid one") from None
-
-
 def _assign(values: dict[str, Any], assignment: str) -> None:
     """Set ``key.sub=value`` in nested ``values``."""
     key, equals, text = assignment.partition("=")
@@ -301,7 +237,7 @@ def _explain(cls: type[Config], error: ValidationError) -> ConfigError:
         message = problem["msg"].removeprefix("Value error, ")
         return ConfigError(f"a valid value of {key!r}", f"{came} ({message})", "see --print-config")
     near = difflib.get_close_matches(str(problem.get("input")), setting.choices, n=1)
-    example = "see --print-config" if setting.example is None else f"write for example {_toml_value(setting.example)}"
+    example = "see --print-config" if setting.example is None else f"write for example {toml_value(setting.example)}"
     todo = f"did you mean {near[0]!r}?" if near else "choose one of them" if setting.choices else example
     return ConfigError(f"{setting.name} as {setting.wanted}", came, todo)
 
@@ -321,17 +257,3 @@ def _names(cls: type[BaseModel]) -> list[str]:
         nested = _names(inner) if isinstance(inner, type) and issubclass(inner, BaseModel) else []
         names += [name, *(f"{name}.{sub}" for sub in nested)]
     return names
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    if isinstance(value, dict):
-        # TOML has no null, and no comments inside a table: what is None is decided anew when the file is read.
-        known = {key: item for key, item in value.items() if item is not None}
-        return "{ " + ", ".join(f"{key} = {_toml_value(item)}" for key, item in known.items()) + " }"
-    return str(value)

@@ -22,6 +22,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 _KINDS: dict[type, str] = {bool: "yes or no", int: "whole number", float: "number", str: "text", Path: "path"}
+_OPEN = ("0 or more", "1 or more", "above 0")
+"""Ranges that go without saying."""
+
 _LEAST = 1e-3
 """Lower limits below it keep values off 0, and are said as that."""
 
@@ -89,9 +92,9 @@ class Setting:
     @property
     def range(self) -> str:
         """Range and unit: "16 to 1024 pixels", "in minutes"."""
-        if self.span:
-            return f"{self.span} {self.unit}".rstrip()
-        return f"in {self.unit}" if self.unit else ""
+        if self.unit and (not self.span or self.span.startswith("above")):
+            return f"{self.span}, in {self.unit}" if self.span else f"in {self.unit}"
+        return f"{self.span} {self.unit}".rstrip()
 
     @property
     def start(self) -> str:
@@ -110,7 +113,8 @@ class Setting:
 
     def sentence(self) -> str:
         """Everything about it in one line, for a help screen."""
-        parts = [self.words, self.range]
+        plain = self.span in _OPEN or (not self.span and self.unit in self.words)
+        parts = [self.words, "" if plain else self.range]
         if self.choices and not all(choice in self.words for choice in self.choices):
             parts.append(f"{'any' if self.several else 'one'} of {', '.join(self.choices)}")
         if not (self.base is bool and self.default is False):  # a switch that is off says so by not being there

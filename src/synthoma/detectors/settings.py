@@ -40,7 +40,9 @@ class SegmenterNetwork(ContextConfig):
     width: int = Field(16, ge=4, le=128, description="feature maps at the finest level", examples=[32])
     levels: int = Field(5, ge=2, le=7, description="resolutions of unet-25d, each half of the one before", examples=[4])
     stem: Literal[0, 1, 2, 4] = Field(
-        2, description="side of the pixel blocks that become channels first (unet-25d); 0 chooses by the slices' size"
+        2,
+        description="side of the pixel blocks that become channels first (unet-25d); 0 chooses by the slices' size",
+        examples=[1],
     )
 
     def fitted(self, size: int) -> Self:

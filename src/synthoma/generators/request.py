@@ -48,7 +48,7 @@ class GenerateConfig(Config):
     )
     shard: str = Field(
         "1/1",
-        description="i/k draws the i-th of k parts; together they are what one command would draw",
+        description="draw one part, i/k the i-th of k; together they are what one command would draw",
         examples=["3/8"],
         json_schema_extra=said(metavar="I/K"),
     )

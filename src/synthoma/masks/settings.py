@@ -34,7 +34,8 @@ class MasksConfig(Config):
     tolerance: float | None = Field(
         None,
         gt=0,
-        description="of masks: distance up to which surfaces count as one (surface Dice); pixels without a spacing",
+        description="of masks: distance in mm (without a spacing, in pixels) up to which the surface Dice takes two "
+        "surfaces for one",
         examples=[1.0],
         json_schema_extra=said(unit="mm", unset="2"),
     )

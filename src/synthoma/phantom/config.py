@@ -120,7 +120,7 @@ class PhantomCohortConfig(PrepareConfig):
     Simulated patients are distinct by construction, so duplicates are searched only on request.
     """
 
-    origin: Literal["phantom"] = Field("phantom", description="what the images are")
+    origin: Literal["phantom"] = Field("phantom", description="what the images are", examples=["phantom"])
     duplicates: bool = Field(
         False,
         description="search for duplicates; simulated patients have none unless they were made twice",

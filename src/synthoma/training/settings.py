@@ -44,16 +44,16 @@ class TrainingConfig(Config):
         None,
         ge=1e-6,
         le=525_600,
-        description="budget of the training",
+        description="budget of the training in minutes",
         examples=[30],
-        json_schema_extra=said(unit="minutes", unset="10, if images is not set either"),
+        json_schema_extra=said(unit="minutes", unset="10, if no images are given"),
     )
     images: int | None = Field(
         None,
         ge=1,
         description="budget as images shown, which makes a run exact and resumable",
         examples=[100000],
-        json_schema_extra=said(unit="images", unset="minutes count"),
+        json_schema_extra=said(unit="images", unset="the minutes decide"),
     )
     seed: int = Field(0, description="number that fixes every random draw", examples=[1])
     device: Device = "auto"

@@ -1,0 +1,23 @@
+"""``synthoma demo``: the whole chain on simulated patients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from synthoma.commands.options import Force, Output
+from synthoma.commands.printing import say
+from synthoma.commands.progress import of_training, of_work
+
+EXAMPLES = ("synthoma demo -o demo",)
+
+
+def run(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
+    """Run the command."""
+    import json
+
+    from synthoma import pipeline
+
+    with of_work() as progress, of_training() as (tell, _):
+        page = pipeline.demo(output, force=force, progress=progress, report=tell)
+    verdict = json.loads(page.with_name("evaluation.json").read_text(encoding="utf-8"))["verdict"]
+    say(f"{verdict['word']}: {verdict['because']}\npage: {page}")

@@ -1,0 +1,97 @@
+"""``synthoma detect``: tumours in scans; of a GAN or a classifier, what it thinks of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from synthoma.commands.options import TAKEN, Force, Given, Model, OutputOfDetect, takes
+from synthoma.commands.printing import say
+from synthoma.commands.progress import of_work
+from synthoma.core.errors import ConfigError
+from synthoma.core.untrusted import csv_of_frame
+from synthoma.detection.settings import DetectConfig
+
+EXAMPLES = (
+    "synthoma detect scan.nii.gz -o found",
+    "synthoma detect BraTS2018/ --model run -o found --probabilities",
+    "synthoma detect pictures/ --model gan-run -o scores.csv",
+)
+
+
+@takes(
+    DetectConfig,
+    *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "saliency", "probabilities", "rle"),
+    *("layout", "convention", "device", "jobs"),
+)
+def run(
+    scans: Annotated[
+        list[Path], typer.Argument(metavar="SCAN...", help="Pictures, volumes, DICOM series, or folders of them.")
+    ],
+    given: Given,
+    output: OutputOfDetect = None,
+    model: Model = None,
+    force: Force = False,
+) -> None:
+    """Run the command."""
+    from synthoma import pipeline
+
+    kind = pipeline.kind_of_model(model)
+    if kind != "segmenter":
+        assert model is not None
+        if given:
+            flags = TAKEN[run][0].flags()
+            came = ", ".join(flags[name] for name in given)
+            raise ConfigError(f"settings of a {kind}, which has none here", came, "leave them out")
+        _judge(scans, model, output, force)
+        return
+    if output is None:
+        raise ConfigError("a place for masks and findings", "no --output", "add for example -o found")
+    options = DetectConfig.resolve(flags=given)
+    # Not through the pipeline, whose table needs pandas: loading it takes as long as looking at a patient.
+    from synthoma.detection.detect import detect as look
+    from synthoma.training.bundle import shipped_model
+
+    with of_work() as progress:
+        rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=progress)
+    _print_findings(rows, output, pipeline.report(output))
+
+
+def _judge(scans: list[Path], model: Path, output: Path | None, force: bool) -> None:
+    """Print what a discriminator or a classifier thinks of images, and write it where a file is named."""
+    from synthoma import pipeline
+    from synthoma.core.outputs import new_file, write_text
+
+    place = None if output is None else new_file(output, force=force, inputs=(*scans, model))
+    with of_work() as progress:
+        table = pipeline.judge(scans, model, progress=progress)
+    say(table.to_string(index=False))
+    say("Research software, not for clinical use.")
+    if place is not None:
+        write_text(place, csv_of_frame(table))
+
+
+def _print_findings(rows: list[dict[str, Any]], output: Path, page: Path) -> None:
+    """What was found, what was skipped, and how far to trust it, in lines that the terminal does not break."""
+    import csv
+    import json
+    import shutil
+    import textwrap
+
+    from synthoma.detection.words import remark_lines, skipped_lines, table_lines
+
+    width = max(shutil.get_terminal_size().columns, 40)
+    with (output / "skipped.csv").open(encoding="utf-8", newline="") as stream:
+        unused = list(csv.DictReader(stream))
+    told = json.loads((output / "detection.json").read_text(encoding="utf-8"))["track_record"]
+    records = [line for text in told for line in textwrap.wrap(text, width)]
+    for line in (
+        *table_lines(rows, width),
+        *remark_lines(rows, width),
+        *skipped_lines(len(rows), unused, str(output / "skipped.csv"), width),
+        *records,
+    ):
+        say(line)
+    say(f"masks and findings: {output}\npage: {page}\nResearch software, not for clinical use.")

@@ -1,0 +1,129 @@
+"""``synthoma evaluate``: a verdict on a synthetic cohort, or how well masks agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from synthoma.commands.options import (
+    TAKEN,
+    Assignments,
+    ConfigFile,
+    Extractor,
+    Force,
+    Given,
+    Keep,
+    Output,
+    PrintConfig,
+    takes,
+)
+from synthoma.commands.printing import say
+from synthoma.commands.progress import of_work
+from synthoma.core.errors import ConfigError
+from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.masks.settings import MasksConfig
+
+EXAMPLES = (
+    "synthoma evaluate lgg synthetic -o evaluation",
+    "synthoma evaluate lgg synthetic -o evaluation --preset standard --keep synthetic-clean",
+    "synthoma evaluate true-masks/ found/ -o scores --other other-model/",
+)
+
+
+@takes(MasksConfig, "other", "nested", "convention", "tolerance", into="of_masks")
+@takes(EvaluateConfig, "preset", "phantom", "run", "cells", "splits", "jobs", "device", "seed")
+def run(
+    real: Annotated[
+        Path, typer.Argument(metavar="REAL", help="The cohort that the generator was trained on; or a folder of masks.")
+    ],
+    synthetic: Annotated[
+        Path, typer.Argument(metavar="SYNTHETIC", help="A synthetic cohort, from any tool; or predicted masks.")
+    ],
+    output: Output,
+    given: Given,
+    of_masks: Given,
+    extractor: Extractor = None,
+    keep: Keep = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    print_config: PrintConfig = False,
+    force: Force = False,
+) -> None:
+    """Run the command."""
+    settings = EvaluateConfig.resolve(config, assignments or [], given)
+    if print_config:
+        say(settings.to_toml(), end="")
+        return
+    from synthoma.core.outputs import check_apart
+
+    for place in (output, keep, settings.cells):
+        if place is not None:
+            check_apart(place, [config])
+    masks = not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file()
+    others = {"--extractor": extractor, "--keep": keep, "--set": assignments, "--config": config}
+    _check_useful(masks, of_masks if not masks else given, {} if not masks else others)
+    if masks:
+        scored = MasksConfig.resolve(flags=of_masks)
+        _score_masks(real, synthetic, output, {**scored.model_dump(), "seed": settings.seed, "force": force})
+        return
+    _evaluate(real, synthetic, output, settings, keep, extractor, force)
+
+
+def _check_useful(masks: bool, given: Given, others: dict[str, Any]) -> None:
+    """Raise ConfigError where something was given that is of no use for what is looked at; a seed always is."""
+    flags = {name: flag for taken in TAKEN[run] for name, flag in taken.flags().items()}
+    useless = [flags[name] for name in given if name != "seed"]
+    useless += [flag for flag, value in others.items() if value is not None]
+    if useless:
+        wanted = f"settings of {'masks' if masks else 'cohorts'}, which these are"
+        raise ConfigError(wanted, ", ".join(useless), "leave them out")
+
+
+def _score_masks(real: Path, predicted: Path, output: Path, options: dict[str, Any]) -> None:
+    """Score masks and print what matters most."""
+    from synthoma import pipeline
+
+    with of_work() as progress:
+        scores = pipeline.score_masks(real, predicted, output, progress=progress, **options)
+    dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
+    say(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
+    for region in list(scores["regions"])[1:]:
+        say(f"Dice of {region}: mean {_span(scores['regions'][region]['dice']['mean'])}")
+    say(f"{len(scores['skipped'])} files skipped, {sum(map(len, scores['missing'].values()))} predictions missing")
+    say(f"page: {output / 'report.html'}\nResearch software, not for clinical use.")
+
+
+def _evaluate(
+    real: Path,
+    synthetic: Path,
+    output: Path,
+    settings: EvaluateConfig,
+    keep: Path | None,
+    extractor: Path | None,
+    force: bool,
+) -> None:
+    """Judge a synthetic cohort and print lights and verdict."""
+    from synthoma import pipeline
+    from synthoma.reports.evaluation_text import splits_lines
+
+    with of_work() as progress:
+        result = pipeline.evaluate(
+            real, synthetic, output, config=settings, keep=keep, extractor=extractor, force=force, progress=progress
+        )
+    for light in result["lights"]:
+        say(f"{light['question']:<10} {light['state']:<12} {light['text']}")
+    for line in splits_lines(result):
+        say(line)
+    say(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
+    if keep is not None:
+        where = keep if result["kept"] else "nothing was written"
+        say(f"kept {result['kept']} of {result['compared']['of_synthetic']} synthetic slices: {where}")
+
+
+def _span(entry: dict[str, Any]) -> str:
+    """A figure with its interval; one patient has none."""
+    if entry["value"] is None or entry["low"] is None:
+        return "none" if entry["value"] is None else f"{entry['value']:.3f}"
+    return f"{entry['value']:.3f} [{entry['low']:.3f}, {entry['high']:.3f}]"

@@ -1,0 +1,73 @@
+"""``synthoma generate``: a synthetic cohort from a generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthoma.commands.options import Force, Given, Output, takes
+from synthoma.commands.printing import say
+from synthoma.commands.progress import of_work
+from synthoma.core.untrusted import visible
+from synthoma.generators.request import GenerateConfig
+
+EXAMPLES = (
+    "synthoma generate run -n 500 -o synthetic --class tumour --seed 1",
+    "synthoma generate run -n 500 -o synthetic --export dicom",
+    "synthoma generate run --patients 20 -o synthetic --export nifti",
+    "synthoma generate run -n 100000 -o part3 --shard 3/8",
+)
+USUAL = 500
+"""Images where no number is given."""
+
+
+@takes(
+    GenerateConfig,
+    *("count", "patients", "label", "seed", "truncation", "keep_share", "shard", "form", "interpolation", "nearest"),
+    *("phantom", "only_private"),
+)
+def run(
+    trained: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A finished run of a generator, or its model.safetensors.")
+    ],
+    output: Output,
+    given: Given,
+    force: Force = False,
+) -> None:
+    """Run the command."""
+    settings = GenerateConfig.resolve(flags=given)
+    part = settings.part()
+    from synthoma import pipeline
+
+    count = USUAL if settings.count is None and settings.patients is None else settings.count
+    with of_work() as progress:
+        cohort = pipeline.generate(
+            trained,
+            output,
+            count,
+            patients=settings.patients,
+            seed=settings.seed,
+            label=settings.label,
+            truncation=settings.truncation,
+            keep_share=settings.keep_share,
+            shard=part,
+            form=settings.form,
+            interpolation=settings.interpolation,
+            nearest=settings.nearest,
+            only_private=settings.only_private,
+            phantom=settings.phantom,
+            force=force,
+            progress=progress,
+        )
+    if settings.only_private is not None:
+        drawn = len(cohort) + int(cohort.meta["left_out"])
+        say(f"left out {cohort.meta['left_out']} of {drawn:,} as near to training slices as copies are")
+    if settings.patients is not None:
+        say(f"{cohort.meta['cases']} patients, of {cohort.meta['groups']} simulated ones")
+    for remark in cohort.meta["remarks"]:
+        say(f"note: {remark}")
+    counts = cohort.slices["label"].value_counts()
+    each = ", ".join(f"{counts[name]:,} {visible(name)}" for name in cohort.classes if name in counts)
+    say(f"{len(cohort):,} synthetic slices: {each}\npage: {cohort.path / 'report.html'}")

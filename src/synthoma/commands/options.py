@@ -1,0 +1,164 @@
+"""Options of commands: those of settings, made from the settings' own words, and those that are no settings.
+
+A command names the settings that it takes; type, words, range, choices and default come from their fields::
+
+    @takes(PrepareConfig, "layout", "size")
+    def run(source: Path, given: Given, force: Force = False) -> None:
+        settings = PrepareConfig.resolve(flags=given)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from synthoma.core.config import Config
+from synthoma.core.fields import Setting, settings_of
+
+Command = Callable[..., None]
+Given = dict[str, Any]
+"""Settings that stand on the command line, by name."""
+
+PANEL = "Settings"
+_METAVARS: dict[type, str] = {Path: "PATH", int: "N", float: "X", str: "TEXT"}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Settings that a command takes as options."""
+
+    config: type[Config]
+    names: tuple[str, ...]
+
+    def flags(self) -> dict[str, str]:
+        """Their options by name: "size": "--size"."""
+        known = settings_of(self.config)
+        return {name: known[name].flag for name in self.names}
+
+
+TAKEN: dict[Command, tuple[Taken, ...]] = {}
+"""Command -> what it takes."""
+
+
+def takes(config: type[Config], *names: str, into: str = "given") -> Callable[[Command], Command]:
+    """Give a command an option for each of these settings, in place of its parameter ``into``.
+
+    Values are read as text, so that all of them, from wherever they come, are judged by the settings alone.
+
+    Args:
+        config: the settings.
+        names: those that get an option, in the order of the help screen.
+        into: parameter that gets what was given, by name.
+    """
+    known = settings_of(config)
+    options = {name: _option(known[name]) for name in names}
+
+    def with_options(command: Command) -> Command:
+        own = inspect.signature(command, eval_str=True)
+        shown = [
+            one
+            for parameter in own.parameters.values()
+            for one in (options.values() if parameter.name == into else (parameter,))
+        ]
+
+        def run(**values: Any) -> None:
+            asked = {name: values.pop(name) for name in names}
+            given = {name: _value(known[name], value) for name, value in asked.items() if value not in (None, [])}
+            command(**values, **{into: given})
+
+        everything = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in shown]
+        run.__signature__ = own.replace(parameters=everything)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in everything}
+        TAKEN[run] = (Taken(config, names), *TAKEN.pop(command, ()))
+        return run
+
+    return with_options
+
+
+def _option(setting: Setting) -> inspect.Parameter:
+    """The option of a setting."""
+    kind: Any = bool if setting.base is bool else Path if setting.base is Path else str
+    flag = setting.flag
+    if setting.base is bool and setting.default is True:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
+    told = typer.Option(flag, help=setting.sentence(), metavar=_metavar(setting), rich_help_panel=PANEL)
+    kind = list[Path] if setting.several and setting.base is Path else kind
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, told]
+    )
+
+
+def _metavar(setting: Setting) -> str | None:
+    """What stands for a value in the help screen."""
+    if setting.base is bool:
+        return ""
+    usual = "CHOICE" if setting.choices else "A,B,..." if setting.several else _METAVARS[setting.base]
+    return setting.metavar or usual
+
+
+def _value(setting: Setting, value: Any) -> Any:
+    """What was given, as the settings take it."""
+    return value.split(",") if setting.several and isinstance(value, str) else value
+
+
+# Options that are no settings ----------------------------------------------------------------------------------------
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write. It appears only when it is complete.")]
+OutputIfAny = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder to write. It appears only when it is complete.")
+]
+OutputOfRun = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")]
+OutputOfDetect = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder to write; of a GAN or classifier, a CSV file.")
+]
+Force = Annotated[bool, typer.Option("--force", metavar="", help="Replace an existing artefact of Synthoma.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="TOML file with any settings.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting by name (docs/settings.md). Can be repeated."),
+]
+PrintConfig = Annotated[
+    bool, typer.Option("--print-config", metavar="", help="Show all settings as a file, and leave.")
+]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON instead of text.")]
+
+# prepare
+Simulated = Annotated[
+    int | None, typer.Option("--phantom", metavar="N", help="Simulate this many patients instead of reading any.")
+]
+
+# info
+Cases = Annotated[float | None, typer.Option(metavar="X", help="Cases in the population, for the prevalence.")]
+Population = Annotated[float | None, typer.Option(metavar="X", help="People in the population.")]
+Verify = Annotated[
+    bool, typer.Option("--verify", metavar="", help="Compare every byte of an artefact with its checksums, and leave.")
+]
+
+# train
+Resume = Annotated[bool, typer.Option("--resume", metavar="", help="Go on where an interrupted run stopped.")]
+Search = Annotated[
+    int | None, typer.Option(metavar="N", help="Try so many settings, each for the budget; needs optuna.")
+]
+Summary = Annotated[bool, typer.Option("--summary", metavar="", help="Show the networks' layers and leave.")]
+Listing = Annotated[bool, typer.Option("--list", metavar="", help="Show the models and leave.")]
+
+# evaluate
+Extractor = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Python file with features(images): a family of features of your own."),
+]
+Keep = Annotated[
+    Path | None,
+    typer.Option(metavar="COHORT", help="Also write the slices looked at, less copies and masks that do not fit."),
+]
+
+# detect
+Model = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="A run of `synthoma train`; without it, the model trained on the phantom."),
+]

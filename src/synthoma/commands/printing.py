@@ -1,0 +1,52 @@
+"""Text on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from synthoma.core.untrusted import visible
+
+LISTED = 12
+"""Items of a list that are shown."""
+
+
+def say(text: str, *, end: str = "\n", to: TextIO | None = None) -> None:
+    """Print a text; what names in it would make a terminal do is shown instead."""
+    print(visible(text, keep="\n\t"), end=end, file=to or sys.stdout, flush=True)
+
+
+def understood(facts: dict[str, Any]) -> None:
+    """Print what was understood of a folder of scans."""
+    from synthoma.cohorts.understanding import lines_of
+
+    for line in lines_of(facts):
+        say(line)
+
+
+def skipped(listing: Path) -> None:
+    """Print how many files were not used, by kind."""
+    import csv
+    from collections import Counter
+
+    with listing.open(encoding="utf-8", newline="") as stream:
+        kinds = Counter(row["kind"] for row in csv.DictReader(stream))
+    if kinds:
+        say(f"{kinds.total():,} files or studies were not used: see {listing}")
+    for kind, count in kinds.most_common(LISTED):
+        say(f"  {count:>6} x {kind}")
+
+
+def lines(content: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Nested facts as lines; long lists are cut."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield f"{indent}{key}:"
+            yield from lines(value, indent + "  ")
+        elif isinstance(value, list):
+            more = f", and {len(value) - LISTED} more (--json shows all)" if len(value) > LISTED else ""
+            yield f"{indent}{key}: {', '.join(map(str, value[:LISTED])) or 'none'}{more}"
+        else:
+            yield f"{indent}{key}: {value}"

@@ -1,0 +1,120 @@
+"""``synthoma train``: a model from a cohort."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthoma.commands.options import (
+    Assignments,
+    ConfigFile,
+    Force,
+    Given,
+    Listing,
+    OutputOfRun,
+    PrintConfig,
+    Resume,
+    Search,
+    Summary,
+    takes,
+)
+from synthoma.commands.printing import say
+from synthoma.commands.progress import of_training
+from synthoma.core.errors import ConfigError
+from synthoma.settings import TrainConfig
+
+EXAMPLES = (
+    "synthoma train lgg -o run --model auto --minutes 10",
+    "synthoma train lgg -o run --model wgan-gp --images 100000 --with-masks --set gan.width=48",
+    "synthoma train lgg -o run --resume",
+    "synthoma train lgg -o detector --model unet-25d --minutes 15 --with synthetic",
+)
+
+
+@takes(
+    TrainConfig,
+    *("model", "minutes", "images", "with_masks", "conditional", "phantom", "classes", "limit", "snapshots"),
+    *("patience", "seed", "device", "extra", "init", "patients"),
+)
+def run(
+    given: Given,
+    cohort: Annotated[
+        Path | None, typer.Argument(metavar="COHORT", help="A cohort; its training split is learned from.")
+    ] = None,
+    output: OutputOfRun = None,
+    resume: Resume = False,
+    search: Search = None,
+    summary: Summary = False,
+    listing: Listing = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    print_config: PrintConfig = False,
+    force: Force = False,
+) -> None:
+    """Run the command."""
+    if listing:
+        _list_models()
+        return
+    settings = TrainConfig.resolve(config, assignments or [], given)
+    if print_config:
+        say(settings.to_toml(), end="")
+        return
+    if cohort is None:
+        raise ConfigError("a cohort", "none", "see `synthoma train --help`")
+    from synthoma import pipeline
+
+    if summary:
+        _print_summary(cohort, pipeline.planned(cohort, settings))
+        return
+    if output is None:
+        raise ConfigError("a place for the run", "no --output", "add for example -o run")
+    from synthoma.core.outputs import check_apart
+
+    if not resume:
+        check_apart(output, [config])
+        settings = pipeline.planned(cohort, settings)
+        for reason in settings.reasons:
+            say(f"auto: {reason}")
+    with of_training() as (tell, show):
+        if search is not None:
+            if resume:
+                raise ConfigError("a search that begins anew", "--resume", "leave it out")
+            best = pipeline.search(cohort, output, search, config=settings, force=force, report=tell)
+            say(f"best settings: {best}")
+            return
+        made = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=tell, progress=show)
+    say(f"model: {made / 'model.safetensors'}\npage: {made / 'report.html'}")
+
+
+def _list_models() -> None:
+    """Print the models by kind."""
+    from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS
+    from synthoma.generators.recipes import generators
+
+    for title, models in (("generators", generators()), ("segmenters", SEGMENTERS), ("classifiers", CLASSIFIERS)):
+        say(f"{title}:")
+        for name, (text, _) in models.items():
+            say(f"  {name:<16} {text}")
+
+
+def _print_summary(cohort: Path, settings: TrainConfig) -> None:
+    """Tables of the networks that would be trained."""
+    from synthoma.cohorts.cohort import Cohort
+    from synthoma.detectors.train import DetectorPlan
+    from synthoma.generators.families import gan_summary
+    from synthoma.generators.plan import plan_training
+    from synthoma.training.layers import layers_of, total
+
+    if settings.kind == "generator":
+        tables = gan_summary(settings.gan, plan_training(Cohort(cohort), settings).shape)
+    else:
+        plan = DetectorPlan(Cohort(cohort), settings)
+        tables = {
+            settings.kind: layers_of(plan.network("cpu").eval(), plan.sources[0].fetch(plan.sources[0].rows[:2]).images)
+        }
+    for name, layers in tables.items():
+        say(f"\n{name}: {total(layers):,} parameters")
+        for layer in layers:
+            say(f"  {layer.name:<14} {layer.kind:<18} {' x '.join(map(str, layer.shape)):<16} {layer.parameters:>12,}")
