@@ -113,8 +113,12 @@ def test_help_loads_nothing_heavy(command: str) -> None:
         (("trian", "x"), "came 'trian'; did you mean 'train'?"),
         (("train", "x", "--modle", "dcgan"), "an option of `synthoma train`; came '--modle'; did you mean '--model'?"),
         (("train", "x", "--devise=cpu"), "did you mean '--device'?"),
-        (("prepare", "x", "-o"), "see `synthoma prepare --help`"),
+        (("train", "x", "--hepl"), "did you mean '--help'?"),
+        (("prepare", "x", "-o"), "a value after -o; came none; see `synthoma prepare --help`"),
         (("evaluate", "x"), "see `synthoma evaluate --help`"),
+        (("info", "x", "y"), "see `synthoma info --help`"),
+        (("info", "x", "--cases", "many"), "came 'many'; see `synthoma info --help`"),
+        (("prepare", "x", "--split", "1,2"), "split as 3 numbers, with commas between them; came ['1', '2']"),
         (("prepare", "x", "--size", "big"), "size as a whole number, 16 to 1024 pixels; came 'big'"),
         (("prepare", "x", "--size", "8"), "size as a whole number, 16 to 1024 pixels; came '8'; write for example 64"),
         (

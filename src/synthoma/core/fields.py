@@ -108,7 +108,7 @@ class Setting:
         """What a value must be, for an error: "one of all, tumour", "a whole number, 16 to 1024 pixels"."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        what = f"a {self.kind}" if not self.several else self.kind
+        what = self.kind if self.several or self.base is bool else f"a {self.kind}"
         return f"{what}, {self.range}" if self.range else what
 
     def sentence(self) -> str:
@@ -158,7 +158,11 @@ def _fields(kind: type[BaseModel], inside: str = "") -> Iterator[tuple[str, Fiel
 def _setting(name: str, field: FieldInfo) -> Setting:
     told = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     base, several, choices = _taken_apart(field.annotation)
-    kind = "values, with commas between them" if several and base is not Path else _KINDS.get(base, "text")
+    kind = _KINDS.get(base, "text")
+    if several and base is not Path:
+        inner = get_args(field.annotation)
+        many = f"{len(inner)} " if inner and all(one is base for one in inner) else ""
+        kind = f"{many}{'name' if base is str else kind}s, with commas between them"
     default = field.get_default(call_default_factory=True)
     limits = {limit: getattr(one, limit) for one in field.metadata for limit in ("gt", "ge", "lt", "le")
               if getattr(one, limit, None) is not None}  # fmt: skip

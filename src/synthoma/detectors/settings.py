@@ -143,9 +143,14 @@ class SegmenterConfig(SegmenterNetwork, LearnerConfig):
     """A segmenter, what it is told to make small, and how it learns."""
 
     tumour_share: float | None = tumour_share(0.65)
-    loss: SegmentationLoss = Field("bce-dice", description="what is made small", examples=["tversky"])
+    loss: SegmentationLoss = Field(
+        "bce-dice", description="how masks are held against true ones in training", examples=["tversky"]
+    )
     supervised: float = Field(
-        1.0, ge=0, description="weight of that loss; 0 leaves it all to the discriminator", examples=[0.5]
+        1.0,
+        ge=0,
+        description="weight of the loss against true masks; 0 leaves it all to the discriminator",
+        examples=[0.5],
     )
     adversarial: float = Field(0.0, ge=0, description="weight of a discriminator's opinion; 0 for none", examples=[0.1])
     critic: Literal["patch", "mask-seed"] = Field(

@@ -24,7 +24,10 @@ class Thresholds(Config):
         examples=[1.5],
     )
     unrealistic_ratio: float = Field(
-        2.0, gt=1, description="the same ratio: from here on realism is POOR", examples=[3.0]
+        2.0,
+        gt=1,
+        description="distance of synthetic from real scans over that between real patients: from here on realism is POOR",
+        examples=[3.0],
     )
     told_apart: float = Field(
         0.8,
@@ -41,7 +44,11 @@ class Thresholds(Config):
         examples=[0.8],
     )
     poor_share: float = Field(
-        0.3, ge=0, le=1, description="the same share: up to here diversity is POOR", examples=[0.5]
+        0.3,
+        ge=0,
+        le=1,
+        description="recall and coverage over those between real scans: up to here diversity is POOR",
+        examples=[0.5],
     )
     twins_share: float = Field(
         0.05,
@@ -52,7 +59,11 @@ class Thresholds(Config):
         examples=[0.1],
     )
     many_twins: float = Field(
-        0.5, gt=0, le=1, description="the same share: from here on diversity is POOR", examples=[0.3]
+        0.5,
+        gt=0,
+        le=1,
+        description="share of slices with a near-identical one, beyond that of real slices: from here on diversity is POOR",
+        examples=[0.3],
     )
     copies_share: float = Field(
         0.05,
@@ -114,7 +125,7 @@ class UtilityConfig(Config):
     patients: int | None = Field(
         None,
         ge=2,
-        description="use so many of the real training patients as what one has",
+        description="evaluate as if one had so many real training patients only",
         examples=[10],
         json_schema_extra=said(unset="all"),
     )
@@ -166,7 +177,7 @@ class EvaluateConfig(Config):
         0,
         ge=0,
         le=100,
-        description="judge realism and diversity again over so many other divisions of the patients",
+        description="over how many other divisions of the patients realism and diversity are judged again",
         examples=[5],
         json_schema_extra=said(metavar="K"),
     )

@@ -122,7 +122,8 @@ class TrainingConfig(Config):
 
     def own(self) -> dict[str, Any]:
         """The settings as plain data, without the sections of other kinds of model."""
-        return self.model_dump(mode="json", exclude=set(SECTION.values()) - {SECTION[self.kind]})
+        others = set(SECTION.values()) - {SECTION[self.kind]}
+        return self.model_dump(mode="json", exclude=others if self.decided else {*others, "decided"})
 
     def decisions(self) -> tuple[str, ...]:
         """What `auto` decided, as "key" and "section.key"."""
