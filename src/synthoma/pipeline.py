@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from synthoma.cohorts.cohort import Cohort, is_cohort
 from synthoma.cohorts.preparation import Progress, pack
 from synthoma.cohorts.settings import PrepareConfig
-from synthoma.core.artefacts import FILE, faults, verified_digest
+from synthoma.core.artefacts import FILE, faults, verified_digest, verify_text
+from synthoma.core.artefacts import verify as check_file
 from synthoma.core.config import Config
 from synthoma.core.errors import ConfigError, InputError, OutputError
 from synthoma.core.outputs import (
@@ -771,19 +772,19 @@ def describe(path: Path | str) -> dict[str, Any]:
     """What an artefact, a scan or a folder of scans is, as plain data; of a run also which settings somebody gave.
 
     Raises:
-        InputError: there is nothing that can be understood.
+        InputError: there is nothing that can be understood, or it is damaged.
     """
     from synthoma.core.toml import told_apart
     from synthoma.reports.described import described
-    from synthoma.training.runs import FILE as RUN
     from synthoma.training.runs import SETTINGS
+    from synthoma.training.settings import SECTION
 
-    path = Path(path)
-    content = described(path)
-    if (path / RUN).is_file() and (path / SETTINGS).is_file():
-        settings = told_apart((path / SETTINGS).read_text(encoding="utf-8"))
-        if settings is not None:
-            content["settings"] = settings
+    content, settings = described(Path(path)), Path(path) / SETTINGS
+    if content.get("kind") in (*SECTION, "unfinished run") and settings.exists():
+        check_file(settings)
+        verify_text(settings)
+        if (told := told_apart(settings.read_text(encoding="utf-8"))) is not None:
+            content["settings"] = told
     return content
 
 

@@ -26,7 +26,8 @@ class Thresholds(Config):
     unrealistic_ratio: float = Field(
         2.0,
         gt=1,
-        description="distance of synthetic from real scans over that between real patients: from here on realism is POOR",
+        description="distance of synthetic from real scans over that between real patients: from here on realism is "
+        "POOR",
         examples=[3.0],
     )
     told_apart: float = Field(
@@ -62,7 +63,8 @@ class Thresholds(Config):
         0.5,
         gt=0,
         le=1,
-        description="share of slices with a near-identical one, beyond that of real slices: from here on diversity is POOR",
+        description="share of slices with a near-identical one, beyond that of real slices: from here on diversity is "
+        "POOR",
         examples=[0.3],
     )
     copies_share: float = Field(
