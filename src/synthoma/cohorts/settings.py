@@ -10,12 +10,13 @@ from pydantic import Field, field_validator
 from synthoma.core.config import Config, Jobs
 from synthoma.core.fields import said
 from synthoma.core.words import MODALITIES, PLAIN_MODALITY, Normalisation, Origin, Plane
+from synthoma.scans.layout_names import LayoutName
 
-Layout = Literal["folders", "lgg", "figshare", "dicom", "volumes", "table"]
 LayoutOrNone = Annotated[
-    Layout | None,
+    LayoutName | None,
     Field(
-        description="how the folder is arranged (docs/datasets.md shows each)",
+        description="how the folder is arranged: table, lgg, figshare, dicom, folders, volumes (docs/datasets.md shows "
+        "each), or one that is plugged in",
         examples=["lgg"],
         json_schema_extra=said(unset="recognised"),
     ),

@@ -71,14 +71,19 @@ def latent_shape(config: NetworkConfig, shape: ImageShape) -> tuple[int, ...]:
 
 
 def gan_summary(config: NetworkConfig, shape: ImageShape) -> dict[str, list[Layer]]:
-    """Summaries of the generator, of the discriminator, and of both combined; of a flow, of its network alone."""
+    """Summaries of the generator and, where there is one, of the discriminator and of both combined.
+
+    Of a flow, of its network alone: it runs many times for an image, of which a table shows one.
+    """
     label = [torch.zeros(2, dtype=torch.long)] if shape.classes else []
     network = build_generator(config, shape).eval()
-    if isinstance(network, FlowGenerator):  # run many times for an image, of which the table shows one
+    if isinstance(network, FlowGenerator):
         return {
             "velocity": layers_of(network.network, torch.zeros(2, *latent_shape(config, shape)), torch.zeros(2), *label)
         }
     generator = layers_of(network, torch.zeros(2, *latent_shape(config, shape)), *label)
+    if family_of(config).discriminator is None:
+        return {"generator": generator}
     image = torch.zeros(2, shape.planes, shape.size, shape.size)
     discriminator = layers_of(build_discriminator(config, shape).eval(), image, *label)
     combined = [

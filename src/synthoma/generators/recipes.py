@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from synthoma.core.config import Config
+from synthoma.core.errors import ConfigError
 from synthoma.core.fields import said
 from synthoma.core.plugins import plugged_in
 from synthoma.generators.flow.models import MODELS as FLOW
@@ -23,10 +24,14 @@ def generators() -> dict[str, tuple[str, GanConfig]]:
     """Name -> what it is, and its settings: those of the package, then those plugged in.
 
     Raises:
-        ConfigError: a plug-in that cannot be loaded.
+        ConfigError: a plug-in that cannot be loaded, or is no family.
     """
-    families = plugged_in("synthoma.generators").values()
-    added = {name: model for family in families for name, model in family.models.items()}
+    added: dict[str, tuple[str, GanConfig]] = {}
+    for name, family in plugged_in("synthoma.generators").items():
+        if not isinstance(getattr(family, "models", None), dict):
+            came = f"{name!r} names {type(family).__name__}"
+            raise ConfigError("a GeneratorFamily behind each entry point of synthoma.generators", came, "correct it")
+        added |= family.models
     return {AUTO: _PLANNED, **GAN, **PHANTOM, **FLOW, **added}
 
 

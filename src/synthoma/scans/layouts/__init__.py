@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.plugins import plugged_in
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.scans.conventions import parsed
 from synthoma.scans.files import suffix_of
+from synthoma.scans.layout_names import BUILT_IN
 from synthoma.scans.layouts import dicom_studies, figshare, folders, lgg, table, volumes
 from synthoma.scans.layouts.listing import Found, Layout, Listing, counted, equal_files, skip_content, skip_copy
 from synthoma.scans.layouts.loading import load_despite_mask, load_only
@@ -27,6 +29,22 @@ LAYOUTS: tuple[Layout, ...] = (
     volumes.LAYOUT,
 )
 """From the most to the least specific; the first that fits is taken. A table was written on purpose, so it leads."""
+
+
+@cache
+def layouts() -> tuple[Layout, ...]:
+    """All layouts, the first that fits is taken: those of other packages, installed on purpose, come after a table.
+
+    Raises:
+        ConfigError: a plug-in that is no layout, or has a name other than its entry point's, or that of another.
+    """
+    added = plugged_in("synthoma.layouts")
+    for name, layout in added.items():
+        if not isinstance(layout, Layout) or layout.name != name or name in BUILT_IN:
+            came = f"{name!r} is {type(layout).__name__} {getattr(layout, 'name', '')}".strip()
+            raise ConfigError("a Layout with a name of its own, its entry point's", came, "rename it")
+    return (LAYOUTS[0], *added.values(), *LAYOUTS[1:])
+
 
 _PAPERS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".pdf", ".xlsx", ".xls", ".xml", ".html", ".rtf", ".docx"})
 _BESIDE_HEADERS = frozenset({".raw", ".zraw"})
@@ -104,7 +122,7 @@ def take_inventory(
 
 def _another(left: Listing, known: Sequence[str]) -> tuple[Listing, Layout, Found] | None:
     """The first layout not yet taken that makes cases of these files, and these; None where there is none."""
-    for layout in LAYOUTS:
+    for layout in layouts():
         if left.files and layout.name not in known and layout.fits(left):
             found = layout.take(left)
             if found.cases:
@@ -115,15 +133,15 @@ def _another(left: Listing, known: Sequence[str]) -> tuple[Listing, Layout, Foun
 def _recognised(listing: Listing, name: str | None) -> Layout:
     """The named layout, or the first that fits."""
     if name is None:
-        fitting = next((layout for layout in LAYOUTS if layout.fits(listing)), None)
+        fitting = next((layout for layout in layouts() if layout.fits(listing)), None)
         if fitting is None:
-            known = "; ".join(f"{layout.name}: {layout.looks_for}" for layout in LAYOUTS)
+            known = "; ".join(f"{layout.name}: {layout.looks_for}" for layout in layouts())
             raise InputError(f"scans in one of these layouts ({known})", listing.summary(), "rearrange the folder")
         return fitting
-    chosen = next((layout for layout in LAYOUTS if layout.name == name), None)
+    chosen = next((layout for layout in layouts() if layout.name == name), None)
     if chosen is None:
         raise ConfigError(
-            "a layout: " + ", ".join(layout.name for layout in LAYOUTS), repr(name), "choose one of these"
+            "a layout: " + ", ".join(layout.name for layout in layouts()), repr(name), "choose one of these"
         )
     if not chosen.fits(listing):
         todo = "leave the layout to be recognised, or rearrange the folder"
