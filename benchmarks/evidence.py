@@ -269,7 +269,7 @@ def cost(cohort: Cohort, keep: Path, count: int) -> dict[str, Any]:
             np.save(partial / "masks.npy", cohort.masks[np.concatenate(rows[part])])
             table = pd.concat(tables[part])
             table.to_csv(partial / "slices.csv", index=False)
-            write_json(partial / "cohort.json", {**cohort.meta, "origin": origin, "slices": len(table)})
+            write_json(partial / "cohort.json", {**cohort.meta.content(), "origin": origin, "slices": len(table)})
     start, before = time.perf_counter(), time.process_time()
     opened = [Cohort(keep / f"cost-{count}-{name}") for name in sides]
     evaluate(opened[0], opened[1], EvaluateConfig(limit=count), keep / "cells")

@@ -46,7 +46,7 @@ from synthoma.generators.phantomgan.material import simulation_settings
 from synthoma.generators.phantomgan.simulated import simulated_class
 from synthoma.generators.plan import training_rows
 from synthoma.generators.recipes import generators
-from synthoma.phantom import phantom_beside
+from synthoma.phantom import Look, phantom_beside
 from synthoma.settings import TrainConfig
 from synthoma.training.bundle import SHIPPED
 from synthoma.training.settings import AUTO
@@ -95,8 +95,8 @@ def copies(real: Cohort, folder: Path, count: int, classes: tuple[str, ...], *, 
             record = {"case": f"copy-{number}", "group": f"copy-{number}", "split": "train", "label": label}
             record |= {"has_mask": bool(real.labels), "missing": "", "slice": 0}
             writer.add(image[None], np.roll(mask, shift, (0, 1))[None], [record])
-        meta = {name: real.meta[name] for name in ("modalities", "labels", "classes", "size", "plane", "provenance")}
-        writer.finish(pd.DataFrame(writer.records), {"origin": "synthetic", **meta})
+        meta = real.meta.model_copy(update={"origin": "synthetic"})
+        writer.finish(pd.DataFrame(writer.records), meta)
 
 
 def few_patients(real: Cohort, folder: Path, count: int) -> None:
@@ -114,7 +114,8 @@ def simulated(cohort: Path, folder: Path, classes: tuple[str, ...]) -> Path:
     if not folder.exists():
         real = Cohort(cohort)
         rows = training_rows(real, TrainConfig(classes=classes))
-        config = phantom_beside(real.meta, real.meta["provenance"]["config"], **simulation_settings(real, rows))
+        look = Look(real.modalities, real.meta.labels, real.size, real.meta.plane)
+        config = phantom_beside(look, real.meta.provenance.config, **simulation_settings(real, rows))
         synthoma.prepare_phantom(SIMULATED, folder, config=config.model_copy(update={"seed": 100}))
     return folder
 
@@ -127,8 +128,8 @@ def plain_slices(real: Cohort, phantom: Cohort, folder: Path, count: int, classe
     table = phantom.slices.iloc[rows].assign(label=classes[0], split="train", has_mask=bool(real.labels))
     with new_folder(folder) as place, CohortWriter(place, channels=len(real.modalities), size=real.size) as writer:
         writer.add(phantom.images[rows], phantom.masks[rows], [{}] * len(rows))
-        meta = {name: real.meta[name] for name in ("modalities", "labels", "classes", "size", "plane", "provenance")}
-        writer.finish(table, {"origin": "synthetic", **meta})
+        meta = real.meta.model_copy(update={"origin": "synthetic"})
+        writer.finish(table, meta)
 
 
 def judged(cohort: Path, synthetic: Path, place: Path, preset: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def linked(cohort: Cohort, folder: Path, table: Any) -> Cohort:
         for name in ("images.npy", "masks.npy"):
             os.link(cohort.path / name, partial / name)
         classes = sorted(set(table["label"]))
-        write_json(partial / "cohort.json", {**cohort.meta, "classes": classes})
+        write_json(partial / "cohort.json", {**cohort.meta.content(), "classes": classes})
         table.to_csv(partial / "slices.csv", index=False)
     return Cohort(folder)
 

@@ -42,7 +42,7 @@ def as_synthetic(source: Cohort, folder: Path, rows: Any, masks: Any = None) -> 
         np.save(partial / "images.npy", source.images[rows])
         np.save(partial / "masks.npy", shown)
         table.to_csv(partial / "slices.csv", index=False)
-        write_json(partial / "cohort.json", {**source.meta, "origin": "synthetic", "slices": len(rows)})
+        write_json(partial / "cohort.json", {**source.meta.content(), "origin": "synthetic", "slices": len(rows)})
     return Cohort(folder)
 
 

@@ -163,7 +163,7 @@ def test_the_shipped_model_is_small_and_says_where_it_comes_from() -> None:
 
     path = shipped_model()
     assert path.stat().st_size <= 8 * 2**20
-    meta = open_model(path, "segmenter").meta
+    meta = open_model(path, "segmenter").meta.content()
     assert meta["modalities"] == ["t1", "t1c", "t2", "flair"]
     assert meta["any_subset"]
     assert meta["provenance"]["cohort"]["origin"] == "phantom"
@@ -171,6 +171,6 @@ def test_the_shipped_model_is_small_and_says_where_it_comes_from() -> None:
 
 def test_fine_tuning_begins_with_the_shipped_model(chain: Path, tmp_path: Path) -> None:
     synthoma.train(chain / "cohort", tmp_path / "tuned", model="unet-25d", init="phantom", images=64, snapshots=1)
-    meta = open_model(tmp_path / "tuned").meta
+    meta = open_model(tmp_path / "tuned").meta.content()
     assert meta["modalities"] == ["flair"]
     assert len(meta["provenance"]["init_sha256"]) == 64

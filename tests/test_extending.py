@@ -79,7 +79,7 @@ def cohort(place: Path) -> Path:
 
 def test_a_plugged_in_layout_is_recognised_and_one_bad_file_stops_nothing(place: Path, cohort: Path) -> None:
     made = Cohort(cohort)
-    assert made.meta["layout"] == "archives"
+    assert made.meta.layout == "archives"
     assert made.slices["patient"].nunique() == 12
     assert made.slices["tumour_pixels"].min() > 0
     assert "broken.npz" in (cohort / "skipped.csv").read_text()

@@ -80,7 +80,7 @@ def test_a_run_is_not_resumed_on_other_scans(chain: Path) -> None:
 
 def test_synthetic_cohort_knows_where_it_came_from(chain: Path) -> None:
     cohort = synthoma.Cohort(chain / "synthetic")
-    provenance = cohort.meta["provenance"]
+    provenance = cohort.meta.provenance
     real = synthoma.Cohort(chain / "cohort")
     trained = set(real.slices["group"][(real.slices["split"] == "train") & (real.slices["label"] == "tumour")])
     assert cohort.origin == "synthetic"
@@ -120,13 +120,13 @@ def test_what_looks_like_a_copy_is_not_kept(chain: Path, tmp_path: Path) -> None
     (tmp_path / "drawn").mkdir()
     with CohortWriter(tmp_path / "drawn", channels=1, size=32) as writer:
         writer.add(images, masks, [{}] * len(images))
-        writer.finish(table, {key: value for key, value in drawn.meta.items() if key not in ("schema", "slices")})
+        writer.finish(table, drawn.meta)
     result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "kept")
     kept = synthoma.Cohort(tmp_path / "kept")
     assert result["privacy"]["word"] == "COPIES FOUND"
     assert set(range(100, 110)) <= set(result["privacy"]["quarantine"])
     assert result["kept"] == len(kept) == 110 - len(result["privacy"]["quarantine"])
-    assert kept.meta["left_out"] == 110 - len(kept)
+    assert kept.meta.left_out == 110 - len(kept)
     assert len(synthoma.Cohort(chain / "kept")) <= 100
 
 
@@ -137,7 +137,7 @@ def test_the_evaluation_of_copies_stays_though_nothing_else_is_kept(chain: Path,
     (tmp_path / "drawn").mkdir()
     with CohortWriter(tmp_path / "drawn", channels=1, size=32) as writer:
         writer.add(np.asarray(real.images[rows]), np.asarray(real.masks[rows]), [{}] * len(rows))
-        writer.finish(table, {key: value for key, value in drawn.meta.items() if key not in ("schema", "slices")})
+        writer.finish(table, drawn.meta)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="other files"):
@@ -151,8 +151,8 @@ def test_the_evaluation_of_copies_stays_though_nothing_else_is_kept(chain: Path,
 
 def test_only_private_images_are_drawn_on_request(chain: Path, tmp_path: Path) -> None:
     cohort = synthoma.generate(chain / "run", tmp_path / "private", 40, only_private=chain / "cohort")
-    assert len(cohort) + cohort.meta["left_out"] == 40
-    assert cohort.meta["provenance"]["model_sha256"] == synthoma.describe(chain / "run")["sha256"]
+    assert len(cohort) + cohort.meta.left_out == 40
+    assert cohort.meta.provenance.model_sha256 == synthoma.describe(chain / "run")["sha256"]
     assert not (tmp_path / "private" / "drawn").exists()
     with pytest.raises(ConfigError, match="a shard of them"):
         synthoma.generate(chain / "run", tmp_path / "part", 40, only_private=chain / "cohort", shard=(1, 2))

@@ -46,7 +46,7 @@ def test_lgg_pixels_and_masks_are_the_files_own(lgg: Cohort, real_scans: Path) -
 
 def test_brats_2018(real_scans: Path, tmp_path: Path) -> None:
     cohort = synthoma.prepare(real_scans / "brats18", tmp_path / "c", size=64, every=5)
-    assert cohort.meta["patients"] == 5
+    assert cohort.meta.patients == 5
     assert cohort.modalities == ("t1", "t1c", "t2", "flair")
     assert cohort.labels == {1: "core", 2: "oedema", 3: "enhancing"}
     assert set(cohort.slices["case_label"]) == {"HGG", "LGG"}
@@ -58,7 +58,7 @@ def test_brats_2(real_scans: Path, tmp_path: Path) -> None:
     cohort = synthoma.prepare(
         real_scans / "brats2", tmp_path / "c", size=64, every=5, merge="whole-tumour", plane="coronal"
     )
-    assert cohort.meta["patients"] == 2
+    assert cohort.meta.patients == 2
     assert cohort.labels == {1: "tumour"}
     assert set(cohort.slices["label"]) == {"healthy", "tumour"}
 
@@ -68,7 +68,7 @@ def test_kaggle253_duplicates(real_scans: Path, tmp_path: Path) -> None:
     assert cohort.slices["label"].value_counts().to_dict() == {"yes": 155, "no": 98}
     assert len(cohort) - cohort.slices["file_sha256"].nunique() == 25
     assert cohort.slices.groupby("group")["split"].nunique().eq(1).all()
-    assert 190 <= cohort.meta["groups"] <= 215  # 210 by plain thumbnails; transforms find more
+    assert 190 <= cohort.meta.groups <= 215  # 210 by plain thumbnails; transforms find more
     assert (tmp_path / "c" / "duplicates.png").is_file()
 
 
@@ -76,7 +76,7 @@ def test_types_duplicates(real_scans: Path, tmp_path: Path) -> None:
     cohort = synthoma.prepare(real_scans / "types", tmp_path / "c", size=64)
     assert len(cohort) == 569
     assert cohort.classes == ("notumor", "glioma", "meningioma", "pituitary")
-    assert abs(cohort.meta["groups"] - 320) <= 6
+    assert abs(cohort.meta.groups - 320) <= 6
     kinds = set(pd.read_csv(tmp_path / "c" / "duplicates.csv")["kind"])
     assert "transformed" in kinds
 

@@ -72,7 +72,7 @@ def write_pictures(scans: Cohort, folder: Path) -> None:
         names = [f"picture-{row}" for row in rows]
         kept = table.loc[rows, ["patient", "group", "split", "label"]].assign(case=names, slice=0)
         tumour = [record["tumour_pixels"] for record in writer.records]
-        meta = {**scans.meta, "slices": len(rows), "cases": len(rows)}
+        meta = {**scans.meta.content(), "slices": len(rows), "cases": len(rows)}
         writer.finish(kept.assign(tumour_pixels=tumour, missing=""), meta)
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     bundle = load_tensors(arguments.model)
     if arguments.measured:
         counted = json.loads(RESULTS.read_text(encoding="utf-8"))["told"]
-        save_tensors(arguments.model, bundle.tensors, {**bundle.meta, "measured": counted})
+        save_tensors(arguments.model, bundle.tensors, {**bundle.content, "measured": counted})
         return
     detector = Detector.open(arguments.model)
     context = (detector.context, detector.step_mm or 4.0)
@@ -103,7 +103,7 @@ def main() -> None:
         )
     for (kind, name), one in sorted(found.items()):
         print(f"{kind:<8} {name:<16} {one}")
-    stored = {key: value for key, value in bundle.meta.items() if key != "measured"}
+    stored = {key: value for key, value in bundle.content.items() if key != "measured"}
     save_tensors(arguments.model, bundle.tensors, {**stored, "calibration": stored_calibrations(found)})
 
 

@@ -58,7 +58,7 @@ def main() -> None:
         settings = {"model": "phantom-gan", "with_masks": True, "phantom": repainted, "images": IMAGES, "seed": 7}
         synthoma.train(others, run, resume=resume, **settings)
     bundle = load_tensors(run / "model.safetensors")
-    save_tensors(TARGET, {name: value.half() for name, value in bundle.tensors.items()}, bundle.meta)
+    save_tensors(TARGET, {name: value.half() for name, value in bundle.tensors.items()}, bundle.content)
     print(f"{TARGET.name}: {TARGET.stat().st_size / 2**20:.1f} MiB")
 
 

@@ -68,7 +68,7 @@ def main() -> None:
     bundle = load_tensors(run / "model.safetensors")
     halved = {name: value.half() if value.dtype == torch.float32 else value for name, value in bundle.tensors.items()}
     TARGET.parent.mkdir(exist_ok=True)
-    save_tensors(TARGET, halved, bundle.meta)
+    save_tensors(TARGET, halved, bundle.content)
     print(f"{TARGET.name}: {TARGET.stat().st_size / 2**20:.1f} MiB")
 
 

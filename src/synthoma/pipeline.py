@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.generators.export import Format
     from synthoma.generators.family import GeneratorPlan
-    from synthoma.phantom import PhantomCohortConfig
+    from synthoma.phantom import Look, PhantomCohortConfig
     from synthoma.settings import TrainConfig
     from synthoma.training.bundle import Bundle
     from synthoma.training.loop import Report
@@ -241,10 +241,17 @@ def _simulate_for(plan: GeneratorPlan, folder: Path, progress: Progress) -> None
     from synthoma.generators.phantomgan.material import simulation_settings
 
     cohort, config = plan.cohort, plan.config
-    meta = {**cohort.meta, "prepare": cohort.meta.get("provenance", {}).get("config", {})}
-    meta["simulate"] = simulation_settings(cohort, plan.rows)
-    patients = config.simulate or SIMULATED_PATIENTS
-    _simulate_beside(meta, folder, patients, config.seed, "training.phantom", progress)
+    prepared, simulate = cohort.meta.provenance.config, simulation_settings(cohort, plan.rows)
+    patients, seed = config.simulate or SIMULATED_PATIENTS, stream_key(config.seed, "training.phantom")
+    _simulate_beside(_look_of(cohort), prepared, simulate, folder, patients, seed, progress)
+
+
+def _look_of(cohort: Cohort) -> Look:
+    """What simulated slices must have in common with those of a cohort."""
+    from synthoma.phantom import Look
+
+    meta = cohort.meta
+    return Look(meta.modalities, meta.labels, meta.size, meta.plane)
 
 
 def _out_of_room(error: OSError | OutputError, place: Path, go_on: str) -> OSError | OutputError:
@@ -277,7 +284,7 @@ def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
     """How long one core of this machine takes to simulate a patient beside a cohort."""
     from synthoma.phantom import phantom_beside, phantom_cases
 
-    (patient,) = phantom_cases(1, config.seed, phantom_beside(source.meta, {}).phantom)
+    (patient,) = phantom_cases(1, config.seed, phantom_beside(_look_of(source), {}).phantom)
     times = []
     for _ in range(2):  # the first reads the template too
         start = time.perf_counter()
@@ -287,7 +294,13 @@ def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
 
 
 def _simulate_beside(
-    meta: Mapping[str, Any], folder: Path, patients: int, seed: int, purpose: str, progress: Progress
+    look: Look,
+    prepared: Mapping[str, Any],
+    simulate: Mapping[str, Any],
+    folder: Path,
+    patients: int,
+    seed: int,
+    progress: Progress,
 ) -> None:
     """Simulate patients whose slices look like those of a real cohort as far as preparation goes.
 
@@ -296,8 +309,8 @@ def _simulate_beside(
     """
     from synthoma.phantom import phantom_beside
 
-    config = phantom_beside(meta, meta["prepare"], **meta["simulate"])
-    config = config.model_copy(update={"seed": stream_key(seed, purpose) % 2**31})
+    config = phantom_beside(look, prepared, **simulate)
+    config = config.model_copy(update={"seed": seed % 2**31})
     prepare_phantom(patients, folder, config=config, progress=progress)
 
 
@@ -462,18 +475,20 @@ def _own_phantom(run: Path, bundle: Bundle, folder: Path, patients: int, seed: i
     """
     from synthoma.generators.sampling import repaints_slices
     from synthoma.generators.train import OWN_PHANTOM
+    from synthoma.phantom import Look
 
     if not repaints_slices(bundle):
         return None
     meta = bundle.meta
     if (own := (run if run.is_dir() else run.parent) / OWN_PHANTOM).is_dir():
         return own
-    if "simulate" not in meta:
+    if meta.simulate is None:
         todo = "give --phantom COHORT (made by `synthoma prepare --phantom N` with the size of the model's images)"
         raise ConfigError("simulated slices to repaint", "none", todo)
     place = folder / SIMULATED
-    meta = {**meta, "size": meta["shape"]["size"]}
-    _simulate_beside(meta, place, patients, seed, "synthesis.phantom", progress)
+    look = Look(meta.modalities, meta.labels, meta.shape["size"], meta.plane or "axial")
+    key = stream_key(seed, "synthesis.phantom")
+    _simulate_beside(look, meta.prepare, meta.simulate, place, patients, key, progress)
     return place
 
 
@@ -488,7 +503,7 @@ def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
         todo = "leave out --only-private, and look at the nearest pairs yourself (--nearest)"
         raise InputError("a search that can tell copies from other scans", why, todo)
     flagged = set(found["quarantine"])
-    if drawn.meta["provenance"].get("drawn") == "patients":
+    if drawn.meta.provenance.drawn == "patients":
         # A volume with a hole in it is none.
         cases = drawn.slices["case"].tolist()
         touched = {cases[row] for row in flagged}
@@ -591,7 +606,7 @@ def kind_of_model(model: Path | str | None) -> str:
         return "segmenter"
     from synthoma.training.bundle import open_model
 
-    return str(open_model(Path(model)).meta["kind"])
+    return str(open_model(Path(model)).meta.kind)
 
 
 def detect(
@@ -712,19 +727,20 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
 
     bundle = open_model(Path(run))
     meta = bundle.meta
-    if meta["kind"] == "segmenter":
+    if meta.kind == "segmenter":
         raise InputError("a generator or a classifier", "a segmenter", "use detect")
-    known = {name: meta["prepare"][name] for name in ("crop", "normalise", "plane") if name in meta["prepare"]}
+    names: tuple[str, ...] = ("crop", "normalise", "plane")
+    known = {name: meta.prepare[name] for name in names if name in meta.prepare}
     paths = [Path(images)] if isinstance(images, Path | str) else [Path(image) for image in images]
     if len(paths) > 1 and (any(path.is_dir() for path in paths) or len({path.parent for path in paths}) > 1):
         raise InputError("one folder, or files of one folder", f"{len(paths)} places", "put them into one folder")
     inventory = take_inventory(paths, key=secret_key(), masks_wanted=False)
     # A picture that does not say what it shows may stand for the only modality of a model.
-    plain = len(meta["modalities"]) == 1 and all(case.modalities == (PLAIN_MODALITY,) for case in inventory.cases)
-    modalities = [PLAIN_MODALITY] if plain else meta["modalities"]
+    plain = len(meta.modalities) == 1 and all(case.modalities == (PLAIN_MODALITY,) for case in inventory.cases)
+    modalities = [PLAIN_MODALITY] if plain else meta.modalities
     config = PrepareConfig.resolve(
         flags={
-            "size": meta["shape"]["size"],
+            "size": meta.shape["size"],
             "modalities": modalities,
             "duplicates": False,
             "split": (1, 0, 0),
@@ -734,15 +750,15 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
     with tempfile.TemporaryDirectory() as place:
         cohort = pack(inventory, Path(place), config, source="judged", progress=progress)
         table = cohort.slices[["source", "slice", "label"]].copy()
-        if meta["kind"] == "generator":
+        if meta.kind == "generator":
             scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))
             return table.assign(score=scores, kind=kind)
         from synthoma.detection.classes import Classifier
 
         chances = Classifier.open(Path(run)).of_cohort(cohort)
-    for number, name in enumerate(meta["classes"]):
+    for number, name in enumerate(meta.classes):
         table[f"p_{name}"] = chances[:, number].round(4)
-    return table.assign(predicted=[meta["classes"][row.argmax()] for row in chances])
+    return table.assign(predicted=[meta.classes[row.argmax()] for row in chances])
 
 
 def report(artefact: Path | str) -> Path:
@@ -860,8 +876,8 @@ def _add_run_page(run: Path, name: str) -> None:
 
     meta = open_model(run).meta
     with fitting("a model"):
-        if meta["kind"] == "generator":
-            tables = gan_summary(NetworkConfig.model_validate(meta["network"]), ImageShape(**meta["shape"]))
+        if meta.kind == "generator":
+            tables = gan_summary(NetworkConfig.model_validate(meta.network), ImageShape(**meta.shape))
             page = run_page(run, name, meta, dict(tables))
         else:
             page = detector_page(run, name, meta, detector_summary(meta))

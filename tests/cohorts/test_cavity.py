@@ -28,7 +28,7 @@ from synthoma.generators.plan import plan_training
 from synthoma.generators.sampling import without_specks
 from synthoma.generators.train import model_meta
 from synthoma.metrics.anatomy import lesion_descriptors
-from synthoma.phantom.beside import phantom_beside
+from synthoma.phantom import Look, phantom_beside
 from synthoma.reports.cohort_page import cohort_page
 from synthoma.scans.case import Case, Study
 from synthoma.settings import TrainConfig
@@ -118,7 +118,7 @@ def test_cases_before_and_after_an_operation_are_of_one_cohort(first: str, tmp_p
     untouched = [Case(f"before-{i}", f"before-{i}", ("flair",), partial(scan, 10 + i), has_mask=True) for i in range(2)]
     found = [*untouched, *after(2)] if first == "before" else [*after(2), *untouched]
     mixed = packed(tmp_path / "c", found)
-    assert mixed.meta["cases"] == 4
+    assert mixed.meta.cases == 4
     assert mixed.labels == AFTER
 
 
@@ -127,10 +127,10 @@ def test_a_cavity_alone_contradicts_no_labels(tmp_path: Path) -> None:
     alone = after(1, 7, slices={2: (4,)}, labels={1: "tumour", **CAVITY})
     plain = [Case(f"before-{i}", f"before-{i}", ("flair",), partial(scan, 10 + i), has_mask=True) for i in range(2)]
     both = packed(tmp_path / "c", [*alone, *plain])
-    assert (both.meta["cases"], both.labels) == (3, AFTER)
+    assert (both.meta.cases, both.labels) == (3, AFTER)
     other = after(1, 8, slices={2: (1, 4)}, labels={1: "tumour", **CAVITY})
     mixed = packed(tmp_path / "d", [*plain, *other])
-    assert (mixed.meta["cases"], mixed.labels) == (2, REGIONS)
+    assert (mixed.meta.cases, mixed.labels) == (2, REGIONS)
     assert "came 1 tumour in this case" in (tmp_path / "d" / "skipped.csv").read_text()
 
 
@@ -170,7 +170,7 @@ def test_the_plan_says_that_it_is_not_drawn(cohort: Cohort) -> None:
 
 
 def test_patients_are_simulated_beside_it_with_the_regions(cohort: Cohort, tmp_path: Path) -> None:
-    assert phantom_beside(cohort.meta, {}).merge is None
+    assert phantom_beside(Look(cohort.modalities, cohort.meta.labels, cohort.size), {}).merge is None
     images, masks = blobs(4, size=48)
     own = write_cohort(
         tmp_path / "c", images, ["tumour"] * 4, masks, mask_names={str(k): v for k, v in REGIONS.items()}

@@ -90,7 +90,7 @@ def test_one_bad_case_does_not_stop_the_others(tmp_path: Path) -> None:
     bad = [Case("broken", "x", ("flair",), fails), Case("bug", "y", ("flair",), crashes)]
     constant = Case("flat", "z", ("flair",), partial(Study, {"flair": np.full((2, 9, 9), 7, np.uint8)}))
     cohort = packed(tmp_path / "c", [bad[0], *cases(3), bad[1], constant])
-    assert cohort.meta["cases"] == 3
+    assert cohort.meta.cases == 3
     reasons = pd.read_csv(tmp_path / "c" / "skipped.csv").set_index("path")["reason"].to_dict()
     assert reasons["broken"] == "expected a readable file; came a truncated one; copy it again"
     assert "RuntimeError: decoder bug" in reasons["bug"]
@@ -112,7 +112,7 @@ def test_a_copied_patient_joins_the_group(tmp_path: Path) -> None:
     cohort = packed(tmp_path / "c", [*found, twin])
     groups = cohort.slices.groupby("patient")["group"].first()
     assert groups["patient-9"] == groups["patient-2"] == "patient-2"
-    assert cohort.meta["groups"] == 6
+    assert cohort.meta.groups == 6
     assert cohort.slices.groupby("group")["split"].nunique().eq(1).all()
     pairs = pd.read_csv(tmp_path / "c" / "duplicates.csv")
     assert set(pairs["kind"]) == {"pixels"}
@@ -129,7 +129,7 @@ def test_a_missing_modality_is_an_empty_channel_and_a_note(tmp_path: Path) -> No
     assert cohort.slices["missing"][row] == "t1"
     assert not cohort.images[row, 0].any()
     assert cohort.images[row, 1].any()
-    assert any("case-0" in remark and "t1" in remark for remark in cohort.meta["remarks"])
+    assert any("case-0" in remark and "t1" in remark for remark in cohort.meta.remarks)
 
 
 def test_modalities_that_half_of_the_cases_have_are_chosen() -> None:
@@ -154,7 +154,7 @@ def test_masks_of_other_meaning_are_skipped_not_mixed(tmp_path: Path) -> None:
         return Study(study.images, study.geometry, (study.mask > 0).astype(np.uint8), {1: "tumour"})
 
     cohort = packed(tmp_path / "c", [*cases(3), Case("binary", "b", ("flair",), binary, has_mask=True)])
-    assert cohort.meta["cases"] == 3
+    assert cohort.meta.cases == 3
     assert "--merge whole-tumour" in (tmp_path / "c" / "skipped.csv").read_text()
 
 
@@ -168,7 +168,7 @@ def test_an_empty_mask_says_nothing_of_labels(tmp_path: Path) -> None:
 
     first = Case("a-empty", "b", ("flair",), empty, has_mask=True)
     cohort = packed(tmp_path / "c", [first, *cases(3)])
-    assert cohort.meta["cases"] == 4
+    assert cohort.meta.cases == 4
     assert cohort.labels == LABELS
     assert packed(tmp_path / "d", [first]).labels == {1: "tumour"}
 
@@ -189,7 +189,7 @@ def test_a_crop_that_would_cut_the_mask_is_widened_and_said(tmp_path: Path) -> N
         assert (table["tumour_pixels"] > 0).tolist() == [False, False, False, True, False, False]
         assert table["label"][3] == "tumour"
         assert (table["box_top"][3], table["box_left"][3]) == (1, 2)
-        assert [said for said in cohort.meta["remarks"] if "widened" in said] == [
+        assert [said for said in cohort.meta.remarks if "widened" in said] == [
             "the crop was widened to hold the mask: odd"
         ]
 
@@ -205,7 +205,7 @@ def test_values_that_a_cohort_cannot_hold_are_clipped_and_said(tmp_path: Path) -
     assert np.isfinite(cohort.images).all()
     row = int(np.flatnonzero((cohort.slices["case"] == "odd") & (cohort.slices["slice"] == 3))[0])
     assert cohort.images[row, 0, 24, 24] == 65504
-    assert [said for said in cohort.meta["remarks"] if "clipped" in said] == [
+    assert [said for said in cohort.meta.remarks if "clipped" in said] == [
         "odd: values of flair beyond what half precision holds were clipped"
     ]
 
@@ -343,7 +343,7 @@ def test_skipped_files_of_the_inventory_are_listed(tmp_path: Path) -> None:
     inventory = Inventory("test", tuple(cases(3)), (Skipped(Path("notes.txt"), "not an image"),), ("a remark",))
     cohort = pack(inventory, folder, PrepareConfig(size=48, jobs=1), source="test")
     assert pd.read_csv(folder / "skipped.csv").to_numpy().tolist() == [["notes.txt", "not an image", "not an image"]]
-    assert "a remark" in cohort.meta["remarks"]
+    assert "a remark" in cohort.meta.remarks
 
 
 def test_other_planes_have_isotropic_pixels(tmp_path: Path) -> None:

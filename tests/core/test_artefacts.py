@@ -266,7 +266,7 @@ def test_models_of_earlier_versions_open_without_a_checksum(tmp_path: Path) -> N
     new = load_tensors(model)
     assert new.sealed
     old = tmp_path / "old.safetensors"
-    save_file(new.tensors, old, {"synthoma": json.dumps(new.meta)})
+    save_file(new.tensors, old, {"synthoma": json.dumps(new.content)})
     assert synthoma.pipeline.verify(old) is None
     assert tensors(open_model(old)) == tensors(new)
 

@@ -111,7 +111,7 @@ def test_what_was_skipped_is_counted_with_its_reasons() -> None:
 
 
 def test_the_model_inside_the_package_knows_when_it_says_tumour() -> None:
-    meta = open_model(shipped_model()).meta
+    meta = open_model(shipped_model()).meta.content()
     known = read_calibrations(meta["calibration"])
     for kind in ("scan", "picture"):
         for shown in (("flair",), ("t1", "t1c", "t2", "flair")):

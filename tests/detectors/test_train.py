@@ -50,14 +50,14 @@ def _dice(cohort: Cohort, run: Path, targets: tuple[str, ...] = ("tumour",)) -> 
     """Dice of the test patients' pixels, pooled, of each target."""
     bundle = open_model(run, "segmenter")
     network = build_segmenter(
-        SegmenterNetwork.model_validate(bundle.meta["network"]), SegmenterShape(**bundle.meta["shape"])
+        SegmenterNetwork.model_validate(bundle.meta.network), SegmenterShape(**bundle.meta.shape)
     ).eval()
     network.load_state_dict(bundle.weights("segmenter"))
     rows = cohort.rows(split="test")
-    context = (bundle.meta["network"]["context"], 4.0)
+    context = (bundle.meta.network["context"], 4.0)
     batch = LabelledSlices(cohort, rows, cohort.modalities, targets, context).fetch(rows)
     with torch.no_grad():
-        said = torch.sigmoid(network(as_input(batch.images))) >= torch.tensor(bundle.meta["threshold"])[:, None, None]
+        said = torch.sigmoid(network(as_input(batch.images))) >= torch.tensor(bundle.meta.threshold)[:, None, None]
     truth = batch.masks > 0
     both, either = (said & truth).sum(dim=(0, 2, 3)), said.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     return (2 * both / either).tolist()
@@ -100,7 +100,7 @@ def test_regions_within_one_another_are_told_apart(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path / "cohort", images, masks=masks, splits=splits, groups=groups, mask_names=names)
     learner = {"augment": GENTLE, "batch": 8, "ema_images": 100.0, "levels": 2, "width": 16}
     _train(cohort, tmp_path / "run", model="unet-25d", images=2400, snapshots=4, segmenter=learner)
-    assert open_model(tmp_path / "run").meta["shape"]["targets"] == len(TARGETS)
+    assert open_model(tmp_path / "run").meta.shape["targets"] == len(TARGETS)
     assert min(_dice(cohort, tmp_path / "run", tuple(TARGETS))) > 0.8
 
 
@@ -121,7 +121,7 @@ def test_each_classifier_learns(tmp_path: Path, model: str) -> None:
     _train(cohort, tmp_path / "run", model=model, images=images_shown, snapshots=2, classifier=learner)
     scores = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert max(entry.get("balanced_accuracy", 0) for entry in scores) > 0.95
-    meta = open_model(tmp_path / "run", "classifier").meta
+    meta = open_model(tmp_path / "run", "classifier").meta.content()
     assert meta["classes"] == ["left", "right"]
 
 
@@ -197,7 +197,7 @@ def test_model_file_says_all_that_is_needed(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort")
     learner = {"levels": 2, "width": 4, "batch": 8}
     _train(cohort, tmp_path / "run", model="unet-25d", images=64, snapshots=2, segmenter=learner)
-    meta = open_model(tmp_path / "run").meta
+    meta = open_model(tmp_path / "run").meta.content()
     assert meta["kind"] == "segmenter"
     assert meta["targets"] == ["tumour"]
     assert len(meta["threshold"]) == 1
@@ -230,7 +230,7 @@ def test_what_a_model_learned_from_follows_it(tmp_path: Path) -> None:
     learner = {"levels": 2, "width": 4, "batch": 8}
     settings: dict[str, Any] = {"model": "unet-25d", "images": 32, "snapshots": 1, "segmenter": learner}
     _train(cohort, tmp_path / "run", extra=[tmp_path / "other"], **settings)
-    learned = open_model(tmp_path / "run").meta["provenance"]["trained_on"]["groups"]
+    learned = open_model(tmp_path / "run").meta.provenance.trained_on.groups
     assert {"p0", "z0", "z3"} <= set(learned)
     assert "p9" not in learned
 
@@ -263,7 +263,7 @@ def test_a_patient_whose_group_has_another_name_is_known_too(tmp_path: Path) -> 
     table.to_csv(cohort.path / "slices.csv", index=False)
     settings: dict[str, Any] = {"segmenter": {"levels": 2, "width": 4, "batch": 8}, "images": 16, "snapshots": 1}
     _train(Cohort(cohort.path), tmp_path / "run", model="unet-25d", **settings)
-    assert {"p0", "p0-twin"} <= set(open_model(tmp_path / "run").meta["provenance"]["trained_on"]["groups"])
+    assert {"p0", "p0-twin"} <= set(open_model(tmp_path / "run").meta.provenance.trained_on.groups)
 
 
 def test_the_same_pixels_are_the_same_patient(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_validation_without_tumour_chooses_nothing(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path / "cohort", images, masks=masks, splits=splits, mask_names={"1": "tumour"})
     learner = {"levels": 2, "width": 4, "batch": 8}
     progress = _train(cohort, tmp_path / "run", model="unet-25d", images=160, snapshots=4, segmenter=learner)
-    meta = open_model(tmp_path / "run").meta
+    meta = open_model(tmp_path / "run").meta.content()
     assert progress.best_images == 160, "the last snapshot is as good as any"
     assert meta["threshold"] == [0.5]
 

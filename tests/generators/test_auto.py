@@ -89,7 +89,7 @@ def test_what_cannot_be_simulated_gets_a_plain_gan(tmp_path: Path) -> None:
 
 def test_what_cannot_be_simulated_is_said_before_anything_is_written(tmp_path: Path) -> None:
     lesion, ct = _cohort(tmp_path / "lesion"), _cohort(tmp_path / "ct", modalities=["ct"])
-    lesion.meta["labels"] = {"1": "lesion"}
+    lesion.meta = lesion.meta.changed({"labels": {"1": "lesion"}})
     for name, cohort in (("lesion", lesion), ("ct", ct)):
         with pytest.raises(InputError, match=f"came {name}"):
             synthoma.train(cohort, tmp_path / "run", model="phantom-gan", with_masks=True, images=8)
@@ -163,7 +163,7 @@ def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.
     assert not ages & set(Cohort(run / "phantom").slices["age"])  # nobody of a phantom cohort of the same seed
     assert written.model == "phantom-gan"
     assert written.reasons
-    assert Cohort(run / "phantom").meta["provenance"]["config"]["apart"]  # as real slices of one a case are
+    assert Cohort(run / "phantom").meta.provenance.config["apart"]  # as real slices of one a case are
     drawn = synthoma.generate(run, tmp_path / "drawn", 12)
     assert drawn.labels == {1: "tumour"}
     assert set(drawn.slices["label"]) == {"tumour"}

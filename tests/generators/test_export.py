@@ -54,7 +54,7 @@ def test_pictures_read_back_as_the_same_cohort(drawn: Cohort, tmp_path: Path) ->
         (drawn.masks[:] > 0).astype(np.uint8),
         mask_names={"1": "tumour"},
         origin="synthetic",
-        provenance=drawn.meta["provenance"],
+        provenance=drawn.meta.provenance,
     )
     folder = exported(drawn, tmp_path / "png", "png")
     with Image.open(folder / "tumour" / "case-0003_flair.png") as picture:
@@ -168,7 +168,7 @@ def test_other_pixels_get_other_uids(drawn: Cohort, tmp_path: Path) -> None:
         drawn.images[:].astype(np.float32) * 0.5,
         list(drawn.slices["label"]),
         origin="synthetic",
-        provenance=drawn.meta["provenance"],
+        provenance=drawn.meta.provenance,
     )
     one, other = exported(drawn, tmp_path / "a", "dicom"), exported(darker, tmp_path / "b", "dicom")
     name = Path("case-0001") / "flair.dcm"
@@ -244,7 +244,7 @@ def test_a_hostile_cohort_writes_nothing_outside(drawn: Cohort, tmp_path: Path, 
         with pytest.raises(CohortError, match="modalities"):
             Cohort(hostile.path)
     # And behind that door stands a second one.
-    hostile.meta["modalities"] = ["flair", "../../victim_x"]
+    hostile.meta = hostile.meta.changed({"modalities": ["flair", "../../victim_x"]})
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     folder = exported(hostile, tmp_path / "out", form)
     assert all(folder in path.parents for path in {path for path in tmp_path.rglob("*") if path.is_file()} - before)

@@ -39,13 +39,13 @@ def test_it_begins_where_the_other_ended(place: Path, first: Path) -> None:
     rates = {"generator_rate": 1e-12, "critic_rate": 1e-12, "width": 8}
     train_toy(cohort, place / "second-run", images=8, snapshots=1, init=str(first), gan=rates)
     before, after = open_model(first), open_model(place / "second-run")
-    assert after.meta["network"] == before.meta["network"]
+    assert after.meta.network == before.meta.network
     for name in ("generator", "discriminator"):
         for key, value in before.weights(name).items():
             if "running" not in key and "num_batches" not in key:
                 assert torch.allclose(value, after.weights(name)[key], atol=1e-6), key
-    assert after.meta["provenance"]["init_sha256"] == before.digest
-    groups = after.meta["provenance"]["trained_on"]["groups"]
+    assert after.meta.provenance.init_sha256 == before.digest
+    groups = after.meta.provenance.trained_on.groups
     assert {"first-0", "second-0"} <= set(groups)
     assert str(first) not in str(after.meta)
 
@@ -105,7 +105,7 @@ def test_patients_are_not_forgotten_on_the_way_over_simulated_ones(place: Path, 
     behind = {"trained_on": {"groups": ["first-3"]}}
     drawn = write_cohort(place / "synthetic", images, origin="synthetic", provenance=behind)
     train_toy(drawn, place / "second-hand", images=8, snapshots=1)
-    assert "first-3" in open_model(place / "second-hand").meta["provenance"]["trained_on"]["groups"]
+    assert "first-3" in open_model(place / "second-hand").meta.provenance.trained_on.groups
 
 
 def test_simulated_patients_are_nobodys(place: Path) -> None:
@@ -113,7 +113,7 @@ def test_simulated_patients_are_nobodys(place: Path) -> None:
     assert np.isfinite(
         train_toy(_cohort(place / "fourth"), place / "fourth-run", images=16, init=str(place / "simulated-run")).seconds
     )
-    groups = open_model(place / "fourth-run").meta["provenance"]["trained_on"]["groups"]
+    groups = open_model(place / "fourth-run").meta.provenance.trained_on.groups
     assert not any(name.startswith("simulated") for name in groups)
 
 

@@ -134,7 +134,7 @@ def test_a_resumed_run_computes_as_it_was_begun(labelled: Cohort, tmp_path: Path
 
 def test_the_model_names_what_it_learned_from(labelled: Cohort, tmp_path: Path) -> None:
     train_toy(labelled, tmp_path / "run", images=16, snapshots=1, with_masks=True, classes=("low",))
-    meta = load_tensors(tmp_path / "run" / "model.safetensors").meta
+    meta = load_tensors(tmp_path / "run" / "model.safetensors").meta.content()
     table = labelled.slices
     chosen = table[(table["split"] == "train") & (table["label"] == "low")]
     assert meta["provenance"]["trained_on"] == {
@@ -156,7 +156,7 @@ def test_a_conditional_model_knows_the_classes_that_it_saw(tmp_path: Path) -> No
         tmp_path / "cohort", images, ["a", "c"] * 10 + ["b"] * 10, splits=splits, classes=["a", "b", "c"]
     )
     train_toy(cohort, tmp_path / "run", images=16, snapshots=1, conditional=True)
-    meta = load_tensors(tmp_path / "run" / "model.safetensors").meta
+    meta = load_tensors(tmp_path / "run" / "model.safetensors").meta.content()
     assert meta["classes"] == ["a", "c"]
     assert meta["shape"]["classes"] == 2
 
@@ -263,7 +263,7 @@ def test_few_images_of_one_patient_are_learned_from(tmp_path: Path, count: int) 
     cohort = write_cohort(tmp_path / "cohort", images, groups=["one"] * count)
     progress = train_toy(cohort, tmp_path / "run", images=48, snapshots=3)
     assert progress.images == 48
-    meta = load_tensors(tmp_path / "run" / "model.safetensors").meta
+    meta = load_tensors(tmp_path / "run" / "model.safetensors").meta.content()
     assert meta["provenance"]["trained_on"]["groups"] == ["one"]
 
 
@@ -276,7 +276,7 @@ def test_several_modalities_and_slices_that_lack_one(tmp_path: Path) -> None:
     cohort = Cohort(tmp_path / "cohort")
     assert cohort.slices["missing"].iloc[0] == "t1"
     train_toy(cohort, tmp_path / "run", **config())
-    assert load_tensors(tmp_path / "run" / "model.safetensors").meta["provenance"]["trained_on"]["slices"] == 11
+    assert load_tensors(tmp_path / "run" / "model.safetensors").meta.provenance.trained_on.slices == 11
 
 
 # --- the folder of a run -----------------------------------------------------------------------------------------

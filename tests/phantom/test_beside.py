@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from synthoma.core.types import MODALITIES, REGIONS
-from synthoma.phantom import PhantomConfig, phantom_beside, phantom_cases
+from synthoma.phantom import Look, PhantomConfig, phantom_beside, phantom_cases
 
-META = {"modalities": ["flair"], "labels": {"1": "tumour"}, "size": 64, "plane": "axial"}
+LOOK = Look(("flair",), {"1": "tumour"}, 64)
 
 
 def test_it_is_prepared_as_the_real_cohort_was() -> None:
-    config = phantom_beside(META | {"size": 128}, {"crop": False, "normalise": "unit"})
+    config = phantom_beside(replace(LOOK, size=128), {"crop": False, "normalise": "unit"})
     assert config.phantom.modalities == config.modalities == ("flair",)
     assert (config.size, config.crop, config.normalise, config.merge) == (128, False, "unit", "whole-tumour")
     assert (config.origin, config.duplicates) == ("phantom", False)
-    assert phantom_beside(META, {}, skull="stripped").phantom.skull == "stripped"
+    assert phantom_beside(LOOK, {}, skull="stripped").phantom.skull == "stripped"
 
 
 def test_regions_stay_apart_where_the_real_masks_tell_them_apart() -> None:
     labels = {str(value): name for value, name in REGIONS.items()}
-    assert phantom_beside(META | {"labels": labels}, {}).merge is None
-    assert phantom_beside(META | {"labels": {}}, {}).merge == "whole-tumour"
+    assert phantom_beside(replace(LOOK, labels=labels), {}).merge is None
+    assert phantom_beside(replace(LOOK, labels={}), {}).merge == "whole-tumour"
 
 
 def test_beside_plain_pictures_each_patient_shows_one_sequence() -> None:
-    beside = phantom_beside(META | {"modalities": ["image"]}, {})
+    beside = phantom_beside(replace(LOOK, modalities=["image"]), {})
     assert beside.modalities == ("image",)
     coarse = {"slice_mm": 8.0, "pixel_mm": 4.0, "artefacts": 0.0}
     config = beside.phantom.model_copy(update=coarse)

@@ -20,9 +20,9 @@ def test_the_card_tells_the_score_of_the_snapshot_that_is_kept(tmp_path: Path, *
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     for entry in entries:
         if "score" in entry:
-            entry["score"] = 0.75 if entry["images"] == meta["images"] else 0.5 if by_chance else 1.5
+            entry["score"] = 0.75 if entry["images"] == meta.images else 0.5 if by_chance else 1.5
     log.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     page = run_page(tmp_path / "run", "toy", meta, {})
     assert "<b>0.75</b><span>score</span>" in page
-    assert f"of the snapshot that is kept, after {meta['images']} images" in page
+    assert f"of the snapshot that is kept, after {meta.images} images" in page
     assert ("the lowest, 0.5, is not lower by more than chance" in page) is by_chance

@@ -236,8 +236,8 @@ def test_24_two_files(made: Callable[[str], Path], kind: str) -> None:
 
 def test_26_archive_that_holds_itself(made: Callable[[str], Path], tmp_path: Path) -> None:
     cohort = pipeline.prepare(made("26") / "archive (2)", tmp_path / "c", size=48)
-    assert (cohort.meta["cases"], cohort.meta["patients"], len(cohort)) == (6, 6, 30)
-    assert any("twice" in remark for remark in cohort.meta["remarks"])
+    assert (cohort.meta.cases, cohort.meta.patients, len(cohort)) == (6, 6, 30)
+    assert any("twice" in remark for remark in cohort.meta.remarks)
 
 
 def test_27_scores(made: Callable[[str], Path], tmp_path: Path) -> None:
@@ -314,4 +314,4 @@ def test_sets_become_cohorts_whose_patients_are_whole(made: Callable[[str], Path
         cohort = pipeline.prepare(made(number), tmp_path / number, size=32, duplicates=False, jobs=1)
         assert isinstance(cohort, Cohort)
         assert (cohort.slices.groupby("patient")["split"].nunique() == 1).all()
-        assert cohort.meta["patients"] == len(set(cohort.slices["patient"]))
+        assert cohort.meta.patients == len(set(cohort.slices["patient"]))

@@ -53,7 +53,7 @@ def test_patients_types_and_outlines(tmp_path: Path) -> None:
         assert study.mask is not None
         np.testing.assert_array_equal(study.mask[0], mask)
     cohort = pipeline.prepare(tmp_path, tmp_path / "cohort", size=16, duplicates=False, jobs=1)
-    assert (cohort.meta["patients"], cohort.meta["cases"]) == (4, 6)
+    assert (cohort.meta.patients, cohort.meta.cases) == (4, 6)
     assert (cohort.slices.groupby("patient")["split"].nunique() == 1).all()
 
 

@@ -29,7 +29,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     turned = torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last)
     save_tensors(path, {**TENSORS, "generator.turned": turned}, META)
     opened = load_tensors(path)
-    assert opened.meta == META
+    assert opened.content == META
     assert opened.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert set(opened.weights("generator")) == {"weight", "count", "turned"}
     assert torch.equal(opened.weights("generator")["turned"], turned)

@@ -167,7 +167,7 @@ def test_losses_that_are_no_numbers_stop_the_run_and_keep_the_best(
     assert entries(tmp_path)[-1] == {"step": 15, "warning": "broken"}
     bundle = latest_checkpoint(tmp_path)
     assert bundle is not None
-    assert bundle.meta["step"] == 10  # what is broken is not saved
+    assert bundle.content["step"] == 10  # what is broken is not saved
 
 
 def test_a_warning_is_told_once(tmp_path: Path) -> None:

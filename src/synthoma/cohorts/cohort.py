@@ -10,13 +10,14 @@ All of it is plain enough to be made by hand. Arrays are memory-mapped, so a coh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, get_args
 
 import numpy as np
 
+from synthoma.cohorts.meta import SCHEMA, CohortMeta
 from synthoma.core.artefacts import check_schema, read_json, verify
 from synthoma.core.errors import CohortError, ConfigError, InputError
 from synthoma.core.outputs import write_json, write_text, writing
@@ -26,7 +27,6 @@ from synthoma.core.untrusted import check_names, check_texts, content_of_cell, c
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = "synthoma.cohort/1"
 _COPIED = 512  # slices copied at once
 _LOOKED_AT = 32  # slices by which the scale of grey values is judged
 _DARK, _MOST_DARK, _BRIGHT = -0.25, 0.05, 8.0
@@ -48,7 +48,7 @@ class Cohort:
 
     Attributes:
         path: the folder.
-        meta: the content of cohort.json.
+        meta: what cohort.json says.
 
     Raises:
         CohortError: no cohort there, an unknown schema, files missing, or shapes that do not fit together.
@@ -57,15 +57,15 @@ class Cohort:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         _verify(self.path)
-        self.meta: dict[str, Any] = _read_meta(self.path)
+        self.meta = _read_meta(self.path)
         count, channels, height, width = self.images.shape
         masks_fit = self.masks.shape == (count, height, width)
-        if channels != len(self.modalities) or not masks_fit or count != self.meta["slices"]:
-            came = f"images {self.images.shape}, masks {self.masks.shape}, cohort.json: {self.meta['slices']} slices"
+        if channels != len(self.modalities) or not masks_fit or count != self.meta.slices:
+            came = f"images {self.images.shape}, masks {self.masks.shape}, cohort.json: {self.meta.slices} slices"
             raise CohortError("images, masks and cohort.json that agree", came, "prepare the cohort again")
 
     def __len__(self) -> int:
-        return int(self.meta["slices"])
+        return self.meta.slices
 
     def __repr__(self) -> str:
         return f"Cohort({str(self.path)!r}: {len(self)} {self.origin} slices of {'+'.join(self.modalities)})"
@@ -73,17 +73,17 @@ class Cohort:
     @property
     def origin(self) -> str:
         """'real', 'phantom' or 'synthetic'."""
-        return str(self.meta["origin"])
+        return self.meta.origin
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Names of the image channels, in order."""
-        return tuple(self.meta["modalities"])
+        return self.meta.modalities
 
     @property
     def labels(self) -> dict[int, str]:
         """What the values of a mask mean; empty where the cohort has no masks."""
-        return {int(value): name for value, name in self.meta["labels"].items()}
+        return {int(value): name for value, name in self.meta.labels.items()}
 
     @property
     def tumour_labels(self) -> dict[int, str]:
@@ -93,12 +93,12 @@ class Cohort:
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order in which a model numbers them."""
-        return tuple(self.meta["classes"])
+        return self.meta.classes
 
     @property
     def size(self) -> int:
         """Side of the square slices, in pixels."""
-        return int(self.meta["size"])
+        return self.meta.size
 
     @cached_property
     def slices(self) -> pd.DataFrame:
@@ -200,13 +200,20 @@ class CohortWriter:
         self._masks.append(masks)
         self.records.extend(records)
 
-    def finish(self, table: pd.DataFrame, meta: dict[str, Any]) -> None:
-        """Write slices.csv and cohort.json; ``table`` has one row for each slice added, in that order."""
+    def finish(self, table: pd.DataFrame, meta: CohortMeta | Mapping[str, Any]) -> None:
+        """Write slices.csv and cohort.json.
+
+        Args:
+            table: one row for each slice added, in that order.
+            meta: what the cohort is; how many slices it has is known here. A mapping is written as it is.
+        """
         self._images.close()
         self._masks.close()
         text = csv_of_frame(table, float_format="%.7g")
         write_text(self.folder / "slices.csv", text)
-        write_json(self.folder / "cohort.json", {"schema": SCHEMA, "slices": len(table), **meta})
+        content = meta.content() if isinstance(meta, CohortMeta) else meta
+        known = {"schema": SCHEMA, "slices": len(table)}
+        write_json(self.folder / "cohort.json", {**known, **content, **known})
 
 
 class _ArrayFile:
@@ -260,8 +267,7 @@ def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: Any
         for start in range(0, len(chosen), _COPIED):
             part = chosen[start : start + _COPIED]
             writer.add(cohort.images[part], cohort.masks[part], [{}] * len(part))
-        meta = {key: value for key, value in cohort.meta.items() if key not in ("schema", "slices")}
-        writer.finish(table, {**meta, "classes": sorted(set(table["label"])), **remarks})
+        writer.finish(table, cohort.meta.changed({"classes": sorted(set(table["label"])), **remarks}))
 
 
 def check_scale(cohort: Cohort) -> None:
@@ -274,7 +280,7 @@ def check_scale(cohort: Cohort) -> None:
     """
     todo = "prepare it with --normalise robust"
     wanted = "a cohort whose background is 0 and bright tissue 1"
-    if cohort.meta.get("provenance", {}).get("config", {}).get("normalise") == "zscore":
+    if cohort.meta.provenance.config.get("normalise") == "zscore":
         raise ConfigError(wanted, "one normalised by zscore", todo)
     values = np.asarray(cohort.images[:: max(1, len(cohort) // _LOOKED_AT)], np.float32)
     values = values[np.isfinite(values)]  # what is no number says nothing of the scale
@@ -291,7 +297,7 @@ def is_cohort(path: Path) -> bool:
     return (path / "cohort.json").is_file()
 
 
-def _read_meta(path: Path) -> dict[str, Any]:
+def _read_meta(path: Path) -> CohortMeta:
     file = path / "cohort.json"
     if not file.is_file():
         todo = "make one with `synthoma prepare FOLDER -o COHORT`"
@@ -324,7 +330,10 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise CohortError("an origin and a plane that exist", came, "prepare the cohort again")
     if not all(name.isdecimal() and 0 < int(name[:4]) < 256 for name in whole["labels"]):
         raise CohortError("labels by mask value, 1 to 255", f"others in {file}", "prepare the cohort again")
-    return whole
+    try:
+        return CohortMeta.parse(meta, file)
+    except InputError as error:
+        raise CohortError(error.expected, error.came, error.todo) from None
 
 
 _KINDS = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synthoma.cohorts.meta import SourceCohort, TrainedOn
+from synthoma.core.artefacts import verified_digest
 from synthoma.core.errors import LeakError
 
 if TYPE_CHECKING:
@@ -43,12 +45,12 @@ def patients_behind(cohort: Cohort, *, simulated: bool = False) -> frozenset[str
         simulated: count those of a phantom cohort too. Names of simulated patients are those of other simulations as
             well, and mean something only beside the phantom cohort itself.
     """
-    provenance = cohort.meta.get("provenance", {})
-    known = provenance.get("trained_on")
-    if not isinstance(known, dict):
+    provenance = cohort.meta.provenance
+    known = provenance.trained_on
+    if known is None:
         return frozenset()
-    nobody = provenance.get("training_cohort", {}).get("origin") == "phantom" and not simulated
-    return frozenset((*(() if nobody else known.get("groups", ())), *known.get("inherited", ())))
+    nobody = provenance.training_cohort.origin == "phantom" and not simulated
+    return frozenset((*(() if nobody else known.groups), *known.inherited))
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,22 @@ def leak_error(shared: Sequence[str], where: str) -> LeakError:
     """Held-out patients ``shared`` were learned from: what to say."""
     todo = "train on this cohort's training split only, or leave it out"
     return LeakError("held-out patients that are nowhere learned from", f"{len(shared)} in {where}: {shared[0]}", todo)
+
+
+def source_of(cohort: Cohort) -> SourceCohort:
+    """Which cohort something is made from.
+
+    Raises:
+        InputError: its files are not what was written.
+    """
+    return SourceCohort(
+        origin=cohort.origin,
+        slices_sha256=verified_digest(cohort.path / "slices.csv"),
+        images_sha256=verified_digest(cohort.path / "images.npy"),
+    )
+
+
+def trained_on(slices: int, classes: Iterable[str], own: Collection[str], inherited: Collection[str]) -> TrainedOn:
+    """What a model learned from; ``inherited`` are the patients that it did at second hand."""
+    told: dict[str, Any] = {"inherited": tuple(sorted(inherited))} if inherited else {}
+    return TrainedOn(slices=slices, classes=tuple(classes), groups=tuple(sorted({*own, *inherited})), **told)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.meta import CohortMeta, Provenance
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.cohorts.slicing import PreparedCase, case_path, label_names, prepare_case
 from synthoma.cohorts.splits import (
@@ -345,25 +346,25 @@ def _meta(
     labels: dict[int, str],
     remarks: list[str],
     source: str,
-) -> dict[str, Any]:
+) -> CohortMeta:
     settings = config.model_dump(mode="json")
     for volatile in ("jobs", "split_from"):  # neither changes what the cohort is; paths stay private
         settings.pop(volatile)
     classes = sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))
-    return {
-        "origin": config.origin,
-        "layout": inventory.layout,
-        "modalities": list(modalities),
-        "labels": {str(value): name for value, name in sorted(labels.items())},
-        "classes": classes,
-        "size": config.size,
-        "plane": config.plane,
-        "cases": int(table["case"].nunique()),
-        "patients": int(table["patient"][table["patient"] != ""].nunique()),
-        "groups": int(table["group"].nunique()),
-        "remarks": remarks,
-        "provenance": {"source": source, "config": settings, "software": software()},
-    }
+    return CohortMeta(
+        origin=config.origin,
+        layout=inventory.layout,
+        modalities=modalities,
+        labels={str(value): name for value, name in sorted(labels.items())},
+        classes=tuple(classes),
+        size=config.size,
+        plane=config.plane,
+        cases=int(table["case"].nunique()),
+        patients=int(table["patient"][table["patient"] != ""].nunique()),
+        groups=int(table["group"].nunique()),
+        remarks=tuple(remarks),
+        provenance=Provenance(source=source, config=settings, software=dict(software())),
+    )
 
 
 def _write_lists(

@@ -62,11 +62,11 @@ def run(
             progress=progress,
         )
     if settings.only_private is not None:
-        drawn = len(cohort) + int(cohort.meta["left_out"])
-        say(f"left out {cohort.meta['left_out']} of {drawn:,} as near to training slices as copies are")
+        drawn = len(cohort) + (cohort.meta.left_out or 0)
+        say(f"left out {cohort.meta.left_out} of {drawn:,} as near to training slices as copies are")
     if settings.patients is not None:
-        say(f"{cohort.meta['cases']} patients, of {cohort.meta['groups']} simulated ones")
-    for remark in cohort.meta["remarks"]:
+        say(f"{cohort.meta.cases} patients, of {cohort.meta.groups} simulated ones")
+    for remark in cohort.meta.remarks:
         say(f"note: {remark}")
     counts = cohort.slices["label"].value_counts()
     each = ", ".join(f"{counts[name]:,} {visible(name)}" for name in cohort.classes if name in counts)

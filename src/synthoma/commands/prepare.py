@@ -75,15 +75,15 @@ def _tell(cohort: Cohort) -> None:
 
     table = cohort.slices
     counts = pd.crosstab(table["label"], table["split"]).reindex(columns=["train", "validation", "test"], fill_value=0)
-    say(f"{len(cohort):,} slices of {cohort.meta['cases']:,} cases in {cohort.meta['groups']:,} groups, "
+    say(f"{len(cohort):,} slices of {cohort.meta.cases:,} cases in {cohort.meta.groups:,} groups, "
           f"{'+'.join(cohort.modalities)}, {cohort.size} px")  # fmt: skip
     say(counts.to_string())
     skipped(cohort.path / "skipped.csv")
     path = cohort.path / "duplicates.csv"
     if lines := len(pd.read_csv(path)) if path.is_file() else 0:
         say(f"{lines:,} pairs of duplicates were found: see {path}")
-    for remark in cohort.meta["remarks"][:5]:
+    for remark in cohort.meta.remarks[:5]:
         say(f"note: {remark}")
-    if len(cohort.meta["remarks"]) > 5:
-        say(f"note: {len(cohort.meta['remarks']) - 5} more, see the page")
+    if len(cohort.meta.remarks) > 5:
+        say(f"note: {len(cohort.meta.remarks) - 5} more, see the page")
     say(f"page: {cohort.path / 'report.html'}")

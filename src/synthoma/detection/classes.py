@@ -67,21 +67,21 @@ class Classifier:
 
     @classmethod
     def _assembled(cls, bundle: Bundle) -> Classifier:
-        meta, shape = bundle.meta, bundle.meta["shape"]
-        settings = ClassifierNetwork.model_validate(meta["network"])
-        network = build_classifier(settings, shape["size"], shape["channels"], len(meta["classes"]))
+        meta, shape = bundle.meta, bundle.meta.shape
+        settings = ClassifierNetwork.model_validate(meta.network)
+        network = build_classifier(settings, shape["size"], shape["channels"], len(meta.classes))
         network.load_state_dict(bundle.weights("classifier"))
-        prepared = meta.get("prepare") or {}
+        prepared = meta.prepare or {}
         return cls(
             network=network.eval().requires_grad_(False),
-            name=str(meta["model"]),
+            name=str(meta.model),
             digest=bundle.digest,
-            classes=tuple(meta["classes"]),
-            modalities=tuple(meta["modalities"]),
-            any_subset=bool(meta["any_subset"]),
-            context=(settings.context, float(meta["step_mm"])),
+            classes=tuple(meta.classes),
+            modalities=tuple(meta.modalities),
+            any_subset=bool(meta.any_subset),
+            context=(settings.context, float(meta.step_mm or 0.0)),
             size=int(shape["size"]),
-            plane=prepared.get("plane") or meta.get("plane") or "axial",
+            plane=prepared.get("plane") or meta.plane or "axial",
             crop=bool(prepared.get("crop", True)),
             normalise=known_method(prepared.get("normalise")),
         )

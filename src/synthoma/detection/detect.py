@@ -118,7 +118,7 @@ def _detect(
 def _track_records(detector: Detector, rows: Sequence[dict[str, Any]]) -> list[str]:
     """How often the model says tumour where there is none, for the kinds of scans that were looked at."""
     kinds = dict.fromkeys("picture" if row["single"] else "scan" for row in rows)
-    return list(dict.fromkeys(track_record(detector.bundle.meta, kind) for kind in kinds))
+    return list(dict.fromkeys(track_record(detector.bundle.content, kind) for kind in kinds))
 
 
 def _together(paths: Sequence[Path]) -> list[list[Path]]:

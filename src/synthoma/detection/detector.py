@@ -81,7 +81,7 @@ class Detector:
     @property
     def name(self) -> str:
         """Name of the model."""
-        return str(self.bundle.meta.get("model", "segmenter"))
+        return str(self.bundle.meta.model)
 
     def stride(self, step_mm: float | None) -> int:
         """Slices from one to the next neighbour, so that they lie about as far apart as in training."""
@@ -131,22 +131,22 @@ def content(pixels: Float32) -> Bools:
 
 
 def _assembled(bundle: Bundle, device: str) -> Detector:
-    meta: dict[str, Any] = bundle.meta
-    shape = SegmenterShape(**meta["shape"])
-    config = SegmenterNetwork.model_validate(meta["network"])
+    meta = bundle.meta
+    shape = SegmenterShape(**meta.shape)
+    config = SegmenterNetwork.model_validate(meta.network)
     network = build_segmenter(config, shape)
     network.load_state_dict({name: value.float() for name, value in bundle.weights("segmenter").items()})
-    modalities, targets = tuple(meta["modalities"]), tuple(meta["targets"])
-    thresholds = tuple(float(value) for value in meta["threshold"])
+    modalities, targets = tuple(meta.modalities), tuple(meta.targets)
+    thresholds = tuple(float(value) for value in meta.threshold)
     if len(modalities) != shape.channels or not len(targets) == len(thresholds) == shape.targets:
         raise ValueError("modalities, targets and thresholds that fit the network")
     placed: torch.nn.Module = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     placed.eval().requires_grad_(False)
-    prepared = meta.get("prepare") or {}
-    plane: Any = prepared.get("plane") or meta.get("plane") or "axial"
+    prepared = meta.prepare or {}
+    plane: Any = prepared.get("plane") or meta.plane or "axial"
     if plane not in get_args(Plane):
         raise ValueError("a plane that exists")
-    step = meta.get("step_mm")
+    step = meta.step_mm
     return Detector(
         bundle=bundle,
         network=placed,
@@ -155,9 +155,9 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
         modalities=modalities,
         targets=targets,
         thresholds=thresholds,
-        calibrations=read_calibrations(meta.get("calibration") or {}),
+        calibrations=read_calibrations(meta.calibration or {}),
         step_mm=float(step) if step else None,
-        any_subset=bool(meta.get("any_subset", False)),
+        any_subset=bool(meta.any_subset),
         plane=plane,
         crop=bool(prepared.get("crop", True)),
         normalise=known_method(prepared.get("normalise")),

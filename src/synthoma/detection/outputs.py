@@ -155,7 +155,7 @@ def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any], d
     if truth is not None and known:  # what was missed is worth seeing too
         rows = sorted({*rows, int(truth.sum(axis=(1, 2)).argmax())})
     captions = [_caption(seen, z) for z in rows]
-    notes = (*_notes(seen), track_record(detector.bundle.meta, seen.kind))
+    notes = (*_notes(seen), track_record(detector.bundle.content, seen.kind))
     sheet = overlay(seen.framing, found, rows, captions, truth, _title(name, facts), notes)
     Image.fromarray(sheet).save(folder / f"{name}_overlay.png", compress_level=3)
     return f"{name}_overlay.png"

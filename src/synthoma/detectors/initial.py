@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,24 +70,24 @@ def start_from(init: str, kind: Kind, learner: SegmenterConfig | ClassifierConfi
 
 
 def _start_from(bundle: Bundle, kind: Kind, learner: SegmenterConfig | ClassifierConfig, cohort: Cohort) -> Start:
-    if bundle.meta.get("kind") == "generator":
+    if bundle.meta.kind == "generator":
         return _from_gan(bundle, learner, cohort)
-    if bundle.meta.get("kind") != "segmenter" or not isinstance(learner, SegmenterConfig):
-        came = f"a {bundle.meta.get('kind', 'checkpoint')} for a {kind}"
+    if bundle.meta.kind != "segmenter" or not isinstance(learner, SegmenterConfig):
+        came = f"a {bundle.meta.kind} for a {kind}"
         raise ConfigError(
             "a segmenter for a segmenter, or a GAN for a model named critic-... or gan-unet", came, "change --init"
         )
-    settings = SegmenterNetwork.model_validate(bundle.meta["network"])
+    settings = SegmenterNetwork.model_validate(bundle.meta.network)
     if settings.network != learner.network:
-        todo = f"use the model {bundle.meta['model']}, or leave out --init"
+        todo = f"use the model {bundle.meta.model}, or leave out --init"
         raise ConfigError(f"a start for {learner.network}", settings.network, todo)
     weights = dict(bundle.weights("segmenter"))
     if settings.network == "unet-25d":
-        weights["entry.weight"] = _fitted(weights["entry.weight"], settings, bundle.meta["modalities"], cohort)
+        weights["entry.weight"] = _fitted(weights["entry.weight"], settings, bundle.meta.modalities, cohort)
     return Start(learner.model_copy(update=settings.model_dump()), weights, bundle.digest, learned_from(bundle))
 
 
-def _fitted(entry: Tensor, settings: SegmenterNetwork, known: list[str], cohort: Cohort) -> Tensor:
+def _fitted(entry: Tensor, settings: SegmenterNetwork, known: Sequence[str], cohort: Cohort) -> Tensor:
     """First convolution (W, K * C * B, 3, 3) for a cohort's modalities; those that the model lacks begin at 0."""
     blocks = settings.stem**2
     by_modality = entry.view(len(entry), settings.context, len(known), blocks, 3, 3)
@@ -100,14 +101,14 @@ def _fitted(entry: Tensor, settings: SegmenterNetwork, known: list[str], cohort:
 
 def _from_gan(bundle: Bundle, learner: SegmenterConfig | ClassifierConfig, cohort: Cohort) -> Start:
     """A discriminator's layers as the encoder of a ``critic`` network, the generator's as the decoder of gan-unet."""
-    meta, network = bundle.meta, bundle.meta["network"]
+    meta, network = bundle.meta, bundle.meta.network
     plain = network["network"] == "dcgan" and network["critic_norm"] == "batch"
     plain = plain and not network["spectral"] and not network.get("critic_patches")
-    fits = plain and meta["shape"]["size"] == cohort.size and meta["shape"]["labels"] == 0
+    fits = plain and meta.shape["size"] == cohort.size and meta.shape["labels"] == 0
     both = learner.network == "gan-unet"
     fits = fits and (not both or network["width"] == network["critic_width"])
-    if not (both or learner.network.startswith("critic")) or not fits or list(cohort.modalities) != meta["modalities"]:
-        came = f"{meta['model']} at {meta['shape']['size']} px of {'+'.join(meta['modalities'])} for {learner.network}"
+    if not (both or learner.network.startswith("critic")) or not fits or cohort.modalities != meta.modalities:
+        came = f"{meta.model} at {meta.shape['size']} px of {'+'.join(meta.modalities)} for {learner.network}"
         todo = "train a dcgan without --with-masks on a cohort of the same size and modalities"
         raise ConfigError("a GAN whose networks fit a model named critic-... or gan-unet", came, todo)
     weights = {f"critic.{name}": value for name, value in bundle.weights("discriminator").items()}

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from synthoma.cohorts.cohort import Cohort, check_scale
 from synthoma.cohorts.dataset import spread
-from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind
-from synthoma.core.artefacts import sealed, verified_digest
+from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind, source_of, trained_on
+from synthoma.core.artefacts import sealed
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.outputs import write_bytes, write_json
 from synthoma.core.pictures import grey, outlined, png, tiled
@@ -46,6 +46,7 @@ from synthoma.generators.gan.patches import PatchDiscriminator
 from synthoma.training.bundle import save_tensors
 from synthoma.training.device import Execution, calibrate, choose_device, read_execution
 from synthoma.training.loop import Budget, Progress, Report, run_loop
+from synthoma.training.meta import ModelMeta, ModelProvenance
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import SECTION, TrainingConfig
 
@@ -78,7 +79,7 @@ def train_detector(plan: DetectorPlan, run: Path, report: Report, *, resume: boo
         raise ConfigError("finite losses", came, todo)
     weights = {f"{plan.kind}.{name}": value for name, value in task.best.items()}
     known = plan.calibrated(task.best, execution)
-    save_tensors(run / "model.safetensors", weights, plan.meta(progress, task.best_found, known))
+    save_tensors(run / "model.safetensors", weights, plan.meta(progress, task.best_found, known).content())
     return progress
 
 
@@ -113,7 +114,7 @@ class DetectorPlan:
                 raise leak_error(shared, f"what {config.init} was trained on")
         if isinstance(self.learner, SegmenterConfig):
             self.learner = self.learner.fitted(cohort.size)
-        if cohort.meta["plane"] == "sagittal":  # columns run from front to back: no head looks like its mirror image
+        if cohort.meta.plane == "sagittal":  # columns run from front to back: no head looks like its mirror image
             still = self.learner.augment.model_copy(update={"flip": 0.0})
             self.learner = self.learner.model_copy(update={"augment": still})
         # What is written down is what is used.
@@ -204,7 +205,7 @@ class DetectorPlan:
             execution,
             modalities=self.modalities,
             any_subset=self.any_subset,
-            mirrored=self.cohort.meta["plane"] != "sagittal",
+            mirrored=self.cohort.meta.plane != "sagittal",
         )
 
     @property
@@ -212,48 +213,42 @@ class DetectorPlan:
         """Whether the network learns to do without some modalities."""
         return len(self.modalities) > 1 and self.learner.modality_dropout > 0
 
-    def meta(self, progress: Progress, found: Tensor, known: Calibrations) -> dict[str, Any]:
+    def meta(self, progress: Progress, found: Tensor, known: Calibrations) -> ModelMeta:
         """What the model file says of itself: all that is needed to use it, and where it came from."""
         network = SegmenterNetwork if self.kind == "segmenter" else ClassifierNetwork
+        own = self.sources[0]
         inherited = set(self.start.groups) if self.start is not None else set()
         for source in self.sources:
             inherited |= patients_behind(source.cohort)
         for source in self.sources[1:]:
             inherited |= names_of(source.cohort, source.rows) if source.cohort.origin == "real" else set()
-        groups = inherited | names_of(self.cohort, self.sources[0].rows)
-        started = {"init_sha256": self.start.digest} if self.start is not None else {}
-        return {
-            "schema": "synthoma.model/1",
-            "kind": self.kind,
-            "model": self.config.model,
-            "network": {name: getattr(self.learner, name) for name in network.model_fields},
-            "shape": asdict(self.shape),
-            "modalities": list(self.modalities),
-            "targets": list(self.targets),
-            "threshold": [round(float(value), 4) for value in found],
+        classes = sorted(set(self.cohort.slices["label"].iloc[own.rows]))
+        return ModelMeta(
+            kind=self.kind,
+            model=self.config.model,
+            network={name: getattr(self.learner, name) for name in network.model_fields},
+            shape=asdict(self.shape),
+            modalities=self.modalities,
+            targets=self.targets,
+            threshold=tuple(round(float(value), 4) for value in found),
             **({"calibration": stored_calibrations(known)} if known else {}),
-            "classes": list(self.classes),
-            "step_mm": self.learner.context_mm,
-            "any_subset": self.any_subset,
-            "plane": self.cohort.meta["plane"],
-            "prepare": self.cohort.meta.get("provenance", {}).get("config", {}),
-            "images": progress.best_images or progress.images,
-            "validation": None if np.isinf(progress.best) else round(progress.best, 5),
-            "provenance": {
+            classes=self.classes,
+            step_mm=self.learner.context_mm,
+            any_subset=self.any_subset,
+            plane=self.cohort.meta.plane,
+            prepare=self.cohort.meta.provenance.config,
+            images=progress.best_images or progress.images,
+            validation=None if np.isinf(progress.best) else round(progress.best, 5),
+            provenance=ModelProvenance(
                 # Paths are the user's own business.
-                "config": {key: value for key, value in self.config.own().items() if key not in ("extra", "init")},
-                **started,
-                "cohort": _source_of(self.cohort),
-                "with": [_source_of(other) for other in self.extra],
-                "trained_on": {
-                    "slices": len(self.sources[0]),
-                    "classes": sorted(set(self.cohort.slices["label"].iloc[self.sources[0].rows])),
-                    "groups": sorted(groups),
-                    **({"inherited": sorted(inherited)} if inherited else {}),
-                },
-                "software": software(),
-            },
-        }
+                config={key: value for key, value in self.config.own().items() if key not in ("extra", "init")},
+                **({"init_sha256": self.start.digest} if self.start is not None else {}),
+                cohort=source_of(self.cohort),
+                with_=tuple(source_of(other) for other in self.extra),
+                trained_on=trained_on(len(own), classes, names_of(self.cohort, own.rows), inherited),
+                software=dict(software()),
+            ),
+        )
 
 
 def training_rows(cohort: Cohort, config: DetectorTraining, split: str) -> Ints:
@@ -315,7 +310,7 @@ def _check_alike(cohort: Cohort, other: Cohort) -> None:
     if other.size != cohort.size:
         todo = f"prepare it with --size {cohort.size}"
         raise InputError(f"a --with cohort of {cohort.size} px", f"{other.path.name}: {other.size} px", todo)
-    own, their = (one.meta.get("provenance", {}).get("config", {}) for one in (cohort, other))
+    own, their = (one.meta.provenance.config for one in (cohort, other))
     for key in ("normalise", "plane", "crop"):
         if key in own and key in their and own[key] != their[key]:
             came = f"{other.path.name}: {key} {their[key]}"
@@ -350,14 +345,6 @@ def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution)
         sees_image=config.critic_sees_image,
         device=execution.device,
     )
-
-
-def _source_of(cohort: Cohort) -> dict[str, str]:
-    return {
-        "origin": cohort.origin,
-        "slices_sha256": verified_digest(cohort.path / "slices.csv"),
-        "images_sha256": verified_digest(cohort.path / "images.npy"),
-    }
 
 
 def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:

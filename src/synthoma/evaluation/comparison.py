@@ -148,20 +148,24 @@ def check_alike(real: Cohort, synthetic: Cohort, *, classes: bool = True) -> Non
     for cohort in (real, synthetic):
         check_scale(cohort)
     for name in ("size", "plane", "modalities"):
-        ours, theirs = real.meta[name], synthetic.meta[name]
+        ours, theirs = (_shown(getattr(cohort.meta, name)) for cohort in (real, synthetic))
         if ours != theirs:
             came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
-    prepared = [cohort.meta.get("provenance", {}).get("config", {}) for cohort in (real, synthetic)]
+    prepared = [cohort.meta.provenance.config for cohort in (real, synthetic)]
     for name in ("normalise", "crop"):
-        ours, theirs = (settings.get(name) for settings in prepared)
-        if None not in (ours, theirs) and ours != theirs:
-            came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
+        mine, other = (settings.get(name) for settings in prepared)
+        if None not in (mine, other) and mine != other:
+            came = f"{name} {mine} of the real and {other} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
     strangers = sorted(drawn_classes(real, synthetic) - set(real.slices["label"])) if classes else []
     if strangers:
         came = f"{', '.join(strangers)}, of which there is no real slice"
         raise InputError("synthetic classes that the real cohort has", came, "generate other classes (--class)")
+
+
+def _shown(value: str | int | tuple[str, ...]) -> str | int:
+    return ", ".join(value) if isinstance(value, tuple) else value
 
 
 def drawn_classes(real: Cohort, synthetic: Cohort) -> set[str]:
@@ -171,7 +175,8 @@ def drawn_classes(real: Cohort, synthetic: Cohort) -> set[str]:
     """
     made = set(synthetic.slices["label"])
     if UNLABELLED in made and UNLABELLED not in real.classes:
-        learned = synthetic.meta.get("provenance", {}).get("trained_on", {}).get("classes")
+        trained_on = synthetic.meta.provenance.trained_on
+        learned = trained_on.classes if trained_on is not None else ()
         made = (made - {UNLABELLED}) | set(learned or real.classes)
     return made
 
@@ -191,7 +196,7 @@ def unseen_groups(real: Cohort, synthetic: Cohort) -> list[str]:
     """
     table = real.slices
     seen = rows_named(real, _learned_from(real, synthetic))
-    if not isinstance(synthetic.meta.get("provenance", {}).get("trained_on"), dict):
+    if synthetic.meta.provenance.trained_on is None:
         seen = (table["split"] == "train").to_numpy()
     known = set(table["group"][seen].astype(str))
     return sorted(set(table["group"].astype(str)) - known)

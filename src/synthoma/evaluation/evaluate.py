@@ -145,7 +145,7 @@ def evaluate(
         "synthetic": {
             "origin": synthetic.origin,
             "images_sha256": verified_digest(synthetic.path / "images.npy"),
-            **_made_from(synthetic.meta.get("provenance", {})),
+            **_made_from(synthetic.meta.provenance.content()),
         },
         "software": software(),
     }
@@ -240,11 +240,7 @@ def repainted(comparison: Comparison, synthetic: Cohort, phantom: Cohort, *, see
         {"n", "ssim", "psnr", "ssim_others", "psnr_others"}: means over slices; empty where the phantom cohort holds
         none of those that were repainted, or the cohort does not say which they are.
     """
-    if (
-        "repaints" not in synthetic.slices
-        or "slice" not in phantom.slices
-        or phantom.meta["size"] != synthetic.meta["size"]
-    ):
+    if "repaints" not in synthetic.slices or "slice" not in phantom.slices or phantom.meta.size != synthetic.meta.size:
         return {}
     table = phantom.slices
     rows = {

@@ -63,7 +63,7 @@ def choose_generator(cohort: Cohort, config: Training, rows: Ints, seconds_a_pat
     # What is begun with has its size.
     device = "cpu" if config.init is not None else choose_device(config.device)
     changes: dict[str, Any] = {"model": model}
-    if begun is not None and begun.meta["shape"]["labels"]:
+    if begun is not None and begun.meta.shape["labels"]:
         changes["with_masks"] = True
     if model == "phantom-gan":
         # Pictures of any sequence came no nearer to held-out ones with it than from nothing, mostly less near.
@@ -112,7 +112,7 @@ def _model(cohort: Cohort, config: GeneratorTraining) -> tuple[str, str]:
 
 def _as_begun(begun: Bundle, path: Path) -> tuple[str, str]:
     """Name of the model to begin with, whose networks and masks decide, and why."""
-    model = str(begun.meta["model"])
+    model = str(begun.meta.model)
     return model, f"{model}: what {path.name} is, with which it begins"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -102,9 +102,8 @@ def _grey(cohort: Cohort, row: int, channel: int) -> Bytes:
 
 def _text(cohort: Cohort, row: int) -> dict[str, str]:
     """What each file says of itself."""
-    provenance: dict[str, Any] = cohort.meta.get("provenance", {})
-    names = {"Model": "model_sha256", "Seed": "seed", "Truncation": "truncation"}
-    known = {title: provenance.get(name) for title, name in names.items()}
+    made = cohort.meta.provenance
+    known = {"Model": made.model_sha256, "Seed": made.seed, "Truncation": made.truncation}
     case = str(cohort.slices["case"].iat[row])
     return {
         "Notice": NOTICE,
@@ -141,12 +140,12 @@ def _write_nifti(folder: Path, case: str, cohort: Cohort, rows: list[int]) -> No
     (folder / case).mkdir()
     table = cohort.slices.iloc[rows]
     numbers = table["slice"].to_numpy(np.int64) if len(rows) > 1 else np.zeros(1, np.int64)
-    every = int(cohort.meta.get("provenance", {}).get("config", {}).get("every", 1))
+    every = int(cohort.meta.provenance.config.get("every", 1))
     places = (numbers - numbers[0]) // every
     # A volume is regular, and a cohort leaves out slices that nobody wanted: there stand black ones.
     depth = int(places[-1]) + 1
     missing = sorted(set(range(depth)) - set(places.tolist()))
-    plane: Plane = cohort.meta.get("plane", "axial")
+    plane: Plane = cohort.meta.plane
     pixel, step = _known(table, "pixel_mm"), every * _known(table, "step_mm")
     spacing = {"axial": (pixel, pixel, step), "coronal": (pixel, step, pixel), "sagittal": (step, pixel, pixel)}[plane]
     parts: dict[str, list[Bytes]] = {

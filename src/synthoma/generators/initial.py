@@ -84,7 +84,7 @@ def _gan_start(
     plane: str,
     fitted: Fitted | None,
 ) -> GanStart:
-    theirs = bundle.meta["network"]["network"], ImageShape(**bundle.meta["shape"])
+    theirs = bundle.meta.network["network"], ImageShape(**bundle.meta.shape)
     weights = {name: dict(bundle.weights(name)) for name in ("generator", "discriminator")}
     if init == SHIPPED and theirs[0] == network and fitted is not None:
         weights = {name: {key: value.float() for key, value in own.items()} for name, own in weights.items()}
@@ -92,11 +92,11 @@ def _gan_start(
         weights = {"generator": painter, "discriminator": judge}
     elif theirs != (network, shape):
         todo = "begin with a model of images of this size, these modalities, labels and classes, or leave it out"
-        came = f"{bundle.meta['model']}: {theirs[0]} of {theirs[1]}"
+        came = f"{bundle.meta.model}: {theirs[0]} of {theirs[1]}"
         raise ConfigError(f"a generator to begin with: {network} of {shape}", came, todo)
-    elif PLAIN_MODALITY not in (*modalities, *bundle.meta["modalities"]):
-        shown = f"{bundle.meta['plane']} slices of {', '.join(bundle.meta['modalities'])}"
+    elif PLAIN_MODALITY not in (*modalities, *bundle.meta.modalities):
+        shown = f"{bundle.meta.plane} slices of {', '.join(bundle.meta.modalities)}"
         if (wanted := f"{plane} slices of {', '.join(modalities)}") != shown:
             todo = "begin with a model of these sequences in this order and plane, or leave it out"
             raise ConfigError(f"a generator of {wanted} to begin with", shown, todo)
-    return GanStart(bundle.meta["network"], weights, bundle.digest, learned_from(bundle))
+    return GanStart(bundle.meta.network, weights, bundle.digest, learned_from(bundle))

@@ -31,7 +31,7 @@ def judge_images(run: Path, images: Floats, classes: Tensor | None = None) -> tu
         InputError: images of another size, or a model that judges masks too.
     """
     bundle = open_model(run, "generator")
-    shape = ImageShape(**bundle.meta["shape"])
+    shape = ImageShape(**bundle.meta.shape)
     if shape.labels:
         raise InputError("a model that judges images alone", "one trained with masks", "train one without --with-masks")
     expected = (shape.channels, shape.size, shape.size)
@@ -47,8 +47,8 @@ def judge_slices(run: Path, cohort: Cohort, rows: Ints) -> Floats:
         InputError: not a generator, or one of other images than the cohort's.
     """
     bundle = open_model(run, "generator")
-    shape = ImageShape(**bundle.meta["shape"])
-    slices = TrainingSlices(cohort, rows, with_masks=bool(shape.labels), classes=tuple(bundle.meta["classes"]))
+    shape = ImageShape(**bundle.meta.shape)
+    slices = TrainingSlices(cohort, rows, with_masks=bool(shape.labels), classes=tuple(bundle.meta.classes))
     planes = slices.fetch(np.arange(len(rows))).planes()
     expected = (shape.channels + shape.labels, shape.size, shape.size)
     if tuple(planes.shape[1:]) != expected:
@@ -59,7 +59,7 @@ def judge_slices(run: Path, cohort: Cohort, rows: Ints) -> Floats:
 
 def _judged(bundle: Bundle, shape: ImageShape, planes: Tensor, classes: Tensor | None) -> tuple[Floats, str]:
     with fitting("a discriminator"):
-        config = NetworkConfig.model_validate(bundle.meta["network"])
+        config = NetworkConfig.model_validate(bundle.meta.network)
         network = build_discriminator(config, shape).eval()
         network.load_state_dict(bundle.weights("discriminator"))
     guesses: list[Tensor | None] = [None]
@@ -77,6 +77,6 @@ def _judged(bundle: Bundle, shape: ImageShape, planes: Tensor, classes: Tensor |
             for guess in guesses
         ]
     scores = torch.stack(columns).amax(dim=0).reshape(len(planes), -1).mean(dim=1)  # of pieces, their mean
-    if str(bundle.meta["loss"]).startswith("bce"):
+    if str(bundle.meta.loss).startswith("bce"):
         return scores.sigmoid().double().numpy(), "probability"
     return scores.double().numpy(), "critic score"

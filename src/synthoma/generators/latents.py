@@ -91,8 +91,8 @@ class GaussianLatents:
         """
         meta = bundle.meta
         if phantom is not None:
-            raise ConfigError("a model that repaints simulated slices", meta["model"], "leave out --phantom")
-        return cls(latent, meta["labels"], list(meta["classes"]), bool(shape.classes))
+            raise ConfigError("a model that repaints simulated slices", meta.model, "leave out --phantom")
+        return cls(latent, meta.labels, list(meta.classes), bool(shape.classes))
 
     def batch(self, count: int, draws: Generator) -> Tensor:
         """As many latents, float32 (count, ...)."""

@@ -128,7 +128,7 @@ def begun_with(cohort: Cohort, config: GeneratorTraining, shape: ImageShape) -> 
         config.gan.network,
         shape,
         modalities=cohort.modalities,
-        plane=cohort.meta["plane"],
+        plane=cohort.meta.plane,
         fitted=family_of(config.gan).fitted,
     )
     if shared := sorted(held_out_names(cohort) & start.groups):

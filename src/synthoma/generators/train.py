@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from synthoma.cohorts.dataset import spread
-from synthoma.cohorts.leaks import names_of, patients_behind
+from synthoma.cohorts.leaks import names_of, patients_behind, source_of, trained_on
 from synthoma.cohorts.slicing import shown_modality
-from synthoma.core.artefacts import sealed, verified_digest
+from synthoma.core.artefacts import sealed
 from synthoma.core.errors import ConfigError
 from synthoma.core.outputs import write_bytes, write_json
 from synthoma.core.pictures import grey, outlined, png, tiled
@@ -28,6 +27,7 @@ from synthoma.generators.watchdog import JudgedImages, validation_judge
 from synthoma.training.bundle import save_tensors
 from synthoma.training.device import Execution, calibrate, choose_device, read_execution
 from synthoma.training.loop import Budget, Progress, Report, Snapshot, run_loop
+from synthoma.training.meta import ModelMeta, ModelProvenance
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 
 JUDGED = 256
@@ -77,55 +77,40 @@ def train_generator(
     if not progress.best_images:
         came = f"a training that broke after {progress.images:,} images"
         raise ConfigError("finite losses", came, "use lower learning rates (--set gan.generator_rate=5e-5)")
-    meta = model_meta(plan, progress.best_images)
-    if plan.start is not None:
-        _inherit(meta, plan.start.groups)
-        meta["provenance"]["init_sha256"] = plan.start.digest
-    _inherit(meta, patients_behind(plan.cohort))
-    save_tensors(run / "model.safetensors", task.finished(), {**meta, **material.described})
+    meta = model_meta(plan, progress.best_images).changed(material.described)
+    save_tensors(run / "model.safetensors", task.finished(), meta.content())
     return progress
 
 
-def _inherit(meta: dict[str, Any], groups: frozenset[str]) -> None:
-    """Name patients that a model learned from at second hand: whoever holds them out must be told."""
-    if groups:
-        trained = meta["provenance"]["trained_on"]
-        trained["groups"] = sorted({*trained["groups"], *groups})
-        trained["inherited"] = sorted({*trained.get("inherited", ()), *groups})
-
-
-def model_meta(plan: GeneratorPlan, images: int) -> dict[str, Any]:
+def model_meta(plan: GeneratorPlan, images: int) -> ModelMeta:
     """What the model file says of itself: all that is needed to use it, and where it came from.
 
-    The groups and patients that it learned from are named, so that an evaluation can refuse to test on them.
+    The groups and patients that it learned from are named, those at second hand too, so that an evaluation can refuse
+    to test on them.
     """
-    cohort, config, shape, classes = plan.cohort, plan.config, plan.shape, list(plan.classes)
-    groups = sorted(names_of(cohort, plan.rows))
-    return {
-        "schema": "synthoma.model/1",
-        "kind": "generator",
-        "model": config.model,
-        "network": {name: getattr(config.gan, name) for name in NetworkConfig.model_fields},
-        "loss": config.gan.loss if plan.family.discriminator is not None else plan.family.network,
-        "shape": {"size": shape.size, "channels": shape.channels, "labels": shape.labels, "classes": shape.classes},
-        "modalities": list(cohort.modalities),
-        "labels": {str(value): name for value, name in cohort.tumour_labels.items()} if shape.labels else {},
-        "classes": classes,
-        "plane": cohort.meta["plane"],
-        "prepare": cohort.meta.get("provenance", {}).get("config", {}),
-        "images": images,
-        "provenance": {
+    cohort, config, start = plan.cohort, plan.config, plan.start
+    inherited = patients_behind(cohort) | (start.groups if start is not None else frozenset())
+    return ModelMeta(
+        kind="generator",
+        model=config.model,
+        network={name: getattr(config.gan, name) for name in NetworkConfig.model_fields},
+        loss=config.gan.loss if plan.family.discriminator is not None else plan.family.network,
+        shape=asdict(plan.shape),
+        modalities=cohort.modalities,
+        labels={str(value): name for value, name in cohort.tumour_labels.items()} if plan.shape.labels else {},
+        classes=plan.classes,
+        plane=cohort.meta.plane,
+        prepare=cohort.meta.provenance.config,
+        images=images,
+        provenance=ModelProvenance(
             # Paths are the user's own business.
-            "config": {key: value for key, value in config.own().items() if key not in ("phantom", "init")},
-            "cohort": {
-                "origin": cohort.origin,
-                "slices_sha256": verified_digest(cohort.path / "slices.csv"),
-                "images_sha256": verified_digest(cohort.path / "images.npy"),
-            },
-            "trained_on": {"slices": len(plan.rows), "classes": classes, "groups": groups},
-            "software": software(),
-        },
-    }
+            config={key: value for key, value in config.own().items() if key not in ("phantom", "init")},
+            cohort=source_of(cohort),
+            trained_on=trained_on(len(plan.rows), plan.classes, names_of(cohort, plan.rows), inherited),
+            software=dict(software()),
+            **({"init_sha256": start.digest} if start is not None else {}),
+        ),
+    )
 
 
 def _execution(run: Path, plan: GeneratorPlan, material: Material, *, resume: bool) -> Execution:

@@ -1,12 +1,13 @@
 """Simulated brain-tumour patients on the MNI152 template: anatomy, growth, contrast and scanner, exact masks."""
 
-from synthoma.phantom.beside import phantom_beside
+from synthoma.phantom.beside import Look, phantom_beside
 from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig
 from synthoma.phantom.patient import Patient, phantom_cases, simulate
 from synthoma.phantom.tissue import REGION_OF, Tissue, mask_of
 
 __all__ = [
     "REGION_OF",
+    "Look",
     "Patient",
     "PhantomCohortConfig",
     "PhantomConfig",

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from synthoma.core.types import MODALITIES, PLAIN_MODALITY, REGIONS
+from synthoma.core.types import MODALITIES, PLAIN_MODALITY, REGIONS, Plane
 from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig, Skull
 
 
+@dataclass(frozen=True)
+class Look:
+    """What simulated slices must have in common with others.
+
+    Attributes:
+        modalities: sequences, in order.
+        labels: what mask values mean; empty where there are no masks.
+        size: side in pixels.
+        plane: how they lie.
+    """
+
+    modalities: Sequence[str]
+    labels: Mapping[str, str]
+    size: int
+    plane: Plane = "axial"
+
+
 def phantom_beside(
-    meta: Mapping[str, Any],
+    look: Look,
     prepared: Mapping[str, Any],
     *,
     skull: Skull = "mixed",
@@ -23,13 +41,13 @@ def phantom_beside(
     ones would bear more of it once they are resized. Sites are many, since few of them would be a look of their own.
 
     Args:
-        meta: "modalities", "labels", "size" and "plane", as cohort.json has them.
+        look: of the real slices.
         prepared: the settings of ``prepare`` that made the cohort, as its provenance has them.
         skull: what heads it shows, see ``generators.phantomgan.matching.heads_of``.
         volume_ml: median volume of its tumours.
         apart: whether it holds single pictures, each cropped and normalised by itself.
     """
-    modalities = tuple(meta["modalities"])
+    modalities = tuple(look.modalities)
     plain = modalities == (PLAIN_MODALITY,)
     phantom = PhantomConfig(
         skull=skull,
@@ -39,11 +57,11 @@ def phantom_beside(
         sites=60,
         artefacts=0.3,
     )
-    regions = set(REGIONS.values()) <= set(dict(meta["labels"]).values())
+    regions = set(REGIONS.values()) <= set(look.labels.values())
     return PhantomCohortConfig(
         modalities=modalities,
-        size=meta["size"],
-        plane=meta["plane"],
+        size=look.size,
+        plane=look.plane,
         crop=prepared.get("crop", True),
         normalise=prepared.get("normalise", "robust"),
         apart=apart,

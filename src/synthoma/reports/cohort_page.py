@@ -51,8 +51,8 @@ def cohort_page(cohort: Cohort, name: str) -> str:
         suspects=_suspects(cohort),
         skipped=skipped.head(SHOWN_LINES).to_dict("records"),
         skipped_count=len(skipped),
-        remarks=cohort.meta["remarks"][:SHOWN_LINES],
-        remark_count=len(cohort.meta["remarks"]),
+        remarks=cohort.meta.remarks[:SHOWN_LINES],
+        remark_count=len(cohort.meta.remarks),
         settings=_settings(cohort),
     )
 
@@ -76,7 +76,7 @@ def _listing(cohort: Cohort, name: str) -> pd.DataFrame:
 
 def _settings(cohort: Cohort) -> list[str]:
     """Provenance, one setting a line."""
-    return toml_lines(cohort.meta.get("provenance", {}))
+    return toml_lines(cohort.meta.provenance.content())
 
 
 def _cards(cohort: Cohort, pairs: pd.DataFrame, skipped: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -84,11 +84,11 @@ def _cards(cohort: Cohort, pairs: pd.DataFrame, skipped: pd.DataFrame) -> list[t
     table, meta = cohort.slices, cohort.meta
     tumour = int((table["tumour_pixels"] > 0).sum())
     ill = f"{100 * tumour / len(table):.0f} % show tumour" if cohort.labels else f"{len(cohort.classes)} classes"
-    who = f"{meta['patients']:,}" if meta["patients"] else "no" if meta.get("layout") == "generated" else "unknown"
+    who = f"{meta.patients:,}" if meta.patients else "no" if meta.layout == "generated" else "unknown"
     cards = [
         (f"{len(cohort):,}", "slices", ill),
-        (who, "patients", f"in {meta['groups']:,} groups that no split separates"),
-        ("+".join(cohort.modalities), "modalities", f"{cohort.size} px, {meta['plane']}"),
+        (who, "patients", f"in {meta.groups:,} groups that no split separates"),
+        ("+".join(cohort.modalities), "modalities", f"{cohort.size} px, {meta.plane}"),
     ]
     if (cohort.path / "duplicates.csv").is_file():
         redundant = _redundant(table)

@@ -35,11 +35,11 @@ def _of_artefact(path: Path) -> dict[str, Any] | None:
         cohort = Cohort(path)
         pairs = cohort.slices["split"] + "/" + cohort.slices["label"]
         counts = {str(name): int(count) for name, count in pairs.value_counts().sort_index().items()}
-        return {"kind": "cohort", **cohort.meta, "counts": counts}
+        return {"kind": "cohort", **cohort.meta.content(), "counts": counts}
     finished = (path / "run.json").is_file() and (path / FILE).is_file()
     if finished or (path / "model.safetensors").exists() or path.suffix == ".safetensors":
         bundle = open_model(path)
-        return {**bundle.meta, "sha256": bundle.digest}
+        return {**bundle.meta.content(), "sha256": bundle.digest}
     for name, tell in _TOLD.items():
         if (path / name).is_file():
             return tell(path)

@@ -11,9 +11,10 @@ from synthoma.core.artefacts import verify, verify_text
 from synthoma.core.errors import InputError
 from synthoma.reports.figures import data_uri, lines
 from synthoma.reports.page import render
+from synthoma.training.meta import ModelMeta
 
 
-def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[Any]]) -> str:
+def run_page(run: Path, name: str, meta: ModelMeta, tables: dict[str, list[Any]]) -> str:
     """The page of a finished run as HTML text.
 
     Args:
@@ -26,8 +27,8 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
     losses = [entry for entry in log if "g_loss" in entry or "loss" in entry]
     scored = [entry for entry in log if entry.get("score") is not None]
     sheets = sorted((run / "samples").glob("images-*.png"))
-    best = [path for path in sheets if int(path.stem.split("-")[1]) == meta["images"]] or sheets[-1:]
-    scored = [entry | ({"kept": entry["score"]} if entry["images"] == meta["images"] else {}) for entry in scored]
+    best = [path for path in sheets if int(path.stem.split("-")[1]) == meta.images] or sheets[-1:]
+    scored = [entry | ({"kept": entry["score"]} if entry["images"] == meta.images else {}) for entry in scored]
     names = {"score": "distance to held-out scans (sliced W2)", "kept": "the snapshot that is kept"}
     return render(
         "run.html",
@@ -47,7 +48,7 @@ def run_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[
     )
 
 
-def detector_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, list[Any]]) -> str:
+def detector_page(run: Path, name: str, meta: ModelMeta, tables: dict[str, list[Any]]) -> str:
     """The page of a finished run of a segmenter or classifier as HTML text.
 
     Args:
@@ -59,19 +60,19 @@ def detector_page(run: Path, name: str, meta: dict[str, Any], tables: dict[str, 
     log = _log(run / "log.jsonl")
     losses = [entry for entry in log if "loss" in entry]
     scored = [entry for entry in log if entry.get("score") is not None]
-    names = {"balanced_accuracy": "balanced accuracy", **{f"dice_{one}": f"Dice, {one}" for one in meta["targets"]}}
+    names = {"balanced_accuracy": "balanced accuracy", **{f"dice_{one}": f"Dice, {one}" for one in meta.targets}}
     speed = sorted(entry["images_per_second"] for entry in losses) if losses else [0.0]
-    trained = meta["provenance"]["trained_on"]
+    trained = meta.provenance.trained_on
     shown = f"{losses[-1]['images']:,}" if losses else "0"
-    best: dict[str, Any] = next((entry for entry in scored if entry["images"] == meta["images"]), {})
+    best: dict[str, Any] = next((entry for entry in scored if entry["images"] == meta.images), {})
     reached = [(f"{best[key]:.3f}", title, "on the validation split") for key, title in names.items() if key in best]
     return render(
         "detector.html",
         title=f"Run {name}",
         meta=meta,
         cards=[
-            (meta["model"], "model", f"{meta['shape']['size']} px, {'+'.join(meta['modalities'])}"),
-            (f"{trained['slices']:,}", "training slices", f"of {len(trained['groups']):,} groups"),
+            (meta.model, "model", f"{meta.shape['size']} px, {'+'.join(meta.modalities)}"),
+            (f"{trained.slices:,}", "training slices", f"of {len(trained.groups):,} groups"),
             (shown, "slices shown", f"{speed[len(speed) // 2]:.0f} a second"),
             *reached,
         ],
@@ -112,18 +113,18 @@ def _settings(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _cards(meta: dict[str, Any], losses: list[Any], scored: list[Any]) -> list[tuple[str, str, str]]:
+def _cards(meta: ModelMeta, losses: list[Any], scored: list[Any]) -> list[tuple[str, str, str]]:
     speed = sorted(entry["images_per_second"] for entry in losses) if losses else [0.0]
-    trained = meta["provenance"]["trained_on"]
+    trained = meta.provenance.trained_on
     shown = f"{losses[-1]['images']:,}" if losses else "0"
     lowest = min((entry["score"] for entry in scored), default=math.nan)
     score = next((entry["kept"] for entry in scored if "kept" in entry), math.nan)
-    remark = f"sliced W2 of the snapshot that is kept, after {meta['images']:,} images"
+    remark = f"sliced W2 of the snapshot that is kept, after {meta.images:,} images"
     if score > lowest:
         remark += f"; the lowest, {lowest:.3g}, is not lower by more than chance"
     return [
-        (meta["model"], "model", f"{meta['shape']['size']} px, {'+'.join(meta['modalities'])}"),
-        (f"{trained['slices']:,}", "training slices", f"of {len(trained['groups']):,} groups"),
+        (meta.model, "model", f"{meta.shape['size']} px, {'+'.join(meta.modalities)}"),
+        (f"{trained.slices:,}", "training slices", f"of {len(trained.groups):,} groups"),
         (shown, "images shown", f"{speed[len(speed) // 2]:.0f} a second"),
         (f"{score:.3g}", "score", remark),
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +22,8 @@ from synthoma.core.errors import InputError
 from synthoma.core.outputs import write_bytes
 from synthoma.core.provenance import bytes_digest, file_digest
 from synthoma.core.untrusted import check_names, check_texts
+from synthoma.training.meta import SCHEMA, ModelMeta
 
-SCHEMA = "synthoma.model/1"
 CHECKPOINT = "synthoma.checkpoint/1"
 _BLOCK = 2**20
 CONTIGUOUS = torch.contiguous_format
@@ -39,16 +40,27 @@ class Bundle:
     """A trained model as it lies in a file.
 
     Attributes:
-        meta: plain data: schema, model name, settings, image shape, classes, modalities, labels, provenance.
+        content: the description as it stands in the file, plain data.
+        path: the file.
         tensors: weights, named "<network>.<parameter>".
         digest: SHA-256 of the file.
         sealed: the file carries its own checksum, which was compared.
     """
 
-    meta: dict[str, Any]
+    content: dict[str, Any]
     tensors: dict[str, Tensor]
     digest: str
     sealed: bool = False
+    path: Path = Path("model.safetensors")
+
+    @cached_property
+    def meta(self) -> ModelMeta:
+        """What the description says of a model.
+
+        Raises:
+            InputError: it says too little, or something else than it should.
+        """
+        return ModelMeta.parse(self.content, self.path)
 
     def weights(self, network: str) -> dict[str, Tensor]:
         """State of one network, for ``load_state_dict``."""
@@ -56,7 +68,7 @@ class Bundle:
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write a safetensors file that appears whole or not at all, and survives a power cut once it has appeared.
 
     The bytes are a function of the content alone. Their SHA-256, taken with zeros in its place, stands in the
@@ -98,7 +110,7 @@ def load_tensors(path: Path) -> Bundle:
     stated = meta.pop("sha256", None)
     if stated is not None and stated != _blank_digest(path, str(stated)):
         raise InputError(f"{path.name} as it was written", f"{path} with another checksum", "restore it from a copy")
-    return Bundle(meta, tensors, digest, sealed=stated is not None)
+    return Bundle(meta, tensors, digest, stated is not None, path)
 
 
 _BLANK = "0" * 64
@@ -152,10 +164,12 @@ def open_model(run: Path, kind: str | None = None) -> Bundle:
         todo = "finish it with `synthoma train COHORT -o RUN --resume`" if unfinished else f"give a run of {wanted}"
         raise InputError("a finished run", f"{run} without model.safetensors", todo)
     bundle = load_tensors(path)
-    found = bundle.meta.get("kind", "checkpoint")
+    found = bundle.content.get("kind", "checkpoint")
     if found not in ("generator", "segmenter", "classifier") or kind not in (None, found):
         raise InputError(wanted, f"a {found}", f"give a run of {wanted}; `synthoma train --list` says which is which")
-    _check_words(bundle.meta, path.name)
+    _check_words(bundle.content, path.name)
+    with fitting(wanted):
+        assert bundle.meta.kind == found
     return bundle
 
 
@@ -185,7 +199,7 @@ def shipped_model(kind: Literal["segmenter", "generator"] = "segmenter") -> Path
 
 def learned_from(bundle: Bundle) -> frozenset[str]:
     """Patients behind a model. Names of simulated ones are those of other simulations too, and mean nothing."""
-    provenance = bundle.meta["provenance"]
-    trained = provenance["trained_on"]
-    own = trained["groups"] if provenance["cohort"]["origin"] != "phantom" else ()
-    return frozenset((*own, *trained.get("inherited", ())))
+    provenance = bundle.meta.provenance
+    trained = provenance.trained_on
+    own = trained.groups if provenance.cohort.origin != "phantom" else ()
+    return frozenset((*own, *trained.inherited))

@@ -154,8 +154,8 @@ def run_loop(
     if resume and (bundle := latest_checkpoint(run)) is not None:
         with fitting("a checkpoint"):
             task.restore(bundle)
-            known = {name: bundle.meta[name] for name in _KEPT if name in bundle.meta}
-            progress = Progress(**known, best=_number(bundle.meta["best"]))
+            known = {name: bundle.content[name] for name in _KEPT if name in bundle.content}
+            progress = Progress(**known, best=_number(bundle.content["best"]))
     log = _Log(run / "log.jsonl", progress.step)
     next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
     meter = _Meter(progress)

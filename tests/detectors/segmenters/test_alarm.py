@@ -160,7 +160,7 @@ def test_a_trained_segmenter_knows_what_its_figures_mean(tmp_path: Path) -> None
     )
     learner = {"levels": 2, "width": 4, "batch": 8}
     train(cohort, tmp_path / "run", model="unet-25d", images=320, snapshots=1, segmenter=learner)
-    known = read_calibrations(open_model(tmp_path / "run").meta["calibration"])
+    known = read_calibrations(open_model(tmp_path / "run").meta.calibration)
     one = known["picture", "flair"]
     assert (one.ill, one.healthy) == (16, 16)
     assert one.found + (16 - one.alarms) > 24, "it tells them apart"

@@ -36,7 +36,7 @@ def test_shards_together_are_the_single_run(runs: Path, tmp_path: Path, run: str
         )
     whole, *parts = cohorts
     assert np.array_equal(np.concatenate([part.images for part in parts]), whole.images)
-    assert whole.meta["provenance"]["kept_share"] == 0.3
+    assert whole.meta.provenance.kept_share == 0.3
 
 
 @pytest.mark.parametrize("run", ["plain", "pieces"])
@@ -92,6 +92,6 @@ def test_shares_out_of_range_are_refused(runs: Path, share: float) -> None:
 def test_a_model_without_a_discriminator_is_refused(runs: Path, tmp_path: Path) -> None:
     bundle = open_model(runs / "plain", "generator")
     kept = {name: value for name, value in bundle.tensors.items() if not name.startswith("discriminator")}
-    save_tensors(tmp_path / "model.safetensors", kept, bundle.meta)
+    save_tensors(tmp_path / "model.safetensors", kept, bundle.content)
     with pytest.raises(ConfigError, match="which has none"):
         Rejection.open(Sampler.open(tmp_path / "model.safetensors"), 0.5)

@@ -143,7 +143,7 @@ def test_classes_are_those_of_the_real_cohort_whatever_they_are_called(place: Pa
     assert drawn.classes == ("no", "yes")
     only = generate_cohort(Sampler.open(run, simulated, "no"), _new(place / "drawn-no"), 20, seed=0, label="no")
     assert set(only.slices["label"]) == {"no"}
-    assert drawn.meta["remarks"] == only.meta["remarks"] == []
+    assert drawn.meta.remarks == only.meta.remarks == []
     # Where simulated slices come in other shares themselves, those of drawn ones are off, and that is said.
     ill = write_cohort(place / "ill", images[30:], None, masks[30:], mask_names=NAMES, modalities=["image"])
     assert "differ from those of the training in tumour" in Sampler.open(run, ill).latents.remarks[0]
@@ -286,13 +286,13 @@ def test_the_shipped_start_fits_any_cohort(place: Path) -> None:
     expected, _ = fitted_to(weights["generator"], weights["discriminator"], 2, 1)
     moved = [(begun.weights("generator")[name] - value).abs().max().item() for name, value in expected.items()]
     assert max(moved) < 2e-3, "the start and one step"
-    assert begun.meta["provenance"]["init_sha256"] == shipped.digest
-    assert "inherited" not in begun.meta["provenance"]["trained_on"], "simulated patients are nobody's"
+    assert begun.meta.provenance.init_sha256 == shipped.digest
+    assert "inherited" not in begun.meta.provenance.trained_on, "simulated patients are nobody's"
 
 
 def test_the_shipped_start_is_of_simulated_patients_and_gives_their_slices_back_hardly_changed(place: Path) -> None:
     path = shipped_model("generator")
-    meta = open_model(path, "generator").meta
+    meta = open_model(path, "generator").meta.content()
     assert meta["provenance"]["cohort"]["origin"] == "phantom"
     assert sum(file.stat().st_size for file in path.parent.iterdir()) <= 12 * 2**20
     simulated = synthoma.prepare_phantom(1, place / "one", modalities=("flair",), size=64, seed=3, merge="whole-tumour")
@@ -333,7 +333,7 @@ def test_whole_patients_are_repainted_slice_by_slice_in_one_style(place: Path, p
     sampler = Sampler.open(run, patients)
     drawn = generate_patients(sampler, _new(place / "whole-patients"), 6, seed=1)
     assert drawn.origin == "synthetic"
-    assert drawn.meta["cases"] == 6
+    assert drawn.meta.cases == 6
     masks, known = np.asarray(drawn.masks), np.asarray(patients.masks)
     for case, found in drawn.slices.groupby("case"):
         assert found["slice"].tolist() == sorted(patients.slices["slice"].unique()), case
@@ -386,8 +386,8 @@ def test_patients_become_volumes(place: Path, patients: Cohort, run: Path) -> No
     assert np.array_equal(np.asarray(volume.dataobj).transpose(2, 1, 0), expected)
     # Which slices there are is the simulated scans' business, whatever was left out of the real ones.
     sampler = Sampler.open(run, patients)
-    sampler.bundle.meta["prepare"]["every"] = 2
-    assert generate_patients(sampler, _new(place / "every"), 1, seed=1).meta["provenance"]["config"]["every"] == 1
+    sampler.bundle.meta.prepare["every"] = 2
+    assert generate_patients(sampler, _new(place / "every"), 1, seed=1).meta.provenance.config["every"] == 1
 
 
 def test_patients_or_images_and_only_of_a_model_that_repaints(place: Path, real: Cohort, run: Path) -> None:

@@ -60,11 +60,11 @@ class Rejection:
             raise ConfigError(f"a share to keep from {LEAST} and below 1", f"{share}", "try 0.5")
         weights = sampler.bundle.weights("discriminator")
         if not sampler.latents.free or not weights:
-            came = f"{sampler.bundle.meta['model']}, which {'repaints' if weights else 'has none'}"
+            came = f"{sampler.bundle.meta.model}, which {'repaints' if weights else 'has none'}"
             wanted = "a model with a discriminator that draws from latents alone"
             raise ConfigError(wanted, came, "leave out --reject-discriminator")
         with fitting("a discriminator"):
-            config = NetworkConfig.model_validate(sampler.bundle.meta["network"])
+            config = NetworkConfig.model_validate(sampler.bundle.meta.network)
             discriminator = build_discriminator(config, sampler.shape)
             discriminator.load_state_dict(weights)
         plain = cls(sampler, discriminator.eval().requires_grad_(False), share, truncation, ())

@@ -70,12 +70,12 @@ class SimulatedLatents:
         source = repaintable_slices(
             phantom,
             size=shape.size,
-            modalities=meta["modalities"],
-            plane=meta["plane"],
-            labels=tuple(meta["labels"].values()),
-            kinds=meta["kinds"] if label is None else (simulated_class(label),),
+            modalities=meta.modalities,
+            plane=meta.plane or "axial",
+            labels=tuple(meta.labels.values()),
+            kinds=meta.kinds if label is None else (simulated_class(label),),
         )
-        matching = Matching.from_meta(meta["matching"]) if meta.get("matching") else None
+        matching = Matching.from_meta(meta.matching) if meta.matching else None
         source.match(matching)
         remarks: tuple[str, ...] = ()
         # Slices of one class differ from those of all classes by nature.
@@ -84,8 +84,8 @@ class SimulatedLatents:
                 f"The simulated slices differ from those of the training in {', '.join(strange)}: drawn slices may "
                 "come in other shares than real ones. Give the simulated cohort of the training (--phantom).",
             )
-        airs = np.array(meta["air"], np.float64) if meta.get("air") else None
-        return cls(source, airs, list(meta["classes"]), tuple(meta["kinds"]), remarks)
+        airs = np.array(meta.air, np.float64) if meta.air else None
+        return cls(source, airs, list(meta.classes), tuple(meta.kinds), remarks)
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -95,7 +95,7 @@ class SimulatedLatents:
     @property
     def spacing(self) -> Mapping[str, int]:
         """How many slices lie from one that was kept to the next, as in the simulated scans."""
-        return {"every": self.source.cohort.meta.get("provenance", {}).get("config", {}).get("every", 1)}
+        return {"every": self.source.cohort.meta.provenance.config.get("every", 1)}
 
     def batch(self, count: int, draws: Generator) -> Tensor:
         """As many latents, float32 (count, C + L + 1, S, S), slices in the shares of the real ones."""

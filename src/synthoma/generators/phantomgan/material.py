@@ -103,7 +103,7 @@ def source_slices(plan: GeneratorPlan, phantom: Path) -> SimulatedSlices:
         Cohort(phantom),
         size=cohort.size,
         modalities=cohort.modalities,
-        plane=cohort.meta["plane"],
+        plane=cohort.meta.plane,
         labels=tuple(cohort.tumour_labels.values()) if plan.config.with_masks else (),
         kinds=kinds_shown(cohort, plan.rows),
     )
@@ -124,7 +124,7 @@ def simulation_settings(cohort: Cohort, rows: Ints) -> dict[str, Any]:
     found: dict[str, Any] = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
     table = cohort.slices
     pictures = table["case"].is_unique and ("slice" not in table or not table["slice"].any())
-    found["apart"] = bool(pictures or cohort.meta.get("provenance", {}).get("config", {}).get("apart"))
+    found["apart"] = bool(pictures or cohort.meta.provenance.config.get("apart"))
     sizes = measured[measured[:, FEATURES.index("tumour")] > 0, FEATURES.index("tumour size")]
     if np.isfinite(sizes).any():
         larger = np.exp(1.5 * (np.nanmean(sizes) - USUAL_SIZE))

@@ -36,7 +36,7 @@ def check_patients(bundle: Bundle) -> None:
     """
     if not repaints_slices(bundle):
         todo = "train one with --model phantom-gan, or draw single slices with -n"
-        raise ConfigError("a model that repaints simulated patients, for --patients", bundle.meta["model"], todo)
+        raise ConfigError("a model that repaints simulated patients, for --patients", bundle.meta.model, todo)
 
 
 def simulated(sampler: Sampler) -> SimulatedLatents:
@@ -46,7 +46,7 @@ def simulated(sampler: Sampler) -> SimulatedLatents:
         ConfigError: it draws from something else.
     """
     if not isinstance(sampler.latents, SimulatedLatents):
-        raise ConfigError("a model that repaints simulated patients", sampler.bundle.meta["model"], "draw slices (-n)")
+        raise ConfigError("a model that repaints simulated patients", sampler.bundle.meta.model, "draw slices (-n)")
     return sampler.latents
 
 
@@ -91,7 +91,8 @@ def generate_patients(
             writer.add(images, masks, _records(sampler, members[chosen], masks, number, names[chosen]))
             progress("drawing", number + 1 - first, last - first)
         described = cohort_meta(sampler, seed, count, shard, truncation, writer.records)
-        described["provenance"]["drawn"] = "patients"
+        made = described.provenance.model_copy(update={"drawn": "patients"})
+        described = described.model_copy(update={"provenance": made})
         writer.finish(pd.DataFrame(writer.records), described)
     return Cohort(folder)
 
@@ -132,7 +133,7 @@ def _records(sampler: Sampler, positions: Ints, masks: Bytes, number: int, name:
     """Rows of slices.csv of one patient."""
     source = simulated(sampler).source
     table = source.cohort.slices.iloc[source.rows[positions]]
-    case, classes = f"synthetic-{number:06d}", sampler.bundle.meta["classes"]
+    case, classes = f"synthetic-{number:06d}", sampler.bundle.meta.classes
     areas = tumour_of(masks).sum(axis=(1, 2))
     return [
         {

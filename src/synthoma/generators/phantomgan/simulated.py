@@ -174,7 +174,7 @@ def repaintable_slices(
     came: dict[str, Any] = {
         "size": phantom.size,
         "modalities": list(phantom.modalities),
-        "plane": phantom.meta["plane"],
+        "plane": phantom.meta.plane,
     }
     if labels:
         wanted["labels"], came["labels"] = list(labels), list(phantom.tumour_labels.values())

@@ -1,0 +1,78 @@
+"""What an artefact holds, as typed records: read from JSON with every key checked, and written as it was given.
+
+A record is to a result what ``core.config`` is to settings: immutable, and closed to keys that do not exist. A field
+that was not given is not written, so that JSON of an earlier version comes out as it went in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
+
+from synthoma.core.errors import InputError
+
+
+class Record(BaseModel):
+    """Base of what artefacts hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def content(self) -> dict[str, Any]:
+        """As plain data for JSON: fields that were given, under their names in the file."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], path: Path) -> Self:
+        """A record out of a JSON object.
+
+        Args:
+            content: the object.
+            path: where it was read, for the error.
+
+        Raises:
+            InputError: a key is missing, unknown, or of another type; with the first of them.
+        """
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the whole"
+            came = f"{place}: {first['msg']} in {path}"
+            raise InputError(f"a complete {path.name}", came, "restore it from a copy, or make it again") from None
+
+
+def _defined(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_defined)]
+"""A finite number; None for what is not defined: JSON knows no nan."""
+
+
+class _EmptyIsNone:
+    """JSON writes ``{}`` for a part that has nothing to say; in Python it is None."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: None if value == {} else value,
+            handler(source),
+            serialization=core_schema.wrap_serializer_function_ser_schema(
+                lambda value, inner: {} if value is None else inner(value), schema=handler(source)
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = dict(handler(schema))
+        empty = {"type": "object", "maxProperties": 0}
+        found["anyOf"] = [empty if one == {"type": "null"} else one for one in found.get("anyOf", [])]
+        return found
+
+
+Part = TypeVar("Part")
+OrEmpty = Annotated[Part | None, _EmptyIsNone()]
+"""A part of a record that JSON writes as ``{}`` where it is None."""

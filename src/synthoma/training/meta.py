@@ -1,0 +1,76 @@
+"""What a model file says of the model, as typed records. Names are those of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, JsonValue
+
+from synthoma.cohorts.meta import Prepared, SourceCohort, TrainedOn
+from synthoma.core.records import Number, Record
+from synthoma.core.types import Plane
+from synthoma.training.settings import Kind
+
+SCHEMA = "synthoma.model/1"
+
+
+class ModelProvenance(Record, extra="allow"):
+    """Where a model came from."""
+
+    config: dict[str, Any] = Field(default_factory=dict, description="settings of its training, without paths")
+    cohort: SourceCohort = Field(default_factory=SourceCohort, description="what it was trained on")
+    with_: tuple[SourceCohort, ...] = Field((), alias="with", description="further cohorts that it learned from")
+    trained_on: TrainedOn = Field(default_factory=TrainedOn, description="slices, classes and patients")
+    init_sha256: str | None = Field(None, description="file that it began with")
+    software: dict[str, JsonValue] = Field(default_factory=dict, description="versions")
+
+
+class Measured(Record, extra="allow"):
+    """What was counted of a model later, on scans that show no tumour."""
+
+    kind: str = Field(description="scan or picture")
+    said: int = Field(description="of how many it said tumour")
+    of: int = Field(description="how many were looked at")
+    scans: str = Field(description="what they were")
+
+
+class ModelMeta(Record, extra="allow"):
+    """All that is needed to use a model, and where it came from."""
+
+    schema_: str = Field(SCHEMA, alias="schema", description="name and version of this form")
+    kind: Kind = Field(description="generator, segmenter or classifier")
+    model: str = Field("", description="its name, as `synthoma train --list` has it")
+    network: dict[str, Any] = Field(description="settings that its networks are built from")
+    shape: dict[str, int] = Field(description="size in pixels, channels, and labels and classes, or targets")
+    modalities: tuple[str, ...] = Field((), description="sequences, in the order of the channels")
+    classes: tuple[str, ...] = Field((), description="in the order in which it numbers them")
+    plane: Plane | None = Field(None, description="how its slices lie")
+    prepare: Prepared = Field(default_factory=dict, description="settings with which its cohort was prepared")
+    images: int = Field(0, description="slices seen until the snapshot that was kept")
+    provenance: ModelProvenance = Field(default_factory=ModelProvenance, description="where it came from")
+
+    labels: dict[str, str] = Field(default_factory=dict, description="generators: what drawn mask values mean")
+    loss: str = Field("", description="generators: the objective")
+    simulate: dict[str, Any] | None = Field(None, description="phantom-gan: settings of patients simulated beside it")
+    air: tuple[tuple[tuple[float, float], ...], ...] = Field(
+        (), description="phantom-gan: level and grain of the air, by real slice and modality"
+    )
+    kinds: tuple[str, ...] = Field((), description="phantom-gan: kinds of simulated slices: healthy, tumour")
+    matching: dict[str, Any] = Field(default_factory=dict, description="phantom-gan: shares of simulated slices")
+
+    targets: tuple[str, ...] = Field((), description="segmenters: what its maps outline")
+    threshold: tuple[float, ...] = Field((), description="segmenters: probability above which a pixel belongs to each")
+    calibration: dict[str, Any] = Field(default_factory=dict, description="segmenters: what its figures of a scan mean")
+    measured: tuple[Measured, ...] = Field((), description="segmenters: false alarms counted on other scans")
+    step_mm: float | None = Field(None, description="detectors: least distance between slices seen together")
+    any_subset: bool = Field(False, description="detectors: it learned to do without some modalities")
+    validation: Number = Field(None, description="detectors: score on held-out slices, lower is better; None for none")
+
+    def content(self) -> dict[str, Any]:
+        """As plain data for JSON, with the version of the form."""
+        return {"schema": self.schema_, **super().content()}
+
+    def changed(self, values: Mapping[str, Any]) -> ModelMeta:
+        """The same with other values, by the names of the file."""
+        return ModelMeta.model_validate({**self.content(), **values})
