@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,18 @@ from record import earlier, save
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.outputs import new_folder, write_json
 from synthoma.core.seeding import stream
+from synthoma.evaluation.diverse.light import diversity_light
 from synthoma.evaluation.evaluate import evaluate
+from synthoma.evaluation.families import EXTRACTORS, family_scores, group_numbers, scaled
 from synthoma.evaluation.faults import blurred, brightened, checkered, noisy
-from synthoma.evaluation.fidelity import EXTRACTORS, family_scores, group_numbers, scaled, told_apart, what_differs
-from synthoma.evaluation.nulls import Plan, plan
+from synthoma.evaluation.nulls import NullPlan, plan_null
 from synthoma.evaluation.realistic.appearance import compared, measured
+from synthoma.evaluation.realistic.differences import what_differs
+from synthoma.evaluation.realistic.distinguished import distinguished
+from synthoma.evaluation.realistic.light import realism_light
+from synthoma.evaluation.realistic.result import ComparedNumber
+from synthoma.evaluation.result import Fidelity
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
-from synthoma.evaluation.verdict import diversity_light, realism_light
 from synthoma.metrics.distances import sliced_wasserstein
 from synthoma.metrics.features import standardised, wavelet_features
 
@@ -75,49 +80,51 @@ class Pool:
         chosen = [np.flatnonzero(np.isin(self.names, [self.patients[i] for i in part])) for part in parts]
         return chosen[0], chosen[1], np.sort(draws.permutation(chosen[2])[:side])
 
-    def scores(self, places: tuple[Any, Any, Any], changed: dict[str, Any] | None, run: int, halves: int) -> Any:
+    def scores(
+        self, places: tuple[Any, Any, Any], changed: dict[str, Any] | None, run: int, halves: int
+    ) -> tuple[NullPlan, Fidelity]:
         """All scores of one run, with other features for the "synthetic" side where given."""
         training, held, synthetic = places
         real = np.concatenate([training, held])
         groups = self.names[real].tolist()
         made_by = self.names[synthetic].tolist()
-        the = plan(groups, np.arange(len(real)) >= len(training), made_by, halves=halves, seed=run)
+        plan = plan_null(groups, np.arange(len(real)) >= len(training), made_by, halves=halves, seed=run)
         other = changed or {name: values[synthetic] for name, values in self.features.items()}
         points = {name: scaled(np.concatenate([values[real], other[name]])) for name, values in self.features.items()}
         numbers = group_numbers(groups, made_by)
-        families = {name: family_scores(values, the, numbers, interval=False) for name, values in points.items()}
+        families = {name: family_scores(values, plan, numbers, interval=False) for name, values in points.items()}
         together = np.concatenate([values[:, :24] / values[: len(real)].std() for values in points.values()], axis=1)
         radiomics = np.concatenate([self.features["radiomics"][real], other["radiomics"]])
-        found = {"families": families, "told_apart": told_apart(together, the, made_by, seed=run)}
-        return the, found | {"what_differs": what_differs(radiomics, the)}
+        apart = distinguished(together, plan, made_by, seed=run)
+        return plan, Fidelity(families=families, distinguished=apart, what_differs=what_differs(radiomics, plan))
 
-    def appearance(self, places: tuple[Any, Any, Any], the: Plan) -> Any:
+    def appearance(self, places: tuple[Any, Any, Any], plan: NullPlan) -> dict[str, ComparedNumber]:
         """Numbers of single images, compared."""
         real = np.concatenate(places[:2])
         ours = {name: values[real] for name, values in self.numbers.items()}
-        return compared(ours, {name: values[places[2]] for name, values in self.numbers.items()}, the)
+        return compared(ours, {name: values[places[2]] for name, values in self.numbers.items()}, plan)
 
 
-def tests_of(fidelity: Any, appearance: Any) -> dict[str, float]:
+def tests_of(fidelity: Fidelity, appearance: Mapping[str, ComparedNumber]) -> dict[str, float]:
     """Every p of a run, by name."""
     found = {
-        f"{family} {name}": entry["p"]
-        for family, scores in fidelity["families"].items()
+        f"{family} {name}": entry.p
+        for family, scores in fidelity.families.items()
         for name, entry in scores.items()
-        if entry["p"] is not None
+        if entry.p is not None
     }
-    for judge, entry in fidelity["told_apart"].items():
-        if entry["p"] is not None:
-            found[f"told apart ({judge})"] = entry["p"]
-    if fidelity.get("what_differs"):
-        found["what differs"] = fidelity["what_differs"][0]["p"]
-    return {**found, **{name: entry["p"] for name, entry in appearance.items() if entry["p"] is not None}}
+    for judge, score in fidelity.distinguished.items():
+        if score.p is not None:
+            found[f"told apart ({judge})"] = score.p
+    if fidelity.what_differs and (p := fidelity.what_differs[0].p) is not None:
+        found["what differs"] = p
+    return {**found, **{name: entry.p for name, entry in appearance.items() if entry.p is not None}}
 
 
-def judged(fidelity: Any) -> dict[str, str]:
+def judged(fidelity: Fidelity) -> dict[str, str]:
     """The lights of realism and diversity."""
-    given = realism_light(fidelity, {}, Thresholds()), diversity_light(fidelity, Thresholds())
-    return {light["question"]: light["state"] for light in given}
+    given = realism_light(fidelity, None, Thresholds()), diversity_light(fidelity, Thresholds())
+    return {light.question: light.state for light in given}
 
 
 def alarms_of(
@@ -129,9 +136,9 @@ def alarms_of(
     count = divisions = 0
     for run in runs:
         places = pool.deal(run, patients, side)
-        the, fidelity = pool.scores(places, None, run, halves)
-        count, divisions = count + the.count, divisions + len(the.divisions)
-        for name, p in tests_of(fidelity, pool.appearance(places, the)).items():
+        plan, fidelity = pool.scores(places, None, run, halves)
+        count, divisions = count + plan.count, divisions + len(plan.divisions)
+        for name, p in tests_of(fidelity, pool.appearance(places, plan)).items():
             alarms.setdefault(name, []).append(p <= ALPHA)
         for question, state in judged(fidelity).items():
             colours[question][state] = colours[question].get(state, 0) + 1
@@ -176,9 +183,9 @@ def splits(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
         for question, state in judged(fidelity).items():
             count = found.setdefault(question, {})
             count[state] = count.get(state, 0) + 1
-        distances = [scores["sliced_wasserstein"] for scores in fidelity["families"].values()]
-        ratios["over the null alone"].append(max(one["value"] / one["null_median"] for one in distances))
-        ratios["as judged"].append(max(one["ratio"] for one in distances))
+        distances = [scores["sliced_wasserstein"] for scores in fidelity.families.values()]
+        ratios["over the null alone"].append(max((one.value or 0.0) / (one.null_median or 1.0) for one in distances))
+        ratios["as judged"].append(max(one.ratio or 0.0 for one in distances))
     spread = {name: np.quantile(values, (0.05, 0.5, 0.95)).round(2).tolist() for name, values in ratios.items()}
     return {"runs": runs, "of": 4 * runs, "patients": patients, "lights": found, "ratios": spread}
 
@@ -191,9 +198,9 @@ def numbers(pool: Pool, runs: int, halves: int) -> dict[str, Any]:
         places = pool.deal(run, patients)
         real = np.concatenate(places[:2])
         held = np.arange(len(real)) >= len(places[0])
-        the = plan(pool.names[real].tolist(), held, pool.names[places[2]].tolist(), halves=halves, seed=run)
-        for name, entry in pool.appearance(places, the).items():
-            alarms.setdefault(name, []).append(entry["p"] <= ALPHA)
+        plan = plan_null(pool.names[real].tolist(), held, pool.names[places[2]].tolist(), halves=halves, seed=run)
+        for name, entry in pool.appearance(places, plan).items():
+            alarms.setdefault(name, []).append((entry.p or 1.0) <= ALPHA)
     return {"runs": runs, "false_alarms": {name: round(float(np.mean(found)), 4) for name, found in alarms.items()}}
 
 

@@ -41,7 +41,7 @@ from synthoma.core.seeding import stream
 from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.realistic.agreement import agreement, ask_judge
 from synthoma.evaluation.settings import EvaluateConfig
-from synthoma.evaluation.useful.utility import prepared
+from synthoma.evaluation.useful.material import prepared
 from synthoma.generators.phantomgan.material import simulation_settings
 from synthoma.generators.phantomgan.simulated import simulated_class
 from synthoma.generators.plan import training_rows
@@ -138,22 +138,23 @@ def judged(cohort: Path, synthetic: Path, place: Path, preset: str) -> dict[str,
         result: dict[str, Any] = json.loads((place / "evaluation.json").read_text(encoding="utf-8"))
     else:
         cells = place.parent / "cells"
-        result = synthoma.evaluate(cohort, synthetic, place, preset=preset, force=True, cells=cells)
+        result = synthoma.evaluate(cohort, synthetic, place, preset=preset, force=True, cells=cells).content()
     real, made = Cohort(cohort), Cohort(synthetic)
     if not result["agreement"] and real.labels and made.labels:
         config = EvaluateConfig(preset="standard")
         comparison = compare(real, made, limit=config.limit, seed=config.seed)
-        material, exam = prepared(real, made, config, seen=None, phantom=None)
+        material, test = prepared(real, made, config, seen=None, phantom=None)
         judge = ask_judge(
             comparison,
             material.real,
-            exam,
+            test,
             material.synthetic,
             config,
             place.parent / "cells",
             lambda done, total: None,
         )
-        result["agreement"] = agreement(judge, comparison)
+        found = agreement(judge, comparison)
+        result["agreement"] = {} if found is None else found.content()
         write_json(place / "evaluation.json", result)
     return result
 

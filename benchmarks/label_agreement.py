@@ -11,6 +11,7 @@ compared with real ones again, since leaving out could harm what they look like.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from synthoma.cohorts.cohort import Cohort, write_rows
 from synthoma.core.outputs import new_folder
 from synthoma.evaluation.comparison import Comparison, compare
 from synthoma.evaluation.realistic.agreement import LEAST_PIXELS, Judge, agreement, ask_judge
+from synthoma.evaluation.realistic.result import Agreement
 from synthoma.evaluation.settings import EvaluateConfig
-from synthoma.evaluation.useful.utility import prepared
+from synthoma.evaluation.useful.material import prepared
 
 SEEDS = (0, 1)
 
@@ -31,18 +33,25 @@ SEEDS = (0, 1)
 def detector(real: Cohort, made: Cohort, comparison: Comparison, seed: int, cells: Path) -> Judge:
     """A detector of this seed, asked about the slices that are compared."""
     config = EvaluateConfig(preset="standard", seed=seed)
-    material, exam = prepared(real, made, config, seen=None, phantom=None)
-    return ask_judge(comparison, material.real, exam, material.synthetic, config, cells, lambda done, total: None)
+    material, test = prepared(real, made, config, seen=None, phantom=None)
+    return ask_judge(comparison, material.real, test, material.synthetic, config, cells, lambda done, total: None)
 
 
-def dice_without(asked: Judge, comparison: Comparison, rejected: list[int]) -> tuple[float, float]:
+def agreed(judge: Judge, comparison: Comparison) -> Agreement:
+    """Agreement of masks with a detector, where there are masks."""
+    found = agreement(judge, comparison)
+    assert found is not None
+    return found
+
+
+def dice_without(asked: Judge, comparison: Comparison, rejected: Sequence[int]) -> tuple[float, float]:
     """Mean Dice of a judge over the pairs that stay, and the share of pairs that do."""
-    said = agreement(asked, comparison)["synthetic"]
+    said = agreed(asked, comparison).synthetic
     stay = ~np.isin(comparison.synthetic_rows, rejected)
     answers = asked.synthetic
-    seen = answers.being >= LEAST_PIXELS
-    dice = 2 * answers.hit / np.maximum(answers.said + answers.being, 1)
-    assert abs(dice[seen].mean() - said["value"]) < 1e-6  # the very pairs that the evaluation speaks of
+    seen = answers.tumour_pixels >= LEAST_PIXELS
+    dice = 2 * answers.found_pixels / np.maximum(answers.called_pixels + answers.tumour_pixels, 1)
+    assert abs(dice[seen].mean() - (said.value or 0.0)) < 1e-6  # the very pairs that the evaluation speaks of
     return float(dice[seen & stay].mean()), float((seen & stay).sum() / seen.sum())
 
 
@@ -58,15 +67,15 @@ def main() -> None:
         made = Cohort(place / f"{name}-images")
         comparison = compare(real, made, limit=config.limit, seed=config.seed)
         judges = [detector(real, made, comparison, seed, place / "cells") for seed in SEEDS]
-        found = [agreement(one, comparison) for one in judges]
+        found = [agreed(one, comparison) for one in judges]
         others = []
         for chooses, asked in ((0, 1), (1, 0)):
-            dice, share = dice_without(judges[asked], comparison, found[chooses]["rejected"])
-            real_dice, all_dice = (found[asked][key]["value"] for key in ("real", "synthetic"))
+            dice, share = dice_without(judges[asked], comparison, found[chooses].rejected)
+            real_dice, all_dice = (side.value or 0.0 for side in (found[asked].real, found[asked].synthetic))
             others.append({"real": real_dice, "all": all_dice, "kept": dice, "share": share})
         kept = place / f"{name}-kept"
         if not kept.exists():
-            stay = comparison.synthetic_rows[~np.isin(comparison.synthetic_rows, found[0]["rejected"])]
+            stay = comparison.synthetic_rows[~np.isin(comparison.synthetic_rows, found[0].rejected)]
             with new_folder(kept) as folder:
                 write_rows(made, folder, stay.tolist(), left_out=len(made) - len(stay))
         scores = figures(judged(place / "lgg", kept, place / f"{name}-kept-evaluation", "quick"))

@@ -232,7 +232,7 @@ def recall(cohort: Cohort) -> dict[str, Any]:
     images = np.concatenate([one for one, _ in made.values()]).astype(np.float32)
     masks = np.concatenate([mask for _, mask in made.values()])
     groups = [f"synthetic-{at}" for at in range(len(images))]
-    found = audit.copies(compared(real, training, held_out, images, masks, groups), seed=0)
+    found = audit.copies(compared(real, training, held_out, images, masks, groups), seed=0).content()
     flagged = np.isin(np.arange(len(images)), found["quarantine"]).reshape(len(made), COPIES)
     return {
         "copies_of_a_kind": COPIES,
@@ -273,7 +273,7 @@ def calibration(cohort: Cohort) -> dict[str, Any]:
                 )
                 owners = real.owners[drawn].tolist()
                 cohort_of = compared(real, training, held_out, real.images[drawn], real.tumours[drawn], owners)
-                found = audit.copies(cohort_of, canaries=200, seed=division)
+                found = audit.copies(cohort_of, canaries=200, seed=division).content()
                 words[found["word"]] += 1
                 p.append(found["p"])
                 flagged, of = flagged + found["flagged"], of + found["of"]
@@ -291,7 +291,7 @@ def calibration(cohort: Cohort) -> dict[str, Any]:
                     groups = [*owners, *(f"copy-{at}" for at in range(count))]
                     said = audit.copies(
                         compared(real, training, held_out, images, masks, groups), canaries=200, seed=division
-                    )
+                    ).content()
                     hits = sum(row >= len(drawn) for row in said["quarantine"])
                     mixed[share].append(
                         {"copies": count, "found": hits, "word": said["word"],
@@ -335,7 +335,9 @@ def whole_patients(cohort: Cohort) -> dict[str, Any]:
             images = np.concatenate([real.images[drawn], *copies])
             groups = [*real.owners[drawn], *(f"copy-{at}" for at, one in enumerate(copies) for _ in one)]
             masks = np.zeros(images.shape, np.bool_)
-            found = audit.copies(compared(real, training, held_out, images, masks, groups), canaries=50)["volumes"]
+            found = audit.copies(compared(real, training, held_out, images, masks, groups), canaries=50).content()[
+                "volumes"
+            ]
             flagged = [min(patient["synthetic_rows"]) >= len(drawn) for patient in found["patients"]]
             rows.append((sum(flagged), len(flagged) - sum(flagged), found["of"], found["p"], found["upper_share"]))
     hits, wrong, of, p, bounds = map(np.array, zip(*rows, strict=True))
@@ -358,7 +360,7 @@ def gan(real: Cohort, drawn: Cohort, sheet: Path | None) -> dict[str, Any]:
     names = ("word", "p", "flagged", "of", "threshold", "upper_share", "recall", "quantiles")
     results = {}
     for name, images in (("as it is", comparison.synthetic), ("with 25 copies", mixed)):
-        found = audit.privacy(replace(comparison, synthetic=images))
+        found = audit.privacy(replace(comparison, synthetic=images)).content()
         results[name] = {key: found[key] for key in names} | {"membership": found["membership"]["distance"]}
         last = int(comparison.synthetic_rows[-25])
         results[name]["copies_found"] = sum(row >= last for row in found["quarantine"]) if "copies" in name else 0

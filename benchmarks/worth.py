@@ -20,7 +20,7 @@ import numpy as np
 
 from record import save
 from synthoma.core.types import Floats
-from synthoma.evaluation.useful.utility import seed_noise
+from synthoma.evaluation.useful.differences import seed_noise
 from synthoma.evaluation.useful.worth import worth
 
 HAD, SEEDS = 28, 3

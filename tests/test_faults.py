@@ -33,7 +33,7 @@ from synthoma.core.provenance import file_digest
 from synthoma.core.seeding import stream
 from synthoma.detection import many
 from synthoma.evaluation.useful.grid import Cell, run_cells
-from synthoma.evaluation.useful.trainings import Answers, Exam, Source, Stage
+from synthoma.evaluation.useful.trainings import Answers, DetectorTest, Source, Stage
 
 from .test_pipeline import head_picture
 
@@ -73,7 +73,7 @@ def learn(place: Path, folder: Path) -> list[Answers]:
     """Three lessons of the grid that `evaluate --preset standard` runs, in one process."""
     cohort = synthoma.Cohort(place / "cohort")
     learned, asked = (Source(cohort, cohort.rows(split=split)[:6]) for split in ("train", "test"))
-    exam = Exam(asked, "outline", cohort.modalities)
+    exam = DetectorTest(asked, "outline", cohort.modalities)
     cells = [Cell((Stage((learned,), 2),), exam, seed) for seed in range(3)]
     return run_cells(cells, folder, device="cpu", jobs=1, progress=lambda done, wanted: None)
 

@@ -123,9 +123,9 @@ def test_what_looks_like_a_copy_is_not_kept(chain: Path, tmp_path: Path) -> None
         writer.finish(table, drawn.meta)
     result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "kept")
     kept = synthoma.Cohort(tmp_path / "kept")
-    assert result["privacy"]["word"] == "COPIES FOUND"
-    assert set(range(100, 110)) <= set(result["privacy"]["quarantine"])
-    assert result["kept"] == len(kept) == 110 - len(result["privacy"]["quarantine"])
+    assert result.privacy.word == "COPIES FOUND"
+    assert set(range(100, 110)) <= set(result.privacy.quarantine)
+    assert result.kept == len(kept) == 110 - len(result.privacy.quarantine)
     assert kept.meta.left_out == 110 - len(kept)
     assert len(synthoma.Cohort(chain / "kept")) <= 100
 
@@ -144,7 +144,7 @@ def test_the_evaluation_of_copies_stays_though_nothing_else_is_kept(chain: Path,
         synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "taken")
     assert not (tmp_path / "e.cells").exists()  # said before anything was done
     result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "kept")
-    assert (result["kept"], result["privacy"]["word"]) == (0, "COPIES FOUND")
+    assert (result.kept, result.privacy.word) == (0, "COPIES FOUND")
     assert json.loads((tmp_path / "e" / "evaluation.json").read_text())["kept"] == 0
     assert not (tmp_path / "kept").exists()
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synthoma.detection.settings import DetectConfig
+    from synthoma.evaluation.result import Evaluation
     from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.generators.export import Format
     from synthoma.generators.family import GeneratorPlan
@@ -499,10 +500,10 @@ def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
     from synthoma.evaluation.private.privacy import blind, copies
 
     found = copies(compare(real, drawn, limit=len(drawn)))
-    if found["word"] == "CANNOT TELL" and (why := blind(found)):
+    if found.word == "CANNOT TELL" and (why := blind(found)):
         todo = "leave out --only-private, and look at the nearest pairs yourself (--nearest)"
         raise InputError("a search that can tell copies from other scans", why, todo)
-    flagged = set(found["quarantine"])
+    flagged = set(found.quarantine)
     if drawn.meta.provenance.drawn == "patients":
         # A volume with a hole in it is none.
         cases = drawn.slices["case"].tolist()
@@ -524,7 +525,7 @@ def evaluate(
     force: bool = False,
     progress: Progress = _silent,
     **settings: Any,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Score a synthetic cohort against a real one, and write evaluation.json, the report and the cards.
 
     Args:
@@ -542,7 +543,7 @@ def evaluate(
         settings: fields of ``EvaluateConfig``.
 
     Returns:
-        The content of evaluation.json.
+        The evaluation, as evaluation.json holds it; ``.content()`` is the same as plain data.
 
     Raises:
         InputError: cohorts that cannot be compared, too few images, or a place that is taken.
@@ -550,6 +551,7 @@ def evaluate(
     """
     from synthoma.cohorts.cohort import write_rows
     from synthoma.evaluation.evaluate import evaluate as score
+    from synthoma.evaluation.result import rows_to_keep, write_evaluation
     from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.reports.evaluation_page import write_reports
 
@@ -570,10 +572,9 @@ def evaluate(
             result = score(ours, theirs, config, cells, discriminator=opinion, extractor=own, progress=progress)
             if keep is not None:
                 # Only slices that were looked at can be kept.
-                left_out = {*result["privacy"]["quarantine"], *result["agreement"].get("rejected", [])}
-                kept = [row for row in result["compared"]["rows"]["synthetic"] if row not in left_out]
-                result["kept"] = len(kept)
-            write_json(partial / "evaluation.json", result)
+                kept = rows_to_keep(result)
+                result = result.model_copy(update={"kept": len(kept)})
+            write_evaluation(partial, result)
             write_reports(partial, result, ours, theirs)
         go_on = f"run the same command again with --force: the evaluation in {target} is whole, {keep} is missing"
         if keep is not None and kept:

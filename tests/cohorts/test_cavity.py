@@ -18,8 +18,8 @@ from synthoma.detection.detector import Detector
 from synthoma.detection.scan import describe, look
 from synthoma.detection.settings import DetectConfig
 from synthoma.detectors.slices import LabelledSlices, target_maps, target_names
-from synthoma.evaluation.evaluate import _tumours
-from synthoma.evaluation.nulls import plan
+from synthoma.evaluation.evaluate import tumours_of
+from synthoma.evaluation.nulls import plan_null
 from synthoma.generators.auto import choose_generator
 from synthoma.generators.export import export
 from synthoma.generators.phantomgan.matching import FEATURES
@@ -220,13 +220,13 @@ def test_looks_of_tumours_are_compared_without_it(tmp_path: Path) -> None:
     real, synthetic = made["real"], made["synthetic"]
     comparison = compare(real, synthetic)
     held = np.arange(60) >= 30
-    the = plan(comparison.groups, held, comparison.synthetic_groups, halves=9, seed=0)
-    assert _tumours(real, synthetic, comparison, the) == {}
+    the = plan_null(comparison.groups, held, comparison.synthetic_groups, halves=9, seed=0)
+    assert tumours_of(real, synthetic, comparison, the) == {}
     for one in (real, synthetic):
         masks = np.array(one.masks)
         masks[:, 14:18, 14:18] = 1
         np.save(one.path / "masks.npy", masks)
-    again = _tumours(Cohort(real.path), Cohort(synthetic.path), comparison, the)
+    again = tumours_of(Cohort(real.path), Cohort(synthetic.path), comparison, the)
     square = np.zeros((len(the.held), 32, 32), np.uint8)
     square[:, 14:18, 14:18] = 1
     alone = lesion_descriptors(comparison.real[the.held], square)

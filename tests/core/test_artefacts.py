@@ -22,7 +22,8 @@ from synthoma.core.artefacts import FILE, read_json, sealed, unsealed
 from synthoma.core.errors import InputError, SynthomaError
 from synthoma.core.outputs import new_folder, write_checksums, write_json, write_text
 from synthoma.core.seeding import stream
-from synthoma.evaluation.evaluate import SCHEMA as EVALUATION
+from synthoma.detection.result import write_detection
+from synthoma.evaluation.result import write_evaluation
 from synthoma.evaluation.useful.grid import _read as read_cell
 from synthoma.masks.chances import read_detection
 from synthoma.settings import TrainConfig
@@ -30,6 +31,8 @@ from synthoma.training.bundle import load_tensors, open_model, save_tensors
 from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
 from synthoma.training.device import read_execution
 from synthoma.training.runs import begin_run, check_begun
+from tests.detection.examples import small_detection
+from tests.evaluation.examples import small_evaluation
 
 # Artefacts as the commands write them, but small ---------------------------------------------------------------------
 
@@ -64,8 +67,7 @@ def make_run(place: Path) -> None:
 
 def make_evaluation(place: Path) -> None:
     with new_folder(place) as folder:
-        content = {"verdict": {"word": "HELPS"}, "lights": [{"score": 0.25}], "provenance": {}}
-        write_json(folder / "evaluation.json", {"schema": EVALUATION, **content})
+        write_evaluation(folder, small_evaluation())
         write_text(folder / "dataset_card.md", "# Card\n")
 
 
@@ -77,7 +79,7 @@ def make_findings(place: Path) -> None:
             write_json(own / "findings.json", {"schema": "synthoma.detection/1", **found, "files": files})
             (own / "case_mask.png").write_bytes(bytes(range(200)))
         write_text(folder / "index.csv", "case,probability\ncase,0.75\n")
-        write_json(folder / "detection.json", {"schema": "synthoma.detection/1", "scans": 1})
+        write_detection(folder, small_detection())
 
 
 def make_scores(place: Path) -> None:

@@ -16,14 +16,20 @@ from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.core.provenance import file_digest
 from synthoma.evaluation import evaluate as evaluation
 from synthoma.evaluation.comparison import Comparison, compare, unseen_groups
-from synthoma.evaluation.evaluate import evaluate, over_divisions, repainted
-from synthoma.evaluation.fidelity import EXTRACTORS, twins_within
+from synthoma.evaluation.diverse.variety import twins_within
+from synthoma.evaluation.evaluate import evaluate
+from synthoma.evaluation.families import EXTRACTORS
+from synthoma.evaluation.other_patients import with_other_held_out
 from synthoma.evaluation.private.privacy import copies, privacy
+from synthoma.evaluation.private.result import Privacy
 from synthoma.evaluation.realistic.agreement import Judge, agreement, worst
+from synthoma.evaluation.realistic.repainted import repainted
+from synthoma.evaluation.result import Evaluation, Question, read_evaluation, write_evaluation
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.useful.trainings import DETECTORS, Answers
 from synthoma.generators.sheets import nearest_sheet
 from synthoma.reports.evaluation_text import splits_lines
+from tests.evaluation.test_result import SCHEMA, fits
 from tests.evaluation.useful.test_utility import NAMES, discs
 from tests.metrics.test_copies import head
 from tests.toys import write_cohort
@@ -140,14 +146,14 @@ def test_a_copy_that_was_given_another_class_is_found(place: Path, synthetic: Ca
     comparison = compare(own, synthetic(images[:40], ["tumour"] * 40))
     assert set(own.slices["label"].iloc[comparison.training_rows]) == {"tumour"}
     found = privacy(comparison, canaries=60)
-    assert found["word"] == "COPIES FOUND"
-    assert {pair["training_row"] for pair in found["pairs"]} <= set(range(40))
+    assert found.word == "COPIES FOUND"
+    assert {pair.training_row for pair in found.pairs} <= set(range(40))
 
 
 def test_the_level_of_the_tests_is_the_users(real: Cohort, fresh: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
 
-    def watched(comparison: Comparison, *, alpha: float, **options: Any) -> dict[str, Any]:
+    def watched(comparison: Comparison, *, alpha: float, **options: Any) -> Privacy:
         asked.append(alpha)
         return privacy(comparison, alpha=alpha, **options)
 
@@ -174,8 +180,8 @@ def test_slices_of_one_simulated_patient_are_no_independent_evidence() -> None:
         made = Comparison(
             images[:0], images, images, rows[:0], rows, rows, (), held, tuple(groups), "flair", images[:0], rows[:0]
         )
-        found = agreement(Judge(answers(np.full(50, 0.8)), answers(fits)), made)["synthetic"]
-        reach.append(found["high"] - found["low"])
+        found = agreement(Judge(answers(np.full(50, 0.8)), answers(fits)), made).synthetic
+        reach.append(found.high - found.low)
     assert reach[0] > 2 * reach[1]
 
 
@@ -263,7 +269,7 @@ def test_a_generator_that_repeats_itself_is_judged_as_if_its_duplicates_were_no_
     names = [f"case-{i % 10:04d}" for i in range(60)]
     joined = with_columns(drawn, place / "repeated", group=names, twin=[f"twins-{i % 10}" for i in range(60)])
     assert len(set(compare(real, joined).synthetic_groups)) == 60
-    assert judged(real, joined)["fidelity"] == judged(real, drawn)["fidelity"]
+    assert judged(real, joined).fidelity == judged(real, drawn).fidelity
 
 
 # --- privacy -----------------------------------------------------------------------------------------------------
@@ -271,8 +277,8 @@ def test_a_generator_that_repeats_itself_is_judged_as_if_its_duplicates_were_no_
 
 def test_a_fresh_set_holds_no_copies(real: Cohort, fresh: Cohort) -> None:
     found = copies(compare(real, fresh))
-    assert found["word"] == "NONE FOUND"
-    assert (found["certain"], found["of"], found["searched"]) == (0, 60, 80)
+    assert found.word == "NONE FOUND"
+    assert (found.certain, found.of, found.searched) == (0, 60, 80)
 
 
 def test_all_that_the_generator_saw_is_searched(real: Cohort, synthetic: Callable[..., Cohort]) -> None:
@@ -283,7 +289,7 @@ def test_all_that_the_generator_saw_is_searched(real: Cohort, synthetic: Callabl
     assert (len(comparison.training), len(comparison.gallery)) == (30, 80)
     assert np.array_equal(comparison.gallery, real.images[comparison.gallery_rows][:, 0])
     found = copies(comparison)
-    named = {(pair["synthetic_row"], pair["training_row"], pair["mirrored"]) for pair in found["pairs"][:6]}
+    named = {(pair.synthetic_row, pair.training_row, pair.mirrored) for pair in found.pairs[:6]}
     assert named == {(24, 3, False), (25, 40, True), (26, 71, False), (27, 10, False), (28, 5, False), (29, 6, False)}
 
 
@@ -296,53 +302,59 @@ def test_copies_of_patients_who_are_not_there_cannot_be_excluded(
         comparison = compare(real, synthetic(heads(1000, 60), provenance={"trained_on": {"groups": names}}), limit=1000)
         assert (len(comparison.gallery), comparison.absent) == (searched, 2)
         found = copies(comparison)
-        assert found["word"] == "CANNOT TELL"
-        assert "2 patients or groups that the generator learned from are not" in found["because"]
+        assert found.word == "CANNOT TELL"
+        assert "2 patients or groups that the generator learned from are not" in found.because
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------
 
 
-def judged(real: Cohort, synthetic: Cohort, **options: Any) -> dict[str, Any]:
+def judged(real: Cohort, synthetic: Cohort, **options: Any) -> Evaluation:
     return evaluate(real, synthetic, QUICK, real.path.parent / "cells", **options)
 
 
 @pytest.fixture(scope="module")
-def result(real: Cohort, fresh: Cohort) -> dict[str, Any]:
+def result(real: Cohort, fresh: Cohort) -> Evaluation:
     return judged(real, fresh)
 
 
-def light(result: dict[str, Any], question: str) -> str:
-    return next(str(light["state"]) for light in result["lights"] if light["question"] == question)
+def light(result: Evaluation, question: Question) -> str:
+    return result.light(question).state
 
 
-def test_the_result_is_valid_json(result: dict[str, Any]) -> None:
-    again = json.loads(json.dumps(result, allow_nan=False))
-    assert again["compared"]["rows"] == result["compared"]["rows"]
-    assert again["schema"] == "synthoma.evaluation/3"
-    assert set(again["fidelity"]["families"]) == {"wavelet", "random", "radiomics"}
-    assert again["provenance"]["config"]["thresholds"]["alpha"] == 0.05
+def test_the_file_holds_the_evaluation(result: Evaluation, tmp_path: Path) -> None:
+    write_evaluation(tmp_path, result)
+    again = read_evaluation(tmp_path)
+    assert again == result
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert again.content() == content
+    schema = json.loads(SCHEMA.read_text())
+    assert fits(content, schema, schema["$defs"])
+    assert again.compared.rows == result.compared.rows
+    assert again.version == "synthoma.evaluation/3"
+    assert set(again.fidelity.families) == {"wavelet", "random", "radiomics"}
+    assert again.provenance.config.thresholds.alpha == 0.05
 
 
-def test_an_evaluation_is_a_function_of_its_seed(real: Cohort, fresh: Cohort, result: dict[str, Any]) -> None:
-    assert judged(real, fresh)["fidelity"] == result["fidelity"]
+def test_an_evaluation_is_a_function_of_its_seed(real: Cohort, fresh: Cohort, result: Evaluation) -> None:
+    assert judged(real, fresh).fidelity == result.fidelity
 
 
-def test_an_honest_cohort_is_private_and_its_use_untested(result: dict[str, Any]) -> None:
+def test_an_honest_cohort_is_private_and_its_use_untested(result: Evaluation) -> None:
     assert light(result, "private") in ("GOOD", "FAIR")  # 60 images bound the share of copies at some percent
     assert light(result, "realistic") in ("GOOD", "FAIR")
     assert light(result, "diverse") in ("GOOD", "FAIR")
-    assert result["verdict"]["word"] == "CANNOT TELL"
-    assert "--preset standard" in result["verdict"]["because"]
+    assert result.verdict.word == "CANNOT TELL"
+    assert "--preset standard" in result.verdict.because
 
 
 def test_a_copied_cohort_is_not_to_be_shared(real: Cohort, synthetic: Callable[..., Cohort]) -> None:
     scans = np.asarray(real.images[:40, 0], np.float32)
     result = judged(real, synthetic(scans))
     assert light(result, "private") == "POOR"
-    assert result["verdict"]["word"] == "NO EVIDENCE"
-    assert "COPIES FOUND" in result["verdict"]["because"]
-    assert "do not share" in result["verdict"]["because"]
+    assert result.verdict.word == "NO EVIDENCE"
+    assert "COPIES FOUND" in result.verdict.because
+    assert "do not share" in result.verdict.because
 
 
 def test_noise_is_no_evidence(real: Cohort, synthetic: Callable[..., Cohort]) -> None:
@@ -350,8 +362,8 @@ def test_noise_is_no_evidence(real: Cohort, synthetic: Callable[..., Cohort]) ->
     result = judged(real, synthetic(noise))
     assert light(result, "realistic") == "POOR"
     assert light(result, "diverse") == "POOR"
-    assert result["verdict"]["word"] == "NO EVIDENCE"
-    json.dumps(result, allow_nan=False)
+    assert result.verdict.word == "NO EVIDENCE"
+    json.dumps(result.content(), allow_nan=False)
 
 
 def test_without_a_null_nobody_can_tell(place: Path, synthetic: Callable[..., Cohort]) -> None:
@@ -360,14 +372,14 @@ def test_without_a_null_nobody_can_tell(place: Path, synthetic: Callable[..., Co
     noise = np.random.default_rng(0).random((30, SIZE, SIZE))
     result = judged(lone, synthetic(noise))
     assert light(result, "realistic") == light(result, "diverse") == "CANNOT TELL"
-    json.dumps(result, allow_nan=False)
+    json.dumps(result.content(), allow_nan=False)
 
 
 def test_a_constant_cohort_is_evaluated_without_a_crash(real: Cohort, synthetic: Callable[..., Cohort]) -> None:
     grey = synthetic(np.full((30, SIZE, SIZE), 0.3))
     result = judged(real, grey)
     assert light(result, "realistic") == "POOR"
-    json.dumps(result, allow_nan=False)
+    json.dumps(result.content(), allow_nan=False)
 
 
 def test_classes_are_scored_alone_too(place: Path, synthetic: Callable[..., Cohort]) -> None:
@@ -377,9 +389,9 @@ def test_classes_are_scored_alone_too(place: Path, synthetic: Callable[..., Coho
     both = write_cohort(place / "classes", heads(5000, 120), labels, splits=splits, groups=groups)
     images = heads(1000, 60)
     images[1::2] = ndimage.gaussian_filter(images[1::2], (0, 1.5, 1.5))  # class b alone is blurred
-    found = judged(both, synthetic(images, ["a", "b"] * 30))["classes"]
-    assert {name: entry["synthetic"] for name, entry in found.items()} == {"a": 30, "b": 30}
-    ratio = {name: entry["wavelet"]["sliced_wasserstein"]["ratio"] for name, entry in found.items()}
+    found = judged(both, synthetic(images, ["a", "b"] * 30)).classes
+    assert {name: entry.synthetic for name, entry in found.items()} == {"a": 30, "b": 30}
+    ratio = {name: entry.families["wavelet"]["sliced_wasserstein"].ratio for name, entry in found.items()}
     assert ratio["b"] > 2 * ratio["a"]
 
 
@@ -388,9 +400,9 @@ def test_an_extractor_of_ones_own(place: Path, real: Cohort, fresh: Cohort) -> N
     file.write_text("import numpy as np\ndef features(images):\n    return np.stack([images.mean((1, 2))] * 2, 1)\n")
     own = EvaluateConfig(halves=9, limit=200)
     result = evaluate(real, fresh, own, place / "cells", extractor=file)
-    assert result["fidelity"]["families"]["own"]["kid"]["p"] is not None
-    assert result["provenance"]["extractors"]["own"] == file_digest(file)
-    assert str(place) not in json.dumps(result)
+    assert result.fidelity.families["own"]["kid"].p is not None
+    assert result.provenance.extractors["own"] == file_digest(file)
+    assert str(place) not in json.dumps(result.content())
     file.write_text("def features(images):\n    return images\n")
     with pytest.raises(InputError, match="one finite vector an image"):
         evaluate(real, fresh, own, place / "cells", extractor=file)
@@ -428,14 +440,15 @@ def test_the_preset_standard_trains_and_judges_masks(place: Path, monkeypatch: p
     flags = {"preset": "standard", "halves": 19, "faults": False, "canaries": 40, "jobs": 1, "utility": options}
     config = EvaluateConfig.resolve(flags=flags)
     found = {name: evaluate(real, cohort, config, place / "standard") for name, cohort in made.items()}
-    assert found["wrong"]["agreement"]["gap"] > found["right"]["agreement"]["gap"] + 0.3
-    assert found["wrong"]["agreement"]["rejected_share"] > 0.5 > found["right"]["agreement"]["rejected_share"]
+    assert found["wrong"].agreement.gap > found["right"].agreement.gap + 0.3
+    assert found["wrong"].agreement.rejected_share > 0.5 > found["right"].agreement.rejected_share
     assert light(found["wrong"], "realistic") == "POOR"
-    assert found["right"]["fidelity"]["families"]["learned"]["kid"]["p"] is not None
-    scores = {name: result["utility"]["arms"]["mixed 1"]["score"]["value"] for name, result in found.items()}
+    assert found["right"].fidelity.families["learned"]["kid"].p is not None
+    scores = {name: result.utility.arms["mixed 1"].score.value for name, result in found.items()}
     assert scores["wrong"] < scores["right"]
-    assert found["wrong"]["verdict"]["word"] in ("HARMS", "NO EVIDENCE")
-    json.dumps(found, allow_nan=False)
+    assert found["wrong"].verdict.word in ("HARMS", "NO EVIDENCE")
+    for result in found.values():
+        json.dumps(result.content(), allow_nan=False)
 
 
 # --- other divisions of the patients, twins, pairs -------------------------------------------------------------------
@@ -457,17 +470,17 @@ def test_nobody_whom_the_generator_knows_is_ever_held_out(
     assert len(set(found.training_groups)) == 50
 
 
-def test_other_divisions_are_judged_and_their_spread_is_told(real: Cohort, fresh: Cohort) -> None:
+def test_other_divisions_are_judged_and_their_spread_is_told(real: Cohort, fresh: Cohort, result: Evaluation) -> None:
     config = QUICK.model_copy(update={"splits": 2})
-    found = over_divisions(
+    found = with_other_held_out(
         real, fresh, config, {"wavelet": EXTRACTORS["wavelet"], "radiomics": EXTRACTORS["radiomics"]}
     )
-    assert (found["drawn_among"], found["held_out"], len(found["each"])) == (20, 10, 2)
+    assert (found.drawn_among, found.held_out, len(found.each)) == (20, 10, 2)
     for question in ("realistic", "diverse"):
-        ratios = [one[question]["ratio"] for one in found["each"]]
-        assert (found[question]["low"], found[question]["high"]) == pytest.approx((min(ratios), max(ratios)))
-        assert sum(found[question]["states"].values()) == 2
-    lines = splits_lines({"splits": found})
+        ratios, spread = [getattr(one, question).ratio for one in found.each], getattr(found, question)
+        assert (spread.low, spread.high) == pytest.approx((min(ratios), max(ratios)))
+        assert sum(spread.states.values()) == 2
+    lines = splits_lines(result.model_copy(update={"splits": found}))
     assert lines[0].startswith("realistic  over 2 other divisions of the patients: ")
 
 
@@ -477,11 +490,11 @@ def test_a_cohort_of_twins_is_not_diverse(real: Cohort, synthetic: Callable[...,
     noise = 0.01 * np.random.default_rng(0).normal(size=images.shape)
     doubled = compare(real, synthetic(np.concatenate([images, np.clip(images + noise, 0, 1)[:, :, ::-1]])))
     found = twins_within(doubled)
-    assert found["share"] == 1.0
-    assert {abs(pair["rows"][0] - pair["rows"][1]) for pair in found["pairs"]} == {30}
-    assert all(pair["mirrored"] for pair in found["pairs"])
+    assert found.share == 1.0
+    assert {abs(pair.rows[0] - pair.rows[1]) for pair in found.pairs} == {30}
+    assert all(pair.mirrored for pair in found.pairs)
     honest = twins_within(compare(real, synthetic(heads(1000, 60))))
-    assert honest["excess"] < 0.05
+    assert honest.excess < 0.05
 
 
 def test_repainted_slices_are_compared_with_what_they_repaint(
@@ -493,7 +506,7 @@ def test_repainted_slices_are_compared_with_what_they_repaint(
     names = [f"{case}/{number}" for case, number in zip(sources.slices["case"], sources.slices["slice"], strict=True)]
     told = with_columns(made, place / "told", repaints=names)
     found = repainted(compare(real, told), told, sources, seed=0)
-    assert found["n"] == 24
-    assert found["ssim"] > found["ssim_others"] + 0.2
-    assert 33.5 < found["psnr"] < 35  # 0.02 everywhere is 34 dB
-    assert repainted(compare(real, made), made, sources, seed=0) == {}
+    assert found.n == 24
+    assert found.ssim > found.ssim_others + 0.2
+    assert 33.5 < found.psnr < 35  # 0.02 everywhere is 34 dB
+    assert repainted(compare(real, made), made, sources, seed=0) is None

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthoma.evaluation.nulls import MOST_SLICES, beside, joint_p, plan, why_blind
+from synthoma.evaluation.nulls import MOST_SLICES, beside, joint_p, plan_null, why_blind
+from synthoma.evaluation.score import Score
 
 WORSE = {"mean": "high"}
 
@@ -21,13 +22,13 @@ def alone(count: int) -> list[str]:
 def test_divisions_share_no_group_and_all_sides_have_one_size() -> None:
     groups = np.array(grouped(20, 5))
     held = np.arange(100) >= 60
-    the = plan(groups.tolist(), held, alone(70), halves=30)
-    assert len(the.divisions) == 30
-    assert the.count == len(the.synthetic) == 40
-    assert held[the.held].all()
-    assert (the.synthetic >= 100).all()
-    assert len({tuple(one) for one, _ in the.divisions}) > 25
-    for one, other in the.divisions:
+    plan = plan_null(groups.tolist(), held, alone(70), halves=30)
+    assert len(plan.divisions) == 30
+    assert plan.count == len(plan.synthetic) == 40
+    assert held[plan.held].all()
+    assert (plan.synthetic >= 100).all()
+    assert len({tuple(one) for one, _ in plan.divisions}) > 25
+    for one, other in plan.divisions:
         assert not set(groups[one]) & set(groups[other])
         assert len(one) == len(other) == 40
         assert len(set(groups[one])) == 8  # as many patients as are held out
@@ -37,16 +38,16 @@ def test_divisions_share_no_group_and_all_sides_have_one_size() -> None:
 def test_the_second_side_of_a_division_has_as_many_groups_as_are_synthetic(synthetic: int) -> None:
     groups = np.array(grouped(30, 20))
     held = np.arange(600) >= 360
-    the = plan(groups.tolist(), held, grouped(synthetic, 20), halves=20)
-    assert len(the.divisions) == 20
-    assert len(the.others) == 9
-    for one, other in the.divisions:
+    plan = plan_null(groups.tolist(), held, grouped(synthetic, 20), halves=20)
+    assert len(plan.divisions) == 20
+    assert len(plan.others) == 9
+    for one, other in plan.divisions:
         assert 9 <= len(set(groups[one])) <= 12  # few slices of many patients may miss some
         assert len(set(groups[other])) == min(synthetic, 18)
-    for other in the.others:
+    for other in plan.others:
         assert len(set(groups[other])) == min(synthetic, 18)
         assert not held[other].any()
-        assert len(other) == the.count
+        assert len(other) == plan.count
 
 
 @pytest.mark.parametrize(("held", "synthetic"), [(15, 2), (15, 5), (5, 5)])
@@ -59,12 +60,12 @@ def test_few_synthetic_patients_are_not_unrealistic_by_construction(held: int, s
             size=(10 * (30 + synthetic), 3)
         )
         is_held = np.arange(300) >= 300 - 10 * held
-        the = plan(grouped(30, 10), is_held, grouped(synthetic, 10), halves=39, seed=seed)
+        plan = plan_null(grouped(30, 10), is_held, grouped(synthetic, 10), halves=39, seed=seed)
 
         def score(one: np.ndarray, other: np.ndarray, values: np.ndarray = values) -> dict[str, float]:
             return {"mean": float(np.abs(np.sort(values[one], axis=0) - np.sort(values[other], axis=0)).mean())}
 
-        hits.append(beside(score, the, worse=WORSE, interval=False)["mean"]["p"] <= 0.05)
+        hits.append(beside(score, plan, worse=WORSE, interval=False)["mean"].p <= 0.05)
     assert stats.binomtest(sum(hits), 120, 0.05, alternative="greater").pvalue > 0.01
 
 
@@ -73,56 +74,56 @@ def test_what_cannot_be_judged_says_why() -> None:
     assert "one patient or group" in why_blind(30, 10, 1)
     assert "3 synthetic patients or groups are too few to be judged beside 12 real ones" in why_blind(12, 4, 3)
     assert why_blind(12, 4, 8) == why_blind(20, 6, 2) == ""
-    the = plan(grouped(12, 20), np.arange(240) >= 160, grouped(3, 20), halves=9)
-    assert the.divisions == ()
-    assert the.blind == why_blind(12, 4, 3)
+    plan = plan_null(grouped(12, 20), np.arange(240) >= 160, grouped(3, 20), halves=9)
+    assert plan.divisions == ()
+    assert plan.blind == why_blind(12, 4, 3)
 
 
 def test_held_out_patients_that_lie_apart_are_no_fault_of_synthetic_ones() -> None:
     """Other real patients are as far from them: the ratio is 1, where over the null alone it would be some 5."""
     draws = np.random.default_rng(0)
     values = np.concatenate([draws.normal(0, 1, 200), draws.normal(2, 1, 40), draws.normal(0, 1, 100)])
-    the = plan(grouped(24, 10), np.arange(240) >= 200, grouped(10, 10), halves=39)
+    plan = plan_null(grouped(24, 10), np.arange(240) >= 200, grouped(10, 10), halves=39)
     score = lambda one, other: {"mean": abs(values[one].mean() - values[other].mean())}  # noqa: E731
-    found = beside(score, the, worse=WORSE, interval=False)["mean"]
-    assert found["value"] / found["null_median"] > 2
-    assert found["ratio"] == pytest.approx(found["value"] / found["others_median"])
-    assert 0.7 < found["ratio"] < 1.4
+    found = beside(score, plan, worse=WORSE, interval=False)["mean"]
+    assert found.value / found.null_median > 2
+    assert found.ratio == pytest.approx(found.value / found.others_median)
+    assert 0.7 < found.ratio < 1.4
     near = values.copy()
     near[200:240] -= 2  # held-out patients as all others: the null is the measure, or others where they are farther
     usual = beside(
-        lambda one, other: {"mean": abs(near[one].mean() - near[other].mean())}, the, worse=WORSE, interval=False
+        lambda one, other: {"mean": abs(near[one].mean() - near[other].mean())}, plan, worse=WORSE, interval=False
     )["mean"]
-    assert usual["ratio"] == pytest.approx(usual["value"] / max(usual["null_median"], usual["others_median"]))
+    assert usual.ratio == pytest.approx(usual.value / max(usual.null_median, usual.others_median))
 
 
 def test_large_sets_are_thinned_evenly() -> None:
     groups = grouped(40, 150)
-    the = plan(groups, np.arange(6000) >= 3000, alone(4000), halves=9)
-    assert the.count == MOST_SLICES == len(the.synthetic)
-    assert len({groups[place] for place in the.held}) == 20  # of every patient some
+    plan = plan_null(groups, np.arange(6000) >= 3000, alone(4000), halves=9)
+    assert plan.count == MOST_SLICES == len(plan.synthetic)
+    assert len({groups[place] for place in plan.held}) == 20  # of every patient some
 
 
 def test_equal_halves_are_one_division_from_either_side() -> None:
     """Six patients, three held out: ten ways to part them, not twenty."""
     groups = np.array(grouped(6, 20))
-    the = plan(groups.tolist(), np.arange(120) >= 60, alone(60), halves=99)
-    parted = {frozenset((frozenset(groups[one]), frozenset(groups[other]))) for one, other in the.divisions}
-    assert len(the.divisions) == len(parted) == 10
+    plan = plan_null(groups.tolist(), np.arange(120) >= 60, alone(60), halves=99)
+    parted = {frozenset((frozenset(groups[one]), frozenset(groups[other]))) for one, other in plan.divisions}
+    assert len(plan.divisions) == len(parted) == 10
 
 
 def test_uneven_groups_leave_out_the_divisions_that_are_too_small() -> None:
     groups = ["big"] * 70 + grouped(10, 1) + [f"held-{i // 5}" for i in range(40)]
-    the = plan(groups, np.arange(120) >= 80, alone(60), halves=40)
-    assert {len(side) for division in the.divisions for side in division} == {the.count}
-    assert 20 <= len(the.divisions) <= 40
+    plan = plan_null(groups, np.arange(120) >= 80, alone(60), halves=40)
+    assert {len(side) for division in plan.divisions for side in division} == {plan.count}
+    assert 20 <= len(plan.divisions) <= 40
 
 
 def test_too_few_groups_have_no_null() -> None:
-    the = plan(["one"] * 60, np.arange(60) >= 30, alone(40), halves=9)
-    assert the.divisions == ()
-    found = beside(lambda one, other: {"mean": 1.0}, the, worse=WORSE)["mean"]
-    assert (found["null"], found["p"], found["ratio"], found["value"]) == ([], None, None, 1.0)
+    plan = plan_null(["one"] * 60, np.arange(60) >= 30, alone(40), halves=9)
+    assert plan.divisions == ()
+    found = beside(lambda one, other: {"mean": 1.0}, plan, worse=WORSE)["mean"]
+    assert (found.null, found.p, found.ratio, found.value) == ((), None, None, 1.0)
 
 
 def values_of(seed: int, shift: float) -> np.ndarray:
@@ -135,13 +136,13 @@ def values_of(seed: int, shift: float) -> np.ndarray:
 @pytest.mark.parametrize(("shift", "low", "high"), [(0.0, 0.1, 1.0), (3.0, 0.0, 0.021)])
 def test_a_shift_beyond_that_of_patients_is_told(shift: float, low: float, high: float) -> None:
     values = values_of(3, shift)
-    the = plan(grouped(20, 5), np.arange(100) >= 60, alone(50), halves=49)
+    plan = plan_null(grouped(20, 5), np.arange(100) >= 60, alone(50), halves=49)
     score = lambda one, other: {"mean": abs(values[one].mean() - values[other].mean())}  # noqa: E731
-    found = beside(score, the, worse=WORSE)["mean"]
-    assert low <= found["p"] <= high
-    assert found["low"] < found["value"] < found["high"]
-    assert found["ratio"] == pytest.approx(found["value"] / np.median(found["null"]))
-    assert found["p"] >= 1 / 50  # never 0
+    found = beside(score, plan, worse=WORSE)["mean"]
+    assert low <= found.p <= high
+    assert found.low < found.value < found.high
+    assert found.ratio == pytest.approx(found.value / np.median(found.null))
+    assert found.p >= 1 / 50  # never 0
 
 
 def test_p_is_honest_about_patients() -> None:
@@ -150,20 +151,20 @@ def test_p_is_honest_about_patients() -> None:
     for seed in range(300):
         draws = np.random.default_rng(seed)
         values = np.repeat(draws.normal(0, 1, 30), 4)
-        the = plan(grouped(20, 4), np.arange(80) >= 40, alone(40), halves=39, seed=seed)
+        plan = plan_null(grouped(20, 4), np.arange(80) >= 40, alone(40), halves=39, seed=seed)
         score = lambda one, other, values=values: {"mean": abs(values[one].mean() - values[other].mean())}  # noqa: E731
-        hits.append(beside(score, the, worse=WORSE, interval=False)["mean"]["p"] <= 0.05)
+        hits.append(beside(score, plan, worse=WORSE, interval=False)["mean"].p <= 0.05)
     assert stats.binomtest(sum(hits), 300, 0.05).pvalue > 0.01
 
 
 def test_the_interval_is_that_of_patients_not_of_slices() -> None:
     """Its width is that of a mean of 8 patients, however many slices each has."""
     values = values_of(5, 0.0)
-    the = plan(grouped(20, 5), np.arange(100) >= 60, alone(40), halves=9)
-    found = beside(lambda one, other: {"mean": float(values[one].mean())}, the, worse=WORSE)["mean"]
+    plan = plan_null(grouped(20, 5), np.arange(100) >= 60, alone(40), halves=9)
+    found = beside(lambda one, other: {"mean": float(values[one].mean())}, plan, worse=WORSE)["mean"]
     by_patient = values[60:100].reshape(8, 5).mean(axis=1)
     expected = stats.t.interval(0.95, 7, by_patient.mean(), by_patient.std(ddof=1) / np.sqrt(8))
-    assert (found["low"], found["high"]) == pytest.approx(expected, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_interval_is_that_of_simulated_patients_too() -> None:
@@ -171,10 +172,10 @@ def test_the_interval_is_that_of_simulated_patients_too() -> None:
     draws = np.random.default_rng(6)
     of_group = draws.normal(0, 1, 10)
     values = np.concatenate([np.zeros(400), np.repeat(of_group, 10)])
-    the = plan(grouped(40, 10), np.arange(400) >= 200, [f"simulated-{at // 10}" for at in range(100)], halves=9)
-    found = beside(lambda one, other: {"mean": float(values[other].mean())}, the, worse=WORSE)["mean"]
+    plan = plan_null(grouped(40, 10), np.arange(400) >= 200, [f"simulated-{at // 10}" for at in range(100)], halves=9)
+    found = beside(lambda one, other: {"mean": float(values[other].mean())}, plan, worse=WORSE)["mean"]
     expected = stats.t.interval(0.95, 9, of_group.mean(), of_group.std(ddof=1) / np.sqrt(10))
-    assert (found["low"], found["high"]) == pytest.approx(expected, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("divisions", [19, 39])
@@ -188,13 +189,13 @@ def test_one_p_for_several_scores_is_honest_with_few_divisions(divisions: int) -
 
 
 def test_an_unbiased_distance_has_no_ratio() -> None:
-    the = plan(grouped(20, 5), np.arange(100) >= 60, alone(50), halves=9)
-    found = beside(lambda one, other: {"kid": 0.4, "mean": 0.4}, the, worse={"kid": "high", "mean": "high"})
-    assert (found["kid"]["ratio"], found["mean"]["ratio"]) == (None, 1.0)
+    plan = plan_null(grouped(20, 5), np.arange(100) >= 60, alone(50), halves=9)
+    found = beside(lambda one, other: {"kid": 0.4, "mean": 0.4}, plan, worse={"kid": "high", "mean": "high"})
+    assert (found["kid"].ratio, found["mean"].ratio) == (None, 1.0)
 
 
-def entry(value: float, null: list[float]) -> dict[str, object]:
-    return {"value": value, "null": null, "p": 0.5 if null else None}
+def entry(value: float, null: list[float]) -> Score:
+    return Score(value=value, null=tuple(null), null_median=None, ratio=None, p=0.5 if null else None, n=9)
 
 
 def test_one_p_for_several_scores() -> None:

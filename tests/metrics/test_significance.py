@@ -103,6 +103,17 @@ def test_delong_by_hand() -> None:
     assert found.p == pytest.approx(2 * stats.norm.sf(0.5))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_areas_are_those_of_scikit_learn(seed: int) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    draws = np.random.default_rng(seed)
+    truth = np.r_[0, 1, draws.integers(0, 2, 60)]
+    first, second = (np.round(draws.normal(size=62) + truth, 1) for _ in range(2))  # rounded: ties count half
+    found = delong(truth, first, second)
+    assert (found.first, found.second) == pytest.approx((roc_auc_score(truth, first), roc_auc_score(truth, second)))
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("per_group", [1, 3])
 def test_delong_against_structural_components(seed: int, per_group: int) -> None:

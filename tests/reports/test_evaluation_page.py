@@ -14,13 +14,15 @@ import pytest
 from synthoma.cohorts.cohort import Cohort
 from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.evaluate import evaluate
+from synthoma.evaluation.families import EXTRACTORS
 from synthoma.evaluation.faults import faults
-from synthoma.evaluation.fidelity import EXTRACTORS
-from synthoma.evaluation.nulls import plan
+from synthoma.evaluation.nulls import plan_null
+from synthoma.evaluation.result import Evaluation, Light
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.verdict import lights, verdict
 from synthoma.metrics.tails import at_most
-from synthoma.reports.cards import croissant, dataset_card, model_card
+from synthoma.reports.cards import dataset_card, model_card
+from synthoma.reports.croissant import croissant
 from synthoma.reports.evaluation_content import QUESTIONS, figure, sections
 from synthoma.reports.evaluation_page import evaluation_page, write_reports
 from synthoma.reports.evaluation_text import escaped, evaluation_markdown
@@ -71,7 +73,20 @@ def quick(cohorts: tuple[Cohort, Cohort], tmp_path_factory: pytest.TempPathFacto
     """What the preset quick writes."""
     config = EvaluateConfig(halves=9, canaries=20)
     result = evaluate(*cohorts, config, tmp_path_factory.mktemp("cells"))
-    return json.loads(json.dumps(result, allow_nan=False))
+    return json.loads(json.dumps(result.content(), allow_nan=False))
+
+
+def read(made: dict[str, Any]) -> Evaluation:
+    """An evaluation out of its JSON, which tests change."""
+    return Evaluation.parse(made, Path("evaluation.json"))
+
+
+def judged(made: dict[str, Any]) -> None:
+    """Lights and verdict again, of what was changed."""
+    evaluation = read(made)
+    four = lights(evaluation, Thresholds())
+    made["lights"] = [light.content() for light in four]
+    made["verdict"] = verdict(four, evaluation.utility).content()
 
 
 def paired(value: float) -> dict[str, Any]:
@@ -122,8 +137,10 @@ def full(cohorts: tuple[Cohort, Cohort], quick: dict[str, Any]) -> dict[str, Any
     result = copy.deepcopy(quick)
     comparison = compare(*cohorts)
     held = np.arange(90) >= 60
-    the = plan(comparison.groups, held, comparison.synthetic_groups, halves=9)
-    result["self_test"] = faults(comparison, the, {"wavelet": EXTRACTORS["wavelet"]}, alpha=0.05, seed=0)
+    plan = plan_null(comparison.groups, held, comparison.synthetic_groups, halves=9)
+    found = faults(comparison, plan, {"wavelet": EXTRACTORS["wavelet"]}, alpha=0.05, seed=0)
+    assert found is not None
+    result["self_test"] = found.content()
     names = ("real 15", "real", "plain", "duplicated", "synthetic", "mixed 1")
     other = {**trained(names, "NO EVIDENCE"), "detector": "large"}
     result["utility"] = {**trained(names), "other_detectors": [other]}
@@ -134,8 +151,7 @@ def full(cohorts: tuple[Cohort, Cohort], quick: dict[str, Any]) -> dict[str, Any
     }  # fmt: skip
     result["privacy"]["pairs"][0]["flagged"] = True
     result["privacy"]["quarantine"] = [result["privacy"]["pairs"][0]["synthetic_row"]]
-    result["lights"] = lights(result, Thresholds())
-    result["verdict"] = verdict(result["lights"], result["utility"])
+    judged(result)
     return json.loads(json.dumps(result, allow_nan=False))
 
 
@@ -148,18 +164,18 @@ def loads_nothing(text: str) -> Page:
 
 
 def test_page_of_quick_scores(cohorts: tuple[Cohort, Cohort], quick: dict[str, Any]) -> None:
-    text = evaluation_page(quick, *cohorts)
+    text = evaluation_page(read(quick), *cohorts)
     page = loads_nothing(text)
     assert page.images == 12 + 2 * 12 + 2 * 6  # slices, nearest training slices, twins
     assert all(f'id="{question}"' in text and f'href="#{question}"' in text for question in QUESTIONS)
     assert quick["verdict"]["word"] in text
     assert "--preset standard" in text
     assert "Real scans are shown here" in text
-    assert evaluation_page(quick, *cohorts) == text
+    assert evaluation_page(read(quick), *cohorts) == text
 
 
 def test_page_of_all_that_can_be_measured(cohorts: tuple[Cohort, Cohort], full: dict[str, Any]) -> None:
-    text = evaluation_page(full, *cohorts)
+    text = evaluation_page(read(full), *cohorts)
     page = loads_nothing(text)
     assert page.images == 12 + 2 * 12 + 2 * 6 + 2
     assert "FLAGGED" in text
@@ -173,9 +189,9 @@ def test_page_of_all_that_can_be_measured(cohorts: tuple[Cohort, Cohort], full: 
 
 
 def test_the_first_pictures_are_half_with_tumour(cohorts: tuple[Cohort, Cohort], quick: dict[str, Any]) -> None:
-    from synthoma.reports.evaluation_page import _shown
+    from synthoma.reports.evaluation_page import _chosen_rows
 
-    rows = _shown(cohorts[1], quick["compared"]["rows"]["synthetic"])
+    rows = _chosen_rows(cohorts[1], quick["compared"]["rows"]["synthetic"])
     assert len(set(rows)) == 6
     assert sum(cohorts[1].masks[row].any() for row in rows) == 3
 
@@ -192,13 +208,12 @@ def test_reports_need_little(cohorts: tuple[Cohort, Cohort], quick: dict[str, An
     bare["compared"]["divisions"] = 0
     bare["privacy"] = {"word": "CANNOT TELL", "because": "too few held-out slices", "upper_share": 1.0}
     bare["utility"] = {"word": "CANNOT TELL", "because": "not tested: too few patients", "arms": {}}
-    bare["lights"] = lights(bare, Thresholds())
-    bare["verdict"] = verdict(bare["lights"], bare["utility"])
-    loads_nothing(evaluation_page(bare, *cohorts))
-    text = evaluation_markdown(bare)
+    judged(bare)
+    loads_nothing(evaluation_page(read(bare), *cohorts))
+    text = evaluation_markdown(read(bare))
     assert "Not tested: too few patients" in text or "not tested: too few patients" in text
     assert "too few real patients to compare" in text
-    assert dataset_card(bare, cohorts[1].meta)
+    assert dataset_card(read(bare), cohorts[1].meta)
 
 
 def test_names_cannot_inject_markup(cohorts: tuple[Cohort, Cohort], full: dict[str, Any]) -> None:
@@ -208,9 +223,9 @@ def test_names_cannot_inject_markup(cohorts: tuple[Cohort, Cohort], full: dict[s
     result["utility"]["arms"]["mixed 1"]["title"] = evil
     result["provenance"]["synthetic"]["source"] = evil
     result["verdict"]["because"] = evil
-    text = evaluation_page(result, *cohorts)
+    text = evaluation_page(read(result), *cohorts)
     assert "<script" not in text
-    for written in (evaluation_markdown(result, evil), dataset_card(result, cohorts[1].meta, name=evil)):
+    for written in (evaluation_markdown(read(result), evil), dataset_card(read(result), cohorts[1].meta, name=evil)):
         body = written.partition("\n---\n")[2] or written
         assert "<script" not in body
         assert "[a](http" not in body.replace("\\[", "")
@@ -219,7 +234,7 @@ def test_names_cannot_inject_markup(cohorts: tuple[Cohort, Cohort], full: dict[s
 
 
 def test_markdown_has_the_figures_of_the_json(full: dict[str, Any]) -> None:
-    text = evaluation_markdown(full, "mine")
+    text = evaluation_markdown(read(full), "mine")
     assert text.startswith("# Evaluation of mine\n")
     for scores in full["fidelity"]["families"].values():
         for entry in scores.values():
@@ -233,12 +248,12 @@ def test_markdown_has_the_figures_of_the_json(full: dict[str, Any]) -> None:
     assert all(escaped(sentence(light["text"])) in text for light in full["lights"])
     for line in text.splitlines():
         assert not line.startswith("|") or line.endswith("|")
-    for title in (block.title for section in sections(full) for block in section.blocks if block.title):
+    for title in (block.title for section in sections(read(full)) for block in section.blocks if block.title):
         assert f"### {title}" in text
 
 
 def test_what_the_scores_would_have_missed(full: dict[str, Any]) -> None:
-    (block,) = next(section for section in sections(full) if section.key == "self-test").blocks
+    (block,) = next(section for section in sections(read(full)) if section.key == "self-test").blocks
     found = full["self_test"]["faults"]
     missed = [
         name for name, one in found.items() if max(one["wavelet"]["kid"], one["wavelet"]["sliced_wasserstein"]) <= 0.5
@@ -249,7 +264,7 @@ def test_what_the_scores_would_have_missed(full: dict[str, Any]) -> None:
 
 
 def test_literature_says_when_it_cannot_be_compared(quick: dict[str, Any], full: dict[str, Any]) -> None:
-    without, beside = studies(quick), studies(full)
+    without, beside = studies(read(quick)), studies(read(full))
     assert [one.name for one in without] == [one.name for one in beside]
     assert without[0].here == "–"
     assert without[0].why.startswith("no")
@@ -260,7 +275,7 @@ def test_literature_says_when_it_cannot_be_compared(quick: dict[str, Any], full:
 
 
 def test_write_reports(cohorts: tuple[Cohort, Cohort], full: dict[str, Any], tmp_path: Path) -> None:
-    write_reports(tmp_path, full, *cohorts)
+    write_reports(tmp_path, read(full), *cohorts)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"report.html", "report.md", "dataset_card.md", "model_card.md", "croissant.json"}
     place = str(cohorts[0].path.parent)
@@ -273,12 +288,12 @@ def test_write_reports(cohorts: tuple[Cohort, Cohort], full: dict[str, Any], tmp
     (tmp_path / "b").mkdir()
     foreign = copy.deepcopy(full)
     del foreign["provenance"]["synthetic"]["model_sha256"]
-    write_reports(tmp_path / "b", foreign, *cohorts)
+    write_reports(tmp_path / "b", read(foreign), *cohorts)
     assert not (tmp_path / "b" / "model_card.md").exists()
 
 
 def test_cards_say_what_matters(cohorts: tuple[Cohort, Cohort], full: dict[str, Any]) -> None:
-    card = dataset_card(full, cohorts[1].meta, name='a "b"')
+    card = dataset_card(read(full), cohorts[1].meta, name='a "b"')
     front = card.split("---\n")[1]
     assert 'pretty_name: "a \\"b\\""' in front
     assert '- "image-segmentation"' in front
@@ -287,7 +302,7 @@ def test_cards_say_what_matters(cohorts: tuple[Cohort, Cohort], full: dict[str, 
         assert f"\n## {heading}\n" in card
     for text in ("Not for clinical use", full["verdict"]["word"], "60 slices of 30 patients", MODEL["model_sha256"]):
         assert text in card
-    model = model_card(full, cohorts[1].meta)
+    model = model_card(read(full), cohorts[1].meta)
     assert model is not None
     assert "# wgan-gp\n" in model
     assert MODEL["model_sha256"] in model
@@ -295,7 +310,9 @@ def test_cards_say_what_matters(cohorts: tuple[Cohort, Cohort], full: dict[str, 
 
 def test_croissant_describes_files_and_columns(cohorts: tuple[Cohort, Cohort], full: dict[str, Any]) -> None:
     files = {"slices.csv": "1" * 64, "images.npy": "2" * 64}
-    found = croissant(full, cohorts[1].meta, files, {"case": "sc:Text", "tumour_pixels": "sc:Integer"}, name="made")
+    found = croissant(
+        read(full), cohorts[1].meta, files, {"case": "sc:Text", "tumour_pixels": "sc:Integer"}, name="made"
+    )
     json.dumps(found, allow_nan=False)
     assert found["@type"] == "sc:Dataset"
     assert found["conformsTo"] == "http://mlcommons.org/croissant/1.0"
@@ -316,7 +333,7 @@ def test_croissant_describes_files_and_columns(cohorts: tuple[Cohort, Cohort], f
 def test_croissant_has_the_columns_of_the_table(
     cohorts: tuple[Cohort, Cohort], quick: dict[str, Any], tmp_path: Path
 ) -> None:
-    write_reports(tmp_path, quick, *cohorts)
+    write_reports(tmp_path, read(quick), *cohorts)
     found = json.loads((tmp_path / "croissant.json").read_text(encoding="utf-8"))
     header = (cohorts[1].path / "slices.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
     assert [field["name"] for field in found["recordSet"][0]["field"]] == header
@@ -325,20 +342,22 @@ def test_croissant_has_the_columns_of_the_table(
 
 
 def test_lights_have_a_figure_and_say_what_it_is(full: dict[str, Any], quick: dict[str, Any]) -> None:
-    useful = {"question": "useful", "state": "GOOD", "figure": "HELPS", "text": ""}
-    assert figure(useful, full)[0] == "+0.071"
-    assert figure({**useful, "state": "CANNOT TELL", "figure": "not tested"}, quick) == ("", "")
-    copies = {"question": "private", "state": "POOR", "figure": "COPIES FOUND", "text": ""}
+    useful = Light(question="useful", state="GOOD", figure="HELPS", text="")
+    assert figure(useful, read(full))[0] == "+0.071"
+    untested = useful.model_copy(update={"state": "CANNOT TELL", "figure": "not tested"})
+    assert figure(untested, read(quick)) == ("", "")
+    copies = Light(question="private", state="POOR", figure="COPIES FOUND", text="")
     privacy = {**full["privacy"], "flagged": 3, "of": 48}
-    assert figure(copies, {**full, "privacy": privacy})[0] == "3 of 48"
-    assert figure({**copies, "question": "realistic", "figure": "4.0x"}, full)[0] == "4.0×"
+    assert figure(copies, read({**full, "privacy": privacy}))[0] == "3 of 48"
+    far = Light(question="realistic", state="POOR", figure="4.0x", text="")
+    assert figure(far, read(full))[0] == "4.0×"
 
 
 def test_an_untold_origin_is_a_limit(full: dict[str, Any]) -> None:
     foreign = copy.deepcopy(full)
     del foreign["provenance"]["synthetic"]["trained_on"]
-    assert "does not say whom its generator learned from" in evaluation_markdown(foreign)
-    assert "does not say whom its generator learned from" not in evaluation_markdown(full)
+    assert "does not say whom its generator learned from" in evaluation_markdown(read(foreign))
+    assert "does not say whom its generator learned from" not in evaluation_markdown(read(full))
 
 
 def test_figures_as_text() -> None:

@@ -13,11 +13,10 @@ EXAMPLES = ("synthoma demo -o demo",)
 
 def run(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
     """Run the command."""
-    import json
-
     from synthoma import pipeline
+    from synthoma.evaluation.result import read_evaluation
 
     with of_work() as progress, of_training() as (tell, _):
         page = pipeline.demo(output, force=force, progress=progress, report=tell)
-    verdict = json.loads(page.with_name("evaluation.json").read_text(encoding="utf-8"))["verdict"]
-    say(f"{verdict['word']}: {verdict['because']}\npage: {page}")
+    verdict = read_evaluation(page.parent).verdict
+    say(f"{verdict.word}: {verdict.because}\npage: {page}")

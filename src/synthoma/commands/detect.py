@@ -76,16 +76,16 @@ def _judge(scans: list[Path], model: Path, output: Path | None, force: bool) -> 
 def _print_findings(rows: list[dict[str, Any]], output: Path, page: Path) -> None:
     """What was found, what was skipped, and how far to trust it, in lines that the terminal does not break."""
     import csv
-    import json
     import shutil
     import textwrap
 
+    from synthoma.detection.result import read_detection
     from synthoma.detection.words import remark_lines, skipped_lines, table_lines
 
     width = max(shutil.get_terminal_size().columns, 40)
     with (output / "skipped.csv").open(encoding="utf-8", newline="") as stream:
         unused = list(csv.DictReader(stream))
-    told = json.loads((output / "detection.json").read_text(encoding="utf-8"))["track_record"]
+    told = read_detection(output).track_record
     records = [line for text in told for line in textwrap.wrap(text, width)]
     for line in (
         *table_lines(rows, width),

@@ -112,14 +112,14 @@ def _evaluate(
         result = pipeline.evaluate(
             real, synthetic, output, config=settings, keep=keep, extractor=extractor, force=force, progress=progress
         )
-    for light in result["lights"]:
-        say(f"{light['question']:<10} {light['state']:<12} {light['text']}")
+    for light in result.lights:
+        say(f"{light.question:<10} {light.state:<12} {light.text}")
     for line in splits_lines(result):
         say(line)
-    say(f"{result['verdict']['word']}: {result['verdict']['because']}\npage: {output / 'report.html'}")
+    say(f"{result.verdict.word}: {result.verdict.because}\npage: {output / 'report.html'}")
     if keep is not None:
-        where = keep if result["kept"] else "nothing was written"
-        say(f"kept {result['kept']} of {result['compared']['of_synthetic']} synthetic slices: {where}")
+        where = keep if result.kept else "nothing was written"
+        say(f"kept {result.kept} of {result.compared.of_synthetic} synthetic slices: {where}")
 
 
 def _span(entry: dict[str, Any]) -> str:

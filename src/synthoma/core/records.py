@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
+from synthoma.core.config import Config
 from synthoma.core.errors import InputError
 
 
@@ -44,6 +45,11 @@ class Record(BaseModel):
             place = ".".join(map(str, first["loc"])) or "the whole"
             came = f"{place}: {first['msg']} in {path}"
             raise InputError(f"a complete {path.name}", came, "restore it from a copy, or make it again") from None
+
+
+def known_settings(values: Mapping[str, Any], kind: type[Config]) -> dict[str, Any]:
+    """Settings that an artefact states, without those that are gone since it was written."""
+    return {name: value for name, value in values.items() if name in kind.model_fields}
 
 
 def _defined(value: Any) -> Any:

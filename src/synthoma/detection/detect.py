@@ -11,14 +11,15 @@ from typing import Any
 
 from synthoma.cohorts.preparation import Progress, hidden
 from synthoma.core.errors import InputError, OutputError
-from synthoma.core.outputs import check_apart, new_folder, write_json
+from synthoma.core.outputs import check_apart, new_folder
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.classes import Classifier
 from synthoma.detection.detector import Detector
 from synthoma.detection.kept import ROWS, keep, place_of
 from synthoma.detection.many import detect_all
-from synthoma.detection.outputs import NOT_CLINICAL, SCHEMA
+from synthoma.detection.outputs import NOT_CLINICAL
+from synthoma.detection.result import Detection, ModelIdentity, write_detection
 from synthoma.detection.scan import plain_stands_for
 from synthoma.detection.settings import DetectConfig
 from synthoma.detection.words import track_record
@@ -93,25 +94,23 @@ def _detect(
     inventory = take_inventories(paths, options)
     check_apart(output, (place for case in inventory.cases for place in case.sources))
     rows = detect_all(inventory, run, folder, options, progress, kept=kept)
-    write_json(
-        folder / "detection.json",
-        {
-            "schema": SCHEMA,
-            "not_for_clinical_use": NOT_CLINICAL,
-            "model": {"name": detector.name, "sha256": detector.bundle.digest},
-            "type_model": None if asked is None else {"name": asked.name, "sha256": asked.digest},
-            "modalities": list(detector.modalities),
-            "targets": list(detector.targets),
-            "scans": len(rows),
-            "with_tumour": sum(bool(row["has_tumour"]) for row in rows),
-            "skipped": len(inventory.skipped) + len(inventory.cases) - len(rows),
-            "track_record": _track_records(detector, rows),
-            "remarks": list(inventory.remarks),
-            "scan_remarks": Counter(text for row in rows for text in dict.fromkeys(row["told"])).most_common(),
-            "options": options.model_dump(mode="json", exclude={"jobs", "type_model"}),
-            "software": software(),
-        },
+    detection = Detection(
+        version="synthoma.detection/1",
+        not_for_clinical_use=NOT_CLINICAL,
+        model=ModelIdentity(name=detector.name, sha256=detector.bundle.digest),
+        type_model=None if asked is None else ModelIdentity(name=asked.name, sha256=asked.digest),
+        modalities=tuple(detector.modalities),
+        targets=tuple(detector.targets),
+        scans=len(rows),
+        with_tumour=sum(bool(row["has_tumour"]) for row in rows),
+        skipped=len(inventory.skipped) + len(inventory.cases) - len(rows),
+        track_record=tuple(_track_records(detector, rows)),
+        remarks=tuple(inventory.remarks),
+        scan_remarks=tuple(Counter(text for row in rows for text in dict.fromkeys(row["told"])).most_common()),
+        options=DetectConfig.model_validate(options.model_dump(mode="json", exclude={"jobs", "type_model"})),
+        software=software(),
     )
+    write_detection(folder, detection)
     return rows
 
 

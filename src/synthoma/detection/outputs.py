@@ -15,13 +15,13 @@ from synthoma.core.types import Array, Bools, tumour_of
 from synthoma.detection.coding import to_flat, to_rle
 from synthoma.detection.detector import Detector
 from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
+from synthoma.detection.result import SCHEMA
 from synthoma.detection.scan import Seen, describe
 from synthoma.detection.settings import DetectConfig
 from synthoma.detection.words import size_text, track_record
 from synthoma.scans.case import Case, Volume
 from synthoma.scans.files import SUFFIXES
 
-SCHEMA = "synthoma.detection/1"
 MARK = "Synthoma: found by a model, research only, not for clinical use"
 """What a volume says of itself, where there is room for 79 characters."""
 NOT_CLINICAL = "Research software. Not a medical device and not for clinical use: no result may guide a patient's care."

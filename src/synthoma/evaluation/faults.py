@@ -6,24 +6,25 @@ real-vs-real divisions, and the scores are taken as those of a synthetic cohort.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import ndimage
 from sklearn.cluster import KMeans
 
 from synthoma.core.seeding import stream
-from synthoma.core.types import Array, Float32, Floats, Ints
+from synthoma.core.types import Float32, Ints
 from synthoma.evaluation.comparison import Comparison
-from synthoma.evaluation.fidelity import WORSE, blocks_of, group_numbers, scaled, set_scores
-from synthoma.evaluation.nulls import Plan
+from synthoma.evaluation.families import WORSE, Extractor, blocks_of, group_numbers, scaled, set_scores
+from synthoma.evaluation.nulls import NullPlan
+from synthoma.evaluation.result import SelfTest
 from synthoma.metrics.features import standardised, wavelet_features
 
 TRIALS = 8
 """Divisions into which each fault is planted."""
 
-SHOWN = ("kid", "sliced_wasserstein", "recall", "coverage")
+SCORED = ("kid", "sliced_wasserstein", "recall", "coverage")
+"""Scores that are asked whether they notice."""
 
 
 def blurred(images: Float32) -> Float32:
@@ -50,16 +51,12 @@ def brightened(images: Float32) -> Float32:
 
 
 def faults(
-    comparison: Comparison, the: Plan, extractors: Mapping[str, Callable[[Array], Floats]], *, alpha: float, seed: int
-) -> dict[str, Any]:
-    """Plant each fault and count how often each score has p <= alpha.
-
-    Returns:
-        {"faults": {fault: {family: {score: share of trials}}}, "n", "trials"}; without a null, empty.
-    """
-    trials = the.divisions[:TRIALS]
+    comparison: Comparison, plan: NullPlan, extractors: Mapping[str, Extractor], *, alpha: float, seed: int
+) -> SelfTest | None:
+    """Plant each fault and count how often each score has p <= alpha; None without a null."""
+    trials = plan.divisions[:TRIALS]
     if not trials:
-        return {}
+        return None
     real = comparison.real
     draws = stream(seed, "evaluation.faults")
     changed = {
@@ -70,13 +67,13 @@ def faults(
     }
     found: dict[str, dict[str, dict[str, float]]] = {}
     # The changed images are the same patients' again.
-    names = np.concatenate([group_numbers(the.groups, [])] * 2)
+    names = np.concatenate([group_numbers(plan.groups, [])] * 2)
     modes = _modes(real)
     for family, extract in extractors.items():
         plain = extract(real)
         points = scaled(plain)
-        blocks = blocks_of(the.count)
-        null = [set_scores(points, names, one, other, blocks=blocks) for one, other in the.divisions]
+        blocks = blocks_of(plan.count)
+        null = [set_scores(points, names, one, other, blocks=blocks) for one, other in plan.divisions]
         sides = {
             "half of the modes dropped": [(one, _of_modes(other, modes, draws)) for one, other in trials],
             "collapse to a fifth of the images": [
@@ -100,23 +97,23 @@ def faults(
             found.setdefault(fault, {})[family] = _caught(planted, null, alpha)
         for fault, images in changed.items():
             both = scaled(np.concatenate([plain, extract(images)]))
-            null = [set_scores(both, names, one, other, blocks=blocks) for one, other in the.divisions]
+            null = [set_scores(both, names, one, other, blocks=blocks) for one, other in plan.divisions]
             planted = [set_scores(both, names, one, other + len(real), blocks=blocks) for one, other in trials]
             found.setdefault(fault, {})[family] = _caught(planted, null, alpha)
-    return {"faults": found, "n": the.count, "trials": len(trials)}
+    return SelfTest(faults=found, n=plan.count, trials=len(trials))
 
 
 def _caught(
     planted: Sequence[Mapping[str, float]], null: Sequence[Mapping[str, float]], alpha: float
 ) -> dict[str, float]:
     """Share of trials in which each score is worse than chance allows, held against all other divisions."""
-    hits = dict.fromkeys(SHOWN, 0)
+    hits = dict.fromkeys(SCORED, 0)
     for trial, scores in enumerate(planted):
-        for name in SHOWN:
+        for name in SCORED:
             others = np.array([row[name] for number, row in enumerate(null) if number != trial])
             worse = others >= scores[name] if WORSE[name] == "high" else others <= scores[name]
             hits[name] += int((1 + worse.sum()) / (1 + len(others)) <= alpha)
-    return {name: hits[name] / len(planted) for name in SHOWN}
+    return {name: hits[name] / len(planted) for name in SCORED}
 
 
 def _modes(images: Float32) -> Ints:

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from synthoma.core.seeding import stream
 from synthoma.core.types import Bools, Ints
+from synthoma.evaluation.score import Score, Scores
 
 LEAST_GROUPS = 2
 """Groups on each side of a division below which there is none."""
@@ -56,12 +56,12 @@ SIGNED = frozenset(("kid", "frechet_radiomics"))
 FOLDS = 12
 """Parts of each side that the jackknife leaves out in turn, at most."""
 
-Score = Callable[[Ints, Ints], Mapping[str, float]]
+SetScore = Callable[[Ints, Ints], Mapping[str, float]]
 """Scores of two sets of places among all images (real ones first), the real or held-out side first."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class NullPlan:
     """Who is compared with whom. Places count the real images first, then the synthetic ones.
 
     Attributes:
@@ -88,7 +88,7 @@ class Plan:
         return len(self.held)
 
 
-def plan(groups: Sequence[str], held: Bools, synthetic: Sequence[str], *, halves: int, seed: int = 0) -> Plan:
+def plan_null(groups: Sequence[str], held: Bools, synthetic: Sequence[str], *, halves: int, seed: int = 0) -> NullPlan:
     """Draw the divisions and thin all sides to one number of slices, on which all scores depend.
 
     Args:
@@ -115,7 +115,7 @@ def plan(groups: Sequence[str], held: Bools, synthetic: Sequence[str], *, halves
     ours, theirs = _some(draws, np.flatnonzero(held), count), _some(draws, np.arange(len(synthetic)), count)
     made_by = tuple(synthetic[place] for place in theirs)
     others = tuple(_others(draws, inverse, held, sides[1], count))
-    return Plan(ours, len(groups) + theirs, divisions, tuple(groups), made_by, others, blind)
+    return NullPlan(ours, len(groups) + theirs, divisions, tuple(groups), made_by, others, blind)
 
 
 def _others(draws: np.random.Generator, numbers: Ints, held: Bools, groups: int, count: int) -> list[Ints]:
@@ -175,13 +175,13 @@ def _some(draws: np.random.Generator, places: Ints, count: int) -> Ints:
 
 
 def beside(
-    score: Score, the: Plan, *, worse: Mapping[str, str], interval: bool = True, divisions: int | None = None
-) -> dict[str, dict[str, Any]]:
+    score: SetScore, plan: NullPlan, *, worse: Mapping[str, str], interval: bool = True, divisions: int | None = None
+) -> Scores:
     """Scores of synthetic against held-out slices, each beside its null.
 
     Args:
         score: what is computed of two sets; nan where it cannot be.
-        the: who is compared.
+        plan: who is compared.
         worse: for each score which values are bad: "high" or "low".
         interval: add an interval by leaving out groups of held-out and parts of synthetic slices.
         divisions: use only so many.
@@ -189,14 +189,14 @@ def beside(
     Returns:
         As ``weighed``.
     """
-    values = score(the.held, the.synthetic)
+    values = score(plan.held, plan.synthetic)
     return weighed(
         values,
-        [score(one, other) for one, other in the.divisions[:divisions]],
-        [score(the.held, other) for other in the.others],
+        [score(one, other) for one, other in plan.divisions[:divisions]],
+        [score(plan.held, other) for other in plan.others],
         worse=worse,
-        count=the.count,
-        bounds=_jackknife(score, the, values) if interval else {},
+        count=plan.count,
+        bounds=_jackknife(score, plan, values) if interval else {},
     )
 
 
@@ -208,7 +208,7 @@ def weighed(
     worse: Mapping[str, str],
     count: int,
     bounds: Mapping[str, tuple[float, float]] | None = None,
-) -> dict[str, dict[str, Any]]:
+) -> Scores:
     """Scores beside what chance gives, and beside what other real patients score against the same held-out ones.
 
     Args:
@@ -220,14 +220,10 @@ def weighed(
         bounds: intervals.
 
     Returns:
-        {name: {"value", "low", "high", "null", "null_median", "others", "others_median", "ratio", "p", "n"}}. p is the
-        share of null values at least as bad, one added on both sides, so that it is never 0; None without a null. ratio
-        is the value over the worse of the two medians: held-out patients may by chance lie far from all others, and
-        those that are synthetic need not be nearer to them than real ones are. It is None where that is 0 or the score
-        may be negative.
+        A score by name.
     """
     return {
-        name: _entry(
+        name: _score(
             value, [row[name] for row in null], [row[name] for row in others], worse[name], count,
             (bounds or {}).get(name), name in SIGNED,
         )
@@ -235,35 +231,33 @@ def weighed(
     }  # fmt: skip
 
 
-def _entry(
+def _score(
     value: float, null: Sequence[float], others: Sequence[float], worse: str, count: int,
     bounds: tuple[float, float] | None, signed: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> Score:  # fmt: skip
     known, beside_them = (np.array([one for one in part if np.isfinite(one)]) for part in (null, others))
-    entry: dict[str, Any] = {
-        "value": float(value), "null": known.tolist(), "null_median": None, "others": beside_them.tolist(),
-        "others_median": float(np.median(beside_them)) if len(beside_them) else None, "ratio": None, "p": None,
-        "n": count,
-    }  # fmt: skip
-    if bounds is not None:
-        entry["low"], entry["high"] = bounds
-    if not len(known) or not np.isfinite(value):
-        return entry
-    entry["null_median"] = float(np.median(known))
-    bad = known >= value if worse == "high" else known <= value
-    entry["p"] = (1 + int(bad.sum())) / (1 + len(known))
-    measure = measure_of(entry, worse)
-    entry["ratio"] = None if signed or known.min() < 0 or abs(measure) < 1e-12 else float(value) / measure
-    return entry
+    others_median = float(np.median(beside_them)) if len(beside_them) else None
+    null_median, p, ratio = None, None, None
+    if len(known) and np.isfinite(value):
+        null_median = float(np.median(known))
+        bad = known >= value if worse == "high" else known <= value
+        p = (1 + int(bad.sum())) / (1 + len(known))
+        measure = _measure(null_median, others_median, worse)
+        ratio = None if signed or known.min() < 0 or abs(measure) < 1e-12 else float(value) / measure
+    ends = {} if bounds is None else {"low": bounds[0], "high": bounds[1]}
+    return Score(
+        value=float(value), null=tuple(known.tolist()), null_median=null_median, others=tuple(beside_them.tolist()),
+        others_median=others_median, ratio=ratio, p=p, n=count, **ends,
+    )  # fmt: skip
 
 
-def measure_of(entry: Mapping[str, Any], worse: str) -> float:
+def _measure(null_median: float, others_median: float | None, worse: str) -> float:
     """What a score is a multiple of: the worse of the medians of its null and of other real patients."""
-    medians = [entry[name] for name in ("null_median", "others_median") if entry[name] is not None]
+    medians = [null_median] if others_median is None else [null_median, others_median]
     return float(max(medians) if worse == "high" else min(medians))
 
 
-def joint_p(entries: Sequence[Mapping[str, Any]], worse: Sequence[str]) -> float | None:
+def joint_p(entries: Sequence[Score], worse: Sequence[str]) -> float | None:
     """One p for several scores together: how often chance makes *any* of them as striking as the most striking one.
 
     Each score is measured in deviations of its null, in its bad direction; the largest of a division is held against
@@ -281,10 +275,9 @@ def joint_p(entries: Sequence[Mapping[str, Any]], worse: Sequence[str]) -> float
     """
     rows, ours = [], []
     for entry, bad in zip(entries, worse, strict=True):
-        null = np.array(entry["null"])
-        if entry["p"] is None:
+        if entry.p is None or entry.value is None:
             continue
-        every = np.append(null, entry["value"])
+        every = np.append(np.array(entry.null), entry.value)
         far = (1.0 if bad == "high" else -1.0) * (every - every.mean()) / (float(every.std()) or 1e-12)
         rows.append(far[:-1])
         ours.append(float(far[-1]))
@@ -294,13 +287,23 @@ def joint_p(entries: Sequence[Mapping[str, Any]], worse: Sequence[str]) -> float
     return (1 + int((largest >= max(ours)).sum())) / (1 + len(largest))
 
 
-def _jackknife(score: Score, the: Plan, values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+def cannot_speak(scores: Sequence[Score], alpha: float, tests: int = 1) -> bool:
+    """Whether divisions are so few that none of so many tests, which share the level, could have spoken."""
+    return tests / (1 + max(len(score.null) for score in scores)) > alpha
+
+
+def worse_than_all(score: Score) -> bool:
+    """Whether a score is worse than all of its real-vs-real values."""
+    return score.p is not None and score.p * (1 + len(score.null)) < 1.5
+
+
+def _jackknife(score: SetScore, plan: NullPlan, values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     """Intervals at 95 % by leaving out parts of either side (Efron and Tibshirani 1993, 11.2).
 
     Parts are whole groups. Drawing groups with replacement, as elsewhere, would put twins of
     slices into a set, and to distances of sets twins are what memorised copies are.
     """
-    sides = _parts([the.groups[place] for place in the.held]), _parts(the.made_by)
+    sides = _parts([plan.groups[place] for place in plan.held]), _parts(plan.made_by)
     variance = dict.fromkeys(values, 0.0)
     for side, part in enumerate(sides):
         number = int(part.max()) + 1
@@ -308,7 +311,7 @@ def _jackknife(score: Score, the: Plan, values: Mapping[str, float]) -> dict[str
             return {}
         found = []
         for left in range(number):
-            held, synthetic = the.held, the.synthetic
+            held, synthetic = plan.held, plan.synthetic
             if side == 0:
                 held = held[part != left]
             else:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-Result = Mapping[str, Any]
-"""Content of evaluation.json."""
+from synthoma.evaluation.result import Evaluation
+from synthoma.evaluation.settings import Thresholds
 
 FAMILIES = {
     "wavelet": "wavelets and histogram",
@@ -27,12 +25,6 @@ SCORES = {
     "recall": "recall",
     "coverage": "coverage",
 }
-
-JUDGES = {"linear": "a linear model", "network": "a small network"}
-"""Models that tell synthetic from real slices."""
-
-VARIETY = ("recall", "coverage")
-"""Scores that say how much of the real variety is reached."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +73,9 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-def thresholds_of(result: Result) -> Mapping[str, Any]:
+def thresholds_of(result: Evaluation) -> Thresholds:
     """The thresholds that were fixed before the evaluation."""
-    found: Mapping[str, Any] = result["provenance"]["config"]["thresholds"]
-    return found
+    return result.provenance.config.thresholds
 
 
 def family_name(family: str) -> str:

@@ -1,7 +1,7 @@
-"""Cards of a synthetic cohort and of the model behind it, and the cohort's description for catalogues of data sets.
+"""Cards of a synthetic cohort and of the model behind it.
 
 The cards are those of the Hugging Face Hub (Mitchell et al. 2019, "Model cards for model reporting"): front matter that
-machines read, then sections for people. Catalogues read Croissant 1.0 (JSON-LD, MLCommons 2024).
+machines read, then sections for people.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthoma._version import __version__
-from synthoma.reports.blocks import Block, Result
+from synthoma.evaluation.diverse.result import OVERLAPS
+from synthoma.evaluation.result import Evaluation
+from synthoma.reports.blocks import Block
 from synthoma.reports.evaluation_content import compared_sentence, sections
 from synthoma.reports.evaluation_text import block_lines, escaped, lights_table, table, verdict_line
 from synthoma.reports.settings_blocks import learned_from, provenance_rows
@@ -29,79 +31,12 @@ LICENCE = (
     "allow."
 )
 
-CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
-"""The terms of Croissant 1.0."""
 
-FORMATS = {
-    "cohort.json": ("application/json", "what the cohort is: origin, modalities, labels, size, provenance"),
-    "slices.csv": ("text/csv", "one row a slice, in the order of the arrays"),
-    "images.npy": ("application/x-npy", "float16 (slices, modalities, size, size); 0 is background"),
-    "masks.npy": ("application/x-npy", "uint8 (slices, size, size); 0 is no tumour, 4 a cavity"),
-}
-COLUMNS = {
-    "case": "sc:Text",
-    "group": "sc:Text",
-    "split": "sc:Text",
-    "label": "sc:Text",
-    "tumour_pixels": "sc:Integer",
-}
-"""Columns of slices.csv that every synthetic cohort has."""
-
-MEANINGS = {
-    "case": "the study",
-    "slice": "number of the slice in it",
-    "patient": "what tells patients apart; empty for generated slices",
-    "group": "what no split separates",
-    "split": "train, validation or test",
-    "label": "class of the slice",
-    "tumour_pixels": "pixels of tumour in the mask",
-    "repaints": "case and slice of the simulated slice that was repainted",
-    "has_mask": "whether a mask belongs to the slice",
-}
-
-
-def dataset_card(result: Result, synthetic_meta: Mapping[str, Any], *, name: str = NAME) -> str:
+def dataset_card(result: Evaluation, synthetic_meta: Mapping[str, Any], *, name: str = NAME) -> str:
     """The card of the synthetic cohort, as Markdown.
 
     Args:
-        result: content of evaluation.json.
+        result: the evaluation.
         synthetic_meta: content of the synthetic cohort's cohort.json.
         name: of the cohort.
     """
@@ -117,9 +52,9 @@ def dataset_card(result: Result, synthetic_meta: Mapping[str, Any], *, name: str
         f"# {escaped(name)}",
         f"**{NOT_CLINICAL}**",
         "## What it is",
-        escaped(_what(synthetic_meta)),
+        escaped(what_it_is(synthetic_meta)),
         "## How it was made",
-        escaped(_how(result)),
+        escaped(how_it_was_made(result)),
         _facts(result),
         "## What was measured",
         escaped(compared_sentence(result)),
@@ -133,60 +68,39 @@ def dataset_card(result: Result, synthetic_meta: Mapping[str, Any], *, name: str
             ("heading", "what it asks", "what was measured"), scorecard(result, synthetic_meta), frozenset({0, 1, 2})
         ),
         "## Privacy",
-        *block_lines(_block(result, "copies")),
+        *block_lines(block_of(result, "copies")),
         "## Limits",
-        *block_lines(_block(result, "limits")),
+        *block_lines(block_of(result, "limits")),
         "## Licence",
         LICENCE,
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def scorecard(result: Result, synthetic_meta: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def scorecard(result: Evaluation, synthetic_meta: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """The seven headings of Zamzmi et al. (2025), "Scorecard for synthetic medical data evaluation", as measured.
 
     Args:
-        result: content of evaluation.json.
+        result: the evaluation.
         synthetic_meta: content of the synthetic cohort's cohort.json.
 
     Returns:
         Heading, question and answer, "not measured" where it was not.
     """
-    fidelity, compared = result["fidelity"], result["compared"]
-    lights = {light["question"]: f"{light['state']}: {light['text']}" for light in result["lights"]}
+    lights = {light.question: f"{light.state}: {light.text}" for light in result.lights}
     reached = [
-        f"{score} {scores[score]['value']:.2f} ({family})"
-        for family, scores in fidelity["families"].items()
-        for score in ("recall", "coverage")
-        if scores[score]["value"] is not None
-    ]
-    agreement, tumours = result.get("agreement") or {}, result.get("tumours") or {}
-    limits = []
-    if agreement:
-        limits.append(
-            f"masks: Dice {agreement['synthetic']['value']:.2f} with a detector of real scans "
-            f"({agreement['real']['value']:.2f} of real masks)"
-        )
-    limits += [
-        f"{name} of tumours {entry['ratio']:.1f} times what other patients score"
-        for name, entry in tumours.items()
-        if entry["ratio"] is not None
+        f"{score} {scores[score].value:.2f} ({family})"
+        for family, scores in result.fidelity.families.items()
+        for score in OVERLAPS
+        if scores[score].value is not None
     ]
     labels = ", ".join(map(str, synthetic_meta["labels"].values())) or "none"
     have = (
         f"sequences {', '.join(synthetic_meta['modalities'])}; classes {', '.join(synthetic_meta['classes'])}; masks: "
         f"{labels}; {int(synthetic_meta['slices']):,} slices"
     )
-    splits = result.get("splits") or {}
-    spread = NOT_MEASURED
-    if splits.get("each"):
-        spread = f"over {len(splits['each'])} other divisions of the patients: " + "; ".join(
-            f"{question} {', '.join(f'{state} {count}' for state, count in splits[question]['states'].items())}"
-            for question in ("realistic", "diverse")
-        )
-    elif result.get("classes"):
-        spread = f"scores within each class are in the report, of {', '.join(result['classes'])}"
-    told = f"named features in which it differs are in the report, of {compared['count']:,} slices a side"
+    told = f"named features in which it differs are in the report, of {result.compared.count:,} slices a side"
+    limits, spread = _constraints(result), _consistency(result)
     return [
         ("Congruence", "is it distributed as real data are?", lights["realistic"]),
         ("Coverage", "does it reach the variety of real data?", f"{lights['diverse']}; {', '.join(reached)}"),
@@ -198,17 +112,45 @@ def scorecard(result: Result, synthetic_meta: Mapping[str, Any]) -> list[tuple[s
     ]
 
 
-def model_card(result: Result, synthetic_meta: Mapping[str, Any]) -> str | None:
+def _constraints(result: Evaluation) -> list[str]:
+    """What was measured of anatomy: whether masks fit, and how tumours lie and look."""
+    limits = []
+    if (agreement := result.agreement) is not None:
+        limits.append(
+            f"masks: Dice {agreement.synthetic.value:.2f} with a detector of real scans "
+            f"({agreement.real.value:.2f} of real masks)"
+        )
+    return limits + [
+        f"{name} of tumours {entry.ratio:.1f} times what other patients score"
+        for name, entry in result.tumours.items()
+        if entry.ratio is not None
+    ]
+
+
+def _consistency(result: Evaluation) -> str:
+    """What other divisions of the patients, or single classes, say."""
+    splits = result.splits
+    if splits is not None and splits.realistic is not None and splits.diverse is not None:
+        return f"over {len(splits.each)} other divisions of the patients: " + "; ".join(
+            f"{question} {', '.join(f'{state} {count}' for state, count in one.states.items())}"
+            for question, one in (("realistic", splits.realistic), ("diverse", splits.diverse))
+        )
+    if result.classes:
+        return f"scores within each class are in the report, of {', '.join(result.classes)}"
+    return NOT_MEASURED
+
+
+def model_card(result: Evaluation, synthetic_meta: Mapping[str, Any]) -> str | None:
     """The card of the generator that made the cohort, as Markdown; None where the cohort names no model.
 
     Args:
-        result: content of evaluation.json.
+        result: the evaluation.
         synthetic_meta: content of the synthetic cohort's cohort.json.
     """
-    made = result["provenance"]["synthetic"]
-    if not made.get("model_sha256"):
+    made = result.provenance.synthetic
+    if not made.model_sha256:
         return None
-    name = str(made.get("source") or "a generator").removeprefix("generated by ")
+    name = str(made.source or "a generator").removeprefix("generated by ")
     front = {
         "license": "unknown",
         "pipeline_tag": "unconditional-image-generation",
@@ -224,7 +166,7 @@ def model_card(result: Result, synthetic_meta: Mapping[str, Any]) -> str | None:
             f"A generator of {synthetic_meta['size']} px slices ({', '.join(synthetic_meta['modalities'])})"
             + (" with masks" if synthetic_meta["labels"] else "")
             + (f", trained on {trained}" if trained else "")
-            + f". SHA-256 of its file: {made['model_sha256']}."
+            + f". SHA-256 of its file: {made.model_sha256}."
         ),
         "## What it is for",
         "Research on detectors of brain tumours: filling up training sets, and rehearsing methods where scans cannot "
@@ -238,87 +180,17 @@ def model_card(result: Result, synthetic_meta: Mapping[str, Any]) -> str | None:
         "## Privacy",
         "A model may hold more of its training scans than the samples that were looked at show. Sharing the model is "
         "another decision than sharing the cohort.",
-        *block_lines(_block(result, "copies")),
+        *block_lines(block_of(result, "copies")),
         "## Limits",
-        *block_lines(_block(result, "limits")),
+        *block_lines(block_of(result, "limits")),
         "## Licence",
         LICENCE,
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def croissant(
-    result: Result,
-    synthetic_meta: Mapping[str, Any],
-    files: Mapping[str, str],
-    columns: Mapping[str, str] = COLUMNS,
-    *,
-    name: str = NAME,
-) -> dict[str, Any]:
-    """The synthetic cohort as Croissant 1.0: its files, and the columns of slices.csv. It belongs beside those files.
-
-    Args:
-        result: content of evaluation.json.
-        synthetic_meta: content of the synthetic cohort's cohort.json.
-        files: name -> SHA-256.
-        columns: name -> type of schema.org, of slices.csv.
-        name: of the cohort.
-    """
-    reason = sentence(result["verdict"]["because"])
-    return {
-        "@context": CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": name,
-        "description": f"{_what(synthetic_meta)} Evaluation: {result['verdict']['word']}. {reason} {NOT_CLINICAL}",
-        "version": _version(files),
-        "isLiveDataset": False,
-        "keywords": ["brain MRI", "tumour", "synthetic"],
-        "rai:dataCollection": _how(result),
-        "rai:dataLimitations": list(_block(result, "limits").items),
-        "rai:personalSensitiveInformation": " ".join(_block(result, "copies").text[:1]),
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": file,
-                "name": file,
-                "description": FORMATS.get(file, ("", file))[1],
-                "contentUrl": file,
-                "encodingFormat": FORMATS.get(file, ("application/octet-stream", ""))[0],
-                "sha256": digest,
-            }
-            for file, digest in files.items()
-        ],
-        "recordSet": [_records(columns)],
-    }
-
-
-def _records(columns: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "@type": "cr:RecordSet",
-        "@id": "slices",
-        "name": "slices",
-        "description": "One row a slice, in the order of images.npy and masks.npy.",
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": f"slices/{column}",
-                "name": column,
-                "description": MEANINGS.get(column, column.replace("_", " ")),
-                "dataType": kind,
-                "source": {"fileObject": {"@id": "slices.csv"}, "extract": {"column": column}},
-            }
-            for column, kind in columns.items()
-        ],
-    }
-
-
-def _version(files: Mapping[str, str]) -> str:
-    """A version that changes with the images: the first figures of their hash as a build of 1.0.0."""
-    return f"1.0.0+{files['images.npy'][:12]}" if "images.npy" in files else "1.0.0"
-
-
-def _what(meta: Mapping[str, Any]) -> str:
+def what_it_is(meta: Mapping[str, Any]) -> str:
+    """What a cohort holds, in a sentence, from the content of its cohort.json."""
     masks = ", ".join(meta["labels"].values())
     return (
         f"{int(meta['slices']):,} {meta['origin']} {meta.get('plane', 'axial')} slices of brain MRI "
@@ -327,32 +199,34 @@ def _what(meta: Mapping[str, Any]) -> str:
     )
 
 
-def _how(result: Result) -> str:
-    made = result["provenance"]["synthetic"]
-    source = made.get("source") or "a tool that does not say"
+def how_it_was_made(result: Evaluation) -> str:
+    """By what the synthetic cohort was generated, and from how much, in a sentence or two."""
+    made = result.provenance.synthetic
+    source = made.source or "a tool that does not say"
     trained = learned_from(made)
     learned = f" The generator learned from {trained}; it was evaluated on others." if trained else ""
     return f"{sentence(str(source))}{learned} Described by Synthoma {__version__}."
 
 
-def _facts(result: Result) -> str:
+def _facts(result: Evaluation) -> str:
     return table(("", ""), provenance_rows(result), frozenset({0, 1}))
 
 
-def _findings(result: Result) -> list[str]:
+def _findings(result: Evaluation) -> list[str]:
     """The headline of usefulness, where it was tested."""
-    best, utility = decisive(result.get("utility")), result.get("utility") or {}
-    if best is None:
+    best, utility = decisive(result.utility), result.utility
+    if best is None or utility is None:
         return ["Whether it helps a detector was not tested."]
     found = (
-        f"{sentence(utility['endpoint'])[:-1]} of the best mixture of real and synthetic scans against real scans "
-        f"duplicated to the same count: {gain(best)}, over {utility['held_out_patients']:,} patients."
+        f"{sentence(utility.endpoint)[:-1]} of the best mixture of real and synthetic scans against real scans "
+        f"duplicated to the same count: {gain(best)}, over {utility.held_out_patients:,} patients."
     )
-    worth = [worth_sentence(utility["worth"])] if utility.get("worth") else []
+    worth = [worth_sentence(utility.worth)] if utility.worth is not None else []
     return [escaped(text) for text in (found, *worth)]
 
 
-def _block(result: Result, key: str) -> Block:
+def block_of(result: Evaluation, key: str) -> Block:
+    """The block of the report that has this key."""
     return next(block for section in sections(result) for block in section.blocks if block.key == key)
 
 

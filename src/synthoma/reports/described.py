@@ -13,7 +13,8 @@ from synthoma.cohorts.cohort import Cohort, is_cohort
 from synthoma.core.artefacts import FILE, read_artefact, unsealed, verify
 from synthoma.core.errors import InputError
 from synthoma.core.pseudonyms import secret_key
-from synthoma.evaluation.evaluate import SCHEMA as EVALUATION
+from synthoma.detection.result import read_detection
+from synthoma.evaluation.result import read_evaluation
 from synthoma.training.bundle import open_model
 
 
@@ -90,7 +91,7 @@ def _of_search(folder: Path) -> dict[str, Any]:
 
 
 def _of_findings(folder: Path) -> dict[str, Any]:
-    facts = read_artefact(folder / "detection.json", "synthoma.detection/1")
+    facts = read_detection(folder).content()
     listing = folder / "skipped.csv"
     if not listing.is_file():
         return {"kind": "findings", **facts}
@@ -110,9 +111,8 @@ _LISTS = ("slices", "slice_probabilities")
 
 
 def _of_evaluation(folder: Path) -> dict[str, Any]:
-    shown = ("verdict", "lights", "provenance")
-    content = read_artefact(folder / "evaluation.json", EVALUATION, shown)
-    return {"kind": "evaluation", **{name: content[name] for name in shown}}
+    content = read_evaluation(folder).content()
+    return {"kind": "evaluation", **{name: content[name] for name in ("verdict", "lights", "provenance")}}
 
 
 def _of_scores(folder: Path) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from synthoma.reports.blocks import Block, Result, Section
+from synthoma.evaluation.result import Evaluation, Light, Question
+from synthoma.reports.blocks import Block, Section
 from synthoma.reports.fidelity_blocks import diverse, faults, realistic
 from synthoma.reports.literature import studies
 from synthoma.reports.privacy_blocks import private
@@ -12,14 +13,14 @@ from synthoma.reports.settings_blocks import settings
 from synthoma.reports.utility_blocks import decisive, useful
 from synthoma.reports.wording import number, tidy
 
-QUESTIONS = {
+QUESTIONS: dict[Question, str] = {
     "realistic": "Realistic?",
     "diverse": "Diverse?",
     "private": "Private?",
     "useful": "Useful?",
 }
 
-FIGURES = {
+FIGURES: dict[Question, str] = {
     "realistic": "distance to scans of unseen patients, in units of what real patients score",
     "diverse": "of the variety of real patients, by the least score",
     "private": "share of copies, upper bound at 95\N{NO-BREAK SPACE}%",
@@ -28,7 +29,7 @@ FIGURES = {
 """What the figure of each light is."""
 
 
-def sections(result: Result) -> list[Section]:
+def sections(result: Evaluation) -> list[Section]:
     """Everything that stands below the verdict, in order."""
     parts: dict[str, tuple[str, Sequence[Block | None]]] = {
         "realistic": (QUESTIONS["realistic"], realistic(result)),
@@ -47,31 +48,31 @@ def sections(result: Result) -> list[Section]:
     ]
 
 
-def figure(light: Mapping[str, str], result: Result) -> tuple[str, str]:
+def figure(light: Light, result: Evaluation) -> tuple[str, str]:
     """The figure of a light and what it is; of usefulness the gain of the best mixture. Empty texts without one."""
-    best, privacy = decisive(result.get("utility")), result["privacy"]
-    if light["question"] == "useful" and best is not None:
-        return number(best["value"], signed=True), FIGURES["useful"]
-    if light["figure"] == "COPIES FOUND" and "flagged" in privacy:
-        return f"{privacy['flagged']:,} of {privacy['of']:,}", "as near to a training scan as copies are"
-    if light["figure"] in ("", light["state"], "COPIES FOUND", "not tested"):
+    best, privacy = decisive(result.utility), result.privacy
+    if light.question == "useful" and best is not None:
+        return number(best.value, signed=True), FIGURES["useful"]
+    if light.figure == "COPIES FOUND" and privacy.flagged is not None:
+        return f"{privacy.flagged:,} of {privacy.of:,}", "as near to a training scan as copies are"
+    if light.figure in ("", light.state, "COPIES FOUND", "not tested"):
         return "", ""
-    return tidy(light["figure"]), FIGURES.get(light["question"], "")
+    return tidy(light.figure), FIGURES[light.question]
 
 
-def compared_sentence(result: Result) -> str:
+def compared_sentence(result: Evaluation) -> str:
     """What was compared with what."""
-    compared = result["compared"]
-    count = compared["divisions"]
+    compared = result.compared
+    count = compared.divisions
     return (
-        f"{compared['synthetic']:,} of {compared['of_synthetic']:,} synthetic slices ({compared['modality']}) against "
-        f"{compared['held_out']:,} slices of {compared['held_out_groups']:,} held-out patients or groups; copies are "
-        f"searched among slices of {compared['training_groups']:,} training patients or groups. "
+        f"{compared.synthetic:,} of {compared.of_synthetic:,} synthetic slices ({compared.modality}) against "
+        f"{compared.held_out:,} slices of {compared.held_out_groups:,} held-out patients or groups; copies are "
+        f"searched among slices of {compared.training_groups:,} training patients or groups. "
         + (f"Every score stands beside up to {count} real-against-real values." if count else "There is no null.")
     )
 
 
-def _literature(result: Result) -> Block:
+def _literature(result: Evaluation) -> Block:
     text = (
         "Published figures for orientation. Data, detectors and splits differ: none is a target, and the last column "
         "says what stands between theirs and this one.",
@@ -81,19 +82,19 @@ def _literature(result: Result) -> Block:
     return Block("literature", "", text, columns, rows, frozenset(range(5)))
 
 
-def _limits(result: Result) -> Block:
+def _limits(result: Evaluation) -> Block:
     """In plain words."""
-    compared, made = result["compared"], result["provenance"]["synthetic"]
+    compared, made, utility = result.compared, result.provenance.synthetic, result.utility
     items = []
-    if made["origin"] == "synthetic" and not (made.get("trained_on") or {}).get("groups"):
+    if made.origin == "synthetic" and not (made.trained_on is not None and made.trained_on.groups):
         items.append(
             "The synthetic cohort does not say whom its generator learned from. If it saw held-out patients, realism, "
             "privacy and usefulness look better than they are."
         )
     items += [
-        f"It looked at single slices of one sequence ({compared['modality']}), not at volumes, and not at whether "
+        f"It looked at single slices of one sequence ({compared.modality}), not at volumes, and not at whether "
         "neighbouring slices fit together.",
-        f"It rests on {compared['held_out_groups']:,} held-out patients or groups. They come from the same source as "
+        f"It rests on {compared.held_out_groups:,} held-out patients or groups. They come from the same source as "
         "the training scans; scanners and hospitals that are not among them were not tested.",
         "The null compares few real patients with each other, where synthetic slices may be as many independent draws: "
         "it is wider than the truth, and differences are reported rather too seldom than too often.",
@@ -102,9 +103,9 @@ def _limits(result: Result) -> Block:
         "They are measurements, not a guarantee such as differential privacy.",
         "Nobody looked at the images: whether radiologists take them for real is another question.",
     ]
-    if (result.get("utility") or {}).get("arms"):
+    if utility is not None and utility.arms:
         items.append(
-            f"Usefulness was tested with small detectors and {result['utility']['steps']:,} steps of training. A "
+            f"Usefulness was tested with small detectors and {utility.steps:,} steps of training. A "
             "larger detector, longer training or more patients may gain less or nothing.",
         )
     items.append("It is not for clinical use: neither the images nor what is trained on them may guide a treatment.")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,15 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.outputs import write_json, write_text
 from synthoma.core.pictures import grey, outlined, png
 from synthoma.core.provenance import file_digest
-from synthoma.reports.blocks import VARIETY, Result, family_name, score_name
-from synthoma.reports.cards import croissant, dataset_card, model_card
+from synthoma.evaluation.diverse.result import OVERLAPS, TwinPair
+from synthoma.evaluation.private.result import Pair, Privacy
+from synthoma.evaluation.realistic.result import Intensities
+from synthoma.evaluation.result import Evaluation, Light
+from synthoma.evaluation.score import Families
+from synthoma.evaluation.useful.result import Utility
+from synthoma.reports.blocks import family_name, score_name
+from synthoma.reports.cards import dataset_card, model_card
+from synthoma.reports.croissant import croissant
 from synthoma.reports.evaluation_content import QUESTIONS, compared_sentence, figure, sections
 from synthoma.reports.evaluation_text import evaluation_markdown
 from synthoma.reports.figures import Span, bars, data_uri, learning_curve, shares, spans
@@ -56,12 +62,12 @@ class Tile:
     alarming: bool = False
 
 
-def write_reports(folder: Path, result: Result, real: Cohort, synthetic: Cohort) -> None:
+def write_reports(folder: Path, result: Evaluation, real: Cohort, synthetic: Cohort) -> None:
     """Write everything that people and catalogues read of an evaluation.
 
     Args:
         folder: gets report.html, report.md, dataset_card.md, croissant.json, and model_card.md if a model is named.
-        result: content of evaluation.json.
+        result: the evaluation.
         real: the cohort that was compared with.
         synthetic: the cohort that was evaluated.
     """
@@ -85,51 +91,53 @@ def _columns(cohort: Cohort) -> dict[str, str]:
     return {name: _KINDS.get(cohort.slices[name].dtype.kind, "sc:Text") for name in names}
 
 
-def evaluation_page(evaluation: Result, real: Cohort, synthetic: Cohort) -> str:
+def evaluation_page(evaluation: Evaluation, real: Cohort, synthetic: Cohort) -> str:
     """The whole page as HTML text."""
-    channels = tuple(cohort.modalities.index(evaluation["compared"]["modality"]) for cohort in (real, synthetic))
-    rows = evaluation["compared"]["rows"]
+    channels = tuple(cohort.modalities.index(evaluation.compared.modality) for cohort in (real, synthetic))
+    rows, found = evaluation.compared.rows, evaluation.fidelity.twins
+    twins, alike = (found.pairs[: SHOWN_PAIRS // 2], found.alike) if found is not None else ((), 1.0)
     return render(
         "evaluation.html",
         title=f"Evaluation of {synthetic.path.resolve().name}",
         evaluation=evaluation,
-        reason=sentence(evaluation["verdict"]["because"]),
-        lights=[_light(light, evaluation) for light in evaluation["lights"]],
+        reason=sentence(evaluation.verdict.because),
+        lights=[_light(light, evaluation) for light in evaluation.lights],
         compared=compared_sentence(evaluation),
-        real_tiles=[_picture(real, row, channels[0]) for row in _shown(real, rows["held_out"])],
-        synthetic_tiles=[_picture(synthetic, row, channels[1]) for row in _shown(synthetic, rows["synthetic"])],
+        real_tiles=[_picture(real, row, channels[0]) for row in _chosen_rows(real, rows.held_out)],
+        synthetic_tiles=[_picture(synthetic, row, channels[1]) for row in _chosen_rows(synthetic, rows.synthetic)],
         outlined=bool(real.tumour_labels or synthetic.tumour_labels),
         sections=sections(evaluation),
         charts=_charts(evaluation),
         tile_notes=TILE_NOTES,
         tiles={
-            "twins": [_twin(synthetic, channels[1], pair, evaluation) for pair in _twins(evaluation)],
-            "copies": [_pair(real, synthetic, channels, pair) for pair in _pairs(evaluation)],
+            "twins": [_twin(synthetic, channels[1], pair, alike) for pair in twins],
+            "copies": [_pair(real, synthetic, channels, pair) for pair in evaluation.privacy.pairs[:SHOWN_PAIRS]],
             "agreement": [
                 Tile((_picture(synthetic, row, channels[1]),), f"row {row}", alarming=True)
-                for row in _spread((evaluation.get("agreement") or {}).get("rejected") or [], SHOWN_PAIRS)
+                for row in _spread(
+                    evaluation.agreement.rejected if evaluation.agreement is not None else (), SHOWN_PAIRS
+                )
             ],
         },
     )
 
 
-def _light(light: Mapping[str, str], evaluation: Result) -> dict[str, str]:
-    question = light["question"]
-    shown, caption = figure(light, evaluation)
+def _light(light: Light, evaluation: Evaluation) -> dict[str, str]:
+    number_text, caption = figure(light, evaluation)
     return {
-        "title": QUESTIONS.get(question, question),
-        "key": question,
-        "state": light["state"],
-        "figure": shown,
+        "title": QUESTIONS[light.question],
+        "key": light.question,
+        "state": light.state,
+        "figure": number_text,
         "caption": caption,
-        "text": sentence(light["text"]),
+        "text": sentence(light.text),
     }
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
-def _shown(cohort: Cohort, rows: Sequence[int]) -> list[int]:
+def _chosen_rows(cohort: Cohort, rows: Sequence[int]) -> list[int]:
     """Slices for the first screen, spread evenly over those compared, half of them with tumour where there are any."""
     area = cohort.slices["tumour_pixels"].to_numpy()[list(rows)]
     ill = [row for row, pixels in zip(rows, area, strict=True) if pixels >= LEAST_OUTLINE]
@@ -151,122 +159,108 @@ def _picture(cohort: Cohort, row: int, channel: int, *, mask: bool = True) -> st
     return data_uri(png(picture, scale=2 if picture.shape[0] < 128 else 1))
 
 
-def _twins(evaluation: Result) -> list[Mapping[str, Any]]:
-    return list((evaluation["fidelity"].get("twins") or {}).get("pairs") or [])[: SHOWN_PAIRS // 2]
-
-
-def _twin(synthetic: Cohort, channel: int, pair: Mapping[str, Any], evaluation: Result) -> Tile:
-    one, other = pair["rows"]
+def _twin(synthetic: Cohort, channel: int, pair: TwinPair, alike: float) -> Tile:
+    one, other = pair.rows
     uris = (_picture(synthetic, one, channel, mask=False), _picture(synthetic, other, channel, mask=False))
-    caption = f"rows {one} and {other} · correlation {number(pair['correlation'])}"
-    return Tile(
-        uris,
-        caption + (" · mirrored" if pair["mirrored"] else ""),
-        pair["correlation"] > evaluation["fidelity"]["twins"]["alike"],
-    )
+    caption = f"rows {one} and {other} · correlation {number(pair.correlation)}"
+    return Tile(uris, caption + (" · mirrored" if pair.mirrored else ""), pair.correlation > alike)
 
 
-def _pairs(evaluation: Result) -> list[Mapping[str, Any]]:
-    return list(evaluation["privacy"].get("pairs") or [])[:SHOWN_PAIRS]
-
-
-def _pair(real: Cohort, synthetic: Cohort, channels: Sequence[int], pair: Mapping[str, Any]) -> Tile:
+def _pair(real: Cohort, synthetic: Cohort, channels: Sequence[int], pair: Pair) -> Tile:
     uris = (
-        _picture(synthetic, pair["synthetic_row"], channels[1], mask=False),
-        _picture(real, pair["training_row"], channels[0], mask=False),
+        _picture(synthetic, pair.synthetic_row, channels[1], mask=False),
+        _picture(real, pair.training_row, channels[0], mask=False),
     )
-    flagged = bool(pair.get("flagged"))
-    caption = f"row {pair['synthetic_row']} · training row {pair['training_row']} · likeness {number(pair['score'])}"
-    caption += (" · mirrored" if pair.get("mirrored") else "") + (" · FLAGGED" if flagged else "")
-    return Tile(uris, caption, flagged)
+    caption = f"row {pair.synthetic_row} · training row {pair.training_row} · likeness {number(pair.score)}"
+    caption += (" · mirrored" if pair.mirrored else "") + (" · FLAGGED" if pair.flagged else "")
+    return Tile(uris, caption, pair.flagged)
 
 
 # --- charts ---------------------------------------------------------------------------------------------------------
 
 
-def _charts(evaluation: Result) -> dict[str, str]:
+def _charts(evaluation: Evaluation) -> dict[str, str]:
     """SVG of each block that has a chart; empty text where there is nothing to draw."""
-    families = evaluation["fidelity"]["families"]
-    alpha = evaluation["provenance"]["config"]["thresholds"]["alpha"]
+    families, alpha = evaluation.fidelity.families, evaluation.provenance.config.thresholds.alpha
     what = "multiple of what real patients score against other real patients"
-    differs = evaluation["fidelity"].get("what_differs") or []
     charts = {
         "distances": spans(
             _ratios(families, ("sliced_wasserstein", "frechet")), f"{what} (log scale)", logarithmic=True, line=1
         ),
-        "variety": spans(_ratios(families, VARIETY), what, line=1),
+        "variety": spans(_ratios(families, OVERLAPS), what, line=1),
         "differs": bars(
-            [(radiomics_words(one["feature"]), one["effect"], (one["p"] or 1) <= alpha) for one in differs],
+            [
+                (radiomics_words(one.feature), one.effect, (one.p or 1) <= alpha)
+                for one in evaluation.fidelity.what_differs
+                if one.effect is not None
+            ],
             "synthetic minus held-out, in standard deviations of real slices",
         ),
-        "greys": _histogram(evaluation.get("intensities") or {}),
-        "copies": _likeness(evaluation["privacy"]),
+        "greys": _histogram(evaluation.intensities),
+        "copies": _likeness(evaluation.privacy),
     }
-    utility = evaluation.get("utility") or {}
-    for at, one in enumerate([utility, *utility.get("other_detectors", ())]):
-        charts |= _utility_charts(one, at)
+    if (utility := evaluation.utility) is not None:
+        for at, one in enumerate([utility, *utility.other_detectors]):
+            charts |= _utility_charts(one, at)
     return charts
 
 
-def _ratios(families: Mapping[str, Any], names: Sequence[str]) -> list[Span]:
+def _ratios(families: Families, names: Sequence[str]) -> list[Span]:
     rows = []
     for family, scores in families.items():
         for name in names:
             found = scores[name]
-            if not found["ratio"]:
+            if not found.ratio or found.value is None:
                 continue
-            middle = found["value"] / found["ratio"]  # the worse of null and other real scans, see nulls.weighed
-            low, high = (None if found.get(end) is None else found[end] / middle for end in ("low", "high"))
+            middle = found.value / found.ratio  # the worse of null and other real scans, see nulls.weighed
+            low, high = (None if end is None else end / middle for end in (found.low, found.high))
             title = f"{score_name(name)} · {family_name(family)}"
-            null = [value / middle for value in found["null"]]
-            rows.append(Span(title, found["ratio"], low, high, null, marked=True))
+            rows.append(Span(title, found.ratio, low, high, [value / middle for value in found.null], marked=True))
     return rows
 
 
-def _histogram(intensities: Mapping[str, Any]) -> str:
-    if not intensities:
+def _histogram(intensities: Intensities | None) -> str:
+    if intensities is None:
         return ""
-    names = {"real": "held-out scans", "synthetic": "synthetic"}
-    series = {title: intensities["shares"][key] for key, title in names.items()}
-    return shares(series, intensities["edges"], "grey value (0 background, 1 bright tissue)")
+    series = {"held-out scans": intensities.shares.real, "synthetic": intensities.shares.synthetic}
+    return shares(series, intensities.edges, "grey value (0 background, 1 bright tissue)")
 
 
-def _likeness(privacy: Mapping[str, Any]) -> str:
+def _likeness(privacy: Privacy) -> str:
     """How alike slices are to their nearest training slice: 5 to 95 %, median and largest."""
-    quantiles = privacy.get("quantiles") or {}
-    names = {
-        "held_out": "held-out scans",
-        "synthetic": "synthetic slices",
-        "canaries": "altered copies (canaries)",
-    }
-    rows = []
-    for key, title in names.items():
-        values = dict(zip(quantiles.get("levels", ()), quantiles.get(key, ()), strict=False))
+    quantiles, rows = privacy.quantiles, []
+    sides = (
+        ()
+        if quantiles is None
+        else (
+            ("held-out scans", quantiles.held_out, False),
+            ("synthetic slices", quantiles.synthetic, True),
+            ("altered copies (canaries)", quantiles.canaries, False),
+        )
+    )
+    for title, levels, marked in sides:
+        values = dict(zip(quantiles.levels if quantiles is not None else (), levels, strict=False))
         if {0.05, 0.5, 0.95, 1.0} <= set(values):
-            marked = key == "synthetic"
             rows.append(Span(title, values[0.5], values[0.05], values[0.95], dots=(values[1.0],), marked=marked))
-    threshold = privacy.get("threshold")
+    threshold = privacy.threshold
     label = "likeness to the nearest training slice (line: 5 to 95 %, large dot: median, small dot: largest)"
     return spans(rows, label, line=threshold if threshold is not None and threshold < 1 else None)
 
 
-def _utility_charts(utility: Mapping[str, Any], at: int) -> dict[str, str]:
-    arms = utility.get("arms") or {}
-    if not arms:
+def _utility_charts(utility: Utility, at: int) -> dict[str, str]:
+    if not utility.arms:
         return {}
-    control = next((entry["against"] for entry in utility["comparisons"].values()), "real")
+    control = next((entry.against for entry in utility.comparisons.values()), "real")
     rows = [
-        Span(
-            arm["title"], arm["score"]["value"], arm["score"]["low"], arm["score"]["high"], dots=arm["by_seed"],
-            marked=name == control,
-        )
-        for name, arm in arms.items()
-    ]  # fmt: skip
-    label = f"{utility['endpoint']} (line: 95 % interval, small dots: seeds)"
-    charts = {f"arms-{at}": spans(rows, label, line=arms[control]["score"]["value"])}
-    if worth := utility.get("worth"):
-        points = [(point["patients"], point["by_seed"]) for point in worth["curve"]]
-        line = (worth["line"]["slope"], worth["line"]["start"], worth["line"]["begin"])
-        labels = (utility["endpoint"], "real and synthetic, chosen by others")
-        charts[f"worth-{at}"] = learning_curve(points, line, worth["reached"], worth["had"], worth["value"], labels)
+        Span(arm.title, arm.score.value, arm.score.low, arm.score.high, dots=arm.by_seed, marked=name == control)
+        for name, arm in utility.arms.items()
+        if arm.score.value is not None
+    ]
+    label = f"{utility.endpoint} (line: 95 % interval, small dots: seeds)"
+    charts = {f"arms-{at}": spans(rows, label, line=utility.arms[control].score.value)}
+    if (worth := utility.worth) is not None:
+        points = [(point.patients, point.by_seed) for point in worth.curve]
+        line = (worth.line.slope, worth.line.start, worth.line.begin)
+        labels = (utility.endpoint, "real and synthetic, chosen by others")
+        charts[f"worth-{at}"] = learning_curve(points, line, worth.reached, worth.had, worth.value, labels)
     return charts

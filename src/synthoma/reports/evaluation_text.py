@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthoma._version import __version__
-from synthoma.reports.blocks import Block, Result
+from synthoma.evaluation.result import Evaluation
+from synthoma.reports.blocks import Block
 from synthoma.reports.evaluation_content import QUESTIONS, compared_sentence, figure, sections
 from synthoma.reports.wording import NONE, sentence
 
 
-def evaluation_markdown(result: Result, name: str = "a synthetic cohort") -> str:
+def evaluation_markdown(result: Evaluation, name: str = "a synthetic cohort") -> str:
     """The whole evaluation as Markdown text.
 
     Args:
-        result: content of evaluation.json.
+        result: the evaluation.
         name: of the synthetic cohort.
     """
     parts = [
@@ -31,32 +32,33 @@ def evaluation_markdown(result: Result, name: str = "a synthetic cohort") -> str
     return "\n\n".join(parts) + "\n"
 
 
-def verdict_line(result: Result) -> str:
+def verdict_line(result: Evaluation) -> str:
     """The word and its reason."""
-    return f"**{result['verdict']['word']}**: {escaped(sentence(result['verdict']['because']))}"
+    return f"**{result.verdict.word}**: {escaped(sentence(result.verdict.because))}"
 
 
-def lights_table(result: Result) -> str:
+def lights_table(result: Evaluation) -> str:
     """The four questions with their answers."""
     rows = [
-        (QUESTIONS.get(light["question"], light["question"]), light["state"], figure(light, result)[0] or NONE,
-         sentence(light["text"]))
-        for light in result["lights"]
+        (QUESTIONS[light.question], light.state, figure(light, result)[0] or NONE,
+         sentence(light.text))
+        for light in result.lights
     ]  # fmt: skip
     return table(("", "answer", "figure", "what was found"), rows, frozenset({0, 1, 3}))
 
 
-def splits_lines(result: Result) -> list[str]:
+def splits_lines(result: Evaluation) -> list[str]:
     """What other divisions of the patients said, a line each question; none where they were not asked for."""
-    found = result.get("splits") or {"each": []}
-    if not found["each"]:
-        return [f"splits     none drawn: {found['drawn_among']} unseen groups are too few"] if "asked" in found else []
+    found = result.splits
+    if found is None:
+        return []
+    if found.realistic is None or found.diverse is None:
+        return [f"splits     none drawn: {found.drawn_among} unseen groups are too few"]
     lines = []
-    for question in ("realistic", "diverse"):
-        one = found[question]
-        states = ", ".join(f"{state} {count}" for state, count in one["states"].items())
-        far = f", {one['low']:.2f}x to {one['high']:.2f}x" if one["low"] is not None else ""
-        lines.append(f"{question:<10} over {len(found['each'])} other divisions of the patients: {states}{far}")
+    for question, one in (("realistic", found.realistic), ("diverse", found.diverse)):
+        states = ", ".join(f"{state} {count}" for state, count in one.states.items())
+        far = f", {one.low:.2f}x to {one.high:.2f}x" if one.low is not None and one.high is not None else ""
+        lines.append(f"{question:<10} over {len(found.each)} other divisions of the patients: {states}{far}")
     return lines
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from synthoma.reports.blocks import JUDGES, VARIETY, Block, Result, family_name, score_name, thresholds_of
+from synthoma.evaluation.diverse.result import OVERLAPS
+from synthoma.evaluation.realistic.result import JUDGES, ComparedNumber, Spread
+from synthoma.evaluation.result import Evaluation
+from synthoma.evaluation.score import Families, Score
+from synthoma.reports.blocks import Block, family_name, score_name, thresholds_of
 from synthoma.reports.plain_words import LESION, radiomics_words
 from synthoma.reports.wording import NONE, chance, number, percent, plain, span
 
@@ -29,14 +32,14 @@ _TUMOUR_TEXT = (
 )
 
 
-def realistic(result: Result) -> list[Block | None]:
+def realistic(result: Evaluation) -> list[Block | None]:
     """Distances, what differs, how slices and tumours look, whether masks fit, grey values, classes."""
     return [
         _distances(result),
         _splits(result),
         _differs(result),
-        _numbers(result.get("appearance"), "appearance", "How slices look", {}, _APPEARANCE_TEXT),
-        _numbers(result.get("tumours"), "tumours", "How tumours lie and look", LESION, _TUMOUR_TEXT),
+        _numbers(result.appearance, "appearance", "How slices look", {}, _APPEARANCE_TEXT),
+        _numbers(result.tumours, "tumours", "How tumours lie and look", LESION, _TUMOUR_TEXT),
         _agreement(result),
         _greys(result),
         _classes(result),
@@ -44,78 +47,79 @@ def realistic(result: Result) -> list[Block | None]:
     ]
 
 
-def diverse(result: Result) -> list[Block | None]:
+def diverse(result: Evaluation) -> list[Block | None]:
     """How much of the real variety is reached, and whether synthetic images differ among themselves."""
     return [_variety(result), _twins(result), _diversity(result)]
 
 
-def _distances(result: Result) -> Block:
-    compared, families = result["compared"], result["fidelity"]["families"]
+def _distances(result: Evaluation) -> Block:
+    compared, families = result.compared, result.fidelity.families
     text = [
-        f"Distances between synthetic and held-out slices, {compared['count']:,} on each side, as multiples of what "
+        f"Distances between synthetic and held-out slices, {compared.count:,} on each side, as multiples of what "
         "real patients score against other real patients (their median is 1), as many of them as there are synthetic "
         "ones. Which patients are held out is chance: where the other real ones lie farther from these very patients "
         "than real ones do as a rule, that is the measure instead (the column “others to the same”). Inside the grey "
         "band a score cannot tell synthetic from real; no single score proves realism. The kernel distance has no "
         "multiple, because its real-against-real value may be 0 or below: it stands in the table."
     ]
-    for name, judge in (result["fidelity"].get("told_apart") or {}).items():
-        if judge["value"] is None:
+    for name, judge in result.fidelity.distinguished.items():
+        if judge.value is None:
             continue
         known = [
-            ("real patients against others", "null_median"),
-            ("other real scans against the same", "others_median"),
+            ("real patients against others", judge.null_median),
+            ("other real scans against the same", judge.others_median),
         ]
-        beside = "".join(f"; {what}: {number(judge[key])}" for what, key in known if judge[key] is not None)
+        beside = "".join(f"; {what}: {number(median)}" for what, median in known if median is not None)
         text.append(
             f"{JUDGES[name][0].upper() + JUDGES[name][1:]} tells synthetic from held-out slices with an AUC of "
-            f"{number(judge['value'])} (0.5 is guessing{beside}; p = {chance(judge['p'])})."
+            f"{number(judge.value)} (0.5 is guessing{beside}; p = {chance(judge.p)})."
         )
     return _scored("distances", "Distances to held-out scans", tuple(text), families, DISTANCES)
 
 
-def _splits(result: Result) -> Block | None:
-    found = result.get("splits")
-    if not found:
+def _splits(result: Evaluation) -> Block | None:
+    found = result.splits
+    if found is None:
         return None
     title = "Would other held-out patients say the same?"
-    if not found["each"]:
+    if found.realistic is None or found.diverse is None:
         why = (
-            f"Asked for {found['asked']:,} other divisions; the generator did not learn from {found['drawn_among']:,} "
+            f"Asked for {found.asked:,} other divisions; the generator did not learn from {found.drawn_among:,} "
             "patients or groups, too few to draw others to hold out."
         )
         return Block("splits", title, (why,))
     text = (
-        f"Realism and diversity judged again over {len(found['each']):,} divisions, each with {found['held_out']:,} "
-        f"patients or groups held out, drawn among the {found['drawn_among']:,} that the generator did not learn from. "
+        f"Realism and diversity judged again over {len(found.each):,} divisions, each with {found.held_out:,} "
+        f"patients or groups held out, drawn among the {found.drawn_among:,} that the generator did not learn from. "
         "Copies and usefulness stay on the cohort's own split.",
     )
     rows = tuple(
         (
-            question, ", ".join(f"{state} {count}" for state, count in found[question]["states"].items()),
-            number(found[question]["median"]), span(found[question]["low"], found[question]["high"]),
+            question, ", ".join(f"{state} {count}" for state, count in one.states.items()),
+            number(one.median), span(one.low, one.high),
         )
-        for question in ("realistic", "diverse")
+        for question, one in (("realistic", found.realistic), ("diverse", found.diverse))
     )  # fmt: skip
     columns = ("", "answers", "ratio, median", "least to largest")
     return Block("splits", title, text, columns, rows, frozenset({0, 1}))
 
 
-def _of_others(result: Result) -> Block | None:
+def _of_others(result: Evaluation) -> Block | None:
     """Scores that the field reports, beside what honest scans get."""
-    fidelity = result["fidelity"]
+    fidelity = result.fidelity
     rows: list[tuple[str, ...]] = []
-    if radiomics := fidelity.get("frechet_radiomics"):
-        null = radiomics["null"]
-        between = span(min(null), max(null)) if null else NONE
-        rows.append(("Fréchet radiomics distance", number(radiomics["value"]), between, "lower"))
-    for family, sides in (fidelity.get("authenticity") or {}).items():
+    if (radiomics := fidelity.frechet_radiomics) is not None:
+        between = span(min(radiomics.null), max(radiomics.null)) if radiomics.null else NONE
+        rows.append(("Fréchet radiomics distance", number(radiomics.value), between, "lower"))
+    for family, sides in fidelity.authenticity.items():
         name = f"authenticity, {family_name(family)}"
-        rows.append((name, percent(sides["synthetic"]), percent(sides["held_out"]), "neither"))
-    if pairs := fidelity.get("pairs"):
+        shares = (NONE if share is None else percent(share) for share in (sides.synthetic, sides.held_out))
+        rows.append((name, *shares, "neither"))
+    if (pairs := fidelity.pairs) is not None:
+        figures = (("SSIM", pairs.ssim, pairs.ssim_others), ("PSNR in dB", pairs.psnr, pairs.psnr_others))
         rows += [
-            (f"{name} to the slice that was repainted", number(pairs[key]), number(pairs[f"{key}_others"]), "neither")
-            for key, name in (("ssim", "SSIM"), ("psnr", "PSNR in dB"))
+            (f"{name} to the slice that was repainted", number(ours), number(others), "neither")
+            for name, ours, others in figures
         ]
     if not rows:
         return None
@@ -125,13 +129,13 @@ def _of_others(result: Result) -> Block | None:
         "page: with other features, values of other tools are others too. Authenticity is the share of slices that are "
         "not nearer to a training slice than other training slices are; honest scans score far from 100 %, and altered "
         "copies may score more than honest ones."
-        + (" SSIM and PSNR stand beside those of other simulated slices." if fidelity.get("pairs") else ""),
+        + (" SSIM and PSNR stand beside those of other simulated slices." if pairs is not None else ""),
     )
     columns = ("score", "synthetic", "honest scans", "better")
     return Block("of-others", "Scores that others report", text, columns, tuple(rows), frozenset({0, 3}), folded=True)
 
 
-def _scored(key: str, title: str, text: tuple[str, ...], families: Mapping[str, Any], names: Sequence[str]) -> Block:
+def _scored(key: str, title: str, text: tuple[str, ...], families: Families, names: Sequence[str]) -> Block:
     rows = [
         (family_name(family), score_name(name), *_score(scores[name]))
         for family, scores in families.items()
@@ -142,87 +146,85 @@ def _scored(key: str, title: str, text: tuple[str, ...], families: Mapping[str, 
     return Block(key, title, text, columns, tuple(rows), frozenset({0, 1}), folded=True)
 
 
-def _score(entry: Mapping[str, Any]) -> tuple[str, ...]:
+def _score(entry: Score) -> tuple[str, ...]:
     """Value, interval, null, what other real slices score against the same, ratio, p and N."""
-    null = entry["null"]
-    between = span(min(null), max(null)) if null else NONE
+    between = span(min(entry.null), max(entry.null)) if entry.null else NONE
     return (
-        number(entry["value"]), span(entry.get("low"), entry.get("high")), between,
-        number(entry.get("others_median")), number(entry["ratio"]), chance(entry["p"]), f"{entry['n']:,}",
+        number(entry.value), span(entry.low, entry.high), between, number(entry.others_median), number(entry.ratio),
+        chance(entry.p), f"{entry.n:,}",
     )  # fmt: skip
 
 
-def _differs(result: Result) -> Block | None:
-    found = result["fidelity"].get("what_differs") or []
+def _differs(result: Evaluation) -> Block | None:
+    found = result.fidelity.what_differs
     if not found:
         return None
     rows = [
         (
-            radiomics_words(one["feature"]), one["feature"], number(one["effect"], signed=True),
-            number(one["others"], signed=True), number(one["real"]), number(one["synthetic"]), chance(one["p"]),
+            radiomics_words(one.feature), one.feature, number(one.effect, signed=True),
+            number(one.others, signed=True), number(one.real), number(one.synthetic), chance(one.p),
         )
         for one in found
     ]  # fmt: skip
     text = (
         "Named features in which synthetic slices are farthest from held-out ones, in standard deviations of real "
         "slices: 0 is no difference, 1 is large. p takes into account that all features were looked at. Orange bars "
-        f"are more than chance (p ≤ {plain(thresholds_of(result)['alpha'])})."
+        f"are more than chance (p ≤ {plain(thresholds_of(result).alpha)})."
     )
     columns = ("what", "feature", "effect", "other real scans", "real", "synthetic", "p")
     return Block("differs", "What differs", (text,), columns, tuple(rows), frozenset({0, 1}), folded=True)
 
 
 def _numbers(
-    found: Mapping[str, Any] | None, key: str, title: str, names: Mapping[str, str], text: str
+    found: Mapping[str, ComparedNumber], key: str, title: str, names: Mapping[str, str], text: str
 ) -> Block | None:
     if not found:
         return None
     rows = [
         (
-            names.get(name, name), _mean(entry["real"]), _mean(entry["synthetic"]),
-            number(entry["effect"], signed=True), number(entry["ratio"]), chance(entry["p"]),
+            names.get(name, name), _mean(entry.real), _mean(entry.synthetic),
+            number(entry.effect, signed=True), number(entry.ratio), chance(entry.p),
         )
         for name, entry in found.items()
     ]  # fmt: skip
     return Block(key, title, (text,), ("", "real", "synthetic", "effect", "ratio", "p"), tuple(rows))
 
 
-def _mean(entry: Mapping[str, float]) -> str:
-    return f"{number(entry['mean'])} ± {number(entry['deviation'])}"
+def _mean(entry: Spread) -> str:
+    return f"{number(entry.mean)} ± {number(entry.deviation)}"
 
 
-def _agreement(result: Result) -> Block | None:
-    found = result.get("agreement") or {}
-    if not found:
+def _agreement(result: Evaluation) -> Block | None:
+    found = result.agreement
+    if found is None:
         return None
     rows = [
-        (name, number(found[key]["value"]), span(found[key]["low"], found[key]["high"]), f"{found[key]['n']:,}")
-        for key, name in (("real", "held-out real slices"), ("synthetic", "synthetic slices"))
+        (name, number(side.value), span(side.low, side.high), f"{side.n:,}")
+        for side, name in ((found.real, "held-out real slices"), (found.synthetic, "synthetic slices"))
     ]
+    gap = found.gap or 0.0
     text = (
         "A detector that learned from real training scans only outlines slices that it never saw. Where it agrees with "
         "real masks but not with synthetic ones, the generator's masks do not lie on its tumours. Here synthetic masks "
-        f"agree {'less' if found['gap'] > 0 else 'more'}, by {number(abs(found['gap']))} Dice."
+        f"agree {'less' if gap > 0 else 'more'}, by {number(abs(gap))} Dice."
     )
-    if found["rejected"] and len(found["rejected"]) == found["synthetic"]["n"]:
+    if found.rejected and len(found.rejected) == found.synthetic.n:
         text += " Not even the pairs on which it agrees best agree as real ones do; --keep leaves all of them out."
-    elif found["rejected"]:
+    elif found.rejected:
         text += (
-            f" Without the worst {len(found['rejected']):,} of {found['synthetic']['n']:,} synthetic pairs "
-            f"({percent(found['rejected_share'])}) the others would agree as real ones do; --keep leaves them out."
+            f" Without the worst {len(found.rejected):,} of {found.synthetic.n:,} synthetic pairs "
+            f"({percent(found.rejected_share or 0.0)}) the others would agree as real ones do; --keep leaves them out."
         )
     columns = ("", "Dice with the detector", "95 % interval", "slices")
     return Block("agreement", "Do masks lie on tumours?", (text,), columns, tuple(rows))
 
 
-def _greys(result: Result) -> Block | None:
-    found = result.get("intensities") or {}
-    if not found:
+def _greys(result: Evaluation) -> Block | None:
+    found = result.intensities
+    if found is None:
         return None
-    rows = [
-        (title, number(found[key]["wasserstein_1"]), number(found[key]["kolmogorov_smirnov"]))
-        for key, title in (("synthetic", "synthetic and held-out scans"), ("null", "training and held-out scans"))
-    ]
+    named = (("synthetic and held-out scans", found.synthetic), ("training and held-out scans", found.null))
+    rows = [(title, number(one.wasserstein_1), number(one.kolmogorov_smirnov)) for title, one in named]
     warning = (
         "What this graph cannot show: where in the picture the grey values lie. Pixels shuffled at random, or one "
         "image repeated a thousand times, have a perfect histogram."
@@ -231,17 +233,14 @@ def _greys(result: Result) -> Block | None:
     return Block("greys", "Grey values", (), columns, tuple(rows), warning=warning)
 
 
-def _classes(result: Result) -> Block | None:
+def _classes(result: Evaluation) -> Block | None:
     rows: list[tuple[str, ...]] = []
-    for name, families in (result.get("classes") or {}).items():
-        for family, scores in families.items():
-            if not isinstance(scores, Mapping):
-                continue
-            sizes = f"{families['held_out']:,} / {families['synthetic']:,}"
+    for name, inside in result.classes.items():
+        sizes = f"{inside.held_out:,} / {inside.synthetic:,}"
+        for family, scores in inside.families.items():
             for score, entry in scores.items():
                 value, _, between, others, ratio, p, _ = _score(entry)
-                named = family_name(family), score_name(score)
-                rows.append((name, sizes, *named, value, between, others, ratio, p))
+                rows.append((name, sizes, family_name(family), score_name(score), value, between, others, ratio, p))
     if not rows:
         return None
     text = ("The main scores within each class, against real slices of the same class.",)
@@ -251,38 +250,38 @@ def _classes(result: Result) -> Block | None:
     return Block("classes", "Class by class", text, columns, tuple(rows), frozenset({0, 2, 3}), folded=True)
 
 
-def _variety(result: Result) -> Block:
+def _variety(result: Evaluation) -> Block:
     text = (
         "Recall is the share of real slices that lie among the synthetic ones, coverage the share that have a "
         "synthetic slice near them; both beside what other real patients reach. A generator that repeats itself has "
         "low values.",
     )
     title = "How much of the real variety is reached"
-    return _scored("variety", title, text, result["fidelity"]["families"], VARIETY)
+    return _scored("variety", title, text, result.fidelity.families, OVERLAPS)
 
 
-def _twins(result: Result) -> Block | None:
-    found = result["fidelity"].get("twins")
-    if not found:
+def _twins(result: Evaluation) -> Block | None:
+    found = result.fidelity.twins
+    if found is None:
         return None
     limits = thresholds_of(result)
     rows = (
-        ("synthetic slices, across cases", percent(found["share"]), f"{found['n']:,}"),
-        ("real slices, across patients", percent(found["real_share"]), f"{found['real_n']:,}"),
+        ("synthetic slices, across cases", percent(found.share), f"{found.n:,}"),
+        ("real slices, across patients", percent(found.real_share), f"{found.real_n:,}"),
     )
     text = (
-        f"Slices with a near-identical one beside them: correlation above {plain(found['alike'])} at {found['side']} "
+        f"Slices with a near-identical one beside them: correlation above {plain(found.alike)} at {found.side} "
         "pixels, also left for right. Real slices are compared with those of other patients, synthetic ones with all "
         "that are offered as other images, whatever they were made from; slices of one synthetic volume are not "
         "compared. A share beyond that of real slices is FAIR from "
-        f"{percent(limits['twins_share'])} on, POOR from {percent(limits['many_twins'])} on.",
+        f"{percent(limits.twins_share)} on, POOR from {percent(limits.many_twins)} on.",
     )
     columns = ("", "have a twin", "slices")
     return Block("twins", "Are there twins?", text, columns, rows)
 
 
-def _diversity(result: Result) -> Block | None:
-    found = result["fidelity"].get("diversity") or {}
+def _diversity(result: Evaluation) -> Block | None:
+    found = result.fidelity.diversity
     rows = [(DIVERSITY[key], *_score(found[key])) for key in DIVERSITY if key in found]
     if not rows:
         return None
@@ -292,33 +291,33 @@ def _diversity(result: Result) -> Block | None:
     return Block("diversity", "Do synthetic images differ among themselves?", text, columns, kept)
 
 
-def faults(result: Result) -> Block:
+def faults(result: Evaluation) -> Block:
     """The self-test: which planted fault each score noticed, and what the lights would have missed."""
-    if "self_test" not in result:
+    if "self_test" not in result.model_fields_set:
         how = "Not asked: with `--set faults=true` known faults are planted into real scans, to see who notices."
         return Block("faults", "", (how,))
-    test = result["self_test"]
-    if not test:
+    test = result.self_test
+    if test is None:
         why = "There are too few real patients to compare them with one another, so no fault could be planted."
         return Block("faults", "", (why,))
-    found = test["faults"]
-    first: Mapping[str, Mapping[str, float]] = next(iter(found.values()))
+    found = test.faults
+    first = next(iter(found.values()))
     pairs = [(family, score) for family, scores in first.items() for score in scores]
     shares = tuple(tuple(found[fault][family][score] for family, score in pairs) for fault in found)
     rows = tuple((fault, *(percent(one) for one in row)) for fault, row in zip(found, shares, strict=True))
     text = (
         "A score that stays silent says something only if it would have spoken. Known faults were planted into real "
-        f"scans, {test['n']:,} on each side, {test['trials']} times each: the share of times in which a score noticed "
-        f"(p ≤ {plain(thresholds_of(result)['alpha'])}).",
+        f"scans, {test.n:,} on each side, {test.trials} times each: the share of times in which a score noticed "
+        f"(p ≤ {plain(thresholds_of(result).alpha)}).",
         _missed(found, ("sliced_wasserstein", "kid"), "realistic"),
-        _missed(found, VARIETY, "diverse"),
+        _missed(found, OVERLAPS, "diverse"),
     )
     columns = ("fault", *(SHORT.get(score, score) for _, score in pairs))
     groups = tuple((family_name(family), len(scores)) for family, scores in first.items())
     return Block("faults", "", text, columns, rows, groups=groups, shades=tuple((None, *row) for row in shares))
 
 
-def _missed(found: Mapping[str, Any], scores: Sequence[str], question: str) -> str:
+def _missed(found: Mapping[str, Mapping[str, Mapping[str, float]]], scores: Sequence[str], question: str) -> str:
     """What the scores behind a light would have let pass in at least half of the trials, whatever the features."""
     missed = [
         fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ def histogram(series: dict[str, Sequence[float]], label: str) -> str:
     return _svg(figure)
 
 
-def shares(series: dict[str, Sequence[float]], edges: Sequence[float], label: str) -> str:
+def shares(series: Mapping[str, Sequence[float]], edges: Sequence[float], label: str) -> str:
     """Histograms that are given as shares, with a smoothed density over each, as an SVG text."""
     figure, axes = _axes()
     middle = (np.asarray(edges[1:]) + np.asarray(edges[:-1])) / 2

@@ -11,9 +11,10 @@ from typing import Any
 
 from PIL import Image
 
-from synthoma.core.artefacts import read_artefact, verify
+from synthoma.core.artefacts import verify
 from synthoma.core.errors import InputError
 from synthoma.core.untrusted import content_of_cell
+from synthoma.detection.result import read_detection
 from synthoma.detection.words import length_text, size_text
 from synthoma.reports.page import render
 
@@ -34,9 +35,9 @@ def findings_page(folder: Path, name: str) -> str:
         InputError: one of these files is not as ``detect`` wrote it.
     """
     try:
-        facts = read_artefact(folder / "detection.json", "synthoma.detection/1")
+        facts = read_detection(folder)
         rows, skipped = _table(folder / "index.csv"), _table(folder / "skipped.csv")
-        shown = sorted((_shown(row) for row in rows), key=lambda row: -row["sort"])
+        shown = sorted((_line(row) for row in rows), key=lambda row: -row["sort"])
         return render(
             "findings.html",
             title=f"Findings in {name}",
@@ -47,7 +48,7 @@ def findings_page(folder: Path, name: str) -> str:
             guessed=sorted({row["taken_for"].upper() for row in rows} - {""}),
             guesses=sum(bool(row["taken_for"]) for row in rows),
             brackets=any(row["size"].startswith("(") for row in shown),
-            remarks=facts["scan_remarks"][:20],
+            remarks=facts.scan_remarks[:20],
             pictures=_pictures(folder, shown),
             pictured=PICTURED,
             skipped=skipped[:200],
@@ -64,7 +65,7 @@ def _table(path: Path) -> list[dict[str, str]]:
         return [{key: content_of_cell(value) for key, value in row.items()} for row in csv.DictReader(stream)]
 
 
-def _shown(row: Mapping[str, str]) -> dict[str, Any]:
+def _line(row: Mapping[str, str]) -> dict[str, Any]:
     """A scan's row of the table."""
     said = row["has_tumour"] == "True"
     size = size_text(float(row["volume"]), row["unit"])

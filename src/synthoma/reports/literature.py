@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from synthoma.evaluation.private.result import Privacy
+from synthoma.evaluation.result import Evaluation
+from synthoma.evaluation.useful.result import Utility
 from synthoma.metrics.tails import at_most
 from synthoma.reports.utility_blocks import decisive
 from synthoma.reports.wording import NONE, gain, number, percent
@@ -30,14 +31,15 @@ class Study:
     why: str
 
 
-def studies(result: Mapping[str, Any]) -> list[Study]:
+def studies(result: Evaluation) -> list[Study]:
     """The published figures that concern what was measured, each beside the nearest one of this evaluation."""
-    utility: Mapping[str, Any] = result.get("utility") or {}
-    outlined = utility.get("task") == "outline"
+    utility = result.utility
+    outlined = utility is not None and utility.task == "outline"
+    share = _share_of_real(utility) if utility is not None and outlined else NONE
     best = decisive(utility)
-    against_real = gain(best["against_real"]) if best else NONE
-    privacy = result["privacy"]
-    apart = ((result["fidelity"].get("told_apart") or {}).get("linear") or {}).get("value")
+    against_real = gain(best.against_real) if best else NONE
+    linear = result.fidelity.distinguished.get("linear")
+    apart = None if linear is None else linear.value
     return [
         Study(
             "Asadi 2024", "StyleGAN2-ADA, FLAIR with mask, LGG, 14 × 1,000 synthetic slices added: Dice of tumour",
@@ -54,7 +56,7 @@ def studies(result: Mapping[str, Any]) -> list[Study]:
         ),
         Study(
             "Akbar 2024, arXiv 2306.02986", "segmenters trained on synthetic scans only, BraTS 2020 and 2021",
-            "80 to 90 % of the Dice of real scans", _share_of_real(utility) if outlined else NONE,
+            "80 to 90 % of the Dice of real scans", share,
             "with care: a share of the same detector's Dice; four sequences and hundreds of patients there"
             if outlined else "no: no segmenter was trained here",
         ),
@@ -66,7 +68,7 @@ def studies(result: Mapping[str, Any]) -> list[Study]:
         ),
         Study(
             "Dar 2024, arXiv 2402.01054", "latent diffusion: synthetic samples that are copies",
-            "68.7 % of samples, 37.2 % of patients", _copies(privacy),
+            "68.7 % of samples, 37.2 % of patients", _copies(result.privacy),
             "no: another kind of generator, and a learned embedding as detector; the order of magnitude is the lesson",
         ),
         Study(
@@ -77,14 +79,12 @@ def studies(result: Mapping[str, Any]) -> list[Study]:
     ]  # fmt: skip
 
 
-def _share_of_real(utility: Mapping[str, Any]) -> str:
-    scores = {name: arm["score"]["value"] for name, arm in utility["arms"].items()}
-    if not {"synthetic", "real"} <= set(scores) or scores["real"] <= 0:
-        return NONE
-    return percent(max(0.0, scores["synthetic"] / scores["real"]))
+def _share_of_real(utility: Utility) -> str:
+    alone, real = (utility.arms[name].score.value if name in utility.arms else None for name in ("synthetic", "real"))
+    return NONE if alone is None or real is None or real <= 0 else percent(max(0.0, alone / real))
 
 
-def _copies(privacy: Mapping[str, Any]) -> str:
-    if privacy.get("flagged") is None or not privacy.get("of"):
+def _copies(privacy: Privacy) -> str:
+    if privacy.flagged is None or not privacy.of:
         return NONE
-    return f"{privacy['flagged']:,} of {privacy['of']:,} flagged, at most {at_most(privacy['upper_share'])}"
+    return f"{privacy.flagged:,} of {privacy.of:,} flagged, at most {at_most(privacy.upper_share)}"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from synthoma.evaluation.settings import EvaluateConfig, Thresholds, UtilityConfig
-from synthoma.reports.blocks import Block, Result, thresholds_of
+from synthoma.core.config import Config
+from synthoma.evaluation.result import Evaluation, SyntheticSource
+from synthoma.evaluation.settings import Thresholds
+from synthoma.reports.blocks import Block, thresholds_of
 from synthoma.reports.wording import NONE, plain
 
 
-def settings(result: Result) -> list[Block | None]:
+def settings(result: Evaluation) -> list[Block | None]:
     """Thresholds, the words, all settings, provenance."""
-    config = result["provenance"]["config"]
+    config = result.provenance.config
     thresholds = thresholds_of(result)
-    of_thresholds = _described(thresholds, Thresholds)
-    plain = {key: value for key, value in config.items() if not isinstance(value, Mapping)}
-    of_config = _described(plain, EvaluateConfig) + _described(config.get("utility") or {}, UtilityConfig, "utility.")
+    of_thresholds = _described(thresholds)
+    of_config = _described(config) + _described(config.utility, "utility.")
     fixed = (
         "They were fixed before anything was measured. `synthoma evaluate --print-config` writes them as a file, "
         "`--config FILE` reads one.",
@@ -30,17 +28,18 @@ def settings(result: Result) -> list[Block | None]:
     ]
 
 
-def _described(
-    values: Mapping[str, Any], config: type[EvaluateConfig] | type[Thresholds] | type[UtilityConfig], prefix: str = ""
-) -> tuple[tuple[str, ...], ...]:
-    fields = config.model_fields
+def _described(config: Config, prefix: str = "") -> tuple[tuple[str, ...], ...]:
+    """Name, value and meaning of each setting that was written, without those that are settings themselves."""
+    fields = type(config).model_fields
+    values = [(name, getattr(config, name)) for name in fields if name in config.model_fields_set]
     return tuple(
-        (f"`{prefix}{name}`", _value(value), (fields[name].description or "") if name in fields else "")
-        for name, value in values.items()
+        (f"`{prefix}{name}`", _value(value), fields[name].description or "")
+        for name, value in values
+        if not isinstance(value, Config)
     )
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if value is None:
         return NONE
     if isinstance(value, bool):
@@ -48,8 +47,8 @@ def _value(value: Any) -> str:
     return ", ".join(map(_value, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _words(thresholds: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    of = {name: plain(value) for name, value in thresholds.items()}
+def _words(thresholds: Thresholds) -> tuple[tuple[str, str], ...]:
+    of = {name: plain(value) for name, value in thresholds}
     return (
         ("HELPS", "detectors learn more with it than with duplicated real scans and than with plain ones; no other "
          "answer is bad"),
@@ -68,33 +67,34 @@ def _words(thresholds: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     )  # fmt: skip
 
 
-def provenance_rows(result: Result) -> list[tuple[str, str]]:
+def provenance_rows(result: Evaluation) -> list[tuple[str, str]]:
     """Where the cohorts came from, and what scored them: hashes, seeds, versions."""
-    provenance = result["provenance"]
-    made = provenance["synthetic"]
-    rows: list[tuple[str, Any]] = [
-        ("schema", result["schema"]),
-        ("real cohort", provenance["real"]["origin"]),
-        ("real images.npy, SHA-256", provenance["real"]["images_sha256"]),
-        ("synthetic cohort", made["origin"]),
-        ("synthetic images.npy, SHA-256", made["images_sha256"]),
-        ("made by", made.get("source")),
-        ("model, SHA-256", made.get("model_sha256")),
-        ("seed of the images", made.get("seed")),
-        ("truncation", made.get("truncation")),
-        ("share that its discriminator kept", made.get("kept_share")),
+    provenance = result.provenance
+    made = provenance.synthetic
+    rows: list[tuple[str, object]] = [
+        ("schema", result.version),
+        ("real cohort", provenance.real.origin),
+        ("real images.npy, SHA-256", provenance.real.images_sha256),
+        ("synthetic cohort", made.origin),
+        ("synthetic images.npy, SHA-256", made.images_sha256),
+        ("made by", made.source),
+        ("model, SHA-256", made.model_sha256),
+        ("seed of the images", made.seed),
+        ("truncation", made.truncation),
+        ("share that its discriminator kept", made.kept_share),
         ("learned from", learned_from(made)),
-        *((f"features “{name}”", version) for name, version in provenance["extractors"].items()),
-        *((name, version) for name, version in provenance["software"].items()),
+        *((f"features “{name}”", version) for name, version in provenance.extractors.items()),
+        *((name, version) for name, version in provenance.software.items()),
     ]
     return [(name, str(value)) for name, value in rows if value not in (None, "")]
 
 
-def learned_from(made: Mapping[str, Any]) -> str:
+def learned_from(made: SyntheticSource) -> str:
     """How much the generator learned from; empty where its cohort does not say."""
-    trained = made.get("trained_on") or {}
-    groups, slices = trained.get("groups"), trained.get("slices")
-    counted = [f"{slices:,} slices"] if slices is not None else []
-    if groups:
-        counted.append(f"{groups:,} patients or groups")
+    trained = made.trained_on
+    if trained is None:
+        return ""
+    counted = [f"{trained.slices:,} slices"] if trained.slices is not None else []
+    if trained.groups:
+        counted.append(f"{trained.groups:,} patients or groups")
     return " of ".join(counted)

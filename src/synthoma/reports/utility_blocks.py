@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from synthoma.evaluation.result import Evaluation
+from synthoma.evaluation.useful.result import Comparison, Utility, Worth
 from synthoma.evaluation.useful.worth import worth_text
-from synthoma.reports.blocks import Block, Result
+from synthoma.reports.blocks import Block
 from synthoma.reports.wording import NONE, chance, gain, number, sentence, span
 
 DETECTION = {
@@ -22,17 +21,14 @@ DETECTION = {
 }
 
 
-def decisive(utility: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def decisive(utility: Utility | None) -> Comparison | None:
     """The comparison of the mixture that decided; None where none was trained."""
-    found: Mapping[str, Any] | None = None
-    if utility and utility.get("mixture"):
-        found = utility["comparisons"][utility["mixture"]]
-    return found
+    return utility.comparisons[utility.mixture] if utility is not None and utility.mixture else None
 
 
-def useful(result: Result) -> list[Block | None]:
+def useful(result: Evaluation) -> list[Block | None]:
     """Arms, what the cohort is worth, comparisons and detection, of each size of detector; or how to have them."""
-    utility = result.get("utility")
+    utility = result.utility
     if utility is None:
         text = (
             "Not tested by this preset. Whether a detector learns more with these images than without them can only be "
@@ -40,53 +36,53 @@ def useful(result: Result) -> list[Block | None]:
             "EVALUATION --preset standard` does that.",
         )
         return [Block("untested", "", text)]
-    if not utility.get("arms"):
-        return [Block("untested", "", (sentence(f"{utility['word']}: {utility['because']}"),))]
+    if not utility.arms:
+        return [Block("untested", "", (sentence(f"{utility.word}: {utility.because}"),))]
     blocks: list[Block | None] = []
-    for at, one in enumerate([utility, *utility.get("other_detectors", ())]):
+    for at, one in enumerate([utility, *utility.other_detectors]):
         blocks += [_arms(one, at), _worth(one, at), _comparisons(one, at), _detection(one, at)]
     return blocks
 
 
-def _titled(title: str, utility: Mapping[str, Any], at: int) -> str:
-    return title if at == 0 else f"{title} ({utility['detector']} detector, which does not decide)"
+def _titled(title: str, utility: Utility, at: int) -> str:
+    return title if at == 0 else f"{title} ({utility.detector} detector, which does not decide)"
 
 
-def _arms(utility: Mapping[str, Any], at: int) -> Block:
+def _arms(utility: Utility, at: int) -> Block:
     rows = [
         (
-            arm["title"], f"{arm['patients']:,}", number(arm["score"]["value"]),
-            span(arm["score"]["low"], arm["score"]["high"]), " ".join(number(one) for one in arm["by_seed"]),
+            arm.title, f"{arm.patients:,}", number(arm.score.value),
+            span(arm.score.low, arm.score.high), " ".join(number(one) for one in arm.by_seed),
         )
-        for arm in utility["arms"].values()
+        for arm in utility.arms.values()
     ]  # fmt: skip
     text = (
-        sentence(f"{utility['word']}: {utility['because']}"),
-        f"The same {utility['detector']} detector learns {utility['steps']:,} steps in each arm, with "
-        f"{utility['seeds']} seeds, and is asked about {utility['held_out_slices']:,} slices of "
-        f"{utility['held_out_patients']:,} held-out patients. The score is {utility['endpoint']}, the difference above "
+        sentence(f"{utility.word}: {utility.because}"),
+        f"The same {utility.detector} detector learns {utility.steps:,} steps in each arm, with "
+        f"{utility.seeds} seeds, and is asked about {utility.held_out_slices:,} slices of "
+        f"{utility.held_out_patients:,} held-out patients. The score is {utility.endpoint}, the difference above "
         "that of a mixture to the control; intervals hold patients and seeds. Orange is the control: real scans "
         "duplicated to the count of the mixture, so that what remains is not the count.",
     )
-    columns = ("learned from", "real patients", utility["endpoint"], "95 % interval", "by seed")
+    columns = ("learned from", "real patients", utility.endpoint, "95 % interval", "by seed")
     return Block(f"arms-{at}", _titled("What detectors learn", utility, at), text, columns, tuple(rows), folded=True)
 
 
-def worth_sentence(worth: Mapping[str, Any]) -> str:
+def worth_sentence(worth: Worth) -> str:
     """What the mixtures reach, and what that is worth in real patients, with its interval."""
     return sentence(
-        f"real and synthetic scans together reach {number(worth['reached'])}, in the mixture that other patients and "
+        f"real and synthetic scans together reach {number(worth.reached)}, in the mixture that other patients and "
         f"seeds choose: {worth_text(worth)}"
     )
 
 
-def _worth(utility: Mapping[str, Any], at: int) -> Block | None:
-    worth = utility.get("worth")
-    if not worth:
+def _worth(utility: Utility, at: int) -> Block | None:
+    worth = utility.worth
+    if worth is None:
         return None
     rows = tuple(
-        (f"{point['patients']:,}", number(point["score"]), " ".join(number(one) for one in point["by_seed"]))
-        for point in worth["curve"]
+        (f"{point.patients:,}", number(point.score), " ".join(number(one) for one in point.by_seed))
+        for point in worth.curve
     )
     text = (
         worth_sentence(worth),
@@ -95,27 +91,27 @@ def _worth(utility: Mapping[str, Any], at: int) -> Block | None:
         "curve bends, gains and losses are larger than it says. Where it does not clearly rise, there is no number.",
     )
     warning = "" if len(rows) > 2 else "Two points make a line, however wrong it is: more `shares` would test it."
-    columns = ("real patients", utility["endpoint"], "by seed")
+    columns = ("real patients", utility.endpoint, "by seed")
     title = _titled("What it is worth in patients", utility, at)
     return Block(f"worth-{at}", title, text, columns, rows, frozenset(), warning=warning, folded=True)
 
 
-def _comparisons(utility: Mapping[str, Any], at: int) -> Block | None:
+def _comparisons(utility: Utility, at: int) -> Block | None:
     rows = []
-    for name, entry in (utility.get("comparisons") or {}).items():
-        real, test, areas = entry["against_real"], entry.get("mcnemar"), entry.get("delong")
-        won = f"{test['only_this']} : {test['only_control']}, {chance(test['p'])}" if test else NONE
-        auc = f"{number(areas['auc'])} : {number(areas['auc_control'])}, {chance(areas['p'])}" if areas else NONE
+    for name, entry in utility.comparisons.items():
+        real, test, areas = entry.against_real, entry.mcnemar, entry.delong
+        won = f"{test.only_this} : {test.only_control}, {chance(test.p)}" if test else NONE
+        auc = f"{number(areas.auc)} : {number(areas.auc_control)}, {chance(areas.p)}" if areas else NONE
         rows.append(
             (
-                utility["arms"][name]["title"], gain(entry), chance(entry["p"]), chance(entry.get("p_holm")),
-                number(entry["minimum_detectable"]), gain(real), won, auc,
+                utility.arms[name].title, gain(entry), chance(entry.p), chance(entry.p_holm),
+                number(entry.minimum_detectable), gain(real), won, auc,
             )
         )  # fmt: skip
     if not rows:
         return None
     text = (
-        f"Differences in {utility['endpoint']}, over the same {utility['held_out_patients']:,} patients, with 95 % "
+        f"Differences in {utility.endpoint}, over the same {utility.held_out_patients:,} patients, with 95 % "
         "intervals. The mixtures alone decide; their p is adjusted after Holm. McNemar counts patients whom only this "
         "arm or only the control gets right (Dice above 0.5, or most slices), DeLong compares the ROC areas of slices.",
     )
@@ -127,13 +123,13 @@ def _comparisons(utility: Mapping[str, Any], at: int) -> Block | None:
     return Block(f"comparisons-{at}", title, text, columns, tuple(rows))
 
 
-def _detection(utility: Mapping[str, Any], at: int) -> Block | None:
-    arms = [arm for arm in utility["arms"].values() if arm.get("detection")]
+def _detection(utility: Utility, at: int) -> Block | None:
+    arms = [arm for arm in utility.arms.values() if arm.detection]
     if not arms:
         return None
-    names = [name for name in DETECTION if name in arms[0]["detection"]]
-    rows = [(arm["title"], *(number(arm["detection"].get(name)) for name in names)) for arm in arms]
+    names = [name for name in DETECTION if name in arms[0].detection]
+    rows = [(arm.title, *(number(arm.detection.get(name)) for name in names)) for arm in arms]
     text = ("Scores of single slices, means over seeds. They do not decide: slices of one patient are alike.",)
     columns = ("learned from", *(DETECTION[name] for name in names))
-    title = _titled("Which slices hold tumour?" if utility["task"] == "outline" else "Which class?", utility, at)
+    title = _titled("Which slices hold tumour?" if utility.task == "outline" else "Which class?", utility, at)
     return Block(f"detection-{at}", title, text, columns, tuple(rows), folded=True)

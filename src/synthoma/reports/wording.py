@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Protocol
 
 NONE = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -46,9 +45,25 @@ def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
     return f"{number(low, signed=signed)} to {number(high, signed=signed)}"
 
 
-def gain(entry: Mapping[str, Any]) -> str:
+class WithInterval(Protocol):
+    """A figure with the ends of its interval."""
+
+    @property
+    def value(self) -> float:
+        """The figure."""
+
+    @property
+    def low(self) -> float:
+        """Lower end."""
+
+    @property
+    def high(self) -> float:
+        """Upper end."""
+
+
+def gain(entry: WithInterval) -> str:
     """A difference with its interval."""
-    return f"{number(entry['value'], signed=True)} ({span(entry['low'], entry['high'], signed=True)})"
+    return f"{number(entry.value, signed=True)} ({span(entry.low, entry.high, signed=True)})"
 
 
 def plain(value: float) -> str:

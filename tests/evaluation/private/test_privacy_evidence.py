@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ from synthoma.evaluation.private import kinds as copy_kinds
 from synthoma.evaluation.private import privacy as evidence
 from synthoma.evaluation.private import volumes as copy_volumes
 from synthoma.evaluation.private.kinds import Planted, Search
-from synthoma.evaluation.private.privacy import copies, privacy, quarantine
+from synthoma.evaluation.private.privacy import copies, privacy
+from synthoma.evaluation.private.result import Privacy, Twin, Volumes
 from synthoma.metrics.copies.alterations import Motion, altered, altered_alike, blended, cropped
 from synthoma.metrics.copies.whole import Gallery, Nearest
 from tests.metrics.test_copies import head
@@ -81,21 +82,21 @@ def honest() -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def clean(honest: Comparison) -> dict[str, Any]:
+def clean(honest: Comparison) -> Privacy:
     return privacy(honest, canaries=60)
 
 
-def test_an_honest_cohort_has_none(clean: dict[str, Any]) -> None:
-    assert clean["word"] == "NONE FOUND"
-    assert (clean["flagged"], clean["quarantine"], clean["certain"], clean["p"]) == (0, [], 0, 1.0)
-    assert (clean["of"], clean["searched"], clean["null"]["of"]) == (100, 80, 60)
-    assert clean["recall"]["low"] < clean["recall"]["value"] <= clean["recall"]["high"]
-    assert clean["recall"]["value"] > 0.9
-    assert clean["recall"]["right_source"] > 0.95
-    assert 0 < clean["upper_share"] < 0.06
-    assert len(clean["pairs"]) == 24
-    assert not any(pair["flagged"] for pair in clean["pairs"])
-    assert json.loads(json.dumps(clean, allow_nan=False)) == clean
+def test_an_honest_cohort_has_none(clean: Privacy) -> None:
+    assert clean.word == "NONE FOUND"
+    assert (clean.flagged, clean.quarantine, clean.certain, clean.p) == (0, (), 0, 1.0)
+    assert (clean.of, clean.searched, clean.null.of) == (100, 80, 60)
+    assert clean.recall.low < clean.recall.value <= clean.recall.high
+    assert clean.recall.value > 0.9
+    assert clean.recall.right_source > 0.95
+    assert 0 < clean.upper_share < 0.06
+    assert len(clean.pairs) == 24
+    assert not any(pair.flagged for pair in clean.pairs)
+    assert Privacy.parse(json.loads(json.dumps(clean.content(), allow_nan=False)), Path("evaluation.json")) == clean
 
 
 @pytest.mark.usefixtures("whole_alone")
@@ -103,23 +104,23 @@ def test_planted_copies_are_found_named_and_quarantined(honest: Comparison) -> N
     sources = np.arange(5, 25)
     planted = altered(honest.training[sources], np.random.default_rng(0))
     found = copies(drawing(honest, honest.synthetic[:80], planted), canaries=60)
-    assert found["word"] == "COPIES FOUND"
-    assert found["p"] < 0.01
-    assert set(found["quarantine"]) <= set(range(3080, 3100))
-    assert len(found["quarantine"]) == found["flagged"] >= 17
-    assert quarantine({"privacy": found}) == sorted(found["quarantine"])
-    named = {(pair["synthetic_row"], pair["training_row"]) for pair in found["pairs"] if pair["flagged"]}
+    assert found.word == "COPIES FOUND"
+    assert found.p < 0.01
+    assert set(found.quarantine) <= set(range(3080, 3100))
+    assert len(found.quarantine) == found.flagged >= 17
+    assert list(found.quarantine) == sorted(found.quarantine)
+    named = {(pair.synthetic_row, pair.training_row) for pair in found.pairs if pair.flagged}
     assert named <= {(3080 + at, 1000 + source) for at, source in enumerate(sources)}
-    scores = [pair["score"] for pair in found["pairs"]]
+    scores = [pair.score for pair in found.pairs]
     assert scores == sorted(scores, reverse=True)
-    assert found["upper_share"] >= 0.2
+    assert found.upper_share >= 0.2
 
 
 @pytest.mark.usefixtures("whole_alone")
 def test_one_perfect_copy_is_enough_where_patients_are_many(honest: Comparison) -> None:
     found = copies(drawing(honest, honest.synthetic[:99], honest.training[[7]]), canaries=5)
-    assert (found["word"], found["certain"], found["quarantine"]) == ("COPIES FOUND", 1, [3099])
-    assert found["tests"]["nearest"] < found["tests"]["ranks"]
+    assert (found.word, found.certain, found.quarantine) == ("COPIES FOUND", 1, (3099,))
+    assert found.tests["nearest"] < found.tests["ranks"]
 
 
 @pytest.mark.usefixtures("whole_alone")
@@ -132,20 +133,20 @@ def test_all_training_slices_are_searched(honest: Comparison) -> None:
         training_groups=honest.training_groups[:30],
     )
     found = copies(drawing(few, honest.synthetic[:70], honest.training[40:70]), canaries=5)
-    assert found["searched"] == 80
-    assert found["quarantine"] == list(range(3070, 3100))
-    assert {pair["training_row"] for pair in found["pairs"]} <= set(range(1040, 1070))
+    assert found.searched == 80
+    assert found.quarantine == tuple(range(3070, 3100))
+    assert {pair.training_row for pair in found.pairs} <= set(range(1040, 1070))
 
 
 @pytest.mark.usefixtures("whole_alone")
-def test_twins_leave_the_null(honest: Comparison, clean: dict[str, Any]) -> None:
+def test_twins_leave_the_null(honest: Comparison, clean: Privacy) -> None:
     """Hidden twins among held-out slices would raise the threshold to 1 and blind the search."""
     twins = np.stack([honest.training[3], honest.training[4][:, ::-1], 0.8 * honest.training[5]])
     found = copies(replace(honest, held_out=np.concatenate([honest.held_out[:-3], twins])), canaries=60)
-    assert found["null"]["twins"] == [{"held_out_row": 2057 + at, "training_row": 1003 + at} for at in range(3)]
-    assert found["null"]["of"] == 57
-    assert found["recall"]["value"] > 0.9
-    assert found["threshold"] == pytest.approx(clean["threshold"], abs=0.03)
+    assert found.null.twins == tuple(Twin(held_out_row=2057 + at, training_row=1003 + at) for at in range(3))
+    assert found.null.of == 57
+    assert found.recall.value > 0.9
+    assert found.threshold == pytest.approx(clean.threshold, abs=0.03)
 
 
 @pytest.mark.usefixtures("whole_alone")
@@ -153,49 +154,49 @@ def test_typical_heads_are_no_copies(honest: Comparison) -> None:
     """A generator that draws averages is nearer to training slices than held-out slices are, but copies nothing."""
     average = honest.training.mean(axis=0)
     found = copies(drawing(honest, 0.7 * honest.synthetic + 0.3 * average), canaries=60)
-    usual = found["quantiles"]
-    assert usual["synthetic"][1] > usual["held_out"][1]
-    assert usual["synthetic"][3] > usual["held_out"][3]
-    assert found["word"] == "NONE FOUND"
+    usual = found.quantiles
+    assert usual.synthetic[1] > usual.held_out[1]
+    assert usual.synthetic[3] > usual.held_out[3]
+    assert found.word == "NONE FOUND"
 
 
 @pytest.mark.usefixtures("whole_alone")
 def test_tiny_cohorts_prove_nothing(honest: Comparison) -> None:
     tiny = comparison(honest.training[:20], honest.held_out[:20], honest.synthetic[:20])
     found = privacy(tiny, canaries=40)
-    assert found["word"] == "CANNOT TELL"
-    assert "generate more" in found["because"]
-    assert found["upper_share"] > 0.1
-    json.dumps(found, allow_nan=False)
+    assert found.word == "CANNOT TELL"
+    assert "generate more" in found.because
+    assert found.upper_share > 0.1
+    json.dumps(found.content(), allow_nan=False)
 
 
 @pytest.mark.usefixtures("whole_alone")
 def test_one_patient_is_no_null(honest: Comparison) -> None:
     lone = comparison(honest.training, honest.held_out[:30], honest.training, groups=["one"] * 30)
     found = privacy(lone, canaries=20)
-    assert (found["word"], found["flagged"], found["upper_share"], found["p"]) == ("CANNOT TELL", 0, 1.0, 1.0)
-    assert "30 held-out slices of 1 groups" in found["because"]
-    assert found["membership"]["distance"]["p"] is None
+    assert (found.word, found.flagged, found.upper_share, found.p) == ("CANNOT TELL", 0, 1.0, 1.0)
+    assert "30 held-out slices of 1 groups" in found.because
+    assert found.membership.distance.p is None
 
 
 @pytest.mark.usefixtures("whole_alone")
 def test_only_twins_are_no_null(honest: Comparison) -> None:
     found = privacy(replace(honest, held_out=honest.training[:60]), canaries=20)
-    assert found["word"] == "CANNOT TELL"
-    assert len(found["null"]["twins"]) > 50
-    json.dumps(found, allow_nan=False)
+    assert found.word == "CANNOT TELL"
+    assert len(found.null.twins) > 50
+    json.dumps(found.content(), allow_nan=False)
 
 
 @pytest.mark.usefixtures("whole_alone")
 def test_images_without_detail_prove_nothing() -> None:
     empty = np.zeros((40, SIZE, SIZE), np.float32)
     found = privacy(comparison(empty, empty, empty), canaries=10)
-    assert found["word"] == "CANNOT TELL"
-    assert "0 % of planted copies" in found["because"]
+    assert found.word == "CANNOT TELL"
+    assert "0 % of planted copies" in found.because
 
 
-def test_the_same_seed_says_the_same(honest: Comparison, clean: dict[str, Any]) -> None:
-    assert copies(honest, canaries=60) == {name: value for name, value in clean.items() if name != "membership"}
+def test_the_same_seed_says_the_same(honest: Comparison, clean: Privacy) -> None:
+    assert copies(honest, canaries=60) == clean.model_copy(update={"membership": None})
 
 
 MADE: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
@@ -212,23 +213,23 @@ def test_cohorts_that_are_all_copies_are_found(honest: Comparison) -> None:
     draws = np.random.default_rng(0)
     parts = [change(honest.training[:16], draws) for change in MADE.values()]
     found = copies(drawing(honest, *parts), canaries=20)
-    assert found["word"] == "COPIES FOUND"
-    flagged = np.isin(np.arange(3000, 3000 + 16 * len(MADE)), found["quarantine"]).reshape(len(MADE), 16)
+    assert found.word == "COPIES FOUND"
+    flagged = np.isin(np.arange(3000, 3000 + 16 * len(MADE)), found.quarantine).reshape(len(MADE), 16)
     assert flagged.mean(axis=1).min() >= 0.75, dict(zip(MADE, flagged.mean(axis=1), strict=True))
-    assert "upside down" in found["because"]
-    assert "blends of two" in found["because"]
+    assert "upside down" in found.because
+    assert "blends of two" in found.because
 
 
-def test_what_nobody_looked_for_is_named(clean: dict[str, Any]) -> None:
-    assert [kind["name"] for kind in clean["kinds"]] == ["whole slices", "blends", "crops"]
-    assert "not searched: elastic warps" in clean["because"]
-    assert "lesions put into another brain (no masks" in clean["because"]
-    assert clean["volumes"] is None
-    assert "copies of whole patients (too few" in clean["because"]
-    assert clean["upper_share"] == max(kind["upper_share"] for kind in clean["kinds"])
-    whole = clean["kinds"][0]
-    assert len(whole["alterations"]) == 5
-    assert whole["recall"]["worst"]["low"] <= min(one["low"] for one in whole["alterations"])
+def test_what_nobody_looked_for_is_named(clean: Privacy) -> None:
+    assert [kind.name for kind in clean.kinds] == ["whole slices", "blends", "crops"]
+    assert "not searched: elastic warps" in clean.because
+    assert "lesions put into another brain (no masks" in clean.because
+    assert clean.volumes is None
+    assert "copies of whole patients (too few" in clean.because
+    assert clean.upper_share == max(kind.upper_share for kind in clean.kinds)
+    whole = clean.kinds[0]
+    assert len(whole.alterations) == 5
+    assert whole.recall.worst.low <= min(one.low for one in whole.alterations)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +243,7 @@ def patients() -> tuple[np.ndarray, list[str]]:
     return np.stack(slices).astype(np.float32), names
 
 
-def volume_cohort(patients: tuple[np.ndarray, list[str]], *copied: int) -> dict[str, Any]:
+def volume_cohort(patients: tuple[np.ndarray, list[str]], *copied: int) -> Volumes:
     """What is said of 20 synthetic patients, of which the last ones are copies of these training patients."""
     images, names = patients
     draws = np.random.default_rng(1)
@@ -262,21 +263,21 @@ def volume_cohort(patients: tuple[np.ndarray, list[str]], *copied: int) -> dict[
 
 def test_two_copied_volumes_among_twenty_patients_are_found(patients: tuple[np.ndarray, list[str]]) -> None:
     found = volume_cohort(patients, 3, 11)
-    assert (found["of"], found["slices_each"], found["flagged"]) == (20, 4, 2)
-    assert found["p"] < 0.01
-    assert [one["training_rows"] for one in found["patients"]] == [
-        list(range(1012, 1016)),
-        list(range(1044, 1048)),
+    assert (found.of, found.slices_each, found.flagged) == (20, 4, 2)
+    assert found.p < 0.01
+    assert [one.training_rows for one in found.patients] == [
+        tuple(range(1012, 1016)),
+        tuple(range(1044, 1048)),
     ]
-    assert found["quarantine"] == list(range(3072, 3080))
-    assert found["recall"]["value"] > 0.9
-    assert 0.1 <= found["upper_share"] < 0.5
+    assert found.quarantine == tuple(range(3072, 3080))
+    assert found.recall.value > 0.9
+    assert 0.1 <= found.upper_share < 0.5
 
 
 def test_honest_volumes_are_not_accused(patients: tuple[np.ndarray, list[str]]) -> None:
     found = volume_cohort(patients)
-    assert (found["flagged"], found["quarantine"], found["p"]) == (0, [], 1.0)
-    assert found["upper_share"] < 0.25
+    assert (found.flagged, found.quarantine, found.p) == (0, (), 1.0)
+    assert found.upper_share < 0.25
 
 
 def test_slices_out_of_order_are_weaker_evidence() -> None:
@@ -289,31 +290,31 @@ def test_slices_out_of_order_are_weaker_evidence() -> None:
 # --- membership --------------------------------------------------------------------------------------------------
 
 
-def test_an_honest_generator_gives_no_member_away(clean: dict[str, Any]) -> None:
-    found = clean["membership"]["distance"]
-    assert 0.35 < found["auc"] < 0.65
-    assert found["p"] > 0.01
-    assert (found["members"], found["others"]) == (80, 60)
-    assert clean["membership"]["discriminator"] is None
+def test_an_honest_generator_gives_no_member_away(clean: Privacy) -> None:
+    found = clean.membership.distance
+    assert 0.35 < found.auc < 0.65
+    assert found.p > 0.01
+    assert (found.members, found.others) == (80, 60)
+    assert clean.membership.discriminator is None
 
 
 @pytest.mark.usefixtures("whole_alone")
 def test_a_leaky_generator_gives_members_away(honest: Comparison) -> None:
     leaky = altered(honest.training, np.random.default_rng(0))
-    found = privacy(drawing(honest, leaky), canaries=5)["membership"]["distance"]
-    assert found["auc"] > 0.95
-    assert found["sensitivity"] > 0.8
-    assert found["p"] < 0.01
-    assert found["control"] < 0.7
+    found = privacy(drawing(honest, leaky), canaries=5).membership.distance
+    assert found.auc > 0.95
+    assert found.sensitivity > 0.8
+    assert found.p < 0.01
+    assert found.control < 0.7
 
 
 @pytest.mark.usefixtures("whole_alone")
 def test_a_discriminator_that_remembers(honest: Comparison) -> None:
     draws = np.random.default_rng(0)
     remembers = (draws.normal(3, 1, 80), draws.normal(0, 1, 60))
-    found = privacy(honest, canaries=5, discriminator=remembers)["membership"]["discriminator"]
-    assert found["auc"] > 0.9
-    assert found["p"] < 0.01
+    found = privacy(honest, canaries=5, discriminator=remembers).membership.discriminator
+    assert found.auc > 0.9
+    assert found.p < 0.01
     with pytest.raises(InputError, match=r"\(79,\) and \(60,\) for 80 and 60"):
         privacy(honest, canaries=5, discriminator=(remembers[0][1:], remembers[1]))
 

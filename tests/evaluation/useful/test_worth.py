@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthoma.evaluation.useful.utility import seed_noise
-from synthoma.evaluation.useful.worth import Worth, chosen_by_others, ratio_interval, unselected_ratio, worth
+from synthoma.evaluation.useful.differences import seed_noise
+from synthoma.evaluation.useful.result import Worth
+from synthoma.evaluation.useful.worth import chosen_by_others, ratio_interval, unselected_ratio, worth
 
 HAD = 28
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -13,6 +12,7 @@ from scipy import stats
 from synthoma.core.seeding import stream
 from synthoma.core.types import Floats, Ints
 from synthoma.evaluation.comparison import Comparison
+from synthoma.evaluation.private.result import PatientCopy, Recall, Volumes
 from synthoma.metrics.copies.alterations import altered_alike
 from synthoma.metrics.copies.whole import Gallery, Nearest
 from synthoma.metrics.tails import fisher, proportion_bounds, share_bound
@@ -38,7 +38,7 @@ class _Evidence:
 
 def volumes(
     comparison: Comparison, gallery: Gallery, found: Nearest, held_out: Nearest, others: Ints, seed: int
-) -> dict[str, Any] | None:
+) -> Volumes | None:
     """Search for copies of whole patients; None where synthetic slices do not belong to patients of 3 or more.
 
     A patient is seen through equally many slices, evenly spread. The evidence is the mean of Fisher's z of their
@@ -67,12 +67,11 @@ def volumes(
     searched = {name: rows for name, rows in made.items() if len(rows) >= slices}
     drawn = evidence(found, list(searched.values()))
     planted, right = _planted(comparison, gallery, numbers, slices, seed)
-    result: dict[str, Any] = {
-        "of": len(drawn), "slices_each": slices, "null": len(honest), "flagged": 0, "p": 1.0, "threshold": None,
-        "upper_share": 1.0, "recall": None, "patients": [], "quarantine": [],
-    }  # fmt: skip
     if len(honest) < LEAST_PATIENTS or len(planted) < SETTING + 1:
-        return result
+        return Volumes(
+            of=len(drawn), slices_each=slices, null=len(honest), flagged=0, p=1.0, threshold=None, upper_share=1.0,
+            recall=None, patients=(), quarantine=(),
+        )  # fmt: skip
     usual = np.array([one.value for one in honest])
     spread = max(float(usual.std(ddof=1)), _LEAST_SPREAD) * math.sqrt(1 + 1 / len(usual))
     reached = float(usual.mean() + spread * stats.t.isf(0.01, len(usual) - 1))
@@ -82,30 +81,28 @@ def volumes(
     flagged = np.flatnonzero(values > threshold)
     hits, of = int((planted[SETTING:] > threshold).sum()), len(planted) - SETTING
     low, high = proportion_bounds(hits, of)
-    names = list(searched)
-    return {
-        **result,
-        "flagged": len(flagged),
-        "p": min(1.0, len(drawn) * float(chances[flagged].min(initial=1.0))),
-        "threshold": threshold,
-        "upper_share": share_bound(len(flagged), len(drawn), hits, of),
-        "recall": {
-            "value": hits / of, "low": low, "high": high, "found": hits, "of": of,
-            "right_source": float(right[SETTING:].mean()),
-        },
-        "patients": [
-            {
-                "synthetic_rows": comparison.synthetic_rows[searched[names[at]]].tolist(),
-                "training_rows": comparison.gallery_rows[numbers == drawn[at].group].tolist(),
-                "evidence": float(values[at]),
-                "p": min(1.0, len(drawn) * float(chances[at])),
-            }
+    source = float(right[SETTING:].mean())
+    rows = [comparison.synthetic_rows[one].tolist() for one in searched.values()]
+    return Volumes(
+        of=len(drawn),
+        slices_each=slices,
+        null=len(honest),
+        flagged=len(flagged),
+        p=min(1.0, len(drawn) * float(chances[flagged].min(initial=1.0))),
+        threshold=threshold,
+        upper_share=share_bound(len(flagged), len(drawn), hits, of),
+        recall=Recall(value=hits / of, low=low, high=high, found=hits, of=of, right_source=source),
+        patients=tuple(
+            PatientCopy(
+                synthetic_rows=tuple(rows[at]),
+                training_rows=tuple(comparison.gallery_rows[numbers == drawn[at].group].tolist()),
+                evidence=float(values[at]),
+                p=min(1.0, len(drawn) * float(chances[at])),
+            )
             for at in flagged.tolist()
-        ],
-        "quarantine": sorted(
-            int(row) for at in flagged.tolist() for row in comparison.synthetic_rows[searched[names[at]]]
         ),
-    }  # fmt: skip
+        quarantine=tuple(sorted(row for at in flagged.tolist() for row in rows[at])),
+    )
 
 
 def _patients(groups: Sequence[str]) -> dict[str, Ints]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from synthoma.core.types import Bools, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
+from synthoma.evaluation.realistic.result import Agreement
+from synthoma.evaluation.score import Estimate
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.useful.grid import Cell, run_cells
-from synthoma.evaluation.useful.trainings import Answers, Exam, Source, Stage
+from synthoma.evaluation.useful.trainings import Answers, DetectorTest, Source, Stage
 from synthoma.metrics.intervals import SHARE, score_interval
 
 SEED = 424_242
@@ -49,48 +50,46 @@ class Judge:
 
 
 def ask_judge(
-    comparison: Comparison, training: Source, exam: Exam, synthetic: Source, config: EvaluateConfig, folder: Path,
-    progress: Callable[[int, int], None],
+    comparison: Comparison, training: Source, test: DetectorTest, synthetic: Source, config: EvaluateConfig,
+    folder: Path, progress: Callable[[int, int], None],
 ) -> Judge:  # fmt: skip
     """Train the judge and ask it about the slices that are compared."""
-    real = exam.asked.cohort
+    real = test.slices.cohort
     stage = Stage((training,), config.utility.steps)
     rows = np.concatenate([comparison.training_rows, comparison.held_out_rows])
     sources = (Source(real, rows), Source(synthetic.cohort, comparison.synthetic_rows))
     cells = [
-        Cell((stage,), Exam(asked, exam.task, exam.modalities, exam.classes, features=True), config.seed + SEED)
+        Cell((stage,), DetectorTest(asked, test.task, test.modalities, test.classes, features=True), config.seed + SEED)
         for asked in sources
     ]
     return Judge(*run_cells(cells, folder, device=config.device, jobs=config.jobs, progress=progress))
 
 
-def agreement(judge: Judge, comparison: Comparison) -> dict[str, Any]:
+def agreement(judge: Judge, comparison: Comparison) -> Agreement | None:
     """Dice between given masks and the judge's, of held-out real and of synthetic slices that show tumour.
 
-    Returns:
-        {"real", "synthetic": {"value", "low", "high", "n"}, "gap", "rejected": rows of the synthetic cohort with the
-        lowest Dice, as many as must go for the others to agree as real ones do, "rejected_share"}; empty without masks.
+    None without masks, or where too few patients are held out.
     """
-    if not len(judge.synthetic.being) or not (judge.synthetic.being >= LEAST_PIXELS).any():
-        return {}
+    if not len(judge.synthetic.tumour_pixels) or not (judge.synthetic.tumour_pixels >= LEAST_PIXELS).any():
+        return None
     first = len(comparison.training_rows)
-    dice, shown = _dice(judge.real)
-    held, seen = dice[first:][shown[first:]], shown[first:]
+    dice, ill = _dice(judge.real)
+    held, seen = dice[first:][ill[first:]], ill[first:]
     groups = np.array(comparison.held_out_groups)[seen]
     made, drawn = _dice(judge.synthetic)
     if len(held) < 10 or len(set(groups)) < LEAST_GROUPS:
-        return {}
+        return None
     made_by = np.array(comparison.synthetic_groups)[drawn]
     ours = score_interval(made[drawn], groups=made_by.tolist(), limits=SHARE)
     theirs = score_interval(held, groups=groups.tolist(), limits=SHARE)
     bad = np.flatnonzero(drawn)[worst(made[drawn], theirs.value)]
-    return {
-        "real": {"value": theirs.value, "low": theirs.low, "high": theirs.high, "n": len(held)},
-        "synthetic": {"value": ours.value, "low": ours.low, "high": ours.high, "n": int(drawn.sum())},
-        "gap": theirs.value - ours.value,
-        "rejected": comparison.synthetic_rows[bad].tolist(),
-        "rejected_share": float(len(bad) / max(1, int(drawn.sum()))),
-    }
+    return Agreement(
+        real=Estimate(value=theirs.value, low=theirs.low, high=theirs.high, n=len(held)),
+        synthetic=Estimate(value=ours.value, low=ours.low, high=ours.high, n=int(drawn.sum())),
+        gap=theirs.value - ours.value,
+        rejected=tuple(comparison.synthetic_rows[bad].tolist()),
+        rejected_share=float(len(bad) / max(1, int(drawn.sum()))),
+    )
 
 
 def worst(values: Floats, wanted: float) -> Ints:
@@ -102,5 +101,7 @@ def worst(values: Floats, wanted: float) -> Ints:
 
 def _dice(answers: Answers) -> tuple[Floats, Bools]:
     """Dice of each slice, and whether it shows enough tumour for that to mean something."""
-    total: Ints = answers.said + answers.being
-    return np.asarray(2 * answers.hit / np.maximum(total, 1)), np.asarray(answers.being >= LEAST_PIXELS)
+    total: Ints = answers.called_pixels + answers.tumour_pixels
+    return np.asarray(2 * answers.found_pixels / np.maximum(total, 1)), np.asarray(
+        answers.tumour_pixels >= LEAST_PIXELS
+    )

@@ -5,14 +5,13 @@ Each number's distribution over synthetic slices is compared with that over held
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy import stats
 
 from synthoma.core.types import Array, Bools, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
-from synthoma.evaluation.nulls import Plan, beside
+from synthoma.evaluation.nulls import NullPlan, beside
+from synthoma.evaluation.realistic.result import ComparedNumber, Spread
 from synthoma.metrics.anatomy import centre_to_edge, head_area, left_right_asymmetry, lesion_descriptors
 from synthoma.metrics.spectrum import checkerboard_peak, spectral_slope
 
@@ -46,37 +45,38 @@ def _mean_inside(images: Array) -> Floats:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def appearance(comparison: Comparison, the: Plan) -> dict[str, Any]:
+def appearance(comparison: Comparison, plan: NullPlan) -> dict[str, ComparedNumber]:
     """Each number of ``measured``, compared."""
-    return compared(measured(comparison.real), measured(comparison.synthetic), the)
+    return compared(measured(comparison.real), measured(comparison.synthetic), plan)
 
 
-def tumours(comparison: Comparison, real_masks: Bools, synthetic_masks: Bools, the: Plan) -> dict[str, Any]:
+def tumours(
+    comparison: Comparison, real_masks: Bools, synthetic_masks: Bools, plan: NullPlan
+) -> dict[str, ComparedNumber]:
     """Size, place and look of tumours, compared; empty where one side shows none.
 
     Args:
         comparison: the slices.
         real_masks: where real slices show tumour (N, H, W), in the order of ``comparison.real``.
         synthetic_masks: (M, H, W).
-        the: who is compared.
+        plan: who is compared.
     """
     if not (real_masks.any() and synthetic_masks.any()):
         return {}
     real = lesion_descriptors(comparison.real, real_masks)
-    return compared(real, lesion_descriptors(comparison.synthetic, synthetic_masks), the)
+    return compared(real, lesion_descriptors(comparison.synthetic, synthetic_masks), plan)
 
 
-def compared(real: dict[str, Floats], synthetic: dict[str, Floats], the: Plan) -> dict[str, Any]:
+def compared(real: dict[str, Floats], synthetic: dict[str, Floats], plan: NullPlan) -> dict[str, ComparedNumber]:
     """Distributions of numbers over slices: Wasserstein-1 in deviations of the real ones, beside its null.
 
     Returns:
-        {name: as ``nulls.beside``, and "effect": difference of means in deviations, "real" and "synthetic": means and
-        deviations}. A number that too few slices have is left out.
+        By name. A number that too few slices have is left out.
     """
     found = {}
     for name, ours in real.items():
         values = np.concatenate([ours, synthetic[name]])
-        held, made = (values[rows][np.isfinite(values[rows])] for rows in (the.held, the.synthetic))
+        held, made = (values[rows][np.isfinite(values[rows])] for rows in (plan.held, plan.synthetic))
         scale = float(np.nanstd(ours))
         if min(len(held), len(made)) < LEAST or scale < 1e-12:
             continue
@@ -87,11 +87,11 @@ def compared(real: dict[str, Floats], synthetic: dict[str, Floats], the: Plan) -
                 return {"distance": float("nan")}
             return {"distance": float(stats.wasserstein_distance(first, second)) / scale}
 
-        entry = beside(score, the, worse={"distance": "high"}, interval=False)["distance"]
-        found[name] = {
-            **entry,
-            "effect": float(made.mean() - held.mean()) / scale,
-            "real": {"mean": float(held.mean()), "deviation": float(held.std())},
-            "synthetic": {"mean": float(made.mean()), "deviation": float(made.std())},
-        }
+        entry = beside(score, plan, worse={"distance": "high"}, interval=False)["distance"]
+        found[name] = ComparedNumber(
+            **entry.model_dump(exclude_unset=True),
+            effect=float(made.mean() - held.mean()) / scale,
+            real=Spread(mean=float(held.mean()), deviation=float(held.std())),
+            synthetic=Spread(mean=float(made.mean()), deviation=float(made.std())),
+        )
     return found

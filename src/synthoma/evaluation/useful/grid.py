@@ -1,12 +1,11 @@
-"""Many lessons as independent jobs: through joblib, resumable, and none that is finished is ever run again."""
+"""Many trainings as independent jobs: through joblib, resumable, and none that is finished is ever run again."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,34 +15,43 @@ from synthoma.core.errors import InputError
 from synthoma.core.fanout import spread
 from synthoma.core.outputs import write_json
 from synthoma.core.provenance import bytes_digest, software
-from synthoma.core.types import Array
-from synthoma.evaluation.useful.trainings import Answers, Exam, Source, Stage, learner, lesson
+from synthoma.evaluation.useful.trainings import Answers, DetectorTest, Source, Stage, detector_settings, train_and_test
 from synthoma.training.device import Execution, choose_device, fast_bf16, usable_cores
 
 VERSION = 1
 """Part of every cell's key: raised where the same cell would learn something else."""
 
 
+KEYS = {
+    "chances": "chances",
+    "hit": "found_pixels",
+    "said": "called_pixels",
+    "being": "tumour_pixels",
+    "features": "features",
+}
+"""Names in the file of a finished training -> those of ``Answers``."""
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One lesson.
+    """One training.
 
     Attributes:
         stages: what is learned.
-        exam: what is asked.
+        test: what is asked.
         seed: of weights and draws.
     """
 
     stages: tuple[Stage, ...]
-    exam: Exam
+    test: DetectorTest
     seed: int
 
     def key(self) -> str:
-        """What the lesson is a function of, as a digest: equal cells of different evaluations are one cell."""
+        """What the training is a function of, as a digest: equal cells of different evaluations are one cell."""
         content = {
             "version": VERSION,
             "synthoma": software()["synthoma"],
-            "learner": learner(self.exam).model_dump(mode="json"),
+            "learner": detector_settings(self.test).model_dump(mode="json"),
             "seed": self.seed,
             "stages": [
                 {"sources": [_identity(source) for source in stage.sources], "steps": stage.steps,
@@ -51,11 +59,11 @@ class Cell:
                 for stage in self.stages
             ],
             "exam": {
-                "asked": _identity(self.exam.asked),
-                "task": self.exam.task,
-                "modalities": self.exam.modalities,
-                "classes": self.exam.classes,
-                "features": self.exam.features,
+                "asked": _identity(self.test.slices),
+                "task": self.test.task,
+                "modalities": self.test.modalities,
+                "classes": self.test.classes,
+                "features": self.test.features,
             },
         }  # fmt: skip
         return bytes_digest(json.dumps(content, sort_keys=True).encode())[:24]
@@ -67,10 +75,10 @@ def run_cells(
     """The answers of all cells, in order; what is in the folder is read, the rest is learned and put there.
 
     Args:
-        cells: the lessons.
+        cells: the trainings.
         folder: one JSON file a finished cell.
         device: "auto", "cpu" or "cuda".
-        jobs: lessons at once; by default one a core, one on a GPU, or as `joblib.parallel_config` says, which also
+        jobs: trainings at once; by default one a core, one on a GPU, or as `joblib.parallel_config` says, which also
             chooses between local processes and a Ray or Dask cluster that shares the disk.
         progress: told how many are finished.
     """
@@ -84,7 +92,7 @@ def run_cells(
         chosen = choose_device(device)
         count = jobs or _usual_jobs(chosen, len(missing))
         execution = _execution(chosen, count)
-        calls = [(_Plain.of(cell), folder / f"{key}.json", execution) for key, cell in missing.items()]
+        calls = [(cell, folder / f"{key}.json", execution) for key, cell in missing.items()]
         with spread(_run_cell, calls, count, ordered=False) as finished:
             for done, _ in enumerate(finished, start=wanted - len(missing) + 1):
                 progress(done, wanted)
@@ -101,54 +109,20 @@ def _usual_jobs(device: str, cells: int) -> int:
 
 
 def _execution(device: str, jobs: int) -> Execution:
-    """Many lessons of one thread each beat one lesson of many threads."""
+    """Many trainings of one thread each beat one of many threads."""
     if device == "cuda":
         return Execution("cuda", 1, channels_last=True, bf16=True)
     return Execution("cpu", max(1, usable_cores() // jobs), channels_last=True, bf16=fast_bf16())
 
 
-@dataclass(frozen=True)
-class _Plain:
-    """A cell with folders in the place of opened cohorts: a memory map would be sent to a worker as a whole."""
-
-    stages: tuple[tuple[tuple[tuple[Path, Array], ...], dict[str, Any]], ...]
-    asked: tuple[Path, Array]
-    exam: dict[str, Any]
-    seed: int
-
-    @classmethod
-    def of(cls, cell: Cell) -> _Plain:
-        stages = tuple(
-            (
-                tuple((source.cohort.path.resolve(), source.rows) for source in stage.sources),
-                {"steps": stage.steps, "share": stage.share, "augment": stage.augment},
-            )
-            for stage in cell.stages
-        )
-        exam = {name: getattr(cell.exam, name) for name in ("task", "modalities", "classes", "detector", "features")}
-        return cls(stages, (cell.exam.asked.cohort.path.resolve(), cell.exam.asked.rows), exam, cell.seed)
-
-    def opened(self) -> Cell:
-        def source(place: tuple[Path, Array]) -> Source:
-            return Source(Cohort(place[0]), place[1])
-
-        stages = tuple(Stage(tuple(map(source, sources)), **how) for sources, how in self.stages)
-        return Cell(stages, Exam(source(self.asked), **self.exam), self.seed)
-
-
-def _run_cell(plain: _Plain, file: Path, execution: Execution) -> None:
-    cell = plain.opened()
-    answers = lesson(cell.stages, cell.exam, seed=cell.seed, execution=execution)
-    content = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in _fields(answers)}
-    write_json(file, sealed(content))
-
-
-def _fields(answers: Answers) -> Iterator[tuple[str, Any]]:
-    yield from ((name, getattr(answers, name)) for name in asdict(answers))
+def _run_cell(cell: Cell, file: Path, execution: Execution) -> None:
+    answers = train_and_test(cell.stages, cell.test, seed=cell.seed, execution=execution)
+    arrays = {key: getattr(answers, name).tolist() for key, name in KEYS.items()}
+    write_json(file, sealed({**arrays, "seconds": answers.seconds}))
 
 
 def _read(file: Path) -> Answers:
-    """What a finished lesson answered.
+    """What a finished training answered.
 
     Raises:
         InputError: the file is not what was written.
@@ -158,9 +132,9 @@ def _read(file: Path) -> Answers:
     except InputError as error:
         raise InputError(error.expected, error.came, "delete it, and it is trained again") from None
     try:
-        hit, said, being = (np.array(content[name], dtype=np.int64) for name in ("hit", "said", "being"))
+        found, called, tumour = (np.array(content[name], dtype=np.int64) for name in ("hit", "said", "being"))
         chances, features = (np.array(content[name], dtype=np.float64) for name in ("chances", "features"))
-        return Answers(chances, hit, said, being, features, float(content["seconds"]))
+        return Answers(chances, found, called, tumour, features, float(content["seconds"]))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         todo = "delete it, and it is trained again"
         raise InputError("answers of a finished training", f"{type(error).__name__} in {file}", todo) from None

@@ -1,6 +1,6 @@
-"""One lesson of a detector: learn from a mixture of sources for so many steps, then answer on held-out slices.
+"""One training of a detector: learn from a mixture of sources for so many steps, then answer on held-out slices.
 
-Lessons are what the question "is it useful?" is made of: hundreds of them differ in their sources only. They take the
+Trainings are what the question "is it useful?" is made of: hundreds of them differ in their sources only. They take the
 detector, the augmentation and the step of `synthoma train`, and leave out what a single training needs around it
 (snapshots, checkpoints, a threshold chosen on validation patients): nothing here is chosen on anybody.
 """
@@ -8,8 +8,9 @@ detector, the augmentation and the step of `synthoma train`, and leave out what 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,19 @@ class Source:
     cohort: Cohort
     rows: Ints
 
+    @classmethod
+    def opened(cls, folder: Path, rows: Ints) -> Source:
+        """Slices of the cohort in a folder."""
+        return cls(Cohort(folder), rows)
+
+    def __reduce__(self) -> tuple[Callable[[Path, Ints], Source], tuple[Path, Ints]]:
+        """For a worker: the folder in place of the opened cohort, whose memory map would be sent as a whole."""
+        return Source.opened, (self.cohort.path.resolve(), self.rows)
+
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a lesson.
+    """A part of a training.
 
     Attributes:
         sources: what is learned from; each batch takes ``share`` of its slices from those after the first.
@@ -73,11 +83,11 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Exam:
-    """What every lesson is asked, and how.
+class DetectorTest:
+    """What a trained detector is asked, and how.
 
     Attributes:
-        asked: held-out slices.
+        slices: held-out slices.
         task: "outline" (a segmenter) or "classify" (a classifier).
         modalities: channels, by name.
         classes: of a classifier, in order; empty for a segmenter.
@@ -85,7 +95,7 @@ class Exam:
         features: whether the network's inner features are wanted too.
     """
 
-    asked: Source
+    slices: Source
     task: str
     modalities: tuple[str, ...]
     classes: tuple[str, ...] = ()
@@ -99,20 +109,21 @@ class Answers:
 
     Attributes:
         chances: (N,) probability of tumour of a segmenter, that is of its surest pixels; (N, K) of a classifier.
-        hit, said, being: (N,) pixels of tumour found, called tumour at 0.5, and being tumour; empty of a classifier.
-        features: (N, D) means of the coarsest maps, where the exam wants them; else (0, 0).
+        found_pixels, called_pixels, tumour_pixels: (N,) pixels of tumour that were found, that were called tumour at
+            0.5, and that are tumour; empty of a classifier.
+        features: (N, D) means of the coarsest maps, where they are asked for; else (0, 0).
         seconds: time it took to learn.
     """
 
     chances: Floats
-    hit: Ints
-    said: Ints
-    being: Ints
+    found_pixels: Ints
+    called_pixels: Ints
+    tumour_pixels: Ints
     features: Floats
     seconds: float
 
 
-def lesson(stages: Sequence[Stage], exam: Exam, *, seed: int, execution: Execution) -> Answers:
+def train_and_test(stages: Sequence[Stage], test: DetectorTest, *, seed: int, execution: Execution) -> Answers:
     """Learn stage by stage with one network, then answer.
 
     Each stage runs the whole cycle of the learning rate, a later one at a third of the rate: it corrects what was
@@ -123,40 +134,40 @@ def lesson(stages: Sequence[Stage], exam: Exam, *, seed: int, execution: Executi
     """
     execution.apply()
     start = time.perf_counter()
-    pupil = _Pupil(exam, seed, execution)
+    training = _Training(test, seed, execution)
     for number, stage in enumerate(stages):
-        pupil.learn(stage, number)
+        training.learn(stage, number)
     seconds = time.perf_counter() - start
-    return pupil.answer(seconds)
+    return training.answer(seconds)
 
 
-def learner(exam: Exam) -> SegmenterConfig | ClassifierConfig:
-    """The detector's settings: those of its recipe, at the size that the exam names.
+def detector_settings(test: DetectorTest) -> SegmenterConfig | ClassifierConfig:
+    """The detector's settings: those of its recipe, at the size that the test names.
 
     Raises:
         ConfigError: an unknown task.
     """
-    if exam.task not in DETECTORS:
-        raise ConfigError("the task outline or classify", repr(exam.task), "choose one of them")
-    own = DetectorTraining.recipe("unet-25d" if exam.task == "outline" else "cnn")[1]
+    if test.task not in DETECTORS:
+        raise ConfigError("the task outline or classify", repr(test.task), "choose one of them")
+    own = DetectorTraining.recipe("unet-25d" if test.task == "outline" else "cnn")[1]
     assert isinstance(own, SegmenterConfig | ClassifierConfig)
-    changed = DETECTORS[exam.task][exam.detector]
+    changed = DETECTORS[test.task][test.detector]
     # Synthetic slices have no neighbours, so nobody is shown any.
     return own.model_copy(update={"context": 1, **changed})
 
 
-class _Pupil:
+class _Training:
     """A network on its way through the stages."""
 
-    def __init__(self, exam: Exam, seed: int, execution: Execution) -> None:
-        self.exam, self.seed, self.execution = exam, seed, execution
-        size, channels = exam.asked.cohort.size, len(exam.modalities)
+    def __init__(self, test: DetectorTest, seed: int, execution: Execution) -> None:
+        self.test, self.seed, self.execution = test, seed, execution
+        size, channels = test.slices.cohort.size, len(test.modalities)
         torch.manual_seed(stream_key(seed, "evaluation.lesson.weights") % 2**63)
-        self.config = learner(exam)
+        self.config = detector_settings(test)
         if isinstance(self.config, SegmenterConfig):
             self.network = build_segmenter(self.config, SegmenterShape(size, channels, 1))
         else:
-            self.network = build_classifier(self.config, size, channels, len(exam.classes))
+            self.network = build_classifier(self.config, size, channels, len(test.classes))
 
     def learn(self, stage: Stage, number: int) -> None:
         """Go through one stage."""
@@ -171,9 +182,9 @@ class _Pupil:
             stream_key(self.seed, "evaluation.lesson", number) % 2**31,
             self.network,
             sources,
-            len(self.exam.modalities),
+            len(self.test.modalities),
             self.execution,
-            self._outline if self.exam.task == "outline" else self._classify,
+            self._outline if self.test.task == "outline" else self._classify,
             _nobody_judges,
         )
         for step in range(stage.steps):
@@ -182,16 +193,16 @@ class _Pupil:
 
     def answer(self, seconds: float) -> Answers:
         """Ask the network."""
-        asked, none = self._slices(self.exam.asked), np.zeros(0, np.int64)
-        rows = self.exam.asked.rows
+        asked, none = self._slices(self.test.slices), np.zeros(0, np.int64)
+        rows = self.test.slices.rows
         inner: list[Tensor] = []
-        coarsest = self.network.get_submodule("down.3" if self.exam.task == "outline" else "layers")
+        coarsest = self.network.get_submodule("down.3" if self.test.task == "outline" else "layers")
         hook = coarsest.register_forward_hook(lambda _, __, maps: inner.append(maps.mean(dim=(2, 3)).float().cpu()))
         with torch.no_grad():
             said = outputs(self.network.eval(), asked, rows, self.execution)
         hook.remove()
-        features = torch.cat(inner).double().numpy() if self.exam.features else np.zeros((0, 0))
-        if self.exam.task == "classify":
+        features = torch.cat(inner).double().numpy() if self.test.features else np.zeros((0, 0))
+        if self.test.task == "classify":
             return Answers(torch.softmax(said, dim=1).double().numpy(), none, none, none, features, seconds)
         truth = asked.fetch(rows).masks[:, 0] > 0.5
         maps = torch.sigmoid(said[:, 0])
@@ -201,9 +212,9 @@ class _Pupil:
         return Answers(chances, counts[0], counts[1], counts[2], features, seconds)
 
     def _slices(self, source: Source) -> LabelledSlices:
-        targets = (WHOLE,) if self.exam.task == "outline" else ()
+        targets = (WHOLE,) if self.test.task == "outline" else ()
         return LabelledSlices(
-            source.cohort, source.rows, self.exam.modalities, targets, (1, 4.0), tuple(self.exam.classes)
+            source.cohort, source.rows, self.test.modalities, targets, (1, 4.0), tuple(self.test.classes)
         )
 
     def _outline(self, logits: Tensor, batch: Labelled) -> Tensor:

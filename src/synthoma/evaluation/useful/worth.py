@@ -16,13 +16,12 @@ Three things would make it promise too much, and are kept out:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import special
 
 from synthoma.core.types import Floats
+from synthoma.evaluation.useful.result import Line, Point, Worth
 
 FURTHEST = 3
 """The learning curve is followed to so many times as many patients as it was measured with; beyond, nobody knows."""
@@ -35,58 +34,6 @@ LEAST_SLOPE = 1e-6
 """Slopes up to here are rounding, and no curve rises."""
 
 FLAT = "more real patients do not clearly raise the score here, so no gain can be told in patients"
-
-
-@dataclass(frozen=True)
-class Point:
-    """One number of patients on the learning curve.
-
-    Attributes:
-        patients: how many were learned from.
-        score: mean over seeds and held-out patients.
-        by_seed: mean of each seed.
-    """
-
-    patients: int
-    score: float
-    by_seed: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Line:
-    """score = start + slope * ln(patients), from so many patients on."""
-
-    slope: float
-    start: float
-    begin: int
-
-
-@dataclass(frozen=True)
-class Worth:
-    """What the mixtures are worth.
-
-    Attributes:
-        value: further real patients that would give as much; below 0 for a loss. None where no number can be given.
-        low, high: its 95 % interval, within -had..most; None likewise.
-        because: why no number can be given; empty where one is.
-        arm: the mixture with the highest mean.
-        reached: score of the mixture that other patients and seeds choose.
-        had: real patients that one has.
-        most: further patients up to which the curve is followed; ``value`` and ``high`` stop there.
-        line: of the learning curve.
-        curve: what it is drawn through.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    because: str
-    arm: str
-    reached: float
-    had: int
-    most: float
-    line: Line
-    curve: tuple[Point, ...]
 
 
 def worth(
@@ -147,31 +94,31 @@ def worth(
         reached=float(chosen.mean()),
         had=had,
         most=most,
-        line=Line(rise, level - rise * float(np.log(had)), counts[0]),
+        line=Line(slope=rise, start=level - rise * float(np.log(had)), begin=counts[0]),
         curve=tuple(
-            Point(count, float(real[count].mean()), tuple(real[count].mean(axis=1).round(5).tolist()))
+            Point(
+                patients=count,
+                score=float(real[count].mean()),
+                by_seed=tuple(real[count].mean(axis=1).round(5).tolist()),
+            )
             for count in sorted(real)
         ),
     )
 
 
-def worth_text(found: Mapping[str, Any]) -> str:
-    """The headline: worth so many real patients, with its interval, or why nobody can say.
-
-    Args:
-        found: a `Worth` as evaluation.json holds it.
-    """
-    if found["value"] is None:
-        return f"worth in real patients not known ({found['because']})"
+def worth_text(found: Worth) -> str:
+    """The headline: worth so many real patients, with its interval, or why nobody can say."""
+    if found.value is None or found.low is None or found.high is None:
+        return f"worth in real patients not known ({found.because})"
 
     def number(value: float) -> str:
-        return f"more than {value:.0f}" if value >= found["most"] - 0.5 else f"{round(value) + 0:+d}"
+        return f"more than {value:.0f}" if value >= found.most - 0.5 else f"{round(value) + 0:+d}"
 
-    low, high = number(found["low"]), number(found["high"])
-    if found["value"] < 0:
-        lost = f"{-found['value']:.0f} of the {found['had']} real patients less"
+    low, high = number(found.low), number(found.high)
+    if found.value < 0:
+        lost = f"{-found.value:.0f} of the {found.had} real patients less"
         return f"as if there were {lost} (95 % CI {low} to {high})"
-    return f"worth {number(found['value'])} real patients (95 % CI {low} to {high}) beside the {found['had']} there are"
+    return f"worth {number(found.value)} real patients (95 % CI {low} to {high}) beside the {found.had} there are"
 
 
 def chosen_by_others(mixtures: Sequence[Floats]) -> Floats:
