@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort, write_rows
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 
@@ -44,6 +45,11 @@ def synthoma(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     known = {**os.environ, "PYTHONPATH": os.pathsep.join((str(place), source))}
     command = [sys.executable, "-m", "synthoma", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=place, env=known)
+
+
+def new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -102,6 +108,19 @@ def test_a_plugged_in_generator_learns_and_draws(place: Path, cohort: Path) -> N
     told = synthoma(place, "info", "run")
     assert "pixel-normal" in told.stdout
     refused(synthoma(place, "train", "cohort", "-o", "other", "--model", "pixel-norm"), "pixel-normal")
+
+
+def test_a_plugged_in_score_stands_beside_its_null(place: Path, cohort: Path) -> None:
+    table = Cohort(cohort).slices
+    assert (table["split"] != "train").sum() >= 20  # enough to compare
+    write_rows(Cohort(cohort), new(place / "copy"), range(len(table)))
+    described = json.loads((place / "copy" / "cohort.json").read_text())
+    (place / "copy" / "cohort.json").write_text(json.dumps({**described, "origin": "synthetic", "provenance": {}}))
+    done = synthoma(place, "evaluate", "cohort", "copy", "-o", "judged", "--set", "halves=9")
+    assert done.returncode == 0, done.stderr
+    entry = json.loads((place / "judged" / "evaluation.json").read_text())["fidelity"]["own"]["mean-brightness"]
+    assert 0 <= entry["value"] < 0.05
+    assert "mean-brightness" in (place / "judged" / "report.html").read_text()
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:

@@ -10,15 +10,19 @@ import json
 import sys
 from pathlib import Path
 
+from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.records import Record
 from synthoma.detection.result import Detection
 from synthoma.evaluation.result import Evaluation
+from synthoma.training.meta import ModelMeta
 
 PLACE = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 
 ARTEFACTS: dict[str, type[Record]] = {
+    "cohort": CohortMeta,
     "detection": Detection,
     "evaluation": Evaluation,
+    "model": ModelMeta,
 }
 """Name of the file -> what it holds; a line for each artefact."""
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from synthoma.core.types import Floats
+from synthoma.core.types import Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.diverse.variety import diversity, twins_within
 from synthoma.evaluation.families import EXTRACTORS, LEARNED, family_scores, group_numbers, scaled
-from synthoma.evaluation.nulls import NullPlan, plan_null
+from synthoma.evaluation.nulls import NullPlan, beside, plan_null
 from synthoma.evaluation.realistic.differences import authenticities, radiomics_distance, what_differs
 from synthoma.evaluation.realistic.distinguished import distinguished
 from synthoma.evaluation.result import Fidelity
+from synthoma.evaluation.score import Scores
 from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.metrics.own import Metric, plugged_metrics
 
 COMPONENTS = 24
 """Components with which each family enters the common test, or the widest would drown the others."""
@@ -68,4 +70,15 @@ def all_scores(
         twins=twins_within(comparison),
         frechet_radiomics=radiomics_distance(radiomics, plan),
         authenticity=authenticities(comparison, weight_free),
+        **({"own": own_scores(comparison, plan, metrics)} if (metrics := plugged_metrics()) else {}),
     )
+
+
+def own_scores(comparison: Comparison, plan: NullPlan, metrics: Sequence[Metric]) -> Scores:
+    """Scores of other packages, each beside its null; they have no say in the lights."""
+    images = np.concatenate([comparison.real, comparison.synthetic])
+
+    def score(one: Ints, other: Ints) -> dict[str, float]:
+        return {metric.name: float(metric.score(images[one], images[other])) for metric in metrics}
+
+    return beside(score, plan, worse={metric.name: metric.worse for metric in metrics}, interval=False)

@@ -96,6 +96,7 @@ class Fidelity(Record):
     frechet_radiomics: Score | None = Field(default=None, description="logarithm of the squared distance")
     authenticity: dict[str, Authenticity] = Field(default_factory=dict, description="by family of features")
     pairs: Repainted | None = Field(default=None, description="missing unless simulated slices were repainted")
+    own: Scores = Field(default_factory=dict, description="scores that are plugged in; missing where there are none")
 
 
 class ClassScores(Record, extra="allow"):

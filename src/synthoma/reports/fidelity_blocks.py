@@ -44,6 +44,7 @@ def realistic(result: Evaluation) -> list[Block | None]:
         _greys(result),
         _classes(result),
         _of_others(result),
+        _plugged(result),
     ]
 
 
@@ -133,6 +134,18 @@ def _of_others(result: Evaluation) -> Block | None:
     )
     columns = ("score", "synthetic", "honest scans", "better")
     return Block("of-others", "Scores that others report", text, columns, tuple(rows), frozenset({0, 3}), folded=True)
+
+
+def _plugged(result: Evaluation) -> Block | None:
+    """Scores that other packages added."""
+    if not result.fidelity.own:
+        return None
+    text = (
+        "Scores that are plugged in, each beside what real scans score against one another. None has a say in a light."
+    )
+    rows = tuple((name, *_score(entry)) for name, entry in result.fidelity.own.items())
+    columns = ("score", "value", "95 % interval", "real vs real", "others to the same", "ratio", "p", "N")
+    return Block("plugged", "Scores of your own", (text,), columns, rows, frozenset({0}))
 
 
 def _scored(key: str, title: str, text: tuple[str, ...], families: Families, names: Sequence[str]) -> Block:
