@@ -18,7 +18,7 @@ from tests.toys import blobs, train_toy, write_cohort
 @pytest.fixture(autouse=True)
 def two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each simulated patient takes two seconds, as far as plans know."""
-    monkeypatch.setattr(synthoma.pipeline, "_seconds_a_patient", lambda source, config: 2.0)
+    monkeypatch.setattr(synthoma.pipeline.training, "_seconds_a_patient", lambda source, config: 2.0)
 
 
 def _cohort(folder: Path, *, masks: bool = True, **meta: object) -> Cohort:
@@ -46,9 +46,11 @@ def test_known_sequences_get_the_phantom_gan(tmp_path: Path) -> None:
 def test_a_slower_machine_simulates_fewer_patients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort, minutes = _cohort(tmp_path / "real"), 20 / usable_cores()
     assert _planned(cohort, minutes=minutes).simulate == 100
-    monkeypatch.setattr(synthoma.pipeline, "_seconds_a_patient", lambda source, config: 5.0)
+    monkeypatch.setattr(synthoma.pipeline.training, "_seconds_a_patient", lambda source, config: 5.0)
     assert _planned(cohort, minutes=minutes).simulate == 40
-    monkeypatch.setattr(synthoma.pipeline, "_seconds_a_patient", None)  # images are no time: nothing is measured
+    monkeypatch.setattr(
+        synthoma.pipeline.training, "_seconds_a_patient", None
+    )  # images are no time: nothing is measured
     assert _planned(cohort, images=1000).simulate == 200
 
 
@@ -146,7 +148,7 @@ def test_what_an_interrupted_simulation_left_is_removed(tmp_path: Path, monkeypa
         left.mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(synthoma.pipeline, "pack", interrupted)
+    monkeypatch.setattr(synthoma.pipeline.preparation, "pack", interrupted)
     for resume in (False, True):
         with pytest.raises(KeyboardInterrupt):
             synthoma.train(cohort, run, model="auto", images=48, resume=resume)
@@ -154,7 +156,7 @@ def test_what_an_interrupted_simulation_left_is_removed(tmp_path: Path, monkeypa
 
 def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No phantom cohort is made by hand; the model file alone is enough to draw labelled images."""
-    monkeypatch.setattr(synthoma.pipeline, "SIMULATED_PATIENTS", 3)
+    monkeypatch.setattr(synthoma.pipeline.training, "SIMULATED_PATIENTS", 3)
     cohort = _cohort(tmp_path / "real")
     run = synthoma.train(cohort, tmp_path / "run", model="auto", minutes=0.01, snapshots=1, simulate=2)
     written = TrainConfig.resolve(run / "config.toml")
@@ -172,7 +174,9 @@ def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.
     elsewhere.mkdir()
     (run / "model.safetensors").rename(elsewhere / "model.safetensors")
     with monkeypatch.context() as patch, pytest.raises(ConfigError, match="a class of the model"):
-        patch.setattr(synthoma.pipeline, "prepare_phantom", None)  # what cannot be drawn is said before simulating
+        patch.setattr(
+            synthoma.pipeline.simulation, "prepare_phantom", None
+        )  # what cannot be drawn is said before simulating
         synthoma.generate(elsewhere / "model.safetensors", tmp_path / "none", 12, label="unknown")
     again = synthoma.generate(elsewhere / "model.safetensors", tmp_path / "again", 12)
     assert (again.slices["tumour_pixels"] > 0).all()

@@ -7,7 +7,7 @@ import inspect
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -257,3 +257,17 @@ def _names(cls: type[BaseModel]) -> list[str]:
         nested = _names(inner) if isinstance(inner, type) and issubclass(inner, BaseModel) else []
         names += [name, *(f"{name}.{sub}" for sub in nested)]
     return names
+
+
+Settings = TypeVar("Settings", bound=Config)
+
+
+def settled(kind: type[Settings], config: Settings | None, settings: Mapping[str, Any]) -> Settings:
+    """The settings of a call: a config, or single ones by name.
+
+    Raises:
+        ConfigError: both, or a setting that does not exist or is out of range.
+    """
+    if config is not None and settings:
+        raise ConfigError("either a config or single settings", "both", "put the settings into the config")
+    return config or kind.resolve(flags=settings)

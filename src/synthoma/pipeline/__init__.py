@@ -1,0 +1,20 @@
+r"""The chain as Python functions: each is one command, and reads and writes artefacts only.
+
+    files | phantom -> cohort -> (train) run -> (generate) cohort -> (evaluate) evaluation -> report
+                          \-> (train) run -> (detect) masks, overlays, DICOM SEG
+
+Stages talk through files only, so each can be made by hand, replaced, or run elsewhere.
+"""
+
+from synthoma.pipeline.demonstration import demo
+from synthoma.pipeline.description import describe, report, verify
+from synthoma.pipeline.detection import detect, judge, kind_of_model
+from synthoma.pipeline.generation import generate
+from synthoma.pipeline.judgement import evaluate, score_masks
+from synthoma.pipeline.preparation import prepare, prepare_phantom
+from synthoma.pipeline.training import planned, search, train
+
+__all__ = [
+    "demo", "describe", "detect", "evaluate", "generate", "judge", "kind_of_model", "planned", "prepare",
+    "prepare_phantom", "report", "score_masks", "search", "train", "verify",
+]  # fmt: skip

@@ -1,0 +1,42 @@
+"""The whole chain on simulated patients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthoma.core.outputs import (
+    new_folder,
+    write_json,
+)
+from synthoma.core.progress import Progress, silent
+from synthoma.pipeline.generation import generate
+from synthoma.pipeline.judgement import evaluate
+from synthoma.pipeline.preparation import prepare_phantom
+from synthoma.pipeline.training import silent_report, train
+
+if TYPE_CHECKING:
+    from synthoma.training.loop import Report
+
+DEMO = "synthoma.demo/1"
+DEMO_PATIENTS = 40
+DEMO_MINUTES = 4.0
+
+
+def demo(
+    output: Path | str, *, force: bool = False, progress: Progress = silent, report: Report = silent_report
+) -> Path:
+    """The chain on simulated patients: phantom cohort, generator with masks, synthetic cohort, evaluation.
+
+    Returns:
+        The path of the evaluation's page.
+    """
+    with new_folder(Path(output), force=force) as partial:
+        settings: dict[str, Any] = {"size": 64, "modalities": ("flair",), "slices": "tumour", "merge": "whole-tumour"}
+        prepare_phantom(DEMO_PATIENTS, partial / "phantom", progress=progress, **settings)
+        train(partial / "phantom", partial / "run", model="dcgan", minutes=DEMO_MINUTES, with_masks=True, report=report)
+        generate(partial / "run", partial / "synthetic", 500, progress=progress)
+        evaluate(partial / "phantom", partial / "synthetic", partial / "evaluation", progress=progress)
+        parts = ["phantom", "run", "synthetic", "evaluation"]
+        write_json(partial / "demo.json", {"schema": DEMO, "artefacts": parts})
+    return Path(output) / "evaluation" / "report.html"

@@ -1,0 +1,122 @@
+"""What an artefact is, whether it is whole, and its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthoma.cohorts.cohort import Cohort, is_cohort
+from synthoma.core.artefacts import FILE, faults, verify_text
+from synthoma.core.artefacts import verify as check_file
+from synthoma.core.errors import InputError
+from synthoma.core.outputs import (
+    renew_checksums,
+    write_bytes,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+def report(artefact: Path | str) -> Path:
+    """Write the self-contained HTML page of a cohort, a run or findings into its folder and return the page's path.
+
+    Raises:
+        InputError: the folder is no artefact that has a page.
+    """
+    path = Path(artefact)
+    if is_cohort(path):
+        add_cohort_page(path, path.resolve().name)
+    elif (path / "model.safetensors").is_file() or (path / "run.json").is_file():
+        add_run_page(path, path.resolve().name)
+    elif (path / "detection.json").is_file():
+        from synthoma.reports.findings_page import findings_page
+
+        write_text(path / "report.html", findings_page(path, path.resolve().name))
+        renew_checksums(path, "report.html")
+    elif (path / "evaluation.json").is_file() or (path / "scores.json").is_file():
+        pass  # its page was written with it, from cohorts that may have moved since
+    else:
+        raise InputError("a cohort, a run, an evaluation or findings", str(path), "see `synthoma info PATH`")
+    return path / "report.html"
+
+
+def describe(path: Path | str) -> dict[str, Any]:
+    """What an artefact, a scan or a folder of scans is, as plain data; of a run also which settings somebody gave.
+
+    Raises:
+        InputError: there is nothing that can be understood, or it is damaged.
+    """
+    from synthoma.core.toml import told_apart
+    from synthoma.reports.described import described
+    from synthoma.training.runs import SETTINGS
+    from synthoma.training.settings import SECTION
+
+    content, settings = described(Path(path)), Path(path) / SETTINGS
+    if content.get("kind") in (*SECTION, "unfinished run") and settings.exists():
+        check_file(settings)
+        verify_text(settings)
+        if (told := told_apart(settings.read_text(encoding="utf-8"))) is not None:
+            content["settings"] = told
+    return content
+
+
+def verify(path: Path | str) -> list[str] | None:
+    """Whether an artefact holds what was written, every byte of it.
+
+    Args:
+        path: the artefact, a model file, or a folder of finished trainings.
+
+    Returns:
+        What is wrong, a line each; None where nothing there has checksums, as in artefacts of earlier versions.
+
+    Raises:
+        InputError: there is no artefact, or its checksums are damaged.
+    """
+    from synthoma.training.bundle import load_tensors
+
+    path = Path(path)
+    if path.suffix == ".safetensors" and path.is_file():
+        return [] if load_tensors(path).sealed else None
+    if not path.is_dir():
+        raise InputError("an artefact", f"nothing at {path}" if not path.exists() else str(path), "give its folder")
+    if (path / FILE).is_file() or not (path / "run.json").is_file():
+        return faults(path)
+    # A run that is not finished: each of its files stands for itself.
+    from synthoma.training.runs import verify_begun
+
+    return verify_begun(path)
+
+
+def add_cohort_page(folder: Path, name: str) -> None:
+    """Write the page of a cohort, and its sheet of duplicates, into its folder."""
+    from synthoma.reports.cohort_page import cohort_page, pair_sheet
+
+    cohort = Cohort(folder)
+    write_text(folder / "report.html", cohort_page(cohort, name))
+    written = ["report.html"]
+    if sheet := pair_sheet(cohort):
+        write_bytes(folder / "duplicates.png", sheet)
+        written.append("duplicates.png")
+    renew_checksums(folder, *written)
+
+
+def add_run_page(run: Path, name: str) -> None:
+    """Write the page of a finished run into its folder."""
+    from synthoma.detectors.summary import detector_summary
+    from synthoma.generators.families import gan_summary
+    from synthoma.generators.settings import NetworkConfig
+    from synthoma.generators.shape import ImageShape
+    from synthoma.reports.run_page import detector_page, run_page
+    from synthoma.training.bundle import fitting, open_model
+
+    meta = open_model(run).meta
+    with fitting("a model"):
+        if meta.kind == "generator":
+            tables = gan_summary(NetworkConfig.model_validate(meta.network), ImageShape(**meta.shape))
+            page = run_page(run, name, meta, dict(tables))
+        else:
+            page = detector_page(run, name, meta, detector_summary(meta))
+    write_text(run / "report.html", page)
+    renew_checksums(run, "report.html")

@@ -1,0 +1,134 @@
+"""From scans to tumours, and what a model thinks of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthoma.cohorts.preparation import pack
+from synthoma.cohorts.settings import PrepareConfig
+from synthoma.core.config import settled
+from synthoma.core.errors import InputError
+from synthoma.core.progress import Progress, silent
+from synthoma.core.pseudonyms import secret_key
+from synthoma.core.types import PLAIN_MODALITY
+from synthoma.pipeline.description import report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthoma.detection.settings import DetectConfig
+
+
+def detect(
+    scans: Path | str | Sequence[Path | str],
+    output: Path | str,
+    *,
+    model: Path | str | None = None,
+    config: DetectConfig | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Find and outline tumours in scans: findings, masks in the scans' own geometry, pictures, DICOM SEG.
+
+    Args:
+        scans: files or folders: pictures, volumes, DICOM series, or any layout that ``prepare`` reads.
+        output: the folder to write; see ``detection.many.detect_all`` for what it holds.
+        model: a run that trained a segmenter, or its model file; None for the shipped one, trained on the phantom.
+        config: the settings; or give single ones by name (``threshold=0.4``).
+        force: replace an earlier result.
+        progress: told how far the work is.
+        settings: fields of ``DetectConfig``.
+
+    Returns:
+        One row a scan, as in index.csv.
+
+    Raises:
+        InputError: not a segmenter, nothing that can be used, or the output place is taken.
+        ConfigError: a setting that the model or this computer cannot follow.
+    """
+    import pandas as pd
+
+    from synthoma.detection.detect import detect as look
+    from synthoma.detection.many import COLUMNS
+    from synthoma.detection.settings import DetectConfig
+    from synthoma.training.bundle import shipped_model
+
+    config = settled(DetectConfig, config, settings)
+    rows = look(
+        scans, shipped_model() if model is None else model, output, options=config, force=force, progress=progress
+    )
+    report(output)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def kind_of_model(model: Path | str | None) -> str:
+    """What a model is: "generator", "segmenter" or "classifier"; without one, the shipped segmenter is meant.
+
+    Raises:
+        InputError: no model there.
+    """
+    if model is None:
+        return "segmenter"
+    from synthoma.training.bundle import open_model
+
+    return str(open_model(Path(model)).meta.kind)
+
+
+def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progress: Progress = silent) -> pd.DataFrame:
+    """What a GAN's discriminator or a classifier thinks of images, prepared as the model's cohort was.
+
+    Args:
+        images: a folder, a file, or several files of one folder.
+        run: of the GAN or classifier, or its model file.
+        progress: told how far it is.
+
+    Returns:
+        One row a slice: source, slice, label, and the probability of being real (0 fake, 1 real) or the critic's
+        score, and which of them it is; of a classifier, the probability of each class and the likeliest one.
+
+    Raises:
+        InputError: nothing readable, or a segmenter in ``run``.
+    """
+    import tempfile
+
+    from synthoma.generators.judge import judge_images
+    from synthoma.scans.layouts import take_inventory
+    from synthoma.training.bundle import open_model
+
+    bundle = open_model(Path(run))
+    meta = bundle.meta
+    if meta.kind == "segmenter":
+        raise InputError("a generator or a classifier", "a segmenter", "use detect")
+    names: tuple[str, ...] = ("crop", "normalise", "plane")
+    known = {name: meta.prepare[name] for name in names if name in meta.prepare}
+    paths = [Path(images)] if isinstance(images, Path | str) else [Path(image) for image in images]
+    if len(paths) > 1 and (any(path.is_dir() for path in paths) or len({path.parent for path in paths}) > 1):
+        raise InputError("one folder, or files of one folder", f"{len(paths)} places", "put them into one folder")
+    inventory = take_inventory(paths, key=secret_key(), masks_wanted=False)
+    # A picture that does not say what it shows may stand for the only modality of a model.
+    plain = len(meta.modalities) == 1 and all(case.modalities == (PLAIN_MODALITY,) for case in inventory.cases)
+    modalities = [PLAIN_MODALITY] if plain else meta.modalities
+    config = PrepareConfig.resolve(
+        flags={
+            "size": meta.shape["size"],
+            "modalities": modalities,
+            "duplicates": False,
+            "split": (1, 0, 0),
+            **known,
+        }
+    )
+    with tempfile.TemporaryDirectory() as place:
+        cohort = pack(inventory, Path(place), config, source="judged", progress=progress)
+        table = cohort.slices[["source", "slice", "label"]].copy()
+        if meta.kind == "generator":
+            scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))
+            return table.assign(score=scores, kind=kind)
+        from synthoma.detection.classes import Classifier
+
+        chances = Classifier.open(Path(run)).of_cohort(cohort)
+    for number, name in enumerate(meta.classes):
+        table[f"p_{name}"] = chances[:, number].round(4)
+    return table.assign(predicted=[meta.classes[row.argmax()] for row in chances])

@@ -1,0 +1,176 @@
+"""From a trained generator to a synthetic cohort."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.outputs import (
+    new_folder,
+    write_bytes,
+)
+from synthoma.core.progress import Progress, silent
+from synthoma.core.seeding import stream_key
+from synthoma.pipeline.description import add_cohort_page
+from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
+
+if TYPE_CHECKING:
+    from synthoma.generators.export import Format
+    from synthoma.training.bundle import Bundle
+
+SIMULATED = "simulated"
+"""Folder of what is simulated for one command and thrown away after it."""
+
+
+def generate(
+    run: Path | str,
+    output: Path | str,
+    count: int | None = None,
+    *,
+    patients: int | None = None,
+    seed: int = 0,
+    label: str | None = None,
+    truncation: float = 1.0,
+    keep_share: float | None = None,
+    shard: tuple[int, int] = (1, 1),
+    form: Format | None = None,
+    interpolation: bool = False,
+    nearest: Path | str | None = None,
+    only_private: Path | str | None = None,
+    phantom: Path | str | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Cohort:
+    """Draw a labelled synthetic cohort from a trained generator.
+
+    Args:
+        run: the run, or its model file.
+        output: the cohort folder to write.
+        count: number of single images (in all shards together).
+        patients: in their place, number of whole patients, for a phantom-gan: all slices of a simulated one that show
+            a class which was learned, repainted in one style.
+        seed: image or patient i is a function of (model, seed, i), and of the simulated cohort where one is repainted
+            (of a model file without its run, and more than 80 patients: also of their number).
+        label: class of all images; else the model's classes come in turn.
+        truncation: factor on the latents, at most 1; less is more typical and less various.
+        keep_share: draw more, and keep this share, the images that the run's own discriminator finds most real.
+        shard: (i, k) draws the i-th of k parts of exactly the rows that one run would give.
+        form: also write files: png, nifti or dicom, into ``export_<form>/``.
+        interpolation: also write interpolation.png, strips between pairs of latents.
+        nearest: real cohort; also write nearest.png, images beside the nearest real slices of their class.
+        only_private: real cohort that the generator learned from; images that are as near to one of its training
+            slices as altered copies are, are drawn and left out, and of whole patients all that have such a slice.
+        phantom: cohort of simulated slices that a phantom-gan repaints, prepared as the model's cohort was.
+        force: replace an existing cohort.
+        progress: told how far it is.
+
+    Raises:
+        InputError: no finished generator there, or the output place is taken.
+        ConfigError: an unknown class, or numbers out of range.
+    """
+    from synthoma.generators.export import export
+    from synthoma.generators.gan.rejection import Rejection
+    from synthoma.generators.phantomgan.patients import check_patients, generate_patients
+    from synthoma.generators.sampling import Sampler, check_request, generate_cohort
+    from synthoma.generators.sheets import interpolation_sheet, nearest_sheet
+    from synthoma.training.bundle import open_model
+
+    # Before patients are simulated, which takes a minute.
+    bundle = open_model(Path(run), "generator")
+    wanted = _wanted(count, patients, label)
+    option = "-n" if patients is None else "--patients"
+    check_request(bundle, wanted, label=label, truncation=truncation, shard=shard, option=option)
+    if patients is not None:
+        check_patients(bundle)
+    if only_private is not None and shard[1] > 1:
+        todo = "draw the shards without it, or all images in one go"
+        raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
+    with new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private)) as partial:
+        new = max(SIMULATED_PATIENTS, patients or 0)
+        simulated = phantom if phantom is not None else _own_phantom(Path(run), bundle, partial, new, seed, progress)
+        sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
+        rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
+        place = partial if only_private is None else partial / "drawn"
+        place.mkdir(exist_ok=True)
+        common: dict[str, Any] = {"seed": seed, "truncation": truncation, "shard": shard, "progress": progress}
+        if patients is not None:
+            cohort = generate_patients(sampler, place, wanted, **common)
+        else:
+            cohort = generate_cohort(sampler, place, wanted, label=label, rejection=rejection, **common)
+        if only_private is not None:
+            cohort = _without_copies(Cohort(only_private), cohort, partial)
+            shutil.rmtree(place)
+        if form is not None:
+            (partial / f"export_{form}").mkdir()
+            export(cohort, partial / f"export_{form}", form, progress)
+        if interpolation:
+            write_bytes(partial / "interpolation.png", interpolation_sheet(sampler, seed))
+        if nearest is not None:
+            write_bytes(partial / "nearest.png", nearest_sheet(cohort, Cohort(nearest)))
+        shutil.rmtree(partial / SIMULATED, ignore_errors=True)
+        add_cohort_page(partial, Path(output).name)
+    return Cohort(output)
+
+
+def _wanted(count: int | None, patients: int | None, label: str | None) -> int:
+    """How many images or patients are asked for.
+
+    Raises:
+        ConfigError: both, neither, or patients of one class.
+    """
+    if (wanted := count if patients is None else patients) is None or None not in (count, patients):
+        came = "both" if wanted is not None else "neither"
+        raise ConfigError("a number of images, or of patients", came, "give one of them")
+    if patients is not None and label is not None:
+        todo = "leave out --class, or draw single slices with -n"
+        raise ConfigError("whole patients, with the slices that they have", f"--class {label}", todo)
+    return wanted
+
+
+def _own_phantom(run: Path, bundle: Bundle, folder: Path, patients: int, seed: int, progress: Progress) -> Path | None:
+    """Simulated slices for a generator that repaints: those of its run, or of so many new patients; None for others.
+
+    Raises:
+        ConfigError: the model does not say how to simulate them.
+    """
+    from synthoma.generators.sampling import repaints_slices
+    from synthoma.generators.train import OWN_PHANTOM
+    from synthoma.phantom import Look
+
+    if not repaints_slices(bundle):
+        return None
+    meta = bundle.meta
+    if (own := (run if run.is_dir() else run.parent) / OWN_PHANTOM).is_dir():
+        return own
+    if meta.simulate is None:
+        todo = "give --phantom COHORT (made by `synthoma prepare --phantom N` with the size of the model's images)"
+        raise ConfigError("simulated slices to repaint", "none", todo)
+    place = folder / SIMULATED
+    look = Look(meta.modalities, meta.labels, meta.shape["size"], meta.plane or "axial")
+    key = stream_key(seed, "synthesis.phantom")
+    simulate_beside(look, meta.prepare, meta.simulate, place, patients, key, progress)
+    return place
+
+
+def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
+    """The drawn cohort less what was taken for copies of training slices, written into ``folder``."""
+    from synthoma.cohorts.cohort import write_rows
+    from synthoma.evaluation.comparison import compare
+    from synthoma.evaluation.private.privacy import blind, copies
+
+    found = copies(compare(real, drawn, limit=len(drawn)))
+    if found.word == "CANNOT TELL" and (why := blind(found)):
+        todo = "leave out --only-private, and look at the nearest pairs yourself (--nearest)"
+        raise InputError("a search that can tell copies from other scans", why, todo)
+    flagged = set(found.quarantine)
+    if drawn.meta.provenance.drawn == "patients":
+        # A volume with a hole in it is none.
+        cases = drawn.slices["case"].tolist()
+        touched = {cases[row] for row in flagged}
+        flagged = {row for row, case in enumerate(cases) if case in touched}
+    kept = [row for row in range(len(drawn)) if row not in flagged]
+    write_rows(drawn, folder, kept, left_out=len(flagged))
+    return Cohort(folder)

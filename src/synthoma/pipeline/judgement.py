@@ -1,0 +1,160 @@
+"""From cohorts to evidence: the evaluation, and masks against the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.config import settled
+from synthoma.core.errors import ConfigError, OutputError
+from synthoma.core.outputs import (
+    check_apart,
+    check_output,
+    new_folder,
+    write_json,
+    write_text,
+)
+from synthoma.core.progress import Progress, silent
+from synthoma.core.types import Floats
+from synthoma.pipeline.description import add_cohort_page
+from synthoma.pipeline.training import out_of_room
+
+if TYPE_CHECKING:
+    from synthoma.evaluation.result import Evaluation
+    from synthoma.evaluation.settings import EvaluateConfig
+
+
+def evaluate(
+    real: Path | str,
+    synthetic: Path | str,
+    output: Path | str,
+    *,
+    config: EvaluateConfig | None = None,
+    keep: Path | str | None = None,
+    extractor: Path | str | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+    **settings: Any,
+) -> Evaluation:
+    """Score a synthetic cohort against a real one, and write evaluation.json, the report and the cards.
+
+    Args:
+        real: the real cohort, with its splits.
+        synthetic: the synthetic cohort, of any origin.
+        output: the folder to write. Trainings of the presets standard and full are kept beside it, in
+            ``<output>.cells``, and never run twice.
+        config: the settings; or give single ones by name (``preset="standard"``).
+        keep: also write the synthetic cohort without the slices that were taken for copies, and without those whose
+            masks do not fit their images; nothing is written where none is left ("kept" of what is returned is 0).
+        extractor: Python file with ``features(images) -> (N, D)``, as one more family of features. It is run, so a
+            settings file cannot name it.
+        force: replace an earlier evaluation.
+        progress: told how far the work is.
+        settings: fields of ``EvaluateConfig``.
+
+    Returns:
+        The evaluation, as evaluation.json holds it; ``.content()`` is the same as plain data.
+
+    Raises:
+        InputError: cohorts that cannot be compared, too few images, or a place that is taken.
+        LeakError: the generator saw held-out groups.
+    """
+    from synthoma.cohorts.cohort import write_rows
+    from synthoma.evaluation.evaluate import evaluate as score
+    from synthoma.evaluation.result import rows_to_keep, write_evaluation
+    from synthoma.evaluation.settings import EvaluateConfig
+    from synthoma.reports.evaluation_page import write_reports
+
+    config = settled(EvaluateConfig, config, settings)
+    ours, theirs = Cohort(real), Cohort(synthetic)
+    target = Path(output)
+    cells = config.cells or target.with_name(f"{target.resolve().name}.cells")
+    read = (ours.path, theirs.path, config.phantom, config.run, extractor)
+    check_apart(cells, read)
+    if keep is not None:
+        check_output(Path(keep), force=force, inputs=(*read, target, cells))  # said now, not after an hour
+    kept: list[int] = []
+    go_on = f"run the same command again: what was trained is kept in {cells}"
+    try:
+        with new_folder(target, force=force, inputs=(*read, cells)) as partial:
+            own = None if extractor is None else Path(extractor)
+            opinion = _discriminator(ours, theirs, config) if config.run is not None else None
+            result = score(ours, theirs, config, cells, discriminator=opinion, extractor=own, progress=progress)
+            if keep is not None:
+                # Only slices that were looked at can be kept.
+                kept = rows_to_keep(result)
+                result = result.model_copy(update={"kept": len(kept)})
+            write_evaluation(partial, result)
+            write_reports(partial, result, ours, theirs)
+        go_on = f"run the same command again with --force: the evaluation in {target} is whole, {keep} is missing"
+        if keep is not None and kept:
+            with new_folder(Path(keep), force=force, inputs=read) as clean:
+                write_rows(theirs, clean, kept, left_out=len(theirs) - len(kept))
+                add_cohort_page(clean, Path(keep).name)
+    except OutputError as error:
+        raise out_of_room(error, target, go_on) from error
+    return result
+
+
+def _discriminator(real: Cohort, synthetic: Cohort, config: EvaluateConfig) -> tuple[Floats, Floats]:
+    """What the GAN's discriminator thinks of the training and of the held-out slices that are compared."""
+    from synthoma.evaluation.comparison import compare
+    from synthoma.generators.judge import judge_slices
+
+    assert config.run is not None
+    comparison = compare(real, synthetic, limit=config.limit, seed=config.seed)
+    rows = comparison.training_rows, comparison.held_out_rows
+    return judge_slices(config.run, real, rows[0]), judge_slices(config.run, real, rows[1])
+
+
+def score_masks(
+    truth: Path | str,
+    predictions: Path | str,
+    output: Path | str,
+    *,
+    other: Path | str | None = None,
+    nested: bool | None = None,
+    convention: str | None = None,
+    tolerance: float | None = None,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Score anyone's masks against the truth, and write scores.json and report.html.
+
+    Args:
+        truth: a folder of masks, or one file; files meet by name.
+        predictions: the same for the predictions, for example what ``detect`` wrote.
+        output: the folder to write.
+        other: another model's predictions, for a paired comparison by patient.
+        nested: score nested regions (True) or labels as they stand (False); None decides by what values mean.
+        convention: what values mean on all sides: a name, or 1=oedema,2=core,3=enhancing; else read or decided.
+        tolerance: of the surface Dice in mm, or in pixels where no spacing is known; 2 where None.
+        seed: of the bootstrap.
+        force: replace an earlier result.
+        progress: told how far it is.
+
+    Returns:
+        The content of scores.json, see ``masks.scores.score_arrays``.
+
+    Raises:
+        InputError: nothing that matches, values above 4 where nested regions are asked for, or the output place is
+            taken.
+        ConfigError: a tolerance that is not above 0.
+    """
+    from synthoma.masks.scores import score_masks as score
+    from synthoma.reports.scores_page import scores_page
+
+    if tolerance is not None and not tolerance > 0:
+        raise ConfigError("a tolerance above 0", f"{tolerance:g}", "give mm, for example 1")
+    options: dict[str, Any] = {"nested": nested, "convention": convention, "seed": seed, "progress": progress}
+    if tolerance is not None:
+        options["tolerance"] = tolerance
+    if other is not None:
+        options["other"] = Path(other)
+    with new_folder(Path(output), force=force, inputs=(truth, predictions, other)) as partial:
+        result = score(Path(truth), Path(predictions), **options)
+        write_json(partial / "scores.json", result)
+        write_text(partial / "report.html", scores_page(result))
+    return result

@@ -1,0 +1,109 @@
+"""From scans, or from none, to a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.preparation import pack
+from synthoma.cohorts.settings import PrepareConfig
+from synthoma.core.config import settled
+from synthoma.core.errors import ConfigError
+from synthoma.core.outputs import (
+    check_apart,
+    new_folder,
+)
+from synthoma.core.progress import Progress, silent
+from synthoma.core.pseudonyms import secret_key
+from synthoma.pipeline.description import add_cohort_page
+from synthoma.scans.case import Inventory
+
+if TYPE_CHECKING:
+    from synthoma.phantom import PhantomCohortConfig
+
+MOST_PATIENTS = 1_000_000
+"""Patients that one phantom cohort can have."""
+
+
+def prepare(
+    folder: Path | str,
+    output: Path | str,
+    *,
+    config: PrepareConfig | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+    tell: Callable[[dict[str, Any]], None] | None = None,
+    **settings: Any,
+) -> Cohort:
+    """Read a folder (or one file, or a table) of scans and pack it as a cohort.
+
+    Args:
+        folder: what to read.
+        output: the cohort folder to write; it appears only when it is complete.
+        config: the settings; or give single ones by name (``size=64, modalities=("flair",)``).
+        force: replace an existing cohort.
+        progress: told how far the work is.
+        tell: given what was understood of the folder before it is read, see ``understanding.understood``.
+        settings: fields of ``PrepareConfig``.
+
+    Returns:
+        The cohort, opened.
+
+    Raises:
+        InputError: nothing there can be used, or the output place is taken.
+        ConfigError: a setting that does not exist or is out of range.
+        LeakError: a prescribed split separates a group.
+    """
+    from synthoma.cohorts.understanding import understood
+    from synthoma.scans.layouts import take_inventory
+
+    config = settled(PrepareConfig, config, settings)
+    source = Path(folder)
+    with new_folder(Path(output), force=force, inputs=(config.split_from,), around=(source,)) as partial:
+        progress("looking", 0, 1)
+        inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=config.convention)
+        check_apart(Path(output), (place for case in inventory.cases for place in case.sources))
+        hidden = inventory.layout == "dicom" or config.pseudonyms
+        if tell is not None:
+            tell(understood(inventory))
+        pack(inventory, partial, config, source="hidden" if hidden else source.name, progress=progress)
+        add_cohort_page(partial, Path(output).name)
+    return Cohort(output)
+
+
+def prepare_phantom(
+    patients: int,
+    output: Path | str,
+    *,
+    config: PhantomCohortConfig | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+    **settings: Any,
+) -> Cohort:
+    """Simulate patients and pack them as a cohort of origin 'phantom'; needs no data.
+
+    Args:
+        patients: how many; patient i is the same whatever their number.
+        output: the cohort folder to write.
+        config: the settings of ``prepare``, and in ``phantom`` how patients, tumours and scanners vary; or give single
+            ones by name. ``seed`` also draws the patients.
+        force: replace an existing cohort.
+        progress: told how far the work is.
+        settings: fields of ``PhantomCohortConfig``.
+
+    Raises:
+        ConfigError: a setting that does not exist or is out of range.
+        InputError: the output place is taken.
+    """
+    from synthoma.phantom import PhantomCohortConfig, phantom_cases
+
+    if not 1 <= patients <= MOST_PATIENTS:
+        raise ConfigError(f"1 to {MOST_PATIENTS:,} phantom patients", str(patients), "give such a number")
+    config = settled(PhantomCohortConfig, config, settings)
+    cases = phantom_cases(patients, config.seed, config.phantom)
+    with new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
+        pack(Inventory("phantom", tuple(cases)), partial, config, source=f"{patients} simulated", progress=progress)
+        add_cohort_page(partial, Path(output).name)
+    return Cohort(output)

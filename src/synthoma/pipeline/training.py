@@ -1,0 +1,223 @@
+"""From a cohort to a trained model."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthoma.cohorts.cohort import Cohort
+from synthoma.core.artefacts import FILE, verified_digest
+from synthoma.core.config import settled
+from synthoma.core.errors import ConfigError, OutputError
+from synthoma.core.outputs import (
+    claimed,
+    disk_refused,
+    new_folder,
+    output_error,
+    sweep,
+    write_checksums,
+    write_text,
+)
+from synthoma.core.progress import Progress, silent
+from synthoma.core.seeding import stream_key
+from synthoma.core.untrusted import csv_of_frame
+from synthoma.pipeline.description import add_run_page
+from synthoma.pipeline.simulation import SIMULATED_PATIENTS, look_of, simulate_beside
+
+if TYPE_CHECKING:
+    from synthoma.generators.family import GeneratorPlan
+    from synthoma.settings import TrainConfig
+    from synthoma.training.loop import Report
+
+MOST_TRIALS = 10_000
+
+
+def silent_report(progress: object, share: float, recent: dict[str, float]) -> None:
+    """Tell nobody how far a training is."""
+
+
+def train(
+    cohort: Path | str | Cohort,
+    run: Path | str,
+    *,
+    config: TrainConfig | None = None,
+    resume: bool = False,
+    force: bool = False,
+    report: Report = silent_report,
+    progress: Progress = silent,
+    **settings: Any,
+) -> Path:
+    """Train a model on a cohort's training split.
+
+    A phantom-gan that is given no simulated slices gets its own, in ``phantom/`` of the run.
+
+    Args:
+        cohort: the cohort, or its folder.
+        run: folder for config.toml, log.jsonl, checkpoint/, samples/, model.safetensors and report.html.
+        config: the settings; or give single ones by name (``model="dcgan", minutes=10``).
+        resume: go on where an interrupted run stopped, with the settings that it was begun with.
+        force: replace an existing run.
+        report: told about once a second how far it is.
+        progress: told how far the simulation of patients is, where there is one.
+        settings: fields of ``TrainConfig``.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
+        ConfigError: an unknown model or setting, or a size that the model cannot draw.
+    """
+    from synthoma.detectors.train import DetectorPlan, train_detector
+    from synthoma.generators.family import GeneratorPlan
+    from synthoma.generators.plan import plan_training
+    from synthoma.generators.train import OWN_PHANTOM, train_generator
+    from synthoma.settings import TrainConfig
+    from synthoma.training.bundle import SHIPPED
+    from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
+    from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
+
+    config = settled(TrainConfig, config, settings)
+    # A run can be resumed from anywhere.
+    begun = config.init if config.init in (None, SHIPPED) else str(Path(str(config.init)).resolve())
+    places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
+    config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
+    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    for name in ("images.npy", "masks.npy"):  # of any size: what would be learned from them is not cheap
+        verified_digest(source.path / name)
+    folder = Path(run)
+    check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
+    with claimed(folder):
+        config = continue_run(folder, source, config) if resume else planned(source, config)
+        # What is wrong is said before anything is written, or an old run is replaced.
+        plan = plan_training(source, config) if config.kind == "generator" else DetectorPlan(source, config)
+        if not resume:
+            plan = plan.within(begin_run(folder, source, config, force=force))
+        (folder / FILE).unlink(missing_ok=True)  # from here on its files change
+        for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
+            sweep(place)
+        spent = 0.0
+        try:
+            if isinstance(plan, GeneratorPlan):
+                if plan.family.repaints and plan.config.phantom is None and not (folder / OWN_PHANTOM).exists():
+                    start = time.perf_counter()
+                    _simulate_for(plan, folder / OWN_PHANTOM, progress)
+                    spent = time.perf_counter() - start
+                train_generator(plan, folder, report, resume=resume, spent=spent)
+            else:
+                train_detector(plan, folder, report, resume=resume)
+            add_run_page(folder, folder.resolve().name)
+            write_checksums(folder)
+        except (OSError, OutputError) as error:
+            words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
+            raise out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
+    return folder
+
+
+def _simulate_for(plan: GeneratorPlan, folder: Path, progress: Progress) -> None:
+    """Simulate the patients whose slices a generator will repaint."""
+    from synthoma.generators.phantomgan.material import simulation_settings
+
+    cohort, config = plan.cohort, plan.config
+    prepared, simulate = cohort.meta.provenance.config, simulation_settings(cohort, plan.rows)
+    patients, seed = config.simulate or SIMULATED_PATIENTS, stream_key(config.seed, "training.phantom")
+    simulate_beside(look_of(cohort), prepared, simulate, folder, patients, seed, progress)
+
+
+def out_of_room(error: OSError | OutputError, place: Path, go_on: str) -> OSError | OutputError:
+    """The same failure with words for how to go on after it; of another kind of error, the error itself."""
+    if not disk_refused(error):
+        return error
+    found = error if isinstance(error, OutputError) else output_error(place, error)
+    return OutputError(found.expected, found.came, f"make room there, then {go_on}")
+
+
+def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
+    """The settings that the model "auto" stands for on this cohort, with ``reasons``; others as they are.
+
+    Raises:
+        InputError: nothing to train on.
+        ConfigError: settings that auto decides.
+    """
+    from synthoma.generators.auto import choose_generator
+    from synthoma.generators.plan import training_rows
+    from synthoma.training.settings import AUTO
+
+    if config.model != AUTO:
+        return config
+    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    rows = training_rows(source, config)
+    return choose_generator(source, config, rows, lambda: _seconds_a_patient(source, config)).beside(config)
+
+
+def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
+    """How long one core of this machine takes to simulate a patient beside a cohort."""
+    from synthoma.phantom import phantom_beside, phantom_cases
+
+    (patient,) = phantom_cases(1, config.seed, phantom_beside(look_of(source), {}).phantom)
+    times = []
+    for _ in range(2):  # the first reads the template too
+        start = time.perf_counter()
+        patient.load()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def search(
+    cohort: Path | str,
+    output: Path | str,
+    trials: int,
+    *,
+    config: TrainConfig,
+    force: bool = False,
+    report: Report = silent_report,
+) -> dict[str, Any]:
+    """Try settings of a generator, each for the whole budget of ``config``, and rank them by validation score.
+
+    Args:
+        cohort: what to train on.
+        output: folder for search.csv and one run a trial.
+        trials: how many.
+        config: model, budget and seed of every trial.
+        force: replace an existing search.
+        report: told how far each trial is.
+
+    Returns:
+        The best trial's number, score and settings.
+
+    Raises:
+        ConfigError: Optuna is not installed.
+    """
+    import pandas as pd
+
+    from synthoma.generators.plan import plan_training
+    from synthoma.generators.search import search_settings
+    from synthoma.generators.train import train_generator
+    from synthoma.training.bundle import SHIPPED
+    from synthoma.training.runs import begin_run
+
+    if config.kind != "generator":
+        raise ConfigError(
+            "a generator to search settings of", f"the {config.kind} {config.model}", "leave out --search"
+        )
+    if not 1 <= trials <= MOST_TRIALS:
+        raise ConfigError(f"1 to {MOST_TRIALS:,} trials", str(trials), "give for example --search 20")
+    source = Cohort(cohort)
+    config = planned(source, config)
+    if config.gan.network == "repaint" and config.phantom is None:
+        todo = "make some with `synthoma prepare --phantom N` as the cohort was prepared, and give --phantom COHORT"
+        raise ConfigError("one set of simulated slices for all trials", "none", todo)
+    begun_with = (config.phantom, None if config.init in (None, SHIPPED) else config.init)
+    with new_folder(Path(output), force=force, inputs=(source.path, *begun_with)) as partial:
+
+        def one(changed: TrainConfig, number: int) -> float:
+            run = partial / f"trial-{number:03d}"
+            plan = plan_training(source, begin_run(run, source, changed, force=False))
+            return train_generator(plan, run, report).best
+
+        ranked = search_settings(config, trials, one)
+        write_text(partial / "search.csv", csv_of_frame(pd.DataFrame(ranked)))
+        write_text(partial / "config.toml", config.to_toml())
+    return ranked[0]
