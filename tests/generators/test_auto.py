@@ -48,9 +48,8 @@ def test_a_slower_machine_simulates_fewer_patients(tmp_path: Path, monkeypatch: 
     assert _planned(cohort, minutes=minutes).simulate == 100
     monkeypatch.setattr(synthoma.pipeline.training, "_seconds_a_patient", lambda source, config: 5.0)
     assert _planned(cohort, minutes=minutes).simulate == 40
-    monkeypatch.setattr(
-        synthoma.pipeline.training, "_seconds_a_patient", None
-    )  # images are no time: nothing is measured
+    # Images are no time: nothing is measured.
+    monkeypatch.setattr(synthoma.pipeline.training, "_seconds_a_patient", None)
     assert _planned(cohort, images=1000).simulate == 200
 
 
@@ -157,6 +156,7 @@ def test_what_an_interrupted_simulation_left_is_removed(tmp_path: Path, monkeypa
 def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No phantom cohort is made by hand; the model file alone is enough to draw labelled images."""
     monkeypatch.setattr(synthoma.pipeline.training, "SIMULATED_PATIENTS", 3)
+    monkeypatch.setattr(synthoma.pipeline.generation, "SIMULATED_PATIENTS", 3)
     cohort = _cohort(tmp_path / "real")
     run = synthoma.train(cohort, tmp_path / "run", model="auto", minutes=0.01, snapshots=1, simulate=2)
     written = TrainConfig.resolve(run / "config.toml")
@@ -174,9 +174,8 @@ def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.
     elsewhere.mkdir()
     (run / "model.safetensors").rename(elsewhere / "model.safetensors")
     with monkeypatch.context() as patch, pytest.raises(ConfigError, match="a class of the model"):
-        patch.setattr(
-            synthoma.pipeline.simulation, "prepare_phantom", None
-        )  # what cannot be drawn is said before simulating
+        # What cannot be drawn is said before simulating.
+        patch.setattr(synthoma.pipeline.simulation, "prepare_phantom", None)
         synthoma.generate(elsewhere / "model.safetensors", tmp_path / "none", 12, label="unknown")
     again = synthoma.generate(elsewhere / "model.safetensors", tmp_path / "again", 12)
     assert (again.slices["tumour_pixels"] > 0).all()
