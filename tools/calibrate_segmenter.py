@@ -25,7 +25,7 @@ from synthoma.cohorts.squares import frame, to_squares
 from synthoma.core.outputs import new_folder
 from synthoma.detection.detector import Detector
 from synthoma.detectors.segmenters.alarm import FULL, calibrations
-from synthoma.detectors.segmenters.chances import Kind, stored_calibrations
+from synthoma.detectors.segmenters.chances import Calibration, Kind, stored_calibrations
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.phantom import PhantomConfig
 from synthoma.scans.case import Study
@@ -90,7 +90,7 @@ def main() -> None:
         return
     detector = Detector.open(arguments.model)
     context = (detector.context, detector.step_mm or 4.0)
-    found = {}
+    found: dict[tuple[Kind, str], Calibration] = {}
     for kind, cohort in simulated(arguments.work).items():
         slices = LabelledSlices(cohort, np.arange(len(cohort)), detector.modalities, (), context)
         found |= calibrations(

@@ -84,13 +84,13 @@ def artefacts(place: Path) -> dict[str, str]:
     synthoma.prepare_phantom(6, place / "small", modalities=("flair",), size=28, every=6)
     repainted: dict[str, Any] = {"phantom-gan": {"phantom": place / "simulated"}}
     for model in GENERATORS:
-        own = {"with_masks": model != "dcgan-seed", **repainted.get(model, {})}
+        own: dict[str, Any] = {"with_masks": model != "dcgan-seed", **repainted.get(model, {})}
         synthoma.train(cohort, place / model, model=model, **own, **brief)
         keep(model)
     synthoma.train(cohort, place / "images-alone", model="dcgan", **brief)
     for model in (*SEGMENTERS, *CLASSIFIERS):
         seen = place / "small" if model == "mask-dcgan-seed" else cohort
-        start = {"init": str(place / "images-alone")} if model in STARTED else {}
+        start: dict[str, Any] = {"init": str(place / "images-alone")} if model in STARTED else {}
         synthoma.train(seen, place / model, model=model, **start, **brief)
         keep(model)
     for model in GENERATORS:
@@ -104,6 +104,10 @@ def artefacts(place: Path) -> dict[str, str]:
         Image.fromarray((np.clip(images[0], 0, 1) * 255).astype(np.uint8)).save(place / "scans" / f"{number}.png")
     synthoma.detect(place / "scans", place / "findings", jobs=1)
     keep("findings")
+    synthoma.generate(place / "phantom-gan", place / "patients", patients=2, seed=3, phantom=place / "simulated")
+    keep("patients")
+    synthoma.prepare(place / "scans", place / "pictures", size=32, duplicates=False)
+    keep("pictures")
     return found
 
 

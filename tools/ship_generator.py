@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +20,13 @@ import synthoma
 from synthoma.cohorts.cohort import Cohort, write_rows
 from synthoma.core.outputs import new_folder
 from synthoma.core.types import PLAIN_MODALITY
-from synthoma.phantom import phantom_beside
+from synthoma.phantom import Look, phantom_beside
 from synthoma.training.bundle import load_tensors, save_tensors
 
 PATIENTS, REPAINTED, SEED = 200, 80, 21
 IMAGES = 20_000
-COHORT = {"modalities": [PLAIN_MODALITY], "labels": {"1": "tumour"}, "size": 64, "plane": "axial"}
-"""What the simulated patients are like, as cohort.json would say it."""
+LOOK = Look((PLAIN_MODALITY,), {"1": "tumour"}, 64)
+"""What the slices of the simulated patients are like."""
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "synthoma" / "weights" / "phantom-generator.safetensors"
 
@@ -45,9 +46,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for cohorts and run")
     work: Path = parser.parse_args().work
     if not (work / "phantom").is_dir():
-        phantom, config = phantom_beside(COHORT, {})
+        config = phantom_beside(LOOK, {})
         config = config.model_copy(update={"seed": SEED, "split": (0.95, 0.05, 0.0)})
-        synthoma.prepare_phantom(PATIENTS, work / "phantom", phantom=phantom, config=config)
+        synthoma.prepare_phantom(PATIENTS, work / "phantom", config=config)
     everyone = Cohort(work / "phantom")
     names = sorted(set(everyone.slices["group"].astype(str)))
     repainted = part(everyone, work / "repainted", set(names[:REPAINTED]))
@@ -55,7 +56,13 @@ def main() -> None:
     run = work / "run"
     if not (run / "model.safetensors").is_file():
         resume = (run / "run.json").is_file()
-        settings = {"model": "phantom-gan", "with_masks": True, "phantom": repainted, "images": IMAGES, "seed": 7}
+        settings: dict[str, Any] = {
+            "model": "phantom-gan",
+            "with_masks": True,
+            "phantom": repainted,
+            "images": IMAGES,
+            "seed": 7,
+        }
         synthoma.train(others, run, resume=resume, **settings)
     bundle = load_tensors(run / "model.safetensors")
     save_tensors(TARGET, {name: value.half() for name, value in bundle.tensors.items()}, bundle.content)

@@ -56,7 +56,8 @@ def main() -> None:
             split=(0.94, 0.06, 0.0),
             seed=SEED,
         )
-    run, start = work / "run", {}
+    run = work / "run"
+    start: dict[str, Any] = {}
     for number, images in enumerate(SLICES_SHOWN):
         run = work / ("run" if number == 0 else f"run-{number + 1}")
         resume = (run / "run.json").is_file()
