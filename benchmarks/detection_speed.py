@@ -20,7 +20,7 @@ import torch
 import synthoma
 from record import data_folder, save, seconds
 from synthoma.cohorts.cohort import Cohort
-from synthoma.detectors.train import DetectorPlan
+from synthoma.detectors.plan import DetectorPlan
 from synthoma.settings import TrainConfig
 from synthoma.training.device import calibrate
 

@@ -14,7 +14,9 @@ from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.records import Record
 from synthoma.detection.result import Detection
 from synthoma.evaluation.result import Evaluation
+from synthoma.training.log import LogEntry
 from synthoma.training.meta import ModelMeta
+from synthoma.training.runs import RunMeta
 
 PLACE = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 
@@ -22,7 +24,9 @@ ARTEFACTS: dict[str, type[Record]] = {
     "cohort": CohortMeta,
     "detection": Detection,
     "evaluation": Evaluation,
+    "log": LogEntry,
     "model": ModelMeta,
+    "run": RunMeta,
 }
 """Name of the file -> what it holds; a line for each artefact."""
 

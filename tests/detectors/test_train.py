@@ -15,10 +15,11 @@ from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.core.provenance import file_digest
 from synthoma.core.types import REGIONS, TARGETS
 from synthoma.detectors import train as detectors
+from synthoma.detectors.plan import DetectorPlan
 from synthoma.detectors.segmenters.networks import SegmenterShape, as_input, build_segmenter
 from synthoma.detectors.settings import SegmenterNetwork
 from synthoma.detectors.slices import LabelledSlices
-from synthoma.detectors.train import DetectorPlan, train_detector
+from synthoma.detectors.train import train_detector
 from synthoma.detectors.validation import THRESHOLDS, overlap_counts, patient_dice, steady_threshold
 from synthoma.settings import TrainConfig
 from synthoma.training.bundle import load_tensors, open_model

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypedDict
 
 import typer
 import typer.core
@@ -35,11 +35,14 @@ COMMANDS: dict[str, str] = {
 }
 """Command -> what it does. Its function is ``run`` in the module of its name, with ``EXAMPLES``."""
 
-_STYLE: dict[str, Any] = {
-    "rich_markup_mode": "rich",
-    "pretty_exceptions_enable": False,
-    "add_completion": False,
-}
+
+class _Style(TypedDict):
+    rich_markup_mode: Literal["rich"]
+    pretty_exceptions_enable: bool
+    add_completion: bool
+
+
+_STYLE: _Style = {"rich_markup_mode": "rich", "pretty_exceptions_enable": False, "add_completion": False}
 
 
 class Commands(typer.core.TyperGroup):

@@ -16,7 +16,7 @@ def run(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
     from synthoma import pipeline
     from synthoma.evaluation.result import read_evaluation
 
-    with of_work() as progress, of_training() as (tell, _):
-        page = pipeline.demo(output, force=force, progress=progress, report=tell)
+    with of_work() as progress, of_training() as (report, _):
+        page = pipeline.demo(output, force=force, progress=progress, report=report)
     verdict = read_evaluation(page.parent).verdict
     say(f"{verdict.word}: {verdict.because}\npage: {page}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -73,7 +74,7 @@ def _judge(scans: list[Path], model: Path, output: Path | None, force: bool) -> 
         write_text(place, csv_of_frame(table))
 
 
-def _print_findings(rows: list[dict[str, Any]], output: Path, page: Path) -> None:
+def _print_findings(rows: Sequence[Mapping[str, object]], output: Path, page: Path) -> None:
     """What was found, what was skipped, and how far to trust it, in lines that the terminal does not break."""
     import csv
     import shutil
@@ -85,8 +86,8 @@ def _print_findings(rows: list[dict[str, Any]], output: Path, page: Path) -> Non
     width = max(shutil.get_terminal_size().columns, 40)
     with (output / "skipped.csv").open(encoding="utf-8", newline="") as stream:
         unused = list(csv.DictReader(stream))
-    told = read_detection(output).track_record
-    records = [line for text in told for line in textwrap.wrap(text, width)]
+    track_record = read_detection(output).track_record
+    records = [line for text in track_record for line in textwrap.wrap(text, width)]
     for line in (
         *table_lines(rows, width),
         *remark_lines(rows, width),

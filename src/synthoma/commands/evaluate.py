@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,12 +67,12 @@ def run(
     _check_useful(masks, of_masks if not masks else given, {} if not masks else others)
     if masks:
         scored = MasksConfig.resolve(flags=of_masks)
-        _score_masks(real, synthetic, output, {**scored.model_dump(), "seed": settings.seed, "force": force})
+        _score_masks(real, synthetic, output, scored, seed=settings.seed, force=force)
         return
     _evaluate(real, synthetic, output, settings, keep, extractor, force)
 
 
-def _check_useful(masks: bool, given: Given, others: dict[str, Any]) -> None:
+def _check_useful(masks: bool, given: Given, others: Mapping[str, object]) -> None:
     """Raise ConfigError where something was given that is of no use for what is looked at; a seed always is."""
     flags = {name: flag for taken in TAKEN[run] for name, flag in taken.flags().items()}
     useless = [flags[name] for name in given if name != "seed"]
@@ -81,12 +82,14 @@ def _check_useful(masks: bool, given: Given, others: dict[str, Any]) -> None:
         raise ConfigError(wanted, ", ".join(useless), "leave them out")
 
 
-def _score_masks(real: Path, predicted: Path, output: Path, options: dict[str, Any]) -> None:
+def _score_masks(real: Path, predicted: Path, output: Path, settings: MasksConfig, *, seed: int, force: bool) -> None:
     """Score masks and print what matters most."""
     from synthoma import pipeline
 
     with of_work() as progress:
-        scores = pipeline.score_masks(real, predicted, output, progress=progress, **options)
+        scores = pipeline.score_masks(
+            real, predicted, output, **settings.model_dump(), seed=seed, force=force, progress=progress
+        )
     dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
     say(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
     for region in list(scores["regions"])[1:]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -53,7 +53,7 @@ def run(
         say(line)
 
 
-def _short(content: dict[str, Any]) -> dict[str, Any]:
+def _short(content: dict[str, object]) -> dict[str, object]:
     """Of settings that nobody gave, the names alone."""
     if not isinstance(settings := content.get("settings"), dict):
         return content

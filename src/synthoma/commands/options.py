@@ -21,7 +21,7 @@ from synthoma.core.config import Config
 from synthoma.core.fields import Setting, settings_of
 
 Command = Callable[..., None]
-Given = dict[str, Any]
+Given = dict[str, object]
 """Settings that stand on the command line, by name."""
 
 PANEL = "Settings"
@@ -66,7 +66,7 @@ def takes(config: type[Config], *names: str, into: str = "given") -> Callable[[C
             for one in (options.values() if parameter.name == into else (parameter,))
         ]
 
-        def run(**values: Any) -> None:
+        def run(**values: object) -> None:
             asked = {name: values.pop(name) for name in names}
             given = {name: _value(known[name], value) for name, value in asked.items() if value not in (None, [])}
             command(**values, **{into: given})
@@ -86,10 +86,10 @@ def _option(setting: Setting) -> inspect.Parameter:
     flag = setting.flag
     if setting.base is bool and setting.default is True:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"
-    told = typer.Option(flag, help=setting.sentence(), metavar=_metavar(setting), rich_help_panel=PANEL)
+    option = typer.Option(flag, help=setting.sentence(), metavar=_metavar(setting), rich_help_panel=PANEL)
     kind = list[Path] if setting.several and setting.base is Path else kind
     return inspect.Parameter(
-        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, told]
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
 
 
@@ -101,7 +101,7 @@ def _metavar(setting: Setting) -> str | None:
     return setting.metavar or usual
 
 
-def _value(setting: Setting, value: Any) -> Any:
+def _value(setting: Setting, value: object) -> object:
     """What was given, as the settings take it."""
     return value.split(",") if setting.several and isinstance(value, str) else value
 

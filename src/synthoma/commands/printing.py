@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from synthoma.core.untrusted import visible
 
@@ -18,7 +18,7 @@ def say(text: str, *, end: str = "\n", to: TextIO | None = None) -> None:
     print(visible(text, keep="\n\t"), end=end, file=to or sys.stdout, flush=True)
 
 
-def understood(facts: dict[str, Any]) -> None:
+def understood(facts: Mapping[str, object]) -> None:
     """Print what was understood of a folder of scans."""
     from synthoma.cohorts.understanding import lines_of
 
@@ -39,7 +39,7 @@ def skipped(listing: Path) -> None:
         say(f"  {count:>6} x {kind}")
 
 
-def lines(content: dict[str, Any], indent: str = "") -> Iterator[str]:
+def lines(content: Mapping[str, object], indent: str = "") -> Iterator[str]:
     """Nested facts as lines; long lists are cut."""
     for key, value in content.items():
         if isinstance(value, dict):

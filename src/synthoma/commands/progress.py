@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synthoma.core.untrusted import visible
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from synthoma.cohorts.preparation import Progress
+    from synthoma.training.loop import Progress as Trained
     from synthoma.training.loop import Report
 
 
@@ -28,7 +31,7 @@ def of_work() -> Iterator[Progress]:
 
     columns = [TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(text: str, done: int, total: int) -> None:
             if text not in tasks:
@@ -56,10 +59,10 @@ def of_training() -> Iterator[tuple[Report, Progress]]:
 
     columns = [TextColumn("training  "), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn()]
     with Progress(*columns, TextColumn("{task.fields[said]}"), console=Console(stderr=True)) as bars:
-        tasks: list[Any] = []
-        told: set[str] = set()
+        tasks: list[TaskID] = []
+        warned: set[str] = set()
 
-        def tell(progress: Any, share: float, recent: dict[str, float]) -> None:
+        def show_training(progress: Trained, share: float, recent: dict[str, float]) -> None:
             if not tasks:
                 tasks.append(bars.add_task("training", total=1.0, said=""))
             names = {
@@ -73,8 +76,8 @@ def of_training() -> Iterator[tuple[Report, Progress]]:
             said = "  ".join(f"{title} {recent[name]:.3g}" for name, title in names.items() if name in recent)
             bars.update(tasks[0], completed=min(share, 1.0), said=f"{progress.images:,} images  {said}")
             for text in progress.events:
-                if text not in told:
-                    told.add(text)
+                if text not in warned:
+                    warned.add(text)
                     bars.console.print(f"[yellow]warning:[/yellow] {escape(visible(text))}", highlight=False)
 
         def show(text: str, done: int, total: int) -> None:
@@ -82,4 +85,4 @@ def of_training() -> Iterator[tuple[Report, Progress]]:
                 tasks.append(bars.add_task("training", total=1.0, said=""))
             bars.update(tasks[0], said=f"first, patients are simulated: {done} of {total}")
 
-        yield tell, show
+        yield show_training, show

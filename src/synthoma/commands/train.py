@@ -77,14 +77,14 @@ def run(
         settings = pipeline.planned(cohort, settings)
         for reason in settings.reasons:
             say(f"auto: {reason}")
-    with of_training() as (tell, show):
+    with of_training() as (report, show):
         if search is not None:
             if resume:
                 raise ConfigError("a search that begins anew", "--resume", "leave it out")
-            best = pipeline.search(cohort, output, search, config=settings, force=force, report=tell)
+            best = pipeline.search(cohort, output, search, config=settings, force=force, report=report)
             say(f"best settings: {best}")
             return
-        made = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=tell, progress=show)
+        made = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=report, progress=show)
     say(f"model: {made / 'model.safetensors'}\npage: {made / 'report.html'}")
 
 
@@ -102,7 +102,7 @@ def _list_models() -> None:
 def _print_summary(cohort: Path, settings: TrainConfig) -> None:
     """Tables of the networks that would be trained."""
     from synthoma.cohorts.cohort import Cohort
-    from synthoma.detectors.train import DetectorPlan
+    from synthoma.detectors.plan import DetectorPlan
     from synthoma.generators.families import gan_summary
     from synthoma.generators.plan import plan_training
     from synthoma.training.layers import layers_of, total

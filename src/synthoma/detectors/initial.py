@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ class Start:
         groups: names of the patients that they were learned from; simulated ones are nobody's.
     """
 
-    learner: Any
+    learner: SegmenterConfig | ClassifierConfig
     weights: dict[str, Tensor]
     digest: str
     groups: frozenset[str]

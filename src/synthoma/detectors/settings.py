@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -29,7 +30,7 @@ class ContextConfig(Config):
     @classmethod
     def _odd(cls, value: int) -> int:
         if value % 2 == 0:
-            raise ValueError("a slice has as many neighbours above as below: give an odd number")
+            raise ValueError(f"a slice has as many neighbours above as below, {value} do not: give an odd number")
         return value
 
 
@@ -81,7 +82,7 @@ class AugmentConfig(Config):
     blur: float = Field(0.25, ge=0, le=1, description="chance of a picture of lower resolution", examples=[0.0])
 
 
-def learning_rate(default: float) -> Any:
+def learning_rate(default: float) -> float:
     """The setting of the learning rate, which differs among kinds of detector."""
     return Field(
         default,
@@ -91,7 +92,7 @@ def learning_rate(default: float) -> Any:
     )
 
 
-def tumour_share(default: float | None) -> Any:
+def tumour_share(default: float | None) -> float | None:
     """The setting of how often tumours are shown, which differs among kinds of detector."""
     return Field(
         default,
@@ -258,7 +259,7 @@ class DetectorTraining(TrainingConfig):
         raise no_such_model(name, [*SEGMENTERS, *CLASSIFIERS])
 
     @classmethod
-    def begun(cls, own: Config, values: dict[str, Any]) -> Config:
+    def begun(cls, own: Config, values: Mapping[str, object]) -> Config:
         """A segmenter that begins with a trained one learns at half its usual rate."""
         if values.get("init") and isinstance(own, SegmenterConfig) and own.network not in FROM_GAN:
             return own.model_copy(update={"rate": BEGUN * own.rate})

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -124,7 +123,7 @@ class SupervisedTask:
         images = as_input(images).contiguous(memory_format=self.execution.memory_format)
         return Labelled(images, masks, classes)
 
-    def precision(self) -> Any:
+    def precision(self) -> AbstractContextManager[object]:
         """The context in which the network computes."""
         if not self.execution.bf16:
             return nullcontext()

@@ -1,57 +1,30 @@
-"""Training a detector (segmenter or classifier) on a cohort: checks, validation, snapshots, and the finished model."""
+"""Training a detector (segmenter or classifier) by its plan: device, loop, snapshots, and the finished model."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from synthoma.cohorts.cohort import Cohort, check_scale
-from synthoma.cohorts.dataset import spread
-from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind, source_of, trained_on
 from synthoma.core.artefacts import sealed
-from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.errors import ConfigError
 from synthoma.core.outputs import write_bytes, write_json
 from synthoma.core.pictures import grey, outlined, png, tiled
-from synthoma.core.provenance import software
-from synthoma.core.seeding import stream, stream_key
-from synthoma.core.types import UNLABELLED, Bytes, Float32, Ints
-from synthoma.detectors.classifiers.networks import build_classifier
-from synthoma.detectors.initial import start_from
-from synthoma.detectors.segmenters.alarm import calibrations
-from synthoma.detectors.segmenters.chances import Calibrations, stored_calibrations
-from synthoma.detectors.segmenters.losses import segmentation_loss
-from synthoma.detectors.segmenters.networks import SeedMaskDiscriminator, SegmenterShape, build_segmenter
-from synthoma.detectors.segmenters.rival import Rival
-from synthoma.detectors.settings import (
-    ClassifierConfig,
-    ClassifierNetwork,
-    DetectorTraining,
-    SegmenterConfig,
-    SegmenterNetwork,
-)
-from synthoma.detectors.slices import Labelled, LabelledSlices, target_names
-from synthoma.detectors.task import SupervisedTask, Validate, batch_counts
-from synthoma.detectors.validation import classification_judge, segmentation_judge
-from synthoma.generators.gan.patches import PatchDiscriminator
+from synthoma.core.types import Bytes, Float32, Ints
+from synthoma.detectors.plan import DetectorPlan
+from synthoma.detectors.slices import LabelledSlices
+from synthoma.detectors.task import SupervisedTask
 from synthoma.training.bundle import save_tensors
 from synthoma.training.device import Execution, calibrate, choose_device, read_execution
 from synthoma.training.loop import Budget, Progress, Report, run_loop
-from synthoma.training.meta import ModelMeta, ModelProvenance
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
-from synthoma.training.settings import SECTION, TrainingConfig
-
-SHOWN = 10
-"""Slices that are drawn at each snapshot."""
+from synthoma.training.settings import SECTION
 
 
 def train_detector(plan: DetectorPlan, run: Path, report: Report, *, resume: bool = False) -> Progress:
@@ -81,270 +54,6 @@ def train_detector(plan: DetectorPlan, run: Path, report: Report, *, resume: boo
     known = plan.calibrated(task.best, execution)
     save_tensors(run / "model.safetensors", weights, plan.meta(progress, task.best_found, known).content())
     return progress
-
-
-class DetectorPlan:
-    """Everything about a training that is decided before it begins.
-
-    Args:
-        cohort: its training split is learned from, its validation split chooses snapshot and threshold, and says what a
-            segmenter's figures of a scan mean.
-        config: the settings.
-
-    Raises:
-        InputError: the cohort has nothing to learn from, or a --with cohort does not fit it.
-        ConfigError: the network cannot work on images of this size.
-        LeakError: a --with cohort shows patients that this one holds out.
-    """
-
-    def __init__(self, cohort: Cohort, config: DetectorTraining) -> None:
-        self.cohort, self.kind = cohort, config.kind
-        self.learner = config.segmenter if config.kind == "segmenter" else config.classifier
-        self.modalities = cohort.modalities
-        check_scale(cohort)
-        if config.model == "critic-probe" and not config.init:
-            todo = "train a dcgan and give --init RUN"
-            raise ConfigError("a GAN whose features are probed", "none", todo)
-        self.targets = target_names(cohort) if self.kind == "segmenter" else ()
-        self.start = start_from(config.init, self.kind, self.learner, cohort) if config.init else None
-        if self.start is not None:
-            self.learner = self.start.learner
-            held = held_out_names(cohort)
-            if shared := sorted(held & self.start.groups):
-                raise leak_error(shared, f"what {config.init} was trained on")
-        if isinstance(self.learner, SegmenterConfig):
-            self.learner = self.learner.fitted(cohort.size)
-        if cohort.meta.plane == "sagittal":  # columns run from front to back: no head looks like its mirror image
-            still = self.learner.augment.model_copy(update={"flip": 0.0})
-            self.learner = self.learner.model_copy(update={"augment": still})
-        # What is written down is what is used.
-        self.config = config.model_copy(update={SECTION[config.kind]: self.learner})
-        rows = training_rows(cohort, config, "train")
-        self.classes = _classes(cohort, rows) if self.kind == "classifier" else ()
-        self.validation = training_rows(cohort, config, "validation")
-        if self.classes:
-            known = cohort.slices["label"].isin(self.classes).to_numpy()
-            self.validation = self.validation[known[self.validation]]
-        self.extra = tuple(Cohort(path) for path in config.extra)
-        borrowed = [_extra_rows(other, self) for other in self.extra]
-        for other, taken in zip(self.extra, borrowed, strict=True):
-            _check_alike(cohort, other)
-            _check_apart(cohort, other, taken)
-        seen = (self.learner.context, self.learner.context_mm)
-        self.sources = [
-            LabelledSlices(source, chosen, self.modalities, self.targets, seen, self.classes)
-            for source, chosen in [(cohort, rows), *zip(self.extra, borrowed, strict=True)]
-        ]
-        self.shape = SegmenterShape(cohort.size, len(cohort.modalities), len(self.targets))
-        self.network("cpu")  # says now if the size does not fit
-
-    def within(self, budget: TrainingConfig) -> DetectorPlan:
-        """The same plan with the budget of these settings."""
-        plan = copy.copy(self)
-        plan.config = self.config.model_copy(update={"minutes": budget.minutes, "images": budget.images})
-        return plan
-
-    def network(self, device: str) -> nn.Module:
-        """The network as it begins."""
-        torch.manual_seed(stream_key(self.config.seed, "training.weights") % 2**63)
-        if isinstance(self.learner, SegmenterConfig):
-            network = build_segmenter(self.learner, self.shape)
-        else:
-            network = build_classifier(self.learner, self.shape.size, self.shape.channels, len(self.classes))
-        if self.start is not None:
-            self.start.load(network)
-        return network.to(device)
-
-    def task(self, execution: Execution, validate: Validate) -> SupervisedTask:
-        """The training, ready for the loop."""
-        network = self.network(execution.device)
-        rival = _rival(self.learner, self.shape, execution) if isinstance(self.learner, SegmenterConfig) else None
-        criterion = self._outline if self.kind == "segmenter" else self._classify
-        channels = len(self.modalities)
-        return SupervisedTask(
-            self.learner, self.config.seed, network, self.sources, channels, execution, criterion, validate, rival
-        )
-
-    def _outline(self, logits: Tensor, batch: Labelled) -> Tensor:
-        assert isinstance(self.learner, SegmenterConfig)
-        return self.learner.supervised * segmentation_loss(self.learner.loss, logits, batch.masks)
-
-    def _classify(self, logits: Tensor, batch: Labelled) -> Tensor:
-        assert isinstance(self.learner, ClassifierConfig)
-        weight = torch.from_numpy(self.class_weights()).to(logits)
-        return F.cross_entropy(logits, batch.classes, weight, label_smoothing=self.learner.label_smoothing)
-
-    def class_weights(self) -> Float32:
-        """Weight of each class in the loss (K,), so that rare classes of a batch weigh as much as common ones."""
-        counts = batch_counts(len(self.sources), self.learner)
-        drawn = [source.class_shares(len(self.classes)) for source in self.sources]
-        shares = np.average(drawn, axis=0, weights=counts)
-        return np.asarray(1 / (len(shares) * np.maximum(shares, 1e-3)), np.float32)
-
-    def judge(self, execution: Execution, sheet: Callable[[int, Ints, Tensor], None]) -> Validate:
-        """What judges the network at a snapshot."""
-        own = self.sources[0]
-        if self.kind == "classifier":
-            return classification_judge(own, self.validation, execution)
-        pool = self.validation if len(self.validation) else own.rows
-        ill = pool[own.tumour[pool]]
-        return segmentation_judge(own, self.validation, spread(ill if len(ill) else pool, SHOWN), execution, sheet)
-
-    def calibrated(self, weights: dict[str, Tensor], execution: Execution) -> Calibrations:
-        """When the finished segmenter says "tumour", by the validation patients; nothing where there are none."""
-        if self.kind != "segmenter" or not len(self.validation):
-            return {}
-        network = self.network("cpu")
-        network.load_state_dict(weights)
-        placed: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
-        seen = (self.learner.context, self.learner.context_mm)
-        slices = LabelledSlices(self.cohort, self.validation, self.modalities, self.targets, seen)
-        return calibrations(
-            placed.eval(),
-            {"scan": slices, "picture": slices},
-            execution,
-            modalities=self.modalities,
-            any_subset=self.any_subset,
-            mirrored=self.cohort.meta.plane != "sagittal",
-        )
-
-    @property
-    def any_subset(self) -> bool:
-        """Whether the network learns to do without some modalities."""
-        return len(self.modalities) > 1 and self.learner.modality_dropout > 0
-
-    def meta(self, progress: Progress, found: Tensor, known: Calibrations) -> ModelMeta:
-        """What the model file says of itself: all that is needed to use it, and where it came from."""
-        network = SegmenterNetwork if self.kind == "segmenter" else ClassifierNetwork
-        own = self.sources[0]
-        inherited = set(self.start.groups) if self.start is not None else set()
-        for source in self.sources:
-            inherited |= patients_behind(source.cohort)
-        for source in self.sources[1:]:
-            inherited |= names_of(source.cohort, source.rows) if source.cohort.origin == "real" else set()
-        classes = sorted(set(self.cohort.slices["label"].iloc[own.rows]))
-        return ModelMeta(
-            kind=self.kind,
-            model=self.config.model,
-            network={name: getattr(self.learner, name) for name in network.model_fields},
-            shape=asdict(self.shape),
-            modalities=self.modalities,
-            targets=self.targets,
-            threshold=tuple(round(float(value), 4) for value in found),
-            **({"calibration": stored_calibrations(known)} if known else {}),
-            classes=self.classes,
-            step_mm=self.learner.context_mm,
-            any_subset=self.any_subset,
-            plane=self.cohort.meta.plane,
-            prepare=self.cohort.meta.provenance.config,
-            images=progress.best_images or progress.images,
-            validation=None if np.isinf(progress.best) else round(progress.best, 5),
-            provenance=ModelProvenance(
-                # Paths are the user's own business.
-                config={key: value for key, value in self.config.own().items() if key not in ("extra", "init")},
-                **({"init_sha256": self.start.digest} if self.start is not None else {}),
-                cohort=source_of(self.cohort),
-                with_=tuple(source_of(other) for other in self.extra),
-                trained_on=trained_on(len(own), classes, names_of(self.cohort, own.rows), inherited),
-                software=dict(software()),
-            ),
-        )
-
-
-def training_rows(cohort: Cohort, config: DetectorTraining, split: str) -> Ints:
-    """Rows of one split that a detector can learn from or be judged on.
-
-    Raises:
-        InputError: there are none in the training split, with what to do.
-        ConfigError: a class that the cohort does not have.
-    """
-    unknown = sorted(set(config.classes or ()) - set(cohort.classes))
-    if unknown:
-        raise ConfigError(f"classes of the cohort ({', '.join(cohort.classes)})", unknown[0], "choose among them")
-    table = cohort.slices
-    keep = np.array(table["split"] == split)
-    if config.classes and (split == "train" or config.kind == "classifier"):  # healthy slices judge a segmenter too
-        keep &= table["label"].isin(config.classes).to_numpy()
-    if config.kind == "segmenter" and "has_mask" in table:
-        keep &= table["has_mask"].fillna(0).astype(bool).to_numpy()
-    if config.kind == "classifier":
-        keep &= (table["label"] != UNLABELLED).to_numpy()
-    rows = np.flatnonzero(keep)
-    if split != "train":
-        return rows
-    if not len(rows):
-        came = f"none of {len(cohort)} (splits: {', '.join(sorted(set(table['split'])))})"
-        wanted = "training slices with a mask" if config.kind == "segmenter" else "training slices with a class"
-        raise InputError(wanted, came, "check the cohort with `synthoma info`")
-    if config.patients is not None:
-        names = sorted(set(table["group"].iloc[rows].astype(str)))
-        chosen = stream(config.seed, "training.patients").permutation(len(names))[: config.patients]
-        rows = rows[table["group"].iloc[rows].astype(str).isin({names[i] for i in chosen}).to_numpy()]
-    if config.limit is not None and config.limit < len(rows):
-        rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
-    return rows
-
-
-def _classes(cohort: Cohort, rows: Ints) -> tuple[str, ...]:
-    present = set(cohort.slices["label"].iloc[rows])
-    classes = tuple(name for name in cohort.classes if name in present)
-    if len(classes) < 2:
-        came = f"training slices of {' and '.join(classes) or 'none'} only"
-        raise InputError("two classes or more", came, "a classifier needs slices of both; see `synthoma info`")
-    return classes
-
-
-def _extra_rows(other: Cohort, plan: DetectorPlan) -> Ints:
-    """What is taken of a --with cohort: of real scans the training split, of made ones all that is labelled."""
-    table = other.slices
-    keep = np.array(table["split"] == "train") if other.origin == "real" else np.ones(len(other), dtype=bool)
-    if plan.kind == "segmenter" and "has_mask" in table:
-        keep &= table["has_mask"].fillna(0).astype(bool).to_numpy()
-    if plan.classes:
-        keep &= table["label"].isin(plan.classes).to_numpy()
-    return np.flatnonzero(keep)
-
-
-def _check_alike(cohort: Cohort, other: Cohort) -> None:
-    """Slices of both cohorts must mean the same to a network."""
-    if other.size != cohort.size:
-        todo = f"prepare it with --size {cohort.size}"
-        raise InputError(f"a --with cohort of {cohort.size} px", f"{other.path.name}: {other.size} px", todo)
-    own, their = (one.meta.provenance.config for one in (cohort, other))
-    for key in ("normalise", "plane", "crop"):
-        if key in own and key in their and own[key] != their[key]:
-            came = f"{other.path.name}: {key} {their[key]}"
-            raise InputError(f"a --with cohort with {key} {own[key]}", came, "prepare both alike")
-
-
-def _check_apart(cohort: Cohort, other: Cohort, taken: Ints) -> None:
-    """Neither patients that are held out, nor images that a generator made from them, may be learned from."""
-    known = set(patients_behind(other, simulated=cohort.origin == "phantom"))
-    table = other.slices.iloc[taken]
-    if other.origin == "real":
-        known |= names_of(other, taken)
-    if shared := sorted(held_out_names(cohort) & known):
-        raise leak_error(shared, other.path.name)
-    if "pixels_sha256" in cohort.slices and "pixels_sha256" in table:
-        held = set(cohort.slices["pixels_sha256"][cohort.slices["split"] != "train"].dropna().astype(str)) - {""}
-        if same := sorted(held & set(table["pixels_sha256"].dropna().astype(str))):
-            raise leak_error(same, f"{other.path.name} (slices with the same pixels)")
-
-
-def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution) -> Rival | None:
-    """The discriminator of an adversarial segmenter; None where there is none."""
-    if not config.adversarial:
-        return None
-    channels = shape.targets + config.context * shape.channels * config.critic_sees_image
-    critic = SeedMaskDiscriminator(channels) if config.critic == "mask-seed" else PatchDiscriminator(channels)
-    return Rival(
-        critic,
-        config.adversarial,
-        config.critic_rate,
-        config.label_smoothing,
-        sees_image=config.critic_sees_image,
-        device=execution.device,
-    )
 
 
 def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
@@ -379,7 +88,7 @@ def _save_sheet(run: Path, slices: LabelledSlices, images: int, rows: Ints, chan
     write_bytes(run / "progress.png", png(tiled([truth, *made], 1, gap=4)))
 
 
-def _drawn_channel(image: Any) -> int:
+def _drawn_channel(image: Float32) -> int:
     """The modality that is drawn: the last one that is not empty (FLAIR, where it is there)."""
     return max((channel for channel in range(len(image)) if np.ptp(image[channel]) > 0), default=0)
 

@@ -148,7 +148,7 @@ def check_alike(real: Cohort, synthetic: Cohort, *, classes: bool = True) -> Non
     for cohort in (real, synthetic):
         check_scale(cohort)
     for name in ("size", "plane", "modalities"):
-        ours, theirs = (_shown(getattr(cohort.meta, name)) for cohort in (real, synthetic))
+        ours, theirs = (_in_words(getattr(cohort.meta, name)) for cohort in (real, synthetic))
         if ours != theirs:
             came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
@@ -164,7 +164,7 @@ def check_alike(real: Cohort, synthetic: Cohort, *, classes: bool = True) -> Non
         raise InputError("synthetic classes that the real cohort has", came, "generate other classes (--class)")
 
 
-def _shown(value: str | int | tuple[str, ...]) -> str | int:
+def _in_words(value: str | int | tuple[str, ...]) -> str | int:
     return ", ".join(value) if isinstance(value, tuple) else value
 
 

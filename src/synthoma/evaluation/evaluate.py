@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -133,19 +132,29 @@ def _evidence(
     """All that is measured. What was not asked for is left unset, and so out of the file."""
     config, comparison, plan = material.config, material.comparison, material.plan
     real, synthetic, alpha = material.real, material.synthetic, config.thresholds.alpha
-    parts: dict[str, Any] = {
-        "fidelity": _fidelity(material),
-        "appearance": appearance(comparison, plan),
-        "tumours": tumours_of(real, synthetic, comparison, plan),
-        "classes": class_scores(real, synthetic, comparison, material.features, config),
-        "intensities": intensities(comparison),
-        "agreement": agreement(material.judge, comparison) if material.judge is not None else None,
-    }
+    fidelity = _fidelity(material)
+    look = appearance(comparison, plan)
+    ill = tumours_of(real, synthetic, comparison, plan)
+    by_class = class_scores(real, synthetic, comparison, material.features, config)
+    grey_values = intensities(comparison)
+    fitting = agreement(material.judge, comparison) if material.judge is not None else None
     progress("comparing", 3, steps)
-    parts["privacy"] = privacy(
-        comparison, canaries=config.canaries, seed=config.seed, alpha=alpha, discriminator=discriminator
+    evidence = Evidence(
+        version="synthoma.evaluation/3",
+        preset=config.preset,
+        compared=_compared(material),
+        fidelity=fidelity,
+        appearance=look,
+        tumours=ill,
+        classes=by_class,
+        intensities=grey_values,
+        agreement=fitting,
+        privacy=privacy(
+            comparison, canaries=config.canaries, seed=config.seed, alpha=alpha, discriminator=discriminator
+        ),
     )
     progress("comparing", 4, steps)
+    parts: dict[str, object] = {}
     if config.splits:
         parts["splits"] = with_other_held_out(real, synthetic, config, extractors)
     if config.faults:
@@ -153,7 +162,7 @@ def _evidence(
         progress("comparing", 5, steps)
     if config.preset != "quick":
         parts["utility"] = _utility(material, cells, progress)
-    return Evidence(version="synthoma.evaluation/3", preset=config.preset, compared=_compared(material), **parts)
+    return evidence.model_copy(update=parts)
 
 
 def _extractors(own: Path | None) -> tuple[dict[str, Extractor], dict[str, str]]:
@@ -242,7 +251,7 @@ def _provenance(real: Cohort, synthetic: Cohort, config: EvaluateConfig, identit
     )
 
 
-def _made_from(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _made_from(provenance: Mapping[str, object]) -> dict[str, object]:
     """Where a synthetic cohort came from, without the names of the patients behind it: an evaluation is passed on."""
     trained = provenance.get("trained_on")
     if not isinstance(trained, dict) or "groups" not in trained:

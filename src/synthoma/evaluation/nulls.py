@@ -241,6 +241,7 @@ def _score(
     if len(known) and np.isfinite(value):
         null_median = float(np.median(known))
         bad = known >= value if worse == "high" else known <= value
+        # The evaluation itself counts as a draw (Davison and Hinkley 1997, 4.2): p is never 0, however few divisions.
         p = (1 + int(bad.sum())) / (1 + len(known))
         measure = _measure(null_median, others_median, worse)
         ratio = None if signed or known.min() < 0 or abs(measure) < 1e-12 else float(value) / measure
@@ -277,6 +278,8 @@ def joint_p(entries: Sequence[Score], worse: Sequence[str]) -> float | None:
     for entry, bad in zip(entries, worse, strict=True):
         if entry.p is None or entry.value is None:
             continue
+        # With the null alone six lognormal scores alarmed in 17.5 % of simulations with 19 divisions, at 5 %; so in 5 %
+        # (decision 0008).
         every = np.append(np.array(entry.null), entry.value)
         far = (1.0 if bad == "high" else -1.0) * (every - every.mean()) / (float(every.std()) or 1e-12)
         rows.append(far[:-1])
@@ -306,6 +309,8 @@ def _jackknife(score: SetScore, plan: NullPlan, values: Mapping[str, float]) -> 
     sides = _parts([plan.groups[place] for place in plan.held]), _parts(plan.made_by)
     variance = dict.fromkeys(values, 0.0)
     for side, part in enumerate(sides):
+        # Ten simulated patients of thirty slices each say as much as ten: taken for 300, an interval held the truth
+        # in a third of the cases (decision 0008).
         number = int(part.max()) + 1
         if number < 2:
             return {}
@@ -320,7 +325,9 @@ def _jackknife(score: SetScore, plan: NullPlan, values: Mapping[str, float]) -> 
         for name in values:
             left_out = np.array([row[name] for row in found if np.isfinite(row[name])])
             if len(left_out) > 1:
+                # (n - 1) / n times the sum of squares; both sides are drawn independently, so their variances add up.
                 variance[name] += (len(left_out) - 1) * float(left_out.var())
+    # Degrees of freedom of the side with fewer parts: the deviation is known no better than from them.
     reach = float(stats.t.ppf(0.975, max(1, min(int(part.max()) for part in sides))))
 
     def ends(name: str) -> tuple[float, float]:

@@ -7,7 +7,7 @@ better one here.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -254,7 +254,7 @@ def rows_to_keep(evaluation: Evaluation) -> list[int]:
     return [row for row in evaluation.compared.rows.synthetic if row not in left_out]
 
 
-def _migrated(content: dict[str, Any]) -> dict[str, Any]:
+def _migrated(content: dict[str, object]) -> dict[str, object]:
     """Content as this version writes it. Settings that are gone since are left out: nothing here goes by them."""
     provenance = content.get("provenance")
     config = provenance.get("config") if isinstance(provenance, dict) else None

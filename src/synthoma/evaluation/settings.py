@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import Field, model_validator
 
@@ -133,7 +133,15 @@ class UtilityConfig(Config):
     )
 
 
-PRESETS: dict[Preset, dict[str, Any]] = {
+class _PresetSettings(TypedDict, total=False):
+    limit: int
+    halves: int
+    faults: bool
+    canaries: int
+    utility: dict[str, object]
+
+
+PRESETS: dict[Preset, _PresetSettings] = {
     "quick": {"limit": 1000, "faults": False, "canaries": 200},
     "standard": {"limit": 1000, "faults": True, "canaries": 300},
     "full": {
@@ -222,14 +230,14 @@ class EvaluateConfig(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _start_from_the_preset(cls, values: Any) -> Any:
+    def _start_from_the_preset(cls, values: object) -> object:
         """Settings that are not given are those of the preset."""
         if isinstance(values, dict) and "extractor" in values:
             raise ValueError("it is run as a program: name it on the command line, with --extractor, or in Python")
         if not isinstance(values, dict) or values.get("preset", "quick") not in PRESETS:
             return values
         own = PRESETS[values.get("preset", "quick")]
-        merged = {**own, **values}
+        merged: dict[str, object] = {**own, **values}
         if isinstance(values.get("utility"), dict):
             merged["utility"] = {**own.get("utility", {}), **values["utility"]}
         return merged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def choose_generator(cohort: Cohort, config: Training, rows: Ints, seconds_a_pat
         raise ConfigError("a cohort for phantom-gan, the only generator that --init phantom fits", why, "leave it out")
     # What is begun with has its size.
     device = "cpu" if config.init is not None else choose_device(config.device)
-    changes: dict[str, Any] = {"model": model}
+    changes: dict[str, object] = {"model": model}
     if begun is not None and begun.meta.shape["labels"]:
         changes["with_masks"] = True
     if model == "phantom-gan":
@@ -116,7 +116,7 @@ def _as_begun(begun: Bundle, path: Path) -> tuple[str, str]:
     return model, f"{model}: what {path.name} is, with which it begins"
 
 
-def _sized(gan: GanConfig, device: str) -> tuple[dict[str, Any], list[str]]:
+def _sized(gan: GanConfig, device: str) -> tuple[dict[str, object], list[str]]:
     """Settings of the networks for a device."""
     if device != "cuda":
         return gan.model_dump(), []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -79,11 +79,11 @@ class Material:
 
     latents: Latents
     terms: tuple[Term, ...] = ()
-    described: Mapping[str, Any] = field(default_factory=dict)
+    described: Mapping[str, object] = field(default_factory=dict)
 
 
-def _unseen(images: int, samples: Tensor) -> None:
-    """Shows nobody."""
+def _no_sheet(images: int, samples: Tensor) -> None:
+    """Draw no sheet of samples."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class GenerativeSetup:
     material: Material
     execution: Execution
     judge: Judge
-    sheet: Callable[[int, Tensor], None] = _unseen
+    sheet: Callable[[int, Tensor], None] = _no_sheet
     samples: int = 256
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from pydantic import JsonValue
 from torch import Tensor
 
 from synthoma.core.errors import ConfigError
@@ -26,7 +26,7 @@ class GanStart:
         groups: names of the patients that they were learned from; simulated ones are nobody's.
     """
 
-    network: dict[str, Any]
+    network: dict[str, JsonValue]
     weights: dict[str, dict[str, Tensor]]
     digest: str
     groups: frozenset[str]

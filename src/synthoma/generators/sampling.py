@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -242,7 +242,7 @@ def without_specks(mask: Bytes) -> Bytes:
     return np.where(kept[regions], mask, 0).astype(np.uint8)
 
 
-def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> dict[str, Any]:
+def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> dict[str, object]:
     case = f"synthetic-{index:06d}"
     area = int(tumour_of(mask).sum())
     group, repaints = sampler.latents.origin(seed, index)
@@ -263,11 +263,16 @@ def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> 
 
 
 def cohort_meta(
-    sampler: Sampler, seed: int, count: int, shard: tuple[int, int], truncation: float, records: list[dict[str, Any]]
+    sampler: Sampler,
+    seed: int,
+    count: int,
+    shard: tuple[int, int],
+    truncation: float,
+    records: Sequence[Mapping[str, object]],
 ) -> CohortMeta:
     """What cohort.json says of drawn slices, given their records; ``count`` is what was asked for, in all shards."""
     meta = sampler.bundle.meta
-    classes = sampler.latents.names({record["label"] for record in records})
+    classes = sampler.latents.names({str(record["label"]) for record in records})
     return CohortMeta(
         origin="synthetic",
         layout="generated",

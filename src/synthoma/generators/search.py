@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from synthoma.core.errors import ConfigError
 from synthoma.generators.recipes import GeneratorTraining
 
 Training = TypeVar("Training", bound=GeneratorTraining)
 
+Trial = dict[str, int | float | str]
+"""What one trial was: "trial" (its number), "score" (to be made small), and the settings that were varied, by name."""
+
 RATES = (5e-5, 1e-3)
 CHANGES = ("", "translation", "translation+cutout", "brightness+translation+cutout")
 
 
-def search_settings(config: Training, trials: int, train: Callable[[Training, int], float]) -> list[dict[str, Any]]:
+def search_settings(config: Training, trials: int, train: Callable[[Training, int], float]) -> list[Trial]:
     """Try settings with Optuna's tree-structured Parzen estimator; each trial is a training of its own.
 
     Args:
@@ -46,5 +49,6 @@ def search_settings(config: Training, trials: int, train: Callable[[Training, in
 
     study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=config.seed))
     study.optimize(objective, n_trials=trials)
-    done = [{"trial": one.number, "score": one.value, **one.params} for one in study.trials if one.value is not None]
-    return sorted(done, key=lambda row: row["score"])
+    done = [(one.value, one) for one in study.trials if one.value is not None]
+    ranked = sorted(done, key=lambda pair: pair[0])
+    return [{"trial": one.number, "score": score, **one.params} for score, one in ranked]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from contextlib import nullcontext
-from typing import Any, ClassVar, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ class GenerativeTask:
         """Random numbers for one purpose and step, whatever was drawn before."""
         return torch.Generator().manual_seed(stream_key(self.config.seed, f"training.{purpose}", number) % 2**63)
 
-    def precision(self) -> Any:
+    def precision(self) -> AbstractContextManager[object]:
         """The context in which networks run."""
         if not self.execution.bf16:
             return nullcontext()

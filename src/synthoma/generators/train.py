@@ -123,7 +123,7 @@ def _execution(run: Path, plan: GeneratorPlan, material: Material, *, resume: bo
     # Learning rates do not change how long a step takes.
     name = f"{plan.shape} {config.gan.model_dump_json(exclude={'generator_rate', 'critic_rate', 'beta1', 'beta2'})}"
 
-    def nobody(samples: Tensor, recent: dict[str, float]) -> Snapshot:
+    def unscored(samples: Tensor, recent: dict[str, float]) -> Snapshot:
         return Snapshot(0.0, {}, [])
 
     # What is demanded beside the game costs little, and is left out.
@@ -132,7 +132,7 @@ def _execution(run: Path, plan: GeneratorPlan, material: Material, *, resume: bo
     def trial(execution: Execution) -> None:
         if execution not in task:
             task.clear()  # networks and moments of one trial at a time
-            task[execution] = plan.family.task(GenerativeSetup(plan, bare, execution, nobody))
+            task[execution] = plan.family.task(GenerativeSetup(plan, bare, execution, unscored))
         task[execution].step(0, 0.0)
 
     task: dict[Execution, GeneratorTask] = {}
@@ -150,13 +150,13 @@ def _judge(plan: GeneratorPlan) -> Judge:
     # One sequence is looked at, the one that an evaluation compares.
     channel = cohort.modalities.index(shown_modality(cohort.modalities))
 
-    def shown(chosen: Ints) -> JudgedImages:
+    def judged(chosen: Ints) -> JudgedImages:
         images = np.clip(cohort.images[chosen][:, channel].astype(np.float32), 0, 1)
         return JudgedImages(images, table["group"].iloc[chosen].astype(str).to_numpy())
 
     judge = validation_judge(
-        shown(spread(plan.rows, 2 * JUDGED)),
-        shown(spread(validation, JUDGED)) if len(validation) >= HELD_OUT else None,
+        judged(spread(plan.rows, 2 * JUDGED)),
+        judged(spread(validation, JUDGED)) if len(validation) >= HELD_OUT else None,
         logits=config.gan.loss.startswith("bce"),
     )
     return lambda samples, recent: judge(samples[:, channel:], recent)

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from synthoma.core.seeding import stream
-from synthoma.core.types import Array, Floats, Ints
+from synthoma.core.types import Array, Bools, Floats, Ints
 from synthoma.metrics.copies.whole import Gallery
 from synthoma.metrics.distances import sliced_wasserstein
 from synthoma.metrics.features import random_features, standardised, wavelet_features
@@ -81,53 +81,77 @@ def validation_judge(
         A function of samples (B, C, S, S) in -1..1, of which the first channel is judged, and of the recent losses.
         What cannot be measured is nan: all of it, where the training images are one and the same.
     """
-    references = {name: features(training.images) for name, features in FAMILIES.items()}
-    compared = training if validation is None else validation
-    features = references if validation is None else {name: of(validation.images) for name, of in FAMILIES.items()}
-    own_variety = _variety(_joined(references, references))
+    yardstick = _Yardstick.of(training, validation)
+    own_variety = _variety(_joined(yardstick.references, yardstick.references))
     usual = math.nan
     if validation is not None:
         gallery = Gallery(training.images, upright=True)
         usual = float(np.percentile(gallery.nearest(validation.images).score, 99))
-    second = np.unique(training.patients, return_inverse=True)[1] % 2 == 1
-
-    def distances(rows: Ints, drawn: dict[str, Floats]) -> dict[str, float]:
-        """From these of the images that samples are compared with."""
-        found = {}
-        for name in FAMILIES:
-            scaled = standardised(references[name], features[name][rows], drawn[name])
-            found[name] = sliced_wasserstein(real=scaled[1], synthetic=scaled[2], projections=DIRECTIONS)
-        return found
-
-    def floors(rows: Ints) -> dict[str, float]:
-        """Distances of real images of other patients."""
-        if validation is not None:
-            return distances(rows, references)
-        first = rows[~second[rows]]
-        if len(first) in (0, len(rows)):
-            return dict.fromkeys(FAMILIES, 0.0)
-        return distances(rows[second[rows]], {name: own[first] for name, own in references.items()})
-
-    def score(found: dict[str, float], least: dict[str, float]) -> float:
-        return math.sqrt(math.prod(max(found[name], least[name]) for name in FAMILIES))
-
-    everyone = np.arange(len(compared.images))
-    looks = [everyone, *_resampled(compared.patients)] if own_variety > 0 else []
-    least = [floors(rows) for rows in looks]
+    compared = training if validation is None else validation
+    # The whole set first: its distances are the score, those of the resampled patients are its error.
+    samplings = [np.arange(len(compared.images)), *_resampled(compared.patients)] if own_variety > 0 else []
+    least = [yardstick.floors(rows) for rows in samplings]
 
     def judge(samples: Tensor, recent: dict[str, float]) -> Snapshot:
         images = (samples[:, 0].numpy() + 1) / 2
         values, scores = dict.fromkeys((*FAMILIES, "variety", "near_copies"), math.nan), [math.nan]
         if own_variety > 0:
             drawn = {name: of(images) for name, of in FAMILIES.items()}
-            found = [distances(rows, drawn) for rows in looks]
-            scores = [score(*pair) for pair in zip(found, least, strict=True)]
-            values |= found[0] | {"variety": _variety(_joined(references, drawn)) / own_variety}
+            found = [yardstick.distances(rows, drawn) for rows in samplings]
+            scores = [_mean_distance(*pair) for pair in zip(found, least, strict=True)]
+            values |= found[0] | {"variety": _variety(_joined(yardstick.references, drawn)) / own_variety}
         if validation is not None:
             values["near_copies"] = float((gallery.nearest(images[:64]).score > usual).mean())
         return Snapshot(scores[0], values, warnings_of(values, recent, logits=logits), resampled=scores[1:])
 
     return judge
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """What samples are compared with: held-out images, or where there are too few the training images.
+
+    Attributes:
+        references: features (N, D) of the training images by family, which set the scale.
+        features: those of the images that samples are compared with.
+        second: which of these are of every second patient (M,), who then stand for other patients; None where images
+            are held out.
+    """
+
+    references: dict[str, Floats]
+    features: dict[str, Floats]
+    second: Bools | None
+
+    @classmethod
+    def of(cls, training: JudgedImages, validation: JudgedImages | None) -> _Yardstick:
+        """That of a training's images, and of those that are held out."""
+        references = {name: features(training.images) for name, features in FAMILIES.items()}
+        if validation is None:
+            second = np.unique(training.patients, return_inverse=True)[1] % 2 == 1
+            return cls(references, references, second)
+        return cls(references, {name: of(validation.images) for name, of in FAMILIES.items()}, None)
+
+    def distances(self, rows: Ints, drawn: dict[str, Floats]) -> dict[str, float]:
+        """From these of the images to others, whose features are given, by family."""
+        found = {}
+        for name in FAMILIES:
+            scaled = standardised(self.references[name], self.features[name][rows], drawn[name])
+            found[name] = sliced_wasserstein(real=scaled[1], synthetic=scaled[2], projections=DIRECTIONS)
+        return found
+
+    def floors(self, rows: Ints) -> dict[str, float]:
+        """Distances of real images of other patients, by family; 0 where there are no others."""
+        if self.second is None:
+            return self.distances(rows, self.references)
+        first = rows[~self.second[rows]]
+        if len(first) in (0, len(rows)):
+            return dict.fromkeys(FAMILIES, 0.0)
+        return self.distances(rows[self.second[rows]], {name: own[first] for name, own in self.references.items()})
+
+
+def _mean_distance(found: dict[str, float], least: dict[str, float]) -> float:
+    """Geometric mean over the families, none of which counts below what other real patients score."""
+    return math.sqrt(math.prod(max(found[name], least[name]) for name in FAMILIES))
 
 
 def _resampled(patients: Array) -> list[Ints]:

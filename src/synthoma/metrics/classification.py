@@ -183,7 +183,7 @@ def confusion(truth: Array, predicted: Array, classes: Sequence[int]) -> Ints:
 def _answers(values: Array) -> Ints:
     answers = np.asarray(values)
     if answers.ndim != 1 or not np.isin(answers, (0, 1)).all():
-        raise InputError("answers of 0 and 1, one an image", f"{_shown(answers)}", "turn them into 0 and 1 first")
+        raise InputError("answers of 0 and 1, one an image", f"{_in_words(answers)}", "turn them into 0 and 1 first")
     return answers.astype(np.int64)
 
 
@@ -200,7 +200,7 @@ def _alike(truth: Array, other: Array) -> None:
         raise InputError("one answer for each image", came, "score the same images in the same order")
 
 
-def _shown(values: Array) -> str:
+def _in_words(values: Array) -> str:
     return ", ".join(f"{value}" for value in np.unique(values)[:5].tolist()) + f" in an array {values.shape}"
 
 

@@ -120,6 +120,7 @@ def _directions(width: int, count: int, seed: int) -> Floats:
 
 def _quantiles(values: Floats, levels: Floats) -> Floats:
     """Inverse empirical distribution of each column at the given levels: (L, P)."""
+    # In one dimension the optimal transport pairs values by rank, so that quantiles are all it takes.
     ordered = np.sort(values, axis=0)
     if len(levels) == len(values):
         return ordered

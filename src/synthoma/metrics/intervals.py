@@ -187,6 +187,7 @@ def paired_difference(
         return Difference(*(float("nan"),) * 3, 0, float("nan"))
     parts = [gaps[rows].mean(axis=1) for rows in _draws(len(gaps), level, draws, seed)]
     means = np.concatenate(parts or [np.zeros(0)])
+    # Draws of exactly 0 count on both sides, which makes p larger rather than smaller.
     least = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
     value, count = float(gaps.mean()), len(gaps)
     if count < 2:
@@ -195,6 +196,8 @@ def paired_difference(
     error = float(gaps.std(ddof=1)) / count**0.5
     reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
     low, high = _ends(means, level, count)
+    # Without a difference the bootstrap alone found one at 5 % in half of the cases with two patients, in 17 % with
+    # five (decision 0008).
     p = max(p, 2 * float(stats.t.sf(abs(value) / max(error, 1e-12), count - 1)), 2.0 ** (1 - count))
     if value and error < 1e-12 and count < ALIKE:
         return Difference(value, float("nan"), float("nan"), count, p)
@@ -234,6 +237,8 @@ def _ends_of_alike(value: float, level: float, count: int, limits: Limits) -> tu
     """Ends for the mean of a score that is the same in all groups."""
     if not np.isfinite(limits).all():
         return (value, value) if count >= ALIKE else (float("nan"), float("nan"))
+    # A share of groups that is not larger than this shows none among so many with a chance of (1 - level) / 2
+    # (Clopper and Pearson 1934, for none of n); at worst these score at a limit.
     others = 1 - ((1 - level) / 2) ** (1 / count)
     return value - others * (value - limits[0]), value + others * (limits[1] - value)
 
@@ -243,6 +248,8 @@ def _ends(values: Floats, level: float, count: int) -> tuple[float, float]:
     known = values[~np.isnan(values)]
     if count < 2 or 2 * len(known) <= len(values):
         return float("nan"), float("nan")
+    # Percentiles farther out by what Student's t is wider, and by the n / (n - 1) that the variance of a drawn mean
+    # lacks: the bootstrap of few groups is too narrow (Hesterberg 2015, expanded percentile interval; decision 0008).
     reach = (count / (count - 1)) ** 0.5 * float(stats.t.ppf((1 + level) / 2, count - 1))
     side = float(stats.norm.sf(reach))
     low, high = np.quantile(known, [side, 1 - side])

@@ -103,6 +103,7 @@ def delong(truth: Array, first: Floats, second: Floats, *, groups: Sequence[Hash
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     if math.isnan(variance):
         z = NAN
+    # So little is left by rounding where both models rank alike: a quotient of it would mean nothing.
     elif variance < 1e-15:
         z = 0.0 if abs(difference) < 1e-12 else NAN
     else:
@@ -136,6 +137,7 @@ def delong_interval(
     n = len(truth) if groups is None else len(set(groups))
     if not (0 < area < 1 and variance > 0):
         return Interval(area, NAN, NAN, n)
+    # Delta method: the derivative of the logit is 1 / (area (1 - area)).
     centre = math.log(area / (1 - area))
     half = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance) / (area * (1 - area))
     return Interval(area, 1 / (1 + math.exp(half - centre)), 1 / (1 + math.exp(-half - centre)), n)
@@ -194,6 +196,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
         raise InputError("p values between 0 and 1", f"{bad[0]}", "give p values, not test statistics")
     order = known[np.argsort(values[known], kind="stable")]
     adjusted = np.full(len(values), NAN)
+    # An adjusted p is at least that of every smaller p: a test is not rejected where a clearer one was not.
     adjusted[order] = np.minimum(1, np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)))
     return [float(value) for value in adjusted]
 
@@ -225,6 +228,7 @@ def minimum_detectable_effect(sd: float, count: int, *, power: float = 0.8, alph
     high = 1.0
     while _power(high, count, alpha) < power:
         high *= 2
+    # Power rises with the shift, so doubling brackets the root.
     shift = optimize.brentq(lambda shift: _power(shift, count, alpha) - power, 0.0, high, xtol=1e-10)
     return float(shift * sd / math.sqrt(count))
 
@@ -251,6 +255,7 @@ def needed_patients(
     _levels(power, alpha)
     if not (math.isfinite(sd) and sd >= 0 and math.isfinite(effect) and effect != 0 and noise >= 0):
         raise InputError("a deviation of 0 or more and an effect other than 0", f"{sd} and {effect}", "give both")
+    # With endless patients only the shared noise is left; where that hides the effect, so does every number of them.
     if noise and _power(abs(effect) / noise, _MANY + 1, alpha) < power:
         return None
 

@@ -80,6 +80,7 @@ def _ms_ssim(first: Tensor, second: Tensor, weights: Tensor) -> Tensor:
         luminance, structure = _comparisons(first, second)
         # Luminance counts at the coarsest scale only.
         part = structure * luminance if scale == len(weights) - 1 else structure
+        # A number below 0 has no real power.
         value *= part.mean(dim=(1, 2, 3)).double().clamp_min(0) ** weight
     return value
 
@@ -94,6 +95,7 @@ def _comparisons(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     means = F.conv2d(F.conv2d(stacked, filters, groups=5), filters.transpose(2, 3), groups=5)
     mean_1, mean_2, square_1, square_2, product = means.split(1, dim=1)
     luminance = (2 * mean_1 * mean_2 + 0.01**2) / (mean_1**2 + mean_2**2 + 0.01**2)
+    # 0.01 and 0.03 are K1 and K2 of Wang et al. (2004) at a range of grey values of 1: flat windows divide by them.
     spread = square_1 - mean_1**2 + square_2 - mean_2**2
     return luminance, (2 * (product - mean_1 * mean_2) + 0.03**2) / (spread + 0.03**2)
 
@@ -297,6 +299,7 @@ def distinct_modes(*, real: Floats, synthetic: Floats, clusters: int = 20, seed:
     theirs = np.bincount(means.predict(np.asarray(synthetic, dtype=np.float64)), minlength=used)
     n, m = len(real), len(synthetic)
     pooled = (ours + theirs) / (n + m)
+    # A cluster that holds all images, or none, has no error, and is divided by it below.
     error = np.sqrt(np.maximum(pooled * (1 - pooled), 1e-300) * (1 / n + 1 / m))
     z = (theirs / m - ours / n) / error
     reached = int(np.count_nonzero((theirs > 0) & (z >= -_LIMIT)))

@@ -100,6 +100,7 @@ def slice_median(codes: Tensor, per_slice: int) -> Tensor:
     """Middle code of each slice's three planes: (z * 3, y, x) to (z, y, x)."""
     if per_slice == 1:
         return codes
+    # Codes are names: their mean would be another tissue, their middle one is at least there.
     a, b, c = codes.reshape(-1, 3, *codes.shape[1:]).unbind(1)
     return torch.maximum(torch.minimum(a, b), torch.minimum(torch.maximum(a, b), c))
 
@@ -128,6 +129,7 @@ def draw_exposure(rng: np.random.Generator, slices: int, moved: bool, thick: boo
     """Draw the faults of one acquisition."""
     # Pulse and breath always leave a trace beside the head; a patient who moved leaves far more.
     spacing = rng.uniform(0.04, 0.3)
+    # A periodic motion puts ghosts on either side, at multiples of one distance, the farther the fainter.
     strength = np.exp(rng.uniform(np.log(0.02), np.log(0.08))) if moved else rng.uniform(0.004, 0.03)
     ghosts = [(float(sign * k * spacing), float(strength / k)) for k in (1, 2) for sign in (-1, 1)]
     wobble = 0.012 if thick else 0.0
@@ -149,13 +151,16 @@ def expose(
         exposure: this acquisition's faults.
     """
     which = MODALITIES.index(modality)
+    # White matter is 1 from here on, so that noise, floor and grey scale mean the same in every sequence.
     image = signal.mul_(gain).mul_(1 / white)
     image *= torch.from_numpy(exposure.slices.astype(np.float32)).reshape(-1, 1, 1)
     image = _ghosted(image, exposure, site.phase_axis)
     sigma = site.noise[which]
     image += sigma * _normal(rng, image.shape)
     image = _blurred(_blurred(image, 1, site), 2, site)
+    # The magnitude of a complex signal with noise in both parts: Rician, never below 0 (Gudbjartsson and Patz 1995).
     image = (image.square_() + (_normal(rng, image.shape) * (0.85 * sigma)).square_()).sqrt_()
+    # Some scanners cut the noise of the air: what is near it is taken down, tissue is left alone.
     if site.floor < 1:
         image -= (1 - site.floor) * 2 * sigma * (image < 2.5 * sigma)
     # A grey scale that bends without a costly power: x ** ((1 + gamma) / 2) to first order about white matter.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from synthoma.core.types import MODALITIES, PLAIN_MODALITY, REGIONS, Plane
 from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig, Skull
@@ -29,7 +28,7 @@ class Look:
 
 def phantom_beside(
     look: Look,
-    prepared: Mapping[str, Any],
+    prepared: Mapping[str, object],
     *,
     skull: Skull = "mixed",
     volume_ml: float = 45.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -85,14 +85,14 @@ class PhantomConfig(Config):
 
     @field_validator("modalities", mode="before")
     @classmethod
-    def _listed(cls, value: Any) -> Any:
+    def _listed(cls, value: object) -> object:
         return tuple(value.split(",")) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _in_range(self) -> Self:
         for name, field in type(self).model_fields.items():
-            told = field.json_schema_extra
-            if not isinstance(told, dict) or not isinstance(span := told.get("span"), list):
+            words = field.json_schema_extra
+            if not isinstance(words, dict) or not isinstance(span := words.get("span"), list):
                 continue
             low, high = (float(str(limit)) for limit in span)
             value = getattr(self, name)

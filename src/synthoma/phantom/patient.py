@@ -20,8 +20,9 @@ from synthoma.phantom.atlas import Atlas, atlas
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.contrast import draw_properties, signals
 from synthoma.phantom.fields import SplineField
+from synthoma.phantom.invasion import Growths, fitted, invade, push_of
 from synthoma.phantom.tissue import Tissue, mask_of
-from synthoma.phantom.tumour import Biology, Growths, Tumour, draw_biology, fitted, grow, invade, push_of, radius_of
+from synthoma.phantom.tumour import Biology, Tumour, draw_biology, grow, radius_of
 from synthoma.scans.case import Case, Geometry, Study
 
 

@@ -1,4 +1,4 @@
-"""Gliomas: growth by reaction and diffusion, the regions inside, and the push on the brain around.
+"""Gliomas in the template: their character, and growth by reaction and diffusion.
 
 Growth is the Fisher-KPP equation du/dt = div(D grad u) + rho u (1 - u) with D several times larger in white than in
 grey matter and none in fluid (Swanson et al. 2000, Cell Prolif 33:317), solved on 3 mm. The time at which the front
@@ -7,7 +7,7 @@ passes a place, times the front's speed, is a distance that bends along white ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from synthoma.core.types import Array, Bools, Float32
-from synthoma.phantom.anatomy import Brain, Push
-from synthoma.phantom.atlas import GROWTH_MM, X_MM, Y_MM, Z_MM, Growth, lobe
+from synthoma.phantom.atlas import GROWTH_MM, Growth, lobe
 from synthoma.phantom.config import PhantomConfig
-from synthoma.phantom.fields import sample, spline_along
+from synthoma.phantom.fields import spline_along
 from synthoma.phantom.tissue import Tissue
 
 REACH = 22
@@ -201,6 +200,7 @@ def _spread(
         # What diffusion takes below nothing, growth would take to minus infinity.
         np.clip(u, 0, 1, out=u)
         passed = (u > 0.5) & (before <= 0.5)
+        # Between two steps the density is taken to rise in a straight line, or arrival would come in whole steps.
         arrival[passed] = step + (0.5 - before[passed]) / (u[passed] - before[passed])
         if step % 10 == 9:
             before_this, reached = reached, int(np.count_nonzero(np.isfinite(arrival)))
@@ -243,130 +243,6 @@ def _fronts(arrival: Float32, matter: Float32, biology: Biology, wanted: float) 
     time = ndimage.gaussian_filter(time, 0.5)
     slope = np.sqrt(sum(g**2 for g in np.gradient(time)))
     shell = reached & (np.abs(arrival - margin) < 4)
+    # Time turns into mm by the slope near the margin, which has a floor: a slope near 0 would give endless mm.
     pace = GROWTH_MM / max(float(np.median(slope[shell])) if shell.any() else 1.0, 0.2)
     return np.stack(((time - margin) * pace, (time - core) * pace)).astype(np.float32)
-
-
-def push_of(tumour: Tumour, centre: tuple[float, float, float]) -> Push:
-    """The mass effect of a tumour whose middle lies at ``centre`` in the scanner's frame (mm)."""
-    biology = tumour.biology
-    return Push(centre, radius_of(biology.volume_ml), biology.push_mm, 26.0)
-
-
-@dataclass(frozen=True)
-class Growths:
-    """The tumour on a list of brain places.
-
-    Attributes:
-        index: which entries of the brain's lists, int64 (m,).
-        fractions: float32 (6, m) of oedema, core, necrosis, cyst or cavity, blood, enhancing; together at most 1.
-        kinds: tissue code of each of the six.
-        codes: hard code where tumour or cavity prevails, 0 elsewhere, uint8 (m,).
-    """
-
-    index: Tensor
-    fractions: Tensor
-    kinds: tuple[Tissue, ...]
-    codes: Tensor
-
-
-def fitted(tumour: Tumour, brain: Brain, place_ml: float) -> Tumour:
-    """The tumour with its margins moved to where it has its volume in the patient.
-
-    It is grown in the template, on 3 mm: fluid, grey matter that is spared and the push change what is left of it.
-
-    Args:
-        tumour: as it was grown.
-        brain: places all around it, evenly spread.
-        place_ml: volume of each place.
-    """
-    wanted = round(tumour.biology.volume_ml / place_ml)
-    for _ in range(3):  # sulci close by the margin's distance, so that their places change with it
-        margins = _margins(tumour, brain)
-        solid = margins[1][margins[3] > 0.5]
-        if not len(solid):
-            break
-        off = float(solid.kthvalue(max(1, min(wanted, len(solid))))[0])
-        # Where growth never came, distances say nothing.
-        off = min(off, 0.5 * float(tumour.fronts[0].max()))
-        tumour = replace(tumour, fronts=tumour.fronts - off)
-    return tumour
-
-
-def invade(tumour: Tumour, brain: Brain) -> Growths:
-    """Place the tumour into the brain: soft fractions to paint with, and the exact code of each place.
-
-    The mask follows the same distances that the painting uses: a place is tumour where the margin's distance is
-    negative and tissue prevails over fluid.
-    """
-    index, whole, core, present = _margins(tumour, brain)
-    biology, noise = tumour.biology, brain.noise[:, index]
-    core = core + biology.patchy * noise[1]
-    inside = _ramp(whole, biology.edge_mm)
-    deep = _ramp(core, 2.0 if biology.grade == "high" else 2.0 + biology.edge_mm) * (whole < 0)
-    parts = _core_parts(biology, core, noise)
-    strength = biology.density[1] + (biology.density[0] - biology.density[1]) * (-whole / 12).clamp(0, 1)
-    # Gyri stay visible inside, grey matter changed less than white, and no part is even.
-    strength = strength * (1 - biology.gyral * brain.grey[index]) * (1 + 0.16 * noise[2] + 0.08 * noise[0])
-    soft = torch.cat(((inside * (1 - deep) * strength.clamp(0, 1))[None], parts * deep * inside))
-    kinds = (Tissue.OEDEMA, Tissue.CORE, Tissue.NECROSIS, _fluid_kind(biology), Tissue.BLOOD, Tissue.ENHANCING)
-    table = torch.tensor([int(kind) for kind in kinds], dtype=torch.uint8)
-    hard = torch.where(deep > 0.5, 1 + parts.argmax(0), 0)
-    codes = torch.where((whole < 0) & (present > 0.5), table[hard], torch.zeros_like(table[hard]))
-    return Growths(index, soft * present, kinds, codes)
-
-
-def _margins(tumour: Tumour, brain: Brain) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Places in and near the tumour: index, distances in mm to its margin and its core's, share of tissue."""
-    unit = _box_unit(tumour, brain.unit)
-    index = (unit.abs().amax(0) < 1).nonzero()[:, 0]
-    biology = tumour.biology
-    fronts = sample(tumour.fronts, unit[:, index])
-    near = fronts[0] < 2 * biology.edge_mm + 2
-    index, (whole, core) = index[near], fronts[:, near]
-    whole = whole + biology.spare_mm * (brain.grey[index] - 0.3) + 0.5 * biology.patchy * brain.noise[0, index]
-    return index, whole, core, _close_sulci(brain, index, whole, biology)
-
-
-def _box_unit(tumour: Tumour, unit: Tensor) -> Tensor:
-    """Unit coordinates of the atlas box to those of the tumour's box."""
-    spans = [X_MM, Y_MM, Z_MM]
-    rows = []
-    for axis, (start, stop) in enumerate(spans):
-        mm = (unit[axis] + 1) * ((stop - start) / 2) + start
-        rows.append((mm - tumour.low[axis]) * (2 / (tumour.high[axis] - tumour.low[axis])) - 1)
-    return torch.stack(rows)
-
-
-def _ramp(distance: Tensor, width: float) -> Tensor:
-    t = (0.5 - distance / width).clamp(0, 1)
-    return t * t * (3 - 2 * t)
-
-
-def _close_sulci(brain: Brain, index: Tensor, whole: Tensor, biology: Biology) -> Tensor:
-    """Share of tissue after swelling: fluid of sulci (never of ventricles or vessels) gives way inside the tumour."""
-    fluid = brain.fluid[index]
-    outer = brain.fluid_code[index] == Tissue.CSF
-    closed = 1 - biology.filling * outer * _ramp(whole - 2, 4.0)
-    return 1 - fluid * closed
-
-
-def _fluid_kind(biology: Biology) -> Tissue:
-    return Tissue.CAVITY if biology.middle == Tissue.CAVITY else Tissue.CYST
-
-
-def _core_parts(biology: Biology, core: Tensor, noise: Tensor) -> Tensor:
-    """What the core holds, float32 (5, m) summing to 1: core, necrosis, cyst or cavity, blood, enhancing."""
-    rim = torch.zeros_like(core)
-    if biology.rim_mm:
-        thick = biology.rim_mm * (1 + 0.45 * noise[2]).clamp(0.1, 2.0)
-        rim = _ramp(-core - thick, 1.5)
-        if biology.grade == "low":  # a few spots rather than a ring
-            rim = rim * ((noise[0] - 0.9) * 3).clamp(0, 1)
-    wet = torch.zeros_like(core)
-    if biology.middle in (Tissue.CYST, Tissue.CAVITY):
-        wet = _ramp(core + max(biology.rim_mm, 2.0), 1.5) * (1 - rim)
-    blood = ((noise[0] - 1.1) * 4).clamp(0, 1) * (1 - rim) * (1 - wet) if biology.bleeding else torch.zeros_like(core)
-    rest = (1 - rim) * (1 - wet) * (1 - blood)
-    dead = rest if biology.middle == Tissue.NECROSIS and biology.rim_mm else torch.zeros_like(core)
-    return torch.stack((rest - dead, dead, wet, blood, rim))

@@ -70,7 +70,8 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
-    from synthoma.detectors.train import DetectorPlan, train_detector
+    from synthoma.detectors.plan import DetectorPlan
+    from synthoma.detectors.train import train_detector
     from synthoma.generators.family import GeneratorPlan
     from synthoma.generators.plan import plan_training
     from synthoma.generators.train import OWN_PHANTOM, train_generator

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from synthoma._version import __version__
+from synthoma.cohorts.meta import CohortMeta
 from synthoma.evaluation.diverse.result import OVERLAPS
 from synthoma.evaluation.result import Evaluation
 from synthoma.reports.blocks import Block
@@ -32,19 +32,19 @@ LICENCE = (
 )
 
 
-def dataset_card(result: Evaluation, synthetic_meta: Mapping[str, Any], *, name: str = NAME) -> str:
+def dataset_card(result: Evaluation, synthetic: CohortMeta, *, name: str = NAME) -> str:
     """The card of the synthetic cohort, as Markdown.
 
     Args:
         result: the evaluation.
-        synthetic_meta: content of the synthetic cohort's cohort.json.
+        synthetic: what the synthetic cohort says of itself.
         name: of the cohort.
     """
     front = {
         "pretty_name": name,
         "license": "unknown",
-        "task_categories": _tasks(synthetic_meta),
-        "size_categories": [_size(int(synthetic_meta["slices"]))],
+        "task_categories": _tasks(synthetic),
+        "size_categories": [_size(synthetic.slices)],
         "tags": ["medical", "mri", "brain", "tumour", "synthetic", "not-for-clinical-use"],
     }
     parts = [
@@ -52,7 +52,7 @@ def dataset_card(result: Evaluation, synthetic_meta: Mapping[str, Any], *, name:
         f"# {escaped(name)}",
         f"**{NOT_CLINICAL}**",
         "## What it is",
-        escaped(what_it_is(synthetic_meta)),
+        escaped(what_it_is(synthetic)),
         "## How it was made",
         escaped(how_it_was_made(result)),
         _facts(result),
@@ -64,9 +64,7 @@ def dataset_card(result: Evaluation, synthetic_meta: Mapping[str, Any], *, name:
         "## Scorecard",
         "The seven headings of the scorecard for synthetic medical data of the FDA's researchers (Zamzmi et al. 2025), "
         "filled from what was measured here.",
-        table(
-            ("heading", "what it asks", "what was measured"), scorecard(result, synthetic_meta), frozenset({0, 1, 2})
-        ),
+        table(("heading", "what it asks", "what was measured"), scorecard(result, synthetic), frozenset({0, 1, 2})),
         "## Privacy",
         *block_lines(block_of(result, "copies")),
         "## Limits",
@@ -77,12 +75,12 @@ def dataset_card(result: Evaluation, synthetic_meta: Mapping[str, Any], *, name:
     return "\n\n".join(parts) + "\n"
 
 
-def scorecard(result: Evaluation, synthetic_meta: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def scorecard(result: Evaluation, synthetic: CohortMeta) -> list[tuple[str, str, str]]:
     """The seven headings of Zamzmi et al. (2025), "Scorecard for synthetic medical data evaluation", as measured.
 
     Args:
         result: the evaluation.
-        synthetic_meta: content of the synthetic cohort's cohort.json.
+        synthetic: what the synthetic cohort says of itself.
 
     Returns:
         Heading, question and answer, "not measured" where it was not.
@@ -94,12 +92,12 @@ def scorecard(result: Evaluation, synthetic_meta: Mapping[str, Any]) -> list[tup
         for score in OVERLAPS
         if scores[score].value is not None
     ]
-    labels = ", ".join(map(str, synthetic_meta["labels"].values())) or "none"
+    labels = ", ".join(synthetic.labels.values()) or "none"
     have = (
-        f"sequences {', '.join(synthetic_meta['modalities'])}; classes {', '.join(synthetic_meta['classes'])}; masks: "
-        f"{labels}; {int(synthetic_meta['slices']):,} slices"
+        f"sequences {', '.join(synthetic.modalities)}; classes {', '.join(synthetic.classes)}; masks: "
+        f"{labels}; {synthetic.slices:,} slices"
     )
-    told = f"named features in which it differs are in the report, of {result.compared.count:,} slices a side"
+    named = f"named features in which it differs are in the report, of {result.compared.count:,} slices a side"
     limits, spread = _constraints(result), _consistency(result)
     return [
         ("Congruence", "is it distributed as real data are?", lights["realistic"]),
@@ -107,7 +105,11 @@ def scorecard(result: Evaluation, synthetic_meta: Mapping[str, Any]) -> list[tup
         ("Constraint", "does it keep to anatomy and physics?", "; ".join(limits) or NOT_MEASURED),
         ("Completeness", "does it hold all that a task needs?", have),
         ("Compliance", "does it respect privacy and rules?", f"{lights['private']}; law and consent: {NOT_MEASURED}"),
-        ("Comprehension", "can one see how it was made and where it fails?", f"made and measured as said here; {told}"),
+        (
+            "Comprehension",
+            "can one see how it was made and where it fails?",
+            f"made and measured as said here; {named}",
+        ),
         ("Consistency", "does the answer hold for parts and repeats?", spread),
     ]
 
@@ -140,12 +142,12 @@ def _consistency(result: Evaluation) -> str:
     return NOT_MEASURED
 
 
-def model_card(result: Evaluation, synthetic_meta: Mapping[str, Any]) -> str | None:
+def model_card(result: Evaluation, synthetic: CohortMeta) -> str | None:
     """The card of the generator that made the cohort, as Markdown; None where the cohort names no model.
 
     Args:
         result: the evaluation.
-        synthetic_meta: content of the synthetic cohort's cohort.json.
+        synthetic: what the synthetic cohort says of itself.
     """
     made = result.provenance.synthetic
     if not made.model_sha256:
@@ -163,8 +165,8 @@ def model_card(result: Evaluation, synthetic_meta: Mapping[str, Any]) -> str | N
         f"**{NOT_CLINICAL}**",
         "## What it is",
         escaped(
-            f"A generator of {synthetic_meta['size']} px slices ({', '.join(synthetic_meta['modalities'])})"
-            + (" with masks" if synthetic_meta["labels"] else "")
+            f"A generator of {synthetic.size} px slices ({', '.join(synthetic.modalities)})"
+            + (" with masks" if synthetic.labels else "")
             + (f", trained on {trained}" if trained else "")
             + f". SHA-256 of its file: {made.model_sha256}."
         ),
@@ -189,13 +191,13 @@ def model_card(result: Evaluation, synthetic_meta: Mapping[str, Any]) -> str | N
     return "\n\n".join(parts) + "\n"
 
 
-def what_it_is(meta: Mapping[str, Any]) -> str:
-    """What a cohort holds, in a sentence, from the content of its cohort.json."""
-    masks = ", ".join(meta["labels"].values())
+def what_it_is(meta: CohortMeta) -> str:
+    """What a cohort holds, in a sentence, from what it says of itself."""
+    masks = ", ".join(meta.labels.values())
     return (
-        f"{int(meta['slices']):,} {meta['origin']} {meta.get('plane', 'axial')} slices of brain MRI "
-        f"({', '.join(meta['modalities'])}), {meta['size']} x {meta['size']} px, of the classes "
-        f"{', '.join(meta['classes'])}; " + (f"with masks ({masks})." if masks else "without masks.")
+        f"{meta.slices:,} {meta.origin} {meta.plane} slices of brain MRI "
+        f"({', '.join(meta.modalities)}), {meta.size} x {meta.size} px, of the classes "
+        f"{', '.join(meta.classes)}; " + (f"with masks ({masks})." if masks else "without masks.")
     )
 
 
@@ -230,9 +232,9 @@ def block_of(result: Evaluation, key: str) -> Block:
     return next(block for section in sections(result) for block in section.blocks if block.key == key)
 
 
-def _tasks(meta: Mapping[str, Any]) -> list[str]:
-    tasks = ["image-segmentation"] if meta["labels"] else []
-    return [*tasks, "image-classification"] if len(meta["classes"]) > 1 else tasks or ["unconditional-image-generation"]
+def _tasks(meta: CohortMeta) -> list[str]:
+    tasks = ["image-segmentation"] if meta.labels else []
+    return [*tasks, "image-classification"] if len(meta.classes) > 1 else tasks or ["unconditional-image-generation"]
 
 
 def _size(count: int) -> str:

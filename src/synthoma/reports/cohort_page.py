@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +25,68 @@ if TYPE_CHECKING:
 SHOWN_SLICES = 24
 SHOWN_PAIRS = 24
 SHOWN_LINES = 60
+MOVED = "transformed"
+"""Kind of the pairs whose pictures lie differently."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture, as a data URI, with what is written below it."""
+
+    uri: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class TileSection:
+    """Some slices of a class, or of a kind of suspicion, with how many there are in all."""
+
+    name: str
+    count: int
+    tiles: list[Tile]
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """Groups, slices, and slices by class of one split."""
+
+    split: str
+    groups: int
+    slices: int
+    classes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """Rates of tumour slices, as formulas, and what an alarm would mean: where, the rate, the alarms that are right."""
+
+    here: str
+    population: str
+    alarms: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class DuplicatePair:
+    """Two slices that are copies: their rows and sources, how they differ, and how sure that is, 0..1."""
+
+    first: int
+    second: int
+    sources: tuple[str, str]
+    kind: str
+    change: str
+    score: float
+
+    @classmethod
+    def of(cls, row: Mapping[Hashable, str | float]) -> DuplicatePair:
+        """The pair of a row of duplicates.csv."""
+        kind = str(row["kind"])
+        change = f": {'mirrored, ' if row['flip'] else ''}turned {row['rotation_deg']:.0f}°" if kind == MOVED else ""
+        sources = (str(row["first_source"]), str(row["second_source"]))
+        return cls(int(row["first"]), int(row["second"]), sources, kind, change, float(row["score"]))
+
+    def caption(self, separator: str = " · ") -> str:
+        """Sources, kind and score in a line."""
+        return f"{separator.join(self.sources)}{separator}{self.kind}{self.change}, score {self.score:.3f}"
 
 
 def cohort_page(cohort: Cohort, name: str) -> str:
@@ -62,8 +126,8 @@ def pair_sheet(cohort: Cohort, most: int = 40) -> bytes | None:
     pairs = _spread_over_kinds(_listing(cohort, "duplicates.csv"), most)
     if not pairs:
         return None
-    rows = [[_picture(cohort, int(pair["first"])), _picture(cohort, int(pair["second"]))] for pair in pairs]
-    return png(contact_sheet(rows, [_pair_caption(pair, "\n") for pair in pairs]))
+    rows = [[_picture(cohort, pair.first), _picture(cohort, pair.second)] for pair in pairs]
+    return png(contact_sheet(rows, [pair.caption("\n") for pair in pairs]))
 
 
 def _listing(cohort: Cohort, name: str) -> pd.DataFrame:
@@ -116,15 +180,15 @@ def _picture(cohort: Cohort, row: int, channel: int | None = None, mask: bool = 
     return outlined(picture, np.asarray(cohort.masks[row])) if mask else picture
 
 
-def _tile(picture: Bytes, caption: str) -> dict[str, str]:
-    return {"uri": data_uri(png(picture, scale=2 if picture.shape[0] < 128 else 1)), "caption": caption}
+def _tile(picture: Bytes, caption: str) -> Tile:
+    return Tile(data_uri(png(picture, scale=2 if picture.shape[0] < 128 else 1)), caption)
 
 
 def _spread(count: int, most: int) -> list[int]:
     return sorted({int(position) for position in np.linspace(0, count - 1, min(count, most)).round()}) if count else []
 
 
-def _tiles(cohort: Cohort) -> list[dict[str, Any]]:
+def _tiles(cohort: Cohort) -> list[TileSection]:
     """For each class, slices spread evenly over its cases, with their masks outlined."""
     sections = []
     each = max(6, SHOWN_SLICES // max(1, len(cohort.classes)))
@@ -135,19 +199,21 @@ def _tiles(cohort: Cohort) -> list[dict[str, Any]]:
         order = ["tumour_pixels", *({"tissue"} & set(part))]
         best = part.sort_values(order, ascending=False).drop_duplicates("case").sort_values("row")
         chosen = [best.iloc[position] for position in _spread(len(best), each)]
-        tiles = [_tile(_picture(cohort, int(item["row"]), mask=True), _slice_caption(item)) for item in chosen]
-        sections.append({"label": label, "count": len(rows), "tiles": tiles})
+        tiles = [
+            _tile(_picture(cohort, int(item["row"]), mask=True), _slice_caption(item.to_dict())) for item in chosen
+        ]
+        sections.append(TileSection(label, len(rows), tiles))
     return sections
 
 
-def _slice_caption(record: Any) -> str:
+def _slice_caption(record: Mapping[Hashable, object]) -> str:
     """Where a slice comes from, in a few words."""
     of_volume = record["source"] == record["case"] and not record["file_sha256"]
     place = f"{record['case']} · slice {record.get('slice', '')}" if of_volume else str(record["source"])
     return f"{place} · {record['split']}"
 
 
-def _one_study(cohort: Cohort) -> list[dict[str, str]]:
+def _one_study(cohort: Cohort) -> list[Tile]:
     """All modalities of one slice side by side; empty for a cohort of one modality."""
     if len(cohort.modalities) < 2:
         return []
@@ -159,13 +225,13 @@ def _one_study(cohort: Cohort) -> list[dict[str, str]]:
     return [*tiles, _tile(_picture(cohort, row, mask=True), "outlined")]
 
 
-def _split_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _split_rows(table: pd.DataFrame) -> list[SplitRow]:
     """Groups, slices, and slices by class of each split."""
     rows = []
     for split in SPLITS:
         part = table[table["split"] == split]
         by_class = {label: int((part["label"] == label).sum()) for label in sorted(set(table["label"]))}
-        rows.append({"split": split, "groups": part["group"].nunique(), "slices": len(part), "classes": by_class})
+        rows.append(SplitRow(split, part["group"].nunique(), len(part), by_class))
     return rows
 
 
@@ -180,7 +246,7 @@ def _tumour_sizes(cohort: Cohort) -> str:
     return histogram({name: part for name, part in parts.items() if part}, "tumour area, % of the picture")
 
 
-def _imbalance(cohort: Cohort) -> dict[str, Any] | None:
+def _imbalance(cohort: Cohort) -> Imbalance | None:
     """Rates of tumour slices, and what they would mean for an alarm; None where slices carry no such class."""
     table = cohort.slices
     ill = (table["tumour_pixels"] > 0) if cohort.labels else table["label"].str.lower().isin(["yes", "tumour", "tumor"])
@@ -188,10 +254,10 @@ def _imbalance(cohort: Cohort) -> dict[str, Any] | None:
         return None
     here = Prevalence(int(ill.sum()), len(table))
     population = Prevalence(50_000, 1_417_000_000)
-    return {
-        "here": here.formula(),
-        "population": population.formula(),
-        "alarms": [
+    return Imbalance(
+        here=here.formula(),
+        population=population.formula(),
+        alarms=[
             (name, f"{100 * rate:.3g} %", f"{100 * positive_predictive_value(rate, 0.9, 0.9):.2g} %")
             for name, rate in (
                 ("slices of this cohort", here.share),
@@ -199,31 +265,20 @@ def _imbalance(cohort: Cohort) -> dict[str, Any] | None:
                 ("that population", population.share),
             )
         ],
-    }
+    )
 
 
-def _spread_over_kinds(pairs: pd.DataFrame, most: int) -> list[dict[str, Any]]:
+def _spread_over_kinds(pairs: pd.DataFrame, most: int) -> list[DuplicatePair]:
     """At most ``most`` pairs, as many of each kind as there are turns, the least certain of each kind first."""
     if not len(pairs):
         return []
-    kinds: list[list[dict[Any, Any]]] = [
-        part.sort_values("score").to_dict("records") for _, part in pairs.groupby("kind")
-    ]
+    kinds = [part.sort_values("score").to_dict("records") for _, part in pairs.groupby("kind")]
     mixed = [kind[turn] for turn in range(max(map(len, kinds))) for kind in kinds if turn < len(kind)]
-    return mixed[:most]
+    return [DuplicatePair.of(row) for row in mixed[:most]]
 
 
-def _pair_caption(pair: dict[str, Any], separator: str = " · ") -> str:
-    names = f"{pair['first_source']}{separator}{pair['second_source']}"
-    how = str(pair["kind"])
-    if how == "transformed":
-        how += f": {'mirrored, ' if pair['flip'] else ''}turned {pair['rotation_deg']:.0f}°"
-    return f"{names}{separator}{how}, score {pair['score']:.3f}"
-
-
-def _pair_tile(cohort: Cohort, pair: dict[str, Any]) -> dict[str, str]:
-    both = np.concatenate([_picture(cohort, int(pair["first"])), _picture(cohort, int(pair["second"]))], axis=1)
-    return _tile(both, _pair_caption(pair))
+def _pair_tile(cohort: Cohort, pair: DuplicatePair) -> Tile:
+    return _tile(np.concatenate([_picture(cohort, pair.first), _picture(cohort, pair.second)], axis=1), pair.caption())
 
 
 def _conflicts(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -237,7 +292,7 @@ def _conflicts(table: pd.DataFrame) -> list[dict[str, str]]:
     ][:SHOWN_LINES]
 
 
-def _suspects(cohort: Cohort) -> list[dict[str, Any]]:
+def _suspects(cohort: Cohort) -> list[TileSection]:
     """What a person should look at, by kind of suspicion, with a few pictures each."""
     table = cohort.slices
     found = []
@@ -247,5 +302,5 @@ def _suspects(cohort: Cohort) -> list[dict[str, Any]]:
             _tile(_picture(cohort, int(rows[at])), str(table["source"].iloc[rows[at]])) for at in _spread(len(rows), 8)
         ]
         if len(rows):
-            found.append({"kind": kind, "count": len(rows), "tiles": tiles})
+            found.append(TileSection(kind, len(rows), tiles))
     return found

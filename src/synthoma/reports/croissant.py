@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from synthoma.cohorts.meta import CohortMeta
 from synthoma.evaluation.result import Evaluation
 from synthoma.reports.cards import NAME, NOT_CLINICAL, block_of, how_it_was_made, what_it_is
 from synthoma.reports.wording import sentence
 
-CONTEXT: dict[str, Any] = {
+CONTEXT: dict[str, object] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "citeAs": "cr:citeAs",
@@ -79,17 +79,17 @@ MEANINGS = {
 
 def croissant(
     result: Evaluation,
-    synthetic_meta: Mapping[str, Any],
+    synthetic: CohortMeta,
     files: Mapping[str, str],
     columns: Mapping[str, str] = COLUMNS,
     *,
     name: str = NAME,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The synthetic cohort as Croissant 1.0: its files, and the columns of slices.csv. It belongs beside those files.
 
     Args:
         result: the evaluation.
-        synthetic_meta: content of the synthetic cohort's cohort.json.
+        synthetic: what the synthetic cohort says of itself.
         files: name -> SHA-256.
         columns: name -> type of schema.org, of slices.csv.
         name: of the cohort.
@@ -100,7 +100,7 @@ def croissant(
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": name,
-        "description": f"{what_it_is(synthetic_meta)} Evaluation: {result.verdict.word}. {reason} {NOT_CLINICAL}",
+        "description": f"{what_it_is(synthetic)} Evaluation: {result.verdict.word}. {reason} {NOT_CLINICAL}",
         "version": _version(files),
         "isLiveDataset": False,
         "keywords": ["brain MRI", "tumour", "synthetic"],
@@ -123,7 +123,7 @@ def croissant(
     }
 
 
-def _records(columns: Mapping[str, str]) -> dict[str, Any]:
+def _records(columns: Mapping[str, str]) -> dict[str, object]:
     return {
         "@type": "cr:RecordSet",
         "@id": "slices",

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import csv
-import json
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from synthoma.cohorts.cohort import Cohort, is_cohort
-from synthoma.core.artefacts import FILE, read_artefact, unsealed, verify
+from synthoma.core.artefacts import FILE, read_artefact, verify
 from synthoma.core.errors import InputError
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.result import read_detection
 from synthoma.evaluation.result import read_evaluation
 from synthoma.training.bundle import open_model
+from synthoma.training.log import FILE as LOG
+from synthoma.training.log import read_log
+from synthoma.training.runs import read_run
+
+Description = dict[str, object]
+"""What an artefact is, as JSON has it: names and figures, lists and objects of them."""
 
 
-def described(path: Path) -> dict[str, Any]:
+def described(path: Path) -> Description:
     """What an artefact, a scan or a folder of scans is.
 
     Raises:
@@ -31,7 +35,7 @@ def described(path: Path) -> dict[str, Any]:
         raise InputError("a whole artefact", came, "make it again") from error
 
 
-def _of_artefact(path: Path) -> dict[str, Any] | None:
+def _of_artefact(path: Path) -> Description | None:
     if is_cohort(path):
         cohort = Cohort(path)
         pairs = cohort.slices["split"] + "/" + cohort.slices["label"]
@@ -41,42 +45,41 @@ def _of_artefact(path: Path) -> dict[str, Any] | None:
     if finished or (path / "model.safetensors").exists() or path.suffix == ".safetensors":
         bundle = open_model(path)
         return {**bundle.meta.content(), "sha256": bundle.digest}
-    for name, tell in _TOLD.items():
+    for name, read in _READERS.items():
         if (path / name).is_file():
-            return tell(path)
+            return read(path)
     return None
 
 
-def _of_scans(path: Path) -> dict[str, Any]:
+def _of_scans(path: Path) -> Description:
     from synthoma.cohorts.understanding import understood
     from synthoma.scans.layouts import take_inventory
 
     return {"kind": "scans", **understood(take_inventory(path, key=secret_key()))}
 
 
-def _of_unfinished_run(run: Path) -> dict[str, Any]:
+def _of_unfinished_run(run: Path) -> Description:
     """A run that was begun and has no model yet: how far it came, and how it goes on."""
-    begun = unsealed(_read(run / "run.json"), run / "run.json")
+    begun = read_run(run)
     settings = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
-    log = run / "log.jsonl"
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
-    scored = [entry for entry in entries if "score" in entry]
+    entries = read_log(run / LOG) if (run / LOG).is_file() else []
+    scored = [entry for entry in entries if entry.is_snapshot]
     saved = sorted(path.name for path in (run / "checkpoint").glob("*.safetensors"))
     todo = "go on with `synthoma train COHORT -o RUN --resume`"
     return {
         "kind": "unfinished run",
-        "model": begun["model"],
+        "model": begun.model,
         "budget": {name: settings[name] for name in ("images", "minutes") if name in settings},
-        "images_shown": max((int(entry.get("images", 0)) for entry in entries), default=0),
+        "images_shown": max((entry.images or 0 for entry in entries), default=0),
         "snapshots": len(scored),
-        "score": scored[-1]["score"] if scored else None,
-        "warnings": [entry["warning"] for entry in entries if "warning" in entry],
+        "score": scored[-1].score if scored else None,
+        "warnings": [entry.warning for entry in entries if entry.warning is not None],
         "checkpoints": saved,
         "todo": todo if saved else f"{todo}; nothing was saved yet, so it begins anew",
     }
 
 
-def _of_search(folder: Path) -> dict[str, Any]:
+def _of_search(folder: Path) -> Description:
     verify(folder / "search.csv")
     with (folder / "search.csv").open(encoding="utf-8", newline="") as stream:
         trials = list(csv.DictReader(stream))
@@ -90,7 +93,7 @@ def _of_search(folder: Path) -> dict[str, Any]:
     }
 
 
-def _of_findings(folder: Path) -> dict[str, Any]:
+def _of_findings(folder: Path) -> Description:
     facts = read_detection(folder).content()
     listing = folder / "skipped.csv"
     if not listing.is_file():
@@ -101,7 +104,7 @@ def _of_findings(folder: Path) -> dict[str, Any]:
     return {"kind": "findings", **facts, "skipped_because": dict(kinds)}
 
 
-def _of_one_scan(folder: Path) -> dict[str, Any]:
+def _of_one_scan(folder: Path) -> Description:
     facts = read_artefact(folder / "findings.json", "synthoma.detection/1")
     return {"kind": "findings in one scan", **{name: facts[name] for name in facts if name not in _LISTS}}
 
@@ -110,20 +113,20 @@ _LISTS = ("slices", "slice_probabilities")
 """Entries of a scan's findings that are as long as the scan."""
 
 
-def _of_evaluation(folder: Path) -> dict[str, Any]:
+def _of_evaluation(folder: Path) -> Description:
     content = read_evaluation(folder).content()
     return {"kind": "evaluation", **{name: content[name] for name in ("verdict", "lights", "provenance")}}
 
 
-def _of_scores(folder: Path) -> dict[str, Any]:
+def _of_scores(folder: Path) -> Description:
     return {"kind": "scores", **read_artefact(folder / "scores.json", "synthoma.scores/1")}
 
 
-def _of_demo(folder: Path) -> dict[str, Any]:
+def _of_demo(folder: Path) -> Description:
     return {"kind": "demo", **read_artefact(folder / "demo.json", "synthoma.demo/1")}
 
 
-_TOLD = {
+_READERS = {
     "run.json": _of_unfinished_run,
     "search.csv": _of_search,
     "detection.json": _of_findings,
@@ -133,10 +136,3 @@ _TOLD = {
     "demo.json": _of_demo,
 }
 """By the file that tells an artefact."""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise TypeError("an object")
-    return content

@@ -74,14 +74,12 @@ def write_reports(folder: Path, result: Evaluation, real: Cohort, synthetic: Coh
     name = synthetic.path.resolve().name
     write_text(folder / "report.html", evaluation_page(result, real, synthetic))
     write_text(folder / "report.md", evaluation_markdown(result, name))
-    write_text(folder / "dataset_card.md", dataset_card(result, synthetic.meta.content(), name=name))
-    card = model_card(result, synthetic.meta.content())
+    write_text(folder / "dataset_card.md", dataset_card(result, synthetic.meta, name=name))
+    card = model_card(result, synthetic.meta)
     if card is not None:
         write_text(folder / "model_card.md", card)
     digests = {file: file_digest(synthetic.path / file) for file in COHORT_FILES}
-    write_json(
-        folder / "croissant.json", croissant(result, synthetic.meta.content(), digests, _columns(synthetic), name=name)
-    )
+    write_json(folder / "croissant.json", croissant(result, synthetic.meta, digests, _columns(synthetic), name=name))
 
 
 def _columns(cohort: Cohort) -> dict[str, str]:

@@ -6,8 +6,8 @@ import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -24,6 +24,38 @@ WIDEST = 1200
 """Pixels of a picture's width; five panels of an overlay can still be looked at."""
 
 
+@dataclass(frozen=True)
+class ScanRow:
+    """A scan in the table of the page; texts as they are shown.
+
+    Attributes:
+        name: the scan.
+        probability: of tumour, 0..1.
+        said: whether tumour is said.
+        size, length: volume and largest diameter with their unit; in brackets where no tumour is said.
+        side, type: where it lies and which it is; empty where nobody knows.
+        dice: against a mask that came with the scan; empty without one.
+        taken_for: sequence that a picture was taken for; empty where it said so itself.
+        overlay: place of the picture, within the folder; empty without one.
+    """
+
+    name: str
+    probability: float
+    said: bool
+    size: str
+    length: str
+    side: str
+    type: str
+    dice: str
+    taken_for: str
+    overlay: str
+
+    @property
+    def chance(self) -> str:
+        """The probability as it is shown."""
+        return f"{self.probability:.2f}"
+
+
 def findings_page(folder: Path, name: str) -> str:
     """The page of a folder that ``detect`` wrote, as HTML text.
 
@@ -37,17 +69,17 @@ def findings_page(folder: Path, name: str) -> str:
     try:
         facts = read_detection(folder)
         rows, skipped = _table(folder / "index.csv"), _table(folder / "skipped.csv")
-        shown = sorted((_line(row) for row in rows), key=lambda row: -row["sort"])
+        shown = sorted((_line(row) for row in rows), key=lambda row: -row.probability)
         return render(
             "findings.html",
             title=f"Findings in {name}",
             facts=facts,
             rows=shown[:LISTED],
             more=max(0, len(shown) - LISTED),
-            scores=any(row["dice"] for row in shown),
+            scores=any(row.dice for row in shown),
             guessed=sorted({row["taken_for"].upper() for row in rows} - {""}),
             guesses=sum(bool(row["taken_for"]) for row in rows),
-            brackets=any(row["size"].startswith("(") for row in shown),
+            brackets=any(row.size.startswith("(") for row in shown),
             remarks=facts.scan_remarks[:20],
             pictures=_pictures(folder, shown),
             pictured=PICTURED,
@@ -65,38 +97,37 @@ def _table(path: Path) -> list[dict[str, str]]:
         return [{key: content_of_cell(value) for key, value in row.items()} for row in csv.DictReader(stream)]
 
 
-def _line(row: Mapping[str, str]) -> dict[str, Any]:
+def _line(row: Mapping[str, str]) -> ScanRow:
     """A scan's row of the table."""
     said = row["has_tumour"] == "True"
     size = size_text(float(row["volume"]), row["unit"])
     length = length_text(float(row["diameter"]) if row["diameter"] else None, row["diameter_unit"])
     if not said and size != "-":
         size, length = f"({size})", f"({length})"
-    return {
-        "name": row["case"],
-        "chance": f"{float(row['probability']):.2f}",
-        "said": said,
-        "size": size,
-        "length": length,
-        "side": row["side"],
-        "type": row["type"],
-        "dice": f"{float(row['dice']):.2f}" if row["dice"] else "",
-        "taken_for": row["taken_for"].upper(),
-        "overlay": row["overlay"],
-        "sort": float(row["probability"]),
-    }
+    return ScanRow(
+        name=row["case"],
+        probability=float(row["probability"]),
+        said=said,
+        size=size,
+        length=length,
+        side=row["side"],
+        type=row["type"],
+        dice=f"{float(row['dice']):.2f}" if row["dice"] else "",
+        taken_for=row["taken_for"].upper(),
+        overlay=row["overlay"],
+    )
 
 
-def _pictures(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def _pictures(folder: Path, rows: Sequence[ScanRow]) -> list[dict[str, str]]:
     """Overlays of the likeliest scans, inside the page."""
     found = []
     for row in rows[:PICTURED]:
-        path = (folder / row["overlay"]).resolve()
-        if not row["overlay"] or not path.is_relative_to(folder.resolve()) or not path.is_file():
+        path = (folder / row.overlay).resolve()
+        if not row.overlay or not path.is_relative_to(folder.resolve()) or not path.is_file():
             continue
         with Image.open(path) as picture:
             picture.thumbnail((WIDEST, 10 * WIDEST))
             content = io.BytesIO()
             picture.convert("RGB").save(content, "JPEG", quality=82)
-        found.append({"name": row["name"], "data": base64.b64encode(content.getvalue()).decode("ascii")})
+        found.append({"name": row.name, "data": base64.b64encode(content.getvalue()).decode("ascii")})
     return found

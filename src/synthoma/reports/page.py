@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -36,6 +35,6 @@ def _with_code(text: str) -> Markup:
     )
 
 
-def render(template: str, **content: Any) -> str:
+def render(template: str, **content: object) -> str:
     """A template of this package filled with ``content``; a name that is missing is an error."""
     return _environment().get_template(template).render(**content)

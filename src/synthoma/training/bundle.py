@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+from pydantic import JsonValue
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
@@ -47,7 +48,7 @@ class Bundle:
         sealed: the file carries its own checksum, which was compared.
     """
 
-    content: dict[str, Any]
+    content: dict[str, JsonValue]
     tensors: dict[str, Tensor]
     digest: str
     sealed: bool = False
@@ -68,7 +69,7 @@ class Bundle:
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], meta: Mapping[str, Any]) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor], meta: Mapping[str, object]) -> None:
     """Write a safetensors file that appears whole or not at all, and survives a power cut once it has appeared.
 
     The bytes are a function of the content alone. Their SHA-256, taken with zeros in its place, stands in the
@@ -173,7 +174,7 @@ def open_model(run: Path, kind: str | None = None) -> Bundle:
     return bundle
 
 
-def _check_words(meta: dict[str, Any], where: str) -> None:
+def _check_words(meta: Mapping[str, JsonValue], where: str) -> None:
     """Raise InputError where names that files will be named after, or texts that will be shown, are none."""
     for key in ("modalities", "targets"):
         check_names(meta.get(key, []), key, where)

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from synthoma.core.errors import InputError
+from synthoma.core.records import Number, Record
 from synthoma.training.bundle import CHECKPOINT, Bundle, load_tensors, save_tensors
 
 FOLDER = "checkpoint"
+
+
+class CheckpointMeta(Record, extra="allow"):
+    """How far a training was when its state was saved: what a checkpoint says beside its tensors."""
+
+    step: int = Field(0, description="steps done")
+    images: int = Field(0, description="images shown")
+    seconds: float = Field(0.0, description="time spent, with that before the run was resumed")
+    best: Number = Field(description="lowest score so far; None where there was none")
+    best_resampled: tuple[float, ...] = Field((), description="scores of that snapshot on resampled held-out patients")
+    best_images: int = Field(0, description="images after which the snapshot came that is kept")
+    stale: int = Field(0, description="snapshots since the score was last lowered")
+    events: tuple[str, ...] = Field((), description="what was said to the user so far")
 
 
 def network_state(prefix: str, network: nn.Module) -> dict[str, Tensor]:
@@ -42,7 +57,7 @@ def restore_optimiser(prefix: str, optimiser: Optimizer, bundle: Bundle) -> None
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: dict[str, Any], keep: int) -> Path:
+def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: Mapping[str, object], keep: int) -> Path:
     """Write ``checkpoint/step-N.safetensors`` and keep it and the ``keep`` - 1 before it; N is ``meta["step"]``.
 
     Checkpoints of later steps are removed too: they were passed over on resuming, and belong to no run now.
@@ -52,6 +67,7 @@ def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: dict[str, Any],
     """
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)
+    # Names of one length sort as their numbers do.
     path = folder / f"step-{meta['step']:09d}.safetensors"
     save_tensors(path, tensors, {"schema": CHECKPOINT, **meta})
     kept = [old for old in _all(run) if old <= path][-keep:]

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import joblib
 import torch
@@ -108,10 +107,12 @@ def read_execution(file: Path) -> Execution | None:
     if not file.exists():
         return None
     content = unsealed(read_json(file), file)
-    found: list[Any] = [content.get(name) for name in ("device", "threads", "channels_last", "bf16")]
-    if [type(value) for value in found] != [str, int, bool, bool] or not 0 < found[1] <= MOST_THREADS:
-        raise InputError(f"device, threads and layout in {file.name}", f"something else in {file}", "begin another run")
-    return Execution(*found)
+    device, threads = content.get("device"), content.get("threads")
+    channels_last, bf16 = content.get("channels_last"), content.get("bf16")
+    named = isinstance(device, str) and isinstance(channels_last, bool) and isinstance(bf16, bool)
+    if named and type(threads) is int and 0 < threads <= MOST_THREADS:  # True is an int, too
+        return Execution(str(device), threads, bool(channels_last), bool(bf16))
+    raise InputError(f"device, threads and layout in {file.name}", f"something else in {file}", "begin another run")
 
 
 def choose_device(wanted: str) -> str:

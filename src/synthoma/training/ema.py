@@ -21,5 +21,6 @@ def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Set average = decay * average + (1 - decay) * network, parameter by parameter; buffers are copied."""
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1.0 - decay)
+    # Of buffers an average means nothing: of batch norm, some count batches and the others are averages already.
     for kept, current in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(current)

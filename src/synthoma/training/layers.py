@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ def layers_of(network: nn.Module, *inputs: Tensor) -> list[Layer]:
     rows: list[Layer] = []
     hooks = []
 
-    def note(name: str) -> Any:
+    def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(module: nn.Module, _: object, output: Tensor) -> None:
             count = sum(parameter.numel() for parameter in module.parameters())
             kind = type(module).__name__.removeprefix("Parametrized")

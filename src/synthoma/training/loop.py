@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synthoma.core.outputs import write_text, writing
 from synthoma.core.seeding import stream_key
-from synthoma.training.bundle import fitting
-from synthoma.training.checkpoint import latest_checkpoint, save_checkpoint
+from synthoma.training.bundle import Bundle, fitting
+from synthoma.training.checkpoint import CheckpointMeta, latest_checkpoint, save_checkpoint
+from synthoma.training.log import FILE, Log, LogEntry
 
 LOG_SECONDS = 1.0
 BY_CHANCE = 1.645
@@ -46,6 +45,19 @@ class Progress:
     best_images: int = 0
     stale: int = 0
     events: list[str] = field(default_factory=list)
+
+    def take(self, snapshot: Snapshot) -> bool:
+        """Count a snapshot, and say whether its model is to be kept as the best."""
+        self.stale += 1  # unless it turns out to be better: neither an equal score nor none (nan) is that
+        if math.isfinite(snapshot.score) and snapshot.score <= self.best:
+            self.stale = self.stale if snapshot.score == self.best else 0
+            self.best, self.best_resampled = snapshot.score, list(snapshot.resampled)
+        # Of equals the later one, which has learned for longer; with nothing to score on, the newest.
+        unscored = math.isinf(self.best) and not snapshot.fatal
+        if not unscored and not snapshot.as_good_as(self.best, self.best_resampled):
+            return False
+        self.best_images = self.images
+        return True
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,7 @@ class Task(Protocol):
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on."""
 
-    def restore(self, bundle: Any) -> None:
+    def restore(self, bundle: Bundle) -> None:
         """Put a state back."""
 
 
@@ -117,12 +129,19 @@ class Budget:
             return progress.images / self.images
         return progress.seconds / (60 * self.minutes) if self.minutes else 1.0
 
+    def snapshots_due(self, progress: Progress) -> float:
+        """How many snapshots the part that is spent is worth."""
+        return self.share(progress) * self.snapshots
+
+    def next_snapshot(self, progress: Progress) -> int:
+        """Number of the first snapshot that is not due yet."""
+        # A share that should be a whole number of snapshots may be off by a rounding error below it.
+        return math.floor(self.snapshots_due(progress) + 1e-9) + 1
+
     def lost_patience(self, progress: Progress) -> bool:
         """Whether too many snapshots went by without a better score: with an equal or a worse one, or with none."""
         return bool(self.patience) and progress.stale >= self.patience
 
-
-_KEPT = ("step", "images", "seconds", "best_resampled", "best_images", "stale", "events")
 
 Report = Callable[[Progress, float, dict[str, float]], None]
 """Called about once a second with the progress, the share of the budget, and mean recent losses and images/s."""
@@ -149,15 +168,9 @@ def run_loop(
     Returns:
         How far it came.
     """
-    # Go on where the newest checkpoint was, and forget what was logged after it.
-    progress = Progress(seconds=spent)
-    if resume and (bundle := latest_checkpoint(run)) is not None:
-        with fitting("a checkpoint"):
-            task.restore(bundle)
-            known = {name: bundle.content[name] for name in _KEPT if name in bundle.content}
-            progress = Progress(**known, best=_number(bundle.content["best"]))
-    log = _Log(run / "log.jsonl", progress.step)
-    next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
+    progress = (_resumed(task, run) if resume else None) or Progress(seconds=spent)
+    log = Log(run / FILE, progress.step)
+    next_snapshot = budget.next_snapshot(progress)
     meter = _Meter(progress)
     try:
         while budget.share(progress) < 1 and not budget.lost_patience(progress):
@@ -166,53 +179,74 @@ def run_loop(
             meter.add(task.step(progress.step, min(budget.share(progress), 1.0)))
             progress.step += 1
             progress.images += task.batch
-            due = budget.share(progress) * budget.snapshots >= next_snapshot
-            if not due and not meter.due():
+            if budget.snapshots_due(progress) < next_snapshot and not meter.due():
                 continue
             # About once a second: wait for the losses, write them down, tell the user.
             recent = meter.flush(progress)
-            log.write({"step": progress.step, "images": progress.images, **recent})
+            log.write(LogEntry.model_validate({"step": progress.step, "images": progress.images, **recent}))
             report(progress, budget.share(progress), recent)
             broken = any(not math.isfinite(value) for value in recent.values())
-            due = budget.share(progress) * budget.snapshots >= next_snapshot  # the clock has moved on
-            if not due and not broken:
+            # Waiting for the device took time: where minutes are the budget, a snapshot may be due only now.
+            if budget.snapshots_due(progress) < next_snapshot and not broken:
                 continue
             # A tenth of the budget or so: score, keep the best, save.
+            # Losses of a GAN do not tell how good its images are (decision 0004).
             snapshot = task.snapshot(progress, recent)
-            progress.stale += 1  # unless it turns out to be better: neither an equal score nor none (nan) is that
-            if math.isfinite(snapshot.score) and snapshot.score <= progress.best:
-                progress.stale = progress.stale if snapshot.score == progress.best else 0
-                progress.best, progress.best_resampled = snapshot.score, list(snapshot.resampled)
-            # Of equals the later one, which has learned for longer; with nothing to score on, the newest.
-            unscored = math.isinf(progress.best) and not snapshot.fatal
-            if unscored or snapshot.as_good_as(progress.best, progress.best_resampled):
-                progress.best_images = progress.images
+            if progress.take(snapshot):
                 task.keep_best()
-            new = [text for text in snapshot.warnings if text not in progress.events]
-            if budget.lost_patience(progress) and budget.share(progress) < 1 and not snapshot.fatal:
-                new.append(_stopped(progress))
-            progress.events += new
-            log.write(
-                {
-                    "step": progress.step,
-                    "images": progress.images,
-                    "seconds": progress.seconds,
-                    "score": snapshot.score,
-                    **snapshot.values,
-                }
-            )
-            for text in new:
-                log.write({"step": progress.step, "warning": text})
-            if new:
+            news = _news(progress, snapshot, budget)
+            _log_snapshot(log, progress, snapshot, news)
+            if news:
                 report(progress, budget.share(progress), recent)
             if snapshot.fatal:
                 break
-            save_checkpoint(run, task.state(), _meta(progress), keep)
+            # After the log: lines of later steps are dropped on resuming, one that is missing would be so for good.
+            save_checkpoint(run, task.state(), _checkpoint(progress), keep)
             meter.tick(progress)  # scoring and saving cost time, but are not what images/s measures
-            next_snapshot = math.floor(budget.share(progress) * budget.snapshots + 1e-9) + 1
+            next_snapshot = budget.next_snapshot(progress)
     finally:
         log.close()
     return progress
+
+
+def _resumed(task: Task, run: Path) -> Progress | None:
+    """Put the task back to the newest checkpoint; how far it was then, or None where nothing was saved."""
+    if (bundle := latest_checkpoint(run)) is None:
+        return None
+    with fitting("a checkpoint"):
+        task.restore(bundle)
+        saved = CheckpointMeta.model_validate(bundle.content)
+        return Progress(
+            step=saved.step,
+            images=saved.images,
+            seconds=saved.seconds,
+            best=math.inf if saved.best is None else saved.best,
+            best_resampled=list(saved.best_resampled),
+            best_images=saved.best_images,
+            stale=saved.stale,
+            events=list(saved.events),
+        )
+
+
+def _checkpoint(progress: Progress) -> dict[str, object]:
+    """What a checkpoint says beside the tensors; see ``CheckpointMeta``."""
+    return {**asdict(progress), "best": progress.best if math.isfinite(progress.best) else None}
+
+
+def _news(progress: Progress, snapshot: Snapshot, budget: Budget) -> list[str]:
+    """What is to be said after a snapshot and was not said before; from now on it was."""
+    news = [text for text in snapshot.warnings if text not in progress.events]
+    if budget.lost_patience(progress) and budget.share(progress) < 1 and not snapshot.fatal:
+        news.append(_stopped(progress))
+    progress.events += news
+    return news
+
+
+def _log_snapshot(log: Log, progress: Progress, snapshot: Snapshot, news: list[str]) -> None:
+    done = {"step": progress.step, "images": progress.images, "seconds": progress.seconds}
+    log.write(LogEntry.model_validate({**done, "score": snapshot.score, **snapshot.values}))
+    for text in news:
+        log.write(LogEntry(step=progress.step, warning=text))
 
 
 def _stopped(progress: Progress) -> str:
@@ -221,15 +255,6 @@ def _stopped(progress: Progress) -> str:
     if math.isinf(progress.best):
         return f"Stopped early (--patience): {count} without any score, since there is nothing to score on."
     return f"Stopped early (--patience): no better score in {count}."
-
-
-def _meta(progress: Progress) -> dict[str, Any]:
-    best = progress.best if math.isfinite(progress.best) else None
-    return {**{name: getattr(progress, name) for name in _KEPT}, "best": best}
-
-
-def _number(value: float | None) -> float:
-    return math.inf if value is None else value
 
 
 class _Meter:
@@ -263,35 +288,3 @@ class _Meter:
         elapsed, self.last, self.images = now - self.last, now, progress.images
         progress.seconds += elapsed
         return elapsed
-
-
-class _Log:
-    """log.jsonl: one JSON object a line; lines after the step that is resumed from are dropped."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        kept = []
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    entry = json.loads(line)
-                    if int(entry.get("step", 0)) <= step:
-                        kept.append(line)
-                except (ValueError, TypeError, AttributeError, RecursionError):
-                    continue  # the line that was being written when the run was killed, or a damaged one
-        write_text(path, "".join(line + "\n" for line in kept) if step else "")
-        self.path, self.file = path, path.open("a", encoding="utf-8")
-
-    def write(self, entry: dict[str, Any]) -> None:
-        clean = {name: _rounded(value) for name, value in entry.items()}
-        with writing(self.path):
-            self.file.write(json.dumps(clean) + "\n")
-            self.file.flush()
-
-    def close(self) -> None:
-        self.file.close()
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, with_config
+from typing_extensions import TypedDict
 
 from synthoma.cohorts.meta import Prepared, SourceCohort, TrainedOn
-from synthoma.core.records import Number, Record
+from synthoma.core.records import Number, OrEmpty, Record
 from synthoma.core.types import Plane
 from synthoma.training.settings import Kind
 
@@ -18,7 +19,7 @@ SCHEMA = "synthoma.model/1"
 class ModelProvenance(Record, extra="allow"):
     """Where a model came from."""
 
-    config: dict[str, Any] = Field(default_factory=dict, description="settings of its training, without paths")
+    config: dict[str, JsonValue] = Field(default_factory=dict, description="settings of its training, without paths")
     cohort: SourceCohort = Field(default_factory=SourceCohort, description="what it was trained on")
     with_: tuple[SourceCohort, ...] = Field((), alias="with", description="further cohorts that it learned from")
     trained_on: TrainedOn = Field(default_factory=TrainedOn, description="slices, classes and patients")
@@ -35,13 +36,50 @@ class Measured(Record, extra="allow"):
     scans: str = Field(description="what they were")
 
 
+@with_config(ConfigDict(extra="forbid"))
+class Simulation(TypedDict, total=False):
+    """What patients must be like who are simulated beside a cohort; what is not said is as in any phantom.
+
+    ``phantom.beside.phantom_beside`` takes it by these names.
+    """
+
+    skull: Literal["whole", "stripped", "mixed"]  # heads that the cohort shows
+    apart: bool  # the cohort holds single pictures, each cropped and normalised by itself
+    volume_ml: float  # median volume of the tumours
+
+
+class SimulatedShares(Record):
+    """The model of the shares in which simulated slices are drawn, see ``generators.phantomgan.matching.Matching``.
+
+    A number is None where it is not defined, as the mean of a feature that some simulated slice lacks.
+    """
+
+    centre: tuple[Number, ...] = Field(description="means of the real slices, by feature")
+    scale: tuple[Number, ...] = Field(description="their deviations; 0 for a feature that is not used")
+    weights: tuple[Number, ...] = Field(description="of each feature and of its square")
+    among: tuple[tuple[Number, ...], ...] = Field(description="means and deviations of the simulated slices it is from")
+
+
+@with_config(ConfigDict(extra="forbid"))
+class StoredCalibration(TypedDict):
+    """What a segmenter's figures mean, see ``detectors.segmenters.chances.Calibration``."""
+
+    slope: float
+    offset: float
+    limit: float
+    ill: int
+    found: int
+    healthy: int
+    alarms: int
+
+
 class ModelMeta(Record, extra="allow"):
     """All that is needed to use a model, and where it came from."""
 
     schema_: str = Field(SCHEMA, alias="schema", description="name and version of this form")
     kind: Kind = Field(description="generator, segmenter or classifier")
     model: str = Field("", description="its name, as `synthoma train --list` has it")
-    network: dict[str, Any] = Field(description="settings that its networks are built from")
+    network: dict[str, JsonValue] = Field(description="settings that its networks are built from")
     shape: dict[str, int] = Field(description="size in pixels, channels, and labels and classes, or targets")
     modalities: tuple[str, ...] = Field((), description="sequences, in the order of the channels")
     classes: tuple[str, ...] = Field((), description="in the order in which it numbers them")
@@ -52,16 +90,18 @@ class ModelMeta(Record, extra="allow"):
 
     labels: dict[str, str] = Field(default_factory=dict, description="generators: what drawn mask values mean")
     loss: str = Field("", description="generators: the objective")
-    simulate: dict[str, Any] | None = Field(None, description="phantom-gan: settings of patients simulated beside it")
+    simulate: Simulation | None = Field(None, description="phantom-gan: settings of patients simulated beside it")
     air: tuple[tuple[tuple[float, float], ...], ...] = Field(
         (), description="phantom-gan: level and grain of the air, by real slice and modality"
     )
     kinds: tuple[str, ...] = Field((), description="phantom-gan: kinds of simulated slices: healthy, tumour")
-    matching: dict[str, Any] = Field(default_factory=dict, description="phantom-gan: shares of simulated slices")
+    matching: OrEmpty[SimulatedShares] = Field(None, description="phantom-gan: shares of simulated slices")
 
     targets: tuple[str, ...] = Field((), description="segmenters: what its maps outline")
     threshold: tuple[float, ...] = Field((), description="segmenters: probability above which a pixel belongs to each")
-    calibration: dict[str, Any] = Field(default_factory=dict, description="segmenters: what its figures of a scan mean")
+    calibration: dict[str, dict[str, StoredCalibration]] = Field(
+        default_factory=dict, description="segmenters: what its figures mean, by scan or picture, and by sequences"
+    )
     measured: tuple[Measured, ...] = Field((), description="segmenters: false alarms counted on other scans")
     step_mm: float | None = Field(None, description="detectors: least distance between slices seen together")
     any_subset: bool = Field(False, description="detectors: it learned to do without some modalities")
@@ -71,6 +111,6 @@ class ModelMeta(Record, extra="allow"):
         """As plain data for JSON, with the version of the form."""
         return {"schema": self.schema_, **super().content()}
 
-    def changed(self, values: Mapping[str, Any]) -> ModelMeta:
+    def changed(self, values: Mapping[str, object]) -> ModelMeta:
         """The same with other values, by the names of the file."""
         return ModelMeta.model_validate({**self.content(), **values})

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from pydantic import Field
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import check_schema, read_json, sealed, sealed_text, unsealed, verify_text
 from synthoma.core.errors import InputError
 from synthoma.core.outputs import check_output, filled, write_json, write_text
 from synthoma.core.provenance import file_digest
+from synthoma.core.records import Record
 from synthoma.training.bundle import SHIPPED, model_file, shipped_model
 from synthoma.training.checkpoint import verify_checkpoints
 from synthoma.training.device import read_execution
@@ -22,6 +25,32 @@ SAMPLES = "samples"
 EXECUTION = "execution.json"
 
 Training = TypeVar("Training", bound=TrainingConfig)
+
+
+class RunMeta(Record, extra="allow"):
+    """What a run was begun with: the content of run.json, beside its own checksum."""
+
+    schema_: str = Field(SCHEMA, alias="schema", description="name and version of this form")
+    model: str = Field(description="its name, as `synthoma train --list` has it")
+    cohort_sha256: str | None = Field(None, description="SHA-256 of the cohort's slices.csv")
+    others_sha256: dict[str, str | None] = Field(
+        default_factory=dict, description="the same of further cohorts, by their place; null where there is none"
+    )
+    init_sha256: str | None = Field(None, description="file of the model that it begins with; null for random weights")
+
+
+def read_run(run: Path) -> RunMeta:
+    """What a run was begun with, as it says itself, its checksum compared.
+
+    Raises:
+        InputError: nothing readable there, or not what was written.
+    """
+    path = run / FILE
+    try:
+        content = read_json(path)
+    except InputError as error:
+        raise InputError(error.expected, f"{error.came}, which is damaged", error.todo) from None
+    return RunMeta.parse(unsealed(content, path), path)
 
 
 def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool) -> Training:
@@ -39,11 +68,16 @@ def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool) -> Tr
     check_run_place(run, cohort, config, force=force)
     if config.minutes is None and config.images is None:
         config = config.model_copy(update={"minutes": DEFAULT_MINUTES})
-    begun = {"schema": SCHEMA, "model": config.model, "cohort_sha256": _digest(cohort.path)}
-    others = {str(place): _digest(place) for place in config.cohorts()}
+    begun = RunMeta(
+        schema=SCHEMA,
+        model=config.model,
+        cohort_sha256=_digest(cohort.path),
+        others_sha256={str(place): _digest(place) for place in config.cohorts()},
+        init_sha256=_init_digest(config),
+    )
     # Its content is known for a run's from the beginning, or --force would not replace it.
     with filled(run, force=force) as partial:
-        write_json(partial / FILE, sealed({**begun, "others_sha256": others, "init_sha256": _init_digest(config)}))
+        write_json(partial / FILE, sealed(begun.content()))
         write_settings(partial, config)
     return config
 
@@ -63,16 +97,16 @@ def continue_run(run: Path, cohort: Cohort, config: Training) -> Training:
         InputError: no run there, or it was begun on another cohort, or with other synthetic or simulated ones.
     """
     begun = check_begun(run)
-    if begun["cohort_sha256"] != _digest(cohort.path):
+    if begun.cohort_sha256 != _digest(cohort.path):
         todo = "give the cohort that the run was begun with, or begin another run"
         raise InputError("the cohort that the run was begun on", f"another one ({cohort.path})", todo)
     old = type(config).resolve(run / SETTINGS)
     for place in old.cohorts():
-        if begun["others_sha256"].get(str(place)) != _digest(place):
+        if begun.others_sha256.get(str(place)) != _digest(place):
             todo = "prepare it again as it was (the same command and seed), or begin another run"
             raise InputError("the cohort that the run was begun with", f"{place}, which has changed", todo)
     # Its networks, and the patients behind them, are read from it again.
-    if begun.get("init_sha256") is not None and begun["init_sha256"] != _init_digest(old):
+    if begun.init_sha256 is not None and begun.init_sha256 != _init_digest(old):
         todo = "put it back as it was, or begin another run"
         raise InputError("the model that the run was begun with", f"{old.init}, which has changed or is gone", todo)
     if config.minutes is None and config.images is None:
@@ -80,7 +114,7 @@ def continue_run(run: Path, cohort: Cohort, config: Training) -> Training:
     return old.model_copy(update={"minutes": config.minutes, "images": config.images})
 
 
-def check_begun(run: Path) -> dict[str, Any]:
+def check_begun(run: Path) -> RunMeta:
     """What a run was begun with.
 
     Raises:
@@ -89,11 +123,11 @@ def check_begun(run: Path) -> dict[str, Any]:
     path = run / FILE
     if not path.is_file():
         raise InputError("a run to resume", f"{run}, which is none", "leave out --resume to begin one")
-    content = read_json(path)
-    check_schema(content, SCHEMA, path)
-    begun = unsealed(content, path)
-    if not isinstance(begun.get("others_sha256"), dict) or "cohort_sha256" not in begun:
-        raise InputError(f"a complete {FILE}", str(path), "begin another run")
+    check_schema(read_json(path), SCHEMA, path)
+    begun = read_run(run)
+    if absent := {"cohort_sha256", "others_sha256"} - begun.model_fields_set:
+        came = f"no {' and no '.join(sorted(absent))} in {path}"
+        raise InputError(f"a complete {FILE}", came, "restore it from a copy, or begin another run")
     verify_text(run / SETTINGS)
     return begun
 

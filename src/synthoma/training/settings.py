@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from synthoma.core.config import Config, Device
 from synthoma.core.errors import ConfigError
@@ -26,7 +26,7 @@ DEFAULT_MINUTES = 10.0
 """Budget where none is given."""
 
 
-def model_field(default: str) -> Any:
+def model_field(default: str) -> str:
     """The setting that names the model, for a class of trainings that begins with another one."""
     return Field(
         default,
@@ -107,7 +107,7 @@ class TrainingConfig(Config):
         raise NotImplementedError
 
     @classmethod
-    def begun(cls, own: Config, values: dict[str, Any]) -> Config:
+    def begun(cls, own: Config, values: Mapping[str, object]) -> Config:
         """A model's own settings where these values say that it begins with a trained one."""
         return own
 
@@ -120,7 +120,7 @@ class TrainingConfig(Config):
         """Cohorts that are learned from beside the first."""
         return ()
 
-    def own(self) -> dict[str, Any]:
+    def own(self) -> dict[str, JsonValue]:
         """The settings as plain data, without the sections of other kinds of model."""
         others = set(SECTION.values()) - {SECTION[self.kind]}
         return self.model_dump(mode="json", exclude=others if self.decided else {*others, "decided"})
@@ -139,14 +139,14 @@ class TrainingConfig(Config):
         usual, chosen = self.recipe(self.model)[1].model_dump(), after.pop(section)
         changed = [name for name, value in after.items() if name not in SECTION.values() and value != before[name]]
         changed += [f"{section}.{name}" for name, value in chosen.items() if value != usual[name]]
-        told = self.model_copy(update={"decided": tuple(changed)})
-        told.model_fields_set.intersection_update(asked.model_fields_set - set(changed))
-        getattr(told, section).model_fields_set.clear()  # where a plan is made, nobody may give them
-        return told
+        planned = self.model_copy(update={"decided": tuple(changed)})
+        planned.model_fields_set.intersection_update(asked.model_fields_set - set(changed))
+        getattr(planned, section).model_fields_set.clear()  # where a plan is made, nobody may give them
+        return planned
 
     @model_validator(mode="before")
     @classmethod
-    def _start_from_the_models_own_settings(cls, values: Any) -> Any:
+    def _start_from_the_models_own_settings(cls, values: object) -> object:
         """Settings that are not given are those of the named model, not of the class."""
         if not isinstance(values, dict):
             return values

@@ -8,6 +8,7 @@ import pytest
 from synthoma.core.types import Bytes, Floats
 from synthoma.generators.phantomgan.matching import FEATURES, MOST, Matching, heads_of, structure
 from synthoma.generators.phantomgan.simulated import row_structure
+from synthoma.training.meta import SimulatedShares
 from tests.toys import write_cohort
 
 SIDE = 64
@@ -200,3 +201,12 @@ def test_shares_belong_to_the_simulated_slices_that_they_were_learned_among() ->
     strange = matching.strange(_slices(draws.uniform(5, 9, 100), draws))
     assert "tumour size" in strange
     assert "scalp" not in strange
+
+
+def test_what_is_not_defined_is_null_in_a_model_file_and_comes_back() -> None:
+    zeros, known = np.zeros(len(FEATURES)), np.zeros((2, len(FEATURES)))
+    known[0, 5] = np.nan
+    stored = Matching(zeros, zeros, np.zeros(2 * len(FEATURES)), known).to_meta()
+    assert stored.content()["among"][0] == [0.0] * 5 + [None] + [0.0] * 3
+    again = Matching.from_meta(SimulatedShares.model_validate(stored.content()))
+    assert np.array_equal(again.among, known, equal_nan=True)

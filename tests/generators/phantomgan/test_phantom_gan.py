@@ -143,7 +143,7 @@ def test_classes_are_those_of_the_real_cohort_whatever_they_are_called(place: Pa
     assert drawn.classes == ("no", "yes")
     only = generate_cohort(Sampler.open(run, simulated, "no"), _new(place / "drawn-no"), 20, seed=0, label="no")
     assert set(only.slices["label"]) == {"no"}
-    assert drawn.meta.remarks == only.meta.remarks == []
+    assert drawn.meta.remarks == only.meta.remarks == ()
     # Where simulated slices come in other shares themselves, those of drawn ones are off, and that is said.
     ill = write_cohort(place / "ill", images[30:], None, masks[30:], mask_names=NAMES, modalities=["image"])
     assert "differ from those of the training in tumour" in Sampler.open(run, ill).latents.remarks[0]

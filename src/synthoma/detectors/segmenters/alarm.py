@@ -81,6 +81,7 @@ def _line(ill: Floats, healthy: Floats) -> tuple[float, float]:
     for _ in range(STEPS):
         chances = 1 / (1 + np.exp(-terms @ line))
         slope = terms.T @ (weights * (truth - chances)) - prior @ line
+        # The last term keeps the matrix regular where all chances are 0 or 1 in floating point.
         curvature = (terms * (weights * chances * (1 - chances))[:, None]).T @ terms + prior + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, slope)
         # No step is longer than 1: far away it would overshoot.
@@ -90,6 +91,7 @@ def _line(ill: Floats, healthy: Floats) -> tuple[float, float]:
 
 def _limit(healthy: Floats) -> float:
     """The lowest chance, of four digits, that at most ``FALSE_ALARMS`` of the scans without tumour reach."""
+    # A product that should be whole may lie a rounding error below it.
     allowed = int(FALSE_ALARMS * len(healthy) + 1e-9)
     return min(math.floor(float(np.sort(healthy)[::-1][allowed]) * 1e4 + 1) / 1e4, 1.0)
 
@@ -219,7 +221,7 @@ class _Asked:
         """One for each slice, (N,); nan where nothing is shown."""
         found = []
         for start in range(0, len(rows), BLOCK):
-            images = self._shown(rows[start : start + BLOCK])
+            images = self._presented(rows[start : start + BLOCK])
             placed = images.flatten(1, 2).to(self.execution.device)
             placed = placed.contiguous(memory_format=self.execution.memory_format)
             maps = self.network(placed).float().sigmoid()
@@ -230,8 +232,8 @@ class _Asked:
             found.append(values)
         return np.concatenate(found)
 
-    def _shown(self, rows: Ints) -> Tensor:
-        """Images (B, context, C, S, S)."""
+    def _presented(self, rows: Ints) -> Tensor:
+        """Images (B, context, C, S, S) as the network gets them: other modalities are 0, neighbours copies."""
         flat = as_input(self.slices.fetch(rows).images)
         stack = flat.view(len(rows), -1, len(self.way), *flat.shape[2:])
         shown = torch.zeros_like(stack)

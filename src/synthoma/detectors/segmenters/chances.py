@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from synthoma.core.types import Float32, Floats
+from synthoma.training.meta import StoredCalibration
 
 TOP_SHARE = 0.001
 LEAST_TOP = 4
@@ -78,7 +79,9 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if not (self.slope > 0 and math.isfinite(self.offset) and 0 <= self.limit <= 1):
-            raise ValueError("a slope above 0, an offset, and a limit in 0..1")
+            came = f"slope {self.slope}, offset {self.offset}, limit {self.limit}"
+            todo = "train the model again"
+            raise ValueError(f"expected a slope above 0, a finite offset and a limit in 0..1; came {came}; {todo}")
 
     def chance(self, figures: Floats) -> Floats:
         """Chance of tumour for figures of the network, of any shape, 0..1; as if half of all scans showed one."""
@@ -120,19 +123,27 @@ def calibration_of(
     return max(found, key=lambda one: one.figure, default=None)
 
 
-def read_calibrations(stored: Mapping[str, Any]) -> dict[tuple[Kind, str], Calibration]:
-    """Calibrations from the plain data of a model file, see ``stored_calibrations``.
+def read_calibrations(stored: Mapping[str, Mapping[str, StoredCalibration]]) -> dict[tuple[Kind, str], Calibration]:
+    """Calibrations as a model file has them, see ``stored_calibrations``.
 
     Raises:
-        ValueError, TypeError, AttributeError, KeyError: another form, or values out of range.
+        ValueError, TypeError: figures that are missing, unknown or out of range.
     """
     kinds: tuple[Kind, ...] = ("scan", "picture")
     return {(kind, str(name)): Calibration(**values) for kind in kinds for name, values in stored.get(kind, {}).items()}
 
 
-def stored_calibrations(known: Calibrations) -> dict[str, dict[str, dict[str, float]]]:
-    """Calibrations as plain data: kind -> what is shown -> its figures."""
-    stored: dict[str, dict[str, dict[str, float]]] = {}
+def stored_calibrations(known: Calibrations) -> dict[str, dict[str, StoredCalibration]]:
+    """Calibrations as a model file has them: kind -> what is shown -> its figures."""
+    stored: dict[str, dict[str, StoredCalibration]] = {}
     for (kind, name), one in known.items():
-        stored.setdefault(kind, {})[name] = asdict(one)
+        stored.setdefault(kind, {})[name] = StoredCalibration(
+            slope=one.slope,
+            offset=one.offset,
+            limit=one.limit,
+            ill=one.ill,
+            found=one.found,
+            healthy=one.healthy,
+            alarms=one.alarms,
+        )
     return stored

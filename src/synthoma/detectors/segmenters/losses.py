@@ -67,6 +67,7 @@ def focal_tversky_loss(
 
 def focal_loss(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor:
     """Cross-entropy weighted by (1 - p of the truth) ** gamma, mean over pixels (Lin et al. 2017, eq. 4)."""
+    # exp(-entropy) is the probability of the truth, whichever of both it is, without a logarithm of 0.
     entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     return ((1 - torch.exp(-entropy)).pow(gamma) * entropy).mean()
 

@@ -28,8 +28,8 @@ def realism_light(fidelity: Fidelity, agreement: Agreement | None, thresholds: T
         return Light(question="realistic", state="CANNOT TELL", figure="", text=blind or FEW)
     judges = {name: one for name, one in fidelity.distinguished.items() if one.p is not None}
     far = _far(fidelity, list(distances))
-    told = joint_p(list(judges.values()), ["high"] * len(judges))
-    tests = len([p for p in (far, told) if p is not None])
+    classified = joint_p(list(judges.values()), ["high"] * len(judges))
+    tests = len([p for p in (far, classified) if p is not None])
     worst = max(distances, key=lambda family: distances[family].ratio or 0.0)
     ratio = distances[worst].ratio or 0.0
     text = f"distance to held-out scans {ratio:.2f}x what other patients' scans have ({worst})"
@@ -44,13 +44,13 @@ def realism_light(fidelity: Fidelity, agreement: Agreement | None, thresholds: T
         text += f"; its masks agree less with a detector (Dice {agreement.synthetic.value or 0.0:.2f}) than real ones "
         text += f"do ({agreement.real.value or 0.0:.2f})"
         poor = True
-    tested = [list(distances.values()), *([list(judges.values())] if told is not None else [])]
+    tested = [list(distances.values()), *([list(judges.values())] if classified is not None else [])]
     state: State = "GOOD"
     if poor:
         state = "POOR"
     elif any(cannot_speak(scores, thresholds.alpha, tests) for scores in tested):
         state, text = "CANNOT TELL", f"{text}; patients are too few for a test"
-    elif _apart(far, told, ratio, list(judges.values()), thresholds):
+    elif _differs(far, classified, ratio, list(judges.values()), thresholds):
         state = "FAIR"
     return Light(question="realistic", state=state, figure=f"{ratio:.2f}x", text=text)
 
@@ -75,20 +75,20 @@ def _far(fidelity: Fidelity, families: Sequence[str]) -> float | None:
     return joint_p([fidelity.families[family][name] for family, name in names], [WORSE[name] for _, name in names])
 
 
-def _apart(
-    far: float | None, told: float | None, ratio: float, judges: Sequence[Score], thresholds: Thresholds
+def _differs(
+    far: float | None, classified: float | None, ratio: float, judges: Sequence[Score], thresholds: Thresholds
 ) -> bool:
     """Whether synthetic slices differ from held-out ones by more than chance, and by enough to matter."""
-    known = [p for p in (far, told) if p is not None]
+    known = [p for p in (far, classified) if p is not None]
     least = min((len(known) * p for p in known), default=1.0)
     # What is beyond chance and yet small does not matter: a model of many features finds the smallest flaw.
-    apart = least <= thresholds.alpha and ratio > thresholds.realistic_ratio
-    if told is not None and len(known) * told <= thresholds.alpha:
-        apart |= any(_tells(judge, thresholds) for judge in judges)
-    return apart
+    differs = least <= thresholds.alpha and ratio > thresholds.realistic_ratio
+    if classified is not None and len(known) * classified <= thresholds.alpha:
+        differs |= any(_recognises(judge, thresholds) for judge in judges)
+    return differs
 
 
-def _tells(judge: Score, thresholds: Thresholds) -> bool:
+def _recognises(judge: Score, thresholds: Thresholds) -> bool:
     """Whether a model tells synthetic slices from the held-out ones, and better than it tells other real ones."""
     return judge.value is not None and judge.value > max(thresholds.told_apart, *judge.others, 0)
 

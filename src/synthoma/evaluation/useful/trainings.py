@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -172,7 +171,7 @@ class _Training:
     def learn(self, stage: Stage, number: int) -> None:
         """Go through one stage."""
         rate = self.config.rate * (1 if number == 0 else 1 / 3)
-        update: dict[str, Any] = {"with_ratio": stage.share, "rate": rate}
+        update: dict[str, object] = {"with_ratio": stage.share, "rate": rate}
         if not stage.augment:
             update["augment"] = AugmentConfig(**dict.fromkeys(AugmentConfig.model_fields, 0.0))
         config = self.config.model_copy(update=update)
@@ -185,7 +184,7 @@ class _Training:
             len(self.test.modalities),
             self.execution,
             self._outline if self.test.task == "outline" else self._classify,
-            _nobody_judges,
+            _unscored,
         )
         for step in range(stage.steps):
             task.step(step, step / stage.steps)
@@ -226,5 +225,5 @@ class _Training:
         return F.cross_entropy(logits, batch.classes, label_smoothing=self.config.label_smoothing)
 
 
-def _nobody_judges(network: object, images: int) -> tuple[float, dict[str, float], Tensor]:
+def _unscored(network: object, images: int) -> tuple[float, dict[str, float], Tensor]:
     return float("nan"), {}, torch.zeros(0)

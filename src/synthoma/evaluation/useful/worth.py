@@ -131,6 +131,7 @@ def chosen_by_others(mixtures: Sequence[Floats]) -> Floats:
     """
     every = np.stack(mixtures)
     others = every.sum(axis=(1, 2), keepdims=True) - every.sum(axis=1, keepdims=True)
+    # What seed and patient have in common was taken off twice.
     others = others - every.sum(axis=2, keepdims=True) + every
     found: Floats = np.take_along_axis(every, others.argmax(axis=0)[None], axis=0)[0]
     return found
@@ -145,6 +146,8 @@ def ratio_interval(above: float, below: float, errors: Floats, count: int) -> tu
         errors: their covariance (2, 2).
         count: patients, of which Student's t has one degree of freedom less.
     """
+    # All r with (g - r b)^2 <= t^2 var(g - r b): a quadratic in r, bounded where its leading term is above 0, which it
+    # is where b is clearly not 0.
     t2 = _limit(count) ** 2
     square, half, rest = below**2 - t2 * errors[1, 1], above * below - t2 * errors[0, 1], above**2 - t2 * errors[0, 0]
     if below <= LEAST_SLOPE or square <= 0:

@@ -43,6 +43,7 @@ def discriminator_loss(kind: AdversarialLoss, real: Tensor, fake: Tensor, *, smo
         return F.softplus(fake - real).mean()
     target = torch.full_like(real, 1 - smoothing)
     real_part = F.binary_cross_entropy_with_logits(real, target)
+    # -log(1 - sigmoid(x)) is softplus(x), which stays finite where the sigmoid rounds to 1.
     return real_part + F.softplus(fake).mean()
 
 
@@ -61,7 +62,9 @@ def generator_loss(kind: AdversarialLoss, fake: Tensor, real: Tensor | None = No
     """
     if kind == "relativistic":
         if real is None:
-            raise ValueError("the relativistic loss compares with outputs for real images")
+            raise ValueError(
+                "expected outputs for real images, which the relativistic loss compares with; came none; give real"
+            )
         return F.softplus(real - fake).mean()
     if kind == "bce":
         return F.softplus(-fake).mean()
@@ -81,6 +84,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     """
     weight = mix.view(-1, 1, 1, 1)
     between = (weight * real + (1 - weight) * fake).detach().requires_grad_(True)
+    # The sum's gradient is that of each image alone, as long as outputs do not depend on other images of the batch.
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty

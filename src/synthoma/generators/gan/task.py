@@ -60,6 +60,7 @@ class AdversarialTask(GenerativeTask):
         assert build is not None
         self.discriminator = on_device(build(self.gan, self.shape), self.execution)
         self.sound = copied(self.discriminator)
+        # torch 2.13 refuses betas of integers.
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
         self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), self.gan.critic_rate, moments)
@@ -71,6 +72,7 @@ class AdversarialTask(GenerativeTask):
     def step(self, step: int, share: float) -> dict[str, Tensor]:
         """Train the discriminator ``critic_steps`` times and the generator once; batches are numbered through."""
         self._set_rates(share)
+        # Geometric: the weight falls by the same factor in every part of the budget.
         self.gamma_factor = self.gan.penalty_end**share
         if self.gan.augment_target is None:
             self.probability = ramped_probability(self.images, self.gan.augment_ramp, self.gan.augment_probability)
@@ -119,6 +121,7 @@ class AdversarialTask(GenerativeTask):
         for weight, seen in ((self.gan.r1, seen_real), (self.gan.r2, seen_fake)):
             if weight and turn.number % every == 0:
                 penalty = zero_centred_penalty(partial(self._score, label=label), seen)
+                # Taken every k-th time it weighs k times as much: lazy regularisation (Karras et al. 2020, StyleGAN2).
                 total = total + self.gamma_factor * weight * every * penalty
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         total.backward()

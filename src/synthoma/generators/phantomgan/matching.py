@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
 
 from synthoma.core.types import Bools, Bytes, Floats, tumour_of
+from synthoma.training.meta import SimulatedShares
 
 HEAD = ("head area", "head shape", "scalp", "fluid")
 TUMOUR = ("tumour", "tumour size", "sideways", "frontward", "compactness")
@@ -137,12 +138,12 @@ class Matching:
         mask. It is taken from other real slices, in turn (hot deck); what none of them tells is left out of account,
         as is what is never seen on one side.
         """
-        real, told = _filled(real)
+        real, tumours_known = _filled(real)
         ill = [side[side[:, len(HEAD)] > 0] for side in (real, simulated)]
         # What hardly varies among real slices is still told from what varies among simulated ones.
         centre, scale = real.mean(axis=0), np.maximum(real.std(axis=0), simulated.std(axis=0) / 10)
         shape = slice(len(HEAD) + 1, None)
-        if not told:
+        if not tumours_known:
             scale[len(HEAD)] = 0
         if min(map(len, ill)) and np.isfinite(ill[0]).all():
             centre[shape] = ill[0][:, shape].mean(axis=0)
@@ -157,7 +158,7 @@ class Matching:
         few = 2 * min(len(real), len(simulated)) / len(inputs)
         model = LogisticRegression(C=few * STRENGTH, class_weight="balanced", max_iter=1000).fit(inputs, is_real)
         found = cls(centre, scale, model.coef_[0], among)
-        return found._counted(real, simulated) if told else found
+        return found._counted(real, simulated) if tumours_known else found
 
     def _counted(self, real: Floats, simulated: Floats) -> Matching:
         """The same with tumours drawn as often as they are among real slices, where both sides show some and none."""
@@ -187,7 +188,7 @@ class Matching:
         """Features in which other simulated slices (M, 9) lie elsewhere, so that these shares would not fit them."""
         mean, deviation = self.among
         far = np.abs(simulated.mean(axis=0) - mean) > ELSEWHERE * deviation
-        return [name for name, told in zip(FEATURES, far & (self.scale > 1e-6), strict=True) if told]
+        return [name for name, elsewhere in zip(FEATURES, far & (self.scale > 1e-6), strict=True) if elsewhere]
 
     def _standard(self, features: Floats) -> Floats:
         """Features over the real ones' deviation, within 3 of it, and their squares, (N, 18)."""
@@ -196,14 +197,14 @@ class Matching:
         values[:, len(HEAD) + 1 :] *= features[:, len(HEAD), None] > 0
         return np.concatenate([values, values**2], axis=1)
 
-    def to_meta(self) -> dict[str, Any]:
-        """As plain data, for a model file."""
-        return {field.name: getattr(self, field.name).round(6).tolist() for field in fields(self)}
+    def to_meta(self) -> SimulatedShares:
+        """As a model file says it, rounded to six places."""
+        return SimulatedShares(**{field.name: getattr(self, field.name).round(6).tolist() for field in fields(self)})
 
     @classmethod
-    def from_meta(cls, meta: dict[str, Any]) -> Matching:
+    def from_meta(cls, meta: SimulatedShares) -> Matching:
         """What ``to_meta`` gave."""
-        return cls(*(np.array(meta[field.name], dtype=np.float64) for field in fields(cls)))
+        return cls(*(np.array(getattr(meta, field.name), dtype=np.float64) for field in fields(cls)))
 
 
 def _filled(real: Floats) -> tuple[Floats, bool]:

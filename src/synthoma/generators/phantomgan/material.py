@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -27,6 +26,7 @@ from synthoma.generators.phantomgan.simulated import (
     repaintable_slices,
     row_structure,
 )
+from synthoma.training.meta import Simulation
 
 MATCHED, LOOKED_AT = 2000, 300
 """Real slices that shares are learned from, and whose heads and air are looked at."""
@@ -47,11 +47,11 @@ def material(plan: GeneratorPlan, phantom: Path) -> Material:
         matching = Matching.fit(row_structure(cohort, spread(rows, MATCHED)), source.structure())
         source.match(matching)
     airs = airs_of(cohort, rows)
-    described: dict[str, Any] = {
+    described = {
         "simulate": simulation_settings(cohort, rows),
         "air": airs.tolist(),
         "kinds": list(kinds_shown(cohort, rows)),
-        "matching": matching.to_meta() if matching is not None else {},
+        "matching": matching.to_meta() if matching is not None else None,
     }
     return Material(SimulatedLatents(source, airs=airs), _terms(plan, source), described)
 
@@ -109,7 +109,7 @@ def source_slices(plan: GeneratorPlan, phantom: Path) -> SimulatedSlices:
     )
 
 
-def simulation_settings(cohort: Cohort, rows: Ints) -> dict[str, Any]:
+def simulation_settings(cohort: Cohort, rows: Ints) -> Simulation:
     """What patients must be like who are simulated beside these slices: settings of a phantom.
 
     Heads are whole, stripped or mixed. The median volume follows the mean size of the tumours in slices, as far as one
@@ -121,7 +121,7 @@ def simulation_settings(cohort: Cohort, rows: Ints) -> dict[str, Any]:
     measured = measured[measured[:, FEATURES.index("head area")] > 0]
     if not len(measured):
         return {}
-    found: dict[str, Any] = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
+    found: Simulation = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
     table = cohort.slices
     pictures = table["case"].is_unique and ("slice" not in table or not table["slice"].any())
     found["apart"] = bool(pictures or cohort.meta.provenance.config.get("apart"))

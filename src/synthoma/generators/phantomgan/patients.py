@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,7 +128,7 @@ def _repainted(sampler: Sampler, positions: Ints, seed: int, number: int, trunca
     return images, latents.masks_at(positions)
 
 
-def _records(sampler: Sampler, positions: Ints, masks: Bytes, number: int, name: str) -> list[dict[str, Any]]:
+def _records(sampler: Sampler, positions: Ints, masks: Bytes, number: int, name: str) -> list[dict[str, object]]:
     """Rows of slices.csv of one patient."""
     source = simulated(sampler).source
     table = source.cohort.slices.iloc[source.rows[positions]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -170,8 +169,8 @@ def repaintable_slices(
         todo = "make one with `synthoma prepare --phantom N`: scans of patients must not be repainted"
         raise InputError("a cohort of simulated patients", f"{phantom.path.name}, which is {phantom.origin}", todo)
     check_scale(phantom)
-    wanted: dict[str, Any] = {"size": size, "modalities": list(modalities), "plane": plane}
-    came: dict[str, Any] = {
+    wanted: dict[str, object] = {"size": size, "modalities": list(modalities), "plane": plane}
+    came: dict[str, object] = {
         "size": phantom.size,
         "modalities": list(phantom.modalities),
         "plane": phantom.meta.plane,
