@@ -239,7 +239,7 @@ def test_a_grid_that_is_killed_is_learned_on(place: Path, tmp_path: Path) -> Non
         ended(["cells", str(place), str(cells)])
         assert all(path.read_bytes() == content for path, content in finished.items())
         for one, other in zip(learn(place, cells), expected, strict=True):
-            for name in ("chances", "hit", "said", "being", "features"):
+            for name in ("chances", "found_pixels", "called_pixels", "tumour_pixels", "features"):
                 np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 

@@ -80,7 +80,7 @@ def test_a_run_is_not_resumed_on_other_scans(chain: Path) -> None:
 
 def test_synthetic_cohort_knows_where_it_came_from(chain: Path) -> None:
     cohort = synthoma.Cohort(chain / "synthetic")
-    provenance = cohort.meta.provenance
+    provenance = cohort.meta.provenance.content()
     real = synthoma.Cohort(chain / "cohort")
     trained = set(real.slices["group"][(real.slices["split"] == "train") & (real.slices["label"] == "tumour")])
     assert cohort.origin == "synthetic"

@@ -155,7 +155,7 @@ def test_generators_do_not_draw_it(cohort: Cohort) -> None:
     config = TrainConfig.resolve(flags={"model": "phantom-gan", "with_masks": True, "images": 8})
     plan = plan_training(cohort, config)
     assert plan.shape.labels == 3
-    assert model_meta(plan, 8)["labels"] == {
+    assert model_meta(plan, 8).labels == {
         "1": "core",
         "2": "oedema",
         "3": "enhancing",
@@ -231,7 +231,7 @@ def test_looks_of_tumours_are_compared_without_it(tmp_path: Path) -> None:
     square[:, 14:18, 14:18] = 1
     alone = lesion_descriptors(comparison.real[the.held], square)
     for name in ("area", "contrast", "texture"):
-        assert again[name]["real"]["mean"] == pytest.approx(alone[name].mean())
+        assert again[name].real.mean == pytest.approx(alone[name].mean())
 
 
 def test_exported_secondary_captures_show_tumour_only(cohort: Cohort, tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ def make_run(place: Path) -> None:
     for step in (2, 4):
         save_checkpoint(place, {"generator.weight": torch.full((3, 3), float(step))}, {"step": step, "best": None}, 2)
     meta = {"schema": "synthoma.model/1", "kind": "generator", "model": "dcgan", "modalities": ["flair"],
-            "classes": ["tumour"], "labels": {}}  # fmt: skip
+            "classes": ["tumour"], "labels": {}, "network": {"network": "dcgan"},
+            "shape": {"size": 16, "channels": 1}}  # fmt: skip
     save_tensors(place / "model.safetensors", {"generator.weight": torch.arange(9.0)}, meta)
     write_text(place / "log.jsonl", '{"step": 2, "images": 32, "loss": 1.5}\n{"step": 4, "images": 64, "loss": 1.0}\n')
     write_checksums(place)
@@ -94,7 +95,7 @@ def make_cells(place: Path) -> None:
 
 
 def tensors(bundle: Any) -> Any:
-    return {name: value.tolist() for name, value in bundle.tensors.items()}, bundle.meta
+    return {name: value.tolist() for name, value in bundle.tensors.items()}, bundle.content
 
 
 def checkpoint(run: Path) -> Any:

@@ -54,7 +54,7 @@ def test_pictures_read_back_as_the_same_cohort(drawn: Cohort, tmp_path: Path) ->
         (drawn.masks[:] > 0).astype(np.uint8),
         mask_names={"1": "tumour"},
         origin="synthetic",
-        provenance=drawn.meta.provenance,
+        provenance=drawn.meta.provenance.content(),
     )
     folder = exported(drawn, tmp_path / "png", "png")
     with Image.open(folder / "tumour" / "case-0003_flair.png") as picture:
@@ -168,7 +168,7 @@ def test_other_pixels_get_other_uids(drawn: Cohort, tmp_path: Path) -> None:
         drawn.images[:].astype(np.float32) * 0.5,
         list(drawn.slices["label"]),
         origin="synthetic",
-        provenance=drawn.meta.provenance,
+        provenance=drawn.meta.provenance.content(),
     )
     one, other = exported(drawn, tmp_path / "a", "dicom"), exported(darker, tmp_path / "b", "dicom")
     name = Path("case-0001") / "flair.dcm"

@@ -145,7 +145,7 @@ def test_numbers_out_of_range_are_refused(runs: Path, tmp_path: Path, settings: 
 
 def test_the_cohort_says_where_it_came_from(runs: Path, tmp_path: Path) -> None:
     cohort = draw(Sampler.open(runs / "joint"), tmp_path / "drawn", 10, seed=3, shard=(1, 2))
-    provenance = cohort.meta.provenance
+    provenance = cohort.meta.provenance.content()
     assert cohort.origin == "synthetic"
     assert provenance["model_sha256"] == file_digest(runs / "joint" / "model.safetensors")
     assert provenance["trained_on"]["groups"] == sorted({f"patient-{i}" for i in range(20)})
