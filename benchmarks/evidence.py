@@ -25,8 +25,9 @@ import pandas as pd
 import synthoma
 from record import earlier, save
 from synthoma.cohorts.cohort import Cohort
-from synthoma.core.outputs import new_folder, write_json
+from synthoma.core.outputs import new_folder
 from synthoma.core.seeding import stream
+from synthoma.core.whole_files import write_json
 from synthoma.evaluation.diverse.light import diversity_light
 from synthoma.evaluation.evaluate import evaluate
 from synthoma.evaluation.families import EXTRACTORS, family_scores, group_numbers, scaled

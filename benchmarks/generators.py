@@ -35,9 +35,10 @@ import synthoma
 from charts import learning_curves
 from record import data_folder, earlier, hardware, save
 from synthoma.cohorts.cohort import Cohort, CohortWriter, write_rows
-from synthoma.core.outputs import new_folder, write_json
+from synthoma.core.outputs import new_folder
 from synthoma.core.pictures import grey, tiled
 from synthoma.core.seeding import stream
+from synthoma.core.whole_files import write_json
 from synthoma.evaluation.comparison import compare
 from synthoma.evaluation.realistic.agreement import agreement, ask_judge
 from synthoma.evaluation.settings import EvaluateConfig

@@ -31,7 +31,7 @@ from synthoma.core.seeding import stream
 from synthoma.detection.detector import Detector
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.masks.files import PatientMasks
+from synthoma.masks.patients import PatientMasks
 from synthoma.masks.scores import score_arrays
 from synthoma.phantom import PhantomConfig
 from synthoma.scans.layouts import take_inventory
@@ -81,7 +81,7 @@ def shipped(scans: Path) -> dict[str, Any]:
                 seen = look(asked, detector, options)
                 spacing = study.geometry.spacing[::-1] if study.geometry else None
                 patients.append(PatientMasks(case.name, (study.mask > 0).astype(np.uint8), seen.mask, spacing))
-            scores = score_arrays(patients)
+            scores = score_arrays(patients).content()
             whole = scores["regions"]["whole tumour"]
             key = f"{name}, {'FLAIR alone' if len(sequences) == 1 else 'all sequences'}"
             results[key] = {"patients": len(patients), "dice": whole["dice"], "conventions": scores["conventions"]}

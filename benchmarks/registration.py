@@ -21,8 +21,9 @@ from synthoma.phantom import Patient, PhantomConfig, simulate
 from synthoma.phantom.config import Skull
 from synthoma.phantom.tissue import Tissue
 from synthoma.scans.case import Direction, Geometry, Vector3, Volume
-from synthoma.scans.registration import LEAST_QUALITY, MOST_APART, Registered, RigidTransform, fitting_blocks, register
-from synthoma.scans.volumes import to_itk
+from synthoma.scans.grids import to_itk
+from synthoma.scans.registration import LEAST_QUALITY, MOST_APART, Registered, fitting_blocks, register
+from synthoma.scans.rigid import RigidTransform
 
 SEED, PATIENTS = 71, 20
 GRIDS: dict[str, tuple[tuple[float, float, float], int]] = {

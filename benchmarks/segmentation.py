@@ -22,12 +22,13 @@ import numpy as np
 import synthoma
 from record import data_folder, earlier, save
 from synthoma.cohorts.cohort import Cohort
-from synthoma.core.outputs import new_folder, write_json
+from synthoma.core.outputs import new_folder
 from synthoma.core.seeding import stream
+from synthoma.core.whole_files import write_json
 from synthoma.detection.detector import Detector
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
-from synthoma.masks.files import PatientMasks
+from synthoma.masks.patients import PatientMasks
 from synthoma.masks.scores import score_arrays
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores
@@ -139,7 +140,7 @@ def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
             slices.append(chances)
             truths.append(truth.any(axis=(1, 2)).astype(int))
             groups.append(np.full(len(chances), len(patients) - 1))
-    scores = score_arrays(patients)
+    scores = score_arrays(patients).content()
     chance, truth, group = np.concatenate(slices), np.concatenate(truths), np.concatenate(groups)
     members = [np.flatnonzero(group == number) for number in range(len(patients))]
 
@@ -154,7 +155,7 @@ def summary(places: list[Path]) -> tuple[dict[str, Any], dict[str, float]]:
     }
     done = [json.loads((place / "done.json").read_text()) for place in places]
     whole = scores["regions"]["whole tumour"]
-    two_stage = {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in score_arrays(gated)["per_patient"]}
+    two_stage = {row.patient: row.regions["whole tumour"].dice for row in score_arrays(gated).per_patient}
     dice = {row["patient"]: row["regions"]["whole tumour"]["dice"] for row in scores["per_patient"]}
     result = {
         "patients": len(patients),

@@ -29,7 +29,8 @@ from synthoma.cohorts.framing import resize_mask
 from synthoma.core.types import MODALITIES, Bools, tumour_of
 from synthoma.detection.detector import Detector
 from synthoma.detection.saliency import activation_map
-from synthoma.detection.scan import Seen, look
+from synthoma.detection.scan import look
+from synthoma.detection.seen import Seen
 from synthoma.detection.settings import DetectConfig
 from synthoma.detectors.segmenters.chances import scan_probability
 from synthoma.metrics.classification import ranking_scores

@@ -23,8 +23,9 @@ import numpy as np
 import synthoma
 from record import data_folder, earlier, save
 from synthoma.cohorts.cohort import Cohort
-from synthoma.core.outputs import new_folder, write_json
+from synthoma.core.outputs import new_folder
 from synthoma.core.seeding import stream
+from synthoma.core.whole_files import write_json
 
 EXPECTED = {"helps": "HELPS", "duplicates": "NO EVIDENCE", "wrong-masks": "HARMS"}
 PATIENTS, FURTHER = 60, 80

@@ -16,7 +16,8 @@ from synthoma.commands.app import main
 from synthoma.core.errors import InputError
 from synthoma.phantom import PhantomConfig, simulate
 from synthoma.scans.case import Volume
-from synthoma.scans.volumes import read_volume, same_grid, write_volume
+from synthoma.scans.grids import same_grid
+from synthoma.scans.volumes import read_volume, write_volume
 from synthoma.training.bundle import open_model
 
 PHANTOM = PhantomConfig(modalities=("flair",), pixel_mm=4.0, slice_mm=6.0, sites=4)

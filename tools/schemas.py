@@ -13,7 +13,9 @@ from pathlib import Path
 from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.records import Record
 from synthoma.detection.result import Detection
+from synthoma.detection.scan_findings import ScanFindings
 from synthoma.evaluation.result import Evaluation
+from synthoma.masks.result import Scores
 from synthoma.training.log import LogEntry
 from synthoma.training.meta import ModelMeta
 from synthoma.training.runs import RunMeta
@@ -27,6 +29,8 @@ ARTEFACTS: dict[str, type[Record]] = {
     "log": LogEntry,
     "model": ModelMeta,
     "run": RunMeta,
+    "findings": ScanFindings,
+    "scores": Scores,
 }
 """Name of the file -> what it holds; a line for each artefact."""
 

@@ -14,8 +14,9 @@ from synthoma.cohorts.dataset import TrainingSlices
 from synthoma.core.errors import CohortError, InputError
 from synthoma.core.pictures import OUTLINE, outlined
 from synthoma.core.types import CAVITY, REGIONS, tumour_labels, tumour_of
+from synthoma.detection.description import describe
 from synthoma.detection.detector import Detector
-from synthoma.detection.scan import describe, look
+from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
 from synthoma.detectors.slices import LabelledSlices, target_maps, target_names
 from synthoma.evaluation.evaluate import tumours_of
@@ -205,7 +206,7 @@ def test_agreement_with_the_truth_leaves_it_out(write_model: WriteModel) -> None
     detector = Detector.open(write_model(targets=("tumour", "core", "enhancing"), size=48))
     seen = look(case, detector, DetectConfig())
     assert seen.mask.sum() == 80
-    assert describe(seen)["dice"] == {"tumour": 1.0, "core": 1.0, "enhancing": 1.0}
+    assert describe(seen).content()["dice"] == {"tumour": 1.0, "core": 1.0, "enhancing": 1.0}
 
 
 def test_looks_of_tumours_are_compared_without_it(tmp_path: Path) -> None:

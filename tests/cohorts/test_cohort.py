@@ -12,7 +12,7 @@ import pytest
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter, check_scale
 from synthoma.core.errors import CohortError, ConfigError
-from synthoma.core.outputs import write_json
+from synthoma.core.whole_files import write_json
 from tests.toys import write_cohort as by_hand
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from synthoma.cohorts.copies.duplicates import Duplicates, Pair, find_duplicates
+from synthoma.cohorts.copies.duplicates import Duplicates, find_duplicates
+from synthoma.cohorts.copies.pairs import Pair
 from synthoma.cohorts.copies.thumbnails import thumbnail
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.seeding import stream

@@ -20,8 +20,9 @@ import synthoma
 from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.core.artefacts import FILE, read_json, sealed, unsealed
 from synthoma.core.errors import InputError, SynthomaError
-from synthoma.core.outputs import new_folder, write_checksums, write_json, write_text
+from synthoma.core.outputs import new_folder, write_checksums
 from synthoma.core.seeding import stream
+from synthoma.core.whole_files import write_json, write_text
 from synthoma.detection.result import write_detection
 from synthoma.evaluation.result import write_evaluation
 from synthoma.evaluation.useful.grid import _read as read_cell

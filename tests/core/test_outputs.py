@@ -16,8 +16,12 @@ import pytest
 from PIL import Image
 
 from synthoma.core import outputs
+from synthoma.core.disk import writing
 from synthoma.core.errors import InputError, OutputError
-from synthoma.core.outputs import KEPT, check_apart, new_file, new_folder, whole_file, write_json, write_text
+from synthoma.core.outputs import new_folder
+from synthoma.core.own_files import KEPT, foreign
+from synthoma.core.places import check_apart
+from synthoma.core.whole_files import new_file, whole_file, write_json, write_text
 from synthoma.pipeline import prepare
 from synthoma.scans.files import walk
 
@@ -33,7 +37,8 @@ HEAD = """
 import os, signal, sys, time
 from pathlib import Path
 from synthoma.core import outputs
-from synthoma.core.outputs import new_folder, whole_file
+from synthoma.core.outputs import new_folder
+from synthoma.core.whole_files import whole_file, write_text
 places = [Path(word) for word in sys.argv[1:]]
 """
 
@@ -139,14 +144,14 @@ def test_a_run_of_every_age_is_replaced_but_not_with_notes_in_it(tmp_path: Path)
     for name in ("checkpoint/step-000000002.safetensors", "samples/row-000000064.png", "run.json", "config.toml"):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("x")
-    assert outputs.foreign(run) == []
+    assert foreign(run) == []
     outputs.write_checksums(run)
-    assert outputs.foreign(run) == []
+    assert foreign(run) == []
     (run / "phantom" / "checksums.json").unlink()
-    assert outputs.foreign(run) == []
+    assert foreign(run) == []
     for name in ("samples/mine.png", "phantom/mine.png", "evaluation.json"):
         (run / name).write_text("x")
-        assert outputs.foreign(run) == [name]
+        assert foreign(run) == [name]
         (run / name).unlink()
 
 
@@ -316,7 +321,7 @@ def test_what_cannot_be_replaced_is_said_before_the_work(tmp_path: Path, monkeyp
 def test_a_full_disk_is_nobodys_fault(tmp_path: Path, number: int) -> None:
     target = artefact(tmp_path / "out", "old")
     failed = pytest.raises(OutputError)
-    with failed as said, new_folder(target, force=True) as partial, outputs.writing(partial / "images.npy"):
+    with failed as said, new_folder(target, force=True) as partial, writing(partial / "images.npy"):
         raise OSError(number, os.strerror(number))
     assert said.value.expected == f"room to write {target / 'images.npy'}"
     assert said.value.todo.endswith(f"{target} is still what it was")
@@ -329,8 +334,8 @@ def test_a_file_beyond_the_limit_leaves_what_was_there(tmp_path: Path) -> None:
     script = (
         "import resource\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "outputs.write_text(places[0], 'short')\n"
-        "outputs.write_text(places[0], 'long' * 1000)\n"
+        "write_text(places[0], 'short')\n"
+        "write_text(places[0], 'long' * 1000)\n"
     )
     failed = ran(script, tmp_path / "x.txt")
     assert "OutputError: expected room to write" in failed.stderr

@@ -36,7 +36,7 @@ def a_box() -> np.ndarray:
 
 def test_a_box_in_space() -> None:
     geometry = Geometry((0.5, 2.0, 3.0), (10.0, 20.0, 30.0))
-    found = measurements({"tumour": a_box()}, geometry, 0, (2.0, 0.5))
+    found = measurements({"tumour": a_box()}, geometry, 0, (2.0, 0.5)).content()
     assert found["volume"] == 24 * 3.0
     assert found["volume_unit"] == "mm3"
     assert found["diameter"] == pytest.approx(np.sqrt((2 * 3) ** 2 + (3 * 2) ** 2 + (4 * 0.5) ** 2), abs=1e-4)
@@ -47,7 +47,7 @@ def test_a_box_in_space() -> None:
 
 
 def test_a_box_on_a_picture_is_measured_in_pixels() -> None:
-    found = measurements({"tumour": a_box()[2:3]}, None, 0, (1.0, 1.0))
+    found = measurements({"tumour": a_box()[2:3]}, None, 0, (1.0, 1.0)).content()
     assert (found["volume"], found["volume_unit"]) == (12, "pixels")
     assert found["diameter"] is None
     assert (found["diameter_in_plane"], found["diameter_unit"]) == (5.0, "pixels")
@@ -55,7 +55,7 @@ def test_a_box_on_a_picture_is_measured_in_pixels() -> None:
 
 
 def test_nothing_found_is_null_and_never_nan() -> None:
-    found = measurements({"tumour": np.zeros((3, 4, 5), bool)}, OBLIQUE, 0, (1.0, 1.0))
+    found = measurements({"tumour": np.zeros((3, 4, 5), bool)}, OBLIQUE, 0, (1.0, 1.0)).content()
     text = json.dumps(found, allow_nan=False)
     assert found["volume"] == 0
     assert [key for key in found if found[key] is None] == [
@@ -79,7 +79,7 @@ def test_the_hull_finds_the_diameter_of_all_corners(mask: np.ndarray) -> None:
 def test_a_speck_far_away_does_not_lengthen_a_lesion() -> None:
     mask = a_box()
     mask[5, 9, 11] = True
-    found = measurements({"tumour": mask}, Geometry((1.0, 1.0, 1.0)), 0, (1.0, 1.0))
+    found = measurements({"tumour": mask}, Geometry((1.0, 1.0, 1.0)), 0, (1.0, 1.0)).content()
     assert found["diameter"] == pytest.approx(np.sqrt(2**2 + 3**2 + 4**2), abs=1e-4)
     assert found["diameter_in_plane"] == 5
     assert (found["regions"], found["largest_region_share"]) == (2, 0.96)
@@ -91,7 +91,7 @@ def test_a_place_in_the_patient_agrees_with_simpleitk() -> None:
     import SimpleITK as sitk
 
     from synthoma.scans.case import Volume
-    from synthoma.scans.volumes import to_itk
+    from synthoma.scans.grids import to_itk
 
     image = to_itk(Volume(np.zeros((5, 6, 7), np.uint8), OBLIQUE))
     assert isinstance(image, sitk.Image)

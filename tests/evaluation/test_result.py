@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import write_json
+from synthoma.core.whole_files import write_json
 from synthoma.evaluation.result import Evaluation, read_evaluation, rows_to_keep, write_evaluation
 from tests.evaluation.examples import small_evaluation
 

@@ -13,10 +13,11 @@ import SimpleITK as sitk
 
 from synthoma.core.errors import InputError
 from synthoma.detection.outputs import NOT_CLINICAL
+from synthoma.masks import scores
 from synthoma.masks.chances import Chances
-from synthoma.masks.files import PatientMasks
+from synthoma.masks.patients import PatientMasks
 from synthoma.masks.regions import CORE, ENHANCING, WHOLE
-from synthoma.masks.scores import SCHEMA, score_arrays, score_masks
+from synthoma.masks.result import SCHEMA
 from synthoma.metrics.boundary import boundary
 from synthoma.metrics.calibration import expected_calibration_error
 from synthoma.metrics.classification import ranking_scores
@@ -25,6 +26,14 @@ from tests.scans.writers import CUBIC, FLAT, write_itk, write_nifti, write_pictu
 
 SHAPE = (6, 16, 20)
 QUICK = {"draws": 50}
+
+
+def score_arrays(*given: object, **options: object) -> dict:
+    return scores.score_arrays(*given, **options).content()
+
+
+def score_masks(*given: object, **options: object) -> dict:
+    return scores.score_masks(*given, **options).content()
 
 
 def box(at: int = 4, side: int = 6, value: int = 1, shape: tuple[int, int, int] = SHAPE) -> np.ndarray:

@@ -5,14 +5,19 @@ import re
 
 import numpy as np
 
+from synthoma.masks import scores as scoring
 from synthoma.masks.chances import Chances
-from synthoma.masks.files import PatientMasks
+from synthoma.masks.patients import PatientMasks
 from synthoma.masks.regions import WHOLE
-from synthoma.masks.scores import NOT_CLINICAL, score_arrays
+from synthoma.masks.scores import NOT_CLINICAL
 from synthoma.reports.scores_page import SHOWN_ROWS, scores_page
 from tests.reports.test_cohort_page import VOID, Page
 
 VOID |= {"circle", "rect", "line"}
+
+
+def score_arrays(*given: object, **options: object) -> dict:
+    return scoring.score_arrays(*given, **options).content()
 
 
 def box(at: int, value: int = 1) -> np.ndarray:

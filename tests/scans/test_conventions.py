@@ -9,7 +9,8 @@ import pytest
 
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.types import REGIONS, WHOLE_TUMOUR
-from synthoma.scans.conventions import CONVENTIONS, decide, described, hinted, labelled, parsed
+from synthoma.scans.convention_words import described, parsed
+from synthoma.scans.conventions import CONVENTIONS, decide, hinted, labelled
 
 
 def test_one_mask_does_not_decide_for_the_others() -> None:

@@ -25,7 +25,9 @@ from pydicom.uid import (
 
 from synthoma.core.errors import InputError
 from synthoma.scans.case import Case
-from synthoma.scans.dicom.series import find_series, guess_modality, read_series
+from synthoma.scans.dicom.sequence import guess_modality
+from synthoma.scans.dicom.series import find_series
+from synthoma.scans.dicom.stack import read_series
 from synthoma.scans.layouts import take_inventory
 from tests.scans.test_volumes import check_geometry
 from tests.scans.writers import CUBIC, FLAT, GEOMETRIES, OBLIQUE, SECRETS, voxels, write_dicom

@@ -26,7 +26,8 @@ from pydicom.uid import (
 
 from synthoma.core.errors import InputError
 from synthoma.core.types import Array
-from synthoma.scans.dicom.series import Series, find_series, read_series, sort_into_series
+from synthoma.scans.dicom.series import find_series, sort_into_series
+from synthoma.scans.dicom.stack import Series, read_series
 from synthoma.scans.files import kind_of
 from synthoma.scans.layouts import take_inventory
 from tests.scans.test_dicom import edit

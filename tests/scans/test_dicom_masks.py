@@ -26,10 +26,13 @@ from synthoma.core.errors import InputError
 from synthoma.core.types import REGIONS, WHOLE_TUMOUR, Array, Bools
 from synthoma.detection.dicom_seg import write_segmentation
 from synthoma.scans.case import Geometry
-from synthoma.scans.dicom.masks import DicomMask, combined, filled, mask_of, part_of, read_dicom_mask
-from synthoma.scans.dicom.series import Series, find_series, read_series
+from synthoma.scans.dicom.masks import mask_of, read_dicom_mask
+from synthoma.scans.dicom.segments import DicomMask, combined, part_of
+from synthoma.scans.dicom.series import find_series
+from synthoma.scans.dicom.stack import Series, read_series
+from synthoma.scans.dicom.structure_sets import filled
 from synthoma.scans.layouts import take_inventory
-from synthoma.scans.layouts.dicom_studies import reference_series
+from synthoma.scans.layouts.dicom_loading import reference_series
 from tests.scans.test_dicom import edit
 from tests.scans.writers import CUBIC, FLAT, GEOMETRIES, OBLIQUE, SECRETS, voxels, write_dicom
 

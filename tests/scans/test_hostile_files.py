@@ -27,10 +27,12 @@ from PIL import Image
 from pydicom.uid import ImplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from synthoma.core.errors import InputError
-from synthoma.scans.dicom.series import find_series, read_series
+from synthoma.scans.dicom.series import find_series
+from synthoma.scans.dicom.stack import read_series
 from synthoma.scans.images import read_image
 from synthoma.scans.layouts import take_inventory
-from synthoma.scans.volumes import read_volume, stored_shape
+from synthoma.scans.volume_headers import stored_shape
+from synthoma.scans.volumes import read_volume
 from tests.scans.writers import CUBIC, OBLIQUE, voxels, write_dicom, write_itk, write_nifti
 
 MEMORY = 2**30

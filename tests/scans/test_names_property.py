@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthoma.scans.studies import Source, sort_into_studies
+from synthoma.scans.paths import Source
+from synthoma.scans.studies import sort_into_studies
 
 SPELLINGS = {
     "t1": [

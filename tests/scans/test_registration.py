@@ -12,8 +12,9 @@ from synthoma.core.errors import InputError
 from synthoma.core.types import Floats
 from synthoma.phantom import PhantomConfig, phantom_cases
 from synthoma.scans.case import IDENTITY, Geometry, Study, Vector3, Volume
-from synthoma.scans.registration import LEAST_QUALITY, Registered, RigidTransform, fitting_blocks, register
-from synthoma.scans.volumes import same_grid, to_itk
+from synthoma.scans.grids import same_grid, to_itk
+from synthoma.scans.registration import LEAST_QUALITY, Registered, fitting_blocks, register
+from synthoma.scans.rigid import RigidTransform
 
 CENTRE = (4.0, 20.0, 10.0)
 

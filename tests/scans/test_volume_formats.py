@@ -21,7 +21,9 @@ from synthoma.core.errors import InputError
 from synthoma.core.types import Array
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.files import kind_of, stem_of, suffix_of
-from synthoma.scans.volumes import data_of, paste_onto, read_volume, same_grid, stored_shape, write_volume
+from synthoma.scans.grids import paste_onto, same_grid
+from synthoma.scans.volume_headers import data_of, stored_shape
+from synthoma.scans.volumes import read_volume, write_volume
 from tests.scans.test_volumes import check_geometry
 from tests.scans.writers import CUBIC, FLAT, OBLIQUE, affine_ras, voxels, write_itk, write_nifti
 

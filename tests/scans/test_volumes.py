@@ -13,7 +13,8 @@ import SimpleITK as sitk
 
 from synthoma.core.errors import InputError
 from synthoma.scans.case import Geometry, Volume
-from synthoma.scans.volumes import onto_grid, read_volume, same_grid, write_volume
+from synthoma.scans.grids import onto_grid, same_grid
+from synthoma.scans.volumes import read_volume, write_volume
 from tests.scans.writers import CUBIC, FLAT, GEOMETRIES, OBLIQUE, affine_ras, voxels, write_itk, write_nifti
 
 SUFFIXES = [".nii", ".nii.gz", ".mha", ".nrrd"]

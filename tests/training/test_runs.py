@@ -9,7 +9,7 @@ import pytest
 
 from synthoma.core.artefacts import sealed
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import write_json
+from synthoma.core.whole_files import write_json
 from synthoma.generators.recipes import GeneratorTraining
 from synthoma.training.runs import FILE, begin_run, check_begun, read_run
 from tests.toys import blobs, write_cohort

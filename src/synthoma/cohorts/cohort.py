@@ -13,16 +13,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
 from synthoma.cohorts.meta import SCHEMA, CohortMeta
-from synthoma.core.artefacts import check_schema, read_json, verify
+from synthoma.cohorts.meta_file import read_meta
+from synthoma.core.artefacts import verify
+from synthoma.core.disk import writing
 from synthoma.core.errors import CohortError, ConfigError, InputError
-from synthoma.core.outputs import write_json, write_text, writing
-from synthoma.core.types import CAVITY, Array, Bytes, Float16, Float32, Origin, Plane, tumour_labels, tumour_of
-from synthoma.core.untrusted import check_names, check_texts, content_of_cell, csv_of_frame
+from synthoma.core.types import Array, Bytes, Float16, Float32, tumour_labels, tumour_of
+from synthoma.core.untrusted import content_of_cell, csv_of_frame
+from synthoma.core.whole_files import write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,15 +33,13 @@ _COPIED = 512  # slices copied at once
 _LOOKED_AT = 32  # slices by which the scale of grey values is judged
 _DARK, _MOST_DARK, _BRIGHT = -0.25, 0.05, 8.0
 """Clearly below the background; the share of pixels that may be; what 99 % of them never exceed."""
+
 TEXT_COLUMNS = (
     "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "file_sha256", "look_at",
     "twin", "origin", "direction",
 )  # fmt: skip
 """Columns of slices.csv that are text even where they look like numbers; an empty cell is an empty text."""
-OPTIONAL: dict[str, Any] = {
-    "layout": "by hand", "plane": "axial", "patients": 0, "groups": 0, "cases": 0, "remarks": []
-}  # fmt: skip
-"""What cohort.json says where it says nothing."""
+
 REQUIRED_COLUMNS = ("case", "group", "split", "label")
 
 
@@ -57,7 +57,7 @@ class Cohort:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         _verify(self.path)
-        self.meta = _read_meta(self.path)
+        self.meta = read_meta(self.path)
         count, channels, height, width = self.images.shape
         masks_fit = self.masks.shape == (count, height, width)
         if channels != len(self.modalities) or not masks_fit or count != self.meta.slices:
@@ -295,52 +295,6 @@ def check_scale(cohort: Cohort) -> None:
 def is_cohort(path: Path) -> bool:
     """Whether the folder calls itself a cohort."""
     return (path / "cohort.json").is_file()
-
-
-def _read_meta(path: Path) -> CohortMeta:
-    file = path / "cohort.json"
-    if not file.is_file():
-        todo = "make one with `synthoma prepare FOLDER -o COHORT`"
-        raise CohortError("a cohort (a folder with cohort.json)", str(path), todo)
-    try:
-        meta = read_json(file)
-        check_schema(meta, SCHEMA, file)
-    except InputError as error:
-        raise CohortError(error.expected, error.came, error.todo) from None
-    absent = [key for key in ("slices", "origin", "modalities", "labels", "classes", "size") if key not in meta]
-    if absent:
-        raise CohortError("a complete cohort.json", f"no {', '.join(absent)} in {file}", "prepare the cohort again")
-    check_names(meta["modalities"], "modalities", str(file), CohortError)
-    check_texts(meta["classes"], "classes", str(file), CohortError)
-    if not isinstance(meta["labels"], dict):
-        raise CohortError("labels by mask value", f"{type(meta['labels']).__name__} in {file}", "prepare it again")
-    check_texts(list(meta["labels"].values()), "labels", str(file), CohortError)
-    for value, name in CAVITY.items():
-        came = meta["labels"].get(str(value), name)
-        if came != name:
-            todo = "number the labels as 1 core, 2 oedema, 3 enhancing, or 1 tumour"
-            raise CohortError(f"a mask value {value} that means {name}", f"{came!r} in {file}", todo)
-    whole = {**OPTIONAL, **meta}
-    for key, kind in _KINDS.items():
-        if key in whole and (not isinstance(whole[key], kind) or isinstance(whole[key], bool)):
-            came = f"{type(whole[key]).__name__} in {file}"
-            raise CohortError(f"{key} as {kind.__name__} in cohort.json", came, "prepare the cohort again")
-    if whole["origin"] not in get_args(Origin) or whole["plane"] not in get_args(Plane):
-        came = f"origin {str(whole['origin'])[:40]!r}, plane {str(whole['plane'])[:40]!r} in {file}"
-        raise CohortError("an origin and a plane that exist", came, "prepare the cohort again")
-    if not all(name.isdecimal() and 0 < int(name[:4]) < 256 for name in whole["labels"]):
-        raise CohortError("labels by mask value, 1 to 255", f"others in {file}", "prepare the cohort again")
-    try:
-        return CohortMeta.parse(meta, file)
-    except InputError as error:
-        raise CohortError(error.expected, error.came, error.todo) from None
-
-
-_KINDS = {
-    "slices": int, "size": int, "origin": str, "modalities": list, "labels": dict, "classes": list, "layout": str,
-    "plane": str, "patients": int, "groups": int, "cases": int, "remarks": list, "provenance": dict,
-}  # fmt: skip
-"""What entries of cohort.json are."""
 
 
 def _verify(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -13,6 +12,7 @@ import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.cohorts.meta import CohortMeta, Provenance
+from synthoma.cohorts.patient_names import Veil, hidden, sources_of, with_pseudonyms
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.cohorts.slicing import PreparedCase, case_path, label_names, prepare_case
 from synthoma.cohorts.splits import (
@@ -27,16 +27,14 @@ from synthoma.cohorts.splits import (
 from synthoma.cohorts.understanding import held_out, shortened, warnings_of
 from synthoma.core.errors import InputError
 from synthoma.core.fanout import spread
-from synthoma.core.outputs import write_text
 from synthoma.core.provenance import software
-from synthoma.core.pseudonyms import pseudonym, remember, secret_key
+from synthoma.core.pseudonyms import remember
 from synthoma.core.types import CAVITY, HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, tumour_labels, tumour_of
 from synthoma.core.untrusted import csv_of_frame, printable
+from synthoma.core.whole_files import write_text
 from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.scans.conventions import WHOLE, Decision
-from synthoma.scans.layouts.listing import CLASS_NAMES
 from synthoma.scans.layouts.meaning import decision_of, with_decision
-from synthoma.scans.names import place_word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,12 +75,12 @@ def pack(
     inventory = _settled(inventory, config)
     modalities = config.modalities or choose_modalities(inventory.cases)
     private = config.pseudonyms or inventory.layout == "dicom"
-    veil = _Veil(inventory) if private else None
+    veil = Veil(inventory) if private else None
     if private:
         named = inventory
         if config.pseudonyms and inventory.layout != "dicom":  # the DICOM reader gives hashes already
-            inventory = _with_pseudonyms(inventory)
-        remember(_places(named, inventory))
+            inventory = with_pseudonyms(inventory)
+        remember(sources_of(named, inventory))
     skipped, remarks = list(inventory.skipped), [*warnings_of(inventory.cases), *inventory.remarks]
     thumbnails: list[Float32] = []
     searched: list[int] = []
@@ -157,84 +155,6 @@ def _settled(inventory: Inventory, config: PrepareConfig) -> Inventory:
     whole = Decision(WHOLE, "all that fits is tumour", values=doubtful[0].values)
     cases = tuple(with_decision(case, whole) if decision_of(case) in doubtful else case for case in inventory.cases)
     return replace(inventory, cases=cases)
-
-
-def _with_pseudonyms(inventory: Inventory) -> Inventory:
-    """The inventory with keyed hashes for every name that could point at a person.
-
-    A class keeps its name where that is the name of a class beyond doubt: any other may be that of a folder of
-    somebody's pictures. Texts of a table's further columns are left out; numbers stay.
-    """
-    from dataclasses import replace
-
-    key = secret_key()
-    left_out: set[str] = set()
-
-    def hidden(case: Case) -> Case:
-        facts = dict(case.facts)
-        if inventory.layout == "table":
-            facts = {name: value for name, value in facts.items() if not isinstance(value, str)}
-            left_out.update(case.facts.keys() - facts.keys())
-        return replace(
-            case,
-            name=pseudonym(case.name, key),
-            patient=None if case.patient is None else pseudonym(case.patient, key),
-            label=case.label if _says_nothing(case.label) else f"class {pseudonym(str(case.label), key)}",
-            site=None if case.site is None else pseudonym(case.site, key),
-            visit="",
-            kin=pseudonym(case.kin, key) if case.kin else "",
-            slice_names=tuple(pseudonym(name, key) for name in case.slice_names),
-            facts=facts,
-        )
-
-    cases = tuple(hidden(case) for case in inventory.cases)
-    remarks = list(inventory.remarks)
-    if left_out:
-        remarks.append(f"columns with texts are left out beside pseudonyms: {', '.join(sorted(left_out))}")
-    if renamed := len({after.label for after in cases} - {before.label for before in inventory.cases}):
-        remarks.append(
-            f"names of {renamed} classes that may be people's are hashes: docs/cohort.md says how to keep one"
-        )
-    return replace(inventory, cases=cases, remarks=tuple(remarks))
-
-
-def _says_nothing(label: str | None) -> bool:
-    """Whether a class's name cannot point at a person."""
-    return label is None or label.lower() in CLASS_NAMES or place_word(label) is not None
-
-
-class _Veil:
-    """Hides the names of an inventory in texts that are kept with the cohort.
-
-    Args:
-        inventory: with its names.
-    """
-
-    def __init__(self, inventory: Inventory) -> None:
-        names: set[str] = set()
-        for case in inventory.cases:
-            names.update(filter(None, (case.name, case.patient, case.label, case.site, *case.slice_names)))
-            names.update(part for path in case.sources for part in (*path.parts, path.stem))
-        names = {printable(name) for name in names if len(name) > 2}
-        self.names = sorted((name for name in names if not _says_nothing(name)), key=len, reverse=True)
-
-    def over(self, text: str) -> str:
-        """A text without any of the names, the longest first."""
-        for name in self.names:
-            if name in text:
-                text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "(name hidden)", text)
-        return text
-
-
-def _places(named: Inventory, hidden: Inventory) -> dict[str, str]:
-    """What the pseudonyms of patients and cases stand for: the patient's name, or the folder that the files lie in."""
-    found: dict[str, str] = {}
-    for before, after in zip(named.cases, hidden.cases, strict=True):
-        folder = str(before.sources[0].parent.absolute()) if before.sources else before.name
-        found.setdefault(after.name, folder)
-        if after.patient is not None:
-            found.setdefault(after.patient, folder if before.patient == after.patient else str(before.patient))
-    return found
 
 
 def _prepare_all(
@@ -384,14 +304,6 @@ def _write_lists(
         pairs = _pair_table(table, searched, found)
         write_text(folder / "duplicates.csv", csv_of_frame(pairs))
     write_nnunet_splits(folder / "splits_final.json", table)
-
-
-def hidden(item: Skipped) -> Skipped:
-    """A skipped file without its name, which may be a person's; the reason may have named it too."""
-    reason = item.reason
-    for part in sorted(item.path.parts, key=len, reverse=True):
-        reason = reason.replace(part, "(name hidden)") if len(part) > 2 else reason
-    return Skipped(Path(pseudonym(str(item.path), secret_key())), reason, item.kind)
 
 
 def _pair_table(table: pd.DataFrame, searched: list[int], found: Duplicates) -> pd.DataFrame:

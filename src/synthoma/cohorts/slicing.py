@@ -15,8 +15,8 @@ from synthoma.cohorts.copies.thumbnails import SIDE, thumbnail
 from synthoma.cohorts.framing import resize_mask
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.cohorts.squares import Framing, frame, picture, to_squares
+from synthoma.core.disk import disk_refused
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import disk_refused
 from synthoma.core.provenance import bytes_digest, file_digest
 from synthoma.core.types import WHOLE_TUMOUR, Array, Bytes, Float16, Float32, tumour_of
 from synthoma.scans.case import Case, Skipped, Study

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthoma.core.errors import ConfigError, InputError, LeakError
-from synthoma.core.outputs import write_json
 from synthoma.core.seeding import stream
 from synthoma.core.types import Floats, Ints
 from synthoma.core.untrusted import content_of_cell
+from synthoma.core.whole_files import write_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -63,7 +63,7 @@ def run(
 def _judge(scans: list[Path], model: Path, output: Path | None, force: bool) -> None:
     """Print what a discriminator or a classifier thinks of images, and write it where a file is named."""
     from synthoma import pipeline
-    from synthoma.core.outputs import new_file, write_text
+    from synthoma.core.whole_files import new_file, write_text
 
     place = None if output is None else new_file(output, force=force, inputs=(*scans, model))
     with of_work() as progress:

@@ -57,7 +57,7 @@ def run(
     if print_config:
         say(settings.to_toml(), end="")
         return
-    from synthoma.core.outputs import check_apart
+    from synthoma.core.places import check_apart
 
     for place in (output, keep, settings.cells):
         if place is not None:

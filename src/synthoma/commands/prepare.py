@@ -57,7 +57,7 @@ def run(
     if output is None:
         raise ConfigError("a place for the cohort", "no --output", "add for example -o cohort")
     from synthoma import pipeline
-    from synthoma.core.outputs import check_apart
+    from synthoma.core.places import check_apart
 
     check_apart(output, [config])
     with of_work() as progress:

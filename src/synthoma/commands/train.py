@@ -70,7 +70,7 @@ def run(
         return
     if output is None:
         raise ConfigError("a place for the run", "no --output", "add for example -o run")
-    from synthoma.core.outputs import check_apart
+    from synthoma.core.places import check_apart
 
     if not resume:
         check_apart(output, [config])

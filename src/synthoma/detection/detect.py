@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from synthoma.cohorts.preparation import Progress, hidden
+from synthoma.cohorts.patient_names import hidden
+from synthoma.cohorts.preparation import Progress
 from synthoma.core.errors import InputError, OutputError
-from synthoma.core.outputs import check_apart, new_folder
+from synthoma.core.outputs import new_folder
+from synthoma.core.places import check_apart
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.classes import Classifier
@@ -20,7 +21,8 @@ from synthoma.detection.kept import ROWS, keep, place_of
 from synthoma.detection.many import detect_all
 from synthoma.detection.outputs import NOT_CLINICAL
 from synthoma.detection.result import Detection, ModelIdentity, write_detection
-from synthoma.detection.scan import plain_stands_for
+from synthoma.detection.rows import ScanRow
+from synthoma.detection.sequences import plain_stands_for
 from synthoma.detection.settings import DetectConfig
 from synthoma.detection.words import track_record
 from synthoma.scans.case import Inventory, Skipped
@@ -35,7 +37,7 @@ def detect(
     options: DetectConfig | None = None,
     force: bool = False,
     progress: Progress = lambda text, done, total: None,
-) -> list[dict[str, Any]]:
+) -> list[ScanRow]:
     """Look for tumour in scans, and write masks, findings and pictures of them.
 
     Args:
@@ -85,7 +87,7 @@ def _detect(
     kept: Path,
     options: DetectConfig,
     progress: Progress,
-) -> list[dict[str, Any]]:
+) -> list[ScanRow]:
     """Fill the folder of an output; scans in ``kept`` are taken from there."""
     progress("looking", 0, 1)
     detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
@@ -114,7 +116,7 @@ def _detect(
     return rows
 
 
-def _track_records(detector: Detector, rows: Sequence[dict[str, Any]]) -> list[str]:
+def _track_records(detector: Detector, rows: Sequence[ScanRow]) -> list[str]:
     """How often the model says tumour where there is none, for the kinds of scans that were looked at."""
     kinds = dict.fromkeys("picture" if row["single"] else "scan" for row in rows)
     return list(dict.fromkeys(track_record(detector.bundle.content, kind) for kind in kinds))

@@ -21,11 +21,11 @@ from pydicom.valuerep import DSfloat
 
 from synthoma._version import __version__
 from synthoma.core.errors import InputError, SynthomaError
-from synthoma.core.outputs import whole_file
 from synthoma.core.provenance import bytes_digest
 from synthoma.core.types import Bools, Bytes
+from synthoma.core.whole_files import whole_file
 from synthoma.detection.detector import Detector
-from synthoma.scans.dicom.series import Series
+from synthoma.scans.dicom.stack import Series
 
 DESCRIPTION = "Synthoma tumour: RESEARCH ONLY, not for clinical use"
 SERIES_NUMBER = 9001

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -12,6 +11,7 @@ from scipy.spatial.distance import pdist
 
 from synthoma.cohorts.framing import foreground
 from synthoma.core.types import Array, Bools, Bytes, Float32, Floats, Ints
+from synthoma.detection.scan_findings import Measurements
 from synthoma.scans.case import Geometry
 
 MIDLINE = 0.03
@@ -206,7 +206,7 @@ def _evened(image: Array) -> Float32:
 
 def measurements(
     regions: Mapping[str, Bools], geometry: Geometry | None, slice_axis: int, pixel_mm: tuple[float, float]
-) -> dict[str, Any]:
+) -> Measurements:
     """Size and place of a tumour, as findings.json says them.
 
     Args:
@@ -226,21 +226,23 @@ def measurements(
     largest = max(np.bincount(numbers.ravel())[1:].tolist(), default=0)
     spatial = geometry is not None and whole.shape[slice_axis] > 1
     solid = geometry if geometry is not None and geometry.thick else None
-    return {
-        "volume": tidy(volume(whole, solid)),
-        "volume_unit": "mm3" if solid else "pixels",
-        "volume_ml": tidy(volume(whole, solid) / 1000) if solid else None,
-        "volumes": {name: tidy(volume(region, solid)) for name, region in regions.items()},
-        "regions": regions_count,
-        "largest_region_share": tidy(largest / int(whole.sum())) if largest else None,
-        "diameter": tidy(lesion_diameter(whole, geometry.spacing[::-1])) if spatial and geometry else None,
-        "diameter_in_plane": tidy(in_plane_diameter(layers, pixel)),
-        "diameter_unit": "mm" if geometry else "pixels",
-        "diameter_convention": "between the outermost corners of the voxels of one connected region",
-        "centroid_voxel": None if middle is None else dict(zip("zyx", map(tidy, middle.tolist()), strict=True)),
-        "centroid_mm_lps": None if place is None else [tidy(value) for value in place.tolist()],
-        "box_voxel": box(whole),
-    }
+    return Measurements.model_validate(
+        {
+            "volume": tidy(volume(whole, solid)),
+            "volume_unit": "mm3" if solid else "pixels",
+            "volume_ml": tidy(volume(whole, solid) / 1000) if solid else None,
+            "volumes": {name: tidy(volume(region, solid)) for name, region in regions.items()},
+            "regions": regions_count,
+            "largest_region_share": tidy(largest / int(whole.sum())) if largest else None,
+            "diameter": tidy(lesion_diameter(whole, geometry.spacing[::-1])) if spatial and geometry else None,
+            "diameter_in_plane": tidy(in_plane_diameter(layers, pixel)),
+            "diameter_unit": "mm" if geometry else "pixels",
+            "diameter_convention": "between the outermost corners of the voxels of one connected region",
+            "centroid_voxel": None if middle is None else dict(zip("zyx", map(tidy, middle.tolist()), strict=True)),
+            "centroid_mm_lps": None if place is None else [tidy(value) for value in place.tolist()],
+            "box_voxel": box(whole),
+        }
+    )
 
 
 def tidy(value: float | None) -> float | None:

@@ -6,13 +6,15 @@ import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from synthoma._version import __version__
 from synthoma.core.artefacts import faults, read_json, sealed, unsealed
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import KEPT, resolved, write_json
+from synthoma.core.own_files import KEPT
+from synthoma.core.places import resolved
 from synthoma.core.provenance import bytes_digest
+from synthoma.core.whole_files import write_json
+from synthoma.detection.rows import PictureRow, ScanRow
 from synthoma.detection.settings import DetectConfig
 from synthoma.scans.case import Case
 from synthoma.training.bundle import model_file
@@ -20,7 +22,7 @@ from synthoma.training.bundle import model_file
 ROWS = KEPT
 """Folder of what the tables will say of each scan, while there are no tables yet."""
 
-Result = tuple[dict[str, Any], list[dict[str, Any]]]
+Result = tuple[ScanRow, list[PictureRow]]
 """A scan's row of index.csv, and those of pictures.csv."""
 
 

@@ -9,39 +9,32 @@ from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from synthoma.cohorts.preparation import Progress, hidden
+from synthoma.cohorts.patient_names import hidden
+from synthoma.cohorts.preparation import Progress
 from synthoma.cohorts.slicing import case_path
+from synthoma.core.disk import disk_refused, output_error
 from synthoma.core.errors import InputError, OutputError
 from synthoma.core.fanout import spread
-from synthoma.core.outputs import disk_refused, new_folder, output_error, write_text
+from synthoma.core.outputs import new_folder
 from synthoma.core.untrusted import csv_text, printable
+from synthoma.core.whole_files import write_text
 from synthoma.detection.detector import Detector
 from synthoma.detection.kept import Result, key_of, note, taken
 from synthoma.detection.outputs import file_names, write_results
-from synthoma.detection.overlay import NOTICE
+from synthoma.detection.rows import COLUMNS, PICTURE_COLUMNS, PictureRow, ScanRow, picture_rows, scan_row
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
 from synthoma.scans.case import Case, Inventory, Skipped
-from synthoma.scans.layouts.dicom_studies import reference_series
+from synthoma.scans.layouts.dicom_loading import reference_series
 from synthoma.training.bundle import model_file
 from synthoma.training.device import choose_device
 
-if TYPE_CHECKING:
-    from synthoma.detection.scan import Seen
-
 SERIAL = 2
 """Up to so many volumes are looked at in this process: starting workers takes longer."""
+
 PICTURES = 64
 """So many single pictures take as long as a volume."""
-
-COLUMNS = (
-    "case", "probability", "has_tumour", "type", "volume", "unit", "volume_ml", "diameter", "diameter_unit", "side",
-    "dice", "taken_for", "mask", "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask",
-    "remarks", "notice",
-)  # fmt: skip
-PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability", "notice")
 
 
 def detect_all(
@@ -52,7 +45,7 @@ def detect_all(
     progress: Progress,
     *,
     kept: Path | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ScanRow]:
     """Look at every scan of an inventory and write the results into an existing folder.
 
     - ``<case>/``: see ``outputs.write_results``.
@@ -76,8 +69,8 @@ def detect_all(
     Raises:
         InputError: no scan could be used.
     """
-    rows: list[dict[str, Any]] = []
-    pictures: list[dict[str, Any]] = []
+    rows: list[ScanRow] = []
+    pictures: list[PictureRow] = []
     skipped = list(inventory.skipped)
     with closing(_each(inventory.cases, model, folder, options, kept)) as results:
         for done, result in enumerate(results, start=1):
@@ -156,7 +149,7 @@ def detect_case(
         seen = look(case, detector, options)
         with new_folder(folder / name) as own:
             findings = write_results(own, name, seen, detector, options)
-        result = _row(case, name, findings, seen), _picture_rows(case, findings, seen)
+        result = scan_row(case, name, findings, seen), picture_rows(case, findings, seen)
         note(folder, name, key, result)
         return result
     except OutputError:
@@ -187,72 +180,6 @@ def _open_once(model: Path, device: str, _written: int, _size: int) -> Detector:
     return Detector.open(model, device)
 
 
-def _row(case: Case, name: str, findings: dict[str, Any], seen: Seen) -> dict[str, Any]:
-    """A scan's row of index.csv; paths are below the output folder."""
-    files: dict[str, list[str]] = findings["files"]
-
-    def first(kind: str) -> str:
-        return f"{name}/{files[kind][0]}" if files.get(kind) else ""
-
-    diameter = findings["diameter"]
-    scores = findings.get("dice") or {}
-    return {
-        "case": case.name,
-        "probability": findings["probability"],
-        "has_tumour": findings["has_tumour"],
-        "type": findings["type"] or "",
-        "volume": findings["volume"],
-        "unit": findings["volume_unit"],
-        "volume_ml": findings["volume_ml"],
-        "diameter": findings["diameter_in_plane"] if diameter is None else diameter,
-        "diameter_unit": findings["diameter_unit"],
-        "side": findings["side"] or "",
-        "dice": next(iter(scores.values()), None),
-        "mask": first("mask"),
-        "overlay": first("overlay"),
-        "dicom_seg": first("dicom_seg"),
-        "findings": f"{name}/findings.json",
-        "image_path": _image_path(case, seen, 0),
-        "predicted_mask": _code(findings, 0) if seen.pictures and len(seen.labels) == 1 else "",
-        "has_mask": int(findings["has_mask"]),
-        "taken_for": findings["taken_for"] or "",
-        "remarks": "; ".join(findings["remarks"]),
-        "told": tuple(findings["remarks"]),
-        "single": seen.kind == "picture",
-        "notice": NOTICE,
-    }
-
-
-def _picture_rows(case: Case, findings: dict[str, Any], seen: Seen) -> list[dict[str, Any]]:
-    """A row of pictures.csv for each slice that is a picture."""
-    if not seen.pictures:
-        return []
-    return [
-        {
-            "case": case.name,
-            "slice": z,
-            "image_path": _image_path(case, seen, z),
-            "predicted_mask": _code(findings, z),
-            "has_mask": int(bool(seen.mask[z].any())),
-            "probability": findings["slice_probabilities"][z],
-            "notice": NOTICE,
-        }
-        for z in range(len(seen.labels))
-    ]
-
-
-def _code(findings: dict[str, Any], z: int) -> str:
-    """Run-length code of a slice's mask."""
-    return next((one["rle"] for one in findings["slices"] if one["slice"] == z), "")
-
-
-def _image_path(case: Case, seen: Seen, z: int) -> str:
-    """The file of a slice as the user named it. Paths of DICOM files often carry patients' names, and stay out."""
-    if not case.sources or reference_series(case):
-        return ""
-    return str(case.sources[z] if seen.slice_name(z) is not None and z < len(case.sources) else case.sources[0])
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
     """One line a row. pandas would do it too, but takes longer to load than a volume to look at."""
     write_text(path, csv_text(columns, rows))

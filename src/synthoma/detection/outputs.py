@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from synthoma.core.outputs import write_json
 from synthoma.core.types import Array, Bools, tumour_of
+from synthoma.core.whole_files import write_json
 from synthoma.detection.coding import to_flat, to_rle
+from synthoma.detection.description import describe
 from synthoma.detection.detector import Detector
 from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
 from synthoma.detection.result import SCHEMA
-from synthoma.detection.scan import Seen, describe
+from synthoma.detection.scan_findings import Description, ScanFindings, write_findings
+from synthoma.detection.seen import Seen
 from synthoma.detection.settings import DetectConfig
 from synthoma.detection.words import size_text, track_record
 from synthoma.scans.case import Case, Volume
@@ -51,7 +52,7 @@ def safe(name: str) -> str:
     return re.sub(r"[^\w-]+", "_", name).strip("_")[:100] or "scan"
 
 
-def write_results(folder: Path, name: str, seen: Seen, detector: Detector, options: DetectConfig) -> dict[str, Any]:
+def write_results(folder: Path, name: str, seen: Seen, detector: Detector, options: DetectConfig) -> ScanFindings:
     """Write everything about a scan into an existing empty folder.
 
     Args:
@@ -82,21 +83,20 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
         code = {"not_for_clinical_use": NOT_CLINICAL, "order": "z, y, x row-major, numbered from 1"}
         shape = {"shape": list(seen.mask.shape)}
         write_json(folder / "mask_rle.json", {**code, **shape, "rle": to_rle(seen.mask), "flat": to_flat(seen.mask)})
-    findings = {
-        "schema": SCHEMA,
-        "not_for_clinical_use": NOT_CLINICAL,
-        "case": seen.case.name,
-        "model": {"name": detector.name, "sha256": detector.bundle.digest},
-        "thresholds": dict(zip(seen.targets, seen.thresholds, strict=True)),
-        **facts,
-        "files": files,
-        "remarks": remarks,
-    }
-    if seen.pictures:
-        for one in findings["slices"]:
-            one["rle"] = to_rle(seen.mask[one["slice"]])
-        findings["rle_convention"] = "pairs 'start length', pixels numbered from 1, row by row"
-    write_json(folder / "findings.json", findings)
+    findings = ScanFindings.model_validate(
+        {
+            "schema": SCHEMA,
+            "not_for_clinical_use": NOT_CLINICAL,
+            "case": seen.case.name,
+            "model": {"name": detector.name, "sha256": detector.bundle.digest},
+            "thresholds": dict(zip(seen.targets, seen.thresholds, strict=True)),
+            **facts.content(),
+            "files": files,
+            "remarks": remarks,
+            **({"rle_convention": "pairs 'start length', pixels numbered from 1, row by row"} if seen.pictures else {}),
+        }
+    )
+    write_findings(folder, findings)
     return findings
 
 
@@ -146,7 +146,7 @@ def _slice_stem(name: str, seen: Seen, z: int) -> str:
     return stem if stem.startswith(f"{name}_") else f"{name}_{stem}"
 
 
-def _write_overlay(folder: Path, name: str, seen: Seen, facts: dict[str, Any], detector: Detector) -> str:
+def _write_overlay(folder: Path, name: str, seen: Seen, facts: Description, detector: Detector) -> str:
     found = seen.in_plane(seen.mask)
     truth: Bools | None = None if seen.framing.mask is None else tumour_of(seen.framing.mask)
     blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
@@ -174,14 +174,14 @@ def _notes(seen: Seen) -> list[str]:
     return notes
 
 
-def _title(name: str, facts: dict[str, Any]) -> str:
+def _title(name: str, facts: Description) -> str:
     """The findings in one line."""
-    said = "tumour" if facts["has_tumour"] else "no tumour"
-    parts = [f"{said} (chance {facts['probability']:.2f}; said from {facts['says_tumour_from']:.2f})"]
-    if facts["has_mask"]:
-        parts.append(size_text(facts["volume"], facts["volume_unit"]))
-        parts.append("at the midline" if facts["side"] == "midline" else f"on the patient's {facts['side']}")
-    parts += [f"Dice {score:.2f}" for score in list(facts.get("dice", {}).values())[:1]]
+    said = "tumour" if facts.has_tumour else "no tumour"
+    parts = [f"{said} (chance {facts.probability:.2f}; said from {facts.says_tumour_from:.2f})"]
+    if facts.has_mask:
+        parts.append(size_text(facts.volume, facts.volume_unit))
+        parts.append("at the midline" if facts.side == "midline" else f"on the patient's {facts.side}")
+    parts += [f"Dice {score:.2f}" for score in list((facts.dice or {}).values())[:1]]
     return f"{name}:  " + ",  ".join(parts)
 
 
@@ -195,7 +195,7 @@ def _add_dicom_seg(
     folder: Path, name: str, seen: Seen, detector: Detector, files: dict[str, list[str]], remarks: list[str]
 ) -> None:
     """Write a DICOM SEG where the scan came as DICOM; say why where there is none."""
-    from synthoma.scans.layouts.dicom_studies import reference_series
+    from synthoma.scans.layouts.dicom_loading import reference_series
 
     series = reference_series(seen.case)
     if series is None:

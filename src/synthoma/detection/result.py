@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from synthoma.core.artefacts import read_artefact
-from synthoma.core.outputs import write_json
 from synthoma.core.records import Record, known_settings
+from synthoma.core.whole_files import write_json
 from synthoma.detection.settings import DetectConfig
 
 FILE = "detection.json"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from synthoma.core.types import Bytes, Float32
 from synthoma.detection.detector import Detector
 from synthoma.detection.overlay import NOTICE, TILE, mask_tile, painted, scan_tile, titled
-from synthoma.detection.scan import Seen
+from synthoma.detection.seen import Seen
 
 
 def gradient_saliency(detector: Detector, pixels: Float32, z: int, step_mm: float | None = None) -> Float32:

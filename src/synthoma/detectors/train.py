@@ -14,9 +14,9 @@ from torch import Tensor
 
 from synthoma.core.artefacts import sealed
 from synthoma.core.errors import ConfigError
-from synthoma.core.outputs import write_bytes, write_json
 from synthoma.core.pictures import grey, outlined, png, tiled
 from synthoma.core.types import Bytes, Float32, Ints
+from synthoma.core.whole_files import write_bytes, write_json
 from synthoma.detectors.plan import DetectorPlan
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.detectors.task import SupervisedTask

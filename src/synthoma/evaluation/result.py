@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import Field
 
 from synthoma.core.artefacts import read_artefact
-from synthoma.core.outputs import write_json
 from synthoma.core.records import Number, OrEmpty, Record, known_settings
+from synthoma.core.whole_files import write_json
 from synthoma.evaluation.diverse.result import Twins
 from synthoma.evaluation.private.result import Privacy
 from synthoma.evaluation.realistic.result import (

@@ -15,10 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 from synthoma._version import __version__
 from synthoma.cohorts.cohort import Cohort, check_scale
 from synthoma.core.errors import ConfigError
-from synthoma.core.outputs import write_json, write_text
 from synthoma.core.provenance import bytes_digest
 from synthoma.core.types import Bytes, Plane, tumour_of
 from synthoma.core.untrusted import csv_text, file_name
+from synthoma.core.whole_files import write_json, write_text
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.orientation import from_plane
 

@@ -15,10 +15,10 @@ from synthoma.cohorts.leaks import names_of, patients_behind, source_of, trained
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.core.artefacts import sealed
 from synthoma.core.errors import ConfigError
-from synthoma.core.outputs import write_bytes, write_json
 from synthoma.core.pictures import grey, outlined, png, tiled
 from synthoma.core.provenance import software
 from synthoma.core.types import Bytes, Floats, Ints
+from synthoma.core.whole_files import write_bytes, write_json
 from synthoma.generators.family import GenerativeSetup, GeneratorPlan, GeneratorTask, Judge, Material
 from synthoma.generators.plan import learnable_rows
 from synthoma.generators.settings import NetworkConfig

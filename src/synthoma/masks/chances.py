@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from synthoma.core.artefacts import read_json, verify
 from synthoma.core.errors import InputError
 from synthoma.core.types import Array, Bools, Floats, Ints
+from synthoma.masks.result import Calibration, ChanceScores, CurvePoint, Estimate, RankingOfAll
 from synthoma.metrics.calibration import brier_score, expected_calibration_error, reliability
 from synthoma.metrics.classification import ranking_scores, weighted_ranking
 from synthoma.metrics.intervals import SHARE, bootstrap_many
@@ -160,7 +160,7 @@ def judged(truth: Array, chances: Chances | None) -> Judged | None:
     return Judged(chances.probability, chances.slices[known], has[known], bool(has.any()))
 
 
-def chance_scores(patients: Sequence[Judged], draws: int, seed: int) -> dict[str, Any] | None:
+def chance_scores(patients: Sequence[Judged], draws: int, seed: int) -> ChanceScores | None:
     """How probabilities rank slices and whole patients, and their calibration; intervals by patient.
 
     ``slices`` and ``scans``: number, with tumour, ROC AUC, PR AUC (average precision) and sensitivity at 95 %
@@ -174,7 +174,7 @@ def chance_scores(patients: Sequence[Judged], draws: int, seed: int) -> dict[str
         seed: of the bootstrap.
 
     Returns:
-        Plain data; None without patients.
+        None without patients.
     """
     if not patients:
         return None
@@ -192,19 +192,19 @@ def chance_scores(patients: Sequence[Judged], draws: int, seed: int) -> dict[str
     points = zip(curve.probability.tolist(), curve.share.tolist(), curve.count.tolist(), strict=True)
     owner = np.repeat(np.arange(len(patients)), lengths)
     scans = np.array([one.has_tumour for one in patients]), np.array([one.probability for one in patients])
-    return {
-        "patients": len(patients),
-        "slices": _ranking(truth, chance, owner, len(patients), draws, seed),
-        "scans": _ranking(*scans, np.arange(len(patients)), len(patients), draws, seed),
-        "calibration": {name: asdict(interval) for name, interval in found.items()}
-        | {
-            "bins": BINS,
-            "curve": [{"probability": at, "share": share, "count": held} for at, share, held in points],
-        },
-    }
+    return ChanceScores(
+        patients=len(patients),
+        slices=_ranking(truth, chance, owner, len(patients), draws, seed),
+        scans=_ranking(*scans, np.arange(len(patients)), len(patients), draws, seed),
+        calibration=Calibration(
+            **{name: Estimate.of(interval) for name, interval in found.items()},
+            bins=BINS,
+            curve=tuple(CurvePoint(probability=at, share=share, count=held) for at, share, held in points),
+        ),
+    )
 
 
-def _ranking(truth: Bools, chance: Floats, owner: Ints, count: int, draws: int, seed: int) -> dict[str, Any]:
+def _ranking(truth: Bools, chance: Floats, owner: Ints, count: int, draws: int, seed: int) -> RankingOfAll:
     """Rankings of slices or scans, each of one of ``count`` patients, with intervals by patient."""
     scored = weighted_ranking(truth, chance)
 
@@ -212,5 +212,5 @@ def _ranking(truth: Bools, chance: Floats, owner: Ints, count: int, draws: int, 
         return scored(np.bincount(drawn, minlength=count)[owner])
 
     found = bootstrap_many(of, count, limits=SHARE, draws=draws, seed=seed)
-    entries = {name: asdict(interval) for name, interval in found.items()}
-    return {"number": len(truth), "with_tumour": int(truth.sum()), **entries}
+    estimates = {name: Estimate.of(interval) for name, interval in found.items()}
+    return RankingOfAll(number=len(truth), with_tumour=int(truth.sum()), **estimates)

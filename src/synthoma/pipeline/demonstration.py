@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthoma.core.outputs import (
-    new_folder,
-    write_json,
-)
+from synthoma.core.outputs import new_folder
 from synthoma.core.progress import Progress, silent
+from synthoma.core.whole_files import write_json
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate
 from synthoma.pipeline.preparation import prepare_phantom

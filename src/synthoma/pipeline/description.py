@@ -9,11 +9,8 @@ from synthoma.cohorts.cohort import Cohort, is_cohort
 from synthoma.core.artefacts import FILE, faults, verify_text
 from synthoma.core.artefacts import verify as check_file
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import (
-    renew_checksums,
-    write_bytes,
-    write_text,
-)
+from synthoma.core.outputs import renew_checksums
+from synthoma.core.whole_files import write_bytes, write_text
 
 if TYPE_CHECKING:
     pass

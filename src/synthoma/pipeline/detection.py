@@ -52,7 +52,7 @@ def detect(
     import pandas as pd
 
     from synthoma.detection.detect import detect as look
-    from synthoma.detection.many import COLUMNS
+    from synthoma.detection.rows import COLUMNS
     from synthoma.detection.settings import DetectConfig
     from synthoma.training.bundle import shipped_model
 

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError, InputError
-from synthoma.core.outputs import (
-    new_folder,
-    write_bytes,
-)
+from synthoma.core.outputs import new_folder
 from synthoma.core.progress import Progress, silent
 from synthoma.core.seeding import stream_key
+from synthoma.core.whole_files import write_bytes
 from synthoma.pipeline.description import add_cohort_page
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 

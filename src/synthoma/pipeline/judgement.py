@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.config import settled
 from synthoma.core.errors import ConfigError, OutputError
-from synthoma.core.outputs import (
-    check_apart,
-    check_output,
-    new_folder,
-    write_json,
-    write_text,
-)
+from synthoma.core.outputs import check_output, new_folder
+from synthoma.core.places import check_apart
 from synthoma.core.progress import Progress, silent
 from synthoma.core.types import Floats
+from synthoma.core.whole_files import write_text
 from synthoma.pipeline.description import add_cohort_page
 from synthoma.pipeline.training import out_of_room
 
@@ -143,6 +139,7 @@ def score_masks(
             taken.
         ConfigError: a tolerance that is not above 0.
     """
+    from synthoma.masks.result import write_scores
     from synthoma.masks.scores import score_masks as score
     from synthoma.reports.scores_page import scores_page
 
@@ -154,7 +151,8 @@ def score_masks(
     if other is not None:
         options["other"] = Path(other)
     with new_folder(Path(output), force=force, inputs=(truth, predictions, other)) as partial:
-        result = score(Path(truth), Path(predictions), **options)
-        write_json(partial / "scores.json", result)
+        scores = score(Path(truth), Path(predictions), **options)
+        write_scores(partial, scores)
+        result = scores.content()
         write_text(partial / "report.html", scores_page(result))
     return result

@@ -11,10 +11,8 @@ from synthoma.cohorts.preparation import pack
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import settled
 from synthoma.core.errors import ConfigError
-from synthoma.core.outputs import (
-    check_apart,
-    new_folder,
-)
+from synthoma.core.outputs import new_folder
+from synthoma.core.places import check_apart
 from synthoma.core.progress import Progress, silent
 from synthoma.core.pseudonyms import secret_key
 from synthoma.pipeline.description import add_cohort_page

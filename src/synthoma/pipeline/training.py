@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING, Any
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import FILE, verified_digest
 from synthoma.core.config import settled
+from synthoma.core.disk import disk_refused, output_error
 from synthoma.core.errors import ConfigError, OutputError
-from synthoma.core.outputs import (
-    claimed,
-    disk_refused,
-    new_folder,
-    output_error,
-    sweep,
-    write_checksums,
-    write_text,
-)
+from synthoma.core.outputs import claimed, new_folder, write_checksums
 from synthoma.core.progress import Progress, silent
 from synthoma.core.seeding import stream_key
 from synthoma.core.untrusted import csv_of_frame
+from synthoma.core.whole_files import sweep, write_text
 from synthoma.pipeline.description import add_run_page
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, look_of, simulate_beside
 

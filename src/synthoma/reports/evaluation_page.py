@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort
-from synthoma.core.outputs import write_json, write_text
 from synthoma.core.pictures import grey, outlined, png
 from synthoma.core.provenance import file_digest
+from synthoma.core.whole_files import write_json, write_text
 from synthoma.evaluation.diverse.result import OVERLAPS, TwinPair
 from synthoma.evaluation.private.result import Pair, Privacy
 from synthoma.evaluation.realistic.result import Intensities

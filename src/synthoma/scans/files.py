@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import wrote
+from synthoma.core.own_files import wrote
 from synthoma.scans.case import Skipped
 from synthoma.scans.dicom.heads import bare_kind
 

@@ -8,34 +8,19 @@ are taken off the two ends only, since in the middle they may be part of somebod
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, Literal
 
-from synthoma.scans.vocabulary import (
-    ALONE,
-    DATE,
-    FILES,
-    FOLDERS,
-    KNOWN_IDS,
-    PATIENT_WORDS,
-    T1_IS_T1C,
-    VISIT_WORDS,
-    WEAK,
-    Word,
-)
+from synthoma.scans.name_meaning import Role, told_by
+from synthoma.scans.name_tokens import Token, means, tokens_of
+from synthoma.scans.vocabulary import ALONE, DATE, FOLDERS, KNOWN_IDS, PATIENT_WORDS, T1_IS_T1C, VISIT_WORDS, WEAK, Word
 
-Role = Literal["image", "mask", "other"]
-
-_ATOM = re.compile(r"[^\W\d_]+|\d+|[+*]", re.UNICODE)
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_LONGEST = 7  # atoms of a phrase
 _ENTITY = re.compile(r"(?:^|(?<=_))(?:space|res|den|hemi|dir|part|echo|cohort|tpl)-[A-Za-z0-9]+(?=_|$)", re.IGNORECASE)
 """Entities of BIDS that say how a file was made: their values are no sequences (``space-T1w``)."""
+
 _TOOL = re.compile(r"^VSD\.Brain[^/]*?(?=\.(?:MR_|OT\b))", re.IGNORECASE)
 """How the files of BRATS-2 begin; the number at their end is of the file."""
+
 _AGENT = (
     r"(?:enhanc[a-z]*|contrast[a-z]*|kontrast[a-z]*|gado?[a-z]*|gd|km|c\.?m|ce|mdc|injection|inj|agent"
     r"|prohance|dotarem|magnevist|multihance)(?![A-Za-z])"
@@ -49,6 +34,7 @@ _WITH = re.compile(
     rf"(?<![A-Za-z])(?:apr[eè]s|nach|na|con|mit|avec|met|with|after|post|dopo|com|despues)[-_ ]*{_AGENT}", re.IGNORECASE
 )
 """Words before a contrast agent, in the languages of those who name scans."""
+
 _CE_ENTITY = re.compile(r"(?:^|(?<=_))ce-(?!none)[A-Za-z0-9]+(?=_|$)", re.IGNORECASE)
 _OPERATION = re.compile(
     r"(?<![A-Za-z])(pre|post)[-_ ]*(op|operative|surgery|surgical|surg|rt|radio[a-z]*|treatment|treat|tx|chemo[a-z]*"
@@ -56,32 +42,12 @@ _OPERATION = re.compile(
     re.IGNORECASE,
 )
 """Before and after a treatment: a visit, and nothing of a contrast agent."""
-_TARGET = re.compile(r"(?:to|in|on|onto|2|reg[a-z]*|coreg[a-z]*|space|warped)$", re.IGNORECASE)
-"""What stands before the name of the grid onto which an image was brought."""
+
 _PATIENT = re.compile(
     rf"(?<![a-z])(?:{PATIENT_WORDS})[-_ .]?(?:id[-_ .]?)?\d+[a-z]?(?![a-z0-9])|^[ps]\d+[a-z]?(?![a-z0-9])",
     re.IGNORECASE,
 )
-_OF_THE_HEAD = frozenset(
-    {"bet", "brain", "head", "stripped", "skullstripped", "hdbet", "synthstrip", "ss", "defaced", "defacing"}
-)
-"""Words that beside "mask" make it one of the head, not of a tumour."""
 _BETWEEN = re.compile(r"[\s_\-.()\[\],=]+")
-
-
-@dataclass(frozen=True)
-class Token:
-    """A phrase of the vocabulary with its meaning, or a run of letters or digits without one; and where it stands."""
-
-    text: str
-    word: Word | None
-    start: int
-    end: int
-
-    @property
-    def number(self) -> bool:
-        """Whether it is a run of digits."""
-        return self.text.isdigit()
 
 
 @dataclass(frozen=True)
@@ -133,8 +99,8 @@ def read_part(text: str) -> Part:
     bare = _CE_ENTITY.sub("postcontrast", _WITH.sub("postcontrast", _WITHOUT.sub("precontrast", bare)))
     bare = _OPERATION.sub(lambda match: f"{match[1]}{match[2]}".lower(), bare)
     patient, visit, start, end = _known_id(bare)
-    tokens = _tokens(bare, start, end)
-    told = _told(tokens)
+    tokens = tokens_of(bare, start, end)
+    told = told_by(tokens)
     if told["sequence"] == "t1" and T1_IS_T1C.search(text):
         told["sequence"] = "t1c"
     before, behind = _around_sequence(bare, tokens)
@@ -160,11 +126,11 @@ def place_word(text: str) -> Word | None:
     for name in (compact, re.sub(r"^\d{1,2}(?=\D)", "", compact)):
         if name in FOLDERS:
             return FOLDERS[name]
-    numbered = _tokens(text)
+    numbered = tokens_of(text)
     tokens = [token for token in numbered if not token.number]
-    if any(token.number for token in numbered[1:]) and tokens and not _is(tokens[0], {"sequence", "mask"}):
+    if any(token.number for token in numbered[1:]) and tokens and not means(tokens[0], {"sequence", "mask"}):
         return None
-    if tokens and all(token.word for token in tokens) and not all(_is(token, {"tumour"}) for token in tokens):
+    if tokens and all(token.word for token in tokens) and not all(means(token, {"tumour"}) for token in tokens):
         return Word("place")
     words = [FOLDERS.get(token.text.lower()) for token in tokens]
     if (
@@ -183,171 +149,23 @@ def bare(stem: str) -> str:
     Args:
         stem: without suffix.
     """
-    tokens = _tokens(stem)
+    tokens = tokens_of(stem)
     spoken = {"mask", "tumour", "manual", "machine"}
     if not any(token.word and token.word.kind in ("mask", "machine", "tumour") for token in tokens):
         return stem
     low, high = 0, len(tokens)
-    while high > low and _is(tokens[high - 1], spoken):
+    while high > low and means(tokens[high - 1], spoken):
         high -= 1
-    while low < high and _is(tokens[low], {"mask", "machine"}):
+    while low < high and means(tokens[low], {"mask", "machine"}):
         low += 1
     if low == high:
         return ""
     return stem[tokens[low].start : tokens[high - 1].end]
 
 
-def _is(token: Token, kinds: set[str]) -> bool:
-    return token.word is not None and token.word.kind in kinds
-
-
 def canonical(name: str) -> str:
     """A name as it is compared: small letters, one kind of separator."""
     return _BETWEEN.sub("-", name.lower()).strip("-")
-
-
-# --- tokens -------------------------------------------------------------------------------------------------------
-
-
-def _atoms(text: str) -> Iterator[tuple[int, int]]:
-    """Runs of letters, cut at humps, and of digits."""
-    for match in _ATOM.finditer(text):
-        start = match.start()
-        cuts = [start + hump.start() for hump in _HUMP.finditer(match[0])]
-        yield from zip([start, *cuts], [*cuts, match.end()], strict=True)
-
-
-def _tokens(text: str, start: int = 0, end: int = 0) -> list[Token]:
-    """Phrases and what lies between them; the place of a known patient (start to end) is one token without meaning."""
-    atoms = [(low, high) for low, high in _atoms(text) if high <= start or low >= end]
-    if end > start:
-        atoms = sorted([*atoms, (start, end)])
-    found: list[Token] = []
-    place = 0
-    while place < len(atoms):
-        for stop in range(min(place + _LONGEST, len(atoms)), place, -1):
-            phrase = "".join(text[low:high] for low, high in atoms[place:stop]).lower()
-            word = FILES.get(phrase)
-            if word is not None and _fits(word, phrase, text, atoms, place, stop):
-                found.append(Token(phrase, word, atoms[place][0], atoms[stop - 1][1]))
-                place = stop
-                break
-        else:
-            low, high = atoms[place]
-            found.append(Token(text[low:high], None, low, high))
-            place += 1
-    return found
-
-
-def _fits(word: Word, phrase: str, text: str, atoms: list[tuple[int, int]], place: int, stop: int) -> bool:
-    """Whether a phrase means what it says at this place: short ones may be somebody's initials."""
-    rest = "".join(text[low:high] for low, high in atoms[stop:]).lower()
-    if word.kind == "other" and len(phrase) <= 2:
-        return stop == len(atoms) and (place > 0 or stop == 1)
-    if phrase == "fl":
-        return (place == 0 or stop == len(atoms)) and not any(character.isdigit() for character in rest)
-    if phrase == "synth":
-        return place > 0
-    if word.kind == "sequence" and phrase[-1] in "cn" and stop < len(atoms):
-        # "T1 C12" is a plain T1 of somebody called C12, and "T1_n4" one whose bias was corrected.
-        low, high = atoms[stop - 1]
-        apart = high - low == 1 and text[low - 1] in "_- ."
-        return not (apart and atoms[stop][0] == high and text[high].isdigit())
-    low, high = atoms[place]
-    if high - low == 1 and stop - place > 1 and word.kind in ("mask", "organ") and text[high] in "_- .":
-        return False  # "A_seg" is the mask of somebody called A
-    if place == 0 and word.kind == "mask" and len(phrase) == 2:
-        return not any(sequence in rest for sequence in ("t1", "t2", "flair"))
-    return True
-
-
-# --- what they tell -----------------------------------------------------------------------------------------------
-
-
-def _told(tokens: list[Token]) -> dict[str, Any]:
-    """Role, sequence, rank, variant, phase and why."""
-    kinds = [token.word.kind if token.word else None for token in tokens]
-    sequence = _sequence(tokens)
-    said = bool(tokens) and ("mask" in kinds or kinds[-1] == "machine")
-    called = bool(kinds) and kinds[-1] == "tumour" and (len(kinds) > 1 or tokens[0].text.startswith(("tumo", "lesion")))
-    why = _why_other(tokens, sequence)
-    role: Role | None = "other" if why else "mask" if said or called else "image" if sequence else None
-    rank = 0 if "manual" in kinds else 2 if "machine" in kinds or _by_machine(tokens) else 1 if said else 3
-    kept = ("variant",) if sequence else ("variant", "contrast", "plain")
-    phase = next((token.text for token in tokens if token.word and token.word.kind == "phase"), "")
-    return {
-        "role": role,
-        "sequence": sequence,
-        "rank": rank,
-        "tumour": _says_tumour(tokens),
-        "explicit": any(_explicit(token) for token in tokens if _is(token, {"sequence"})),
-        "variant": tuple(token.text for token in tokens if token.word and token.word.kind in kept),
-        "phase": "" if sequence in ("t1", "t1c") else phase,
-        "why": why,
-    }
-
-
-def _says_tumour(tokens: list[Token]) -> bool:
-    return any(
-        _is(token, {"tumour"}) or (token.word is not None and part in token.text)
-        for token in tokens
-        for part in ("tumo", "lesion", "gtv")
-    )
-
-
-def _why_other(tokens: list[Token], sequence: str | None) -> str:
-    """The word that makes a file neither an image that is asked for nor a mask of the tumour."""
-    for token in tokens:
-        kind = token.word.kind if token.word else None
-        if kind == "chance" or (kind == "other" and (len(token.text) > 2 or not sequence)):
-            return token.text
-    if _says_tumour(tokens):
-        return ""
-    for one, two in pairwise(tokens):
-        words = {token.text for token in (one, two) if token.word and token.word.kind == "mask"}
-        if words and {one.text, two.text} & _OF_THE_HEAD:
-            return " ".join((one.text, two.text))
-    return next((token.text for token in tokens if token.word and token.word.kind == "organ"), "")
-
-
-def _by_machine(tokens: list[Token]) -> bool:
-    """A tool's own name, where nobody says that a person corrected it."""
-    return any(token.text == "glistrboost" for token in tokens)
-
-
-def _sequence(tokens: list[Token]) -> str | None:
-    """The sequence that a file shows: the first that is named as such, with what is said of a contrast agent.
-
-    One that stands behind "to", "in" or "reg" is the grid onto which the file was brought, and one that is named by its
-    technique ("Bravo") gives way to one that is named as a sequence.
-    """
-    places = [place for place, token in enumerate(tokens) if _is(token, {"sequence"}) and not _is_target(tokens, place)]
-    if not places:
-        return None
-    place = next((place for place in places if _explicit(tokens[place])), places[0])
-    word = tokens[place].word
-    assert word is not None
-    if word.value != "t1":
-        return word.value
-    near = tokens[max(0, place - 3) : place] + tokens[place + 1 : place + 4]
-    if any(_is(token, {"plain"}) for token in near):
-        return "t1"
-    # A short word in front may be somebody's initials: "KM_T1".
-    said = [token for at, token in enumerate(tokens) if _is(token, {"contrast"}) and (at or len(token.text) > 3)]
-    beside = tokens[place + 1 : place + 2] + (tokens[place - 1 : place] if place > 1 else [])
-    phase = [token.text for token in beside if _is(token, {"phase"})]
-    return "t1c" if said or phase == ["post"] else "t1"
-
-
-def _is_target(tokens: list[Token], place: int) -> bool:
-    """Whether a sequence only names the grid onto which another was brought."""
-    behind = place > 0 and _TARGET.match(tokens[place - 1].text) is not None
-    return behind and any(_is(token, {"sequence"}) for token in tokens[:place])
-
-
-def _explicit(token: Token) -> bool:
-    """Whether a sequence is named as such, and not by the technique that it is taken with."""
-    return any(part in token.text for part in ("t1", "t2", "fla", "flr", "dark", "tirm")) or token.text == "fl"
 
 
 # --- who and when -------------------------------------------------------------------------------------------------
@@ -378,7 +196,9 @@ def _left_over(text: str, tokens: list[Token], known: bool = False) -> str:
     # A short word in front may be somebody's initials.
     if first == 1 and _may_be_initials(tokens[0]):
         first = 0
-    elif first > 1 and tokens[first].number and (_two_letters(tokens[first - 1]) or _is(tokens[first - 1], {"tumour"})):
+    elif (
+        first > 1 and tokens[first].number and (_two_letters(tokens[first - 1]) or means(tokens[first - 1], {"tumour"}))
+    ):
         first -= 1
     kept = [
         token
@@ -398,12 +218,12 @@ def _left_over(text: str, tokens: list[Token], known: bool = False) -> str:
 def _glued(word: Token, number: Token) -> bool:
     """Whether a number stands right behind a word that means little, as in brain1: together they are a name."""
     near = number.number and word.end == number.start and word.word is not None
-    return near and not _is(word, {"sequence", "mask", "other", "organ", "chance"})
+    return near and not means(word, {"sequence", "mask", "other", "organ", "chance"})
 
 
 def _around_sequence(text: str, tokens: list[Token]) -> tuple[list[Token], list[Token]]:
     """Tokens up to the sequence, and those behind it; all of them before where nothing is left over before it."""
-    place = next((i for i, token in enumerate(tokens) if _is(token, {"sequence"})), len(tokens))
+    place = next((i for i, token in enumerate(tokens) if means(token, {"sequence"})), len(tokens))
     if _left_over(text, tokens[:place], known=False):
         return tokens[:place], tokens[place:]
     return tokens, []

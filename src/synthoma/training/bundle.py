@@ -20,9 +20,9 @@ from torch import Tensor
 
 from synthoma.core.artefacts import check_schema
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import write_bytes
 from synthoma.core.provenance import bytes_digest, file_digest
 from synthoma.core.untrusted import check_names, check_texts
+from synthoma.core.whole_files import write_bytes
 from synthoma.training.meta import SCHEMA, ModelMeta
 
 CHECKPOINT = "synthoma.checkpoint/1"

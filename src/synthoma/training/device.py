@@ -15,8 +15,8 @@ import torch
 
 from synthoma.core.artefacts import read_json, sealed, unsealed
 from synthoma.core.errors import ConfigError, InputError, OutputError
-from synthoma.core.outputs import write_json
 from synthoma.core.provenance import bytes_digest
+from synthoma.core.whole_files import write_json
 
 TRIAL_STEPS = 4
 MOST_THREADS = 4096

@@ -10,9 +10,10 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from synthoma.core.artefacts import verify
+from synthoma.core.disk import writing
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import write_text, writing
 from synthoma.core.records import Number, Record
+from synthoma.core.whole_files import write_text
 
 FILE = "log.jsonl"
 DIGITS = 6

@@ -10,9 +10,10 @@ from pydantic import Field
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import check_schema, read_json, sealed, sealed_text, unsealed, verify_text
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import check_output, filled, write_json, write_text
+from synthoma.core.outputs import check_output, filled
 from synthoma.core.provenance import file_digest
 from synthoma.core.records import Record
+from synthoma.core.whole_files import write_json, write_text
 from synthoma.training.bundle import SHIPPED, model_file, shipped_model
 from synthoma.training.checkpoint import verify_checkpoints
 from synthoma.training.device import read_execution

@@ -19,14 +19,15 @@ from joblib import effective_n_jobs
 from torch import Tensor
 
 from synthoma.cohorts.copies import registration
-from synthoma.cohorts.copies.registration import Views, motion
+from synthoma.cohorts.copies.motion import motion
+from synthoma.cohorts.copies.pairs import Link, Links, Pair
+from synthoma.cohorts.copies.registration import Views
 from synthoma.cohorts.copies.thumbnails import SIDE
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.threads import single_threaded
 from synthoma.core.types import Float32, Ints
 
 T = TypeVar("T")
-Kind = Literal["bytes", "pixels", "near", "transformed"]
 
 THRESHOLD = 0.935
 """Score from which a pair counts as copies.
@@ -44,28 +45,6 @@ _COMPARED = 50_000  # neighbours in all that small collections may use instead
 _BLOCK = 4_000_000  # similarities computed at once
 _CHUNK = 256  # images, or pairs, of one call to registration
 _STILL_DEG, _STILL_PX, _STILL_ZOOM = 1.0, 1.0, 0.03  # smaller motions are what resizing and re-encoding do
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two images that show the same slice, by position in the collection, ``first < second``.
-
-    ``second`` is ``first`` mirrored left-right if ``flip``, turned counter-clockwise by ``rotation_deg`` in
-    (-180, 180], enlarged by ``zoom`` and shifted to the right and downwards by ``shift_x`` and ``shift_y``, all about
-    the centre and in pixels of the thumbnails; what the thumbnails' crop has undone does not show. An up-down flip is
-    a left-right flip and 180 degrees. ``kind`` is "bytes" or "pixels" where digests are equal, "near" where the pose
-    is the same and "transformed" where it is not. ``score`` is in [threshold, 1], and 1 where digests are equal.
-    """
-
-    first: int
-    second: int
-    kind: Kind
-    score: float
-    flip: bool = False
-    rotation_deg: float = 0.0
-    shift_x: float = 0.0
-    shift_y: float = 0.0
-    zoom: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -138,7 +117,7 @@ def find_duplicates(
     owners = _owners(patients, count)[order]
     with single_threaded():
         views = _prepare(thumbnails[order], jobs)
-        links = _Links(count)
+        links = Links(count)
         if file_digests is not None:
             _link_equal(links, "bytes", [file_digests[i] for i in order], owners, views.blank)
         if pixel_digests is not None:
@@ -179,31 +158,6 @@ def _owners(patients: Sequence[str | None] | None, count: int) -> Ints:
     )
 
 
-@dataclass(frozen=True)
-class _Link:
-    """A pair by its places in content order; ``pose`` (2, 3) takes the second picture's places to the first's."""
-
-    first: int
-    second: int
-    exact: Literal["bytes", "pixels"] | None
-    score: float
-    pose: Float32
-
-
-class _Links:
-    """The pairs found so far and the groups (N,) that they join, each named by its smallest member."""
-
-    def __init__(self, count: int) -> None:
-        self.groups: Ints = np.arange(count)
-        self.found: list[_Link] = []
-
-    def add(self, link: _Link) -> None:
-        """Note a pair and join its two groups."""
-        self.found.append(link)
-        low, high = sorted((self.groups[link.first], self.groups[link.second]))
-        self.groups[self.groups == high] = low
-
-
 def _prepare(thumbnails: Float32, jobs: int) -> Views:
     blocks = np.split(thumbnails, range(_CHUNK, len(thumbnails), _CHUNK))
     return registration.concatenate(list(_each(registration.prepare, [(block,) for block in blocks], jobs)))
@@ -216,7 +170,7 @@ def _each(work: Callable[..., T], inputs: Sequence[tuple[Any, ...]], jobs: int) 
 
 
 def _link_equal(
-    links: _Links, kind: Literal["bytes", "pixels"], digests: Sequence[str], owners: Ints, blank: Tensor
+    links: Links, kind: Literal["bytes", "pixels"], digests: Sequence[str], owners: Ints, blank: Tensor
 ) -> None:
     """Join images of equal digests, unless they are of one patient, blank, or joined already."""
     members: dict[str, list[int]] = {}
@@ -228,11 +182,11 @@ def _link_equal(
             # The first of another patient: then all hang on one of two members, and these two on each other.
             first = next((i for i in same if owners[i] != owners[second]), second)
             if links.groups[first] != links.groups[second]:
-                links.add(_Link(first, second, kind, 1.0, np.eye(2, 3, dtype=np.float32)))
+                links.add(Link(first, second, kind, 1.0, np.eye(2, 3, dtype=np.float32)))
 
 
 def _link_copies(
-    links: _Links,
+    links: Links,
     views: Views,
     owners: Ints,
     threshold: float,
@@ -306,7 +260,7 @@ def _copies(
     threshold: float,
     progress: Callable[[int, int], None] | None,
     jobs: int,
-) -> Iterator[_Link]:
+) -> Iterator[Link]:
     """The pairs that registration confirms; each is tried once, whichever image named the other."""
     total, done = len(views.blank), 0
     keys = np.unique(np.minimum(queries, near) * total + np.maximum(queries, near))
@@ -314,7 +268,7 @@ def _copies(
     poses = _each(registration.register, [(views, *chunk) for chunk in chunks], jobs)
     for (first, second), pose in zip(chunks, poses, strict=True):
         for row in np.flatnonzero(pose.score >= threshold).tolist():
-            yield _Link(int(first[row]), int(second[row]), None, float(pose.score[row]), pose.maps[row])
+            yield Link(int(first[row]), int(second[row]), None, float(pose.score[row]), pose.maps[row])
         done += len(first)
         if progress is not None:
             progress(total * done // len(keys), total)
@@ -324,7 +278,7 @@ def _cut(keys: Ints) -> list[Ints]:
     return [keys[begin : begin + _CHUNK] for begin in range(0, len(keys), _CHUNK)]
 
 
-def _pairs(links: _Links, order: Ints) -> tuple[Pair, ...]:
+def _pairs(links: Links, order: Ints) -> tuple[Pair, ...]:
     """The pairs by position in the input, with the motion from the earlier image to the later one."""
     if not links.found:
         return ()

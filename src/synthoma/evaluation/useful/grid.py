@@ -13,8 +13,8 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import read_json, sealed, unsealed, verified_digest
 from synthoma.core.errors import InputError
 from synthoma.core.fanout import spread
-from synthoma.core.outputs import write_json
 from synthoma.core.provenance import bytes_digest, software
+from synthoma.core.whole_files import write_json
 from synthoma.evaluation.useful.trainings import Answers, DetectorTest, Source, Stage, detector_settings, train_and_test
 from synthoma.training.device import Execution, choose_device, fast_bf16, usable_cores
 

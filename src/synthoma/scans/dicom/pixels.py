@@ -24,12 +24,12 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from synthoma.core.disk import writing
 from synthoma.core.errors import InputError
-from synthoma.core.outputs import writing
 from synthoma.core.types import Array
 from synthoma.scans.dicom.files import AGAIN, CONVERT, PER_FRAME, SHARED, frames_of, parsing, read_file, syntax_name
 from synthoma.scans.files import DEFLATE_RATIO, regular_size
-from synthoma.scans.volumes import MAX_VOXELS
+from synthoma.scans.headers.header import MAX_VOXELS
 
 STORED = (
     "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",

@@ -12,7 +12,7 @@ from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.plugins import plugged_in
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Skipped
-from synthoma.scans.conventions import parsed
+from synthoma.scans.convention_words import parsed
 from synthoma.scans.files import suffix_of
 from synthoma.scans.layout_names import BUILT_IN
 from synthoma.scans.layouts import dicom_studies, figshare, folders, lgg, table, volumes

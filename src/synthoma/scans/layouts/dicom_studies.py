@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from synthoma.core.errors import InputError
 from synthoma.core.pseudonyms import pseudonym
-from synthoma.core.types import MODALITIES, PLAIN_MODALITY
-from synthoma.scans.case import Case, Geometry, Skipped, Study, Volume
+from synthoma.core.types import PLAIN_MODALITY
+from synthoma.scans.case import Case, Skipped
 from synthoma.scans.files import PICTURES, VOLUMES
+from synthoma.scans.layouts.dicom_choice import chosen_series
+from synthoma.scans.layouts.dicom_loading import load_study, reference_of
 from synthoma.scans.layouts.listing import CLASS_NAMES, SPLIT_NAMES, Found, Layout, Listing, class_of, split_of
-from synthoma.scans.layouts.loading import MaskError, assemble
 from synthoma.scans.sequence_names import judged
 
 if TYPE_CHECKING:
-    from synthoma.scans.dicom.masks import DicomMask
-    from synthoma.scans.dicom.series import Series
+    from synthoma.scans.dicom.segments import DicomMask
+    from synthoma.scans.dicom.stack import Series
 
 _SORTED_FOLDER = re.compile(r"t1w?i?n?", re.IGNORECASE)
 """Folders into which somebody sorted plain T1, whereas a header may name a contrast agent for the whole study."""
@@ -55,7 +53,7 @@ def _take(listing: Listing) -> Found:
     dropped: list[Case] = []
     unused: list[Series] = []
     for members in studies.values():
-        chosen, left = _chosen(members)
+        chosen, left = chosen_series(members)
         unused += [one for one, _ in left]
         skipped += [Skipped(one.files[0], reason) for one, reason in left]
         groups = _positions(chosen)
@@ -81,8 +79,6 @@ def _take(listing: Listing) -> Found:
 
 
 # Which series ---------------------------------------------------------------------------------------------------------
-
-
 def _named_by_folder(listing: Listing, series: Series) -> Series:
     """A series whose description does not tell its sequence, by the innermost folder that does."""
     if series.by == "words":
@@ -97,115 +93,13 @@ def _named_by_folder(listing: Listing, series: Series) -> Series:
     return series
 
 
-def _chosen(members: list[Series]) -> tuple[list[Series], list[tuple[Series, str]]]:
-    """The best series of each modality, in the usual order, and the others with the reason; all where none is known."""
-    named: dict[str, list[Series]] = defaultdict(list)
-    for one in members:
-        named[one.modality].append(one)
-    known = [name for name in MODALITIES if name in named]
-    if not known:
-        return sorted(members, key=lambda one: (-len(one.planes), one.series)), []
-    first = "flair" if "flair" in known else known[0]
-    reference = min(named[first], key=lambda one: _rank(one, None))
-    best = {name: min(named[name], key=lambda one: _rank(one, reference)) for name in known} | {first: reference}
-    in_use = {path for one in best.values() for path in one.files}
-    left = [
-        (one, _why_unused(one, best.get(one.modality), in_use))
-        for one in members
-        if not any(one is other for other in best.values())
-    ]
-    return [best[name] for name in known], left
-
-
-@dataclass(frozen=True, order=True)
-class _Rank:
-    """What makes one of several series of a sequence the better one, the most telling first; the lowest is the best.
-
-    Attributes:
-        broken: its slices form no stack.
-        derived: it was computed from another one.
-        elsewhere: it was taken in another position than the reference.
-        thick: its slices are not thin, and it does not lie as the reference does.
-        slices: how many it lacks, as a negative count.
-        step: between its slices, mm.
-        earlier: its number, negative; a scan is repeated where the first one was not good.
-        series: so that equal ones are told apart.
-    """
-
-    broken: bool
-    derived: bool
-    elsewhere: bool
-    thick: bool
-    slices: int
-    step: float
-    earlier: int
-    series: str
-
-
-def _rank(series: Series, reference: Series | None) -> _Rank:
-    from synthoma.scans.dicom.series import grid_of
-
-    try:
-        step, broken = grid_of(series).spacing[2], False
-    except InputError:
-        step, broken = 0.0, True
-    elsewhere = turned = False
-    if reference is not None:
-        elsewhere = series.frame_of_reference != reference.frame_of_reference
-        turned = bool(np.abs(np.subtract(series.axes, reference.axes)).max() > _TURNED)
-    thick = turned and step > _THIN
-    slices, earlier = -len(series.planes), -series.number
-    return _Rank(broken, series.derived, elsewhere, thick, slices, step, earlier, series.series)
-
-
-_THIN = 2.0
-"""Slices up to so many mm apart can be shown in any direction."""
-_TURNED = 0.5
-"""Axes that differ by more than this lie in another plane (axial, sagittal, coronal)."""
-
-
-def _why_unused(series: Series, best: Series | None, in_use: set[Path]) -> str:
-    """The reason why a study goes on without one of its series."""
-    wanted = f"one series each of {', '.join(MODALITIES)}"
-    todo = "put it into a folder of its own and prepare that, if it is wanted"
-    if not in_use.isdisjoint(series.files):
-        todo = "other frames of its file are used; convert it (dcm2niix) if these are wanted"
-    if best is None:
-        return str(InputError(wanted, "a series of another or unknown kind", todo))
-    mine, other = _rank(series, best), _rank(best, best)
-    why = (
-        "its slices do not form an even stack" if mine.broken and not other.broken
-        else "it was computed from another one" if mine.derived and not other.derived
-        else "it was taken in another position" if mine.elsewhere
-        else "thick slices in another plane" if mine.thick
-        else f"{-mine.slices} slices where another has {-other.slices}" if mine.slices != other.slices
-        else f"slices {mine.step:.2f} mm apart where another has {other.step:.2f}" if mine.step > other.step
-        else "a later one is taken" if mine.earlier > other.earlier
-        else "another is as good"
-    )  # fmt: skip
-    return str(InputError(wanted, f"a further {series.modality} series ({why})", todo))
-
-
 def _positions(chosen: list[Series]) -> list[list[Series]]:
     """Series of known modalities together, whatever their frame of reference; those of no known modality each alone."""
     known = [one for one in chosen if one.modality != PLAIN_MODALITY]
     return [group for group in (known, *([one] for one in chosen if one.modality == PLAIN_MODALITY)) if group]
 
 
-def _reference(group: Sequence[Series], drawn: tuple[DicomMask, Series] | None = None) -> Series:
-    """The series on whose grid the others are put: FLAIR; of another position only what the mask was drawn on."""
-    flair = next((one for one in group if one.modality == "flair"), group[0])
-    if drawn is None:
-        return flair
-    place = drawn[1].frame_of_reference
-    if place is not None and flair.frame_of_reference == place:
-        return flair
-    return next((one for one in group if place is not None and one.frame_of_reference == place), flair)
-
-
 # Which patient --------------------------------------------------------------------------------------------------------
-
-
 def _with_patients(listing: Listing, series: list[Series]) -> tuple[list[Series], list[str]]:
     """Series whose files name nobody get their patient from the folders, where these are one a patient."""
     nameless: dict[str, list[Series]] = defaultdict(list)
@@ -245,8 +139,6 @@ def _folders(listing: Listing, members: Sequence[Series]) -> tuple[str, ...]:
 
 
 # Which mask -----------------------------------------------------------------------------------------------------------
-
-
 def _masks(listing: Listing, paths: Sequence[Path]) -> tuple[list[DicomMask], list[Skipped]]:
     """What segmentations outline, and those that outline no tumour."""
     if not paths:
@@ -291,7 +183,7 @@ def _masks_of(
 
 def _drawn_on(mask: DicomMask, group: Sequence[Series], members: Sequence[Series]) -> tuple[DicomMask, Series]:
     """A mask, and the series of the study that it was drawn on; else that on whose grid the study is put."""
-    reference = _reference(group)
+    reference = reference_of(group)
     fitting = [one for one in members if _belongs(mask, one) and mask.series]
 
     def agreement(one: Series) -> tuple[int, bool]:
@@ -320,8 +212,6 @@ def _beside(masks: Sequence[DicomMask], series: Sequence[Series]) -> list[Skippe
 
 
 # The case -------------------------------------------------------------------------------------------------------------
-
-
 def _case(listing: Listing, members: Sequence[Series], number: int, drawn: tuple[DicomMask, Series] | None) -> Case:
     """Case of the series of one study that share a position, and of its mask with the series that it was drawn on."""
     group = tuple(members)
@@ -337,93 +227,9 @@ def _case(listing: Listing, members: Sequence[Series], number: int, drawn: tuple
         label=class_of(inner),
         has_mask=drawn is not None,
         sources=(*files, *((drawn[0].file,) if drawn else ())),
-        slice_names=tuple(plane.name for plane in _reference(group, drawn).planes),
+        slice_names=tuple(plane.name for plane in reference_of(group, drawn).planes),
         facts=split_of(inner),
     )
-
-
-def reference_series(case: Case) -> Series | None:
-    """The series on whose grid a DICOM case is loaded, slice by slice; None for a case of other files."""
-    load: object = case.load
-    while isinstance(load, partial):
-        if load.func is load_study:
-            return _reference(*load.args)
-        load = load.args[0] if load.args else None
-    return None
-
-
-def load_study(group: tuple[Series, ...], drawn: tuple[DicomMask, Series] | None = None) -> Study:
-    """Read the series of one study onto one grid, and its mask.
-
-    Args:
-        group: the series.
-        drawn: the mask, and the series that it was drawn on.
-
-    Raises:
-        InputError: a series that cannot be read, or is of one value.
-        MaskError: a mask that cannot be used.
-    """
-    from synthoma.scans.dicom.series import read_series
-
-    reference = _reference(group, drawn)
-    volumes = {one.modality: read_series(one) for one in group}
-    frames = {one.modality: one.frame_of_reference for one in group}
-    moved, remarks, facts = brought_together(volumes, frames, reference.modality)
-    study = assemble(moved, reference.modality)
-    study = replace(study, remarks=(*study.remarks, *remarks), facts=facts)
-    if drawn is None:
-        return study
-    from synthoma.scans.dicom.masks import onto, read_dicom_mask
-
-    mask, series = drawn
-    try:
-        labels, names = read_dicom_mask(mask, series)
-        labels = onto(labels, series, _grid_of(study), next(iter(study.images.values())).shape)
-    except InputError as error:
-        raise MaskError(error, study) from error
-    return replace(study, mask=labels, labels=names, remarks=(*study.remarks, *mask.remarks))
-
-
-def _grid_of(study: Study) -> Geometry:
-    assert study.geometry is not None, "a DICOM series has a geometry"
-    return study.geometry
-
-
-def brought_together(
-    volumes: Mapping[str, Volume], frames: Mapping[str, str | None], reference: str
-) -> tuple[dict[str, Volume], list[str], dict[str, str]]:
-    """Volumes of one study in one position: those of other frames of reference are registered onto one of them.
-
-    Args:
-        volumes: by modality.
-        frames: frame of reference of each; None where the file states none.
-        reference: the modality onto whose grid the others are brought.
-
-    Returns:
-        The volumes, less those whose position could not be found; what was done, in words; and for each that was moved
-        its transform as JSON, from the reference's space to its own.
-    """
-    kept, remarks, facts = dict[str, Volume](), list[str](), dict[str, str]()
-    for name, volume in volumes.items():
-        if name == reference or (frames[name] is not None and frames[name] == frames[reference]):
-            kept[name] = volume
-            continue
-        from synthoma.scans.registration import register
-
-        try:
-            found = register(volumes[reference], volume)
-        except InputError as error:
-            remarks.append(
-                f"{name} is left out: it lies in another frame of reference, and could not be moved: {error}"
-            )
-            continue
-        if not found.agreed:
-            remarks.append(f"{name} is left out: it lies in another frame of reference; {found.remark}")
-            continue
-        kept[name] = found.volume
-        remarks.append(f"{name} lies in another frame of reference and was moved onto {reference}: {found.remark}")
-        facts[f"moved_{name}"] = json.dumps(found.transform.to_meta())
-    return kept, remarks, facts
 
 
 LAYOUT = Layout("dicom", "DICOM files in any arrangement", _fits, _take)

@@ -291,7 +291,7 @@ def _aligned(name: str, volume: Volume, reference: Volume) -> Volume:
     """The volume on the reference's grid."""
     if volume is reference or (volume.geometry is None and volume.voxels.shape == reference.voxels.shape):
         return volume
-    from synthoma.scans.volumes import onto_grid
+    from synthoma.scans.grids import onto_grid
 
     try:
         return onto_grid(volume, reference)
@@ -308,7 +308,7 @@ def _on_grid(mask: Volume, study: Study) -> Volume:
     shape = next(iter(study.images.values())).shape
     own, grid = mask.geometry, study.geometry
     if own is not None and grid is not None and grid.placed and not _lost(own):
-        from synthoma.scans.volumes import paste_onto, same_grid
+        from synthoma.scans.grids import paste_onto, same_grid
 
         if mask.voxels.shape == shape and same_grid(own, grid):
             return mask

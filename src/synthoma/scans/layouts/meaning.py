@@ -16,19 +16,8 @@ from scipy import ndimage
 
 from synthoma.core.errors import InputError
 from synthoma.scans.case import Case
-from synthoma.scans.conventions import (
-    BRATS_2023,
-    MSD,
-    ROUNDING,
-    WHOLE,
-    Convention,
-    Decision,
-    Description,
-    decide,
-    described,
-    hinted,
-    meaning_of,
-)
+from synthoma.scans.convention_words import Description, described, meaning_of
+from synthoma.scans.conventions import BRATS_2023, MSD, ROUNDING, WHOLE, Convention, Decision, decide, hinted
 from synthoma.scans.files import PICTURES, kind_of, open_file, regular_size
 from synthoma.scans.layouts.loading import load_files, load_mask, mask_values
 

@@ -12,7 +12,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Skipped
-from synthoma.scans.conventions import Description
+from synthoma.scans.convention_words import Description
 from synthoma.scans.files import SUFFIXES, VOLUMES, natural, stem_of, suffix_of
 from synthoma.scans.layouts.listing import (
     Found,
@@ -29,7 +29,9 @@ from synthoma.scans.layouts.loading import UNSETTLED, load_files
 from synthoma.scans.layouts.meaning import description_of, found_by_us
 from synthoma.scans.layouts.pairs import skip_half
 from synthoma.scans.names import read_part
-from synthoma.scans.studies import PLAIN, SEQUENCES, Source, Study, sort_into_studies
+from synthoma.scans.paths import Source
+from synthoma.scans.studies import PLAIN, SEQUENCES, sort_into_studies
+from synthoma.scans.study_masks import Study
 
 if TYPE_CHECKING:
     from synthoma.scans.case import Volume
@@ -157,7 +159,7 @@ def _numbered(volumes: Sequence[Path]) -> dict[Path, tuple[str, int]]:
 
 
 def _channel_count(path: Path) -> int:
-    from synthoma.scans.volumes import stored_shape
+    from synthoma.scans.volume_headers import stored_shape
 
     try:
         shape = stored_shape(path)
@@ -220,7 +222,7 @@ def _copies(volumes: Sequence[Path], study: Study) -> list[Path]:
 
 def _on_other_grids(volumes: Sequence[Path], study: Study) -> list[Path]:
     """Take masks out of a study that has others on the grid of its images."""
-    from synthoma.scans.volumes import stored_shape
+    from synthoma.scans.volume_headers import stored_shape
 
     if len(study.masks) < 2:
         return []

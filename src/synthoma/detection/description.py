@@ -1,0 +1,82 @@
+"""What was found in a scan, as findings.json says it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthoma.cohorts.slicing import shown_modality
+from synthoma.core.types import REGIONS, tumour_of
+from synthoma.detection.coding import to_rle
+from synthoma.detection.findings import dice, meanings, measurements, side, tidy
+from synthoma.detection.scan_findings import Description, FoundSlice
+from synthoma.detection.seen import Seen
+from synthoma.scans.orientation import from_plane
+
+
+def describe(seen: Seen) -> Description:
+    """What was found, as findings.json says it; None stands where there is nothing to say, never NaN."""
+    framing = seen.framing
+    axis = framing.source_slice(0)[0]
+    lps = from_plane(seen.in_plane(seen.mask), framing.plane)
+    where, shift = side(lps, from_plane(framing.images[shown_modality(tuple(framing.images))], framing.plane))
+    return Description.model_validate(
+        {
+            "probability": tidy(seen.probability),
+            "says_tumour_from": tidy(seen.limit),
+            "calibrated": seen.calibration is not None,
+            "has_tumour": seen.has_tumour,
+            "has_mask": bool(seen.mask.any()),
+            **measurements(seen.regions, framing.source, axis, framing.pixel_mm).content(),
+            "side": where,
+            "left_of_midline": tidy(shift),
+            "slice_axis": "zyx"[axis],
+            "index_convention": "slices and voxels are counted from 0, as the scan's file holds them",
+            "slices": _tumour_slices(seen),
+            "slice_probabilities": _slice_list(seen),
+            "labels": {str(value): name for value, name in meanings(seen.targets).items()},
+            "type": max(seen.types, key=lambda name: seen.types[name]) if seen.types else None,
+            "type_probabilities": {name: tidy(chance) for name, chance in seen.types.items()},
+            "modalities": list(framing.images),
+            "missing": list(framing.missing),
+            "taken_for": seen.guessed,
+            **_agreement(seen),
+        }
+    )
+
+
+def _tumour_slices(seen: Seen) -> list[FoundSlice]:
+    """The slices with predicted tumour, in the order of the source; of pictures with their run-length codes."""
+    layers, found = seen.in_plane(seen.mask), []
+    for z, layer in enumerate(layers):
+        if layer.any():
+            name, at = seen.slice_name(z), seen.framing.source_slice(z)[1]
+            # What does not apply is left out of the file, not written as null.
+            known = ({} if name is None else {"name": name}) | ({"rle": to_rle(seen.mask[at])} if seen.pictures else {})
+            chance, pixels = tidy(float(seen.slice_chances[z])), int(layer.sum())
+            found.append(FoundSlice(slice=at, probability=chance, pixels=pixels, **known))
+    return sorted(found, key=lambda one: one.slice)
+
+
+def _slice_list(seen: Seen) -> list[float | None]:
+    """Probability of every slice, in the order of the source."""
+    order = np.argsort([seen.framing.source_slice(z)[1] for z in range(len(seen.slices))])
+    return [tidy(float(value)) for value in seen.slice_chances[order]]
+
+
+def _agreement(seen: Seen) -> dict[str, object]:
+    """Dice with the case's own mask, where it has one; a cavity in it is no tumour."""
+    truth = seen.study.mask
+    if truth is None:
+        return {}
+    scores = {seen.targets[0]: dice(seen.mask, tumour_of(truth))}
+    if set(REGIONS.values()) <= set(seen.study.labels.values()):
+        value_of = {name: value for value, name in seen.study.labels.items()}
+        inner = {"core": ("core", "enhancing"), "enhancing": ("enhancing",)}
+        for target in seen.targets[1:]:
+            if target in inner:
+                real = np.isin(truth, [value_of[name] for name in inner[target]])
+                scores[target] = dice(seen.regions[target], real)
+    return {
+        "dice": {name: tidy(value) for name, value in scores.items()},
+        "dice_convention": "over the whole scan on its own grid, all slices counted; 1 where both masks are empty",
+    }

@@ -1,0 +1,124 @@
+"""What the tables say of a scan: its row of index.csv, and one of pictures.csv for each picture."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from synthoma.detection.overlay import NOTICE
+from synthoma.detection.scan_findings import ScanFindings
+from synthoma.detection.seen import Seen
+from synthoma.scans.case import Case
+from synthoma.scans.layouts.dicom_loading import reference_series
+
+COLUMNS = (
+    "case", "probability", "has_tumour", "type", "volume", "unit", "volume_ml", "diameter", "diameter_unit", "side",
+    "dice", "taken_for", "mask", "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask",
+    "remarks", "notice",
+)  # fmt: skip
+PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability", "notice")
+
+
+class ScanRow(TypedDict):
+    """A scan in index.csv; ``told`` (its remarks one by one) and ``single`` (whether it is a picture) are not in it."""
+
+    case: str
+    probability: float | None
+    has_tumour: bool
+    type: str
+    volume: float | None
+    unit: str
+    volume_ml: float | None
+    diameter: float | None
+    diameter_unit: str
+    side: str
+    dice: float | None
+    mask: str
+    overlay: str
+    dicom_seg: str
+    findings: str
+    image_path: str
+    predicted_mask: str
+    has_mask: int
+    taken_for: str
+    remarks: str
+    told: tuple[str, ...]
+    single: bool
+    notice: str
+
+
+class PictureRow(TypedDict):
+    """A slice that is a picture in pictures.csv."""
+
+    case: str
+    slice: int
+    image_path: str
+    predicted_mask: str
+    has_mask: int
+    probability: float | None
+    notice: str
+
+
+def scan_row(case: Case, name: str, findings: ScanFindings, seen: Seen) -> ScanRow:
+    """A scan's row of index.csv; paths are below the output folder."""
+    files = findings.files
+
+    def first(kind: str) -> str:
+        return f"{name}/{files[kind][0]}" if files.get(kind) else ""
+
+    diameter = findings.diameter
+    scores = findings.dice or {}
+    return {
+        "case": case.name,
+        "probability": findings.probability,
+        "has_tumour": findings.has_tumour,
+        "type": findings.type or "",
+        "volume": findings.volume,
+        "unit": findings.volume_unit,
+        "volume_ml": findings.volume_ml,
+        "diameter": findings.diameter_in_plane if diameter is None else diameter,
+        "diameter_unit": findings.diameter_unit,
+        "side": findings.side or "",
+        "dice": next(iter(scores.values()), None),
+        "mask": first("mask"),
+        "overlay": first("overlay"),
+        "dicom_seg": first("dicom_seg"),
+        "findings": f"{name}/findings.json",
+        "image_path": _image_path(case, seen, 0),
+        "predicted_mask": _code(findings, 0) if seen.pictures and len(seen.labels) == 1 else "",
+        "has_mask": int(findings.has_mask),
+        "taken_for": findings.taken_for or "",
+        "remarks": "; ".join(findings.remarks),
+        "told": tuple(findings.remarks),
+        "single": seen.kind == "picture",
+        "notice": NOTICE,
+    }
+
+
+def picture_rows(case: Case, findings: ScanFindings, seen: Seen) -> list[PictureRow]:
+    """A row of pictures.csv for each slice that is a picture."""
+    if not seen.pictures:
+        return []
+    return [
+        {
+            "case": case.name,
+            "slice": z,
+            "image_path": _image_path(case, seen, z),
+            "predicted_mask": _code(findings, z),
+            "has_mask": int(bool(seen.mask[z].any())),
+            "probability": findings.slice_probabilities[z],
+            "notice": NOTICE,
+        }
+        for z in range(len(seen.labels))
+    ]
+
+
+def _code(findings: ScanFindings, z: int) -> str:
+    """Run-length code of a slice's mask."""
+    return next((one.rle or "" for one in findings.slices if one.slice == z), "")
+
+
+def _image_path(case: Case, seen: Seen, z: int) -> str:
+    """The file of a slice as the user named it. Paths of DICOM files often carry patients' names, and stay out."""
+    if not case.sources or reference_series(case):
+        return ""
+    return str(case.sources[z] if seen.slice_name(z) is not None and z < len(case.sources) else case.sources[0])

@@ -1,0 +1,1 @@
+"""Headers of volumes, a file for each format."""
