@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup test check demo bench-data bench-registration bench-generators tables format clean
+.PHONY: help setup style test check demo bench-data bench-registration bench-generators tables format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -17,13 +17,18 @@ help: ## Show this list
 setup: .venv/.ready ## Make .venv with the tested versions
 
 # A worker of one thread for each core: small networks gain little from a second thread. Tests of one file share fixtures.
-test: setup ## Check style and types, then run all tests (at most 25 minutes on 2 cores)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+style: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --durations=12
 
-check: test ## The same as test
+check: style ## Style, types and the quick tests (a minute on 2 cores)
+	$(PYTEST) -m "not slow"
+
+test: style ## Style, types and all tests (at most 25 minutes on 2 cores)
+	$(PYTEST) --durations=12
 
 demo: setup ## The whole chain on simulated patients; no data needed (at most 10 minutes on 2 cores)
 	$(BIN)/synthoma demo --output demo --force

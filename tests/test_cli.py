@@ -15,6 +15,8 @@ from synthoma.commands.app import main
 from synthoma.training.bundle import shipped_model
 from tests.scans.writers import voxels, write_picture
 
+pytestmark = pytest.mark.slow
+
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of one command."""

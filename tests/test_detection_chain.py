@@ -20,6 +20,8 @@ from synthoma.scans.grids import same_grid
 from synthoma.scans.volumes import read_volume, write_volume
 from synthoma.training.bundle import open_model
 
+pytestmark = pytest.mark.slow
+
 PHANTOM = PhantomConfig(modalities=("flair",), pixel_mm=4.0, slice_mm=6.0, sites=4)
 
 

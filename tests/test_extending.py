@@ -15,6 +15,8 @@ import pytest
 
 from synthoma.cohorts.cohort import Cohort, write_rows
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 
 

@@ -37,6 +37,8 @@ from synthoma.evaluation.useful.trainings import Answers, DetectorTest, Source, 
 
 from .test_pipeline import head_picture
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("SYNTHOMA_FAULT_ROUNDS", "1"))
 SCANS = 60
 

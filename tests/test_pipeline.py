@@ -20,6 +20,8 @@ from synthoma.commands.app import main
 from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.core.seeding import stream
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[1] / "README.md"
 
 

@@ -14,6 +14,8 @@ import synthoma
 from synthoma.cohorts.cohort import Cohort
 from synthoma.scans.layouts import take_inventory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lgg(real_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Cohort:

@@ -21,6 +21,8 @@ from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Array, Float32
 
+pytestmark = pytest.mark.slow
+
 EMPTY = np.zeros((64, 64), dtype=np.float32)
 
 

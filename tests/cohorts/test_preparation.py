@@ -19,6 +19,8 @@ from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.seeding import stream
 from synthoma.scans.case import Case, Geometry, Inventory, Skipped, Study
 
+pytestmark = pytest.mark.slow
+
 LABELS = {1: "core", 2: "oedema", 3: "enhancing"}
 
 

@@ -27,6 +27,8 @@ from synthoma.training.loop import Progress
 from synthoma.training.schedule import one_cycle
 from tests.toys import ONE, blobs, halves, train_toy, unheard, write_cohort
 
+pytestmark = pytest.mark.slow
+
 GENTLE = {"rotation": 0.0, "scale": 0.0, "bias": 0.0, "blur": 0.0, "ghosting": 0.0}
 
 

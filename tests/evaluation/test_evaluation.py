@@ -26,6 +26,7 @@ from synthoma.evaluation.realistic.agreement import Judge, agreement, worst
 from synthoma.evaluation.realistic.repainted import repainted
 from synthoma.evaluation.result import Evaluation, Question, read_evaluation, write_evaluation
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
+from synthoma.evaluation.useful import grid
 from synthoma.evaluation.useful.trainings import DETECTORS, Answers
 from synthoma.generators.sheets import nearest_sheet
 from synthoma.reports.evaluation_text import splits_lines
@@ -33,6 +34,8 @@ from tests.evaluation.test_result import SCHEMA, fits
 from tests.evaluation.useful.test_utility import NAMES, discs
 from tests.metrics.test_copies import head
 from tests.toys import write_cohort
+
+pytestmark = pytest.mark.slow
 
 SIZE = 32
 QUICK = EvaluateConfig(halves=39, limit=200, canaries=60)
@@ -427,6 +430,8 @@ def test_the_preset_standard_trains_and_judges_masks(place: Path, monkeypatch: p
     """Masks that lie elsewhere than the discs: the judge disagrees, and nothing is said to help."""
     for task in DETECTORS:
         monkeypatch.setitem(DETECTORS[task], "small", {"width": 4})
+    # Two threads for a network of four maps, beside other tests, wait for one another most of the time.
+    monkeypatch.setattr(grid, "usable_cores", lambda: 1)
     images, masks = discs(1, 96)
     groups = [f"patient-{i // 4:02d}" for i in range(96)]
     splits = ["train"] * 48 + ["test"] * 48

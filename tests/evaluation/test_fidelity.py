@@ -19,6 +19,8 @@ from synthoma.evaluation.realistic.differences import intensities, what_differs
 from synthoma.evaluation.realistic.distinguished import distinguished
 from tests.metrics.test_copies import head
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 PATIENTS, SLICES = 40, 3
 ALONE = [str(number) for number in range(60)]

@@ -14,6 +14,8 @@ from synthoma.settings import TrainConfig
 from synthoma.training.device import usable_cores
 from tests.toys import blobs, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

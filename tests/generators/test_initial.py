@@ -14,6 +14,8 @@ from synthoma.training.bundle import open_model
 from synthoma.training.checkpoint import latest_checkpoint
 from tests.toys import halves, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -26,6 +26,8 @@ from synthoma.training.loop import Progress
 from synthoma.training.runs import begin_run, continue_run
 from tests.toys import blobs, halves, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Cohort:

@@ -18,6 +18,8 @@ from synthoma.phantom.patient import draw_person
 from synthoma.scans.case import Study
 from tests.phantom.conftest import CUBIC, SEED, THICK, patient
 
+pytestmark = pytest.mark.slow
+
 INDICES = (0, 1, 2, 3)
 
 

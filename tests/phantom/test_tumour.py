@@ -14,6 +14,8 @@ from synthoma.phantom.patient import draw_person
 from synthoma.phantom.tumour import grow
 from tests.phantom.conftest import CUBIC, SEED, patient
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_tumour_lies_in_brain_tissue(index: int) -> None:

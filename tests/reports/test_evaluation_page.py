@@ -32,6 +32,8 @@ from tests.metrics.test_copies import head
 from tests.reports.test_cohort_page import VOID, Page
 from tests.toys import write_cohort
 
+pytestmark = pytest.mark.slow
+
 VOID |= {"circle", "rect", "line"}
 SIZE = 32
 MODEL = {

@@ -24,6 +24,8 @@ from synthoma.scans.case import Case, Inventory, Study
 from synthoma.scans.layouts import take_inventory
 from synthoma.scans.layouts.loading import files_of
 
+pytestmark = pytest.mark.slow
+
 KEY = b"a key for tests only"
 FOUR = ("t1", "t1c", "t2", "flair")
 

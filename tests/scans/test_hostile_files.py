@@ -35,6 +35,8 @@ from synthoma.scans.volume_headers import stored_shape
 from synthoma.scans.volumes import read_volume
 from tests.scans.writers import CUBIC, OBLIQUE, voxels, write_dicom, write_itk, write_nifti
 
+pytestmark = pytest.mark.slow
+
 MEMORY = 2**30
 """What reading one file of a few kilobytes may ask for, and more than that."""
 SECONDS = 10.0

@@ -39,6 +39,8 @@ from tests.scans.writers import (
     write_table,
 )  # fmt: skip
 
+pytestmark = pytest.mark.slow
+
 KEY = b"a key for tests only"
 
 

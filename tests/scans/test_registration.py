@@ -16,6 +16,8 @@ from synthoma.scans.grids import same_grid, to_itk
 from synthoma.scans.registration import LEAST_QUALITY, Registered, fitting_blocks, register
 from synthoma.scans.rigid import RigidTransform
 
+pytestmark = pytest.mark.slow
+
 CENTRE = (4.0, 20.0, 10.0)
 
 

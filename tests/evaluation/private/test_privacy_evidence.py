@@ -21,6 +21,8 @@ from synthoma.metrics.copies.alterations import Motion, altered, altered_alike, 
 from synthoma.metrics.copies.whole import Gallery, Nearest
 from tests.metrics.test_copies import head
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 
 

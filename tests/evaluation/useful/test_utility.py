@@ -21,6 +21,8 @@ from synthoma.evaluation.useful.utility import judged, utility
 from synthoma.training.device import Execution
 from tests.toys import write_cohort
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 ONE = Execution("cpu", 1, channels_last=False, bf16=False)
 NAMES = {str(label): name for label, name in WHOLE_TUMOUR.items()}

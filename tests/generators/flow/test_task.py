@@ -24,6 +24,8 @@ from synthoma.training.device import Execution
 from synthoma.training.loop import Progress, Snapshot
 from tests.toys import ONE, blobs, halves, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:

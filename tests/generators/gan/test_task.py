@@ -21,6 +21,8 @@ from synthoma.training.device import Execution
 from synthoma.training.loop import Progress, Snapshot
 from tests.toys import ONE, SMALL, blobs, halves, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def two_halves(tmp_path_factory: pytest.TempPathFactory) -> Cohort:

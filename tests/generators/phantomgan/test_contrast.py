@@ -13,6 +13,8 @@ from synthoma.generators.phantomgan.loss import lesion_contrast
 from synthoma.generators.sampling import Sampler, generate_cohort
 from tests.toys import blobs, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 def one_label(values: np.ndarray) -> np.ndarray:
     return values.reshape(-1, 1, 1)

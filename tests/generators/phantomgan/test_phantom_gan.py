@@ -25,6 +25,8 @@ from synthoma.settings import TrainConfig
 from synthoma.training.bundle import open_model, shipped_model
 from tests.toys import blobs, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = ("generator", "discriminator")
 NAMES = {str(label): name for label, name in WHOLE_TUMOUR.items()}
 
