@@ -17,6 +17,7 @@ from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 
 if TYPE_CHECKING:
     from synthoma.generators.export import Format
+    from synthoma.generators.sampling import Sampler
     from synthoma.training.bundle import Bundle
 
 SIMULATED = "simulated"
@@ -73,7 +74,6 @@ def generate(
     from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import check_patients, generate_patients
     from synthoma.generators.sampling import Sampler, check_request, generate_cohort
-    from synthoma.generators.sheets import interpolation_sheet, nearest_sheet
     from synthoma.training.bundle import open_model
 
     # Before patients are simulated, which takes a minute.
@@ -104,13 +104,20 @@ def generate(
         if form is not None:
             (partial / f"export_{form}").mkdir()
             export(cohort, partial / f"export_{form}", form, progress)
-        if interpolation:
-            write_bytes(partial / "interpolation.png", interpolation_sheet(sampler, seed))
-        if nearest is not None:
-            write_bytes(partial / "nearest.png", nearest_sheet(cohort, Cohort(nearest)))
+        _write_sheets(partial, sampler, cohort, seed if interpolation else None, nearest)
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _write_sheets(folder: Path, sampler: Sampler, drawn: Cohort, seed: int | None, nearest: Path | str | None) -> None:
+    """Strips between pairs of latents, where a seed is given, and images beside the nearest slices of a real cohort."""
+    from synthoma.generators.sheets import interpolation_sheet, nearest_sheet
+
+    if seed is not None:
+        write_bytes(folder / "interpolation.png", interpolation_sheet(sampler, seed))
+    if nearest is not None:
+        write_bytes(folder / "nearest.png", nearest_sheet(drawn, Cohort(nearest)))
 
 
 def _wanted(count: int | None, patients: int | None, label: str | None) -> int:

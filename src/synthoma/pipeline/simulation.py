@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.progress import Progress
@@ -12,6 +12,7 @@ from synthoma.pipeline.preparation import prepare_phantom
 
 if TYPE_CHECKING:
     from synthoma.phantom import Look
+    from synthoma.training.meta import Simulation
 
 SIMULATED_PATIENTS = 80
 """Patients simulated where nobody says how many: always so many, or an image would depend on how many are drawn.
@@ -30,8 +31,8 @@ def look_of(cohort: Cohort) -> Look:
 
 def simulate_beside(
     look: Look,
-    prepared: Mapping[str, Any],
-    simulate: Mapping[str, Any],
+    prepared: Mapping[str, object],
+    simulate: Simulation,
     folder: Path,
     patients: int,
     seed: int,
