@@ -59,7 +59,7 @@ def simulated(work: Path) -> dict[Kind, Cohort]:
 def write_pictures(scans: Cohort, folder: Path) -> None:
     """Some slices of each scan as a cohort of single pictures."""
     table = scans.slices
-    rows = []
+    rows, tumour = [], []
     for _, scan in table.groupby("case", sort=True):
         middle = scan.index[scan["tissue"] >= FULL * scan["tissue"].max()]
         rows += middle[np.linspace(0, len(middle) - 1, PICTURES).astype(int)].tolist()
@@ -68,10 +68,10 @@ def write_pictures(scans: Cohort, folder: Path) -> None:
             images = dict(zip(scans.modalities, scans.images[row][:, None].astype(np.float32), strict=True))
             framing = frame(Study(images, None, scans.masks[row][None]), scans.modalities, size=scans.size)
             mask = resize_mask(scans.masks[row], framing.fit)
-            writer.add(to_squares(framing), mask[None], [{"tumour_pixels": int((mask > 0).sum())}])
+            tumour.append(int((mask > 0).sum()))
+            writer.add(to_squares(framing), mask[None], [{}])
         names = [f"picture-{row}" for row in rows]
         kept = table.loc[rows, ["patient", "group", "split", "label"]].assign(case=names, slice=0)
-        tumour = [record["tumour_pixels"] for record in writer.records]
         meta = {**scans.meta.content(), "slices": len(rows), "cases": len(rows)}
         writer.finish(kept.assign(tumour_pixels=tumour, missing=""), meta)
 

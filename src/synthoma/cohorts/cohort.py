@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthoma.cohorts.meta import SCHEMA, CohortMeta
 from synthoma.cohorts.meta_file import read_meta
 from synthoma.core.artefacts import verify
 from synthoma.core.disk import writing
 from synthoma.core.errors import CohortError, ConfigError, InputError
-from synthoma.core.types import Array, Bytes, Float16, Float32, tumour_labels, tumour_of
+from synthoma.core.types import Array, Bytes, Float16, Float32, Ints, tumour_labels, tumour_of
 from synthoma.core.untrusted import content_of_cell, csv_of_frame
 from synthoma.core.whole_files import write_json, write_text
 
@@ -132,16 +133,14 @@ class Cohort:
     @cached_property
     def images(self) -> Float16:
         """Memory-mapped images (N, modalities, size, size)."""
-        images: Float16 = _map_array(self.path / "images.npy", np.float16, 4)
-        return images
+        return _map_array(self.path / "images.npy", np.float16, 4)
 
     @cached_property
     def masks(self) -> Bytes:
         """Memory-mapped masks (N, size, size)."""
-        masks: Bytes = _map_array(self.path / "masks.npy", np.uint8, 3)
-        return masks
+        return _map_array(self.path / "masks.npy", np.uint8, 3)
 
-    def rows(self, *, split: str | None = None, label: str | None = None) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def rows(self, *, split: str | None = None, label: str | None = None) -> Ints:
         """Positions of the slices of one split and/or one class, in order."""
         keep = np.ones(len(self), dtype=bool)
         if split is not None:
@@ -181,7 +180,7 @@ class CohortWriter:
 
     def __init__(self, folder: Path, *, channels: int, size: int) -> None:
         self.folder = folder
-        self.records: list[dict[str, Any]] = []
+        self.records: list[Mapping[str, object]] = []
         self._images = _ArrayFile(folder / "images.npy", np.dtype(np.float16), (channels, size, size))
         self._masks = _ArrayFile(folder / "masks.npy", np.dtype(np.uint8), (size, size))
 
@@ -192,7 +191,7 @@ class CohortWriter:
         self._images.close()
         self._masks.close()
 
-    def add(self, images: Array, masks: Array, records: Sequence[dict[str, Any]]) -> None:
+    def add(self, images: Array, masks: Array, records: Sequence[Mapping[str, object]]) -> None:
         """Append B slices: images (B, C, S, S), masks (B, S, S), and one record each for slices.csv."""
         if not len(images) == len(masks) == len(records):
             raise ValueError(f"{len(images)} images, {len(masks)} masks, {len(records)} records")
@@ -200,7 +199,7 @@ class CohortWriter:
         self._masks.append(masks)
         self.records.extend(records)
 
-    def finish(self, table: pd.DataFrame, meta: CohortMeta | Mapping[str, Any]) -> None:
+    def finish(self, table: pd.DataFrame, meta: CohortMeta | Mapping[str, object]) -> None:
         """Write slices.csv and cohort.json.
 
         Args:
@@ -221,7 +220,7 @@ class _ArrayFile:
 
     HEADER = 128
 
-    def __init__(self, path: Path, dtype: np.dtype[Any], item_shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, dtype: np.dtype[np.generic], item_shape: tuple[int, ...]) -> None:
         self.path, self.dtype, self.item_shape, self.count = path, dtype, item_shape, 0
         with writing(path):
             self._file: BinaryIO = path.open("wb")
@@ -247,7 +246,7 @@ class _ArrayFile:
             self._file.close()
 
 
-def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: Any) -> None:
+def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: object) -> None:
     """Write some slices of a cohort as a cohort of their own into an existing, empty folder.
 
     Args:
@@ -309,7 +308,10 @@ def _verify(path: Path) -> None:
         raise CohortError(error.expected, error.came, error.todo) from None
 
 
-def _map_array(path: Path, dtype: Any, dimensions: int) -> Any:
+Stored = TypeVar("Stored", bound=np.generic)
+
+
+def _map_array(path: Path, dtype: type[Stored], dimensions: int) -> NDArray[Stored]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
     except Exception:  # an empty file cannot be mapped, nor a truncated one; a damaged header trips the parser

@@ -6,14 +6,17 @@ Each step is a pure function on arrays; ``synthoma.cohorts.preparation`` puts th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from synthoma.core.types import Array, Bools, Bytes, Float32, tumour_of
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,7 @@ def resize(image: Array, fit: Fit, fill: float) -> Float32:
         how = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
         low, high = part.min(), part.max()
         part = np.asarray(Image.fromarray(part).resize((fit.columns, fit.rows), how)).clip(low, high)
-    square: Float32 = _pad(part, fit, fill)
-    return square
+    return _pad(part, fit, fill)
 
 
 def resize_mask(mask: Bytes, fit: Fit) -> Bytes:
@@ -164,8 +166,7 @@ def resize_mask(mask: Bytes, fit: Fit) -> Bytes:
             row, column = (kept + 0.5) * (fit.rows, fit.columns) / part.shape
             small[int(row), int(column)] = part[tuple(kept)]
         part = small
-    padded: Bytes = _pad(part, fit, 0)
-    return padded
+    return _pad(part, fit, 0)
 
 
 def resize_back(square: Float32, fit: Fit, shape: tuple[int, int]) -> Float32:
@@ -187,7 +188,7 @@ def _part(image: Array, box: Box) -> Array:
     return image[box.top : box.top + box.height, box.left : box.left + box.width]
 
 
-def _pad(part: Array, fit: Fit, fill: float) -> Any:
+def _pad(part: NDArray[Pixel], fit: Fit, fill: float) -> NDArray[Pixel]:
     square = np.full((fit.size, fit.size), fill, dtype=part.dtype)
     square[fit.top : fit.top + fit.rows, fit.left : fit.left + fit.columns] = part
     return square

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -127,5 +127,5 @@ def source_of(cohort: Cohort) -> SourceCohort:
 
 def trained_on(slices: int, classes: Iterable[str], own: Collection[str], inherited: Collection[str]) -> TrainedOn:
     """What a model learned from; ``inherited`` are the patients that it did at second hand."""
-    told: dict[str, Any] = {"inherited": tuple(sorted(inherited))} if inherited else {}
+    told = {"inherited": tuple(sorted(inherited))} if inherited else {}
     return TrainedOn(slices=slices, classes=tuple(classes), groups=tuple(sorted({*own, *inherited})), **told)

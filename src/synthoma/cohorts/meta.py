@@ -75,6 +75,6 @@ class CohortMeta(Record, extra="allow"):
         """As plain data for JSON, with the version of the form."""
         return {"schema": self.schema_, **super().content()}
 
-    def changed(self, values: Mapping[str, Any]) -> CohortMeta:
+    def changed(self, values: Mapping[str, object]) -> CohortMeta:
         """The same with other values, by the names of the file."""
         return CohortMeta.model_validate({**self.content(), **values})

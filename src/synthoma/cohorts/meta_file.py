@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
+
+from pydantic import JsonValue
 
 from synthoma.cohorts.meta import SCHEMA, CohortMeta
 from synthoma.core.artefacts import check_schema, read_json
@@ -11,7 +13,7 @@ from synthoma.core.errors import CohortError, InputError
 from synthoma.core.types import CAVITY, Origin, Plane
 from synthoma.core.untrusted import check_names, check_texts
 
-OPTIONAL: dict[str, Any] = {
+OPTIONAL: dict[str, JsonValue] = {
     "layout": "by hand", "plane": "axial", "patients": 0, "groups": 0, "cases": 0, "remarks": []
 }  # fmt: skip
 """What cohort.json says where it says nothing."""

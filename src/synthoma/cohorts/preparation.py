@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.meanings import Meanings
 from synthoma.cohorts.meta import CohortMeta, Provenance
 from synthoma.cohorts.patient_names import Veil, hidden, sources_of, with_pseudonyms
 from synthoma.cohorts.settings import PrepareConfig
-from synthoma.cohorts.slicing import PreparedCase, case_path, label_names, prepare_case
+from synthoma.cohorts.slicing import PreparedCase, case_path, prepare_case
 from synthoma.cohorts.splits import (
     SPLITS,
     assign_groups,
@@ -29,7 +31,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.fanout import spread
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import remember
-from synthoma.core.types import CAVITY, HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, tumour_labels, tumour_of
+from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Ints
 from synthoma.core.untrusted import csv_of_frame, printable
 from synthoma.core.whole_files import write_text
 from synthoma.scans.case import Case, Inventory, Skipped
@@ -77,16 +79,11 @@ def pack(
     private = config.pseudonyms or inventory.layout == "dicom"
     veil = Veil(inventory) if private else None
     if private:
-        named = inventory
-        if config.pseudonyms and inventory.layout != "dicom":  # the DICOM reader gives hashes already
-            inventory = with_pseudonyms(inventory)
-        remember(sources_of(named, inventory))
+        inventory = _without_names(inventory, config)
     skipped, remarks = list(inventory.skipped), [*warnings_of(inventory.cases), *inventory.remarks]
     thumbnails: list[Float32] = []
     searched: list[int] = []
-    labels: dict[int, str] | None = None
-    of_empty: dict[int, str] | None = None
-    cavity: dict[int, str] = {}
+    meanings = Meanings()
     with (
         CohortWriter(folder, channels=len(modalities), size=config.size) as writer,
         closing(_prepare_all(inventory, config, modalities)) as results,
@@ -96,18 +93,11 @@ def pack(
             if isinstance(result, Skipped):
                 skipped.append(result)
                 continue
-            # Before and after an operation a tumour has the same labels: whether there is a cavity parts no cases.
-            meanings, drawn = tumour_labels(result.labels), bool(tumour_of(result.masks).any())
-            if drawn and meanings and labels and meanings != labels:
-                came = f"{label_names(meanings)} in this case, {label_names(labels)} in others"
-                error = InputError("masks with the same labels in all cases", came, "use --merge whole-tumour")
+            try:
+                meanings.add(result)
+            except InputError as error:
                 skipped.append(Skipped(case_path(case), str(error)))
                 continue
-            if drawn:  # a mask without tumour means nothing that others could contradict
-                labels = meanings or labels
-            else:
-                of_empty = of_empty or meanings
-            cavity |= {value: name for value, name in result.labels.items() if value in CAVITY}
             searched += [len(writer.records) + row for row in result.searched]
             thumbnails.append(result.thumbnails)
             remarks += result.remarks
@@ -116,20 +106,29 @@ def pack(
             came = f"{len(inventory.cases)} cases, none with a usable slice"
             raise InputError("at least one usable slice", came, _reasons(skipped))
         table = _table(writer.records, config)
-        found = _search(table, np.concatenate(thumbnails), np.array(searched), config, progress)
+        found = _search(table, np.concatenate(thumbnails), np.array(searched, dtype=np.int64), config, progress)
         table["twin"] = _twins(len(table), searched, found)
         table["group"] = _groups(table)
         _split(table, config)
         if veil is not None:
             remarks = [veil.over(remark) for remark in remarks]
         remarks = [*([said] if (said := held_out(table)) else []), *shortened(remarks)]
-        meanings = (labels or of_empty or {}) | cavity
-        writer.finish(_tidy(table), _meta(table, inventory, config, modalities, meanings, remarks, source))
+        meta = _meta(table, inventory, config, modalities, meanings.of_cohort(), remarks, source)
+        writer.finish(_tidy(table), meta)
     _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
     return Cohort(folder)
 
 
 # --- cases ----------------------------------------------------------------------------------------------------
+
+
+def _without_names(inventory: Inventory, config: PrepareConfig) -> Inventory:
+    """The inventory under pseudonyms; which files are behind them is remembered outside of the cohort."""
+    named = inventory
+    if config.pseudonyms and inventory.layout != "dicom":  # the DICOM reader gives hashes already
+        inventory = with_pseudonyms(inventory)
+    remember(sources_of(named, inventory))
+    return inventory
 
 
 def choose_modalities(cases: Sequence[Case]) -> tuple[str, ...]:
@@ -150,8 +149,6 @@ def _settled(inventory: Inventory, config: PrepareConfig) -> Inventory:
         return inventory
     if config.merge is None or not all(one.merges for one in doubtful):
         raise doubtful[0].refusal()
-    from dataclasses import replace
-
     whole = Decision(WHOLE, "all that fits is tumour", values=doubtful[0].values)
     cases = tuple(with_decision(case, whole) if decision_of(case) in doubtful else case for case in inventory.cases)
     return replace(inventory, cases=cases)
@@ -181,7 +178,7 @@ def _reasons(skipped: Sequence[Skipped]) -> str:
 # --- the cohort as a whole --------------------------------------------------------------------------------------
 
 
-def _table(records: list[dict[str, Any]], config: PrepareConfig) -> pd.DataFrame:
+def _table(records: Sequence[Mapping[str, object]], config: PrepareConfig) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame(records)
@@ -199,7 +196,7 @@ def _table(records: list[dict[str, Any]], config: PrepareConfig) -> pd.DataFrame
 
 
 def _search(
-    table: pd.DataFrame, thumbnails: Float32, searched: np.ndarray[Any, Any], config: PrepareConfig, progress: Progress
+    table: pd.DataFrame, thumbnails: Float32, searched: Ints, config: PrepareConfig, progress: Progress
 ) -> Duplicates | None:
     """Duplicates among the searched slices; None where the search is switched off."""
     if not config.duplicates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -117,7 +117,7 @@ class PrepareConfig(Config):
 
     @field_validator("modalities", mode="before")
     @classmethod
-    def _known_modalities(cls, value: Any) -> Any:
+    def _known_modalities(cls, value: object) -> tuple[str, ...] | None:
         names = value.split(",") if isinstance(value, str) else value
         if names is None:
             return None

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class PreparedCase:
 
     images: Float16
     masks: Bytes
-    records: list[dict[str, Any]]
+    records: list[dict[str, object]]
     thumbnails: Float32
     searched: list[int]
     labels: dict[int, str]
@@ -126,7 +125,7 @@ def _remarks(case: Case, missing: Sequence[str], framed: Sequence[Framing]) -> l
     return remarks
 
 
-def _scales(framing: Framing) -> dict[str, Any]:
+def _scales(framing: Framing) -> dict[str, object]:
     """Distances in mm, and how to undo the normalisation."""
     return {
         "pixel_mm": framing.side_mm if framing.lps else None,
@@ -184,7 +183,7 @@ def _merge(mask: Bytes | None, labels: dict[int, str], config: PrepareConfig) ->
     return mask, labels
 
 
-def _case_record(case: Case, framing: Framing) -> dict[str, Any]:
+def _case_record(case: Case, framing: Framing) -> dict[str, object]:
     """What slices.csv says about every slice of a case."""
     geometry, fit, shape = framing.lps, framing.fit, framing.shape
     return {

@@ -8,9 +8,9 @@ stratification, Sechidis et al. 2011, with whole groups instead of single sample
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def join_groups(*keys: Sequence[str | None]) -> Ints:
     return np.array([root(item) for item in range(count)], dtype=np.int64)
 
 
-def group_profiles(table: pd.DataFrame) -> tuple[list[Any], Floats]:
+def group_profiles(table: pd.DataFrame) -> tuple[list[Hashable], Floats]:
     """What each group brings to a part: the quantities that a split balances.
 
     Args:
@@ -182,8 +182,11 @@ def read_split(path: Path, table: pd.DataFrame) -> list[str]:
     return splits
 
 
-def _by_group(groups: Sequence[Any], splits: Sequence[str]) -> dict[Any, list[str]]:
-    found: dict[Any, list[str]] = {}
+Group = TypeVar("Group", bound=Hashable)
+
+
+def _by_group(groups: Sequence[Group], splits: Sequence[str]) -> dict[Group, list[str]]:
+    found: dict[Group, list[str]] = {}
     for group, split in zip(groups, splits, strict=True):
         found.setdefault(group, []).append(split)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -151,6 +151,17 @@ def picture(
     return replace(framing, images=images, mask=mask, step_mm=None, **fitted)
 
 
+class _Fitted(TypedDict):
+    """What ``Framing`` calls so: where the head lies, and the scales of grey."""
+
+    fit: Fit
+    side_mm: float
+    windows: Mapping[str, tuple[float, float]]
+    floors: Mapping[str, float]
+    widened: bool
+    clipped: tuple[str, ...]
+
+
 def _fitted(
     images: Mapping[str, Array],
     pixel_mm: tuple[float, float],
@@ -158,8 +169,8 @@ def _fitted(
     crop: bool,
     normalise: Normalisation,
     held: Bytes | None,
-) -> dict[str, Any]:
-    """Where the head lies in these slices, and their scales of grey: what ``Framing`` calls so.
+) -> _Fitted:
+    """Where the head lies in these slices, and their scales of grey.
 
     ``held`` is the mask that the box must not cut.
     """

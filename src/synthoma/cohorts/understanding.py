@@ -82,7 +82,7 @@ def lines_of(facts: Mapping[str, Any]) -> list[str]:
     return [*lines, *(f"WARNING: {text}" for text in facts["warnings"])]
 
 
-def _who(facts: Mapping[str, Any]) -> str:
+def _who(facts: Mapping[str, object]) -> str:
     several = facts["patients with several visits"]
     known = f"{facts['patients']} patients" if facts["patients"] else "no known patient"
     visits = f", {several} with several visits" if several else ""
@@ -98,7 +98,7 @@ def _label(one: Mapping[str, Any]) -> str:
     return f"{one['meaning']} ({one['convention']}: {one['why']})"
 
 
-def _example(case: Case) -> dict[str, Any]:
+def _example(case: Case) -> dict[str, object]:
     files = {role: printable(path.name) for role, path in files_of(case).items()}
     return {"case": case.name, "patient": case.patient, "files": files}
 

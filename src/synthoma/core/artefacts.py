@@ -12,10 +12,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from synthoma.core.errors import InputError
 from synthoma.core.provenance import bytes_digest, file_digest
+
+Value = TypeVar("Value")
 
 FILE = "checksums.json"
 SCHEMA = "synthoma.checksums/1"
@@ -68,7 +70,7 @@ def read_artefact(path: Path, schema: str, keys: Iterable[str] = ()) -> dict[str
     return content
 
 
-def check_schema(content: Mapping[str, Any], schema: str, path: Path) -> None:
+def check_schema(content: Mapping[str, object], schema: str, path: Path) -> None:
     """Raise InputError where a file does not state the version that is read here."""
     found = content.get("schema")
     if found == schema:
@@ -83,12 +85,12 @@ def check_schema(content: Mapping[str, Any], schema: str, path: Path) -> None:
 # Checksums inside ----------------------------------------------------------------------------------------------------
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(content: Mapping[str, object]) -> dict[str, object]:
     """A JSON object with the checksum of all that it holds."""
     return {**content, "sha256": _object_digest(content)}
 
 
-def unsealed(content: dict[str, Any], path: Path) -> dict[str, Any]:
+def unsealed(content: Mapping[str, Value], path: Path) -> dict[str, Value]:
     """The object without its checksum, which is compared; one that has none is taken as it is.
 
     Raises:
@@ -100,7 +102,7 @@ def unsealed(content: dict[str, Any], path: Path) -> dict[str, Any]:
     return bare
 
 
-def _object_digest(content: Mapping[str, Any]) -> str:
+def _object_digest(content: Mapping[str, object]) -> str:
     return bytes_digest(json.dumps(content, sort_keys=True).encode())
 
 

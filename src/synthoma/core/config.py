@@ -7,9 +7,9 @@ import inspect
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from synthoma.core.errors import ConfigError
 from synthoma.core.fields import Setting, said, settings_of
@@ -49,7 +49,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
         """Say in Python's documentation, too, what the fields say."""
         told = [f"    {name}: {one.sentence()}" for name, one in settings_of(cls).items() if "." not in name]
         if told and cls.__doc__:
@@ -60,7 +60,7 @@ class Config(BaseModel):
         cls,
         file: Path | None = None,
         assignments: Iterable[str] = (),
-        flags: Mapping[str, Any] | None = None,
+        flags: Mapping[str, object] | None = None,
     ) -> Self:
         """Settings from all sources; later ones win.
 
@@ -73,8 +73,8 @@ class Config(BaseModel):
             ConfigError: an unknown key (with the nearest known one), a wrong type, a value out of range.
         """
         text = _read(file) if file else ""
-        values: dict[str, Any] = parsed(text, file) if file else {}
-        given: dict[str, Any] = parsed(text, file) if file else {}
+        values: dict[str, object] = parsed(text, file) if file else {}
+        given: dict[str, object] = parsed(text, file) if file else {}
         marks = marks_in(text)
         for name in marks:
             _take_out(given, name)
@@ -98,7 +98,7 @@ class Config(BaseModel):
         return settings
 
     @classmethod
-    def _notice_edits(cls, settings: Self, values: dict[str, Any], marked: list[str]) -> None:
+    def _notice_edits(cls, settings: Self, values: dict[str, object], marked: list[str]) -> None:
         """What is marked as a default, but is none any more because somebody changed it in the file, was given."""
         if not marked:
             return
@@ -110,20 +110,20 @@ class Config(BaseModel):
             return
         for name in marked:
             *parents, leaf = name.split(".")
-            here: Any = settings
-            there: Any = usual
+            here: object = settings
+            there: object = usual
             for parent in parents:
                 here, there = getattr(here, parent, None), getattr(there, parent, None)
             if isinstance(here, BaseModel) and getattr(here, leaf, None) != getattr(there, leaf, None):
                 _set(settings, name)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """A copy with changes of the program's own: what the user gave stays what the user gave."""
         copy = super().model_copy(update=update, deep=deep)
         copy.model_fields_set.intersection_update(self.model_fields_set)
         return copy
 
-    def own(self) -> dict[str, Any]:
+    def own(self) -> dict[str, JsonValue]:
         """The settings as plain data."""
         return self.model_dump(mode="json")
 
@@ -169,7 +169,7 @@ def _given(settings: BaseModel, inside: str = "") -> Iterable[str]:
             yield inside + name
 
 
-def _remember(settings: BaseModel, given: Mapping[str, Any]) -> None:
+def _remember(settings: BaseModel, given: Mapping[str, object]) -> None:
     """Leave in ``model_fields_set`` what was given: validators of the class fill in more."""
     settings.model_fields_set.intersection_update(given)
     for name in type(settings).model_fields:
@@ -186,12 +186,13 @@ def _set(settings: BaseModel, name: str) -> None:
         _set(getattr(settings, first), rest)
 
 
-def _take_out(values: dict[str, Any], name: str) -> None:
+def _take_out(values: dict[str, object], name: str) -> None:
     """Remove "section.key" from nested values."""
-    *parents, leaf = name.split(".")
-    for parent in parents:
-        values = values.get(parent, {})
-    values.pop(leaf, None)
+    first, _, rest = name.partition(".")
+    if not rest:
+        values.pop(first, None)
+    elif isinstance(inner := values.get(first), dict):
+        _take_out(inner, rest)
 
 
 def _read(file: Path) -> str:
@@ -203,7 +204,7 @@ def _read(file: Path) -> str:
         raise ConfigError("a TOML file", f"{file}: {error}", "see --print-config for a valid one") from None
 
 
-def _assign(values: dict[str, Any], assignment: str) -> None:
+def _assign(values: dict[str, object], assignment: str) -> None:
     """Set ``key.sub=value`` in nested ``values``."""
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():
@@ -216,9 +217,10 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
         raise ConfigError("a value", f"{key} = {text[:40]}... ({error})", "write it shorter") from None
     *parents, leaf = key.strip().replace("-", "_").split(".")
     for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
+        inner = values.setdefault(parent, {})
+        if not isinstance(inner, dict):
             raise ConfigError(f"settings in {parent!r}", f"{assignment!r} after a value", "give one of both")
+        values = inner
     values[leaf] = value
 
 
@@ -262,7 +264,7 @@ def _names(cls: type[BaseModel]) -> list[str]:
 Settings = TypeVar("Settings", bound=Config)
 
 
-def settled(kind: type[Settings], config: Settings | None, settings: Mapping[str, Any]) -> Settings:
+def settled(kind: type[Settings], config: Settings | None, settings: Mapping[str, object]) -> Settings:
     """The settings of a call: a config, or single ones by name.
 
     Raises:

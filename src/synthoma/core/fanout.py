@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 
@@ -19,7 +19,7 @@ LOOK_EVERY = 0.5
 
 @contextmanager
 def spread(
-    function: Callable[..., Result], calls: Iterable[tuple[Any, ...]], jobs: int | None, *, ordered: bool = True
+    function: Callable[..., Result], calls: Iterable[tuple[object, ...]], jobs: int | None, *, ordered: bool = True
 ) -> Iterator[Iterator[Result]]:
     """Results of ``function`` for the arguments of each call, as they come.
 
@@ -39,7 +39,7 @@ def spread(
         yield results
 
 
-def _led(parent: int, function: Callable[..., Result], *arguments: Any) -> Result:
+def _led(parent: int, function: Callable[..., Result], *arguments: object) -> Result:
     """Call it in a worker that ends with ``parent``."""
     # Only loky's workers are children of their command: one of a cluster has another master, and work that is not
     # spread is done by the command itself, which may be a worker of somebody's own program.

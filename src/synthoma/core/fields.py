@@ -11,11 +11,11 @@ Help screens, printed settings, error messages, reports and docs/settings.md rea
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
@@ -82,9 +82,9 @@ class Setting:
     unit: str
     span: str
     choices: tuple[str, ...]
-    default: Any
+    default: object
     unset: str
-    example: Any
+    example: object
     flag: str
     metavar: str
     written: bool
@@ -127,7 +127,7 @@ def as_sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '?')) else '.'}"
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as a user would write it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -186,7 +186,7 @@ def _setting(name: str, field: FieldInfo) -> Setting:
     )
 
 
-def _taken_apart(annotation: Any) -> tuple[type, bool, tuple[str, ...]]:
+def _taken_apart(annotation: object) -> tuple[type, bool, tuple[str, ...]]:
     """Type of one value, whether there are several, and the choices."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -201,7 +201,7 @@ def _taken_apart(annotation: Any) -> tuple[type, bool, tuple[str, ...]]:
     return annotation if isinstance(annotation, type) else str, False, ()
 
 
-def _span(limits: dict[str, Any]) -> str:
+def _span(limits: Mapping[str, float]) -> str:
     """A range in words."""
     low, high = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
     off = "gt" in limits or (low is not None and 0 < low < _LEAST)  # the lower limit itself is no value
@@ -216,7 +216,7 @@ def _span(limits: dict[str, Any]) -> str:
     return f"from {first} to below {last}" if "lt" in limits else f"{first} to {last}"
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}" if value >= 10_000 else str(value)
     return f"{value:g}" if isinstance(value, float) else ""

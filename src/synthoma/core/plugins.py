@@ -33,7 +33,7 @@ def plugged_in(group: Group) -> dict[str, Any]:
     Raises:
         ConfigError: one that cannot be loaded, with its name and reason.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for point in entry_points(group=group):
         try:
             found.setdefault(point.name, point.load())

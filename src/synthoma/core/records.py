@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from synthoma.core.config import Config
@@ -28,7 +29,7 @@ class Record(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     @classmethod
-    def parse(cls, content: Mapping[str, Any], path: Path) -> Self:
+    def parse(cls, content: Mapping[str, object], path: Path) -> Self:
         """A record out of a JSON object.
 
         Args:
@@ -47,12 +48,15 @@ class Record(BaseModel):
             raise InputError(f"a complete {path.name}", came, "restore it from a copy, or make it again") from None
 
 
-def known_settings(values: Mapping[str, Any], kind: type[Config]) -> dict[str, Any]:
+Value = TypeVar("Value")
+
+
+def known_settings(values: Mapping[str, Value], kind: type[Config]) -> dict[str, Value]:
     """Settings that an artefact states, without those that are gone since it was written."""
     return {name: value for name, value in values.items() if name in kind.model_fields}
 
 
-def _defined(value: Any) -> Any:
+def _defined(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -63,7 +67,7 @@ Number = Annotated[float | None, BeforeValidator(_defined)]
 class _EmptyIsNone:
     """JSON writes ``{}`` for a part that has nothing to say; in Python it is None."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(
             lambda value: None if value == {} else value,
             handler(source),
@@ -72,7 +76,7 @@ class _EmptyIsNone:
             ),
         )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         found = dict(handler(schema))
         empty = {"type": "object", "maxProperties": 0}
         found["anyOf"] = [empty if one == {"type": "null"} else one for one in found.get("anyOf", [])]

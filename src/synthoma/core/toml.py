@@ -18,7 +18,7 @@ _TABLE = re.compile(r"\[([\w.]+)\]")
 
 
 def toml_lines(
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     table: str = "",
     meanings: Mapping[str, str] | None = None,
     marks: Mapping[str, str] | None = None,
@@ -56,7 +56,7 @@ def marks_in(text: str) -> dict[str, str]:
     return found
 
 
-def told_apart(text: str) -> dict[str, dict[str, Any]] | None:
+def told_apart(text: str) -> dict[str, dict[str, object]] | None:
     """The settings in a file by where they come from: given, decided, default.
 
     Returns:
@@ -68,14 +68,14 @@ def told_apart(text: str) -> dict[str, dict[str, Any]] | None:
     marks = marks_in(text)
     if not marks:
         return None
-    found: dict[str, dict[str, Any]] = {GIVEN: {}, DECIDED: {}, DEFAULT: {}}
+    found: dict[str, dict[str, object]] = {GIVEN: {}, DECIDED: {}, DEFAULT: {}}
     for name, value in _flat(parsed(text, None)):
         found[marks.get(name, GIVEN)][name] = value
     found[DECIDED].pop(DECIDED, None)  # the list of them
     return found
 
 
-def _flat(values: Mapping[str, Any], inside: str = "") -> Iterable[tuple[str, Any]]:
+def _flat(values: Mapping[str, object], inside: str = "") -> Iterable[tuple[str, object]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{inside}{key}.")
@@ -83,7 +83,7 @@ def _flat(values: Mapping[str, Any], inside: str = "") -> Iterable[tuple[str, An
             yield inside + key, value
 
 
-def toml_value(value: Any) -> str:
+def toml_value(value: object) -> str:
     """A value as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synthoma.core.errors import InputError, SynthomaError
 
@@ -72,7 +72,7 @@ def file_name(text: str, longest: int = LONGEST_FILE_NAME) -> str:
 # Tables --------------------------------------------------------------------------------------------------------------
 
 
-def cell(value: Any) -> Any:
+def cell(value: object) -> object:
     """A value for a CSV file: a text that a spreadsheet would compute gets an apostrophe; numbers stay."""
     if isinstance(value, str) and value[:1] in _BEGINS and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return f"'{value}"
@@ -84,7 +84,7 @@ def content_of_cell(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """A CSV file of rows: first the columns' names; entries of other names are left out, those missing are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -93,11 +93,11 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def csv_of_frame(table: pd.DataFrame, **options: Any) -> str:
-    """As `csv_text`, of a pandas table; ``options`` are those of ``to_csv``."""
+def csv_of_frame(table: pd.DataFrame, *, float_format: str | None = None) -> str:
+    """As `csv_text`, of a pandas table; ``float_format`` is how numbers with a fraction are written."""
     texts = [name for name in table if table[name].dtype.kind not in "biufc"]
     safe = table.assign(**{str(name): table[name].map(cell) for name in texts}) if texts else table
-    return str(safe.rename(columns=cell).to_csv(index=False, lineterminator="\n", **options))
+    return str(safe.rename(columns=cell).to_csv(index=False, lineterminator="\n", float_format=float_format))
 
 
 # Names in artefacts --------------------------------------------------------------------------------------------------

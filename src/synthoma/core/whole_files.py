@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from synthoma.core.disk import no_place, writing
 from synthoma.core.errors import InputError
@@ -21,7 +20,7 @@ LONGEST = 180
 """Bytes of a name that are kept in the names of what lies aside: file systems take 255, and these are longer."""
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Write JSON so that the file appears whole or not at all; keys keep their order."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
 

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from synthoma.core.errors import ConfigError
 from synthoma.scans.conventions import CONVENTIONS, MEANINGS, Convention, Meaning
@@ -128,14 +127,14 @@ def described(text: str) -> Description | None:
     return Description(named, convention, names, tuple(unclear))
 
 
-def _channels(content: Mapping[str, Any]) -> tuple[str, ...]:
+def _channels(content: Mapping[str, object]) -> tuple[str, ...]:
     try:
         return tuple(str(content[key]) for key in sorted(content, key=int))
     except ValueError:
         return ()
 
 
-def _label_pairs(labels: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
+def _label_pairs(labels: Mapping[str, object]) -> list[tuple[str, tuple[int, ...]]]:
     """Names with their values, in any of the three forms."""
     pairs: list[tuple[str, tuple[int, ...]]] = []
     for key, value in labels.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def intensity_window(image: Array, method: Normalisation) -> tuple[float, float]
     return offset, float(np.percentile(tissue, 99.5)) - offset or 1.0
 
 
-def known_method(name: Any) -> Normalisation:
+def known_method(name: object) -> Normalisation:
     """The method of normalisation that a model names; the first one where it names none.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from synthoma.scans.name_tokens import Token, means
 
@@ -18,7 +18,20 @@ _OF_THE_HEAD = frozenset(
 """Words that beside "mask" make it one of the head, not of a tumour."""
 
 
-def told_by(tokens: list[Token]) -> dict[str, Any]:
+class Told(TypedDict):
+    """What the words of a name tell, named as in ``names.Part``."""
+
+    role: Role | None
+    sequence: str | None
+    rank: int
+    tumour: bool
+    explicit: bool
+    variant: tuple[str, ...]
+    phase: str
+    why: str
+
+
+def told_by(tokens: list[Token]) -> Told:
     """Role, sequence, rank, variant, phase and why."""
     kinds = [token.word.kind if token.word else None for token in tokens]
     sequence = _sequence(tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import EllipsisType
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def from_lps(array: Array, geometry: Geometry | None) -> Array:
     order, back = turning(geometry)
     ahead = array.ndim - 3
     places = [*range(ahead), *(ahead + axis for axis in np.argsort(order).tolist())]
-    index: tuple[Any, ...] = (Ellipsis, *reversal(back))
+    index: tuple[EllipsisType | slice, ...] = (Ellipsis, *reversal(back))
     upright: Array = array[index]
     return upright.transpose(places)
 

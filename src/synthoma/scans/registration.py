@@ -24,7 +24,7 @@ No random number is drawn, and sums do not depend on threads: the same input giv
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -59,7 +59,7 @@ _ANGLES, _SHIFT = (12.0, 25.0), 18.0  # degrees and mm of the grid of starts
 _CANDIDATES, _FINALISTS = 6, 2
 _DISTINCT = {COARSE: 12.0, MIDDLE: 4.0}  # mm between starts that count as two
 
-_Found = TypeVar("_Found", bound=tuple[Any, ...])
+_Found = TypeVar("_Found", bound=tuple[float, Pose, *tuple[object, ...]])
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import SimpleITK as sitk
@@ -44,14 +45,15 @@ class RigidTransform:
         """For ``sitk.Resample(moving, fixed, ...)``."""
         return sitk.AffineTransform(self.rotation, self.translation, self.centre)
 
-    def to_meta(self) -> dict[str, Any]:
+    def to_meta(self) -> dict[str, list[float]]:
         """As plain data, for a file."""
         return {"rotation": list(self.rotation), "translation": list(self.translation), "centre": list(self.centre)}
 
     @classmethod
-    def from_meta(cls, meta: dict[str, Any]) -> RigidTransform:
+    def from_meta(cls, meta: Mapping[str, Sequence[float]]) -> RigidTransform:
         """What ``to_meta`` gave."""
-        return cls(*(cast(Any, tuple(map(float, meta[name]))) for name in ("rotation", "translation", "centre")))
+        rotation, translation, centre = (np.array(meta[name], float) for name in ("rotation", "translation", "centre"))
+        return cls(nine_of(rotation), three_of(translation), three_of(centre))
 
 
 @dataclass(frozen=True)

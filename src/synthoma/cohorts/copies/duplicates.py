@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -163,7 +163,7 @@ def _prepare(thumbnails: Float32, jobs: int) -> Views:
     return registration.concatenate(list(_each(registration.prepare, [(block,) for block in blocks], jobs)))
 
 
-def _each(work: Callable[..., T], inputs: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
+def _each(work: Callable[..., T], inputs: Sequence[tuple[object, ...]], jobs: int) -> Iterator[T]:
     """Results of ``work`` in the order of the inputs, as they come, from threads that share the arrays."""
     with ThreadPoolExecutor(max(1, effective_n_jobs(jobs))) as threads:
         yield from threads.map(lambda each: work(*each), inputs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +44,7 @@ class Header:
 
     declared: tuple[int, ...]
     shape: Shape3
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
     data: Path
     placement: Placement
     channels: int = 1
