@@ -125,6 +125,26 @@ def test_a_plugged_in_score_stands_beside_its_null(place: Path, cohort: Path) ->
     assert "mean-brightness" in (place / "judged" / "report.html").read_text()
 
 
+def test_what_fails_while_it_is_used_is_named(place: Path, cohort: Path, tmp_path: Path) -> None:
+    broken = {name: text for name, text in blocks().items() if name != "pixel_normal.py"}
+    broken["mean_brightness.py"] = broken["mean_brightness.py"].replace("return abs", "return None and abs")
+    broken["archives.py"] = broken["archives.py"].replace("return any(", "return 1 / 0 or any(")
+    install(tmp_path, broken)
+    judged = synthoma(tmp_path, "evaluate", str(cohort), str(place / "copy"), "-o", "judged", "--set", "halves=9")
+    refused(judged, "mean-brightness")
+    refused(synthoma(tmp_path, "prepare", str(place / "scans"), "-o", "no"), "'archives'", "ZeroDivisionError")
+    # The model needs the package that brought its networks.
+    (tmp_path / "bare").mkdir()
+    refused(synthoma(tmp_path / "bare", "generate", str(place / "run"), "-n", "2", "-o", "no"), "install the package")
+
+
+def test_two_of_one_name_are_named(tmp_path: Path) -> None:
+    install(tmp_path, blocks())
+    other = blocks()["pyproject.toml"].replace('name = "pixel-normal"', 'name = "another"')
+    install(tmp_path, {"pyproject.toml": other.replace("pixel_normal:FAMILY", "pixel_normal:OTHER")})
+    refused(synthoma(tmp_path, "train", "--list"), "pixel_normal:FAMILY", "pixel_normal:OTHER")
+
+
 def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
     files = {"pyproject.toml": blocks()["pyproject.toml"], "pixel_normal.py": "raise OSError('no library')"}
     install(tmp_path, files)

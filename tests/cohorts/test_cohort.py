@@ -152,3 +152,20 @@ def test_grey_values_of_a_cohort_made_by_hand_are_looked_at(
     other = by_hand(tmp_path / "other", images * scale + offset)
     with pytest.raises(ConfigError, match=re.escape(came)):
         check_scale(other)
+
+
+@pytest.mark.parametrize("size", [64, 10**400])
+def test_a_size_that_is_not_the_arrays_is_refused(tmp_path: Path, size: int) -> None:
+    cohort = by_hand(tmp_path / "c", np.zeros((4, 32, 32)))
+    described = json.loads((cohort.path / "cohort.json").read_text())
+    (cohort.path / "cohort.json").write_text(json.dumps({**described, "size": size}))
+    with pytest.raises(CohortError, match=r"agree|size"):
+        Cohort(cohort.path)
+
+
+def test_patients_may_be_numbered(tmp_path: Path) -> None:
+    seen = {"trained_on": {"groups": [0, 1, 2]}}
+    cohort = by_hand(tmp_path / "c", np.zeros((4, 32, 32)), origin="synthetic", provenance=seen)
+    trained_on = cohort.meta.provenance.trained_on
+    assert trained_on is not None
+    assert trained_on.groups == ("0", "1", "2")

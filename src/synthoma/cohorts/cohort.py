@@ -61,8 +61,9 @@ class Cohort:
         self.meta = read_meta(self.path)
         count, channels, height, width = self.images.shape
         masks_fit = self.masks.shape == (count, height, width)
-        if channels != len(self.modalities) or not masks_fit or count != self.meta.slices:
-            came = f"images {self.images.shape}, masks {self.masks.shape}, cohort.json: {self.meta.slices} slices"
+        stated = (self.meta.slices, len(self.modalities), self.meta.size, self.meta.size)
+        if (count, channels, height, width) != stated or not masks_fit:
+            came = f"images {self.images.shape}, masks {self.masks.shape}, cohort.json: {stated}"
             raise CohortError("images, masks and cohort.json that agree", came, "prepare the cohort again")
 
     def __len__(self) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue
 
 from synthoma.core.records import Record
 from synthoma.core.types import Origin, Plane
@@ -16,13 +16,21 @@ Prepared = dict[str, Any]
 """Settings of `synthoma prepare` as they were, by name; of an earlier version perhaps others than today's."""
 
 
+def _named(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Name = Annotated[str, BeforeValidator(_named)]
+"""Name of a patient or group; other tools number them."""
+
+
 class TrainedOn(Record, extra="allow"):
     """What a model learned from."""
 
     slices: int = Field(0, description="training slices")
     classes: tuple[str, ...] = Field((), description="their classes")
-    groups: tuple[str, ...] = Field((), description="patients or groups that were seen, at second hand too")
-    inherited: tuple[str, ...] = Field(
+    groups: tuple[Name, ...] = Field((), description="patients or groups that were seen, at second hand too")
+    inherited: tuple[Name, ...] = Field(
         (), description="of these, the ones behind what it began with or behind synthetic slices that it learned from"
     )
 
@@ -56,12 +64,12 @@ class CohortMeta(Record, extra="allow"):
     """What a cohort is. Keys that Synthoma does not know are kept."""
 
     schema_: str = Field(SCHEMA, alias="schema", description="name and version of this form")
-    slices: int = Field(0, ge=0, description="rows of slices.csv and of the arrays")
+    slices: int = Field(0, ge=0, le=2**40, description="rows of slices.csv and of the arrays")
     origin: Origin = Field(description="real, phantom or synthetic")
     modalities: tuple[str, ...] = Field(description="sequences, in the order of the image channels")
     labels: dict[str, str] = Field(description="what mask values mean; empty where there are no masks")
     classes: tuple[str, ...] = Field(description="in the order in which a model numbers them")
-    size: int = Field(description="side of the square slices in pixels")
+    size: int = Field(ge=1, le=2**16, description="side of the square slices in pixels")
     plane: Plane = Field("axial", description="how slices lie")
     layout: str = Field("by hand", description="how the folder was arranged that it was read from")
     cases: int = Field(0, description="studies")

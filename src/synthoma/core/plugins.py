@@ -28,15 +28,24 @@ def plugged_names(group: Group) -> frozenset[str]:
 
 @cache
 def plugged_in(group: Group) -> dict[str, Any]:
-    """What is plugged into a group, by the names of the entry points; those of one name: the first.
+    """What is plugged into a group, by the names of the entry points.
 
     Raises:
-        ConfigError: one that cannot be loaded, with its name and reason.
+        ConfigError: one that cannot be loaded, with its name and reason; or two of one name, with both.
     """
+    values: dict[str, str] = {}
+    points = entry_points(group=group)
+    for point in points:
+        # Which of the two is found first depends on the order of folders, so none is chosen.
+        if values.setdefault(point.name, point.value) != point.value:
+            came = f"{values[point.name]} and {point.value}"
+            raise ConfigError(f"one plug-in of {group} called {point.name!r}", came, "uninstall one of the packages")
     found: dict[str, object] = {}
-    for point in entry_points(group=group):
+    for point in points:
+        if point.name in found:
+            continue
         try:
-            found.setdefault(point.name, point.load())
+            found[point.name] = point.load()
         except Exception as error:  # whatever the code of others raises
             came = f"{point.value} ({type(error).__name__}: {error})"
             todo = "correct it, or uninstall the package that brings it"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from synthoma.core.types import Floats, Ints
+from synthoma.core.errors import ConfigError
+from synthoma.core.types import Array, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.diverse.variety import diversity, twins_within
 from synthoma.evaluation.families import EXTRACTORS, LEARNED, family_scores, group_numbers, scaled
@@ -74,11 +75,26 @@ def all_scores(
     )
 
 
+def _asked(metric: Metric, real: Array, synthetic: Array) -> float:
+    """What a score of another package gives.
+
+    Raises:
+        ConfigError: it fails, or gives no number.
+    """
+    try:
+        return float(metric.score(real, synthetic))
+    except Exception as error:  # whatever the code of others raises
+        todo = "correct it, or uninstall the package that brings it"
+        raise ConfigError(
+            f"a number from the score {metric.name!r}", f"{type(error).__name__}: {error}", todo
+        ) from error
+
+
 def own_scores(comparison: Comparison, plan: NullPlan, metrics: Sequence[Metric]) -> Scores:
     """Scores of other packages, each beside its null; they have no say in the lights."""
     images = np.concatenate([comparison.real, comparison.synthetic])
 
     def score(one: Ints, other: Ints) -> dict[str, float]:
-        return {metric.name: float(metric.score(images[one], images[other])) for metric in metrics}
+        return {metric.name: _asked(metric, images[one], images[other]) for metric in metrics}
 
     return beside(score, plan, worse={metric.name: metric.worse for metric in metrics}, interval=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import torch
@@ -45,6 +46,18 @@ def family_of(config: NetworkConfig) -> GeneratorFamily:
         todo = "install the package that brings it"
         raise ConfigError(f"a network: {', '.join(families())}", repr(config.network), todo)
     return families()[config.network]
+
+
+def network_of(stated: Mapping[str, object]) -> NetworkConfig:
+    """Settings of a network as a model file states them.
+
+    Raises:
+        ConfigError: a network that is not installed.
+    """
+    if (name := stated.get("network")) not in families():
+        todo = "install the package that brings it"
+        raise ConfigError(f"a network: {', '.join(families())}", repr(name)[:40], todo)
+    return NetworkConfig.model_validate(stated)
 
 
 def build_generator(config: NetworkConfig, shape: ImageShape) -> nn.Module:

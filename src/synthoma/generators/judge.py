@@ -12,9 +12,8 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.dataset import TrainingSlices
 from synthoma.core.errors import InputError
 from synthoma.core.types import Floats, Ints
-from synthoma.generators.families import build_discriminator
+from synthoma.generators.families import build_discriminator, network_of
 from synthoma.generators.sampling import BLOCK
-from synthoma.generators.settings import NetworkConfig
 from synthoma.generators.shape import ImageShape
 from synthoma.training.bundle import Bundle, fitting, open_model
 
@@ -59,7 +58,7 @@ def judge_slices(run: Path, cohort: Cohort, rows: Ints) -> Floats:
 
 def _judged(bundle: Bundle, shape: ImageShape, planes: Tensor, classes: Tensor | None) -> tuple[Floats, str]:
     with fitting("a discriminator"):
-        config = NetworkConfig.model_validate(bundle.meta.network)
+        config = network_of(bundle.meta.network)
         network = build_discriminator(config, shape).eval()
         network.load_state_dict(bundle.weights("discriminator"))
     guesses: list[Tensor | None] = [None]

@@ -19,10 +19,9 @@ from synthoma.cohorts.splits import SPLITS
 from synthoma.core.errors import ConfigError
 from synthoma.core.provenance import software
 from synthoma.core.types import Bytes, Floats, tumour_of
-from synthoma.generators.families import family_of
+from synthoma.generators.families import family_of, network_of
 from synthoma.generators.latents import LatentSource
 from synthoma.generators.phantomgan.simulated import simulated_names
-from synthoma.generators.settings import NetworkConfig
 from synthoma.generators.shape import ImageShape
 from synthoma.training.bundle import Bundle, fitting, open_model
 
@@ -70,7 +69,7 @@ class Sampler:
         bundle = open_model(run, "generator")
         with fitting("a generator"):
             shape = ImageShape(**bundle.meta.shape)
-            config = NetworkConfig.model_validate(bundle.meta.network)
+            config = network_of(bundle.meta.network)
             family = family_of(config)
             generator = family.generator(config, shape).eval().requires_grad_(False)
             generator.load_state_dict(bundle.weights("generator"))
@@ -151,7 +150,7 @@ def check_request(
 def repaints_slices(bundle: Bundle) -> bool:
     """Whether a model makes its images of simulated slices."""
     with fitting("a generator"):
-        return family_of(NetworkConfig.model_validate(bundle.meta.network)).repaints
+        return family_of(network_of(bundle.meta.network)).repaints
 
 
 def generate_cohort(

@@ -102,8 +102,7 @@ def add_cohort_page(folder: Path, name: str) -> None:
 def add_run_page(run: Path, name: str) -> None:
     """Write the page of a finished run into its folder."""
     from synthoma.detectors.summary import detector_summary
-    from synthoma.generators.families import gan_summary
-    from synthoma.generators.settings import NetworkConfig
+    from synthoma.generators.families import gan_summary, network_of
     from synthoma.generators.shape import ImageShape
     from synthoma.reports.run_page import detector_page, run_page
     from synthoma.training.bundle import fitting, open_model
@@ -111,7 +110,7 @@ def add_run_page(run: Path, name: str) -> None:
     meta = open_model(run).meta
     with fitting("a model"):
         if meta.kind == "generator":
-            tables = gan_summary(NetworkConfig.model_validate(meta.network), ImageShape(**meta.shape))
+            tables = gan_summary(network_of(meta.network), ImageShape(**meta.shape))
             page = run_page(run, name, meta, dict(tables))
         else:
             page = detector_page(run, name, meta, detector_summary(meta))

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from synthoma.core.errors import ConfigError
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Floats
-from synthoma.generators.families import build_discriminator
+from synthoma.generators.families import build_discriminator, network_of
 from synthoma.generators.sampling import BLOCK, Sampler
-from synthoma.generators.settings import NetworkConfig
 from synthoma.training.bundle import fitting
 
 LEAST = 0.05
@@ -64,7 +63,7 @@ class Rejection:
             wanted = "a model with a discriminator that draws from latents alone"
             raise ConfigError(wanted, came, "leave out --reject-discriminator")
         with fitting("a discriminator"):
-            config = NetworkConfig.model_validate(sampler.bundle.meta.network)
+            config = network_of(sampler.bundle.meta.network)
             discriminator = build_discriminator(config, sampler.shape)
             discriminator.load_state_dict(weights)
         plain = cls(sampler, discriminator.eval().requires_grad_(False), share, truncation, ())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
-from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.errors import ConfigError, InputError, SynthomaError
 from synthoma.core.plugins import plugged_in
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Skipped
@@ -31,6 +32,9 @@ LAYOUTS: tuple[Layout, ...] = (
 """From the most to the least specific; the first that fits is taken. A table was written on purpose, so it leads."""
 
 
+Answer = TypeVar("Answer")
+
+
 @cache
 def layouts() -> tuple[Layout, ...]:
     """All layouts, the first that fits is taken: those of other packages, installed on purpose, come after a table.
@@ -43,7 +47,22 @@ def layouts() -> tuple[Layout, ...]:
         if not isinstance(layout, Layout) or layout.name != name or name in BUILT_IN:
             came = f"{name!r} is {type(layout).__name__} {getattr(layout, 'name', '')}".strip()
             raise ConfigError("a Layout with a name of its own, its entry point's", came, "rename it")
-    return (LAYOUTS[0], *added.values(), *LAYOUTS[1:])
+    return (LAYOUTS[0], *map(_guarded, added.values()), *LAYOUTS[1:])
+
+
+def _guarded(layout: Layout) -> Layout:
+    """A layout of another package whose failures are told in one sentence."""
+
+    def guarded(asked: Callable[[Listing], Answer], listing: Listing) -> Answer:
+        try:
+            return asked(listing)
+        except SynthomaError:
+            raise
+        except Exception as error:  # whatever the code of others raises
+            came, todo = f"{type(error).__name__}: {error}", "correct it, or uninstall the package that brings it"
+            raise ConfigError(f"an answer from the layout {layout.name!r}", came, todo) from error
+
+    return replace(layout, fits=partial(guarded, layout.fits), take=partial(guarded, layout.take))
 
 
 _PAPERS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".pdf", ".xlsx", ".xls", ".xml", ".html", ".rtf", ".docx"})
