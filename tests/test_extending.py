@@ -133,6 +133,10 @@ def test_what_fails_while_it_is_used_is_named(place: Path, cohort: Path, tmp_pat
     judged = synthoma(tmp_path, "evaluate", str(cohort), str(place / "copy"), "-o", "judged", "--set", "halves=9")
     refused(judged, "mean-brightness")
     refused(synthoma(tmp_path, "prepare", str(place / "scans"), "-o", "no"), "'archives'", "ZeroDivisionError")
+    broken["pixel_normal.py"] = blocks()["pixel_normal.py"].replace("loss.backward()", "loss.forward()")
+    (tmp_path / "pixel_normal.py").write_text(broken["pixel_normal.py"])
+    trained = synthoma(tmp_path, "train", str(cohort), "-o", "run", "--model", "pixel-normal", "--images", "64")
+    refused(trained, "'pixel-normal'", "AttributeError")
     # The model needs the package that brought its networks.
     (tmp_path / "bare").mkdir()
     refused(synthoma(tmp_path / "bare", "generate", str(place / "run"), "-n", "2", "-o", "no"), "install the package")

@@ -11,11 +11,13 @@ and it is there as if it were part of Synthoma. The groups and what an entry poi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-from synthoma.core.errors import ConfigError
+from synthoma.core.errors import ConfigError, SynthomaError
 
 Group = Literal["synthoma.generators", "synthoma.layouts", "synthoma.metrics"]
 
@@ -51,3 +53,21 @@ def plugged_in(group: Group) -> dict[str, Any]:
             todo = "correct it, or uninstall the package that brings it"
             raise ConfigError(f"a plug-in {point.name!r} of {group} that can be loaded", came, todo) from error
     return found
+
+
+@contextmanager
+def using(what: str) -> Iterator[None]:
+    """Tell a failure inside the code of another package in one sentence.
+
+    Errors that Synthoma words itself, and those of the disk, pass as they are.
+
+    Raises:
+        ConfigError: anything else that goes wrong, with what it was doing.
+    """
+    try:
+        yield
+    except (SynthomaError, OSError):
+        raise
+    except Exception as error:  # whatever the code of others raises
+        came, todo = f"{type(error).__name__}: {error}", "correct it, or uninstall the package that brings it"
+        raise ConfigError(f"{what} that works", came, todo) from error

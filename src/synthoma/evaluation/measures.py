@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from synthoma.core.errors import ConfigError
+from synthoma.core.plugins import using
 from synthoma.core.types import Array, Floats, Ints
 from synthoma.evaluation.comparison import Comparison
 from synthoma.evaluation.diverse.variety import diversity, twins_within
@@ -81,13 +81,8 @@ def _asked(metric: Metric, real: Array, synthetic: Array) -> float:
     Raises:
         ConfigError: it fails, or gives no number.
     """
-    try:
+    with using(f"a plugged-in score {metric.name!r}"):
         return float(metric.score(real, synthetic))
-    except Exception as error:  # whatever the code of others raises
-        todo = "correct it, or uninstall the package that brings it"
-        raise ConfigError(
-            f"a number from the score {metric.name!r}", f"{type(error).__name__}: {error}", todo
-        ) from error
 
 
 def own_scores(comparison: Comparison, plan: NullPlan, metrics: Sequence[Metric]) -> Scores:

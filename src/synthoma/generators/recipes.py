@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -28,7 +29,7 @@ def generators() -> dict[str, tuple[str, GanConfig]]:
     """
     added: dict[str, tuple[str, GanConfig]] = {}
     for name, family in plugged_in("synthoma.generators").items():
-        if not isinstance(getattr(family, "models", None), dict):
+        if not isinstance(getattr(family, "models", None), Mapping):
             came = f"{name!r} names {type(family).__name__}"
             raise ConfigError("a GeneratorFamily behind each entry point of synthoma.generators", came, "correct it")
         added |= family.models

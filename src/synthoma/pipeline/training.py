@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from synthoma.core.config import settled
 from synthoma.core.disk import disk_refused, output_error
 from synthoma.core.errors import ConfigError, OutputError
 from synthoma.core.outputs import claimed, new_folder, write_checksums
+from synthoma.core.plugins import using
 from synthoma.core.progress import Progress, silent
 from synthoma.core.seeding import stream_key
 from synthoma.core.untrusted import csv_of_frame
@@ -68,6 +70,7 @@ def train(
     from synthoma.detectors.train import train_detector
     from synthoma.generators.family import GeneratorPlan
     from synthoma.generators.plan import plan_training
+    from synthoma.generators.settings import NETWORKS
     from synthoma.generators.train import OWN_PHANTOM, train_generator
     from synthoma.settings import TrainConfig
     from synthoma.training.bundle import SHIPPED
@@ -100,7 +103,9 @@ def train(
                     start = time.perf_counter()
                     _simulate_for(plan, folder / OWN_PHANTOM, progress)
                     spent = time.perf_counter() - start
-                train_generator(plan, folder, report, resume=resume, spent=spent)
+                own = plan.family.network in NETWORKS
+                with nullcontext() if own else using(f"a plugged-in generator {plan.family.network!r}"):
+                    train_generator(plan, folder, report, resume=resume, spent=spent)
             else:
                 train_detector(plan, folder, report, resume=resume)
             add_run_page(folder, folder.resolve().name)

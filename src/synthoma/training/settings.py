@@ -104,7 +104,7 @@ class TrainingConfig(Config):
         Raises:
             ConfigError: no such model.
         """
-        raise NotImplementedError
+        raise no_such_model(name, ())  # what knows models stands above: generators, detectors
 
     @classmethod
     def begun(cls, own: Config, values: Mapping[str, object]) -> Config:

@@ -9,8 +9,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
-from synthoma.core.errors import ConfigError, InputError, SynthomaError
-from synthoma.core.plugins import plugged_in
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.plugins import plugged_in, using
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.scans.convention_words import parsed
@@ -54,13 +54,8 @@ def _guarded(layout: Layout) -> Layout:
     """A layout of another package whose failures are told in one sentence."""
 
     def guarded(asked: Callable[[Listing], Answer], listing: Listing) -> Answer:
-        try:
+        with using(f"a plugged-in layout {layout.name!r}"):
             return asked(listing)
-        except SynthomaError:
-            raise
-        except Exception as error:  # whatever the code of others raises
-            came, todo = f"{type(error).__name__}: {error}", "correct it, or uninstall the package that brings it"
-            raise ConfigError(f"an answer from the layout {layout.name!r}", came, todo) from error
 
     return replace(layout, fits=partial(guarded, layout.fits), take=partial(guarded, layout.take))
 
