@@ -157,20 +157,20 @@ def test_constant_volume_has_a_usable_window() -> None:
 
 def test_a_box_of_the_right_size_passes_unchanged() -> None:
     image = np.random.default_rng(0).random((40, 40)).astype(np.float32)
-    fit, side = fit_square(whole(image), (1.0, 1.0), 40)
+    fit, (side, _) = fit_square(whole(image), (1.0, 1.0), 40)
     np.testing.assert_array_equal(resize(image, fit, 0.0), image)
     assert side == 1.0
 
 
 def test_shrinking_averages_areas() -> None:
     image = np.arange(16, dtype=np.float32).reshape(4, 4)
-    fit, side = fit_square(whole(image), (1.0, 1.0), 2)
+    fit, (side, _) = fit_square(whole(image), (1.0, 1.0), 2)
     np.testing.assert_allclose(resize(image, fit, 0.0), image.reshape(2, 2, 2, 2).mean(axis=(1, 3)))
     assert side == 2.0
 
 
 def test_pixels_become_isotropic_and_aspect_is_kept() -> None:
-    fit, side = fit_square(Box(0, 0, 30, 50), (4.0, 1.0), 60)  # 120 mm high, 50 mm wide
+    fit, (side, _) = fit_square(Box(0, 0, 30, 50), (4.0, 1.0), 60)  # 120 mm high, 50 mm wide
     assert (fit.rows, fit.columns, side) == (60, 25, 2.0)
     square = resize(np.ones((30, 50), np.float32), fit, -1.0)
     assert (square[:, : fit.left] == -1).all()
@@ -198,7 +198,7 @@ def test_the_smallest_tumour_survives_any_size(row: int, column: int, side: int,
     mask = np.zeros((120, 100), np.uint8)
     mask[row : row + side, column : column + side] = 3
     mask[60, 50] = 4  # a cavity is no tumour
-    fit, scale = fit_square(whole(mask), (1.0, 1.0), size)
+    fit, (scale, _) = fit_square(whole(mask), (1.0, 1.0), size)
     small = resize_mask(mask, fit)
     assert (small == 3).any() == (mask == 3).any()
     if (mask == 3).any():

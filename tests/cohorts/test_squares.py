@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthoma.cohorts.framing import Box, fit_square, resize_back, resize_mask
-from synthoma.cohorts.squares import frame, from_squares, picture, to_squares
+from synthoma.cohorts.squares import FramingRule, frame, from_squares, picture, to_squares
 from synthoma.core.errors import InputError
 from synthoma.core.types import Plane
 from synthoma.scans.case import Geometry, Study
@@ -45,7 +45,9 @@ def test_a_map_comes_back_to_its_voxels(geometry: Geometry, plane: Plane) -> Non
     image = np.zeros((10, 12, 14), dtype=np.float32)
     image[3:6, 4:9, 5:8] = 1.0
     geometry = Geometry((1.0, 1.0, 1.0), geometry.origin, geometry.direction)
-    framing = frame(Study({"t1": image}, geometry), ("t1",), size=14, plane=plane, crop=False, normalise="unit")
+    framing = frame(
+        Study({"t1": image}, geometry), ("t1",), size=14, plane=plane, rule=FramingRule(crop=False, normalise="unit")
+    )
     back = from_squares(to_squares(framing), framing)
     assert back.shape == (1, *image.shape)
     np.testing.assert_array_equal(back[0] > 0.5, image > 0.5)
@@ -55,7 +57,7 @@ def test_a_map_comes_back_to_its_voxels(geometry: Geometry, plane: Plane) -> Non
 @pytest.mark.parametrize("geometry", ORIENTATIONS, ids=lambda one: "-")
 def test_a_slice_knows_its_place_in_the_source(geometry: Geometry, plane: Plane) -> None:
     image = voxels(1, (5, 6, 7))
-    framing = frame(Study({"t1": image}, geometry), ("t1",), size=16, plane=plane, crop=False)
+    framing = frame(Study({"t1": image}, geometry), ("t1",), size=16, plane=plane, rule=FramingRule(crop=False))
     for z in range(framing.shape[0]):
         axis, index = framing.source_slice(z)
         own = np.sort(np.take(image, index, axis=axis).ravel())
@@ -136,11 +138,11 @@ def test_values_beyond_half_precision_are_brought_down_and_named() -> None:
     assert frame(Study({"t1": image}), ("t1",), size=32).clipped == ()
     image[0, 30, 30], image[1, 30, 30], image[1, 2, 2] = 1e9, np.inf, -np.inf
     for size in (60, 32, 100):  # as it is, shrunk, grown
-        framing = frame(Study({"t1": image, "t2": head()}), ("t1", "t2"), size=size, crop=False)
+        framing = frame(Study({"t1": image, "t2": head()}), ("t1", "t2"), size=size, rule=FramingRule(crop=False))
         squares = to_squares(framing)
         assert framing.clipped == ("t1",)
         assert np.isfinite(squares.astype(np.float16)).all()
-    whole = frame(Study({"t1": image}), ("t1",), size=60, crop=False)
+    whole = frame(Study({"t1": image}), ("t1",), size=60, rule=FramingRule(crop=False))
     square = to_squares(whole)[:, 0]
     assert (square[0, 30, 30], square[1, 30, 30], square[1, 2, 2]) == (65504, 65504, -65504)
     assert square[2].max() == pytest.approx(1)

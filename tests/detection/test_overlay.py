@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthoma.cohorts.squares import frame
+from synthoma.cohorts.squares import FramingRule, frame
 from synthoma.detection.overlay import PREDICTION, TILE, TRUTH, chosen_slices, overlay
 from synthoma.scans.case import Geometry, Study
 
@@ -32,7 +32,9 @@ def test_panels_show_truth_in_red_and_prediction_in_green(with_truth: bool) -> N
     image[:, 5, 5] = 90
     truth, prediction = np.zeros(image.shape, bool), np.zeros(image.shape, bool)
     truth[1, 2:8, 2:8], prediction[1, 10:18, 20:28] = True, True
-    framing = frame(Study({"flair": image}, Geometry((2.0, 1.0, 4.0))), ("flair",), size=16, crop=False)
+    framing = frame(
+        Study({"flair": image}, Geometry((2.0, 1.0, 4.0))), ("flair",), size=16, rule=FramingRule(crop=False)
+    )
     sheet = overlay(framing, prediction, [1], ["slice 1"], truth if with_truth else None, "a case")
     assert sheet.shape[1] > (5 if with_truth else 3) * TILE
     assert TILE < sheet.shape[0] < 2 * TILE

@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from synthoma.core.types import Array, Bools, Bytes, Float32, tumour_of
+from synthoma.core.words import Fitting, Resampling
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
@@ -119,35 +120,77 @@ class Fit:
         return (self.size - self.columns) // 2
 
 
-def fit_square(box: Box, pixel_mm: tuple[float, float], size: int) -> tuple[Fit, float]:
-    """Fit a box into a square of isotropic pixels, aspect kept.
+def fit_square(
+    box: Box, pixel_mm: tuple[float, float], size: int, fitting: Fitting = "keep"
+) -> tuple[Fit, tuple[float, float]]:
+    """Fit a box into a square: of isotropic pixels with the aspect kept, or stretched to fill it.
 
     Args:
         box: part of the slice.
         pixel_mm: height and width of a pixel of the slice.
         size: side of the square.
+        fitting: "keep" or "stretch".
 
     Returns:
-        The fit, and the side of one pixel of the square in mm.
+        The fit, and height and width of one pixel of the square in mm, which are equal where the aspect is kept.
     """
     height, width = box.height * pixel_mm[0], box.width * pixel_mm[1]
+    if fitting == "stretch":
+        return Fit(box, size, size, size), (height / size, width / size)
     side = max(height, width) / size
-    return Fit(box, max(1, round(height / side)), max(1, round(width / side)), size), side
+    return Fit(box, max(1, round(height / side)), max(1, round(width / side)), size), (side, side)
 
 
-def resize(image: Array, fit: Fit, fill: float) -> Float32:
-    """One slice (rows, columns) brought into its square (size, size): area average when shrinking, cubic when growing.
+def centred(box: Box, pad: int) -> Box:
+    """A box of ``pad`` pixels a side with the same centre; more than the slice, where it reaches beyond it.
 
-    A box that already has the right size passes unchanged. Cubic interpolation is held within the range of the
-    slice, so no value appears that was not there.
+    Where the difference is odd, one row or column more lies below or to the right.
     """
-    part = _part(image, fit.box).astype(np.float32)
+    return Box(box.top - (pad - box.height) // 2, box.left - (pad - box.width) // 2, pad, pad)
+
+
+def part_of(box: Box, start: int, stop: int) -> Box:
+    """Rows and columns ``start`` to ``stop`` - 1 of a box."""
+    return Box(box.top + start, box.left + start, stop - start, stop - start)
+
+
+def resize(image: Array, fit: Fit, fill: float, resampling: Resampling = "area") -> Float32:
+    """One slice (rows, columns) brought into its square (size, size).
+
+    A box that already has the right size passes unchanged. Values are held within the range of the slice, so that
+    cubic interpolation makes none that was not there.
+
+    Args:
+        image: the slice.
+        fit: where it lies in the square.
+        fill: value of what lies outside of the slice, and of the padding.
+        resampling: "area" takes the mean over the area when shrinking, and cubic interpolation when growing; "cubic"
+            and "linear" interpolate in either case.
+    """
+    part = shown_part(image, fit.box, fill).astype(np.float32)
     if part.shape != (fit.rows, fit.columns):
-        shrinking = fit.rows <= part.shape[0] and fit.columns <= part.shape[1]
-        how = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
         low, high = part.min(), part.max()
-        part = np.asarray(Image.fromarray(part).resize((fit.columns, fit.rows), how)).clip(low, high)
+        picture = Image.fromarray(part)
+        if resampling == "area":
+            shrinking = fit.rows <= part.shape[0] and fit.columns <= part.shape[1]
+            how = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
+            part = np.asarray(picture.resize((fit.columns, fit.rows), how))
+        else:
+            part = _interpolated(part, fit, 3 if resampling == "cubic" else 1)
+        part = part.clip(low, high)
     return _pad(part, fit, fill)
+
+
+def _interpolated(part: Float32, fit: Fit, order: int) -> Float32:
+    """A box resized by an interpolating spline of this order, without smoothing first.
+
+    That is what plain "cubic" resizing of arrays is in most code; fine detail aliases. Pillow widens its filters when
+    shrinking, which gives another picture.
+    """
+    sides = zip((fit.rows, fit.columns), part.shape, strict=True)
+    places = [(np.arange(new) + 0.5) * old / new - 0.5 for new, old in sides]
+    grid = np.meshgrid(*places, indexing="ij")
+    return np.asarray(ndimage.map_coordinates(part, grid, order=order, mode="nearest"), dtype=np.float32)
 
 
 def resize_mask(mask: Bytes, fit: Fit) -> Bytes:
@@ -156,7 +199,7 @@ def resize_mask(mask: Bytes, fit: Fit) -> Bytes:
     Where that would leave nothing of a small tumour, the pixel of it that lies nearest to its centre is kept: a slice
     that shows a tumour shows one at any size.
     """
-    part = _part(mask, fit.box)
+    part = shown_part(mask, fit.box)
     if part.shape != (fit.rows, fit.columns):
         nearest = Image.Resampling.NEAREST
         small = np.array(Image.fromarray(np.ascontiguousarray(part)).resize((fit.columns, fit.rows), nearest))
@@ -180,12 +223,30 @@ def resize_back(square: Float32, fit: Fit, shape: tuple[int, int]) -> Float32:
         picture = Image.fromarray(np.ascontiguousarray(part, dtype=np.float32))
         part = np.asarray(picture.resize((box.width, box.height), Image.Resampling.BILINEAR))
     whole_slice = np.zeros(shape, dtype=np.float32)
-    _part(whole_slice, box)[...] = part
+    inside, of_box = _overlap(box, shape)
+    whole_slice[inside] = part[of_box]
     return whole_slice
 
 
-def _part(image: Array, box: Box) -> Array:
-    return image[box.top : box.top + box.height, box.left : box.left + box.width]
+def _overlap(box: Box, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where a box and a slice of this shape overlap: in the slice, and in the box."""
+    inside, of_box = [], []
+    for start, length, side in ((box.top, box.height, shape[0]), (box.left, box.width, shape[1])):
+        first, last = min(max(start, 0), side), max(min(start + length, side), 0)
+        inside.append(slice(first, max(first, last)))
+        of_box.append(slice(first - start, max(first, last) - start))
+    return (inside[0], inside[1]), (of_box[0], of_box[1])
+
+
+def shown_part(image: NDArray[Pixel], box: Box, fill: float = 0) -> NDArray[Pixel]:
+    """What a box shows of a slice; ``fill`` where it reaches beyond it."""
+    inside, of_box = _overlap(box, image.shape)
+    shown = image[inside]
+    if shown.shape == (box.height, box.width):
+        return shown
+    part = np.full((box.height, box.width), fill, dtype=image.dtype)
+    part[of_box] = shown
+    return part
 
 
 def _pad(part: NDArray[Pixel], fit: Fit, fill: float) -> NDArray[Pixel]:

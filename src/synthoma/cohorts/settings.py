@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from synthoma.core.config import Config, Jobs
 from synthoma.core.fields import said
-from synthoma.core.words import MODALITIES, PLAIN_MODALITY, Normalisation, Origin, Plane
+from synthoma.core.words import MODALITIES, PLAIN_MODALITY, Fitting, Normalisation, Origin, Plane, Resampling
 from synthoma.scans.layout_names import LayoutName
 
 LayoutOrNone = Annotated[
@@ -33,9 +33,44 @@ Convention = Annotated[
 """Settings of everything that reads scans."""
 
 
+SeedPreparation = Literal["dcgan-seed", "mask-dcgan-seed", "resunet-seed", "resnet50-seed"]
+
+_PICTURES: dict[str, object] = {
+    "crop": False,
+    "fitting": "stretch",
+    "resampling": "linear",
+    "normalise": "unit",
+    "apart": True,
+}
+PREPARATIONS: dict[str, dict[str, object]] = {
+    "dcgan-seed": {**_PICTURES, "size": 128},
+    "resunet-seed": {**_PICTURES, "size": 256, "slices": "tumour", "classes": "mask"},
+    "resnet50-seed": {**_PICTURES, "size": 256, "classes": "mask"},
+    "mask-dcgan-seed": {
+        "modalities": ("flair",),
+        "plane": "sagittal",
+        "size": 28,
+        "crop": False,
+        "normalise": "unit",
+        "apart": True,
+        "pad": 256,
+        "window": (50, 200),
+        "resampling": "cubic",
+        "merge": "whole-tumour",
+    },
+}
+"""Model of a seed project -> how that project prepares its pictures (docs/seed-experiment.md)."""
+
+
 class PrepareConfig(Config):
     """How a folder becomes a cohort."""
 
+    recipe: SeedPreparation | None = Field(
+        None,
+        description="prepare as the seed project of this model does; other settings that are given still count",
+        examples=["resunet-seed"],
+        json_schema_extra=said(unset="Synthoma's own way", metavar="NAME"),
+    )
     layout: LayoutOrNone = None
     modalities: tuple[str, ...] | None = Field(
         None,
@@ -51,6 +86,43 @@ class PrepareConfig(Config):
         description="side of the square slices",
         examples=[64],
         json_schema_extra=said(unit="pixels"),
+    )
+    fitting: Fitting = Field(
+        "keep", description="keep the aspect of a slice and pad it, or stretch it to the square", examples=["stretch"]
+    )
+    resampling: Resampling = Field(
+        "area",
+        description="how slices are resized: area (the mean when shrinking, cubic when growing), cubic or linear",
+        examples=["cubic"],
+    )
+    pad: int | None = Field(
+        None,
+        ge=16,
+        le=4096,
+        description="centre each slice in a square of this side first",
+        examples=[256],
+        json_schema_extra=said(unit="pixels of the slice", unset="none"),
+    )
+    window: tuple[int, int] | None = Field(
+        None,
+        description="first row and column of it that are kept, and the first that are not",
+        examples=[(50, 200)],
+        json_schema_extra=said(unit="pixels of the slice", unset="all", metavar="A,B"),
+    )
+    tile: int | None = Field(
+        None,
+        ge=16,
+        le=8192,
+        description="cut each slice into tiles of this side, which become slices of their own",
+        examples=[256],
+        json_schema_extra=said(unit="pixels of the slice", unset="slices stay whole"),
+    )
+    augment: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="add so many changed copies of each training slice, for trainings that change none themselves",
+        examples=[4],
     )
     crop: bool = Field(True, description="crop to the head before resizing", examples=[False])
     normalise: Normalisation = Field(
@@ -115,6 +187,14 @@ class PrepareConfig(Config):
     seed: int = Field(0, description="number that fixes the split, and the simulated patients", examples=[1])
     jobs: Jobs = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_seed_project(cls, values: object) -> object:
+        """Settings that are not given are those of the seed project that is named, not of the class."""
+        if isinstance(values, dict) and str(name := values.get("recipe")) in PREPARATIONS:
+            return {**PREPARATIONS[str(name)], **values}
+        return values
+
     @field_validator("modalities", mode="before")
     @classmethod
     def _known_modalities(cls, value: object) -> tuple[str, ...] | None:
@@ -128,6 +208,17 @@ class PrepareConfig(Config):
         if unknown or not names or len(set(names)) != len(names):
             raise ValueError(f"modalities are {', '.join(MODALITIES)} and {PLAIN_MODALITY}, each once")
         return names
+
+    @field_validator("window")
+    @classmethod
+    def _a_window(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
+        if value is not None and not 0 <= value[0] < value[1]:
+            raise ValueError("a window is two numbers from 0, the second larger than the first")
+        return value
+
+    def holds_masks(self) -> bool:
+        """Whether the part of a slice that is shown grows where it would cut a mask: not where it is prescribed."""
+        return self.window is None
 
     @field_validator("folds")
     @classmethod

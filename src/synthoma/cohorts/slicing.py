@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from synthoma.cohorts.checks import suspicions
 from synthoma.cohorts.copies.thumbnails import SIDE, thumbnail
-from synthoma.cohorts.framing import resize_mask
+from synthoma.cohorts.framing import resize_mask, shown_part
 from synthoma.cohorts.settings import PrepareConfig
-from synthoma.cohorts.squares import Framing, frame, picture, to_squares
+from synthoma.cohorts.squares import Framing, FramingRule, frame, picture, tiles, to_squares
 from synthoma.core.disk import disk_refused
 from synthoma.core.errors import InputError
 from synthoma.core.provenance import bytes_digest, file_digest
@@ -72,47 +71,93 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
         modalities,
         size=config.size,
         plane=config.plane,
-        crop=config.crop,
-        normalise=config.normalise,
-        hold_mask=True,
+        rule=rule_of(config),
+        hold_mask=config.holds_masks(),
     )
     images, mask, shape = framing.images, framing.mask, framing.shape
     kept = [z for z in range(0, shape[0], config.every) if _wanted(framing, z, config)]
     if not kept:
         raise InputError("a slice that is wanted", f"none of {shape[0]}", "loosen --slices, --min-brain or --every")
-    framed = dict.fromkeys(kept, framing)
-    if config.apart:
-        alone = partial(picture, framing, crop=config.crop, normalise=config.normalise, hold_mask=True)
-        framed = {z: alone(z) for z in kept}
-    pixels = np.concatenate([to_squares(own, [0 if config.apart else z]) for z, own in framed.items()])
-    pixels = pixels.astype(np.float16)
-    masks = np.zeros((len(kept), config.size, config.size), dtype=np.uint8)
+    pieces = [piece for z in kept for piece in _pieces(framing, z, config)]
+    if not pieces:
+        raise InputError("a tile that is wanted", "none", "loosen --slices or --min-brain, or use larger tiles")
+    pixels = np.concatenate([to_squares(piece.framing, [piece.at]) for piece in pieces]).astype(np.float16)
+    masks = np.zeros((len(pieces), config.size, config.size), dtype=np.uint8)
     if mask is not None:
-        for row, z in enumerate(kept):
-            masks[row] = resize_mask(mask[z], framed[z].fit)
+        for row, piece in enumerate(pieces):
+            masks[row] = resize_mask(mask[piece.z], piece.framing.fit)
     common = {**_case_record(case, framing), "missing": "+".join(framing.missing)}
-    looked_at = images[shown_modality(tuple(images))][kept]
-    checked = _spread(len(kept), CHECKED_SLICES)
+    shown = shown_modality(tuple(images))
+    looked_at = [piece.raw(shown) for piece in pieces]
+    checked = _spread(len(pieces), CHECKED_SLICES)
     records = [
         {
             **common,
-            **_scales(framed[z]),
-            "source": _source(case, study, z),
-            "slice": z,
+            **_place(piece.framing),
+            **_scales(piece.framing),
+            **({"tile": piece.tile} if config.tile else {}),
+            "source": _source(case, study, piece.z),
+            "slice": piece.z,
             "tumour_pixels": int(tumour_of(masks[row]).sum()),
             "tissue": float((pixels[row].max(axis=0) > TISSUE).mean()),
-            "file_sha256": file_digest(case.sources[0]) if len(case.sources) == 1 and shape[0] == 1 else "",
-            "pixels_sha256": _pixel_digest({name: image[z] for name, image in images.items()}),
+            "file_sha256": _file_digest(case, shape[0], config),
+            "pixels_sha256": _pixel_digest({name: piece.raw(name) for name in images}),
             "look_at": ", ".join(suspicions(looked_at[row])) if row in checked else "",
         }
-        for row, z in enumerate(kept)
+        for row, piece in enumerate(pieces)
     ]
     records = [{**record, **_further({**case.facts, **loaded.facts}, {*record, *_LATER})} for record in records]
-    searched = _spread(len(kept), searched_slices)
+    searched = _spread(len(pieces), searched_slices)
     thumbnails = _thumbnails([looked_at[row] for row in searched])
     remarks = [f"{case.name}: {text}" for text in loaded.remarks]
-    remarks += _remarks(case, framing.missing, list(framed.values()))
+    remarks += _remarks(case, framing.missing, [piece.framing for piece in pieces])
     return PreparedCase(pixels, masks, records, thumbnails, searched, labels, remarks)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What becomes one slice of a cohort: a slice of the study, or a tile of one.
+
+    Attributes:
+        z: number of the slice in the study.
+        framing: of the piece.
+        at: where the slice stands in the framing.
+        tile: "row-column" of the tile; empty for a whole slice.
+    """
+
+    z: int
+    framing: Framing
+    at: int
+    tile: str = ""
+
+    def raw(self, name: str) -> Array:
+        """Grey values of a modality as they were read: of the slice, or of the tile."""
+        image = self.framing.images[name][self.at]
+        return shown_part(image, self.framing.fit.box) if self.tile else image
+
+
+def _pieces(framing: Framing, z: int, config: PrepareConfig) -> list[_Piece]:
+    """What a slice becomes, with the whole study's framing or its own."""
+    own, at = (picture(framing, z, hold_mask=config.holds_masks()), 0) if config.apart else (framing, z)
+    if config.tile is None:
+        return [_Piece(z, own, at)]
+    cut = [_Piece(z, part, at, name) for name, part in tiles(own, config.tile).items()]
+    return [
+        piece
+        for piece in cut
+        if any(np.ptp(piece.raw(name)) > 0 for name in own.images) and _wanted(piece.framing, at, config)
+    ]
+
+
+def _file_digest(case: Case, slices: int, config: PrepareConfig) -> str:
+    """SHA-256 of the file that is one slice; empty where a file holds several, or becomes several tiles."""
+    alone = len(case.sources) == 1 and slices == 1 and config.tile is None
+    return file_digest(case.sources[0]) if alone else ""
+
+
+def rule_of(config: PrepareConfig) -> FramingRule:
+    """How these settings make slices squares."""
+    return FramingRule(config.crop, config.normalise, config.fitting, config.resampling, config.pad, config.window)
 
 
 def _remarks(case: Case, missing: Sequence[str], framed: Sequence[Framing]) -> list[str]:
@@ -183,9 +228,22 @@ def _merge(mask: Bytes | None, labels: dict[int, str], config: PrepareConfig) ->
     return mask, labels
 
 
+def _place(framing: Framing) -> dict[str, object]:
+    """Which part of a slice is shown, and where it lies in the square."""
+    fit = framing.fit
+    return {
+        "box_top": fit.box.top,
+        "box_left": fit.box.left,
+        "box_height": fit.box.height,
+        "box_width": fit.box.width,
+        "rows": fit.rows,
+        "columns": fit.columns,
+    }
+
+
 def _case_record(case: Case, framing: Framing) -> dict[str, object]:
     """What slices.csv says about every slice of a case."""
-    geometry, fit, shape = framing.lps, framing.fit, framing.shape
+    geometry, shape = framing.lps, framing.shape
     return {
         "case": case.name,
         "patient": case.patient or "",
@@ -196,12 +254,7 @@ def _case_record(case: Case, framing: Framing) -> dict[str, object]:
         "has_mask": framing.mask is not None,
         "height": shape[1],
         "width": shape[2],
-        "box_top": fit.box.top,
-        "box_left": fit.box.left,
-        "box_height": fit.box.height,
-        "box_width": fit.box.width,
-        "rows": fit.rows,
-        "columns": fit.columns,
+        **_place(framing),
         "spacing": _vector(geometry.spacing) if geometry else "",
         "origin": _vector(geometry.origin) if geometry else "",
         "direction": _vector(geometry.direction) if geometry else "",

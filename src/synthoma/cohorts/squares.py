@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import Any, Self, TypedDict, get_args
 
 import numpy as np
 
-from synthoma.cohorts.framing import Fit, fit_square, head_box, resize, resize_back, whole, widened
+from synthoma.cohorts.framing import (
+    Box,
+    Fit,
+    centred,
+    fit_square,
+    head_box,
+    part_of,
+    resize,
+    resize_back,
+    whole,
+    widened,
+)
 from synthoma.core.errors import InputError
 from synthoma.core.types import Array, Bytes, Float32, Plane
+from synthoma.core.words import Fitting, Resampling
 from synthoma.scans.case import Geometry, Study
-from synthoma.scans.intensity import Normalisation, intensity_window
+from synthoma.scans.intensity import Normalisation, intensity_window, known_method
 from synthoma.scans.orientation import PLANE_AXES, from_lps, from_plane, to_lps, to_plane, turning
 
 LEAST_SIDE = 4
@@ -20,6 +33,62 @@ LEAST_SIDE = 4
 
 LARGEST = float(np.finfo(np.float16).max)
 """Largest value on the normalised scale, either way: a cohort holds its images in half precision."""
+
+
+@dataclass(frozen=True)
+class FramingRule:
+    """How slices are to become squares, as ``PrepareConfig`` says it.
+
+    Attributes:
+        crop: cut to the head before resizing.
+        normalise: method of ``intensity_window``.
+        fitting: whether the aspect is kept.
+        resampling: how slices are resized.
+        pad: side of the square that each slice is centred in first, in its own pixels; None for none.
+        window: (start, stop): the rows and columns of it that are kept; None for all.
+    """
+
+    crop: bool = True
+    normalise: Normalisation = "robust"
+    fitting: Fitting = "keep"
+    resampling: Resampling = "area"
+    pad: int | None = None
+    window: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, prepared: Mapping[str, Any]) -> Self:
+        """The rule among settings of ``prepare`` that a model or a cohort states; the usual one where it states none.
+
+        Raises:
+            InputError: a normalisation that there is not.
+            ValueError: something else that no rule can be.
+        """
+        window = prepared.get("window")
+        rule = cls(
+            crop=bool(prepared.get("crop", True)),
+            normalise=known_method(prepared.get("normalise")),
+            fitting=prepared.get("fitting") or "keep",
+            resampling=prepared.get("resampling") or "area",
+            pad=prepared.get("pad"),
+            window=None if window is None else (int(window[0]), int(window[1])),
+        )
+        if rule.fitting not in get_args(Fitting) or rule.resampling not in get_args(Resampling):
+            raise ValueError("a fitting and a resampling that exist")
+        return rule
+
+    def box(self, images: Mapping[str, Array]) -> Box:
+        """The part of the slices (slices, rows, columns) that is shown, before it holds any mask."""
+        box = head_box(dict(images)) if self.crop else whole(next(iter(images.values())))
+        if self.pad is not None:
+            box = centred(box, self.pad)
+        return box if self.window is None else part_of(box, *self.window)
+
+
+FRAMED = ("normalise", "crop", "fitting", "resampling", "pad", "window")
+"""The settings of ``prepare`` that make it."""
+
+USUAL = FramingRule()
+"""Cropped to the head, aspect kept, on the robust scale."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +100,13 @@ class Framing:
         images: the modalities that the study has, in the order of the channels: (slices, rows, columns) in the plane.
         mask: likewise, or None.
         plane: which way the slices lie.
+        rule: how it was done.
         fit: where the head lies in a slice, and in its square.
         windows: offset and scale of each modality's intensities.
         floors: each modality's darkest value on the normalised scale, which fills what lies outside of the box.
         pixel_mm: (height, width) of a pixel of the slices; (1, 1) where unknown.
-        side_mm: side of a pixel of the squares; in pixels of the slices where their size is unknown.
+        side_mm: side of a pixel of the squares; in pixels of the slices where their size is unknown. None where
+            stretching made their height and width differ.
         step_mm: distance between slices; None where unknown.
         lps: geometry of the grid after ``to_lps``; None where unknown.
         source: geometry of the study's own grid; None where unknown.
@@ -47,11 +118,12 @@ class Framing:
     images: Mapping[str, Array]
     mask: Bytes | None
     plane: Plane
+    rule: FramingRule
     fit: Fit
     windows: Mapping[str, tuple[float, float]]
     floors: Mapping[str, float]
     pixel_mm: tuple[float, float]
-    side_mm: float
+    side_mm: float | None
     step_mm: float | None
     lps: Geometry | None
     source: Geometry | None
@@ -79,7 +151,7 @@ class Framing:
 
     def channel(self, name: str, z: int) -> Float32:
         """The same in its square, (S, S)."""
-        return resize(self.normalised(name, z), self.fit, self.floors[name])
+        return resize(self.normalised(name, z), self.fit, self.floors[name], self.rule.resampling)
 
     def source_slice(self, z: int) -> tuple[int, int]:
         """Where slice ``z`` lies in the study's own array (z, y, x): the axis, and the index along it."""
@@ -94,8 +166,7 @@ def frame(
     *,
     size: int,
     plane: Plane = "axial",
-    crop: bool = True,
-    normalise: Normalisation = "robust",
+    rule: FramingRule = USUAL,
     hold_mask: bool = False,
 ) -> Framing:
     """Find out how the slices of a study become squares.
@@ -105,8 +176,7 @@ def frame(
         modalities: the channels, in order; at least one of them is there.
         size: side of the squares.
         plane: which way to cut.
-        crop: cut to the head before resizing.
-        normalise: method of ``intensity_window``.
+        rule: how.
         hold_mask: widen the crop where it would cut the mask. Never where a model is to find what the mask shows: the
             box would tell it.
 
@@ -129,33 +199,63 @@ def frame(
         images=images,
         mask=mask,
         plane=plane,
+        rule=rule,
         pixel_mm=pixel_mm,
         step_mm=step_mm,
         lps=turned.geometry,
         source=study.geometry,
-        **_fitted(images, pixel_mm, size, crop, normalise, mask if hold_mask else None),
+        **_fitted(images, pixel_mm, size, rule, mask if hold_mask else None),
     )
 
 
-def picture(
-    framing: Framing, z: int, *, crop: bool = True, normalise: Normalisation = "robust", hold_mask: bool = False
-) -> Framing:
+def picture(framing: Framing, z: int, *, hold_mask: bool = False) -> Framing:
     """Slice ``z`` of a study framed by itself, as the only one: a picture of which nobody knows the neighbours.
 
-    The other arguments are those of ``frame``.
+    ``hold_mask`` is that of ``frame``.
     """
     images = {name: image[z : z + 1] for name, image in framing.images.items()}
     mask = None if framing.mask is None else framing.mask[z : z + 1]
-    held = mask if hold_mask else None
-    fitted = _fitted(images, framing.pixel_mm, framing.fit.size, crop, normalise, held)
+    fitted = _fitted(images, framing.pixel_mm, framing.fit.size, framing.rule, mask if hold_mask else None)
     return replace(framing, images=images, mask=mask, step_mm=None, **fitted)
+
+
+def tiles(framing: Framing, side: int) -> dict[str, Framing]:
+    """The shown part of a study's slices cut into tiles, each framed by itself on the same scale of grey.
+
+    Tiles cover all of it. Where its sides are no multiple of ``side``, they overlap evenly.
+
+    Args:
+        framing: of the study.
+        side: of a tile, in pixels of the slices. What is smaller than a tile is one.
+
+    Returns:
+        "row-column" of a tile, from 0 -> its framing.
+    """
+    box, found = framing.fit.box, {}
+    for row, top in enumerate(_starts(box.height, side)):
+        for column, left in enumerate(_starts(box.width, side)):
+            part = Box(box.top + top, box.left + left, min(side, box.height), min(side, box.width))
+            fit, pixel = fit_square(part, framing.pixel_mm, framing.fit.size, framing.rule.fitting)
+            found[f"{row}-{column}"] = replace(framing, fit=fit, side_mm=_one_side(pixel))
+    return found
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where tiles begin that cover a length, evenly spread."""
+    count = -(-length // side)
+    return [round(number * (length - side) / max(count - 1, 1)) for number in range(count)] if count > 1 else [0]
+
+
+def _one_side(pixel_mm: tuple[float, float]) -> float | None:
+    """The side of a pixel; None where its height and width differ."""
+    return pixel_mm[0] if math.isclose(*pixel_mm) else None
 
 
 class _Fitted(TypedDict):
     """What ``Framing`` calls so: where the head lies, and the scales of grey."""
 
     fit: Fit
-    side_mm: float
+    side_mm: float | None
     windows: Mapping[str, tuple[float, float]]
     floors: Mapping[str, float]
     widened: bool
@@ -166,18 +266,17 @@ def _fitted(
     images: Mapping[str, Array],
     pixel_mm: tuple[float, float],
     size: int,
-    crop: bool,
-    normalise: Normalisation,
+    rule: FramingRule,
     held: Bytes | None,
 ) -> _Fitted:
     """Where the head lies in these slices, and their scales of grey.
 
     ``held`` is the mask that the box must not cut.
     """
-    head = head_box(dict(images)) if crop else whole(next(iter(images.values())))
+    head = rule.box(images)
     box = head if held is None else widened(head, held)
-    fit, side_mm = fit_square(box, pixel_mm, size)
-    windows = {name: intensity_window(image, normalise) for name, image in images.items()}
+    fit, pixel = fit_square(box, pixel_mm, size, rule.fitting)
+    windows = {name: intensity_window(image, rule.normalise) for name, image in images.items()}
     floors, clipped = {}, []
     for name, image in images.items():
         offset, scale = windows[name]
@@ -187,7 +286,7 @@ def _fitted(
             clipped.append(name)
     return {
         "fit": fit,
-        "side_mm": side_mm,
+        "side_mm": _one_side(pixel),
         "windows": windows,
         "floors": floors,
         "widened": box != head,

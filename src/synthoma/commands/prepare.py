@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "synthoma prepare kaggle_3m -o lgg --modalities flair --size 64 --slices tumour",
     "synthoma prepare BraTS2018 -o brats --merge whole-tumour --every 3",
+    "synthoma prepare kaggle253 -o pictures --recipe dcgan-seed --augment 4",
     "synthoma prepare --phantom 40 -o phantom --set phantom.skull=stripped",
 )
 
 
 @takes(
     PrepareConfig,
-    *("layout", "modalities", "plane", "size", "crop", "normalise", "convention", "merge", "classes", "slices"),
-    *("min_brain", "every", "duplicates", "split", "folds", "split_from", "origin", "pseudonyms", "seed", "jobs"),
+    *("recipe", "layout", "modalities", "plane", "size", "crop", "fitting", "tile", "normalise", "convention"),
+    *("merge", "classes", "slices", "min_brain", "every", "augment", "duplicates", "split", "folds", "split_from"),
+    *("origin", "pseudonyms", "seed", "jobs"),
 )
 def run(
     given: Given,

@@ -15,3 +15,9 @@ PLAIN_MODALITY = "image"
 
 Normalisation = Literal["robust", "unit"]
 """Both put 0 below and 1 above: what has mean 0 and deviation 1 would be half black wherever 0 to 1 is looked at."""
+
+Fitting = Literal["keep", "stretch"]
+"""How a slice that is no square becomes one: with its aspect kept and padding, or pulled to the square."""
+
+Resampling = Literal["area", "cubic", "linear"]
+"""How slices are resized: by the mean over the area when shrinking and cubic when growing, or one of both always."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from synthoma.cohorts.cohort import Cohort
-from synthoma.cohorts.squares import frame, to_squares
+from synthoma.cohorts.squares import FramingRule, frame, to_squares
 from synthoma.core.types import Bools, Floats, Plane
 from synthoma.detection.detector import content
 from synthoma.detectors.classifiers.networks import build_classifier
@@ -18,7 +18,6 @@ from synthoma.detectors.segmenters.networks import as_input
 from synthoma.detectors.settings import ClassifierNetwork
 from synthoma.detectors.slices import LabelledSlices, neighbours
 from synthoma.scans.case import Study
-from synthoma.scans.intensity import Normalisation, known_method
 from synthoma.training.bundle import Bundle, fitting, model_file, open_model
 
 BATCH = 32
@@ -38,8 +37,7 @@ class Classifier:
         context: slices seen at once, and the distance between them in mm.
         size: side of its slices.
         plane: of the slices.
-        crop: whether slices are cut to the head.
-        normalise: how intensities are scaled.
+        rule: how slices become squares.
     """
 
     network: torch.nn.Module
@@ -51,8 +49,7 @@ class Classifier:
     context: tuple[int, float]
     size: int
     plane: Plane
-    crop: bool
-    normalise: Normalisation
+    rule: FramingRule
 
     @classmethod
     def open(cls, run: Path) -> Classifier:
@@ -82,8 +79,7 @@ class Classifier:
             context=(settings.context, float(meta.step_mm or 0.0)),
             size=int(shape["size"]),
             plane=prepared.get("plane") or meta.plane or "axial",
-            crop=bool(prepared.get("crop", True)),
-            normalise=known_method(prepared.get("normalise")),
+            rule=FramingRule.of(prepared),
         )
 
     def of_cohort(self, cohort: Cohort) -> Floats:
@@ -108,9 +104,7 @@ class Classifier:
         Raises:
             InputError: none of the model's modalities.
         """
-        framing = frame(
-            study, self.modalities, size=self.size, plane=self.plane, crop=self.crop, normalise=self.normalise
-        )
+        framing = frame(study, self.modalities, size=self.size, plane=self.plane, rule=self.rule)
         squares = to_squares(framing)
         there = np.flatnonzero(content(squares))
         wanted = np.isin(there, np.flatnonzero(ill)) if plane == self.plane else np.zeros(len(there), dtype=bool)

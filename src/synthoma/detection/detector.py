@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.cohorts.squares import FramingRule
 from synthoma.core.types import Bools, Float32, Plane
 from synthoma.detectors.segmenters.chances import Calibrations, read_calibrations
 from synthoma.detectors.segmenters.networks import SegmenterShape, as_input, build_segmenter
 from synthoma.detectors.settings import SegmenterNetwork
 from synthoma.detectors.slices import neighbours
-from synthoma.scans.intensity import Normalisation, known_method
 from synthoma.training.bundle import Bundle, fitting, open_model
 from synthoma.training.device import choose_device, fast_bf16
 
@@ -39,8 +39,7 @@ class Detector:
         step_mm: least distance between neighbouring slices that it was trained to see; None where unknown.
         any_subset: whether it was trained to do without some modalities.
         plane: of the slices.
-        crop: whether slices are cut to the head.
-        normalise: how intensities are scaled.
+        rule: how slices become squares.
         device: "cpu" or "cuda".
         bf16: whether it computes in bfloat16.
     """
@@ -56,8 +55,7 @@ class Detector:
     step_mm: float | None
     any_subset: bool
     plane: Plane
-    crop: bool
-    normalise: Normalisation
+    rule: FramingRule
     device: str
     bf16: bool
 
@@ -159,8 +157,7 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
         step_mm=float(step) if step else None,
         any_subset=bool(meta.any_subset),
         plane=plane,
-        crop=bool(prepared.get("crop", True)),
-        normalise=known_method(prepared.get("normalise")),
+        rule=FramingRule.of(prepared),
         device=device,
         bf16=torch.cuda.is_bf16_supported() if device == "cuda" else fast_bf16(),
     )

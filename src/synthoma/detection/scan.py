@@ -28,14 +28,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     study, remarks = fitted(loaded, detector, options.shows)
     guessed = guessed_sequence(loaded, detector, options.shows)
     remarks += loaded.remarks
-    framing = frame(
-        study,
-        detector.modalities,
-        size=detector.shape.size,
-        plane=detector.plane,
-        crop=detector.crop,
-        normalise=detector.normalise,
-    )
+    framing = frame(study, detector.modalities, size=detector.shape.size, plane=detector.plane, rule=detector.rule)
     pixels = to_squares(framing)
     # Only where left and right are columns is a mirrored slice a head that may be.
     maps = detector.probabilities(pixels, framing.step_mm, flip=options.flip and framing.plane != "sagittal")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthoma.cohorts.cohort import Cohort, check_scale
+from synthoma.cohorts.cohort import Cohort, as_scanned, check_scale
 from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind, rows_named
 from synthoma.cohorts.slicing import shown_modality
+from synthoma.cohorts.squares import FRAMED
 from synthoma.core.errors import InputError, LeakError
 from synthoma.core.seeding import stream
 from synthoma.core.types import UNLABELLED, Bools, Float16, Float32, Ints, tumour_of
@@ -97,10 +98,10 @@ def compare(
     check_alike(real, synthetic)
     out = _held_out(real, held_out)
     refuse_leak(real, synthetic, out)
-    modality = shown_modality(real.modalities)
+    modality, table = shown_modality(real.modalities), real.slices
     made = drawn_classes(real, synthetic)
     table = real.slices
-    present = _showing(real, modality)
+    present = _showing(real, modality) & as_scanned(table)
     usable = table["label"].isin(made).to_numpy() & present
     in_training = ~out & present
     known = _learned_from(real, synthetic)
@@ -153,9 +154,10 @@ def check_alike(real: Cohort, synthetic: Cohort, *, classes: bool = True) -> Non
             came = f"{name} {ours} of the real and {theirs} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
     prepared = [cohort.meta.provenance.config for cohort in (real, synthetic)]
-    for name in ("normalise", "crop"):
+    for name in FRAMED:
         mine, other = (settings.get(name) for settings in prepared)
-        if None not in (mine, other) and mine != other:
+        both = all(name in settings for settings in prepared)
+        if both and mine != other and (None not in (mine, other) or name in ("pad", "window")):
             came = f"{name} {mine} of the real and {other} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")
     strangers = sorted(drawn_classes(real, synthetic) - set(real.slices["label"])) if classes else []

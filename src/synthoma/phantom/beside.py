@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from synthoma.cohorts.squares import FRAMED
 from synthoma.core.types import MODALITIES, PLAIN_MODALITY, REGIONS, Plane
 from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig, Skull
 
@@ -57,13 +58,15 @@ def phantom_beside(
         artefacts=0.3,
     )
     regions = set(REGIONS.values()) <= set(look.labels.values())
-    return PhantomCohortConfig(
-        modalities=modalities,
-        size=look.size,
-        plane=look.plane,
-        crop=prepared.get("crop", True),
-        normalise=prepared.get("normalise", "robust"),
-        apart=apart,
-        merge=None if regions else "whole-tumour",
-        phantom=phantom,
+    framed = {name: prepared[name] for name in FRAMED if prepared.get(name) is not None}
+    return PhantomCohortConfig.model_validate(
+        {
+            **framed,
+            "modalities": modalities,
+            "size": look.size,
+            "plane": look.plane,
+            "apart": apart,
+            "merge": None if regions else "whole-tumour",
+            "phantom": phantom,
+        }
     )

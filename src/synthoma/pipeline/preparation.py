@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ def prepare(
         hidden = inventory.layout == "dicom" or config.pseudonyms
         if tell is not None:
             tell(understood(inventory))
-        pack(inventory, partial, config, source="hidden" if hidden else source.name, progress=progress)
+        _packed(inventory, partial, config, source="hidden" if hidden else source.name, progress=progress)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
 
@@ -102,6 +103,29 @@ def prepare_phantom(
     config = settled(PhantomCohortConfig, config, settings)
     cases = phantom_cases(patients, config.seed, config.phantom)
     with new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
-        pack(Inventory("phantom", tuple(cases)), partial, config, source=f"{patients} simulated", progress=progress)
+        simulated = Inventory("phantom", tuple(cases))
+        _packed(simulated, partial, config, source=f"{patients} simulated", progress=progress)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _packed(inventory: Inventory, folder: Path, config: PrepareConfig, *, source: str, progress: Progress) -> None:
+    """Pack the cases as a cohort, with changed copies of its training slices where they are asked for."""
+    if not config.augment:
+        pack(inventory, folder, config, source=source, progress=progress)
+        return
+    from synthoma.detectors.offline import write_with_copies
+
+    whole = folder / "without-copies"
+    whole.mkdir()
+    write_with_copies(
+        pack(inventory, whole, config, source=source, progress=progress),
+        folder,
+        config.augment,
+        seed=config.seed,
+        progress=progress,
+    )
+    for file in whole.iterdir():
+        if not (folder / file.name).exists():  # lists of what was skipped, of duplicates, of folds
+            file.rename(folder / file.name)
+    shutil.rmtree(whole)
