@@ -117,6 +117,11 @@ class UtilityConfig(Config):
     detectors: tuple[Literal["small", "large"], ...] = Field(
         ("small",), min_length=1, description="sizes of detector, small or large or both", examples=[("small", "large")]
     )
+    cross: bool = Field(
+        True,
+        description="train on real, synthetic and combined slices, and test each on all three (3 x 3 table)",
+        examples=[False],
+    )
     tuned_share: float = Field(
         0.1,
         gt=0,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from synthoma.evaluation.result import Evaluation
-from synthoma.evaluation.useful.result import Comparison, Utility, Worth
+from synthoma.evaluation.score import Estimate
+from synthoma.evaluation.useful.result import Comparison, CrossCell, Utility, Worth
 from synthoma.evaluation.useful.worth import worth_text
 from synthoma.reports.blocks import Block
 from synthoma.reports.wording import NONE, chance, gain, number, sentence, span
@@ -40,7 +43,7 @@ def useful(result: Evaluation) -> list[Block | None]:
         return [Block("untested", "", (sentence(f"{utility.word}: {utility.because}"),))]
     blocks: list[Block | None] = []
     for at, one in enumerate([utility, *utility.other_detectors]):
-        blocks += [_arms(one, at), _worth(one, at), _comparisons(one, at), _detection(one, at)]
+        blocks += [_arms(one, at), _worth(one, at), _comparisons(one, at), _detection(one, at), _cross(one)]
     return blocks
 
 
@@ -133,3 +136,35 @@ def _detection(utility: Utility, at: int) -> Block | None:
     columns = ("learned from", *(DETECTION[name] for name in names))
     title = _titled("Which slices hold tumour?" if utility.task == "outline" else "Which class?", utility, at)
     return Block(f"detection-{at}", title, text, columns, tuple(rows), folded=True)
+
+
+def _cross(utility: Utility) -> Block | None:
+    """The 3 x 3 table."""
+    table = utility.cross
+    if table is None:
+        return None
+    sides = tuple(table.trained_on)
+
+    def cells(of: Callable[[CrossCell], Estimate | None]) -> list[tuple[str, ...]]:
+        return [(side, *(_estimate(of(row[asked])) for asked in sides)) for side, row in table.trained_on.items()]
+
+    rows = [(f"{utility.endpoint}: trained on {side}", *rest) for side, *rest in cells(lambda cell: cell.score)]
+    if all(cell.detection is not None for row in table.trained_on.values() for cell in row.values()):
+        rows += [
+            (f"balanced accuracy of slices: trained on {side}", *rest)
+            for side, *rest in cells(lambda cell: cell.detection)
+        ]
+    text = (
+        "The first column is what counts: real patients whom nobody saw. The others say why. Detectors of real scans "
+        "that fail on synthetic slices have seen nothing like them; those of synthetic slices that do better there "
+        "than on any patient learned what only synthetic ones have.",
+        f"{table.kept_back:,} synthetic groups ({table.kept_back_slices:,} slices) were kept back for this table, and "
+        f"{table.seeds} detectors trained for each row. 95 % intervals hold patients and, of {utility.endpoint}, seeds "
+        "too.",
+    )
+    columns = ("", *(f"tested on {side}" for side in sides))
+    return Block("cross", "Trained on, tested on", text, columns, tuple(rows))
+
+
+def _estimate(one: Estimate | None) -> str:
+    return NONE if one is None else f"{number(one.value)} {span(one.low, one.high)}"

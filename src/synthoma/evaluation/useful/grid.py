@@ -64,6 +64,8 @@ class Cell:
                 "modalities": self.test.modalities,
                 "classes": self.test.classes,
                 "features": self.test.features,
+                # Left out where there is none, so that trainings of before keep their names.
+                **({"also": _identity(self.test.also)} if self.test.also is not None else {}),
             },
         }  # fmt: skip
         return bytes_digest(json.dumps(content, sort_keys=True).encode())[:24]

@@ -99,6 +99,27 @@ class ArmResult(Record):
     )
 
 
+Side = Literal["real", "synthetic", "combined"]
+
+
+class CrossCell(Record):
+    """What detectors of one kind of training reach on one kind of slices."""
+
+    score: Estimate = Field(description="the endpoint; its n counts patients, synthetic ones included")
+    detection: Estimate | None = Field(
+        default=None, description="of segmenters: balanced accuracy of single slices (tumour or not); None otherwise"
+    )
+
+
+class CrossTable(Record):
+    """Detectors trained on real, synthetic and combined slices, each tested on all three."""
+
+    trained_on: dict[Side, dict[Side, CrossCell]] = Field(description="what was learned from -> what was asked")
+    kept_back: int = Field(description="synthetic groups that no detector of this table learned from")
+    kept_back_slices: int = Field(description="their slices")
+    seeds: int = Field(description="trainings of each kind")
+
+
 class Utility(Record):
     """What detectors learn in each arm. Where nothing could be trained there are the word and its reason alone."""
 
@@ -117,5 +138,6 @@ class Utility(Record):
     arms: dict[str, ArmResult]
     comparisons: dict[str, Comparison] = Field(default_factory=dict)
     worth: OrEmpty[Worth] = Field(default=None, description="{} where there is no learning curve")
+    cross: CrossTable | None = Field(default=None, description="3 x 3 table; None where it was not asked for or made")
     training_seconds: float = Field(default=0.0, description="of all trainings together")
     other_detectors: tuple[Utility, ...] = Field(default=(), description="other sizes, which do not decide")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +92,7 @@ class DetectorTest:
         classes: of a classifier, in order; empty for a segmenter.
         detector: "small" or "large", see ``DETECTORS``.
         features: whether the network's inner features are wanted too.
+        also: further slices that are asked about, after the others.
     """
 
     slices: Source
@@ -100,6 +101,7 @@ class DetectorTest:
     classes: tuple[str, ...] = ()
     detector: str = "small"
     features: bool = False
+    also: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,13 @@ class _Training:
 
     def answer(self, seconds: float) -> Answers:
         """Ask the network."""
-        asked, none = self._slices(self.test.slices), np.zeros(0, np.int64)
-        rows = self.test.slices.rows
+        parts = [self.test.slices, *([self.test.also] if self.test.also is not None else [])]
+        answers = [self._answer(part, seconds) for part in parts]
+        return answers[0] if len(answers) == 1 else joined(answers)
+
+    def _answer(self, source: Source, seconds: float) -> Answers:
+        asked, none = self._slices(source), np.zeros(0, np.int64)
+        rows = source.rows
         inner: list[Tensor] = []
         coarsest = self.network.get_submodule("down.3" if self.test.task == "outline" else "layers")
         hook = coarsest.register_forward_hook(lambda _, __, maps: inner.append(maps.mean(dim=(2, 3)).float().cpu()))
@@ -223,6 +230,16 @@ class _Training:
     def _classify(self, logits: Tensor, batch: Labelled) -> Tensor:
         assert isinstance(self.config, ClassifierConfig)
         return F.cross_entropy(logits, batch.classes, label_smoothing=self.config.label_smoothing)
+
+
+def joined(answers: Sequence[Answers]) -> Answers:
+    """Answers on several sets of slices, one after the other."""
+    parts = {
+        field.name: np.concatenate([getattr(one, field.name) for one in answers])
+        for field in fields(Answers)
+        if field.name != "seconds"
+    }
+    return Answers(**parts, seconds=answers[0].seconds)
 
 
 def _unscored(network: object, images: int) -> tuple[float, dict[str, float], Tensor]:

@@ -9,6 +9,7 @@ mixture gains over fewer copies of real slices is gained by any filling.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from synthoma.cohorts.cohort import Cohort
@@ -16,6 +17,7 @@ from synthoma.core.errors import InputError
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.useful.arms import CONTROL, Arm, Material, arms_of, stages
 from synthoma.evaluation.useful.comparing import comparisons_of, decision
+from synthoma.evaluation.useful.cross import cross_table
 from synthoma.evaluation.useful.differences import seed_noise
 from synthoma.evaluation.useful.grid import Cell, run_cells
 from synthoma.evaluation.useful.material import prepared
@@ -56,6 +58,9 @@ def utility(
     except InputError as error:
         return Utility(word="CANNOT TELL", because=f"not tested: {error}", arms={})
     results = [_of_detector(material, test, config, cells, size, progress) for size in config.utility.detectors]
+    if config.utility.cross:
+        sized = replace(test, detector=config.utility.detectors[0])
+        results[0] = results[0].model_copy(update={"cross": cross_table(material, sized, config, cells, progress)})
     # The first detector is the one that decides; the others show whether it is alone with what it says.
     others = tuple(results[1:])
     return results[0].model_copy(update={"other_detectors": others}) if others else results[0]
