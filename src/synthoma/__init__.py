@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from synthoma import pipeline
     from synthoma.cohorts.cohort import Cohort
     from synthoma.pipeline import (
+        chain,
         describe,
         detect,
         evaluate,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
 
 _PIPELINE = (
+    "chain",
     "describe",
     "detect",
     "evaluate",
@@ -48,7 +50,7 @@ _PIPELINE = (
 )
 
 __all__ = [
-    "Cohort", "__version__", "describe", "detect", "evaluate", "generate", "judge", "pipeline", "planned",
+    "Cohort", "__version__", "chain", "describe", "detect", "evaluate", "generate", "judge", "pipeline", "planned",
     "prepare", "prepare_phantom", "report", "score_masks", "train",
 ]  # fmt: skip
 

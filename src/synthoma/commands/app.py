@@ -20,6 +20,8 @@ from synthoma.commands.printing import say
 from synthoma.core.errors import ConfigError, OutputError, SynthomaError
 
 COMMANDS: dict[str, str] = {
+    "run": "From a folder of scans to a verdict: prepare, train, generate, evaluate. The same command goes on where it "
+    "was stopped.",
     "prepare": "Turn a folder of scans (or simulated patients) into a cohort: checked, split by patient, normalised, "
     "packed.",
     "info": "Tell what any artefact or folder of scans is, and where it came from.",
@@ -76,7 +78,7 @@ app = typer.Typer(
     cls=Commands,
     help="Labelled synthetic brain-tumour MRI from few scans, with the evidence whether it helps. "
     "Research software, not for clinical use.",
-    epilog="Start with `synthoma demo`, or `synthoma prepare FOLDER -o COHORT`.",
+    epilog="Start with `synthoma demo`, or `synthoma run FOLDER -o OUTPUT`.",
     no_args_is_help=True,
     **_STYLE,
 )

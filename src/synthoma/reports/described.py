@@ -126,6 +126,10 @@ def _of_demo(folder: Path) -> Description:
     return {"kind": "demo", **read_artefact(folder / "demo.json", "synthoma.demo/1")}
 
 
+def _of_chain(folder: Path) -> Description:
+    return {"kind": "chain", **read_artefact(folder / "chain.json", "synthoma.chain/1")}
+
+
 _READERS = {
     "run.json": _of_unfinished_run,
     "search.csv": _of_search,
@@ -134,5 +138,6 @@ _READERS = {
     "evaluation.json": _of_evaluation,
     "scores.json": _of_scores,
     "demo.json": _of_demo,
+    "chain.json": _of_chain,
 }
 """By the file that tells an artefact."""

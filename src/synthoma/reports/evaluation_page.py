@@ -89,10 +89,20 @@ def _columns(cohort: Cohort) -> dict[str, str]:
     return {name: _KINDS.get(cohort.slices[name].dtype.kind, "sc:Text") for name in names}
 
 
+def shown_sides(evaluation: Evaluation, real: Cohort, synthetic: Cohort) -> tuple[list[str], list[str]]:
+    """Pictures of held-out real slices and of synthetic ones, spread over what was compared, as data URIs."""
+    channels = tuple(cohort.modalities.index(evaluation.compared.modality) for cohort in (real, synthetic))
+    rows = evaluation.compared.rows
+    return (
+        [_picture(real, row, channels[0]) for row in _chosen_rows(real, rows.held_out)],
+        [_picture(synthetic, row, channels[1]) for row in _chosen_rows(synthetic, rows.synthetic)],
+    )
+
+
 def evaluation_page(evaluation: Evaluation, real: Cohort, synthetic: Cohort) -> str:
     """The whole page as HTML text."""
     channels = tuple(cohort.modalities.index(evaluation.compared.modality) for cohort in (real, synthetic))
-    rows, found = evaluation.compared.rows, evaluation.fidelity.twins
+    found, (real_tiles, synthetic_tiles) = evaluation.fidelity.twins, shown_sides(evaluation, real, synthetic)
     twins, alike = (found.pairs[: SHOWN_PAIRS // 2], found.alike) if found is not None else ((), 1.0)
     return render(
         "evaluation.html",
@@ -101,8 +111,8 @@ def evaluation_page(evaluation: Evaluation, real: Cohort, synthetic: Cohort) -> 
         reason=sentence(evaluation.verdict.because),
         lights=[_light(light, evaluation) for light in evaluation.lights],
         compared=compared_sentence(evaluation),
-        real_tiles=[_picture(real, row, channels[0]) for row in _chosen_rows(real, rows.held_out)],
-        synthetic_tiles=[_picture(synthetic, row, channels[1]) for row in _chosen_rows(synthetic, rows.synthetic)],
+        real_tiles=real_tiles,
+        synthetic_tiles=synthetic_tiles,
         outlined=bool(real.tumour_labels or synthetic.tumour_labels),
         sections=sections(evaluation),
         charts=_charts(evaluation),

@@ -1,0 +1,79 @@
+"""``synthoma run``: from a folder of scans to a verdict, step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthoma.cohorts.settings import PrepareConfig
+from synthoma.commands.options import Force, Given, takes
+from synthoma.commands.printing import say, understood
+from synthoma.commands.progress import of_training, of_work
+from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.generators.request import GenerateConfig
+from synthoma.settings import TrainConfig
+
+EXAMPLES = (
+    "synthoma run kaggle_3m -o lgg --minutes 30",
+    "synthoma run BraTS2018 -o brats --modalities flair --slices tumour --merge whole-tumour",
+    "synthoma run kaggle_3m -o lgg --minutes 30 --preset standard",
+)
+
+WORDS = {
+    "prepare": "reading the scans",
+    "train": "training a generator",
+    "generate": "drawing images",
+    "evaluate": "judging them",
+}
+
+
+@takes(EvaluateConfig, "preset", into="judged")
+@takes(GenerateConfig, "count", into="drawn")
+@takes(TrainConfig, "model", "minutes", "images", "device", "seed", into="trained")
+@takes(
+    PrepareConfig,
+    *("layout", "modalities", "plane", "size", "convention", "merge", "classes", "slices", "every"),
+    into="prepared",
+)
+def run(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of scans, or a cohort.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for all that is made. The same command again goes on in it.")
+    ],
+    trained: Given,
+    prepared: Given,
+    drawn: Given,
+    judged: Given,
+    force: Force = False,
+) -> None:
+    """Run the command."""
+    from synthoma import pipeline
+    from synthoma.pipeline.chain import COUNT, SIDE, STEPS
+
+    preparation = PrepareConfig.resolve(flags={"size": SIDE, **prepared, "seed": trained.get("seed", 0)})
+    training = TrainConfig.resolve(flags=trained)
+    evaluation = EvaluateConfig.resolve(flags=judged)
+    count = GenerateConfig.resolve(flags=drawn).count or COUNT
+
+    def announce(number: int, step: str, done: bool) -> None:
+        say(f"{number}/{len(STEPS)} {WORDS[step]}" + (": done before" if done else ""))
+
+    with of_work() as progress, of_training() as (report, _):
+        result = pipeline.chain(
+            source,
+            output,
+            preparation=preparation,
+            training=training,
+            count=count,
+            evaluation=evaluation,
+            force=force,
+            announce=announce,
+            tell=understood,
+            progress=progress,
+            report=report,
+        )
+    for light in result.lights:
+        say(f"{light.question:<10} {light.state:<12} {light.text}")
+    say(f"{result.verdict.word}: {result.verdict.because}\npage: {output / 'report.html'}")
