@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 
 from synthoma._version import __version__
+from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.meta import CohortMeta
 from synthoma.evaluation.diverse.result import OVERLAPS
 from synthoma.evaluation.result import Evaluation
+from synthoma.reports.bias import bias_note
 from synthoma.reports.blocks import Block
 from synthoma.reports.evaluation_content import compared_sentence, sections
 from synthoma.reports.evaluation_text import block_lines, escaped, lights_table, table, verdict_line
@@ -32,12 +34,13 @@ LICENCE = (
 )
 
 
-def dataset_card(result: Evaluation, synthetic: CohortMeta, *, name: str = NAME) -> str:
+def dataset_card(result: Evaluation, synthetic: CohortMeta, *, real: Cohort | None = None, name: str = NAME) -> str:
     """The card of the synthetic cohort, as Markdown.
 
     Args:
         result: the evaluation.
         synthetic: what the synthetic cohort says of itself.
+        real: the cohort that was learned from; without it the card does not say who was.
         name: of the cohort.
     """
     front = {
@@ -56,6 +59,7 @@ def dataset_card(result: Evaluation, synthetic: CohortMeta, *, name: str = NAME)
         "## How it was made",
         escaped(how_it_was_made(result)),
         _facts(result),
+        *_bias(real),
         "## What was measured",
         escaped(compared_sentence(result)),
         verdict_line(result),
@@ -142,12 +146,13 @@ def _consistency(result: Evaluation) -> str:
     return NOT_MEASURED
 
 
-def model_card(result: Evaluation, synthetic: CohortMeta) -> str | None:
+def model_card(result: Evaluation, synthetic: CohortMeta, *, real: Cohort | None = None) -> str | None:
     """The card of the generator that made the cohort, as Markdown; None where the cohort names no model.
 
     Args:
         result: the evaluation.
         synthetic: what the synthetic cohort says of itself.
+        real: the cohort that was learned from; without it the card does not say who was.
     """
     made = result.provenance.synthetic
     if not made.model_sha256:
@@ -173,6 +178,7 @@ def model_card(result: Evaluation, synthetic: CohortMeta) -> str | None:
         "## What it is for",
         "Research on detectors of brain tumours: filling up training sets, and rehearsing methods where scans cannot "
         "be shared.",
+        *_bias(real),
         "## What was measured",
         "One cohort that it made was evaluated; another seed gives another cohort, and these figures are of this one.",
         escaped(compared_sentence(result)),
@@ -208,6 +214,20 @@ def how_it_was_made(result: Evaluation) -> str:
     trained = learned_from(made)
     learned = f" The generator learned from {trained}; it was evaluated on others." if trained else ""
     return f"{sentence(str(source))}{learned} Described by Synthoma {__version__}."
+
+
+def _bias(real: Cohort | None) -> list[str]:
+    """Who was learned from, and whom that may serve badly."""
+    if real is None:
+        return []
+    rows, warnings = bias_note(real)
+    told = [
+        "## Whom it may serve badly",
+        "Counted in the training split of the real cohort. A model knows what it has seen, and what it draws has the "
+        "same gaps; synthetic images add no patients of a kind that was missing.",
+        table(("of whom", "patients or groups"), rows, frozenset({0, 1})),
+    ]
+    return told + (["\n".join(f"- {escaped(text)}" for text in warnings)] if warnings else [])
 
 
 def _facts(result: Evaluation) -> str:

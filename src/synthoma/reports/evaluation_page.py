@@ -74,8 +74,8 @@ def write_reports(folder: Path, result: Evaluation, real: Cohort, synthetic: Coh
     name = synthetic.path.resolve().name
     write_text(folder / "report.html", evaluation_page(result, real, synthetic))
     write_text(folder / "report.md", evaluation_markdown(result, name))
-    write_text(folder / "dataset_card.md", dataset_card(result, synthetic.meta, name=name))
-    card = model_card(result, synthetic.meta)
+    write_text(folder / "dataset_card.md", dataset_card(result, synthetic.meta, real=real, name=name))
+    card = model_card(result, synthetic.meta, real=real)
     if card is not None:
         write_text(folder / "model_card.md", card)
     digests = {file: file_digest(synthetic.path / file) for file in COHORT_FILES}

@@ -1,0 +1,149 @@
+"""`synthoma run`: from a folder to a verdict; what is done stays, what was stopped goes on, what differs is refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import synthoma
+from synthoma.cohorts.settings import PrepareConfig
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.settings import TrainConfig
+from tests.test_cli import run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty pictures of sixty people: an ellipse on a dark ground, with a bright spot in every second."""
+    place = tmp_path_factory.mktemp("scans") / "people"
+    draws = np.random.default_rng(3)
+    rows, columns = np.mgrid[:48, :48]
+    for number in range(60):
+        a, b = draws.uniform(14, 22, 2)
+        pixels = 90.0 * (((rows - 24) / a) ** 2 + ((columns - 24) / b) ** 2 < 1) + draws.uniform(0, 12, (48, 48))
+        name = ("yes", "no")[number % 2]
+        if name == "yes":
+            y, x = draws.integers(16, 32, 2)
+            pixels += 120 * ((rows - y) ** 2 + (columns - x) ** 2 < draws.uniform(9, 40))
+        (place / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(place / name / f"person{number:02d}.png")
+    return place
+
+
+SETTINGS: dict[str, Any] = {
+    "preparation": PrepareConfig(size=32, duplicates=False),
+    "training": TrainConfig(model="dcgan", images=320, snapshots=4, seed=2),
+    "count": 40,
+    "evaluation": EvaluateConfig.resolve(flags={"halves": 19, "canaries": 20, "jobs": 1}),
+}
+
+
+@pytest.fixture(scope="module")
+def made(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("chain") / "out"
+    synthoma.chain(scans, place, **SETTINGS)
+    return place
+
+
+def test_each_step_is_an_artefact_and_the_page_leads_to_them(made: Path) -> None:
+    kinds = [synthoma.describe(made / name)["kind"] for name in ("cohort", "run", "synthetic", "evaluation")]
+    assert kinds == ["cohort", "generator", "cohort", "evaluation"]
+    assert synthoma.describe(made)["kind"] == "chain"
+    page = (made / "report.html").read_text()
+    for name in ("cohort", "run", "synthetic", "evaluation"):
+        assert f'href="{name}/report.html"' in page
+        assert (made / name / "report.html").is_file()
+    assert synthoma.describe(made / "evaluation")["verdict"]["word"] in page
+    assert len(synthoma.Cohort(made / "synthetic")) == 40
+
+
+def test_the_same_again_does_nothing_again(scans: Path, made: Path) -> None:
+    files = [path for path in made.rglob("*") if path.is_file() and path.name not in ("report.html",)]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    told: list[tuple[str, bool]] = []
+    synthoma.chain(scans, made, **SETTINGS, announce=lambda number, step, done: told.append((step, done)))
+    assert told == [("prepare", True), ("train", True), ("generate", True), ("evaluate", True)]
+    assert {path: path.stat().st_mtime_ns for path in files} == before
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(scans: Path, made: Path, tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    shutil.copytree(made, place)
+    weights = (place / "run" / "model.safetensors").read_bytes()
+    for name in ("model.safetensors", "report.html", "checksums.json"):
+        (place / "run" / name).unlink()
+    newest = max((place / "run" / "checkpoint").iterdir())
+    newest.unlink()  # as if it had been stopped a snapshot earlier
+    shutil.rmtree(place / "synthetic")
+    shutil.rmtree(place / "evaluation")
+    told: list[tuple[str, bool]] = []
+    synthoma.chain(scans, place, **SETTINGS, announce=lambda number, step, done: told.append((step, done)))
+    assert told == [("prepare", True), ("train", False), ("generate", False), ("evaluate", False)]
+    assert (place / "run" / "model.safetensors").read_bytes() == weights
+
+
+def test_other_settings_are_refused_but_those_of_the_evaluation(scans: Path, made: Path, tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    shutil.copytree(made, place)
+    with pytest.raises(ConfigError, match="count 41 where 40"):
+        synthoma.chain(scans, place, **{**SETTINGS, "count": 41})
+    seeded = TrainConfig(model="dcgan", images=320, snapshots=4, seed=3)
+    with pytest.raises(ConfigError, match="seed 3 where 2"):
+        synthoma.chain(scans, place, **{**SETTINGS, "training": seeded})
+    other = EvaluateConfig.resolve(flags={"halves": 19, "canaries": 30, "jobs": 1})
+    told: list[bool] = []
+    again = {**SETTINGS, "evaluation": other}
+    synthoma.chain(scans, place, **again, announce=lambda number, step, done: told.append(done))
+    assert told == [True, True, True, False]
+    assert synthoma.describe(place / "evaluation")["provenance"]["config"]["canaries"] == 30
+    told.clear()
+    synthoma.chain(scans, place, **again, announce=lambda number, step, done: told.append(done))
+    assert told == [True] * 4
+
+
+def test_what_is_somebody_elses_is_not_replaced(scans: Path, made: Path, tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    shutil.copytree(made, place)
+    (place / "thesis.docx").write_text("all my work")
+    with pytest.raises(InputError, match=r"thesis\.docx"):
+        synthoma.chain(scans, place, **SETTINGS, force=True)
+    assert (place / "thesis.docx").read_text() == "all my work"
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").write_text("x")
+    with pytest.raises(InputError, match="holds other files"):
+        synthoma.chain(scans, tmp_path / "full", **SETTINGS)
+
+
+def test_a_cohort_is_taken_as_it_is(made: Path, tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    short = TrainConfig(model="dcgan", images=64, snapshots=2)
+    synthoma.chain(made / "cohort", place, **{**SETTINGS, "training": short})
+    assert sorted(path.name for path in place.iterdir()) == [
+        "chain.json",
+        "evaluation",
+        "report.html",
+        "run",
+        "synthetic",
+    ]
+    assert "cohort/report.html" not in (place / "report.html").read_text()
+
+
+def test_the_command(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = ("--size", "32", "--model", "dcgan", "--images", "64", "-n", "30")
+    words = ("run", str(scans), "-o", str(tmp_path / "o"), *short)
+    code, told, _ = run(monkeypatch, capsys, *words)
+    assert code == 0
+    assert "4/4 judging them" in told
+    assert told.strip().endswith("report.html")
+    code, again, _ = run(monkeypatch, capsys, *words)
+    assert (code, again.count("done before")) == (0, 4)
