@@ -22,11 +22,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty pictures of sixty people: an ellipse on a dark ground, with a bright spot in every second."""
+    """Ninety pictures of ninety people: an ellipse on a dark ground, with a bright spot in every second."""
     place = tmp_path_factory.mktemp("scans") / "people"
     draws = np.random.default_rng(3)
     rows, columns = np.mgrid[:48, :48]
-    for number in range(60):
+    for number in range(90):
         a, b = draws.uniform(14, 22, 2)
         pixels = 90.0 * (((rows - 24) / a) ** 2 + ((columns - 24) / b) ** 2 < 1) + draws.uniform(0, 12, (48, 48))
         name = ("yes", "no")[number % 2]
@@ -120,6 +120,13 @@ def test_what_is_somebody_elses_is_not_replaced(scans: Path, made: Path, tmp_pat
     (tmp_path / "full" / "a.txt").write_text("x")
     with pytest.raises(InputError, match="holds other files"):
         synthoma.chain(scans, tmp_path / "full", **SETTINGS)
+
+
+def test_too_few_held_out_are_told_before_the_training(scans: Path, tmp_path: Path) -> None:
+    few = {**SETTINGS, "preparation": PrepareConfig(size=32, duplicates=False, split=(0.9, 0.05, 0.05))}
+    with pytest.raises(InputError, match="at least 20 slices of held-out patients"):
+        synthoma.chain(scans, tmp_path / "out", **few)
+    assert not (tmp_path / "out" / "run").exists()
 
 
 def test_a_cohort_is_taken_as_it_is(made: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ WORDS = {
 @takes(TrainConfig, "model", "minutes", "images", "device", "seed", into="trained")
 @takes(
     PrepareConfig,
-    *("layout", "modalities", "plane", "size", "convention", "merge", "classes", "slices", "every"),
+    *("layout", "modalities", "plane", "size", "convention", "merge", "classes", "slices", "every", "split"),
     into="prepared",
 )
 def run(

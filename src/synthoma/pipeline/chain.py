@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 from synthoma.cohorts.cohort import Cohort, is_cohort
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.artefacts import read_json
-from synthoma.core.errors import ConfigError
+from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.outputs import check_output
 from synthoma.core.places import check_apart
 from synthoma.core.progress import Progress, silent
@@ -128,6 +128,7 @@ def chain(
     announce(1, "prepare", done)
     if not done:
         prepare(source, cohort, config=preparation, progress=progress, tell=tell)
+    _check_enough(Cohort(cohort))
     done = (run / "model.safetensors").is_file() and (run / "report.html").is_file()
     announce(2, "train", done)
     if not done:
@@ -145,6 +146,17 @@ def chain(
     result = read_evaluation(judged)
     write_text(place / "report.html", _page(place, cohort, result, asked))
     return result
+
+
+def _check_enough(cohort: Cohort) -> None:
+    """Raise InputError where too few slices are held out to judge by: said now, not after the training."""
+    from synthoma.evaluation.comparison import LEAST
+
+    held_out = int((cohort.slices["split"] != "train").sum())
+    if held_out < LEAST:
+        came = f"{held_out} of {len(cohort):,} slices"
+        todo = "add scans, or hold out more with --split 0.5,0.25,0.25 and --force"
+        raise InputError(f"at least {LEAST} slices of held-out patients to judge by", came, todo)
 
 
 def _begun(place: Path, source: Path, asked: Chain, force: bool) -> bool:

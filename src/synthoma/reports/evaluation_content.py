@@ -9,6 +9,7 @@ from synthoma.reports.blocks import Block, Section
 from synthoma.reports.fidelity_blocks import diverse, faults, realistic
 from synthoma.reports.literature import studies
 from synthoma.reports.privacy_blocks import private
+from synthoma.reports.references import REFERENCES
 from synthoma.reports.settings_blocks import settings
 from synthoma.reports.utility_blocks import decisive, useful
 from synthoma.reports.wording import number, tidy
@@ -37,7 +38,7 @@ def sections(result: Evaluation) -> list[Section]:
         "private": (QUESTIONS["private"], private(result)),
         "useful": (QUESTIONS["useful"], useful(result)),
         "self-test": ("Would these scores have seen a fault?", [faults(result)]),
-        "literature": ("What others found", [_literature(result)]),
+        "literature": ("What others found", [_literature(result), _references()]),
         "limits": ("What this evaluation cannot say", [_limits(result)]),
         "settings": ("Thresholds, settings, provenance", settings(result)),
     }
@@ -80,6 +81,20 @@ def _literature(result: Evaluation) -> Block:
     rows = tuple((one.name, one.what, one.figure, one.here, one.why) for one in studies(result))
     columns = ("study", "what was measured", "published", "here", "comparable?")
     return Block("literature", "", text, columns, rows, frozenset(range(5)))
+
+
+def _references() -> Block:
+    """What this subject's literature reports, whatever was measured here."""
+    text = (
+        "Tables 2.1 and 2.2 are those of the seed project's thesis. A figure read from memory alone is marked: it is no "
+        "source to cite.",
+    )
+    rows = tuple(
+        (one.name, one.what, one.figure + (" (from memory)" if one.checked == "memory" else ""), one.comparable)
+        for one in REFERENCES
+    )
+    columns = ("study", "what was measured", "published", "comparable?")
+    return Block("references", "Reference rows", text, columns, rows, frozenset(range(4)), folded=True)
 
 
 def _limits(result: Evaluation) -> Block:
