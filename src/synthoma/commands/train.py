@@ -77,6 +77,7 @@ def run(
         settings = pipeline.planned(cohort, settings)
         for reason in settings.reasons:
             say(f"auto: {reason}")
+        say(f"needs {pipeline.needs(cohort, settings).text()}")
     with of_training() as (report, show):
         if search is not None:
             if resume:

@@ -13,9 +13,9 @@ from synthoma.pipeline.detection import detect, judge, kind_of_model
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate, score_masks
 from synthoma.pipeline.preparation import prepare, prepare_phantom
-from synthoma.pipeline.training import planned, search, train
+from synthoma.pipeline.training import needs, planned, search, train
 
 __all__ = [
-    "chain", "demo", "describe", "detect", "evaluate", "generate", "judge", "kind_of_model", "planned", "prepare",
-    "prepare_phantom", "report", "score_masks", "search", "train", "verify",
+    "chain", "demo", "describe", "detect", "evaluate", "generate", "judge", "kind_of_model", "needs", "planned",
+    "prepare", "prepare_phantom", "report", "score_masks", "search", "train", "verify",
 ]  # fmt: skip

@@ -53,7 +53,7 @@ Announce = Callable[[int, Step, bool], None]
 class Chain(Record):
     """What chain.json says: what was asked for, so that the same command goes on and another one is told apart."""
 
-    kind: str = Field(default=SCHEMA, alias="schema")
+    kind: str = Field(alias="schema")
     source: str = Field(description="name of the folder of scans, or of the cohort")
     asked: dict[Step, dict[str, JsonValue]] = Field(description="settings of each step")
 
@@ -112,6 +112,7 @@ def chain(
     if given:
         check_apart(place, [source])
     asked = Chain(
+        schema=SCHEMA,
         source=source.resolve().name,
         asked={
             "prepare": {} if given else {**preparation.own(), "jobs": 0},

@@ -10,6 +10,7 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.outputs import new_folder
 from synthoma.core.progress import Progress, silent
+from synthoma.core.resources import check_disk
 from synthoma.core.seeding import stream_key
 from synthoma.core.whole_files import write_bytes
 from synthoma.pipeline.description import add_cohort_page
@@ -83,6 +84,9 @@ def generate(
     check_request(bundle, wanted, label=label, truncation=truncation, shard=shard, option=option)
     if patients is not None:
         check_patients(bundle)
+    else:
+        todo = "make room there, or draw fewer, or parts of them with --shard"
+        check_disk(_bytes(bundle, wanted, shard[1]), Path(output), f"{wanted:,} images", todo)
     if only_private is not None and shard[1] > 1:
         todo = "draw the shards without it, or all images in one go"
         raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
@@ -118,6 +122,12 @@ def _write_sheets(folder: Path, sampler: Sampler, drawn: Cohort, seed: int | Non
         write_bytes(folder / "interpolation.png", interpolation_sheet(sampler, seed))
     if nearest is not None:
         write_bytes(folder / "nearest.png", nearest_sheet(drawn, Cohort(nearest)))
+
+
+def _bytes(bundle: Bundle, count: int, parts: int) -> float:
+    """Bytes of a synthetic cohort: images in half precision, masks, and a row of the table each."""
+    shape = bundle.meta.shape
+    return count / parts * (shape["size"] ** 2 * (2 * shape["channels"] + 1) + 200)
 
 
 def _wanted(count: int | None, patients: int | None, label: str | None) -> int:

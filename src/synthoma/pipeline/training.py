@@ -16,6 +16,7 @@ from synthoma.core.errors import ConfigError, OutputError
 from synthoma.core.outputs import claimed, new_folder, write_checksums
 from synthoma.core.plugins import using
 from synthoma.core.progress import Progress, silent
+from synthoma.core.resources import check_disk, check_memory
 from synthoma.core.seeding import stream_key
 from synthoma.core.untrusted import csv_of_frame
 from synthoma.core.whole_files import sweep, write_text
@@ -23,6 +24,8 @@ from synthoma.pipeline.description import add_run_page
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, look_of, simulate_beside
 
 if TYPE_CHECKING:
+    from synthoma.core.resources import Needs
+    from synthoma.detectors.plan import DetectorPlan
     from synthoma.generators.family import GeneratorPlan
     from synthoma.settings import TrainConfig
     from synthoma.training.loop import Report
@@ -66,10 +69,8 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
-    from synthoma.detectors.plan import DetectorPlan
     from synthoma.detectors.train import train_detector
     from synthoma.generators.family import GeneratorPlan
-    from synthoma.generators.plan import plan_training
     from synthoma.generators.settings import NETWORKS
     from synthoma.generators.train import OWN_PHANTOM, train_generator
     from synthoma.settings import TrainConfig
@@ -90,7 +91,8 @@ def train(
     with claimed(folder):
         config = continue_run(folder, source, config) if resume else planned(source, config)
         # What is wrong is said before anything is written, or an old run is replaced.
-        plan = plan_training(source, config) if config.kind == "generator" else DetectorPlan(source, config)
+        plan = _plan(source, config)
+        _check_resources(plan, folder)
         if not resume:
             plan = plan.within(begin_run(folder, source, config, force=force))
         (folder / FILE).unlink(missing_ok=True)  # from here on its files change
@@ -132,6 +134,62 @@ def out_of_room(error: OSError | OutputError, place: Path, go_on: str) -> OSErro
         return error
     found = error if isinstance(error, OutputError) else output_error(place, error)
     return OutputError(found.expected, found.came, f"make room there, then {go_on}")
+
+
+def needs(cohort: Path | str | Cohort, config: TrainConfig) -> Needs:
+    """What a training would need: memory, disk, and the time where the budget says it.
+
+    Estimated from the networks; on a machine with a GPU most of the memory is the GPU's.
+
+    Raises:
+        InputError, ConfigError: what ``train`` would raise before it begins.
+    """
+    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    return _needs(_plan(source, planned(source, config)))
+
+
+def _plan(source: Cohort, config: TrainConfig) -> GeneratorPlan | DetectorPlan:
+    from synthoma.detectors.plan import DetectorPlan
+    from synthoma.generators.plan import plan_training
+
+    return plan_training(source, config) if config.kind == "generator" else DetectorPlan(source, config)
+
+
+def _needs(plan: GeneratorPlan | DetectorPlan) -> Needs:
+    from synthoma.generators.families import gan_summary
+    from synthoma.generators.family import GeneratorPlan
+    from synthoma.training.estimate import training_needs
+    from synthoma.training.layers import layers_of
+    from synthoma.training.settings import DEFAULT_MINUTES
+
+    config = plan.config
+    if isinstance(plan, GeneratorPlan):
+        gan = plan.config.gan
+        networks = {name: rows for name, rows in gan_summary(gan, plan.shape).items() if name != "combined"}
+        batch = gan.batch
+    else:
+        seen = plan.sources[0].fetch(plan.sources[0].rows[:2]).images
+        networks = {plan.kind: layers_of(plan.network("cpu").eval(), seen)}
+        batch = plan.learner.batch
+    minutes = DEFAULT_MINUTES if config.minutes is None and config.images is None else config.minutes
+    return training_needs(networks, batch, config.keep, None if minutes is None else 60 * minutes)
+
+
+def _check_resources(plan: GeneratorPlan | DetectorPlan, folder: Path) -> None:
+    """Refuse a training that this machine cannot hold, before anything is written.
+
+    Raises:
+        InputError: it has less memory than the training needs.
+        OutputError: the disk has less room than its checkpoints take.
+    """
+    from synthoma.training.device import choose_device
+    from synthoma.training.settings import SECTION
+
+    needed, section = _needs(plan), SECTION[plan.config.kind]
+    if choose_device(plan.config.device) == "cpu":
+        todo = f"use smaller batches (--set {section}.batch=8), narrower networks or smaller slices"
+        check_memory(needed.memory, "this training", todo)
+    check_disk(needed.disk, folder, "its checkpoints", "make room there, or keep fewer with --set keep=1")
 
 
 def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:

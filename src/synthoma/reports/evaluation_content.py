@@ -86,8 +86,8 @@ def _literature(result: Evaluation) -> Block:
 def _references() -> Block:
     """What this subject's literature reports, whatever was measured here."""
     text = (
-        "Tables 2.1 and 2.2 are those of the seed project's thesis. A figure read from memory alone is marked: it is no "
-        "source to cite.",
+        "Tables 2.1 and 2.2 are those of the seed project's thesis. A figure that was read from memory alone is "
+        "marked: it is no source to cite.",
     )
     rows = tuple(
         (one.name, one.what, one.figure + (" (from memory)" if one.checked == "memory" else ""), one.comparable)
