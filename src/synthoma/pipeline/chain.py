@@ -111,16 +111,13 @@ def chain(
     given = is_cohort(source)
     if given:
         check_apart(place, [source])
-    asked = Chain(
-        schema=SCHEMA,
-        source=source.resolve().name,
-        asked={
-            "prepare": {} if given else {**preparation.own(), "jobs": 0},
-            "train": training.own(),
-            "generate": {"count": count, "seed": training.seed},
-            "evaluate": evaluation.own(),
-        },
-    )
+    steps: dict[Step, dict[str, JsonValue]] = {
+        "prepare": {} if given else {**preparation.own(), "jobs": 0},
+        "train": training.own(),
+        "generate": {"count": count, "seed": training.seed},
+        "evaluate": evaluation.own(),
+    }
+    asked = Chain.model_validate({"schema": SCHEMA, "source": source.resolve().name, "asked": steps})
     anew = _begun(place, source, asked, force)
     cohort = source if given else place / STEPS["prepare"]
     run, synthetic, judged = (place / STEPS[step] for step in ("train", "generate", "evaluate"))
