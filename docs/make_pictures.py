@@ -1,7 +1,8 @@
-"""Makes the pictures of docs/learn.md from simulated patients. Takes about six minutes on two cores."""
+"""Makes the pictures of docs/learn.md from simulated patients. Takes about eight minutes on two cores."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from PIL import Image
 
 import synthoma
 from synthoma.core.pictures import grey, outlined, png, tiled
+from synthoma.reports.figures import lines
+from synthoma.training.log import read_log
 
 HERE = Path(__file__).parent / "pictures"
 
@@ -32,8 +35,36 @@ def learning(folder: Path) -> None:
         picture.save(HERE / "learning.png", optimize=True)
 
 
+GAMES = {
+    "a fair game": {},
+    "D learns a hundred times as fast as G": {"critic_rate": 1e-3, "generator_rate": 1e-5},
+}
+"""What is played -> settings of the GAN that differ."""
+
+
+def game(folder: Path) -> None:
+    """The value V(D, G) of two real games over the images seen, from their logs.
+
+    With hard labels the discriminator's loss is -E[log D(x)] - E[log(1 - D(G(z)))], which is -V.
+    """
+    synthoma.prepare_phantom(
+        40, folder / "players", size=32, modalities=("flair",), slices="tumour", merge="whole-tumour"
+    )
+    curves = {}
+    for number, (name, rates) in enumerate(GAMES.items()):
+        run = folder / f"game-{number}"
+        gan = {"label_smoothing": 0.0, **rates}
+        synthoma.train(folder / "players", run, model="dcgan", images=16_000, seed=0, gan=gan)
+        log = [entry for entry in read_log(run / "log.jsonl") if "d_loss" in entry.figures]
+        curves[name] = [(float(entry.images or 0), -entry.figures["d_loss"]) for entry in log]
+    last = max(points[-1][0] for points in curves.values())
+    curves["-log 4: D can only guess"] = [(0.0, -math.log(4)), (last, -math.log(4))]
+    (HERE / "game.svg").write_text(lines(curves, "images seen", "V(D, G)"), encoding="utf-8")
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         sequences(Path(place))
         learning(Path(place))
+        game(Path(place))
