@@ -6,6 +6,7 @@ r"""The chain as Python functions: each is one command, and reads and writes art
 Stages talk through files only, so each can be made by hand, replaced, or run elsewhere.
 """
 
+from synthoma.pipeline.classification import inception
 from synthoma.pipeline.demonstration import demo
 from synthoma.pipeline.description import describe, report, verify
 from synthoma.pipeline.detection import detect, judge, kind_of_model
@@ -15,6 +16,6 @@ from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.training import planned, search, train
 
 __all__ = [
-    "demo", "describe", "detect", "evaluate", "generate", "judge", "kind_of_model", "planned", "prepare",
+    "demo", "describe", "detect", "evaluate", "generate", "inception", "judge", "kind_of_model", "planned", "prepare",
     "prepare_phantom", "report", "score_masks", "search", "train", "verify",
 ]  # fmt: skip
