@@ -1,8 +1,8 @@
 """Inception score (Salimans et al. 2016, section 4): are images clearly of a class each, and of all classes together?
 
-IS = exp(E_x KL(p(y | x) || p(y))), with p(y) the mean of p(y | x) over the images. It is 1 where all images are given the
-same probabilities and K where each of K classes is certain and as frequent as the others. The classifier is that of the
-user's own scans, not one of photographs, which knows nothing of MRI.
+IS = exp(E_x KL(p(y | x) || p(y))), with p(y) the mean of p(y | x) over the images. It is 1 where all images are given
+the same probabilities, and K where each of K classes is certain and as frequent as the others. The classifier is one of
+the user's own scans, not one of photographs, which knows nothing of MRI.
 
 It looks at the images' classes alone: one image a class, drawn again and again, scores K. It says nothing of realism
 (Barratt & Sharma 2018, "A note on the inception score"), and figures of two classifiers do not compare. So hold it

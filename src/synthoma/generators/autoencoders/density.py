@@ -100,8 +100,9 @@ class CodeDensity(nn.Module):
     """Standard normal numbers (B, Z + 2) and class numbers (B,) -> codes (B, Z) of a fitted mixture.
 
     The direction of the first two numbers, which is uniform whatever they are multiplied with, says which component;
-    the others are scaled and shifted by it. So a code is a function of its latent, and truncation narrows each component
-    without preferring any. On the way between two latents the component may change at once, and the image with it.
+    the others are scaled and shifted by it. So a code is a function of its latent, and truncation narrows each
+    component without preferring any. On the way between two latents the component may change at once, and the image
+    with it.
 
     Before anything is fitted, codes are the numbers themselves.
 
