@@ -22,9 +22,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("inception")
 
 
+def upper_and_lower(count: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:
+    """Pictures whose upper or lower half is bright: a training mirrors its slices left to right."""
+    images, labels = halves(count, seed, size=32)
+    return images.transpose(0, 2, 1), [{"left": "upper", "right": "lower"}[label] for label in labels]
+
+
 @pytest.fixture(scope="module")
 def real(place: Path) -> Cohort:
-    images, labels = halves(80, size=32)
+    images, labels = upper_and_lower(80)
     splits = ["train"] * 60 + ["test"] * 20
     return write_cohort(place / "real", images, labels, splits=splits, groups=[f"patient-{i // 4}" for i in range(80)])
 
@@ -36,10 +42,10 @@ def classifier(place: Path, real: Cohort) -> Path:
 
 
 def test_slices_of_both_classes_score_more_than_those_of_one(place: Path, real: Cohort, classifier: Path) -> None:
-    images, labels = halves(60, seed=1, size=32)
+    images, labels = upper_and_lower(60, seed=1)
     both = write_cohort(place / "both", images, labels)
-    left = np.array(labels) == "left"
-    one = write_cohort(place / "one", images[left], ["left"] * int(left.sum()))
+    upper = np.array(labels) == "upper"
+    one = write_cohort(place / "one", images[upper], ["upper"] * int(upper.sum()))
     found, single = pipeline.inception(both, classifier), pipeline.inception(place / "one", classifier)
     assert found.score.value > 1.5  # of at most 2
     assert single.score.value < 1.2
@@ -47,7 +53,7 @@ def test_slices_of_both_classes_score_more_than_those_of_one(place: Path, real: 
     assert 1 <= found.splits[0] <= found.score.value + 1e-9
     assert found.slices == 60
     assert sum(found.shares.values()) == pytest.approx(1)
-    assert single.shares["left"] > 0.7
+    assert single.shares["upper"] > 0.7
     assert len(one) < len(both)
     assert found.classifier == file_digest(classifier / "model.safetensors")
 
@@ -70,5 +76,5 @@ def test_what_does_not_fit_is_refused(place: Path, real: Cohort, classifier: Pat
         pipeline.inception(small, classifier)
     with pytest.raises(InputError, match="slices of the split validation"):
         pipeline.inception(real, classifier, split="validation")
-    with pytest.raises(InputError, match="a trained model|a classifier|model"):
+    with pytest.raises(InputError, match="a model file"):
         pipeline.inception(real, place / "nothing")
