@@ -25,7 +25,7 @@ from PIL import Image
 import synthoma
 from synthoma.training.bundle import load_tensors
 
-GENERATORS = ("dcgan-seed", "dcgan", "wgan-gp", "relativistic", "phantom-gan", "flow")
+GENERATORS = ("dcgan-seed", "dcgan", "wgan", "wgan-gp", "relativistic", "phantom-gan", "flow", "began", "aae", "dae")
 SEGMENTERS = ("unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-gan", "mask-dcgan-seed",
               "critic-unet", "gan-unet")  # fmt: skip
 CLASSIFIERS = ("cnn", "resnet18", "densenet121", "critic-probe", "critic-tuned")

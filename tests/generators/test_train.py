@@ -49,6 +49,10 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 EXACT: dict[str, dict[str, Any]] = {
     "dropout, masks, classes": {"model": "dcgan-seed", "with_masks": True, "conditional": True, "gan": {"batch": 4}},
+    "clipped critic, past": {"model": "wgan", "gan": {"critic_steps": 2, "historical_averaging": 0.01}},
+    "autoencoder against generator": {"model": "began", "with_masks": True, "conditional": True},
+    "adversarial codes": {"model": "aae", "with_masks": True, "conditional": True},
+    "density of codes": {"model": "dae", "with_masks": True, "conditional": True},
     "flow": {"model": "flow", "with_masks": True, "conditional": True, "gan": {"flow_steps": 2}},
     "augmentation": {"model": "dcgan", "with_masks": True, "gan": {"augment": ["translation", "brightness"]}},
     "adaptive augmentation, cosine, rare penalties": {

@@ -10,6 +10,8 @@ from torch import nn
 
 from synthoma.core.errors import ConfigError
 from synthoma.core.plugins import plugged_in
+from synthoma.generators.autoencoders.family import FAMILIES as AUTOENCODERS
+from synthoma.generators.autoencoders.network import CodeGenerator
 from synthoma.generators.family import GeneratorFamily
 from synthoma.generators.flow.family import FAMILIES as FLOW
 from synthoma.generators.flow.network import FlowGenerator
@@ -27,7 +29,7 @@ def families() -> dict[str, GeneratorFamily]:
     Raises:
         ConfigError: a plug-in that is no family, or takes a name of another.
     """
-    found = {family.network: family for family in (*GAN, *PHANTOM, *FLOW)}
+    found = {family.network: family for family in (*GAN, *PHANTOM, *FLOW, *AUTOENCODERS)}
     for name, family in plugged_in("synthoma.generators").items():
         if not isinstance(family, GeneratorFamily) or family.network != name or name in found:
             came = f"{name!r} is {type(family).__name__} {getattr(family, 'network', '')}".strip()
@@ -86,7 +88,8 @@ def latent_shape(config: NetworkConfig, shape: ImageShape) -> tuple[int, ...]:
 def gan_summary(config: NetworkConfig, shape: ImageShape) -> dict[str, list[Layer]]:
     """Summaries of the generator and, where there is one, of the discriminator and of both combined.
 
-    Of a flow, of its network alone: it runs many times for an image, of which a table shows one.
+    Of an autoencoder also of its encoder, which learns beside the generator. Of a flow, of its network alone: it runs
+    many times for an image, of which a table shows one.
     """
     label = [torch.zeros(2, dtype=torch.long)] if shape.classes else []
     network = build_generator(config, shape).eval()
@@ -95,9 +98,11 @@ def gan_summary(config: NetworkConfig, shape: ImageShape) -> dict[str, list[Laye
             "velocity": layers_of(network.network, torch.zeros(2, *latent_shape(config, shape)), torch.zeros(2), *label)
         }
     generator = layers_of(network, torch.zeros(2, *latent_shape(config, shape)), *label)
+    image = torch.zeros(2, shape.planes, shape.size, shape.size)
+    if isinstance(network, CodeGenerator):
+        return {"generator": generator, "encoder": layers_of(network.encoder, image)}
     if family_of(config).discriminator is None:
         return {"generator": generator}
-    image = torch.zeros(2, shape.planes, shape.size, shape.size)
     discriminator = layers_of(build_discriminator(config, shape).eval(), image, *label)
     combined = [
         Layer("generator", "latent -> image", (shape.planes, shape.size, shape.size), total(generator)),

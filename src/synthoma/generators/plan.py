@@ -42,8 +42,21 @@ def plan_training(cohort: Cohort, config: GeneratorTraining) -> GeneratorPlan:
     if (start := begun_with(cohort, config, shape)) is not None:
         config = config.model_copy(update={"gan": config.gan.model_copy(update=start.network)})
     plan = GeneratorPlan(cohort, config, family_of(config.gan), rows, classes, shape, start)
+    check_discriminator(plan)
     plan.family.check(plan)
     return plan
+
+
+def check_discriminator(plan: GeneratorPlan) -> None:
+    """Raise ConfigError where a discriminator's features are to be matched and it shows none.
+
+    Those of the package do; one of another package may not, and would say so in the middle of the training.
+    """
+    build, gan = plan.family.discriminator, plan.config.gan
+    if gan.feature_matching and (build is None or not hasattr(build(gan, plan.shape), "features")):
+        came = f"{gan.network}, whose discriminator has none" if build else f"{gan.network}, which has no discriminator"
+        todo = "leave out gan.feature_matching, or give its discriminator a method features(images)"
+        raise ConfigError("a discriminator with features to match", came, todo)
 
 
 def training_rows(cohort: Cohort, config: GeneratorTraining) -> Ints:

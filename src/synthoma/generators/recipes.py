@@ -12,6 +12,7 @@ from synthoma.core.config import Config
 from synthoma.core.errors import ConfigError
 from synthoma.core.fields import said
 from synthoma.core.plugins import plugged_in
+from synthoma.generators.autoencoders.models import MODELS as AUTOENCODERS
 from synthoma.generators.flow.models import MODELS as FLOW
 from synthoma.generators.gan.models import MODELS as GAN
 from synthoma.generators.phantomgan.models import MODELS as PHANTOM
@@ -33,7 +34,7 @@ def generators() -> dict[str, tuple[str, GanConfig]]:
             came = f"{name!r} names {type(family).__name__}"
             raise ConfigError("a GeneratorFamily behind each entry point of synthoma.generators", came, "correct it")
         added |= family.models
-    return {AUTO: _PLANNED, **GAN, **PHANTOM, **FLOW, **added}
+    return {AUTO: _PLANNED, **GAN, **PHANTOM, **FLOW, **AUTOENCODERS, **added}
 
 
 class GeneratorTraining(TrainingConfig):

@@ -7,6 +7,7 @@ Stages talk through files only, so each can be made by hand, replaced, or run el
 """
 
 from synthoma.pipeline.chain import chain
+from synthoma.pipeline.classification import inception
 from synthoma.pipeline.demonstration import demo
 from synthoma.pipeline.description import describe, report, verify
 from synthoma.pipeline.detection import detect, judge, kind_of_model
@@ -16,6 +17,6 @@ from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.training import needs, planned, search, train
 
 __all__ = [
-    "chain", "demo", "describe", "detect", "evaluate", "generate", "judge", "kind_of_model", "needs", "planned",
-    "prepare", "prepare_phantom", "report", "score_masks", "search", "train", "verify",
+    "chain", "demo", "describe", "detect", "evaluate", "generate", "inception", "judge", "kind_of_model",
+    "needs", "planned", "prepare", "prepare_phantom", "report", "score_masks", "search", "train", "verify",
 ]  # fmt: skip

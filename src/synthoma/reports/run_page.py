@@ -16,6 +16,15 @@ from synthoma.training.meta import ModelMeta
 Tables = Mapping[str, Sequence[Layer]]
 """Layers of each network of a model, by its name."""
 
+LOSSES = {
+    "d_loss": "discriminator", "g_loss": "generator", "convergence": "convergence measure",
+    "code_d_loss": "discriminator of codes", "code_g_loss": "encoder against it",
+}  # fmt: skip
+"""Names in the log -> what they are called."""
+
+SINGLE = {"flow": "velocity", "aae": "rebuilding", "dae": "rebuilding"}
+"""What the one loss of a model without a discriminator of images is of."""
+
 
 def run_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
     """The page of a finished run as HTML text.
@@ -43,7 +52,7 @@ def run_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
         sheet=data_uri(best[0].read_bytes()) if best else "",
         progress=data_uri((run / "progress.png").read_bytes()) if (run / "progress.png").is_file() else "",
         snapshots=[int(path.stem.split("-")[1]) for path in sorted((run / "samples").glob("row-*.png"))],
-        losses=_curves(losses, {"d_loss": "discriminator", "g_loss": "generator", "loss": "velocity"}, "loss"),
+        losses=_curves(losses, {**LOSSES, "loss": SINGLE.get(meta.loss, "loss")}, "loss"),
         outputs=_curves(losses, {"d_real": "real images", "d_fake": "generated images"}, "mean output of D"),
         scores=_drawn(scores, "score"),
         variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from synthoma.generators.gan.losses import (
     SHIFT_FREE,
     discriminator_loss,
+    distance_from_the_past,
     feature_matching,
     generator_loss,
     gradient_penalty,
@@ -91,6 +92,34 @@ def test_smoothing_touches_real_targets_only() -> None:
     fake = FAKE.clone().requires_grad_(True)
     discriminator_loss("bce", REAL, fake, smoothing=0.4).backward()
     assert torch.allclose(fake.grad, FAKE.sigmoid() / 2)
+
+
+def test_a_smoothed_target_of_the_generator_by_hand() -> None:
+    """Cross-entropy with target 0.9, as the mask project of the seeds trained its generator."""
+    by_hand = -sum(0.9 * log_sigmoid(x) + 0.1 * log_sigmoid(-x) for x in (0.5, -3.0)) / 2
+    assert float(generator_loss("bce", FAKE, smoothing=0.1)) == pytest.approx(by_hand, rel=1e-6)
+    believed = torch.tensor([math.log(9.0)], requires_grad=True)  # D = 0.9
+    generator_loss("bce", believed, smoothing=0.1).backward()
+    assert float(believed.grad) == pytest.approx(0, abs=1e-7)
+    for kind in ("bce-saturating", "hinge", "wasserstein", "relativistic"):
+        with pytest.raises(ValueError, match="the loss bce"):
+            generator_loss(kind, FAKE, REAL, smoothing=0.1)
+
+
+def test_errors_are_no_outputs_of_a_discriminator() -> None:
+    for loss in (lambda: discriminator_loss("equilibrium", REAL, FAKE), lambda: generator_loss("equilibrium", FAKE)):
+        with pytest.raises(ValueError, match="network=began"):
+            loss()
+
+
+def test_the_distance_from_the_past_sums_all_parameters() -> None:
+    weights = [torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([[3.0]], requires_grad=True)]
+    means = [torch.tensor([0.0, 2.0], requires_grad=True), torch.tensor([[5.0]])]
+    distance = distance_from_the_past(weights, means)
+    assert float(distance.detach()) == 1 + 0 + 4
+    distance.backward()
+    assert means[0].grad is None
+    assert torch.equal(weights[1].grad, torch.tensor([[-4.0]]))
 
 
 def linear_critic(direction: Tensor) -> nn.Module:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthoma.core.errors import ConfigError
-from synthoma.generators.settings import Normalisation
+from synthoma.generators.gan.tricks import REFERENCE, VirtualBatchNorm2d, beside_the_others, minibatch_part
+from synthoma.generators.settings import GeneratorNormalisation
 
 
 def check_size(size: int, *, fours: bool) -> None:
@@ -36,7 +37,8 @@ class Generator(nn.Module):
         latent: Z.
         width: feature maps of the last hidden layer.
         classes: number of classes; 0 for a generator that knows none.
-        norm: normalisation of hidden layers.
+        norm: normalisation of hidden layers. "virtual" carries a reference batch of latents, drawn once and stored with
+            the weights, through the network with each batch (Salimans et al. 2016, 3.4).
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Generator(nn.Module):
         latent: int = 100,
         width: int = 32,
         classes: int = 0,
-        norm: Normalisation = "batch",
+        norm: GeneratorNormalisation = "batch",
     ) -> None:
         super().__init__()
         check_size(size, fours=False)
@@ -63,12 +65,19 @@ class Generator(nn.Module):
         _normal_weights(self)
         if self.embedding is not None:  # on the scale of the latent that it stands beside, or it would hardly be heard
             nn.init.normal_(self.embedding.weight)
+        self.virtual = norm == "virtual"
+        if self.virtual:
+            self.register_buffer("reference", torch.randn(REFERENCE, latent))
+            self.register_buffer("reference_label", torch.arange(REFERENCE) % max(classes, 1))
 
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Draw images."""
+        if self.virtual:
+            latent = torch.cat([self.get_buffer("reference"), latent])
+            label = None if label is None else torch.cat([self.get_buffer("reference_label"), label])
         maps = self.stem(with_class(latent, label, self.embedding))
         images: Tensor = torch.tanh(self.layers(maps.view(len(maps), -1, 4, 4)))
-        return images
+        return images[REFERENCE:] if self.virtual else images
 
 
 class Discriminator(nn.Module):
@@ -86,6 +95,7 @@ class Discriminator(nn.Module):
             norm ties the images of a batch together, and the penalty is on single images.
         spectral: spectral normalisation of all weights (Miyato et al. 2018).
         minibatch_deviation: add the batch's mean deviation as a feature map before the end (Karras et al. 2018, 3).
+        minibatch: kernels and depth of minibatch discrimination; (0, ...) for none.
     """
 
     def __init__(
@@ -94,10 +104,11 @@ class Discriminator(nn.Module):
         channels: int,
         width: int = 32,
         classes: int = 0,
-        norm: Normalisation = "batch",
+        norm: GeneratorNormalisation = "batch",
         *,
         spectral: bool = False,
         minibatch_deviation: bool = False,
+        minibatch: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__()
         check_size(size, fours=False)
@@ -111,7 +122,9 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*layers)
         self.minibatch_deviation = minibatch_deviation
-        self.head = nn.Linear((widths[-1] + minibatch_deviation) * 16, 1)
+        features = (widths[-1] + minibatch_deviation) * 16
+        self.minibatch = minibatch_part(features, *minibatch)
+        self.head = nn.Linear(features + minibatch[0], 1)
         self.embedding = nn.Embedding(classes, widths[-1]) if classes else None
         _normal_weights(self)
         if spectral:
@@ -130,7 +143,7 @@ class Discriminator(nn.Module):
         pooled = maps.sum(dim=(2, 3))
         if self.minibatch_deviation:
             maps = torch.cat([maps, batch_deviation(maps)], dim=1)
-        score: Tensor = self.head(maps.flatten(1)).squeeze(1)
+        score: Tensor = self.head(beside_the_others(maps.flatten(1), self.minibatch)).squeeze(1)
         if self.embedding is not None:
             score = score + (self.embedding(label) * pooled).sum(dim=1)
         return score
@@ -174,10 +187,12 @@ class SeedGenerator(nn.Module):
 class SeedDiscriminator(nn.Module):
     """The seed projects' discriminator: four convolutions (kernel 3), dropout 0.4; 582,785 parameters at 128.
 
-    Images (B, C, S, S) -> logits (B,), S divisible by 4.
+    Images (B, C, S, S) -> logits (B,), S divisible by 4. ``minibatch`` as in ``Discriminator``, which they had not.
     """
 
-    def __init__(self, size: int = 128, channels: int = 1, classes: int = 0) -> None:
+    def __init__(
+        self, size: int = 128, channels: int = 1, classes: int = 0, *, minibatch: tuple[int, int] = (0, 1)
+    ) -> None:
         super().__init__()
         check_size(size, fours=True)
         layers: list[nn.Module] = [nn.Conv2d(channels, 64, 3, padding=1), nn.LeakyReLU(0.2)]
@@ -187,7 +202,8 @@ class SeedDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         side = size // 8  # halved three times, rounding down
         self.dropout = nn.Dropout(0.4)
-        self.head = nn.Linear(256 * side * side, 1)
+        self.minibatch = minibatch_part(256 * side * side, *minibatch)
+        self.head = nn.Linear(256 * side * side + minibatch[0], 1)
         self.embedding = nn.Embedding(classes, 256) if classes else None
         _glorot_weights(self)
         if self.embedding is not None:  # its product with sums over the picture must not begin in the hundreds
@@ -201,7 +217,7 @@ class SeedDiscriminator(nn.Module):
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         """Judge images."""
         maps = self.features(images)
-        score: Tensor = self.head(self.dropout(maps.flatten(1))).squeeze(1)
+        score: Tensor = self.head(beside_the_others(self.dropout(maps.flatten(1)), self.minibatch)).squeeze(1)
         if self.embedding is not None:
             score = score + (self.embedding(label) * maps.sum(dim=(2, 3))).sum(dim=1)
         return score
@@ -214,9 +230,11 @@ def with_class(latent: Tensor, label: Tensor | None, embedding: nn.Embedding | N
     return torch.cat([latent, embedding(label)], dim=1)
 
 
-def _norm(kind: Normalisation, width: int) -> nn.Module:
+def _norm(kind: GeneratorNormalisation, width: int) -> nn.Module:
     if kind == "batch":
         return nn.BatchNorm2d(width)
+    if kind == "virtual":
+        return VirtualBatchNorm2d(width)
     return nn.InstanceNorm2d(width, affine=True) if kind == "instance" else nn.Identity()
 
 
@@ -225,7 +243,7 @@ def _normal_weights(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
             nn.init.normal_(part.weight, 0.0, 0.02)
-        elif isinstance(part, nn.BatchNorm2d):
+        elif isinstance(part, nn.BatchNorm2d | VirtualBatchNorm2d):
             nn.init.normal_(part.weight, 1.0, 0.02)
         if getattr(part, "bias", None) is not None and isinstance(part.bias, Tensor):
             nn.init.zeros_(part.bias)

@@ -34,6 +34,7 @@ def plain_discriminator(config: NetworkConfig, shape: ImageShape) -> nn.Module:
         config.critic_norm,
         spectral=config.spectral,
         minibatch_deviation=config.minibatch_deviation,
+        minibatch=(config.minibatch_kernels, config.minibatch_depth),
     )
 
 
@@ -46,7 +47,8 @@ def seed_discriminator(config: NetworkConfig, shape: ImageShape) -> nn.Module:
     """The discriminator of the seed projects, or one of pieces."""
     if config.critic_patches:
         return patch_discriminator(config, shape)
-    return SeedDiscriminator(shape.size, shape.planes, shape.classes)
+    alike = (config.minibatch_kernels, config.minibatch_depth)
+    return SeedDiscriminator(shape.size, shape.planes, shape.classes, minibatch=alike)
 
 
 def residual_generator(config: NetworkConfig, shape: ImageShape) -> nn.Module:
@@ -59,9 +61,13 @@ def residual_discriminator(config: NetworkConfig, shape: ImageShape) -> nn.Modul
     """A residual discriminator without normalisation, or one of pieces."""
     if config.critic_patches:
         return patch_discriminator(config, shape)
-    alike = config.minibatch_deviation
     return ResidualDiscriminator(
-        shape.size, shape.planes, config.critic_width, shape.classes, minibatch_deviation=alike
+        shape.size,
+        shape.planes,
+        config.critic_width,
+        shape.classes,
+        minibatch_deviation=config.minibatch_deviation,
+        minibatch=(config.minibatch_kernels, config.minibatch_depth),
     )
 
 

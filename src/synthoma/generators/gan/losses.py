@@ -6,7 +6,7 @@ small. "Real" is what the training images should be called, "fake" what the gene
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -34,7 +34,11 @@ def discriminator_loss(kind: AdversarialLoss, real: Tensor, fake: Tensor, *, smo
         fake: outputs for generated images (B,).
         smoothing: what is taken off the target 1 of real images, in 0..0.5, with ``bce`` only. Fake targets stay 0:
             smoothing them as well would reward the generator for staying where it is (Salimans et al. 2016, 3.4).
+
+    Raises:
+        ValueError: ``equilibrium``, which is between errors, not outputs: see ``generators.autoencoders.loss``.
     """
+    _known(kind)
     if kind == "hinge":
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
     if kind == "wasserstein":
@@ -47,10 +51,14 @@ def discriminator_loss(kind: AdversarialLoss, real: Tensor, fake: Tensor, *, smo
     return real_part + F.softplus(fake).mean()
 
 
-def generator_loss(kind: AdversarialLoss, fake: Tensor, real: Tensor | None = None) -> Tensor:
+def generator_loss(
+    kind: AdversarialLoss, fake: Tensor, real: Tensor | None = None, *, smoothing: float = 0.0
+) -> Tensor:
     """Loss of the generator for the discriminator's outputs ``fake`` (B,).
 
-    - ``bce``: -E[log D(fake)], the non-saturating form (Goodfellow et al. 2014, section 3).
+    - ``bce``: -E[log D(fake)], the non-saturating form (Goodfellow et al. 2014, section 3). With ``smoothing`` s the
+      target is 1 - s in place of 1: -E[(1 - s) log D(fake) + s log(1 - D(fake))], least where D(fake) is 1 - s, so that
+      a generator that is already believed is not driven further.
     - ``bce-saturating``: E[log(1 - D(fake))], the minimax form; its gradient vanishes where the discriminator wins.
     - ``hinge``, ``wasserstein``: -E[fake].
     - ``relativistic``: E[softplus(real - fake)], the mirror of the discriminator's. It alone needs ``real`` (B,), the
@@ -58,8 +66,11 @@ def generator_loss(kind: AdversarialLoss, fake: Tensor, real: Tensor | None = No
       with the other losses it may move all its images to one side of a boundary (Sun et al. 2020).
 
     Raises:
-        ValueError: ``relativistic`` without ``real``.
+        ValueError: ``relativistic`` without ``real``, ``smoothing`` of a loss that has no target, or ``equilibrium``.
     """
+    _known(kind)
+    if smoothing and kind != "bce":
+        raise ValueError(f"expected the loss bce, whose target is smoothed; came {kind}; leave out the smoothing")
     if kind == "relativistic":
         if real is None:
             raise ValueError(
@@ -67,10 +78,19 @@ def generator_loss(kind: AdversarialLoss, fake: Tensor, real: Tensor | None = No
             )
         return F.softplus(real - fake).mean()
     if kind == "bce":
-        return F.softplus(-fake).mean()
+        believed = F.softplus(-fake).mean()
+        # s off the target adds s * logit to the cross-entropy.
+        return believed + smoothing * fake.mean() if smoothing else believed
     if kind == "bce-saturating":
         return -F.softplus(fake).mean()
     return -fake.mean()
+
+
+def _known(kind: AdversarialLoss) -> None:
+    if kind == "equilibrium":
+        raise ValueError(
+            "expected a loss of a discriminator's outputs; came equilibrium, which is of errors; train network=began"
+        )
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
@@ -113,3 +133,14 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
         fake: features (B, F) of generated images.
     """
     return F.mse_loss(fake.mean(dim=0), real.detach().mean(dim=0))
+
+
+def distance_from_the_past(weights: Iterable[Tensor], means: Iterable[Tensor]) -> Tensor:
+    """|theta - mean of the past theta|^2, which each player adds to its loss (Salimans et al. 2016, section 3.3).
+
+    Args:
+        weights: theta, all parameters of one player.
+        means: of each over the steps so far, this one among them; no gradient flows through them.
+    """
+    parts = [(now - mean.detach()).square().sum() for now, mean in zip(weights, means, strict=True)]
+    return torch.stack(parts).sum()

@@ -14,6 +14,20 @@ MODELS: dict[str, tuple[str, GanConfig]] = {
         # Five times the paper's rate: on a few hundred slices and minutes, the number of steps is what is short.
         GanConfig(generator_rate=1e-3, critic_rate=1e-3),
     ),
+    "wgan": (
+        "Wasserstein critic with clipped weights (Arjovsky 2017)",
+        # All of it the paper's, but for the moving average.
+        GanConfig(
+            critic_norm="none",
+            loss="wasserstein",
+            clip=0.01,
+            critic_steps=5,
+            optimiser="rmsprop",
+            beta2=0.99,
+            generator_rate=5e-5,
+            critic_rate=5e-5,
+        ),
+    ),
     "wgan-gp": (
         "Wasserstein critic with gradient penalty (Gulrajani 2017)",
         GanConfig(

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthoma.generators.gan.dcgan import batch_deviation, check_size, with_class
+from synthoma.generators.gan.tricks import beside_the_others, minibatch_part
 
 SLOPE = 0.2
 """Of leaky ReLU below 0."""
@@ -72,7 +73,7 @@ class ResidualGenerator(nn.Module):
         check_size(size, fours=False)
         self.latent, self.classes = latent, classes
         self.embedding = nn.Embedding(classes, latent) if classes else None
-        widths = _widths(size, width)[::-1]
+        widths = widths_of(size, width)[::-1]
         self.stem = nn.Linear(latent * (2 if classes else 1), widths[0] * 16)
         self.blocks = nn.ModuleList([GrowingBlock(before, after) for before, after in pairwise(widths)])
         far = zip(widths, widths[EXCITED:], strict=False) if excitation else ()
@@ -109,23 +110,33 @@ class ResidualDiscriminator(nn.Module):
         width: feature maps at half the side; half as many at the full side.
         classes: number of classes; 0 for a discriminator that knows none.
         minibatch_deviation: add the batch's mean deviation as a feature map before the end (Karras et al. 2018, 3).
+        minibatch: kernels and depth of minibatch discrimination; (0, ...) for none.
 
     Raises:
         ConfigError: a side that is no power of two from 16.
     """
 
     def __init__(
-        self, size: int, channels: int, width: int = 32, classes: int = 0, *, minibatch_deviation: bool = False
+        self,
+        size: int,
+        channels: int,
+        width: int = 32,
+        classes: int = 0,
+        *,
+        minibatch_deviation: bool = False,
+        minibatch: tuple[int, int] = (0, 1),
     ) -> None:
         super().__init__()
         check_size(size, fours=False)
-        widths = _widths(size, width)
+        widths = widths_of(size, width)
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.blocks = nn.ModuleList([ShrinkingBlock(before, after) for before, after in pairwise(widths)])
         self.minibatch_deviation = minibatch_deviation
-        self.head = nn.Linear((widths[-1] + minibatch_deviation) * 16, 1)
+        features = (widths[-1] + minibatch_deviation) * 16
+        self.minibatch = minibatch_part(features, *minibatch)
+        self.head = nn.Linear(features + minibatch[0], 1)
         self.embedding = nn.Embedding(classes, widths[-1]) if classes else None
-        _scaled(self.stem, 1.0)
+        scale_weights(self.stem, 1.0)
         nn.init.normal_(self.head.weight, 0.0, self.head.in_features**-0.5)
         nn.init.zeros_(self.head.bias)
         if self.embedding is not None:  # its product with sums over the picture must not begin in the hundreds
@@ -144,7 +155,7 @@ class ResidualDiscriminator(nn.Module):
         pooled = maps.sum(dim=(2, 3))
         if self.minibatch_deviation:
             maps = torch.cat([maps, batch_deviation(maps)], dim=1)
-        score: Tensor = self.head(maps.flatten(1)).squeeze(1)
+        score: Tensor = self.head(beside_the_others(maps.flatten(1), self.minibatch)).squeeze(1)
         if self.embedding is not None:
             score = score + (self.embedding(label) * pooled).sum(dim=1)
         return score
@@ -206,7 +217,7 @@ class ShrinkingBlock(nn.Module):
         return shrunk
 
 
-def _widths(size: int, width: int) -> list[int]:
+def widths_of(size: int, width: int) -> list[int]:
     """Feature maps at the full side, at half of it, and so on down to 4 pixels."""
     return [min(max(width * 2**step // 2, 4), max(WIDEST, width)) for step in range(int(math.log2(size)) - 1)]
 
@@ -229,18 +240,18 @@ def _skip(before: int, after: int) -> nn.Module:
     if before == after:
         return nn.Identity()
     skip = nn.Conv2d(before, after, 1, bias=False)
-    _scaled(skip, 1.0)
+    scale_weights(skip, 1.0)
     return skip
 
 
 def _branch(first: nn.Conv2d, second: nn.Conv2d) -> None:
     """Begin a branch at 0; its first convolution keeps the scale behind a leaky ReLU (He et al. 2015)."""
-    _scaled(first, math.sqrt(2 / (1 + SLOPE**2)))
+    scale_weights(first, math.sqrt(2 / (1 + SLOPE**2)))
     nn.init.zeros_(second.weight)
     nn.init.zeros_(second.bias)  # type: ignore[arg-type]
 
 
-def _scaled(layer: nn.Conv2d, gain: float) -> None:
+def scale_weights(layer: nn.Conv2d, gain: float) -> None:
     """Normal weights with which the output's deviation is ``gain`` times the input's; bias 0."""
     nn.init.normal_(layer.weight, 0.0, gain * math.prod(layer.weight.shape[1:]) ** -0.5)
     if layer.bias is not None:

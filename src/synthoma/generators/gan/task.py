@@ -13,6 +13,7 @@ from torch import Tensor
 
 from synthoma.generators.augment import augment
 from synthoma.generators.family import GenerativeSetup
+from synthoma.generators.gan.history import PastWeights
 from synthoma.generators.gan.losses import (
     SHIFT_FREE,
     discriminator_loss,
@@ -23,6 +24,7 @@ from synthoma.generators.gan.losses import (
 )
 from synthoma.generators.gan.strength import adapted_probability, overfitting, ramped_probability
 from synthoma.generators.initial import GanStart
+from synthoma.generators.optimisers import optimiser_of
 from synthoma.generators.task import GenerativeTask, copied, on_device
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
@@ -60,10 +62,11 @@ class AdversarialTask(GenerativeTask):
         assert build is not None
         self.discriminator = on_device(build(self.gan, self.shape), self.execution)
         self.sound = copied(self.discriminator)
-        # torch 2.13 refuses betas of integers.
-        moments = (float(self.gan.beta1), float(self.gan.beta2))
-        self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
-        self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), self.gan.critic_rate, moments)
+        self.generator_optimiser = optimiser_of(self.gan, self.generator.parameters(), self.gan.generator_rate)
+        self.discriminator_optimiser = optimiser_of(self.gan, self.discriminator.parameters(), self.gan.critic_rate)
+        players = {"generator": self.generator, "discriminator": self.discriminator}
+        averaged = self.gan.historical_averaging > 0
+        self.past = {name: PastWeights(player) for name, player in players.items()} if averaged else {}
         self.gamma_factor = 1.0  # on the weights of R1 and R2
         self.probability = 0.0  # of a change to what the discriminator sees, where it adapts
 
@@ -123,9 +126,7 @@ class AdversarialTask(GenerativeTask):
                 penalty = zero_centred_penalty(partial(self._score, label=label), seen)
                 # Taken every k-th time it weighs k times as much: lazy regularisation (Karras et al. 2020, StyleGAN2).
                 total = total + self.gamma_factor * weight * every * penalty
-        self.discriminator_optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        self.discriminator_optimiser.step()
+        self._move_discriminator(total)
         if self.gan.augment_target is not None:
             sign = overfitting(on_real, on_fake, shift_free=self.gan.loss in SHIFT_FREE)
             limits = (self.gan.augment_ramp, self.gan.augment_probability)
@@ -133,6 +134,26 @@ class AdversarialTask(GenerativeTask):
         if self.gan.loss.startswith("bce"):
             on_real, on_fake = on_real.sigmoid(), on_fake.sigmoid()
         return {"d_loss": loss, "d_real": on_real.mean(), "d_fake": on_fake.mean()}
+
+    def _move_discriminator(self, loss: Tensor) -> None:
+        """One step of the discriminator, whose weights may be limited."""
+        self.discriminator_optimiser.zero_grad(set_to_none=True)
+        self._with_past("discriminator", loss).backward()
+        self.discriminator_optimiser.step()
+        if self.gan.clip:
+            with torch.no_grad():
+                for parameter in self.discriminator.parameters():
+                    parameter.clamp_(-self.gan.clip, self.gan.clip)
+
+    def _move_generator(self, loss: Tensor) -> None:
+        """One step of the generator."""
+        self.generator_optimiser.zero_grad(set_to_none=True)
+        self._with_past("generator", loss).backward()
+        self.generator_optimiser.step()
+
+    def _with_past(self, player: str, loss: Tensor) -> Tensor:
+        """A player's loss with what its distance from its past costs, where that is asked for."""
+        return loss + self.gan.historical_averaging * self.past[player].penalty() if self.past else loss
 
     def _score(self, images: Tensor, label: Tensor | None) -> Tensor:
         """One score an image (B,), for penalties: of pieces their sum over the root of how many they are.
@@ -158,16 +179,14 @@ class AdversarialTask(GenerativeTask):
                 real = self._augmented(real, draws)
             if self.gan.loss == "relativistic":  # no gradient: neither real images nor weights can move here
                 on_real = self.discriminator(real, label)
-            loss = generator_loss(self.gan.loss, on_fake, on_real)
+            loss = generator_loss(self.gan.loss, on_fake, on_real, smoothing=self.gan.target_smoothing)
             for term in self.material.terms:
                 loss = loss + term(turn.latents, drawn)
             if self.gan.feature_matching:
                 maps = cast(Callable[[Tensor], Tensor], self.discriminator.features)
                 features = [maps(part).mean(dim=(2, 3)) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
-        self.generator_optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.generator_optimiser.step()
+        self._move_generator(loss)
         return {"g_loss": loss}
 
     def _augmented(self, planes: Tensor, draws: torch.Generator) -> Tensor:
@@ -193,9 +212,10 @@ class AdversarialTask(GenerativeTask):
         return {
             **super().state(),
             **network_state("discriminator", self.discriminator),
-            **optimiser_state("generator_adam", self.generator_optimiser),
-            **optimiser_state("discriminator_adam", self.discriminator_optimiser),
+            **optimiser_state(f"generator_{self.gan.optimiser}", self.generator_optimiser),
+            **optimiser_state(f"discriminator_{self.gan.optimiser}", self.discriminator_optimiser),
             "probability": torch.tensor(self.probability, dtype=torch.float64),
+            **{key: mean for name, past in self.past.items() for key, mean in past.state(f"{name}_past").items()},
         }
 
     def restore(self, bundle: Bundle) -> None:
@@ -203,8 +223,10 @@ class AdversarialTask(GenerativeTask):
         super().restore(bundle)
         self.discriminator.load_state_dict(bundle.weights("discriminator"))
         self.sound = copied(self.discriminator)
-        restore_optimiser("generator_adam", self.generator_optimiser, bundle)
-        restore_optimiser("discriminator_adam", self.discriminator_optimiser, bundle)
+        restore_optimiser(f"generator_{self.gan.optimiser}", self.generator_optimiser, bundle)
+        restore_optimiser(f"discriminator_{self.gan.optimiser}", self.discriminator_optimiser, bundle)
+        for name, past in self.past.items():
+            past.restore(bundle.weights(f"{name}_past"))
         self.probability = float(bundle.tensors["probability"])
 
     def finished(self) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""Relatives of GANs that learn from an autoencoder: boundary equilibrium, adversarial codes, denoising."""
