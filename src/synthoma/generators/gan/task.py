@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor
 
+from synthoma.core.types import Floats
 from synthoma.generators.augment import augment
 from synthoma.generators.family import GenerativeSetup
 from synthoma.generators.gan.losses import (
@@ -22,6 +23,7 @@ from synthoma.generators.gan.losses import (
     zero_centred_penalty,
 )
 from synthoma.generators.gan.strength import adapted_probability, overfitting, ramped_probability
+from synthoma.generators.gan.watching import Watch, outputs
 from synthoma.generators.initial import GanStart
 from synthoma.generators.task import GenerativeTask, copied, on_device
 from synthoma.training.bundle import Bundle
@@ -60,6 +62,7 @@ class AdversarialTask(GenerativeTask):
         assert build is not None
         self.discriminator = on_device(build(self.gan, self.shape), self.execution)
         self.sound = copied(self.discriminator)
+        self.watch = Watch(self.gan.loss, self.slices, setup.held_out, self.config.until_fooled)
         # torch 2.13 refuses betas of integers.
         moments = (float(self.gan.beta1), float(self.gan.beta2))
         self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), self.gan.generator_rate, moments)
@@ -186,6 +189,16 @@ class AdversarialTask(GenerativeTask):
             self.sound = copied(self.discriminator)
         return taken
 
+    def watched(self, taken: Snapshot, samples: Tensor, classes: Tensor) -> Snapshot:
+        """The snapshot with what the discriminator makes of slices that it has not learned from."""
+
+        def scores(planes: Tensor, label: Tensor) -> Floats:
+            with self.precision():
+                return outputs(self.discriminator, planes, label if self.shape.classes else None, self.placed)
+
+        figures = self.watch.figures(scores, samples, classes)
+        return replace(taken, values={**taken.values, **figures}, ended=self.watch.ended(figures))
+
     # --- the state -------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Tensor]:
@@ -196,6 +209,7 @@ class AdversarialTask(GenerativeTask):
             **optimiser_state("generator_adam", self.generator_optimiser),
             **optimiser_state("discriminator_adam", self.discriminator_optimiser),
             "probability": torch.tensor(self.probability, dtype=torch.float64),
+            **self.watch.state(),
         }
 
     def restore(self, bundle: Bundle) -> None:
@@ -206,6 +220,7 @@ class AdversarialTask(GenerativeTask):
         restore_optimiser("generator_adam", self.generator_optimiser, bundle)
         restore_optimiser("discriminator_adam", self.discriminator_optimiser, bundle)
         self.probability = float(bundle.tensors["probability"])
+        self.watch.restore(bundle.tensors.get("watched"))
 
     def finished(self) -> dict[str, Tensor]:
         """What a trained model is made of: the best averaged generator, and the last sound discriminator."""
