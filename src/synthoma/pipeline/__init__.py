@@ -7,7 +7,7 @@ Stages talk through files only, so each can be made by hand, replaced, or run el
 """
 
 from synthoma.pipeline.demonstration import demo
-from synthoma.pipeline.description import describe, report, verify
+from synthoma.pipeline.description import describe, diagram, report, verify
 from synthoma.pipeline.detection import detect, judge, kind_of_model
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate, score_masks
@@ -15,6 +15,6 @@ from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.training import planned, search, train
 
 __all__ = [
-    "demo", "describe", "detect", "evaluate", "generate", "judge", "kind_of_model", "planned", "prepare",
+    "demo", "describe", "detect", "diagram", "evaluate", "generate", "judge", "kind_of_model", "planned", "prepare",
     "prepare_phantom", "report", "score_masks", "search", "train", "verify",
 ]  # fmt: skip

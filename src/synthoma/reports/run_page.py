@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthoma.core.artefacts import verify_text
+from synthoma.reports.diagrams import diagrams
 from synthoma.reports.figures import data_uri, lines
+from synthoma.reports.flows import flow_of
 from synthoma.reports.page import render
 from synthoma.training.layers import Layer
 from synthoma.training.log import FILE, LogEntry, read_log
@@ -51,6 +53,7 @@ def run_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
         variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),
         warnings=[entry.warning for entry in log if entry.warning is not None],
         tables=tables,
+        diagrams=diagrams(flow_of(meta, tables), tables),
         config=_settings(run / "config.toml"),
     )
 
@@ -157,6 +160,7 @@ def detector_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
         scores=_curves(scored, names, "validation score"),
         warnings=[entry.warning for entry in log if entry.warning is not None],
         tables=tables,
+        diagrams=diagrams(flow_of(meta, tables), tables),
         config=_settings(run / "config.toml"),
     )
 

@@ -97,8 +97,9 @@ class Watch:
             classes: their classes (N,).
 
         Returns:
-            Accuracies and the chance that a held-out slice is scored above a generated one (AUC), in 0..1; of ``bce`` the means are probabilities, of other losses raw scores. What is held out is
-            nan where nothing is.
+            Accuracies and the chance that a held-out slice is scored above a generated one (AUC), in 0..1. The means
+            are probabilities with ``bce``, raw scores with other losses. What is of held-out slices is nan where there
+            are none.
         """
         generated, learned = scores(samples, classes), self._asked(self.training, len(samples), scores)
         cut, counted = 0.0, generated
