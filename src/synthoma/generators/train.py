@@ -21,6 +21,7 @@ from synthoma.core.types import Bytes, Floats, Ints
 from synthoma.core.whole_files import write_bytes, write_json
 from synthoma.generators.family import GenerativeSetup, GeneratorPlan, GeneratorTask, Judge, Material
 from synthoma.generators.plan import held_out_rows
+from synthoma.generators.realness import realness_of
 from synthoma.generators.recipes import GeneratorTraining
 from synthoma.generators.settings import NetworkConfig
 from synthoma.generators.shape import ImageShape
@@ -75,8 +76,10 @@ def train_generator(
     if not progress.best_images:
         came = f"a training that broke after {progress.images:,} images"
         raise ConfigError("finite losses", came, "use lower learning rates (--set gan.generator_rate=5e-5)")
-    meta = model_meta(plan, progress.best_images).changed(material.described)
-    save_tensors(run / "model.safetensors", task.finished(), meta.content())
+    meta, finished = model_meta(plan, progress.best_images).changed(material.described), task.finished()
+    if (realness := realness_of(plan, material, finished)) is not None:
+        meta = meta.changed({"realness": realness.content()})
+    save_tensors(run / "model.safetensors", finished, meta.content())
     return progress
 
 

@@ -86,15 +86,17 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
         progress: told how far it is.
 
     Returns:
-        One row a slice: source, slice, label, and the probability of being real (0 fake, 1 real) or the critic's
-        score, and which of them it is; of a classifier, the probability of each class and the likeliest one.
+        One row a slice: source, slice, label, score and kind: the calibrated probability of being real (0 fake, 1
+        real), or, of a model that nobody calibrated, the discriminator's own or a critic's score; of a classifier, the
+        probability of each class and the likeliest one.
 
     Raises:
         InputError: nothing readable, or a segmenter in ``run``.
+        ConfigError: a generator that learned without a discriminator.
     """
     import tempfile
 
-    from synthoma.generators.judge import judge_images
+    from synthoma.generators.judge import check_judge, judge_images
     from synthoma.scans.layouts import take_inventory
     from synthoma.training.bundle import open_model
 
@@ -102,6 +104,8 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
     meta = bundle.meta
     if meta.kind == "segmenter":
         raise InputError("a generator or a classifier", "a segmenter", "use detect")
+    if meta.kind == "generator":
+        check_judge(bundle)
     names: tuple[str, ...] = ("crop", "normalise", "plane")
     known = {name: meta.prepare[name] for name in names if name in meta.prepare}
     paths = [Path(images)] if isinstance(images, Path | str) else [Path(image) for image in images]

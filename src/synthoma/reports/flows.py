@@ -46,12 +46,12 @@ def _adversarial(meta: ModelMeta, tables: Tables) -> Flow:
     loss_d, loss_g = LOSSES.get(meta.loss, (f"loss “{meta.loss}”", f"loss “{meta.loss}”"))
     kept = meta.network.get("network") == "repaint"
     terms = ("and structure and contrast that stay",) if kept else ()
-    title, lines = _slice(meta, "real", sign="x")
+    title, lines = _slice(meta, "real", sign="x: ")
     nodes = (
         _source(meta, 0),
         Node(0, 1, "scans of the cohort", (f"{meta.provenance.trained_on.slices:,} training slices",)),
         _network(1, 0, "generator", tables, name="G, the generator"),
-        Node(2, 0, *_slice(meta, "repainted" if kept else "drawn", sign="G(z)")),
+        Node(2, 0, *_slice(meta, "repainted" if kept else "drawn", sign="G(z): ")),
         Node(2, 1, title, lines),
         critic,
         Node(4, 0, "G makes small", (loss_g, *terms), "loss"),
@@ -63,7 +63,7 @@ def _adversarial(meta: ModelMeta, tables: Tables) -> Flow:
 
 def _rectified_flow(meta: ModelMeta, tables: Tables) -> Flow:
     steps = meta.network.get("flow_steps", "")
-    title, lines = _slice(meta, "real", sign="x")
+    title, lines = _slice(meta, "real", sign="x: ")
     mixed = Node(1, None, "t of x and 1 − t of z", ("a point on the straight way from noise to slice",))
     nodes = (
         Node(0, 0, "noise z", _normal(meta)),
@@ -113,7 +113,7 @@ def _slice(meta: ModelMeta, what: str, sign: str = "") -> tuple[str, tuple[str, 
     """Title and lines of a box with a slice."""
     size, planes = meta.shape["size"], len(meta.modalities) + meta.shape.get("labels", 0)
     masks = " and mask" if meta.shape.get("labels") else ""
-    return f"{what} slice{masks}{f' {sign}' if sign else ''}", (f"{planes} × {size} × {size}",)
+    return f"{what} slice{masks}", (f"{sign}{planes} × {size} × {size}",)
 
 
 def _network(row: int, column: int | None, table: str, tables: Tables, *, name: str = "", said: str = "") -> Node:

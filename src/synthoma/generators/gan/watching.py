@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from synthoma.cohorts.dataset import TrainingSlices, spread
 from synthoma.core.types import Floats
 from synthoma.generators.gan.losses import SHIFT_FREE
 from synthoma.generators.settings import AdversarialLoss
+from synthoma.metrics.two_sample import area
 
 BLOCK = 64
 """Pictures that are judged at once."""
@@ -61,8 +61,7 @@ def accuracy(real: Floats, generated: Floats, cut: float) -> float:
 
 def ranked(real: Floats, generated: Floats) -> float:
     """Chance that a real slice is scored above a generated one, ties half: the area under the ROC curve."""
-    ranks = rankdata(np.concatenate([real, generated]))[: len(real)]
-    return float((ranks.sum() - len(real) * (len(real) + 1) / 2) / (len(real) * len(generated)))
+    return area(np.concatenate([generated, real]), np.repeat([0, 1], [len(generated), len(real)]))
 
 
 @dataclass
