@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synthoma.detection.settings import DetectConfig
+    from synthoma.training.meta import ModelMeta
 
 
 def detect(
@@ -77,6 +78,18 @@ def kind_of_model(model: Path | str | None) -> str:
     return str(open_model(Path(model)).meta.kind)
 
 
+def _trust(meta: ModelMeta) -> str:
+    """How far a GAN's judgement is to be trusted, in a sentence."""
+    known = meta.realness
+    if known is None:
+        return "not calibrated: nobody knows how well it tells scans that it has not learned from"
+    alone = ", judged with an empty mask" if known.empty_mask else ""
+    return (
+        f"of {known.real} held-out and {known.generated} generated slices{alone}, it scores the held-out one higher in "
+        f"{100 * known.auc:.0f} % of the pairs (50 % is guessing); of other images than these nobody knows"
+    )
+
+
 def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progress: Progress = silent) -> pd.DataFrame:
     """What a GAN's discriminator or a classifier thinks of images, prepared as the model's cohort was.
 
@@ -129,7 +142,9 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
         table = cohort.slices[["source", "slice", "label"]].copy()
         if meta.kind == "generator":
             scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))
-            return table.assign(score=scores, kind=kind)
+            judged = table.assign(score=scores, kind=kind)
+            judged.attrs["note"] = _trust(meta)
+            return judged
         from synthoma.detection.classes import Classifier
 
         chances = Classifier.open(Path(run)).of_cohort(cohort)

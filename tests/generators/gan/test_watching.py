@@ -148,8 +148,8 @@ def test_asking_changes_nothing_in_the_network() -> None:
 
     network = Pieces(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 3))
     network(torch.randn(2, 1, 8, 8))
-    before, drawn = {name: one.clone() for name, one in network.state_dict().items()}, torch.get_rng_state()
     planes = torch.randn(70, 1, 8, 8)
+    before, drawn = {name: one.clone() for name, one in network.state_dict().items()}, torch.get_rng_state()
     found = outputs(network, planes, None, lambda one: one)
     assert all(torch.equal(before[name], one) for name, one in network.state_dict().items())
     assert torch.equal(drawn, torch.get_rng_state())
