@@ -79,6 +79,9 @@ def test_every_generator_is_drawn_from_itself(model: str) -> None:
             assert f"{name}: {sum(layer.parameters for layer in layers):,} parameters" in said
     assert ("noise z" if model == "flow" else "simulated slice z" if model == "phantom-gan" else "latent z") in said
     assert len(set(boxes(whole)[1:])) > 4
+    narrow = [node for node in flow_of(meta, tables).nodes if node.column is not None]
+    assert max(len(node.title) for node in narrow) <= 24  # wider than a box otherwise
+    assert max(len(line) for node in narrow for line in node.lines) <= 29
     assert whole == stacked(diagrams(flow_of(meta, tables), tables))
 
 

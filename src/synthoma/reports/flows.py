@@ -45,13 +45,13 @@ def _adversarial(meta: ModelMeta, tables: Tables) -> Flow:
     critic = _network(3, None, "discriminator", tables, name="D, the discriminator", said=says)
     loss_d, loss_g = LOSSES.get(meta.loss, (f"loss “{meta.loss}”", f"loss “{meta.loss}”"))
     kept = meta.network.get("network") == "repaint"
-    terms = ("and structure and contrast that stay",) if kept else ()
+    terms = ("and structure that changes",) if kept else ()
     title, lines = _slice(meta, "real", sign="x: ")
     nodes = (
         _source(meta, 0),
         Node(0, 1, "scans of the cohort", (f"{meta.provenance.trained_on.slices:,} training slices",)),
         _network(1, 0, "generator", tables, name="G, the generator"),
-        Node(2, 0, *_slice(meta, "repainted" if kept else "drawn", sign="G(z): ")),
+        Node(2, 0, *_slice(meta, "painted" if kept else "drawn", sign="G(z): ")),
         Node(2, 1, title, lines),
         critic,
         Node(4, 0, "G makes small", (loss_g, *terms), "loss"),
@@ -112,7 +112,7 @@ def _normal(meta: ModelMeta) -> tuple[str, ...]:
 def _slice(meta: ModelMeta, what: str, sign: str = "") -> tuple[str, tuple[str, ...]]:
     """Title and lines of a box with a slice."""
     size, planes = meta.shape["size"], len(meta.modalities) + meta.shape.get("labels", 0)
-    masks = " and mask" if meta.shape.get("labels") else ""
+    masks = " with mask" if meta.shape.get("labels") else ""
     return f"{what} slice{masks}", (f"{sign}{planes} × {size} × {size}",)
 
 
