@@ -7,6 +7,7 @@ import pytest
 from synthoma.core.errors import ConfigError
 from synthoma.detectors.settings import SegmenterConfig
 from synthoma.generators.recipes import generators
+from synthoma.generators.train import budget_of
 from synthoma.settings import TrainConfig
 
 
@@ -73,3 +74,22 @@ def test_settings_survive_their_file(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(config.to_toml())
     assert TrainConfig.resolve(tmp_path / "config.toml") == config
     assert config.gan.gradient_penalty == 10
+
+
+def test_epochs_are_one_form_of_a_budget() -> None:
+    for other in ({"minutes": 3}, {"images": 100}):
+        with pytest.raises(ConfigError, match="one of them"):
+            TrainConfig.resolve(flags={"model": "dcgan", "epochs": 2, **other})
+    with pytest.raises(ConfigError, match="--epochs is for generators"):
+        TrainConfig.resolve(flags={"model": "unet-25d", "epochs": 2})
+
+
+def test_a_budget_of_epochs_has_a_snapshot_after_each_unless_told(tmp_path: Path) -> None:
+    config = TrainConfig.resolve(flags={"model": "dcgan", "epochs": 12})
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    for one in (config, TrainConfig.resolve(tmp_path / "config.toml")):
+        budget = budget_of(one, 70)
+        assert (budget.images, budget.snapshots, budget.epoch) == (840, 12, 70)
+    told = TrainConfig.resolve(flags={"model": "dcgan", "epochs": 12, "snapshots": 3})
+    (tmp_path / "config.toml").write_text(told.to_toml())
+    assert budget_of(TrainConfig.resolve(tmp_path / "config.toml"), 70).snapshots == 3

@@ -38,4 +38,6 @@ class TrainConfig(GeneratorTraining, DetectorTraining):
             )
         if self.kind != "generator" and (self.with_masks or self.conditional):
             raise ValueError(f"--with-masks and --conditional are for generators; this model is a {self.kind}")
+        if self.kind != "generator" and self.until_fooled:
+            raise ValueError(f"--until-fooled is for GANs; this model is a {self.kind}: see --patience")
         return self

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import time
@@ -335,3 +336,32 @@ def test_the_report_hears_share_losses_and_speed(tmp_path: Path, monkeypatch: py
     assert [(step, share) for step, share, _ in heard] == [(1, 0.25), (2, 0.5), (3, 0.75), (4, 1.0)]
     assert [recent["d_loss"] for _, _, recent in heard] == [0, 1, 2, 3]
     assert all(recent["images_per_second"] > 0 for _, _, recent in heard)
+
+
+class Content(Walk):
+    """A walk that says at its second snapshot that it is to end there."""
+
+    def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
+        taken = super().snapshot(progress, recent)
+        return dataclasses.replace(taken, ended="that is enough" if progress.images == 200 else "")
+
+
+def test_a_model_may_end_its_training_and_a_resumed_one_stays_ended(tmp_path: Path) -> None:
+    progress = run(Content(), tmp_path)
+    assert (progress.images, progress.ended, progress.events) == (200, True, ["that is enough"])
+    assert [entry["warning"] for entry in entries(tmp_path) if "warning" in entry] == ["that is enough"]
+    again = Content()
+    assert run(again, tmp_path, resume=True).images == 200
+    assert again.snapshots == []
+
+
+def test_nothing_of_it_is_in_the_checkpoint_of_others(tmp_path: Path) -> None:
+    run(Walk(), tmp_path)
+    saved = latest_checkpoint(tmp_path)
+    assert saved is not None
+    assert "ended" not in saved.content
+
+
+def test_epochs_are_counted_where_there_are_any(tmp_path: Path) -> None:
+    run(Walk(), tmp_path, epoch=80)
+    assert [entry["epochs"] for entry in entries(tmp_path) if "score" in entry] == [1.25, 2.5, 3.75, 5.0]

@@ -69,6 +69,8 @@ def _judge(scans: list[Path], model: Path, output: Path | None, force: bool) -> 
     with of_work() as progress:
         table = pipeline.judge(scans, model, progress=progress)
     say(table.to_string(index=False))
+    if "note" in table.attrs:
+        say(f"note: {table.attrs['note']}")
     say("Research software, not for clinical use.")
     if place is not None:
         write_text(place, csv_of_frame(table))

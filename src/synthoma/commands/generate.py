@@ -18,6 +18,7 @@ EXAMPLES = (
     "synthoma generate run -n 500 -o synthetic --export dicom",
     "synthoma generate run --patients 20 -o synthetic --export nifti",
     "synthoma generate run -n 100000 -o part3 --shard 3/8",
+    'synthoma generate run -n 20 -o synthetic --interpolation --arithmetic "12,15,18 - 3,4 + 7"',
 )
 USUAL = 500
 """Images where no number is given."""
@@ -25,7 +26,19 @@ USUAL = 500
 
 @takes(
     GenerateConfig,
-    *("count", "patients", "label", "seed", "truncation", "keep_share", "shard", "form", "interpolation", "nearest"),
+    *(
+        "count",
+        "patients",
+        "label",
+        "seed",
+        "truncation",
+        "keep_share",
+        "shard",
+        "form",
+        "interpolation",
+        "arithmetic",
+        "nearest",
+    ),
     *("phantom", "only_private"),
 )
 def run(
@@ -55,6 +68,7 @@ def run(
             shard=part,
             form=settings.form,
             interpolation=settings.interpolation,
+            arithmetic=settings.arithmetic,
             nearest=settings.nearest,
             only_private=settings.only_private,
             phantom=settings.phantom,

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from synthoma.commands.options import AsJson, Cases, Population, Verify
+from synthoma.commands.options import AsJson, Cases, Diagram, Force, OutputOfDiagram, Population, Verify
 from synthoma.commands.printing import LISTED, lines, say, understood
 from synthoma.core.errors import ConfigError, InputError
 
 EXAMPLES = (
     "synthoma info COHORT",
     "synthoma info scans/",
+    "synthoma info RUN --diagram -o run.svg",
     "synthoma info COHORT --cases 50000 --population 1417000000",
 )
 
@@ -24,6 +25,9 @@ def run(
     population: Population = None,
     as_json: AsJson = False,
     verify: Verify = False,
+    diagram: Diagram = False,
+    output: OutputOfDiagram = None,
+    force: Force = False,
 ) -> None:
     """Run the command."""
     from synthoma import pipeline
@@ -31,6 +35,11 @@ def run(
     if verify:
         _verify(path)
         return
+    if diagram:
+        _draw(path, output, force=force)
+        return
+    if output is not None:
+        raise ConfigError("a drawing to write", "--output without --diagram", "add --diagram")
     if (cases is None) != (population is None):
         missing = "--cases" if cases is None else "--population"
         raise ConfigError("cases and the population that they are in", f"no {missing}", "give both")
@@ -58,6 +67,20 @@ def _short(content: dict[str, object]) -> dict[str, object]:
     if not isinstance(settings := content.get("settings"), dict):
         return content
     return {**content, "settings": {**settings, "default": list(settings["default"])}}
+
+
+def _draw(run: Path, output: Path | None, *, force: bool) -> None:
+    """Draw a model into a file, or print the drawing."""
+    from synthoma import pipeline
+    from synthoma.core.whole_files import new_file, write_text
+
+    place = None if output is None else new_file(output, force=force, inputs=(run,))
+    drawing = pipeline.diagram(run)
+    if place is None:
+        say(drawing)
+        return
+    write_text(place, drawing + "\n")
+    say(f"drawing: {output}")
 
 
 def _verify(path: Path) -> None:

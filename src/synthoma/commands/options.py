@@ -138,6 +138,12 @@ Population = Annotated[float | None, typer.Option(metavar="X", help="People in t
 Verify = Annotated[
     bool, typer.Option("--verify", metavar="", help="Compare every byte of an artefact with its checksums, and leave.")
 ]
+Diagram = Annotated[
+    bool, typer.Option("--diagram", metavar="", help="Draw a run's networks and what flows where, as SVG, and leave.")
+]
+OutputOfDiagram = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the drawing here, not to the terminal.")
+]
 
 # train
 Resume = Annotated[bool, typer.Option("--resume", metavar="", help="Go on where an interrupted run stopped.")]

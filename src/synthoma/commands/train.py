@@ -35,8 +35,8 @@ EXAMPLES = (
 
 @takes(
     TrainConfig,
-    *("model", "minutes", "images", "with_masks", "conditional", "phantom", "classes", "limit", "snapshots"),
-    *("patience", "seed", "device", "extra", "init", "patients"),
+    *("model", "minutes", "images", "epochs", "with_masks", "conditional", "phantom", "classes", "limit", "snapshots"),
+    *("patience", "until_fooled", "seed", "device", "extra", "init", "patients"),
 )
 def run(
     given: Given,

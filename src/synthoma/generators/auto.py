@@ -73,11 +73,11 @@ def choose_generator(cohort: Cohort, config: Training, rows: Ints, seconds_a_pat
             reasons.append("it begins with what it learned from simulated patients, which is part of synthoma")
         if config.phantom is None and config.simulate is None:
             changes["simulate"] = MOST
-            if (minutes := config.minutes or (DEFAULT_MINUTES if config.images is None else None)) is not None:
+            if (minutes := config.minutes or (None if config.budgeted() else DEFAULT_MINUTES)) is not None:
                 took = seconds_a_patient()
                 changes["simulate"] = int(np.clip(60 * minutes * SIMULATING * usable_cores() / took, FEWEST, MOST))
                 reasons.append(f"a core simulates a patient in {took:.1f} s here")
-            within = ", within the budget" if config.images is None else ""
+            within = ", within the budget" if config.images is None and config.epochs is None else ""
             reasons.append(f"{changes['simulate']} patients are simulated first{within}")
     if begun is None and not config.with_masks and _masks_can_be_learned(cohort, rows, model):
         changes["with_masks"] = True

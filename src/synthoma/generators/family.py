@@ -63,8 +63,7 @@ class GeneratorPlan:
 
     def within(self, budget: TrainingConfig) -> GeneratorPlan:
         """The same plan with the budget of these settings."""
-        limits = {"minutes": budget.minutes, "images": budget.images}
-        return replace(self, config=self.config.model_copy(update=limits))
+        return replace(self, config=self.config.model_copy(update=budget.budget()))
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,7 @@ class GenerativeSetup:
         judge: scores samples at a snapshot.
         sheet: called with (images seen, samples (64, planes, S, S)) at each snapshot.
         samples: number of images that are judged.
+        held_out: validation slices, of which nothing is learned; None where there are too few.
     """
 
     plan: GeneratorPlan
@@ -105,6 +105,7 @@ class GenerativeSetup:
     judge: Judge
     sheet: Callable[[int, Tensor], None] = _no_sheet
     samples: int = 256
+    held_out: TrainingSlices | None = None
 
 
 class GeneratorTask(Task, Protocol):

@@ -18,6 +18,9 @@ from synthoma.generators.initial import GanStart, gan_start
 from synthoma.generators.recipes import GeneratorTraining
 from synthoma.generators.shape import ImageShape
 
+HELD_OUT = 8
+"""Validation slices below which there are too few to judge by."""
+
 CHECKED = 1000
 """Slices that are read at once."""
 
@@ -44,6 +47,7 @@ def plan_training(cohort: Cohort, config: GeneratorTraining) -> GeneratorPlan:
     plan = GeneratorPlan(cohort, config, family_of(config.gan), rows, classes, shape, start)
     check_discriminator(plan)
     plan.family.check(plan)
+    check_until_fooled(plan)
     return plan
 
 
@@ -104,6 +108,29 @@ def learnable_rows(cohort: Cohort, config: GeneratorTraining, split: str) -> Int
     if config.with_masks and "has_mask" in table:
         keep &= table["has_mask"].fillna(0).astype(bool)
     return np.flatnonzero(keep.to_numpy())
+
+
+def held_out_rows(plan: GeneratorPlan) -> Ints:
+    """Rows of the validation split of the classes that are learned; none where there are fewer than ``HELD_OUT``."""
+    rows = learnable_rows(plan.cohort, plan.config, "validation")
+    rows = rows[plan.cohort.slices["label"].iloc[rows].isin(plan.classes).to_numpy()]
+    return rows if len(rows) >= HELD_OUT else rows[:0]
+
+
+def check_until_fooled(plan: GeneratorPlan) -> None:
+    """Whether a discriminator can be asked about held-out slices, where the training is to end by that.
+
+    Raises:
+        ConfigError: it has no discriminator.
+        InputError: too few slices are held out.
+    """
+    if not plan.config.until_fooled:
+        return
+    if plan.family.discriminator is None:
+        raise ConfigError("a model with a discriminator", f"--until-fooled for {plan.config.model}", "leave it out")
+    if not len(held_out_rows(plan)):
+        todo = "leave out --until-fooled, or prepare the cohort with a validation split"
+        raise InputError(f"{HELD_OUT} validation slices or more, to ask the discriminator about", "fewer", todo)
 
 
 def trained_classes(cohort: Cohort, rows: Ints) -> tuple[str, ...]:

@@ -56,6 +56,13 @@ class GeneratorTraining(TrainingConfig):
         examples=[200],
         json_schema_extra=said(unit="patients", unset="80"),
     )
+    until_fooled: int = Field(
+        0,
+        ge=0,
+        description="of GANs: stop after so many snapshots in a row at which D cannot tell; 0 never stops",
+        examples=[3],
+        json_schema_extra=said(unit="snapshots"),
+    )
     gan: GanConfig = Field(default_factory=GanConfig, description="what is told to a generator")
 
     @classmethod

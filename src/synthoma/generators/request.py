@@ -61,6 +61,12 @@ class GenerateConfig(Config):
     interpolation: bool = Field(
         False, description="write interpolation.png too: what lies between pairs of images", examples=[True]
     )
+    arithmetic: str | None = Field(
+        None,
+        description="write arithmetic.png too: a sum of images by number, of a conditional model also of classes",
+        examples=["12,15,18 - 3,4 + 7"],
+        json_schema_extra=said(unset="not written", metavar="SUM"),
+    )
     nearest: Path | None = Field(
         None,
         description="real cohort: write nearest.png too, images beside the real slices that are nearest",

@@ -299,6 +299,18 @@ def cohort_meta(
     )
 
 
+def great_circle(ends: Floats, steps: int) -> Floats:
+    """Points (``steps``, D) on the way from one latent to another (2, D), by equal angles (White 2016, slerp)."""
+    cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    share = np.linspace(0, 1, steps)[:, None]
+    if np.sin(angle) > 1e-6:
+        path = (np.sin((1 - share) * angle) * ends[0] + np.sin(share * angle) * ends[1]) / np.sin(angle)
+    else:  # latents of length 1 lie on one line
+        path = (1 - share) * ends[0] + share * ends[1]
+    return np.asarray(path)
+
+
 def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list[Floats]]:
     """Strips of images on the way from one latent to another, along the great circle (White 2016).
 
@@ -308,18 +320,12 @@ def interpolate(sampler: Sampler, seed: int, steps: int, rows: int) -> list[list
         ``rows`` lists of ``steps`` samples (planes, S, S) in -1..1.
     """
     if not sampler.latents.free:
-        todo = "leave out --interpolation"
+        todo = "walk through its styles and patients (phantomgan.walks)"
         raise ConfigError("a model that draws from latents alone", f"{sampler.bundle.meta.model}, which repaints", todo)
     strips, latent = [], sampler.latents.numbered(seed, range(1)).shape[1:]
     for row in range(rows):
         ends = sampler.latents.numbered(seed, range(2 * row, 2 * row + 2)).flatten(1).numpy().astype(np.float64)
-        cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
-        angle = np.arccos(np.clip(cosine, -1, 1))
-        share = np.linspace(0, 1, steps)[:, None]
-        if np.sin(angle) > 1e-6:
-            path = (np.sin((1 - share) * angle) * ends[0] + np.sin(share * angle) * ends[1]) / np.sin(angle)
-        else:  # latents of length 1 lie on one line
-            path = (1 - share) * ends[0] + share * ends[1]
+        path = great_circle(ends, steps)
         classes = torch.full((steps,), row % max(sampler.shape.classes, 1))
         latents = torch.from_numpy(path.astype(np.float32)).view(steps, *latent)
         strips.append(list(sampler.draw(latents, classes)))

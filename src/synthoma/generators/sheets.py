@@ -6,8 +6,9 @@ import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, check_scale
 from synthoma.core.errors import InputError
-from synthoma.core.pictures import contact_sheet, grey, png, tiled
+from synthoma.core.pictures import contact_sheet, grey, outlined, png, tiled
 from synthoma.core.types import UNLABELLED, Float32
+from synthoma.generators.phantomgan.walks import patient_walks, style_walks
 from synthoma.generators.sampling import Sampler, interpolate
 from synthoma.metrics.copies.whole import nearest_images
 
@@ -17,7 +18,19 @@ SHOWN = 16
 
 
 def interpolation_sheet(sampler: Sampler, seed: int) -> bytes:
-    """Six strips of ten images between pairs of latents, as PNG bytes. Jumps on the way are a sign of memorising."""
+    """Six strips of ten images between pairs of latents, as PNG bytes. Jumps on the way are a sign of memorising.
+
+    Of a generator that repaints, three of them hold the anatomy and walk from one style to another, and three hold the
+    style and walk through a simulated patient: there is no way between two simulated slices but through slices that
+    were simulated. Their masks are exact, and outlined.
+    """
+    if sampler.repaints:
+        walks = [*style_walks(sampler, seed, STEPS, ROWS // 2), *patient_walks(sampler, seed, STEPS, ROWS // 2)]
+        rows = [
+            [outlined(grey((image[0] + 1) / 2), mask) for image, mask in zip(walk.planes, walk.masks, strict=True)]
+            for walk in walks
+        ]
+        return png(contact_sheet(rows, [walk.words for walk in walks]))
     strips = interpolate(sampler, seed, STEPS, ROWS)
     return png(tiled([grey((sample[0] + 1) / 2) for strip in strips for sample in strip], STEPS))
 

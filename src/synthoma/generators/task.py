@@ -92,9 +92,16 @@ class GenerativeTask:
                 f"Try a lower learning rate ({self.steadier})."
             )
             return Snapshot(math.nan, {}, [broken], fatal=True)
-        samples = self.draw(max(self.samples, SHEET))
+        count = max(self.samples, SHEET)
+        samples, classes = self.draw(count), self.snapshot_classes(count)
         self.sheet(progress.images, samples[:SHEET])
-        return self.judge(samples[: self.samples], {**recent, "step": progress.step})
+        judged = samples[: self.samples]
+        taken = self.judge(judged, {**recent, "step": progress.step})
+        return self.watched(taken, judged, classes[: self.samples])
+
+    def watched(self, taken: Snapshot, samples: Tensor, classes: Tensor) -> Snapshot:
+        """The snapshot with what else is to be said of these samples (N, planes, S, S) of these classes (N,)."""
+        return taken
 
     @torch.no_grad()
     def draw(self, count: int) -> Tensor:
@@ -103,14 +110,18 @@ class GenerativeTask:
         Classes come as often as among the slices.
         """
         latents = self.latents(count, self.draws("snapshot", 0))
-        frequency = np.bincount(self.slices.classes[self.slices.rows], minlength=max(self.shape.classes, 1))
-        classes = np.repeat(np.arange(len(frequency)), np.ceil(count * frequency / frequency.sum()).astype(int))
-        order = torch.randperm(len(classes), generator=self.draws("snapshot.classes", 0))[:count]
-        label = self.classes(torch.from_numpy(classes)[order])
+        label = self.classes(self.snapshot_classes(count))
         blocks = [slice(at, at + SHEET) for at in range(0, count, SHEET)]
         with self.precision():
             images = [self.average(latents[block], None if label is None else label[block]) for block in blocks]
         return torch.cat(images).float().cpu()
+
+    def snapshot_classes(self, count: int) -> Tensor:
+        """Classes (N,) of the images that are drawn at a snapshot, as often as among the slices."""
+        frequency = np.bincount(self.slices.classes[self.slices.rows], minlength=max(self.shape.classes, 1))
+        classes = np.repeat(np.arange(len(frequency)), np.ceil(count * frequency / frequency.sum()).astype(int))
+        order = torch.randperm(len(classes), generator=self.draws("snapshot.classes", 0))[:count]
+        return torch.from_numpy(classes)[order]
 
     def begin(self, start: GanStart) -> None:
         """Take over a trained generator before the first step."""

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from synthoma.cohorts.dataset import spread
+from synthoma.cohorts.dataset import TrainingSlices, spread
 from synthoma.cohorts.leaks import names_of, patients_behind, source_of, trained_on
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.core.artefacts import sealed
@@ -20,7 +20,9 @@ from synthoma.core.provenance import software
 from synthoma.core.types import Bytes, Floats, Ints
 from synthoma.core.whole_files import write_bytes, write_json
 from synthoma.generators.family import GenerativeSetup, GeneratorPlan, GeneratorTask, Judge, Material
-from synthoma.generators.plan import learnable_rows
+from synthoma.generators.plan import held_out_rows
+from synthoma.generators.realness import realness_of
+from synthoma.generators.recipes import GeneratorTraining
 from synthoma.generators.settings import NetworkConfig
 from synthoma.generators.shape import ImageShape
 from synthoma.generators.watchdog import JudgedImages, validation_judge
@@ -32,9 +34,6 @@ from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 
 JUDGED = 256
 """Images on each side of the score at a snapshot."""
-
-HELD_OUT = 8
-"""Validation slices below which samples are judged against the training images."""
 
 OWN_PHANTOM = "phantom"
 """Folder in a run for the simulated slices, where none are given."""
@@ -65,10 +64,10 @@ def train_generator(
     execution.apply()
     write_settings(run, config)
     judge, sheet = _judge(plan), partial(_save_sheet, run, plan.shape)
-    task = plan.family.task(GenerativeSetup(plan, material, execution, judge, sheet, JUDGED))
+    task = plan.family.task(GenerativeSetup(plan, material, execution, judge, sheet, JUDGED, held_out_slices(plan)))
     if plan.start is not None:
         task.begin(plan.start)
-    budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
+    budget = budget_of(config, len(plan.rows))
     # Something must be left to learn in, however slowly patients were simulated.
     spent = min(spent, 30 * config.minutes) if config.minutes is not None else 0.0
     progress = run_loop(
@@ -77,9 +76,19 @@ def train_generator(
     if not progress.best_images:
         came = f"a training that broke after {progress.images:,} images"
         raise ConfigError("finite losses", came, "use lower learning rates (--set gan.generator_rate=5e-5)")
-    meta = model_meta(plan, progress.best_images).changed(material.described)
-    save_tensors(run / "model.safetensors", task.finished(), meta.content())
+    meta, finished = model_meta(plan, progress.best_images).changed(material.described), task.finished()
+    if (realness := realness_of(plan, material, finished)) is not None:
+        meta = meta.changed({"realness": realness.content()})
+    save_tensors(run / "model.safetensors", finished, meta.content())
     return progress
+
+
+def budget_of(config: GeneratorTraining, slices: int) -> Budget:
+    """When a training ends that learns from so many slices. By epochs, a snapshot is taken at the end of each."""
+    if config.epochs is None:
+        return Budget(config.images, config.minutes, config.snapshots, config.patience, slices)
+    snapshots = config.snapshots if "snapshots" in config.model_fields_set else config.epochs
+    return Budget(config.epochs * slices, None, snapshots, config.patience, slices)
 
 
 def model_meta(plan: GeneratorPlan, images: int) -> ModelMeta:
@@ -141,11 +150,17 @@ def _execution(run: Path, plan: GeneratorPlan, material: Material, *, resume: bo
     return chosen
 
 
+def held_out_slices(plan: GeneratorPlan) -> TrainingSlices | None:
+    """At most ``JUDGED`` validation slices as those that are learned from; None where there are too few."""
+    rows = spread(held_out_rows(plan), JUDGED)
+    masks, classes = plan.config.with_masks, plan.classes
+    return TrainingSlices(plan.cohort, rows, with_masks=masks, classes=classes) if len(rows) else None
+
+
 def _judge(plan: GeneratorPlan) -> Judge:
     """Judge samples against the validation split, or against the training images where it is too small."""
     cohort, config = plan.cohort, plan.config
-    table, validation = cohort.slices, learnable_rows(cohort, config, "validation")
-    validation = validation[table["label"].iloc[validation].isin(plan.classes).to_numpy()]
+    table, validation = cohort.slices, held_out_rows(plan)
 
     # One sequence is looked at, the one that an evaluation compares.
     channel = cohort.modalities.index(shown_modality(cohort.modalities))
@@ -156,7 +171,7 @@ def _judge(plan: GeneratorPlan) -> Judge:
 
     judge = validation_judge(
         judged(spread(plan.rows, 2 * JUDGED)),
-        judged(spread(validation, JUDGED)) if len(validation) >= HELD_OUT else None,
+        judged(spread(validation, JUDGED)) if len(validation) else None,
         logits=config.gan.loss.startswith("bce"),
     )
     return lambda samples, recent: judge(samples[:, channel:], recent)

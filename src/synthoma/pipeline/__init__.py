@@ -9,7 +9,7 @@ Stages talk through files only, so each can be made by hand, replaced, or run el
 from synthoma.pipeline.chain import chain
 from synthoma.pipeline.classification import inception
 from synthoma.pipeline.demonstration import demo
-from synthoma.pipeline.description import describe, report, verify
+from synthoma.pipeline.description import describe, diagram, report, verify
 from synthoma.pipeline.detection import detect, judge, kind_of_model
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate, score_masks
@@ -17,6 +17,7 @@ from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.training import needs, planned, search, train
 
 __all__ = [
-    "chain", "demo", "describe", "detect", "evaluate", "generate", "inception", "judge", "kind_of_model",
-    "needs", "planned", "prepare", "prepare_phantom", "report", "score_masks", "search", "train", "verify",
+    "chain", "demo", "describe", "detect", "diagram", "evaluate", "generate", "inception", "judge",
+    "kind_of_model", "needs", "planned", "prepare", "prepare_phantom", "report", "score_masks", "search",
+    "train", "verify",
 ]  # fmt: skip

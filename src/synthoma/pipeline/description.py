@@ -13,7 +13,8 @@ from synthoma.core.outputs import renew_checksums
 from synthoma.core.whole_files import write_bytes, write_text
 
 if TYPE_CHECKING:
-    pass
+    from synthoma.training.layers import Layer
+    from synthoma.training.meta import ModelMeta
 
 
 def report(artefact: Path | str) -> Path:
@@ -99,20 +100,43 @@ def add_cohort_page(folder: Path, name: str) -> None:
     renew_checksums(folder, *written)
 
 
-def add_run_page(run: Path, name: str) -> None:
-    """Write the page of a finished run into its folder."""
+def diagram(run: Path | str) -> str:
+    """A model drawn as one SVG file: what flows where, and the layers, shapes and parameters of its networks.
+
+    Args:
+        run: a finished run, or its model file.
+
+    Raises:
+        InputError: no model there.
+    """
+    from synthoma.reports.diagrams import diagrams, stacked
+    from synthoma.reports.flows import flow_of
+    from synthoma.training.bundle import fitting, open_model
+
+    meta = open_model(Path(run)).meta
+    with fitting("a model"):
+        tables = _tables(meta)
+        return stacked(diagrams(flow_of(meta, tables), tables))
+
+
+def _tables(meta: ModelMeta) -> dict[str, list[Layer]]:
+    """Layers of the networks of a model."""
     from synthoma.detectors.summary import detector_summary
     from synthoma.generators.families import gan_summary, network_of
     from synthoma.generators.shape import ImageShape
+
+    if meta.kind == "generator":
+        return gan_summary(network_of(meta.network), ImageShape(**meta.shape))
+    return detector_summary(meta)
+
+
+def add_run_page(run: Path, name: str) -> None:
+    """Write the page of a finished run into its folder."""
     from synthoma.reports.run_page import detector_page, run_page
     from synthoma.training.bundle import fitting, open_model
 
     meta = open_model(run).meta
     with fitting("a model"):
-        if meta.kind == "generator":
-            tables = gan_summary(network_of(meta.network), ImageShape(**meta.shape))
-            page = run_page(run, name, meta, dict(tables))
-        else:
-            page = detector_page(run, name, meta, detector_summary(meta))
+        page = (run_page if meta.kind == "generator" else detector_page)(run, name, meta, _tables(meta))
     write_text(run / "report.html", page)
     renew_checksums(run, "report.html")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synthoma.detection.settings import DetectConfig
+    from synthoma.training.meta import ModelMeta
 
 
 def detect(
@@ -77,6 +78,18 @@ def kind_of_model(model: Path | str | None) -> str:
     return str(open_model(Path(model)).meta.kind)
 
 
+def _trust(meta: ModelMeta) -> str:
+    """How far a GAN's judgement is to be trusted, in a sentence."""
+    known = meta.realness
+    if known is None:
+        return "not calibrated: nobody knows how well it tells scans that it has not learned from"
+    alone = ", judged with an empty mask" if known.empty_mask else ""
+    return (
+        f"of {known.real} held-out and {known.generated} generated slices{alone}, it scores the held-out one higher in "
+        f"{100 * known.auc:.0f} % of the pairs (50 % is guessing); of other images than these nobody knows"
+    )
+
+
 def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progress: Progress = silent) -> pd.DataFrame:
     """What a GAN's discriminator or a classifier thinks of images, prepared as the model's cohort was.
 
@@ -86,15 +99,17 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
         progress: told how far it is.
 
     Returns:
-        One row a slice: source, slice, label, and the probability of being real (0 fake, 1 real) or the critic's
-        score, and which of them it is; of a classifier, the probability of each class and the likeliest one.
+        One row a slice: source, slice, label, score and kind: the calibrated probability of being real (0 fake, 1
+        real), or, of a model that nobody calibrated, the discriminator's own or a critic's score; of a classifier, the
+        probability of each class and the likeliest one.
 
     Raises:
         InputError: nothing readable, or a segmenter in ``run``.
+        ConfigError: a generator that learned without a discriminator.
     """
     import tempfile
 
-    from synthoma.generators.judge import judge_images
+    from synthoma.generators.judge import check_judge, judge_images
     from synthoma.scans.layouts import take_inventory
     from synthoma.training.bundle import open_model
 
@@ -102,6 +117,8 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
     meta = bundle.meta
     if meta.kind == "segmenter":
         raise InputError("a generator or a classifier", "a segmenter", "use detect")
+    if meta.kind == "generator":
+        check_judge(bundle)
     names: tuple[str, ...] = ("crop", "normalise", "plane")
     known = {name: meta.prepare[name] for name in names if name in meta.prepare}
     paths = [Path(images)] if isinstance(images, Path | str) else [Path(image) for image in images]
@@ -125,7 +142,9 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
         table = cohort.slices[["source", "slice", "label"]].copy()
         if meta.kind == "generator":
             scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))
-            return table.assign(score=scores, kind=kind)
+            judged = table.assign(score=scores, kind=kind)
+            judged.attrs["note"] = _trust(meta)
+            return judged
         from synthoma.detection.classes import Classifier
 
         chances = Classifier.open(Path(run)).of_cohort(cohort)

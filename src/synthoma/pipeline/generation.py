@@ -38,6 +38,7 @@ def generate(
     shard: tuple[int, int] = (1, 1),
     form: Format | None = None,
     interpolation: bool = False,
+    arithmetic: str | None = None,
     nearest: Path | str | None = None,
     only_private: Path | str | None = None,
     phantom: Path | str | None = None,
@@ -59,7 +60,9 @@ def generate(
         keep_share: draw more, and keep this share, the images that the run's own discriminator finds most real.
         shard: (i, k) draws the i-th of k parts of exactly the rows that one run would give.
         form: also write files: png, nifti or dicom, into ``export_<form>/``.
-        interpolation: also write interpolation.png, strips between pairs of latents.
+        interpolation: also write interpolation.png, strips between pairs of latents; of a phantom-gan between styles,
+            and through simulated patients.
+        arithmetic: also write arithmetic.png, a sum of concepts ("12,15,18 - 3,4 + 7"), see ``generators.arithmetic``.
         nearest: real cohort; also write nearest.png, images beside the nearest real slices of their class.
         only_private: real cohort that the generator learned from; images that are as near to one of its training
             slices as altered copies are, are drawn and left out, and of whole patients all that have such a slice.
@@ -71,6 +74,7 @@ def generate(
         InputError: no finished generator there, or the output place is taken.
         ConfigError: an unknown class, or numbers out of range.
     """
+    from synthoma.generators.arithmetic import arithmetic_sheet, terms_of
     from synthoma.generators.export import export
     from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import check_patients, generate_patients
@@ -82,6 +86,8 @@ def generate(
     wanted = _wanted(count, patients, label)
     option = "-n" if patients is None else "--patients"
     check_request(bundle, wanted, label=label, truncation=truncation, shard=shard, option=option)
+    if arithmetic is not None:
+        terms_of(arithmetic, bundle.meta.classes if bundle.meta.shape["classes"] else ())
     if patients is not None:
         check_patients(bundle)
     else:
@@ -109,6 +115,8 @@ def generate(
             (partial / f"export_{form}").mkdir()
             export(cohort, partial / f"export_{form}", form, progress)
         _write_sheets(partial, sampler, cohort, seed if interpolation else None, nearest)
+        if arithmetic is not None:
+            write_bytes(partial / "arithmetic.png", arithmetic_sheet(sampler, seed, arithmetic, label))
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)

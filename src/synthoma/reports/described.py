@@ -69,7 +69,7 @@ def _of_unfinished_run(run: Path) -> Description:
     return {
         "kind": "unfinished run",
         "model": begun.model,
-        "budget": {name: settings[name] for name in ("images", "minutes") if name in settings},
+        "budget": {name: settings[name] for name in ("images", "minutes", "epochs") if name in settings},
         "images_shown": max((entry.images or 0 for entry in entries), default=0),
         "snapshots": len(scored),
         "score": scored[-1].score if scored else None,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from synthoma.core.artefacts import verify_text
+from synthoma.reports.diagrams import diagrams
 from synthoma.reports.figures import data_uri, lines
+from synthoma.reports.flows import flow_of
 from synthoma.reports.page import render
 from synthoma.training.layers import Layer
 from synthoma.training.log import FILE, LogEntry, read_log
@@ -37,7 +40,7 @@ def run_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
     """
     log = read_log(run / FILE)
     losses = [entry for entry in log if "g_loss" in entry.figures or "loss" in entry.figures]
-    scored = [entry for entry in log if entry.score is not None]
+    scored, snapshots = [entry for entry in log if entry.score is not None], [one for one in log if one.is_snapshot]
     sheets = sorted((run / "samples").glob("images-*.png"))
     best = [path for path in sheets if int(path.stem.split("-")[1]) == meta.images] or sheets[-1:]
     scores = {
@@ -54,12 +57,81 @@ def run_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
         snapshots=[int(path.stem.split("-")[1]) for path in sorted((run / "samples").glob("row-*.png"))],
         losses=_curves(losses, {**LOSSES, "loss": SINGLE.get(meta.loss, "loss")}, "loss"),
         outputs=_curves(losses, {"d_real": "real images", "d_fake": "generated images"}, "mean output of D"),
+        watched=watched_of(snapshots),
         scores=_drawn(scores, "score"),
         variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),
         warnings=[entry.warning for entry in log if entry.warning is not None],
         tables=tables,
+        diagrams=diagrams(flow_of(meta, tables), tables),
         config=_settings(run / "config.toml"),
     )
+
+
+OVERFITTED = 0.15
+"""Accuracy of a discriminator on training slices beyond that on held-out ones, above which it has learned by heart."""
+
+CANNOT_TELL, TELLS_ALL = 0.6, 0.95
+"""Held-out accuracy up to which a discriminator hardly tells, and from which on it tells nearly all."""
+
+
+RANKED = 0.65
+"""Share of pairs that its scores rank right, above which it can tell all the same."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a discriminator made of slices that it had not learned from.
+
+    Attributes:
+        accuracy, means: charts of its accuracy and of its mean output at the snapshots.
+        said: what the last figures mean, a sentence each.
+    """
+
+    accuracy: str
+    means: str
+    said: tuple[str, ...]
+
+
+def watched_of(snapshots: Sequence[LogEntry]) -> Watched | None:
+    """Charts and sentences from the snapshots of a log; None where no discriminator was asked (earlier versions)."""
+    known = [entry for entry in snapshots if entry.d_accuracy_training is not None]
+    if not known:
+        return None
+    titles = {"d_accuracy_held_out": "held-out slices", "d_accuracy_training": "training slices"}
+    means = {"d_held_out": "held-out slices", "d_training": "training slices", "d_generated": "fresh generated slices"}
+    accuracy, outputs = _curves(known, titles, "accuracy of D"), _curves(known, means, "mean output of D")
+    return Watched(accuracy, outputs, tuple(_told(known[-1])))
+
+
+def _told(last: LogEntry) -> list[str]:
+    """What the figures of the last snapshot mean."""
+    held_out, learned = last.d_accuracy_held_out, last.d_accuracy_training or 0.0
+    if held_out is None:
+        return [
+            "The cohort has too few validation slices to ask about, so nobody knows what D makes of slices that it has "
+            f"not learned from. On training slices its accuracy is {learned:.2f}, which says little: it knows them."
+        ]
+    said = [f"At the last snapshot its accuracy is {held_out:.2f} on held-out slices, {learned:.2f} on training ones."]
+    if learned - held_out > OVERFITTED:
+        said.append(
+            "D has learned training slices by heart: what it teaches now is to draw those. Stop earlier, augment "
+            '(--set gan.augment=\'["translation", "brightness"]\'), make D smaller (--set gan.critic_width=16), or add '
+            "patients."
+        )
+    ranked = last.d_auc_held_out or 0.0
+    if held_out <= CANNOT_TELL and ranked > RANKED:
+        said.append(
+            f"Its scores part them better than its own limit does: a held-out slice is scored above a generated one in "
+            f"{100 * ranked:.0f} % of pairs. So it can tell, but calls most slices by the same name."
+        )
+    elif held_out <= CANNOT_TELL:
+        said.append("It hardly tells held-out slices from generated ones.")
+    elif held_out >= TELLS_ALL:
+        said.append(
+            "It tells nearly all apart: G learns little from it. Train longer, or slow D down (a lower "
+            "--set gan.critic_rate)."
+        )
+    return said
 
 
 def detector_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
@@ -97,6 +169,7 @@ def detector_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
         scores=_curves(scored, names, "validation score"),
         warnings=[entry.warning for entry in log if entry.warning is not None],
         tables=tables,
+        diagrams=diagrams(flow_of(meta, tables), tables),
         config=_settings(run / "config.toml"),
     )
 
@@ -117,6 +190,11 @@ def _speed(losses: Sequence[LogEntry]) -> tuple[str, str]:
     return f"{losses[-1].images or 0:,}" if losses else "0", f"{speed[len(speed) // 2]:.0f} a second"
 
 
+def _epochs(losses: Sequence[LogEntry]) -> str:
+    """How often each training slice was shown, where the log says so."""
+    return f"{losses[-1].epochs:.1f} epochs, " if losses and losses[-1].epochs is not None else ""
+
+
 def _cards(meta: ModelMeta, losses: Sequence[LogEntry], scored: Sequence[LogEntry]) -> list[tuple[str, str, str]]:
     trained, (images, speed) = meta.provenance.trained_on, _speed(losses)
     found = [(entry.images, entry.score) for entry in scored if entry.score is not None]
@@ -128,7 +206,7 @@ def _cards(meta: ModelMeta, losses: Sequence[LogEntry], scored: Sequence[LogEntr
     return [
         (meta.model, "model", f"{meta.shape['size']} px, {'+'.join(meta.modalities)}"),
         (f"{trained.slices:,}", "training slices", f"of {len(trained.groups):,} groups"),
-        (images, "images shown", speed),
+        (images, "images shown", f"{_epochs(losses)}{speed}"),
         (f"{kept:.3g}", "score", remark),
     ]
 

@@ -28,6 +28,7 @@ class CheckpointMeta(Record, extra="allow"):
     best_images: int = Field(0, description="images after which the snapshot came that is kept")
     stale: int = Field(0, description="snapshots since the score was last lowered")
     events: tuple[str, ...] = Field((), description="what was said to the user so far")
+    ended: bool = Field(False, description="the model itself has said that the training is to end here")
 
 
 def network_state(prefix: str, network: nn.Module) -> dict[str, Tensor]:

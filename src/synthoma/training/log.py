@@ -37,9 +37,20 @@ class LogEntry(Record, extra="allow"):
     __pydantic_extra__: dict[str, Figure] = Field(init=False)
     step: int = Field(0, description="steps done")
     images: int | None = Field(None, description="images shown until then; missing from warnings")
+    epochs: Figure = Field(None, description="generators: how often each training slice was shown until then")
     seconds: Figure = Field(None, description="snapshots: time spent, with that before the run was resumed")
     score: Figure = Field(None, description="snapshots: to be made small; null where there is nothing to score on")
     warning: str | None = Field(None, description="what was said to the user")
+    d_accuracy_held_out: Figure = Field(
+        None, description="GANs, snapshots: mean share of held-out slices called real and of generated ones called so"
+    )
+    d_accuracy_training: Figure = Field(None, description="GANs, snapshots: the same with training slices")
+    d_auc_held_out: Figure = Field(
+        None, description="GANs, snapshots: chance that D scores a held-out slice above a generated one"
+    )
+    d_held_out: Figure = Field(None, description="GANs, snapshots: mean D(x) on held-out slices; null where none are")
+    d_training: Figure = Field(None, description="GANs, snapshots: mean D(x) on training slices")
+    d_generated: Figure = Field(None, description="GANs, snapshots: mean D(x) on fresh generated slices")
 
     @property
     def is_snapshot(self) -> bool:
@@ -48,12 +59,15 @@ class LogEntry(Record, extra="allow"):
 
     @property
     def figures(self) -> dict[str, Number]:
-        """Losses, speed and scores by name, whatever the model calls them."""
+        """Losses, speed and scores that have no field of their own, by name, whatever the model calls them."""
         return dict(self.__pydantic_extra__)
 
     def figure(self, name: str) -> float | None:
-        """One of the figures, or the score; None where the entry lacks it, or it was not finite."""
-        return self.score if name == "score" else self.figures.get(name)
+        """One of the figures, or of the fields that hold one; None where the entry lacks it, or it was not finite."""
+        if name not in type(self).model_fields:
+            return self.figures.get(name)
+        value = getattr(self, name)
+        return value if isinstance(value, int | float) else None
 
 
 def read_log(path: Path) -> list[LogEntry]:

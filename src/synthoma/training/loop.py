@@ -35,6 +35,7 @@ class Progress:
         best_images: images after which the snapshot came that is kept.
         stale: snapshots since the score was last lowered, or ever if there was none.
         events: what was said to the user so far: warnings, and why it stopped early.
+        ended: whether the model itself has said that it is to end here.
     """
 
     step: int = 0
@@ -45,6 +46,7 @@ class Progress:
     best_images: int = 0
     stale: int = 0
     events: list[str] = field(default_factory=list)
+    ended: bool = False
 
     def take(self, snapshot: Snapshot) -> bool:
         """Count a snapshot, and say whether its model is to be kept as the best."""
@@ -70,6 +72,7 @@ class Snapshot:
         warnings: what goes wrong, in plain words, with what to try.
         fatal: training cannot go on.
         resampled: scores on resampled held-out patients, the same ones at each snapshot; empty where there are none.
+        ended: why the training is to end here, though nothing is wrong; empty where it goes on.
     """
 
     score: float
@@ -77,6 +80,7 @@ class Snapshot:
     warnings: list[str]
     fatal: bool = False
     resampled: Sequence[float] = ()
+    ended: str = ""
 
     def as_good_as(self, score: float, resampled: Sequence[float]) -> bool:
         """Whether this score is lower than that of another snapshot, or above it by chance.
@@ -116,12 +120,24 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Budget:
-    """When a training ends, and how often it is scored on the way."""
+    """When a training ends, and how often it is scored on the way.
+
+    Attributes:
+        images, minutes: one of them limits it.
+        snapshots: how often it is scored.
+        patience: see ``TrainingConfig``.
+        epoch: training slices, which make one epoch; None where epochs are not counted.
+    """
 
     images: int | None
     minutes: float | None
     snapshots: int
     patience: int = 0
+    epoch: int | None = None
+
+    def epochs(self, progress: Progress) -> dict[str, float]:
+        """How often each training slice has been shown, for the log."""
+        return {"epochs": progress.images / self.epoch} if self.epoch else {}
 
     def share(self, progress: Progress) -> float:
         """Part of the budget that is spent, 0..1 and above."""
@@ -173,7 +189,7 @@ def run_loop(
     next_snapshot = budget.next_snapshot(progress)
     meter = _Meter(progress)
     try:
-        while budget.share(progress) < 1 and not budget.lost_patience(progress):
+        while budget.share(progress) < 1 and not budget.lost_patience(progress) and not progress.ended:
             # One step.
             torch.manual_seed(stream_key(seed, "training.step", progress.step) % 2**63)
             meter.add(task.step(progress.step, min(budget.share(progress), 1.0)))
@@ -183,7 +199,8 @@ def run_loop(
                 continue
             # About once a second: wait for the losses, write them down, tell the user.
             recent = meter.flush(progress)
-            log.write(LogEntry.model_validate({"step": progress.step, "images": progress.images, **recent}))
+            done = {"step": progress.step, "images": progress.images, **budget.epochs(progress)}
+            log.write(LogEntry.model_validate({**done, **recent}))
             report(progress, budget.share(progress), recent)
             broken = any(not math.isfinite(value) for value in recent.values())
             # Waiting for the device took time: where minutes are the budget, a snapshot may be due only now.
@@ -195,7 +212,7 @@ def run_loop(
             if progress.take(snapshot):
                 task.keep_best()
             news = _news(progress, snapshot, budget)
-            _log_snapshot(log, progress, snapshot, news)
+            _log_snapshot(log, progress, budget, snapshot, news)
             if news:
                 report(progress, budget.share(progress), recent)
             if snapshot.fatal:
@@ -225,12 +242,14 @@ def _resumed(task: Task, run: Path) -> Progress | None:
             best_images=saved.best_images,
             stale=saved.stale,
             events=list(saved.events),
+            ended=saved.ended,
         )
 
 
 def _checkpoint(progress: Progress) -> dict[str, object]:
     """What a checkpoint says beside the tensors; see ``CheckpointMeta``."""
-    return {**asdict(progress), "best": progress.best if math.isfinite(progress.best) else None}
+    content = {**asdict(progress), "best": progress.best if math.isfinite(progress.best) else None}
+    return content if progress.ended else {name: value for name, value in content.items() if name != "ended"}
 
 
 def _news(progress: Progress, snapshot: Snapshot, budget: Budget) -> list[str]:
@@ -238,12 +257,15 @@ def _news(progress: Progress, snapshot: Snapshot, budget: Budget) -> list[str]:
     news = [text for text in snapshot.warnings if text not in progress.events]
     if budget.lost_patience(progress) and budget.share(progress) < 1 and not snapshot.fatal:
         news.append(_stopped(progress))
+    if snapshot.ended and budget.share(progress) < 1:
+        news.append(snapshot.ended)
+        progress.ended = True
     progress.events += news
     return news
 
 
-def _log_snapshot(log: Log, progress: Progress, snapshot: Snapshot, news: list[str]) -> None:
-    done = {"step": progress.step, "images": progress.images, "seconds": progress.seconds}
+def _log_snapshot(log: Log, progress: Progress, budget: Budget, snapshot: Snapshot, news: list[str]) -> None:
+    done = {"step": progress.step, "images": progress.images, **budget.epochs(progress), "seconds": progress.seconds}
     log.write(LogEntry.model_validate({**done, "score": snapshot.score, **snapshot.values}))
     for text in news:
         log.write(LogEntry(step=progress.step, warning=text))

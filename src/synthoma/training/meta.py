@@ -73,6 +73,20 @@ class StoredCalibration(TypedDict):
     alarms: int
 
 
+class Realness(Record):
+    """How a discriminator's score becomes the probability of a real slice, see ``generators.realness``.
+
+    The probability is 1 / (1 + exp(-(slope * score + offset))), as if half of all slices were real.
+    """
+
+    slope: float = Field(ge=0, description="of the logit over the score; 0 where the score says nothing")
+    offset: float = Field(description="of the logit")
+    real: int = Field(description="held-out slices that it was made from")
+    generated: int = Field(description="generated slices that it was made from")
+    auc: float = Field(description="chance that a held-out slice is scored above a generated one")
+    empty_mask: bool = Field(False, description="images were judged with an empty mask, not with their own")
+
+
 class ModelMeta(Record, extra="allow"):
     """All that is needed to use a model, and where it came from."""
 
@@ -90,6 +104,7 @@ class ModelMeta(Record, extra="allow"):
 
     labels: dict[str, str] = Field(default_factory=dict, description="generators: what drawn mask values mean")
     loss: str = Field("", description="generators: the objective")
+    realness: OrEmpty[Realness] = Field(None, description="GANs: what a score of its discriminator means")
     simulate: Simulation | None = Field(None, description="phantom-gan: settings of patients simulated beside it")
     air: tuple[tuple[tuple[float, float], ...], ...] = Field(
         (), description="phantom-gan: level and grain of the air, by real slice and modality"

@@ -67,7 +67,7 @@ def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool) -> Tr
         InputError: the folder exists and holds something, or what the run begins with.
     """
     check_run_place(run, cohort, config, force=force)
-    if config.minutes is None and config.images is None:
+    if not config.budgeted():
         config = config.model_copy(update={"minutes": DEFAULT_MINUTES})
     begun = RunMeta(
         schema=SCHEMA,
@@ -110,9 +110,7 @@ def continue_run(run: Path, cohort: Cohort, config: Training) -> Training:
     if begun.init_sha256 is not None and begun.init_sha256 != _init_digest(old):
         todo = "put it back as it was, or begin another run"
         raise InputError("the model that the run was begun with", f"{old.init}, which has changed or is gone", todo)
-    if config.minutes is None and config.images is None:
-        return old
-    return old.model_copy(update={"minutes": config.minutes, "images": config.images})
+    return old.model_copy(update=config.budget()) if config.budgeted() else old
 
 
 def check_begun(run: Path) -> RunMeta:

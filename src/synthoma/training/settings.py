@@ -22,6 +22,9 @@ AUTO = "auto"
 
 _WRITTEN = {"reasons", "decided"}
 
+BUDGET = ("minutes", "images", "epochs")
+"""Forms of a budget."""
+
 DEFAULT_MINUTES = 10.0
 """Budget where none is given."""
 
@@ -46,7 +49,7 @@ class TrainingConfig(Config):
         le=525_600,
         description="budget of the training in minutes",
         examples=[30],
-        json_schema_extra=said(unit="minutes", unset="10, if no images are given"),
+        json_schema_extra=said(unit="minutes", unset="10, if no other budget is given"),
     )
     images: int | None = Field(
         None,
@@ -54,6 +57,13 @@ class TrainingConfig(Config):
         description="budget as images shown, which makes a run exact and resumable",
         examples=[100000],
         json_schema_extra=said(unit="images", unset="the minutes decide"),
+    )
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        description="of generators: budget as how often each training slice is shown, with a snapshot after each time",
+        examples=[50],
+        json_schema_extra=said(unit="epochs", unset="the minutes decide"),
     )
     seed: int = Field(0, description="number that fixes every random draw", examples=[1])
     device: Device = "auto"
@@ -165,7 +175,19 @@ class TrainingConfig(Config):
     def _one_budget(self) -> Self:
         if self.minutes is not None and self.images is not None:
             raise ValueError("give minutes or images, not both")
+        if self.epochs is not None and self.budgeted(without=("epochs",)):
+            raise ValueError("give minutes, images or epochs, one of them")
+        if self.epochs is not None and self.kind != "generator":
+            raise ValueError(f"--epochs is for generators; this model is a {self.kind}: give --images or --minutes")
         return self
+
+    def budgeted(self, without: tuple[str, ...] = ()) -> bool:
+        """Whether somebody gave a budget, in one of its forms."""
+        return any(getattr(self, name) is not None for name in BUDGET if name not in without)
+
+    def budget(self) -> dict[str, float | int | None]:
+        """The budget in all its forms, of which one is given at most."""
+        return {name: getattr(self, name) for name in BUDGET}
 
 
 def no_such_model(name: str, known: Iterable[str]) -> ConfigError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor
 
+from synthoma.core.types import Floats
 from synthoma.generators.augment import augment
 from synthoma.generators.family import GenerativeSetup
 from synthoma.generators.gan.history import PastWeights
@@ -23,6 +24,7 @@ from synthoma.generators.gan.losses import (
     zero_centred_penalty,
 )
 from synthoma.generators.gan.strength import adapted_probability, overfitting, ramped_probability
+from synthoma.generators.gan.watching import Watch, outputs
 from synthoma.generators.initial import GanStart
 from synthoma.generators.optimisers import optimiser_of
 from synthoma.generators.task import GenerativeTask, copied, on_device
@@ -67,6 +69,7 @@ class AdversarialTask(GenerativeTask):
         players = {"generator": self.generator, "discriminator": self.discriminator}
         averaged = self.gan.historical_averaging > 0
         self.past = {name: PastWeights(player) for name, player in players.items()} if averaged else {}
+        self.watch = Watch(self.gan.loss, self.slices, setup.held_out, self.config.until_fooled)
         self.gamma_factor = 1.0  # on the weights of R1 and R2
         self.probability = 0.0  # of a change to what the discriminator sees, where it adapts
 
@@ -205,6 +208,16 @@ class AdversarialTask(GenerativeTask):
             self.sound = copied(self.discriminator)
         return taken
 
+    def watched(self, taken: Snapshot, samples: Tensor, classes: Tensor) -> Snapshot:
+        """The snapshot with what the discriminator makes of slices that it has not learned from."""
+
+        def scores(planes: Tensor, label: Tensor) -> Floats:
+            with self.precision():
+                return outputs(self.discriminator, planes, label if self.shape.classes else None, self.placed)
+
+        figures = self.watch.figures(scores, samples, classes)
+        return replace(taken, values={**taken.values, **figures}, ended=self.watch.ended(figures))
+
     # --- the state -------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Tensor]:
@@ -216,6 +229,7 @@ class AdversarialTask(GenerativeTask):
             **optimiser_state(f"discriminator_{self.gan.optimiser}", self.discriminator_optimiser),
             "probability": torch.tensor(self.probability, dtype=torch.float64),
             **{key: mean for name, past in self.past.items() for key, mean in past.state(f"{name}_past").items()},
+            **self.watch.state(),
         }
 
     def restore(self, bundle: Bundle) -> None:
@@ -228,6 +242,7 @@ class AdversarialTask(GenerativeTask):
         for name, past in self.past.items():
             past.restore(bundle.weights(f"{name}_past"))
         self.probability = float(bundle.tensors["probability"])
+        self.watch.restore(bundle.tensors.get("watched"))
 
     def finished(self) -> dict[str, Tensor]:
         """What a trained model is made of: the best averaged generator, and the last sound discriminator."""

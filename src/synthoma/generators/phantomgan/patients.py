@@ -81,11 +81,11 @@ def generate_patients(
     latents = simulated(sampler)
     part, parts = shard
     first, last = count * (part - 1) // parts, count * part // parts
-    names, members, chances = _patients(latents.source)
+    names, members, chances = patients_of(latents.source)
     with CohortWriter(folder, channels=sampler.shape.channels, size=sampler.shape.size) as writer:
         for number in range(first, last):
             turn, place = divmod(number, len(names))
-            chosen = int(_order(chances, stream(seed, "synthesis.patients", turn))[place])
+            chosen = int(order_of(chances, stream(seed, "synthesis.patients", turn))[place])
             images, masks = _repainted(sampler, members[chosen], seed, number, truncation)
             writer.add(images, masks, _records(sampler, members[chosen], masks, number, names[chosen]))
             progress("drawing", number + 1 - first, last - first)
@@ -96,7 +96,7 @@ def generate_patients(
     return Cohort(folder)
 
 
-def _patients(source: SimulatedSlices) -> tuple[list[str], list[Ints], Floats]:
+def patients_of(source: SimulatedSlices) -> tuple[list[str], list[Ints], Floats]:
     """Names of the simulated patients (P), positions of their slices in order, and the slices' mean chances (P,)."""
     table = source.cohort.slices.iloc[source.rows].reset_index(drop=True)
     places = table["slice"].to_numpy() if "slice" in table else np.zeros(len(table))
@@ -107,7 +107,7 @@ def _patients(source: SimulatedSlices) -> tuple[list[str], list[Ints], Floats]:
     return names, members, np.array([source.chances[own].mean() for own in members])
 
 
-def _order(chances: Floats, draws: np.random.Generator) -> Ints:
+def order_of(chances: Floats, draws: np.random.Generator) -> Ints:
     """A random order of all (P,), in which those with larger chances tend to come first."""
     keys = np.log(draws.random(len(chances))) / np.maximum(chances, 1e-300)
     return np.argsort(-keys, kind="stable")
