@@ -39,7 +39,7 @@ USUAL = 500
         "arithmetic",
         "nearest",
     ),
-    *("phantom", "only_private"),
+    *("phantom", "tumour_ml", "tumour_lobe", "tumour_side", "only_private"),
 )
 def run(
     trained: Annotated[
@@ -72,6 +72,7 @@ def run(
             nearest=settings.nearest,
             only_private=settings.only_private,
             phantom=settings.phantom,
+            tumour=settings.tumour(),
             force=force,
             progress=progress,
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from synthoma.core.config import Config
 from synthoma.core.errors import ConfigError
 from synthoma.core.fields import said
+
+if TYPE_CHECKING:
+    from synthoma.training.meta import Simulation
 
 
 class GenerateConfig(Config):
@@ -79,12 +82,43 @@ class GenerateConfig(Config):
         examples=["phantom"],
         json_schema_extra=said(unset="patients of its own", metavar="COHORT"),
     )
+    tumour_ml: float | None = Field(
+        None,
+        ge=0.5,
+        le=200,
+        description="of phantom-gan: volume of each tumour, in new simulated patients",
+        examples=[20.0],
+        json_schema_extra=said(unit="ml", unset="as various as the real ones"),
+    )
+    tumour_lobe: Literal["frontal", "temporal", "parietal", "occipital", "deep", "posterior fossa"] | None = Field(
+        None,
+        description="of phantom-gan: where each tumour starts, in new simulated patients",
+        examples=["temporal"],
+        json_schema_extra=said(unset="anywhere"),
+    )
+    tumour_side: Literal["left", "right"] | None = Field(
+        None,
+        description="of phantom-gan: the patient's side on which each tumour starts, in new simulated patients",
+        examples=["left"],
+        json_schema_extra=said(unset="either"),
+    )
     only_private: Path | None = Field(
         None,
         description="leave out images that look like copies of this cohort's training slices",
         examples=["lgg"],
         json_schema_extra=said(unset="nothing is left out", metavar="COHORT"),
     )
+
+    def tumour(self) -> Simulation:
+        """What is asked of the tumours of simulated patients; empty where nothing is."""
+        asked: Simulation = {}
+        if self.tumour_ml is not None:
+            asked |= {"volume_ml": self.tumour_ml, "volume_spread": 0.0}
+        if self.tumour_lobe is not None:
+            asked["lobe"] = self.tumour_lobe
+        if self.tumour_side is not None:
+            asked["side"] = self.tumour_side
+        return asked
 
     def part(self) -> tuple[int, int]:
         """``shard`` as numbers.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from synthoma.cohorts.squares import FRAMED
 from synthoma.core.types import MODALITIES, PLAIN_MODALITY, REGIONS, Plane
-from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig, Skull
+from synthoma.phantom.config import Lobe, PhantomCohortConfig, PhantomConfig, Side, Skull
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ def phantom_beside(
     *,
     skull: Skull = "mixed",
     volume_ml: float = 45.0,
+    volume_spread: float = 0.85,
+    lobe: Lobe | None = None,
+    side: Side | None = None,
     apart: bool = False,
 ) -> PhantomCohortConfig:
     """Settings of a phantom cohort with the modalities, labels, plane and size of a real one.
@@ -45,6 +48,9 @@ def phantom_beside(
         prepared: the settings of ``prepare`` that made the cohort, as its provenance has them.
         skull: what heads it shows, see ``generators.phantomgan.matching.heads_of``.
         volume_ml: median volume of its tumours.
+        volume_spread: how far their volumes spread, 0 for all alike.
+        lobe: where all of them start; None for anywhere.
+        side: the patient's side on which they start; None for either.
         apart: whether it holds single pictures, each cropped and normalised by itself.
     """
     modalities = tuple(look.modalities)
@@ -52,6 +58,9 @@ def phantom_beside(
     phantom = PhantomConfig(
         skull=skull,
         volume_ml=volume_ml,
+        volume_spread=volume_spread,
+        lobe=lobe,
+        side=side,
         modalities=MODALITIES if plain else modalities,
         plain=plain,
         sites=60,

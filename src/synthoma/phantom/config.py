@@ -12,6 +12,8 @@ from synthoma.core.errors import ConfigError
 from synthoma.core.fields import said
 from synthoma.core.types import MODALITIES
 
+Lobe = Literal["frontal", "temporal", "parietal", "occipital", "deep", "posterior fossa"]
+Side = Literal["left", "right"]
 Skull = Literal["whole", "stripped", "mixed"]
 Range = tuple[float, float]
 
@@ -33,9 +35,27 @@ class PhantomConfig(Config):
     )
     volume_ml: float = Field(
         45.0,
-        description="median volume of the whole tumour; the cohort spreads lognormally around it (sigma 0.85)",
+        description="median volume of the whole tumour; the cohort spreads lognormally around it",
         examples=[20.0],
         json_schema_extra=said(unit="ml", span=(0.5, 200.0)),
+    )
+    volume_spread: float = Field(
+        0.85,
+        description="how far volumes spread around the median: sigma of the lognormal, 0 for all alike",
+        examples=[0.0],
+        json_schema_extra=said(span=(0.0, 2.0)),
+    )
+    lobe: Lobe | None = Field(
+        None,
+        description="where all tumours start",
+        examples=["temporal"],
+        json_schema_extra=said(unset="as often in each lobe as gliomas do"),
+    )
+    side: Side | None = Field(
+        None,
+        description="the patient's side on which all tumours start",
+        examples=["left"],
+        json_schema_extra=said(unset="either"),
     )
     skull: Skull = Field(
         "whole",

@@ -22,7 +22,7 @@ from synthoma.phantom.contrast import draw_properties, signals
 from synthoma.phantom.fields import SplineField
 from synthoma.phantom.invasion import Growths, fitted, invade, push_of
 from synthoma.phantom.tissue import Tissue, mask_of
-from synthoma.phantom.tumour import Biology, Tumour, draw_biology, grow, radius_of
+from synthoma.phantom.tumour import Biology, Tumour, draw_biology, grow, radius_of, starts_of
 from synthoma.scans.case import Case, Geometry, Study
 
 
@@ -103,7 +103,7 @@ def simulate(seed: int, index: int, config: PhantomConfig | None = None) -> Pati
     config = config or PhantomConfig()
     template, person = atlas(), draw_person(seed, index, config)
     site = scanner.draw_site(seed, person.site, config)
-    body, tumour = _embody(seed, index, person, template)
+    body, tumour = _embody(seed, index, person, template, config)
     z, y, x = _scan_axes(stream(seed, "phantom.scan", index), site, body, config)
     planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
     codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x)
@@ -160,7 +160,9 @@ def _load(seed: int, index: int, config: PhantomConfig) -> Study:
     return replace(study, images={PLAIN_MODALITY: study.images[only]})
 
 
-def _embody(seed: int, index: int, person: Person, template: Atlas) -> tuple[anatomy.Body, Tumour | None]:
+def _embody(
+    seed: int, index: int, person: Person, template: Atlas, config: PhantomConfig
+) -> tuple[anatomy.Body, Tumour | None]:
     """Deform the template into the person, grow the tumour in it, and let the tumour push."""
     lattice = anatomy.scan_lattice()
     places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice)
@@ -168,7 +170,8 @@ def _embody(seed: int, index: int, person: Person, template: Atlas) -> tuple[ana
     if person.biology:
         pushed = person.biology.push_mm / radius_of(person.biology.volume_ml)
         shrink = (1 - pushed) ** 3 / float(np.prod(person.traits.scale))
-        tumour = grow(stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink)
+        starts = starts_of(template.growth, config.lobe, config.side)
+        tumour = grow(stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink, starts)
         gap = (places - torch.tensor(tumour.centre).reshape(3, 1, 1, 1)).square().sum(0)
         nearest = lattice.points().flatten(1)[:, int(gap.argmin())]
         middle = float(nearest[0]), float(nearest[1]), float(nearest[2])

@@ -14,9 +14,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from synthoma.core.types import Array, Bools, Float32
+from synthoma.core.types import Array, Bools, Float32, Floats
 from synthoma.phantom.atlas import GROWTH_MM, Growth, lobe
-from synthoma.phantom.config import PhantomConfig
+from synthoma.phantom.config import PhantomConfig, Side
 from synthoma.phantom.fields import spline_along
 from synthoma.phantom.tissue import Tissue
 
@@ -69,7 +69,7 @@ class Biology:
 
 def draw_biology(rng: np.random.Generator, config: PhantomConfig, high: bool) -> Biology:
     """Draw one tumour of low or high grade."""
-    volume = float(np.clip(config.volume_ml * np.exp(rng.normal(0, 0.85)), 1.5, 220.0))
+    volume = float(np.clip(config.volume_ml * np.exp(rng.normal(0, config.volume_spread)), 1.5, 220.0))
     radius = radius_of(volume)
     cystic, operated = rng.random() < 0.2, rng.random() < 0.04
     enhancing = rng.random() < (0.92 if high else 0.1)
@@ -126,7 +126,25 @@ class Tumour:
     lobe: str
 
 
-def grow(rng: np.random.Generator, biology: Biology, growth: Growth, shrink: float) -> Tumour:
+def starts_of(growth: Growth, where: str | None, side: Side | None) -> Floats:
+    """Chances (n,) of the candidate places: those of a lobe and a side alone, where these are given.
+
+    The patient's left is where x of the template is negative (MNI space, which rises to the right).
+    """
+    if where is None and side is None:
+        return growth.weights
+    x, y, z = (growth.seeds * GROWTH_MM + np.array(growth.origin[::-1])).T[::-1]
+    chosen = np.ones(len(growth.seeds), dtype=bool) if where is None else lobe(x, y, z) == where
+    if side is not None:
+        # Half a voxel off the midline and more, or it would lie on both sides.
+        chosen &= (x < -GROWTH_MM) if side == "left" else (x > GROWTH_MM)
+    weights = np.where(chosen, growth.weights, 0.0)
+    return np.asarray(weights / weights.sum())
+
+
+def grow(
+    rng: np.random.Generator, biology: Biology, growth: Growth, shrink: float, weights: Floats | None = None
+) -> Tumour:
     """Grow a tumour from a random seed until it has its volume.
 
     Args:
@@ -134,8 +152,9 @@ def grow(rng: np.random.Generator, biology: Biology, growth: Growth, shrink: flo
         biology: what to grow.
         growth: the template's grid.
         shrink: volume in template space over volume in the patient (head size and mass effect).
+        weights: chance (n,) of each place to start at; the template's where None.
     """
-    seed = growth.seeds[rng.choice(len(growth.seeds), p=growth.weights)]
+    seed = growth.seeds[rng.choice(len(growth.seeds), p=growth.weights if weights is None else weights)]
     low = np.maximum(seed - REACH, 0)
     box = tuple(slice(int(a), int(b)) for a, b in zip(low, seed + REACH + 1, strict=True))
     white, grey = growth.white[box], growth.grey[box]

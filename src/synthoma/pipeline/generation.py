@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from synthoma.generators.export import Format
     from synthoma.generators.sampling import Sampler
     from synthoma.training.bundle import Bundle
+    from synthoma.training.meta import Simulation
 
 SIMULATED = "simulated"
 """Folder of what is simulated for one command and thrown away after it."""
@@ -42,6 +43,7 @@ def generate(
     nearest: Path | str | None = None,
     only_private: Path | str | None = None,
     phantom: Path | str | None = None,
+    tumour: Simulation | None = None,
     force: bool = False,
     progress: Progress = silent,
 ) -> Cohort:
@@ -67,6 +69,8 @@ def generate(
         only_private: real cohort that the generator learned from; images that are as near to one of its training
             slices as altered copies are, are drawn and left out, and of whole patients all that have such a slice.
         phantom: cohort of simulated slices that a phantom-gan repaints, prepared as the model's cohort was.
+        tumour: of a phantom-gan: what the tumours of new simulated patients are to be (``{"volume_ml": 20.0,
+            "volume_spread": 0.0, "lobe": "temporal", "side": "left"}``, any of them).
         force: replace an existing cohort.
         progress: told how far it is.
 
@@ -78,7 +82,7 @@ def generate(
     from synthoma.generators.export import export
     from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import check_patients, generate_patients
-    from synthoma.generators.sampling import Sampler, check_request, generate_cohort
+    from synthoma.generators.sampling import Sampler, check_request, generate_cohort, repaints_slices
     from synthoma.training.bundle import open_model
 
     # Before patients are simulated, which takes a minute.
@@ -88,6 +92,10 @@ def generate(
     check_request(bundle, wanted, label=label, truncation=truncation, shard=shard, option=option)
     if arithmetic is not None:
         terms_of(arithmetic, bundle.meta.classes if bundle.meta.shape["classes"] else ())
+    if tumour and (phantom is not None or not repaints_slices(bundle)):
+        came = "--phantom, whose patients are there already" if phantom is not None else f"a {bundle.meta.model}"
+        todo = "leave out the tumour's size and place, or give a phantom-gan alone"
+        raise ConfigError("a phantom-gan that simulates patients for itself", came, todo)
     if patients is not None:
         check_patients(bundle)
     else:
@@ -98,7 +106,9 @@ def generate(
         raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
     with new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private)) as partial:
         new = max(SIMULATED_PATIENTS, patients or 0)
-        simulated = phantom if phantom is not None else _own_phantom(Path(run), bundle, partial, new, seed, progress)
+        simulated = phantom
+        if phantom is None:
+            simulated = _own_phantom(Path(run), bundle, partial, new, seed, progress, tumour or {})
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
@@ -153,8 +163,12 @@ def _wanted(count: int | None, patients: int | None, label: str | None) -> int:
     return wanted
 
 
-def _own_phantom(run: Path, bundle: Bundle, folder: Path, patients: int, seed: int, progress: Progress) -> Path | None:
+def _own_phantom(
+    run: Path, bundle: Bundle, folder: Path, patients: int, seed: int, progress: Progress, tumour: Simulation
+) -> Path | None:
     """Simulated slices for a generator that repaints: those of its run, or of so many new patients; None for others.
+
+    Patients are new where something is asked of their tumours.
 
     Raises:
         ConfigError: the model does not say how to simulate them.
@@ -166,7 +180,7 @@ def _own_phantom(run: Path, bundle: Bundle, folder: Path, patients: int, seed: i
     if not repaints_slices(bundle):
         return None
     meta = bundle.meta
-    if (own := (run if run.is_dir() else run.parent) / OWN_PHANTOM).is_dir():
+    if not tumour and (own := (run if run.is_dir() else run.parent) / OWN_PHANTOM).is_dir():
         return own
     if meta.simulate is None:
         todo = "give --phantom COHORT (made by `synthoma prepare --phantom N` with the size of the model's images)"
@@ -174,7 +188,8 @@ def _own_phantom(run: Path, bundle: Bundle, folder: Path, patients: int, seed: i
     place = folder / SIMULATED
     look = Look(meta.modalities, meta.labels, meta.shape["size"], meta.plane or "axial")
     key = stream_key(seed, "synthesis.phantom")
-    simulate_beside(look, meta.prepare, meta.simulate, place, patients, key, progress)
+    simulate: Simulation = {**meta.simulate, **tumour}
+    simulate_beside(look, meta.prepare, simulate, place, patients, key, progress)
     return place
 
 

@@ -46,6 +46,9 @@ class Simulation(TypedDict, total=False):
     skull: Literal["whole", "stripped", "mixed"]  # heads that the cohort shows
     apart: bool  # the cohort holds single pictures, each cropped and normalised by itself
     volume_ml: float  # median volume of the tumours
+    volume_spread: float  # how far their volumes spread around it; 0 for all alike
+    lobe: Literal["frontal", "temporal", "parietal", "occipital", "deep", "posterior fossa"] | None  # where they start
+    side: Literal["left", "right"] | None  # on which side of the patient
 
 
 class SimulatedShares(Record):
