@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -360,3 +361,27 @@ def test_unknown_settings_are_refused() -> None:
         PrepareConfig.resolve(flags={"sise": 64})
     with pytest.raises(ConfigError, match="normalise as one of robust, unit; came 'zscore'"):
         PrepareConfig.resolve(flags={"normalise": "zscore"})
+
+
+def two_sequences(number: int) -> Study:
+    """A scan whose T1 is its FLAIR upside down."""
+    study = scan(number)
+    flair = study.images["flair"]
+    return replace(study, images={"t1": flair[:, ::-1].copy(), "flair": flair})
+
+
+def test_each_sequence_can_be_a_slice_and_its_class(tmp_path: Path) -> None:
+    found = [
+        Case(f"case-{i}", f"patient-{i}", ("t1", "flair"), partial(two_sequences, i), has_mask=True) for i in range(6)
+    ]
+    whole = packed(tmp_path / "whole", found, crop=False)
+    cohort = packed(tmp_path / "c", found, crop=False, classes="sequence")
+    assert (whole.modalities, cohort.modalities) == (("t1", "flair"), ("image",))
+    assert len(cohort) == 2 * len(whole)
+    assert set(cohort.classes) == {"t1", "flair"}
+    for channel, name in enumerate(whole.modalities):
+        rows = cohort.rows(label=name)
+        np.testing.assert_array_equal(cohort.images[rows, 0], whole.images[:, channel])
+        np.testing.assert_array_equal(cohort.masks[rows], whole.masks)
+    assert (cohort.slices.groupby("patient")["split"].nunique() == 1).all()
+    np.testing.assert_allclose(cohort.original(1)[0], whole.original(0)[1])

@@ -76,6 +76,7 @@ def pack(
     """
     inventory = _settled(inventory, config)
     modalities = config.modalities or choose_modalities(inventory.cases)
+    channels = (PLAIN_MODALITY,) if config.classes == "sequence" else modalities
     private = config.pseudonyms or inventory.layout == "dicom"
     veil = Veil(inventory) if private else None
     if private:
@@ -85,7 +86,7 @@ def pack(
     searched: list[int] = []
     meanings = Meanings()
     with (
-        CohortWriter(folder, channels=len(modalities), size=config.size) as writer,
+        CohortWriter(folder, channels=len(channels), size=config.size) as writer,
         closing(_prepare_all(inventory, config, modalities)) as results,
     ):
         for done, (case, result) in enumerate(results, start=1):
@@ -113,7 +114,7 @@ def pack(
         if veil is not None:
             remarks = [veil.over(remark) for remark in remarks]
         remarks = [*([said] if (said := held_out(table)) else []), *shortened(remarks)]
-        meta = _meta(table, inventory, config, modalities, meanings.of_cohort(), remarks, source)
+        meta = _meta(table, inventory, config, channels, meanings.of_cohort(), remarks, source)
         writer.finish(_tidy(table), meta)
     _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
     return Cohort(folder)
@@ -190,6 +191,9 @@ def _table(records: Sequence[Mapping[str, object]], config: PrepareConfig) -> pd
     if config.classes == "mask" and not table["has_mask"].all():
         name = table["case"][int(np.argmin(table["has_mask"]))]
         raise InputError("a mask for every case", f"none for {name}", "use --classes folder or auto")
+    if config.classes == "sequence":
+        table["label"] = table["sequence"]
+        return table
     from_mask = table["has_mask"].to_numpy() if config.classes == "auto" else config.classes == "mask"
     table["label"] = np.where(from_mask, by_mask, np.where(folder == "", "unlabelled", folder))
     return table

@@ -140,9 +140,10 @@ class PrepareConfig(Config):
         examples=["whole-tumour"],
         json_schema_extra=said(unset="labels as the masks have them"),
     )
-    classes: Literal["auto", "folder", "mask"] = Field(
+    classes: Literal["auto", "folder", "mask", "sequence"] = Field(
         "auto",
-        description="where a slice's class comes from: folder names, whether its mask shows tumour, or auto for either",
+        description="where a slice's class comes from: folder names, whether its mask shows tumour, or auto for "
+        "either. sequence makes each sequence a slice of its own, and its class",
         examples=["mask"],
     )
     slices: Literal["all", "tumour"] = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from synthoma.cohorts.squares import Framing, FramingRule, frame, picture, tiles
 from synthoma.core.disk import disk_refused
 from synthoma.core.errors import InputError
 from synthoma.core.provenance import bytes_digest, file_digest
-from synthoma.core.types import WHOLE_TUMOUR, Array, Bytes, Float16, Float32, tumour_of
+from synthoma.core.types import PLAIN_MODALITY, WHOLE_TUMOUR, Array, Bytes, Float16, Float32, tumour_of
 from synthoma.scans.case import Case, Skipped, Study
 
 TISSUE = 0.1
@@ -51,7 +51,8 @@ def prepare_case(
         thumbnails_per_case: how many of its slices the duplicate search will look at.
     """
     try:
-        return _slices_of(case, config, modalities, thumbnails_per_case)
+        prepared = _slices_of(case, config, modalities, thumbnails_per_case)
+        return by_sequence(prepared, modalities) if config.classes == "sequence" else prepared
     except InputError as error:
         return Skipped(case_path(case), str(error))
     except Exception as error:  # a decoder's own bug must not stop the other files
@@ -153,6 +154,29 @@ def _file_digest(case: Case, slices: int, config: PrepareConfig) -> str:
     """SHA-256 of the file that is one slice; empty where a file holds several, or becomes several tiles."""
     alone = len(case.sources) == 1 and slices == 1 and config.tile is None
     return file_digest(case.sources[0]) if alone else ""
+
+
+def by_sequence(case: PreparedCase, modalities: Sequence[str]) -> PreparedCase:
+    """A case whose sequences are slices of their own, of the modality "image", in turn: all of one slice together.
+
+    A sequence that the case lacks gives none. Duplicates are searched for by the first one of each slice.
+    """
+    records, images, masks, first = list[dict[str, object]](), list[Float16](), list[Bytes](), list[int]()
+    for row, record in enumerate(case.records):
+        first.append(len(records))
+        absent = str(record["missing"]).split("+")
+        for channel, name in enumerate(modalities):
+            if name in absent:
+                continue
+            scales = {key: value for key, value in record.items() if not key.startswith(("offset_", "scale_"))}
+            for what in ("offset", "scale"):
+                scales[f"{what}_{PLAIN_MODALITY}"] = record[f"{what}_{name}"]
+            alone = {"sequence": name, "missing": "", "pixels_sha256": "", "file_sha256": ""}
+            records.append({**scales, **alone, **({"look_at": ""} if len(records) > first[-1] else {})})
+            images.append(case.images[row, channel : channel + 1])
+            masks.append(case.masks[row])
+    searched = [first[row] for row in case.searched]
+    return replace(case, images=np.stack(images), masks=np.stack(masks), records=records, searched=searched)
 
 
 def rule_of(config: PrepareConfig) -> FramingRule:
