@@ -14,7 +14,7 @@ from synthoma.settings import TrainConfig
 def test_an_unknown_model_names_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'wgan-gp'"):
         TrainConfig.resolve(flags={"model": "wgan_gp"})
-    with pytest.raises(ConfigError, match="dcgan-seed, dcgan, wgan-gp"):
+    with pytest.raises(ConfigError, match="dcgan-seed, dcgan, wgan, wgan-gp"):
         TrainConfig.recipe("stylegan")
 
 
