@@ -18,16 +18,16 @@ class TrainConfig(GeneratorTraining, DetectorTraining):
     model: str = model_field(AUTO)
 
     @classmethod
-    def recipe(cls, name: str) -> tuple[Kind, Config]:
+    def of_model(cls, name: str) -> tuple[Kind, Config]:
         """Kind and own settings of a model by name.
 
         Raises:
             ConfigError: no model of that name, with the nearest one.
         """
         if name in generators():
-            return GeneratorTraining.recipe(name)
+            return GeneratorTraining.of_model(name)
         if name in SEGMENTERS or name in CLASSIFIERS:
-            return DetectorTraining.recipe(name)
+            return DetectorTraining.of_model(name)
         raise no_such_model(name, [*generators(), *SEGMENTERS, *CLASSIFIERS])
 
     @model_validator(mode="after")

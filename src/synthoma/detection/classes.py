@@ -14,7 +14,8 @@ from synthoma.cohorts.squares import frame, to_squares
 from synthoma.core.types import Bools, Floats, Plane
 from synthoma.detection.detector import content
 from synthoma.detectors.classifiers.networks import build_classifier
-from synthoma.detectors.segmenters.networks import as_input
+from synthoma.detectors.learning import Scale
+from synthoma.detectors.scale import as_input
 from synthoma.detectors.settings import ClassifierNetwork
 from synthoma.detectors.slices import LabelledSlices, neighbours
 from synthoma.scans.case import Study
@@ -40,6 +41,7 @@ class Classifier:
         plane: of the slices.
         crop: whether slices are cut to the head.
         normalise: how intensities are scaled.
+        scale: on which the network takes them.
     """
 
     network: torch.nn.Module
@@ -53,6 +55,7 @@ class Classifier:
     plane: Plane
     crop: bool
     normalise: Normalisation
+    scale: Scale = "zero-to-one"
 
     @classmethod
     def open(cls, run: Path) -> Classifier:
@@ -84,6 +87,7 @@ class Classifier:
             plane=prepared.get("plane") or meta.plane or "axial",
             crop=bool(prepared.get("crop", True)),
             normalise=known_method(prepared.get("normalise")),
+            scale=settings.scale,
         )
 
     def of_cohort(self, cohort: Cohort) -> Floats:
@@ -124,7 +128,7 @@ class Classifier:
 
     def _asked(self, images: torch.Tensor) -> Floats:
         with torch.inference_mode():
-            return np.asarray(self.network(as_input(images)).softmax(dim=1).double().numpy())
+            return np.asarray(self.network(as_input(images, self.scale)).softmax(dim=1).double().numpy())
 
 
 def opened(run: Path) -> Classifier:

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from synthoma.core.types import Bools, Float32, Plane
+from synthoma.detectors.learning import Scale
+from synthoma.detectors.scale import as_input
 from synthoma.detectors.segmenters.chances import Calibrations, read_calibrations
-from synthoma.detectors.segmenters.networks import SegmenterShape, as_input, build_segmenter
+from synthoma.detectors.segmenters.networks import SegmenterShape, build_segmenter
 from synthoma.detectors.settings import SegmenterNetwork
 from synthoma.detectors.slices import neighbours
 from synthoma.scans.intensity import Normalisation, known_method
@@ -43,6 +45,7 @@ class Detector:
         normalise: how intensities are scaled.
         device: "cpu" or "cuda".
         bf16: whether it computes in bfloat16.
+        scale: on which the network takes intensities.
     """
 
     bundle: Bundle
@@ -60,6 +63,7 @@ class Detector:
     normalise: Normalisation
     device: str
     bf16: bool
+    scale: Scale = "zero-to-one"
 
     @classmethod
     def open(cls, run: Path, device: str = "cpu") -> Detector:
@@ -111,7 +115,7 @@ class Detector:
         """What the network sees for some slices of a volume, (len(rows), context * C, S, S): no blank neighbours."""
         there = np.union1d(np.flatnonzero(content(pixels)), rows)
         seen = there[neighbours(there, self.context, stride)[np.searchsorted(there, rows)]]
-        stacked = as_input(torch.from_numpy(pixels[seen])).flatten(1, 2)
+        stacked = as_input(torch.from_numpy(pixels[seen]), self.scale).flatten(1, 2)
         return stacked.to(self.device, memory_format=torch.channels_last)
 
     def _of_batch(self, pixels: Float32, rows: list[int], stride: int, flip: bool) -> Float32:
@@ -163,4 +167,5 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
         normalise=known_method(prepared.get("normalise")),
         device=device,
         bf16=torch.cuda.is_bf16_supported() if device == "cuda" else fast_bf16(),
+        scale=config.scale,
     )

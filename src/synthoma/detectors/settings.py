@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from synthoma.core.config import Config
 from synthoma.core.fields import said
+from synthoma.detectors.learning import LearnerConfig, Scale, learning_rate, tumour_share
 from synthoma.training.settings import Kind, TrainingConfig, model_field, no_such_model
 
 SegmenterName = Literal[
@@ -25,6 +26,12 @@ class ContextConfig(Config):
     """What a network sees at once."""
 
     context: int = Field(1, ge=1, le=7, description="neighbouring slices seen at once, an odd number", examples=[3])
+    scale: Scale = Field(
+        "zero-to-one",
+        description="grey values that it is made for: 0 for the background and 1 for bright tissue, or the mean 0 and "
+        "deviation 1 of a cohort that was prepared with --normalise zscore",
+        examples=["zscore"],
+    )
 
     @field_validator("context")
     @classmethod
@@ -32,6 +39,13 @@ class ContextConfig(Config):
         if value % 2 == 0:
             raise ValueError(f"a slice has as many neighbours above as below, {value} do not: give an odd number")
         return value
+
+    @model_validator(mode="after")
+    def _scale_of_a_gans_networks(self) -> Self:
+        network = str(getattr(self, "network", ""))
+        if self.scale == "zscore" and (network.startswith("critic") or network in FROM_GAN):
+            raise ValueError(f"{network} is built of a GAN's networks, which see 0 to 1: leave scale as it is")
+        return self
 
 
 class SegmenterNetwork(ContextConfig):
@@ -61,91 +75,27 @@ class ClassifierNetwork(ContextConfig):
     frozen: bool = Field(False, description="train the last layer alone (critic)", examples=[True])
 
 
-class AugmentConfig(Config):
-    """How strongly slices are changed; 0 switches a change off."""
-
-    flip: float = Field(0.5, ge=0, le=1, description="chance of a left-right flip", examples=[0.0])
-    rotation: float = Field(
-        20.0, ge=0, le=180, description="largest rotation", examples=[10.0], json_schema_extra=said(unit="degrees")
-    )
-    scale: float = Field(0.2, ge=0, lt=1, description="largest change of size, as a share", examples=[0.1])
-    shift: float = Field(0.08, ge=0, lt=1, description="largest shift, as a share of the side", examples=[0.05])
-    gamma: float = Field(
-        0.35, ge=0, le=1, description="largest change of the intensity curve, in powers of e", examples=[0.2]
-    )
-    contrast: float = Field(0.2, ge=0, lt=1, description="largest factor on intensities, as a share", examples=[0.1])
-    bias: float = Field(0.3, ge=0, lt=1, description="largest smooth brightening across the slice", examples=[0.0])
-    noise: float = Field(0.05, ge=0, lt=1, description="largest deviation of the noise", examples=[0.0])
-    ghosting: float = Field(
-        0.1, ge=0, le=1, description="chance of a motion ghost along the rows or columns", examples=[0.0]
-    )
-    blur: float = Field(0.25, ge=0, le=1, description="chance of a picture of lower resolution", examples=[0.0])
-
-
-def learning_rate(default: float) -> float:
-    """The setting of the learning rate, which differs among kinds of detector."""
-    return Field(
-        default,
-        gt=0,
-        description="highest learning rate (AdamW), halved by --init for a segmenter; it rises, then falls",
-        examples=[1e-3],
-    )
-
-
-def tumour_share(default: float | None) -> float | None:
-    """The setting of how often tumours are shown, which differs among kinds of detector."""
-    return Field(
-        default,
-        ge=0,
-        le=1,
-        description="chance of a tumour slice once a patient is drawn",
-        examples=[0.5],
-        json_schema_extra=said(unset="all slices evenly"),
-    )
-
-
-class LearnerConfig(Config):
-    """How a detector of any kind learns from labelled slices."""
-
-    batch: int = Field(
-        16, ge=2, le=1024, description="slices in a step", examples=[32], json_schema_extra=said(unit="slices")
-    )
-    rate: float = learning_rate(2e-3)
-    weight_decay: float = Field(1e-2, ge=0, description="AdamW's weight decay", examples=[0.0])
-    epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon", examples=[1e-6])
-    tumour_share: float | None = tumour_share(None)
-    with_ratio: float = Field(
-        0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts", examples=[0.3]
-    )
-    modality_dropout: float = Field(
-        0.3, ge=0, le=1, description="chance that a slice loses some of its modalities", examples=[0.0]
-    )
-    context_dropout: float = Field(
-        0.15, ge=0, le=1, description="chance that a slice is shown without its neighbours", examples=[0.0]
-    )
-    context_mm: float = Field(
-        4.0,
-        gt=0,
-        description="least distance between neighbouring slices that are seen",
-        examples=[3.0],
-        json_schema_extra=said(unit="mm"),
-    )
-    ema_images: float = Field(
-        1000.0,
-        ge=0,
-        description="half-life of the moving average of weights; 0 for none",
-        examples=[0.0],
-        json_schema_extra=said(unit="images"),
-    )
-    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="how strongly slices are changed")
-
-
 class SegmenterConfig(SegmenterNetwork, LearnerConfig):
     """A segmenter, what it is told to make small, and how it learns."""
 
     tumour_share: float | None = tumour_share(0.65)
     loss: SegmentationLoss = Field(
         "bce-dice", description="how masks are held against true ones in training", examples=["tversky"]
+    )
+    tversky_alpha: float = Field(
+        0.7,
+        gt=0,
+        lt=1,
+        description="weight of missed tumour in the Tversky losses; tumour that is none weighs the rest of 1",
+        examples=[0.5],
+    )
+    tversky_gamma: float = Field(0.75, gt=0, description="exponent of focal-tversky", examples=[1.0])
+    tversky_smooth: float = Field(
+        1.0,
+        gt=0,
+        description="what both sides of the Tversky losses' overlap are increased by",
+        examples=[1e-6],
+        json_schema_extra=said(unit="pixels"),
     )
     supervised: float = Field(
         1.0,
@@ -163,6 +113,19 @@ class SegmenterConfig(SegmenterNetwork, LearnerConfig):
     critic_rate: float = Field(2e-4, gt=0, description="the discriminator's learning rate", examples=[1e-4])
     label_smoothing: float = Field(
         0.1, ge=0, le=0.5, description="taken off the discriminator's target of real masks", examples=[0.0]
+    )
+    target_smoothing: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="taken off the segmenter's target, that its masks be taken for real ones",
+        examples=[0.1],
+    )
+    critic_masks: Literal["scaled", "tanh", "seed"] = Field(
+        "scaled",
+        description="how the discriminator is shown masks: in -1 to 1 by the probability (scaled) or by the logit's "
+        "tanh, or as in the seed project, where real ones are 0 and 1 beside a tanh",
+        examples=["tanh"],
     )
 
 
@@ -246,7 +209,7 @@ class DetectorTraining(TrainingConfig):
     classifier: ClassifierConfig = Field(default_factory=ClassifierConfig, description="what is told to a classifier")
 
     @classmethod
-    def recipe(cls, name: str) -> tuple[Kind, Config]:
+    def of_model(cls, name: str) -> tuple[Kind, Config]:
         """Kind and own settings of a detector by name.
 
         Raises:

@@ -58,7 +58,7 @@ class GeneratorTraining(TrainingConfig):
     gan: GanConfig = Field(default_factory=GanConfig, description="what is told to a generator")
 
     @classmethod
-    def recipe(cls, name: str) -> tuple[Kind, Config]:
+    def of_model(cls, name: str) -> tuple[Kind, Config]:
         """Kind and own settings of a generator by name.
 
         Raises:

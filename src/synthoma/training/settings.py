@@ -98,7 +98,7 @@ class TrainingConfig(Config):
     decided: tuple[str, ...] = Field((), description="settings that `auto` chose", json_schema_extra=said(written=True))
 
     @classmethod
-    def recipe(cls, name: str) -> tuple[Kind, Config]:
+    def of_model(cls, name: str) -> tuple[Kind, Config]:
         """Kind and own settings of a model by name.
 
         Raises:
@@ -114,7 +114,7 @@ class TrainingConfig(Config):
     @property
     def kind(self) -> Kind:
         """What the model is."""
-        return self.recipe(self.model)[0]
+        return self.of_model(self.model)[0]
 
     def cohorts(self) -> tuple[Path, ...]:
         """Cohorts that are learned from beside the first."""
@@ -136,7 +136,7 @@ class TrainingConfig(Config):
         """
         section = SECTION[self.kind]
         before, after = asked.model_dump(exclude=_WRITTEN), self.model_dump(exclude=_WRITTEN)
-        usual, chosen = self.recipe(self.model)[1].model_dump(), after.pop(section)
+        usual, chosen = self.of_model(self.model)[1].model_dump(), after.pop(section)
         changed = [name for name, value in after.items() if name not in SECTION.values() and value != before[name]]
         changed += [f"{section}.{name}" for name, value in chosen.items() if value != usual[name]]
         planned = self.model_copy(update={"decided": tuple(changed)})
@@ -151,7 +151,7 @@ class TrainingConfig(Config):
         if not isinstance(values, dict):
             return values
         name = values.get("model", cls.model_fields["model"].default)
-        kind, own = cls.recipe(name)
+        kind, own = cls.of_model(name)
         own = cls.begun(own, values)
         for other, section in SECTION.items():
             if other != kind and isinstance(values.get(section), dict):
