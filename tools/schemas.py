@@ -14,6 +14,7 @@ from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.records import Record
 from synthoma.detection.result import Detection
 from synthoma.detection.scan_findings import ScanFindings
+from synthoma.evaluation.heldout.result import ModelScores
 from synthoma.evaluation.result import Evaluation
 from synthoma.masks.result import Scores
 from synthoma.training.log import LogEntry
@@ -31,6 +32,7 @@ ARTEFACTS: dict[str, type[Record]] = {
     "run": RunMeta,
     "findings": ScanFindings,
     "scores": Scores,
+    "model_scores": ModelScores,
 }
 """Name of the file -> what it holds; a line for each artefact."""
 

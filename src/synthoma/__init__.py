@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         describe,
         detect,
         evaluate,
+        evaluate_model,
         generate,
         judge,
         planned,
@@ -37,6 +38,7 @@ _PIPELINE = (
     "describe",
     "detect",
     "evaluate",
+    "evaluate_model",
     "generate",
     "judge",
     "planned",
@@ -48,8 +50,8 @@ _PIPELINE = (
 )
 
 __all__ = [
-    "Cohort", "__version__", "describe", "detect", "evaluate", "generate", "judge", "pipeline", "planned",
-    "prepare", "prepare_phantom", "report", "score_masks", "train",
+    "Cohort", "__version__", "describe", "detect", "evaluate", "evaluate_model", "generate", "judge", "pipeline",
+    "planned", "prepare", "prepare_phantom", "report", "score_masks", "train",
 ]  # fmt: skip
 
 

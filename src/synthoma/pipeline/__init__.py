@@ -10,11 +10,11 @@ from synthoma.pipeline.demonstration import demo
 from synthoma.pipeline.description import describe, report, verify
 from synthoma.pipeline.detection import detect, judge, kind_of_model
 from synthoma.pipeline.generation import generate
-from synthoma.pipeline.judgement import evaluate, score_masks
+from synthoma.pipeline.judgement import evaluate, evaluate_model, score_masks
 from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.training import planned, search, train
 
 __all__ = [
-    "demo", "describe", "detect", "evaluate", "generate", "judge", "kind_of_model", "planned", "prepare",
-    "prepare_phantom", "report", "score_masks", "search", "train", "verify",
+    "demo", "describe", "detect", "evaluate", "evaluate_model", "generate", "judge", "kind_of_model", "planned",
+    "prepare", "prepare_phantom", "report", "score_masks", "search", "train", "verify",
 ]  # fmt: skip

@@ -32,7 +32,7 @@ def report(artefact: Path | str) -> Path:
 
         write_text(path / "report.html", findings_page(path, path.resolve().name))
         renew_checksums(path, "report.html")
-    elif (path / "evaluation.json").is_file() or (path / "scores.json").is_file():
+    elif any((path / name).is_file() for name in ("evaluation.json", "scores.json", "model_scores.json")):
         pass  # its page was written with it, from cohorts that may have moved since
     else:
         raise InputError("a cohort, a run, an evaluation or findings", str(path), "see `synthoma info PATH`")

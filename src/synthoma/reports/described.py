@@ -12,6 +12,7 @@ from synthoma.core.artefacts import FILE, read_artefact, verify
 from synthoma.core.errors import InputError
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.result import read_detection
+from synthoma.evaluation.heldout.result import read_model_scores
 from synthoma.evaluation.result import read_evaluation
 from synthoma.training.bundle import open_model
 from synthoma.training.log import FILE as LOG
@@ -122,6 +123,15 @@ def _of_scores(folder: Path) -> Description:
     return {"kind": "scores", **read_artefact(folder / "scores.json", "synthoma.scores/1")}
 
 
+def _of_model_scores(folder: Path) -> Description:
+    content = read_model_scores(folder).content()
+    if content["segmenter"] is None:
+        return {"kind": "scores of a model", **content}
+    masks = content["segmenter"]["masks"]
+    brief = {name: masks[name] for name in ("patients", "regions", "slices", "conventions")}
+    return {"kind": "scores of a model", **content, "segmenter": {**content["segmenter"], "masks": brief}}
+
+
 def _of_demo(folder: Path) -> Description:
     return {"kind": "demo", **read_artefact(folder / "demo.json", "synthoma.demo/1")}
 
@@ -133,6 +143,7 @@ _READERS = {
     "findings.json": _of_one_scan,
     "evaluation.json": _of_evaluation,
     "scores.json": _of_scores,
+    "model_scores.json": _of_model_scores,
     "demo.json": _of_demo,
 }
 """By the file that tells an artefact."""
