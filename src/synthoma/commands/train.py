@@ -35,7 +35,7 @@ EXAMPLES = (
 
 @takes(
     TrainConfig,
-    *("model", "minutes", "images", "with_masks", "conditional", "phantom", "classes", "limit", "snapshots"),
+    *("model", "recipe", "minutes", "images", "with_masks", "conditional", "phantom", "classes", "limit", "snapshots"),
     *("patience", "seed", "device", "extra", "init", "patients"),
 )
 def run(
@@ -90,7 +90,7 @@ def run(
 
 def _list_models() -> None:
     """Print the models by kind."""
-    from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS
+    from synthoma.detectors.models import CLASSIFIERS, SEGMENTERS
     from synthoma.generators.recipes import generators
 
     for title, models in (("generators", generators()), ("segmenters", SEGMENTERS), ("classifiers", CLASSIFIERS)):

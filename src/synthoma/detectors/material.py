@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, check_scale
@@ -10,8 +12,11 @@ from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import UNLABELLED, Ints
 from synthoma.detectors.learning import Scale
-from synthoma.detectors.settings import DetectorTraining
+from synthoma.detectors.seeds import EPOCHS
+from synthoma.detectors.training import DetectorTraining
 from synthoma.training.settings import Kind
+
+Training = TypeVar("Training", bound=DetectorTraining)
 
 
 def training_rows(cohort: Cohort, config: DetectorTraining, split: str) -> Ints:
@@ -46,6 +51,19 @@ def training_rows(cohort: Cohort, config: DetectorTraining, split: str) -> Ints:
     if config.limit is not None and config.limit < len(rows):
         rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
     return rows
+
+
+def seed_budget(cohort: Cohort, config: Training) -> Training:
+    """The settings with the seed project's number of epochs as a budget, where its recipe is asked for and no budget.
+
+    An epoch shows as many slices as the training split has: of `resunet-seed` those with tumour.
+    """
+    if config.recipe != "seed" or config.model not in EPOCHS or config.minutes or config.images:
+        return config
+    rows = training_rows(cohort, config, "train")
+    if config.segmenter.tumour_share == 1:
+        rows = rows[cohort.slices["tumour_pixels"].to_numpy()[rows] > 0]
+    return config.model_copy(update={"images": EPOCHS[config.model] * max(1, len(rows))})
 
 
 def classes_of(cohort: Cohort, rows: Ints) -> tuple[str, ...]:

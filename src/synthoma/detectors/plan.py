@@ -29,12 +29,12 @@ from synthoma.detectors.segmenters.rival import Rival
 from synthoma.detectors.settings import (
     ClassifierConfig,
     ClassifierNetwork,
-    DetectorTraining,
     SegmenterConfig,
     SegmenterNetwork,
 )
 from synthoma.detectors.slices import Labelled, LabelledSlices, target_names
 from synthoma.detectors.task import SupervisedTask, Validate, batch_counts
+from synthoma.detectors.training import DetectorTraining
 from synthoma.detectors.validation import classification_judge, segmentation_judge
 from synthoma.generators.gan.patches import PatchDiscriminator
 from synthoma.training.device import Execution
@@ -88,6 +88,9 @@ class DetectorPlan:
         if self.classes:
             known = cohort.slices["label"].isin(self.classes).to_numpy()
             self.validation = self.validation[known[self.validation]]
+        if self.learner.schedule == "plateau" and not len(self.validation):
+            todo = f"prepare the cohort with a validation share, or set {SECTION[self.kind]}.schedule=constant"
+            raise ConfigError("validation slices, whose score lowers the rate (schedule plateau)", "none", todo)
         self.extra = tuple(Cohort(path) for path in config.extra)
         borrowed = [extra_rows(other, self.kind, self.classes) for other in self.extra]
         for other, taken in zip(self.extra, borrowed, strict=True):
@@ -146,7 +149,7 @@ class DetectorPlan:
     def _classify(self, logits: Tensor, batch: Labelled) -> Tensor:
         assert isinstance(self.learner, ClassifierConfig)
         # Weights follow what batches show, extra cohorts included, not what the cohort holds.
-        weight = torch.from_numpy(self.class_weights()).to(logits)
+        weight = torch.from_numpy(self.class_weights()).to(logits) if self.learner.balance else None
         return F.cross_entropy(logits, batch.classes, weight, label_smoothing=self.learner.label_smoothing)
 
     def class_weights(self) -> Float32:
@@ -202,7 +205,7 @@ class DetectorPlan:
         return ModelMeta(
             kind=self.kind,
             model=self.config.model,
-            network={name: getattr(self.learner, name) for name in network.model_fields},
+            network=self.learner.model_dump(mode="json", include=set(network.model_fields)),
             shape=asdict(self.shape),
             modalities=self.modalities,
             targets=self.targets,

@@ -1,21 +1,22 @@
-"""How a segmenter or classifier is built and learns from labelled slices, and the models by name."""
+"""How a segmenter or classifier is built and learns from labelled slices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from synthoma.core.config import Config
 from synthoma.core.fields import said
 from synthoma.detectors.learning import LearnerConfig, Scale, learning_rate, tumour_share
-from synthoma.training.settings import Kind, TrainingConfig, model_field, no_such_model
 
 SegmenterName = Literal[
     "unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-seed", "critic-unet", "gan-unet"
 ]
+ClassifierName = Literal["cnn", "vgg16", "resnet18", "resnet50", "densenet121", "critic"]
+HEADED = ("vgg16", "resnet18", "resnet50")
+"""Classifiers whose dense layers can be chosen."""
+
 FROM_GAN = ("critic-unet", "gan-unet")
 """Networks that are built of a GAN's, and can begin with its weights."""
 
@@ -68,11 +69,36 @@ class SegmenterNetwork(ContextConfig):
 class ClassifierNetwork(ContextConfig):
     """What a classifier is built from."""
 
-    network: Literal["cnn", "resnet18", "densenet121", "critic"] = Field(
+    network: ClassifierName = Field(
         "cnn", description="architecture; critic is a GAN's discriminator", examples=["resnet18"]
     )
     width: int = Field(32, ge=4, le=128, description="feature maps of the first layer (cnn, critic)", examples=[48])
     frozen: bool = Field(False, description="train the last layer alone (critic)", examples=[True])
+    batch_norm: bool = Field(True, description="batch normalisation after each convolution (vgg16)", examples=[False])
+    pool: int = Field(
+        0,
+        ge=0,
+        le=7,
+        description="side of the mean-pooled maps that the head gets (vgg16, resnet18, resnet50); 0 for the network's "
+        "own: 7 of vgg16, 1 of the others",
+        examples=[2],
+        json_schema_extra=said(unit="pixels"),
+    )
+    head: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
+        (),
+        description="widths of dense layers before the last one (vgg16, resnet18, resnet50)",
+        examples=[(256, 128)],
+        json_schema_extra=said(unset="the network's own: 4096,4096 of vgg16, none of the others"),
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="dropout after each layer of head (vgg16, resnet18, resnet50)", examples=[0.3]
+    )
+
+    @model_validator(mode="after")
+    def _a_head_of_these_networks(self) -> Self:
+        if (self.head or self.pool or self.dropout) and self.network not in HEADED:
+            raise ValueError(f"head, pool and dropout are for {', '.join(HEADED)}, not for {self.network}")
+        return self
 
 
 class SegmenterConfig(SegmenterNetwork, LearnerConfig):
@@ -136,98 +162,6 @@ class ClassifierConfig(ClassifierNetwork, LearnerConfig):
     label_smoothing: float = Field(
         0.05, ge=0, le=0.5, description="share of certainty that is taken off the true class", examples=[0.0]
     )
-
-
-SEGMENTERS: dict[str, tuple[str, SegmenterConfig]] = {
-    "unet-25d": (
-        "residual U-Net that sees the neighbouring slices: what `synthoma detect` is made for",
-        SegmenterConfig(context=3, stem=0),
-    ),
-    "resunet-seed": (
-        "the residual U-Net of the LGG seed project (1.2 million weights), with its focal Tversky loss",
-        SegmenterConfig(network="resunet-seed", loss="focal-tversky"),
-    ),
-    "resunet": ("MONAI's residual U-Net: a yardstick", SegmenterConfig(network="resunet")),
-    "segresnet": ("MONAI's SegResNet (Myronenko 2018): a yardstick", SegmenterConfig(network="segresnet")),
-    "dynunet": ("MONAI's DynUNet, the network of nnU-Net: a yardstick", SegmenterConfig(network="dynunet")),
-    "mask-gan": (
-        "unet-25d against a discriminator of patches of slice and mask (Isola 2017)",
-        SegmenterConfig(context=3, stem=0, adversarial=0.1),
-    ),
-    "mask-dcgan-seed": (
-        "the FLAIR-to-mask GAN of the seed project at 28 px, its discriminator shown the slice too",
-        SegmenterConfig(network="mask-seed", critic="mask-seed", adversarial=0.1, rate=2e-4, weight_decay=0.0, batch=8),
-    ),
-    "critic-unet": (
-        "U-Net whose encoder can begin as a trained GAN's discriminator (--init RUN)",
-        SegmenterConfig(network="critic-unet", width=32),
-    ),
-    "gan-unet": (
-        "U-Net whose encoder and decoder can begin as a trained GAN's discriminator and generator (--init RUN)",
-        SegmenterConfig(network="gan-unet", width=32),
-    ),
-}
-"""Name -> what it is, and its settings."""
-
-CLASSIFIERS: dict[str, tuple[str, ClassifierConfig]] = {
-    "cnn": ("small convolutional network", ClassifierConfig()),
-    "resnet18": ("MONAI's ResNet-18 (He 2016)", ClassifierConfig(network="resnet18")),
-    "densenet121": ("MONAI's DenseNet-121 (Huang 2017)", ClassifierConfig(network="densenet121")),
-    "critic-probe": (
-        "one linear layer on the frozen features of a GAN's discriminator (--init RUN; Radford 2015, 5.1)",
-        ClassifierConfig(network="critic", frozen=True),
-    ),
-    "critic-tuned": (
-        "the same features, trained further; without --init from scratch",
-        ClassifierConfig(network="critic"),
-    ),
-}
-"""Name -> what it is, and its settings."""
-
-BEGUN = 0.5
-"""Share of the usual learning rate for a segmenter that begins with a trained one, whose knowledge it would lose."""
-
-
-class DetectorTraining(TrainingConfig):
-    """Settings of the training of a detector: a segmenter or classifier."""
-
-    model: str = model_field("unet-25d")
-    extra: tuple[Path, ...] = Field(
-        (),
-        description="of detectors: learn from this cohort too; may be given several times",
-        examples=["synthetic"],
-        json_schema_extra=said(flag="--with", metavar="COHORT"),
+    balance: bool = Field(
+        True, description="rare classes of a batch weigh as much in the loss as common ones", examples=[False]
     )
-    patients: int | None = Field(
-        None,
-        ge=1,
-        description="of detectors: learn from so many random training patients only",
-        examples=[20],
-        json_schema_extra=said(unit="patients", unset="all"),
-    )
-    segmenter: SegmenterConfig = Field(default_factory=SegmenterConfig, description="what is told to a segmenter")
-    classifier: ClassifierConfig = Field(default_factory=ClassifierConfig, description="what is told to a classifier")
-
-    @classmethod
-    def of_model(cls, name: str) -> tuple[Kind, Config]:
-        """Kind and own settings of a detector by name.
-
-        Raises:
-            ConfigError: no detector of that name, with the nearest one.
-        """
-        if name in SEGMENTERS:
-            return "segmenter", SEGMENTERS[name][1]
-        if name in CLASSIFIERS:
-            return "classifier", CLASSIFIERS[name][1]
-        raise no_such_model(name, [*SEGMENTERS, *CLASSIFIERS])
-
-    @classmethod
-    def begun(cls, own: Config, values: Mapping[str, object]) -> Config:
-        """A segmenter that begins with a trained one learns at half its usual rate."""
-        if values.get("init") and isinstance(own, SegmenterConfig) and own.network not in FROM_GAN:
-            return own.model_copy(update={"rate": BEGUN * own.rate})
-        return super().begun(own, values)
-
-    def cohorts(self) -> tuple[Path, ...]:
-        """Cohorts that are learned from beside the first."""
-        return (*super().cohorts(), *self.extra)

@@ -19,6 +19,7 @@ from synthoma.core.types import Bytes, Float32, Ints
 from synthoma.core.whole_files import write_bytes, write_json
 from synthoma.detectors.learning import Scale
 from synthoma.detectors.plan import DetectorPlan
+from synthoma.detectors.settings import ClassifierConfig
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.detectors.task import SupervisedTask
 from synthoma.training.bundle import save_tensors
@@ -72,6 +73,8 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
         task[execution].step(0, 0.0)
 
     kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen"}
+    if isinstance(plan.learner, ClassifierConfig) and (plan.learner.network == "vgg16" or plan.learner.head):
+        kept |= {"pool", "head", "batch_norm"}
     name = f"{plan.shape} {plan.learner.model_dump_json(include=kept)}"
     chosen = calibrate(device, name, trial, bf16=True)
     write_json(file, sealed(asdict(chosen)))

@@ -66,6 +66,7 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
+    from synthoma.detectors.material import seed_budget
     from synthoma.detectors.plan import DetectorPlan
     from synthoma.detectors.train import train_detector
     from synthoma.generators.family import GeneratorPlan
@@ -89,6 +90,7 @@ def train(
     check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
     with claimed(folder):
         config = continue_run(folder, source, config) if resume else planned(source, config)
+        config = config if resume else seed_budget(source, config)
         # What is wrong is said before anything is written, or an old run is replaced.
         plan = plan_training(source, config) if config.kind == "generator" else DetectorPlan(source, config)
         if not resume:

@@ -149,9 +149,8 @@ def test_a_segmenters_figures_are_those_of_its_maps(tmp_path: Path) -> None:
     assert found.tumour_slices is not None
     assert (found.tumour_slices.slices, found.all_slices.slices) == (ill.sum(), len(rows))
     assert found.tumour_slices.dice.value == pytest.approx(each[ill].mean())
-    assert found.tumour_slices.recall.value == pytest.approx(
-        (both.sum(axis=(1, 2)) / truth.sum(axis=(1, 2)))[ill].mean()
-    )
+    recalls = both.sum(axis=(1, 2))[ill] / truth.sum(axis=(1, 2))[ill]
+    assert found.tumour_slices.recall.value == pytest.approx(recalls.mean())
     assert found.masks.slices.tp == (marked.any(axis=(1, 2)) & ill).sum()
     assert found.masks.probabilities is not None
     assert found.masks.probabilities.slices.with_tumour == ill.sum()

@@ -26,9 +26,10 @@ from synthoma.detectors.learning import AugmentConfig
 from synthoma.detectors.segmenters.chances import slice_probabilities
 from synthoma.detectors.segmenters.losses import segmentation_loss
 from synthoma.detectors.segmenters.networks import SegmenterShape, build_segmenter
-from synthoma.detectors.settings import ClassifierConfig, DetectorTraining, SegmenterConfig
+from synthoma.detectors.settings import ClassifierConfig, SegmenterConfig
 from synthoma.detectors.slices import Labelled, LabelledSlices
 from synthoma.detectors.task import SupervisedTask
+from synthoma.detectors.training import DetectorTraining
 from synthoma.detectors.validation import outputs
 from synthoma.training.device import Execution
 
