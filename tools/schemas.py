@@ -20,6 +20,7 @@ from synthoma.masks.result import Scores
 from synthoma.training.log import LogEntry
 from synthoma.training.meta import ModelMeta
 from synthoma.training.runs import RunMeta
+from synthoma.training.search_file import SearchMeta
 
 PLACE = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 
@@ -32,6 +33,7 @@ ARTEFACTS: dict[str, type[Record]] = {
     "run": RunMeta,
     "findings": ScanFindings,
     "scores": Scores,
+    "search": SearchMeta,
     "model_scores": ModelScores,
 }
 """Name of the file -> what it holds; a line for each artefact."""

@@ -29,6 +29,7 @@ EXAMPLES = (
     "synthoma train lgg -o run --model auto --minutes 10",
     "synthoma train lgg -o run --model wgan-gp --images 100000 --with-masks --set gan.width=48",
     "synthoma train lgg -o run --resume",
+    "synthoma train lgg -o search --model unet-25d --minutes 5 --search 20",
     "synthoma train lgg -o detector --model unet-25d --minutes 15 --with synthetic",
 )
 
@@ -79,10 +80,9 @@ def run(
             say(f"auto: {reason}")
     with of_training() as (report, show):
         if search is not None:
-            if resume:
-                raise ConfigError("a search that begins anew", "--resume", "leave it out")
-            best = pipeline.search(cohort, output, search, config=settings, force=force, report=report)
-            say(f"best settings: {best}")
+            best = pipeline.search(cohort, output, search, config=settings, resume=resume, force=force, report=report)
+            say(f"best settings: {best}\npage: {output / 'report.html'}")
+            say(f"train with them: synthoma train {cohort} -o RUN --config {output / 'best.toml'}")
             return
         made = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=report, progress=show)
     say(f"model: {made / 'model.safetensors'}\npage: {made / 'report.html'}")

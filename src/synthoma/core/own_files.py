@@ -25,8 +25,8 @@ _LITTER = re.compile(r"\.DS_Store|\._.+|Thumbs\.db|desktop\.ini|\.directory|\.nf
 """What operating systems leave in folders, and nobody misses."""
 
 _FILES = re.compile(
-    r"(run|execution|cohort|evaluation|(model_)?scores|demo|detection|findings|mask_rle|croissant|splits_final|checksums)\.json|"
-    r"(slices|skipped|duplicates|index|pictures|search)\.csv|(images|masks)\.npy|config\.toml|log\.jsonl|"
+    r"(run|execution|cohort|evaluation|(model_)?scores|demo|detection|findings|search|mask_rle|croissant|splits_final|checksums)\.json|"
+    r"(slices|skipped|duplicates|index|pictures|search)\.csv|(images|masks)\.npy|(config|best)\.toml|log\.jsonl|search\.journal(\.lock)?|"
     r"(progress|duplicates|interpolation|nearest|saliency)\.png|report\.(html|md)|(dataset|model)_card\.md|"
     r"(model|checkpoint/step-\d+)\.safetensors|samples/(images|row)-\d+\.png|export_(png|nifti|dicom)/.+"
 )

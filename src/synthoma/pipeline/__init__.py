@@ -12,7 +12,8 @@ from synthoma.pipeline.detection import detect, judge, kind_of_model
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate, evaluate_model, score_masks
 from synthoma.pipeline.preparation import prepare, prepare_phantom
-from synthoma.pipeline.training import planned, search, train
+from synthoma.pipeline.searching import search
+from synthoma.pipeline.training import planned, train
 
 __all__ = [
     "demo", "describe", "detect", "evaluate", "evaluate_model", "generate", "judge", "kind_of_model", "planned",

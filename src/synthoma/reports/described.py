@@ -18,6 +18,8 @@ from synthoma.training.bundle import open_model
 from synthoma.training.log import FILE as LOG
 from synthoma.training.log import read_log
 from synthoma.training.runs import read_run
+from synthoma.training.search_file import FILE as SEARCH
+from synthoma.training.search_file import read_search, trials_of
 
 Description = dict[str, object]
 """What an artefact is, as JSON has it: names and figures, lists and objects of them."""
@@ -81,17 +83,22 @@ def _of_unfinished_run(run: Path) -> Description:
 
 
 def _of_search(folder: Path) -> Description:
-    verify(folder / "search.csv")
-    with (folder / "search.csv").open(encoding="utf-8", newline="") as stream:
-        trials = list(csv.DictReader(stream))
+    trials = trials_of(folder)
     settings = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
-    return {
+    facts: Description = {
         "kind": "search",
         "model": settings["model"],
         "trials": len(trials),
         "best": trials[0] if trials else None,
         "runs": sorted(path.parent.name for path in folder.glob("*/model.safetensors")),
     }
+    if not (folder / SEARCH).is_file():  # of an earlier version
+        return facts
+    meta = read_search(folder)
+    facts |= {"wanted": meta.wanted, "budget": meta.budget, "importances": meta.importances}
+    if len(trials) < meta.wanted:
+        facts["todo"] = f"go on with `synthoma train COHORT -o SEARCH --search {meta.wanted} --resume`"
+    return facts
 
 
 def _of_findings(folder: Path) -> Description:
