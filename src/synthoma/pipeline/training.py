@@ -86,8 +86,7 @@ def train(
     folder = Path(run)
     check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
     with claimed(folder):
-        config = continue_run(folder, source, config) if resume else planned(source, config)
-        config = config if resume else seed_budget(source, config)
+        config = continue_run(folder, source, config) if resume else seed_budget(source, planned(source, config))
         # What is wrong is said before anything is written, or an old run is replaced.
         plan = plan_training(source, config) if config.kind == "generator" else DetectorPlan(source, config)
         if not resume:
