@@ -7,16 +7,23 @@
 - types: glioma, meningioma, pituitary, none; groups of duplicates kept together, and not.
 - kaggle253: tumour or not, likewise.
 
-Finished trainings in DIR are not repeated.
+    python benchmarks/classification.py --zoo --minutes 10 --keep DIR [--models cnn vgg16 ...] [--tasks types]
+
+trains the classifiers of the zoo on types and kaggle253, by groups of duplicates and by image, and prints one table:
+accuracy, balanced accuracy, macro-F1 and AUC of the test split with intervals over groups, parameters and minutes.
+
+Finished trainings in DIR are not repeated; a folder holds those of one budget.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 import synthoma
@@ -25,8 +32,10 @@ from segmentation import linked
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.seeding import stream
 from synthoma.detection.classes import Classifier
+from synthoma.evaluation.heldout.classifier import classifier_scores
 from synthoma.metrics.classification import multiclass_scores
-from synthoma.metrics.intervals import SHARE, bootstrap_many
+from synthoma.metrics.intervals import DRAWS, SHARE, bootstrap_many
+from synthoma.training.log import read_log
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
@@ -81,14 +90,94 @@ def over_draws(found: list[dict[str, Any]]) -> dict[str, Any]:
     return {**found[0], "scores": scores, "draws": len(found), "test_images": sum(one["test_images"] for one in found)}
 
 
+ZOO = ("cnn", "vgg16", "resnet18", "resnet50", "densenet121")
+WAYS = {"grouped": "by duplicate set", "leaky": "by image"}
+COLUMNS = {"accuracy": "accuracy", "balanced_accuracy": "balanced", "f1": "F1", "auc": "AUC"}
+
+
+def zoo_parts(task: str, keep: Path, size: int) -> Iterator[tuple[str, Cohort]]:
+    """The cohort of a task split by sets of duplicates, and by image."""
+    source = keep / f"{task}-{size}"
+    cohort = Cohort(source) if source.is_dir() else synthoma.prepare(data_folder() / task, source, size=size)
+    table = cohort.slices.copy()
+    for way, units in (("grouped", table["group"]), ("leaky", table.index.astype(str))):
+        place = keep / f"{task}-{size}-{way}"
+        table["split"] = split_by(units.to_numpy(), f"{task}.split")
+        yield way, Cohort(place) if place.is_dir() else linked(cohort, place, table)
+
+
+def zoo_scores(cohort: Cohort, run: Path) -> dict[str, Any]:
+    """Scores of a finished run on the test split; without the refusal of groups that it saw, which is the point."""
+    classifier = Classifier.open(run)
+    number = {name: place for place, name in enumerate(classifier.classes)}
+    test = np.flatnonzero((cohort.slices["split"] == "test") & cohort.slices["label"].isin(number))
+    truth = cohort.slices["label"].iloc[test].map(number).to_numpy(np.int64)
+    groups = cohort.slices["group"].iloc[test].astype(str).to_numpy()
+    chances = classifier.of_cohort(cohort)[test]
+    found = classifier_scores(truth, chances, groups, classifier.classes, draws=DRAWS, seed=0)
+    spent = [entry.seconds for entry in read_log(run / "log.jsonl") if entry.is_snapshot and entry.seconds]
+    return {
+        "scores": found.model_dump(mode="json"),
+        "parameters": sum(weight.numel() for weight in classifier.network.parameters()),
+        "minutes": max(spent) / 60 if spent else 0.0,
+        "test_images": len(test),
+        "test_groups": len(set(groups)),
+    }
+
+
+def zoo(models: list[str], tasks: list[str], minutes: float, size: int, keep: Path) -> None:
+    """Train and score the classifiers of the zoo, one after the other, and print the table after each."""
+    rows = {row["key"]: row for row in earlier("classifier_zoo").get("rows", [])}
+    for task in tasks:
+        for way, part in zoo_parts(task, keep, size):
+            for model in models:
+                run = keep / f"{task}-{size}-{way}-{model}"
+                if not (run / "model.safetensors").is_file():
+                    synthoma.train(part, run, model=model, minutes=minutes, force=True)
+                key = f"{task}-{way}-{model}"
+                rows[key] = {
+                    "key": key,
+                    "task": task,
+                    "split": way,
+                    "model": model,
+                    "size": size,
+                    **zoo_scores(part, run),
+                }
+                save("classifier_zoo", {"rows": list(rows.values())})
+                print(zoo_table(list(rows.values())))
+
+
+def zoo_table(rows: list[dict[str, Any]]) -> str:
+    """The rows as text."""
+    lines = []
+    for row in rows:
+        spans = {
+            title: "{value:.3f} [{low:.3f}, {high:.3f}]".format(**{key: part if part is not None else float("nan")
+                                                                   for key, part in row["scores"][name].items()})
+            for name, title in COLUMNS.items()
+        }  # fmt: skip
+        split = f"{WAYS[row['split']]} ({row['test_images']} images, {row['test_groups']} sets)"
+        lines.append({"task": row["task"], "split": split, "model": row["model"], **spans,
+                      "parameters": f"{row['parameters']:,}", "minutes": f"{row['minutes']:.1f}"})  # fmt: skip
+    return pd.DataFrame(lines).to_string(index=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--minutes", type=float, default=2.0, help="budget of each training")
     parser.add_argument("--model", default="cnn")
-    parser.add_argument("--tasks", nargs="+", default=["random-labels", "types", "kaggle253"])
+    parser.add_argument("--tasks", nargs="+", help="random-labels (not of the zoo), types, kaggle253; all of them")
     parser.add_argument("--draws", type=int, default=5, help="coins thrown for each patient, with a split each")
+    parser.add_argument("--zoo", action="store_true", help="train the classifiers of the zoo, and print their table")
+    parser.add_argument("--models", nargs="+", default=list(ZOO), help="which of the zoo")
+    parser.add_argument("--size", type=int, default=64, help="side of the zoo's slices in pixels")
     parser.add_argument("--keep", type=Path, required=True, help="folder for cohorts and runs")
     arguments = parser.parse_args()
+    if arguments.zoo:
+        tasks = arguments.tasks or ["types", "kaggle253"]
+        zoo(arguments.models, tasks, arguments.minutes, arguments.size, arguments.keep)
+        return
+    arguments.tasks = arguments.tasks or ["random-labels", "types", "kaggle253"]
     scans, keep = data_folder(), arguments.keep
     rows = {row["key"]: row for row in earlier("classification").get("rows", [])}
     titles = {"random-labels": "random labels (LGG)", "types": "tumour type (4 classes)", "kaggle253": "tumour or not"}

@@ -46,7 +46,7 @@ def main() -> None:
     chapters = {
         "Generators": [*(_generators(name) for name in LADDERS), _label_agreement()],
         "What simulated patients teach": [_phantom(), _shipped(), _specificity(), _heat()],
-        "Detectors": [_segmenters(), _conventions(), _features(), _controls()],
+        "Detectors": [_segmenters(), _conventions(), _features(), _controls(), _zoo()],
         "The evidence": [_verdicts(), _worth(), _privacy(), _evidence()],
         "Speed and duplicates": [_speed(), _duplicates()],
     }
@@ -553,6 +553,31 @@ def _controls() -> str:
         "of 50 is too small to show what its twins give away."
     )
     return f"{title}\n\n{table(['task', 'split', *names, 'test images'], rows)}\n\n{notes}"
+
+
+def _zoo() -> str:
+    """The classifiers of the zoo, by sets of duplicates and by image."""
+    results = earlier("classifier_zoo")
+    if not results:
+        return ""
+    measures = {"accuracy": "accuracy", "balanced_accuracy": "balanced", "f1": "macro-F1", "auc": "AUC"}
+    ways = {"grouped": "by duplicate set", "leaky": "by image"}
+    rows = [
+        [
+            found["task"],
+            ways[found["split"]],
+            found["model"],
+            *(_span(found["scores"][name]) for name in measures),
+            f"{found['parameters']:,}",
+            f"{found['minutes']:.1f}",
+            str(found["test_images"]),
+        ]
+        for found in results["rows"]
+    ]
+    head = ["task", "split", "classifier", *measures.values(), "parameters", "minutes", "test images"]
+    title = f"**Classifiers** ({results['rows'][0]['size']} px, from random weights, {_hardware(results)})"
+    notes = "Intervals over sets of duplicates. Split by image, most test images have a twin in the training part."
+    return f"{title}\n\n{table(head, rows)}\n\n{notes}"
 
 
 def _verdicts() -> str:

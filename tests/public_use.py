@@ -9,6 +9,7 @@ import pandas as pd
 import synthoma
 from synthoma import Cohort
 from synthoma.cohorts.settings import PrepareConfig
+from synthoma.evaluation.heldout.result import ModelScores
 from synthoma.evaluation.result import Evaluation
 from synthoma.generators.family import GeneratorFamily
 from synthoma.metrics.own import Metric
@@ -25,8 +26,9 @@ def the_chain(scans: Path) -> None:
     synthetic: Cohort = synthoma.generate(run, "synthetic", 500, form="nifti")
     found: Evaluation = synthoma.evaluate("cohort", synthetic.path, "evaluation", preset="quick")
     findings: pd.DataFrame = synthoma.detect(scans, "findings")
+    scores: ModelScores = synthoma.evaluate_model(cohort, run)
     page: Path = synthoma.report("cohort")
-    print(planned.model, found.verdict.word, [light.state for light in found.lights], len(findings), page)
+    print(planned.model, found.verdict.word, [light.state for light in found.lights], len(findings), page, scores.model)
 
 
 def what_an_artefact_says(cohort: Cohort, evaluation: Evaluation) -> tuple[int, str, tuple[str, ...], float | None]:

@@ -15,7 +15,7 @@ def test_an_unknown_model_names_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="did you mean 'wgan-gp'"):
         TrainConfig.resolve(flags={"model": "wgan_gp"})
     with pytest.raises(ConfigError, match="dcgan-seed, dcgan, wgan, wgan-gp"):
-        TrainConfig.recipe("stylegan")
+        TrainConfig.of_model("stylegan")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_training_has_one_budget() -> None:
 
 @pytest.mark.parametrize("model", generators())
 def test_single_settings_leave_the_models_own_ones(model: str) -> None:
-    own = TrainConfig.recipe(model)[1]
+    own = TrainConfig.of_model(model)[1]
     flags = {"model": model, **({"phantom": "simulated"} if model == "phantom-gan" else {})}
     changed = TrainConfig.resolve(assignments=["gan.ema_images=77"], flags=flags)
     assert changed.gan == own.model_copy(update={"ema_images": 77.0})
@@ -55,14 +55,14 @@ def test_single_settings_leave_the_models_own_ones(model: str) -> None:
 
 
 def test_a_segmenter_that_begins_with_another_learns_at_half_its_rate() -> None:
-    usual = TrainConfig.recipe("unet-25d")[1]
+    usual = TrainConfig.of_model("unet-25d")[1]
     begun = TrainConfig.resolve(flags={"model": "unet-25d", "init": "phantom"})
     assert isinstance(usual, SegmenterConfig)
     assert begun.segmenter == usual.model_copy(update={"rate": usual.rate / 2})
     told = TrainConfig.resolve(assignments=["segmenter.rate=3e-3"], flags={"model": "unet-25d", "init": "phantom"})
     assert told.segmenter.rate == 3e-3
     # With the layers of a GAN most of it is new.
-    usual = TrainConfig.recipe("gan-unet")[1]
+    usual = TrainConfig.of_model("gan-unet")[1]
     assert TrainConfig.resolve(flags={"model": "gan-unet", "init": "gan"}).segmenter == usual
 
 

@@ -14,11 +14,13 @@ from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.records import Record
 from synthoma.detection.result import Detection
 from synthoma.detection.scan_findings import ScanFindings
+from synthoma.evaluation.heldout.result import ModelScores
 from synthoma.evaluation.result import Evaluation
 from synthoma.masks.result import Scores
 from synthoma.training.log import LogEntry
 from synthoma.training.meta import ModelMeta
 from synthoma.training.runs import RunMeta
+from synthoma.training.search_file import SearchMeta
 
 PLACE = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 
@@ -31,6 +33,8 @@ ARTEFACTS: dict[str, type[Record]] = {
     "run": RunMeta,
     "findings": ScanFindings,
     "scores": Scores,
+    "search": SearchMeta,
+    "model_scores": ModelScores,
 }
 """Name of the file -> what it holds; a line for each artefact."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         describe,
         detect,
         evaluate,
+        evaluate_model,
         generate,
         judge,
         planned,
@@ -39,6 +40,7 @@ _PIPELINE = (
     "describe",
     "detect",
     "evaluate",
+    "evaluate_model",
     "generate",
     "judge",
     "planned",
@@ -50,8 +52,8 @@ _PIPELINE = (
 )
 
 __all__ = [
-    "Cohort", "__version__", "chain", "describe", "detect", "evaluate", "generate", "judge", "pipeline", "planned",
-    "prepare", "prepare_phantom", "report", "score_masks", "train",
+    "Cohort", "__version__", "chain", "describe", "detect", "evaluate", "evaluate_model", "generate", "judge",
+    "pipeline", "planned", "prepare", "prepare_phantom", "report", "score_masks", "train",
 ]  # fmt: skip
 
 

@@ -7,9 +7,10 @@ from typing import Self
 from pydantic import model_validator
 
 from synthoma.core.config import Config
-from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS, DetectorTraining
+from synthoma.detectors.models import CLASSIFIERS, SEGMENTERS
+from synthoma.detectors.training import DetectorTraining
 from synthoma.generators.recipes import GeneratorTraining, generators
-from synthoma.training.settings import AUTO, Kind, model_field, no_such_model
+from synthoma.training.settings import AUTO, Kind, Recipes, model_field, no_such_model
 
 
 class TrainConfig(GeneratorTraining, DetectorTraining):
@@ -18,17 +19,22 @@ class TrainConfig(GeneratorTraining, DetectorTraining):
     model: str = model_field(AUTO)
 
     @classmethod
-    def recipe(cls, name: str) -> tuple[Kind, Config]:
+    def of_model(cls, name: str) -> tuple[Kind, Config]:
         """Kind and own settings of a model by name.
 
         Raises:
             ConfigError: no model of that name, with the nearest one.
         """
         if name in generators():
-            return GeneratorTraining.recipe(name)
+            return GeneratorTraining.of_model(name)
         if name in SEGMENTERS or name in CLASSIFIERS:
-            return DetectorTraining.recipe(name)
+            return DetectorTraining.of_model(name)
         raise no_such_model(name, [*generators(), *SEGMENTERS, *CLASSIFIERS])
+
+    @classmethod
+    def recipes(cls) -> Recipes:
+        """Settings of seed projects, by model."""
+        return {**GeneratorTraining.recipes(), **DetectorTraining.recipes()}
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:

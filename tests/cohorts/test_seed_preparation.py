@@ -14,8 +14,8 @@ from synthoma.cohorts.framing import Box, Fit, centred, fit_square, part_of, res
 from synthoma.cohorts.settings import PREPARATIONS, PrepareConfig
 from synthoma.cohorts.squares import FramingRule, frame, from_squares, tiles, to_squares
 from synthoma.core.errors import ConfigError
+from synthoma.detectors.learning import AugmentConfig
 from synthoma.detectors.offline import changed
-from synthoma.detectors.settings import AugmentConfig
 from synthoma.scans.case import Geometry, Study
 
 

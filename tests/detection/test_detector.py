@@ -15,7 +15,7 @@ import torch
 from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.detection.detector import Detector
-from synthoma.detectors.segmenters.networks import as_input
+from synthoma.detectors.scale import as_input
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.training.device import choose_device, fast_bf16
 from tests.detection.conftest import WriteModel

@@ -13,16 +13,14 @@ from scipy.spatial.distance import pdist
 
 from synthoma.detection.findings import (
     dice,
-    label_map,
     largest_diameter,
     lesion_diameter,
-    meanings,
     measurements,
     side,
-    target_masks,
     to_millimetres,
 )
 from synthoma.detectors.segmenters.chances import scan_probability, slice_probabilities
+from synthoma.detectors.segmenters.label_maps import label_map, meanings, target_masks
 from synthoma.scans.case import Geometry
 from tests.scans.writers import OBLIQUE
 

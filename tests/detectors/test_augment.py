@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from synthoma.detectors.augment import augment_scans, drop_modalities, drop_neighbours
-from synthoma.detectors.settings import AugmentConfig
+from synthoma.detectors.learning import AugmentConfig
 
 STILL = AugmentConfig(flip=0, rotation=0, scale=0, shift=0, gamma=0, contrast=0, bias=0, noise=0, ghosting=0, blur=0)
 

@@ -16,7 +16,8 @@ from synthoma.core.provenance import file_digest
 from synthoma.core.types import REGIONS, TARGETS
 from synthoma.detectors import train as detectors
 from synthoma.detectors.plan import DetectorPlan
-from synthoma.detectors.segmenters.networks import SegmenterShape, as_input, build_segmenter
+from synthoma.detectors.scale import as_input
+from synthoma.detectors.segmenters.networks import SegmenterShape, build_segmenter
 from synthoma.detectors.settings import SegmenterNetwork
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.detectors.train import train_detector

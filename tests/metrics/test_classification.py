@@ -15,6 +15,7 @@ from synthoma.metrics.classification import (
     ranking_scores,
     scores_of_counts,
     sensitivity_at,
+    weighted_classes,
     weighted_ranking,
 )
 
@@ -174,3 +175,21 @@ def test_weighted_ranking_by_hand() -> None:
     assert np.isnan(scored(np.array([1, 0, 1, 0]))["roc_auc"])
     with pytest.raises(InputError, match="one answer for each image"):
         weighted_ranking(np.array([1, 0]), np.array([0.5]))
+
+
+def test_counted_classes_are_those_of_repeated_images() -> None:
+    """What a bootstrap draws: each image as often as it was drawn, or not at all."""
+    draws = np.random.default_rng(5)
+    truth, chances = draws.integers(0, 3, 40), draws.dirichlet([1, 1, 1], 40)
+    scored = weighted_classes(truth, chances, 3)
+    for weights in (np.ones(40), draws.integers(0, 4, 40)):
+        rows = np.repeat(np.arange(40), weights.astype(int))
+        whole = multiclass_scores(truth[rows], chances[rows], ["a", "b", "c"])
+        found = scored(weights)
+        for name in ("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "auc_macro"):
+            assert found[name] == pytest.approx(whole[name])
+        assert [found[f"auc.{k}"] for k in range(3)] == pytest.approx(list(whole["auc"].values()))
+    # By hand: of two of class 0 one is called so, and one of class 1 too.
+    hand = weighted_classes(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), 2)(np.ones(3))
+    assert (hand["recall.0"], hand["precision.0"], hand["precision.1"], hand["recall.1"]) == (0.5, 0.5, 0, 0)
+    assert (hand["auc.0"], hand["accuracy"]) == (0.5, pytest.approx(1 / 3))

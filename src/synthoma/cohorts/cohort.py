@@ -280,26 +280,50 @@ def as_scanned(table: pd.DataFrame) -> Bools:
     return np.asarray(table[COPY].fillna(0) == 0, dtype=np.bool_)
 
 
-def check_scale(cohort: Cohort) -> None:
+def check_scale(cohort: Cohort, *, zscored: bool = False) -> None:
     """Raise ConfigError where grey values are not on the scale that networks and comparisons are made for.
 
     They see 0 to 1. Where values have mean 0, as earlier versions could make them, half of the brain lies below and
     would be black; where they are those of a picture or a scanner, all of it lies above and would be white. A cohort
     made by hand says nothing of that: some of its slices are looked at. Brightest spots may well lie above 1, and
     noise of the background below 0.
+
+    Args:
+        cohort: whose grey values are looked at.
+        zscored: they must have mean 0 and deviation 1 instead, for a network that is told so.
     """
+    if zscored:
+        _check_zscored(cohort)
+        return
     todo = "prepare it with --normalise robust"
     wanted = "a cohort whose background is 0 and bright tissue 1"
     if cohort.meta.provenance.config.get("normalise") == "zscore":
         raise ConfigError(wanted, "one normalised by zscore", todo)
-    values = np.asarray(cohort.images[:: max(1, len(cohort) // _LOOKED_AT)], np.float32)
-    values = values[np.isfinite(values)]  # what is no number says nothing of the scale
+    values = _some_values(cohort)
     if not values.size:
         return
     below, top = float(np.mean(values < _DARK)), float(np.percentile(values, 99))
     if below > _MOST_DARK or top > _BRIGHT:
         came = f"one from {values.min():.3g} to {values.max():.3g}, {100 * below:.0f} % of it clearly below 0"
         raise ConfigError(wanted, came, todo)
+
+
+def _check_zscored(cohort: Cohort) -> None:
+    """Raise ConfigError where grey values are clearly no z-scores: of another name, or with next to none below 0."""
+    told = cohort.meta.provenance.config.get("normalise")
+    wanted, todo = "a cohort of z-scores (mean 0, deviation 1)", "prepare it with --normalise zscore"
+    if told not in (None, "zscore"):
+        raise ConfigError(wanted, f"one normalised by {told}", f"{todo}, or leave out scale=zscore")
+    values = _some_values(cohort)
+    if values.size and float(np.mean(values < 0)) <= _MOST_DARK:
+        came = f"one from {values.min():.3g} to {values.max():.3g}"
+        raise ConfigError(wanted, came, f"{todo}, or leave out scale=zscore")
+
+
+def _some_values(cohort: Cohort) -> Float32:
+    """Grey values of some slices; what is no number says nothing of the scale."""
+    values = np.asarray(cohort.images[:: max(1, len(cohort) // _LOOKED_AT)], np.float32)
+    return values[np.isfinite(values)]
 
 
 def is_cohort(path: Path) -> bool:

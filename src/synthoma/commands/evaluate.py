@@ -1,8 +1,8 @@
-"""``synthoma evaluate``: a verdict on a synthetic cohort, or how well masks agree."""
+"""``synthoma evaluate``: a verdict on a synthetic cohort, what a trained model is worth, or how well masks agree."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,28 +23,33 @@ from synthoma.commands.options import (
 from synthoma.commands.printing import say
 from synthoma.commands.progress import of_work
 from synthoma.core.errors import ConfigError
+from synthoma.evaluation.heldout.settings import HeldOutConfig
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.masks.settings import MasksConfig
 
 EXAMPLES = (
     "synthoma evaluate lgg synthetic -o evaluation",
     "synthoma evaluate lgg synthetic -o evaluation --preset standard --keep synthetic-clean",
+    "synthoma evaluate lgg --model detector -o held-out",
     "synthoma evaluate true-masks/ found/ -o scores --other other-model/",
 )
 
 
 @takes(MasksConfig, "other", "nested", "convention", "tolerance", into="of_masks")
+@takes(HeldOutConfig, "model", "part", into="of_model")
 @takes(EvaluateConfig, "preset", "phantom", "run", "cells", "splits", "jobs", "device", "seed")
 def run(
     real: Annotated[
         Path, typer.Argument(metavar="REAL", help="The cohort that the generator was trained on; or a folder of masks.")
     ],
-    synthetic: Annotated[
-        Path, typer.Argument(metavar="SYNTHETIC", help="A synthetic cohort, from any tool; or predicted masks.")
-    ],
     output: Output,
     given: Given,
+    of_model: Given,
     of_masks: Given,
+    synthetic: Annotated[
+        Path | None,
+        typer.Argument(metavar="SYNTHETIC", help="A synthetic cohort, from any tool; or predicted masks."),
+    ] = None,
     extractor: Extractor = None,
     keep: Keep = None,
     config: ConfigFile = None,
@@ -62,9 +67,17 @@ def run(
     for place in (output, keep, settings.cells):
         if place is not None:
             check_apart(place, [config])
+    if of_model:
+        _check_useful("a model", [*given, *of_masks], {"--extractor": extractor, "--keep": keep, "--set": assignments,
+                                                       "--config": config, "SYNTHETIC": synthetic})  # fmt: skip
+        _score_model(real, output, HeldOutConfig.resolve(flags=of_model), settings, force=force)
+        return
+    if synthetic is None:
+        todo = "name it behind the real one, or give --model RUN to score a trained model"
+        raise ConfigError("a synthetic cohort, or predicted masks", "none", todo)
     masks = not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file()
     others = {"--extractor": extractor, "--keep": keep, "--set": assignments, "--config": config}
-    _check_useful(masks, of_masks if not masks else given, {} if not masks else others)
+    _check_useful("masks" if masks else "cohorts", [*(given if masks else of_masks)], others if masks else {})
     if masks:
         scored = MasksConfig.resolve(flags=of_masks)
         _score_masks(real, synthetic, output, scored, seed=settings.seed, force=force)
@@ -72,14 +85,38 @@ def run(
     _evaluate(real, synthetic, output, settings, keep, extractor, force)
 
 
-def _check_useful(masks: bool, given: Given, others: Mapping[str, object]) -> None:
+def _check_useful(what: str, given: Sequence[str], others: Mapping[str, object]) -> None:
     """Raise ConfigError where something was given that is of no use for what is looked at; a seed always is."""
     flags = {name: flag for taken in TAKEN[run] for name, flag in taken.flags().items()}
-    useless = [flags[name] for name in given if name != "seed"]
+    of_use = ("seed", "device") if what == "a model" else ("seed",)
+    useless = [flags[name] for name in given if name not in of_use]
     useless += [flag for flag, value in others.items() if value is not None]
     if useless:
-        wanted = f"settings of {'masks' if masks else 'cohorts'}, which these are"
+        wanted = f"settings of {what}" + ("" if what == "a model" else ", which these are")
         raise ConfigError(wanted, ", ".join(useless), "leave them out")
+
+
+def _score_model(cohort: Path, output: Path, asked: HeldOutConfig, settings: EvaluateConfig, *, force: bool) -> None:
+    """Score a trained model and print what matters most."""
+    from synthoma import pipeline
+    from synthoma.reports.model_text import model_lines
+
+    if asked.model is None:
+        raise ConfigError("a model to score", "--part alone", "add for example --model detector")
+    with of_work() as progress:
+        scores = pipeline.evaluate_model(
+            cohort,
+            asked.model,
+            output,
+            part=asked.part,
+            device=settings.device,
+            seed=settings.seed,
+            force=force,
+            progress=progress,
+        )
+    for line in model_lines(scores):
+        say(line)
+    say(f"page: {output / 'report.html'}\nResearch software, not for clinical use.")
 
 
 def _score_masks(real: Path, predicted: Path, output: Path, settings: MasksConfig, *, seed: int, force: bool) -> None:

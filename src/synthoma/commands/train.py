@@ -29,14 +29,15 @@ EXAMPLES = (
     "synthoma train lgg -o run --model auto --minutes 10",
     "synthoma train lgg -o run --model wgan-gp --images 100000 --with-masks --set gan.width=48",
     "synthoma train lgg -o run --resume",
+    "synthoma train lgg -o search --model unet-25d --minutes 5 --search 20",
     "synthoma train lgg -o detector --model unet-25d --minutes 15 --with synthetic",
 )
 
 
 @takes(
     TrainConfig,
-    *("model", "minutes", "images", "epochs", "with_masks", "conditional", "phantom", "classes", "limit", "snapshots"),
-    *("patience", "until_fooled", "seed", "device", "extra", "init", "patients"),
+    *("model", "recipe", "minutes", "images", "epochs", "with_masks", "conditional", "phantom", "classes", "limit"),
+    *("snapshots", "patience", "until_fooled", "seed", "device", "extra", "init", "patients"),
 )
 def run(
     given: Given,
@@ -80,10 +81,9 @@ def run(
         say(f"needs {pipeline.needs(cohort, settings).text()}")
     with of_training() as (report, show):
         if search is not None:
-            if resume:
-                raise ConfigError("a search that begins anew", "--resume", "leave it out")
-            best = pipeline.search(cohort, output, search, config=settings, force=force, report=report)
-            say(f"best settings: {best}")
+            best = pipeline.search(cohort, output, search, config=settings, resume=resume, force=force, report=report)
+            say(f"best settings: {best}\npage: {output / 'report.html'}")
+            say(f"train with them: synthoma train {cohort} -o RUN --config {output / 'best.toml'}")
             return
         made = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=report, progress=show)
     say(f"model: {made / 'model.safetensors'}\npage: {made / 'report.html'}")
@@ -91,7 +91,7 @@ def run(
 
 def _list_models() -> None:
     """Print the models by kind."""
-    from synthoma.detectors.settings import CLASSIFIERS, SEGMENTERS
+    from synthoma.detectors.models import CLASSIFIERS, SEGMENTERS
     from synthoma.generators.recipes import generators
 
     for title, models in (("generators", generators()), ("segmenters", SEGMENTERS), ("classifiers", CLASSIFIERS)):

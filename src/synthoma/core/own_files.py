@@ -10,7 +10,7 @@ from synthoma.core.artefacts import FILE, listed
 
 ARTEFACTS = (
     ("cohort.json",), ("run.json",), ("search.csv", "config.toml"), ("evaluation.json",), ("demo.json",),
-    ("detection.json",), ("scores.json",), ("chain.json",),
+    ("detection.json",), ("scores.json",), ("model_scores.json",), ("chain.json",),
 )  # fmt: skip
 """A folder that holds all files of one of these was written by Synthoma, and only such a folder may be replaced."""
 
@@ -25,9 +25,9 @@ _LITTER = re.compile(r"\.DS_Store|\._.+|Thumbs\.db|desktop\.ini|\.directory|\.nf
 """What operating systems leave in folders, and nobody misses."""
 
 _FILES = re.compile(
-    r"(run|execution|cohort|chain|evaluation|scores|demo|detection|findings|mask_rle|croissant)\.json|"
-    r"(splits_final|checksums|[0-9a-f]{24})\.json|"
-    r"(slices|skipped|duplicates|index|pictures|search)\.csv|(images|masks)\.npy|config\.toml|log\.jsonl|"
+    r"(run|execution|cohort|chain|evaluation|(model_)?scores|demo|detection|findings|search|mask_rle|croissant)\.json|"
+    r"(splits_final|checksums|[0-9a-f]{24})\.json|search\.journal(\.lock)?|"
+    r"(slices|skipped|duplicates|index|pictures|search)\.csv|(images|masks)\.npy|(config|best)\.toml|log\.jsonl|"
     r"(progress|duplicates|interpolation|nearest|saliency)\.png|report\.(html|md)|(dataset|model)_card\.md|"
     r"(model|checkpoint/step-\d+)\.safetensors|samples/(images|row)-\d+\.png|export_(png|nifti|dicom)/.+"
 )

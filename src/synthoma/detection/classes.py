@@ -14,7 +14,8 @@ from synthoma.cohorts.squares import FramingRule, frame, to_squares
 from synthoma.core.types import Bools, Floats, Plane
 from synthoma.detection.detector import content
 from synthoma.detectors.classifiers.networks import build_classifier
-from synthoma.detectors.segmenters.networks import as_input
+from synthoma.detectors.learning import Scale
+from synthoma.detectors.scale import as_input
 from synthoma.detectors.settings import ClassifierNetwork
 from synthoma.detectors.slices import LabelledSlices, neighbours
 from synthoma.scans.case import Study
@@ -38,6 +39,7 @@ class Classifier:
         size: side of its slices.
         plane: of the slices.
         rule: how slices become squares.
+        scale: on which the network takes them.
     """
 
     network: torch.nn.Module
@@ -50,6 +52,7 @@ class Classifier:
     size: int
     plane: Plane
     rule: FramingRule
+    scale: Scale = "zero-to-one"
 
     @classmethod
     def open(cls, run: Path) -> Classifier:
@@ -80,6 +83,7 @@ class Classifier:
             size=int(shape["size"]),
             plane=prepared.get("plane") or meta.plane or "axial",
             rule=FramingRule.of(prepared),
+            scale=settings.scale,
         )
 
     def of_cohort(self, cohort: Cohort) -> Floats:
@@ -118,7 +122,7 @@ class Classifier:
 
     def _asked(self, images: torch.Tensor) -> Floats:
         with torch.inference_mode():
-            return np.asarray(self.network(as_input(images)).softmax(dim=1).double().numpy())
+            return np.asarray(self.network(as_input(images, self.scale)).softmax(dim=1).double().numpy())
 
 
 def opened(run: Path) -> Classifier:

@@ -7,9 +7,10 @@ import numpy as np
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.core.types import REGIONS, tumour_of
 from synthoma.detection.coding import to_rle
-from synthoma.detection.findings import dice, meanings, measurements, side, tidy
+from synthoma.detection.findings import dice, measurements, side, tidy
 from synthoma.detection.scan_findings import Description, FoundSlice
 from synthoma.detection.seen import Seen
+from synthoma.detectors.segmenters.label_maps import meanings
 from synthoma.scans.orientation import from_plane
 
 

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from synthoma.cohorts.squares import FramingRule
 from synthoma.core.types import Bools, Float32, Plane
+from synthoma.detectors.learning import Scale
+from synthoma.detectors.scale import as_input
 from synthoma.detectors.segmenters.chances import Calibrations, read_calibrations
-from synthoma.detectors.segmenters.networks import SegmenterShape, as_input, build_segmenter
+from synthoma.detectors.segmenters.networks import SegmenterShape, build_segmenter
 from synthoma.detectors.settings import SegmenterNetwork
 from synthoma.detectors.slices import neighbours
 from synthoma.training.bundle import Bundle, fitting, open_model
@@ -42,6 +44,7 @@ class Detector:
         rule: how slices become squares.
         device: "cpu" or "cuda".
         bf16: whether it computes in bfloat16.
+        scale: on which the network takes intensities.
     """
 
     bundle: Bundle
@@ -58,6 +61,7 @@ class Detector:
     rule: FramingRule
     device: str
     bf16: bool
+    scale: Scale = "zero-to-one"
 
     @classmethod
     def open(cls, run: Path, device: str = "cpu") -> Detector:
@@ -109,7 +113,7 @@ class Detector:
         """What the network sees for some slices of a volume, (len(rows), context * C, S, S): no blank neighbours."""
         there = np.union1d(np.flatnonzero(content(pixels)), rows)
         seen = there[neighbours(there, self.context, stride)[np.searchsorted(there, rows)]]
-        stacked = as_input(torch.from_numpy(pixels[seen])).flatten(1, 2)
+        stacked = as_input(torch.from_numpy(pixels[seen]), self.scale).flatten(1, 2)
         return stacked.to(self.device, memory_format=torch.channels_last)
 
     def _of_batch(self, pixels: Float32, rows: list[int], stride: int, flip: bool) -> Float32:
@@ -160,4 +164,5 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
         rule=FramingRule.of(prepared),
         device=device,
         bf16=torch.cuda.is_bf16_supported() if device == "cuda" else fast_bf16(),
+        scale=config.scale,
     )

@@ -10,11 +10,11 @@ from synthoma.cohorts.squares import Framing, frame, from_squares, to_squares
 from synthoma.core.errors import SynthomaError
 from synthoma.detection.classes import opened
 from synthoma.detection.detector import Detector
-from synthoma.detection.findings import label_map
 from synthoma.detection.seen import Seen, kind_of
 from synthoma.detection.sequences import fitted, guessed_sequence
 from synthoma.detection.settings import DetectConfig
 from synthoma.detectors.segmenters.chances import calibration_of
+from synthoma.detectors.segmenters.label_maps import label_map
 from synthoma.scans.case import Case, Study
 
 

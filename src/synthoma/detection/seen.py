@@ -9,8 +9,8 @@ import numpy as np
 
 from synthoma.cohorts.squares import Framing
 from synthoma.core.types import PLAIN_MODALITY, Bools, Bytes, Float32, Floats
-from synthoma.detection.findings import target_masks
 from synthoma.detectors.segmenters.chances import Calibration, Kind, scan_probability, slice_probabilities
+from synthoma.detectors.segmenters.label_maps import target_masks
 from synthoma.scans.case import Case, Study
 from synthoma.scans.orientation import to_lps, to_plane
 
@@ -26,7 +26,7 @@ class Seen:
         pixels: the squares, (n, C, S, S).
         maps: probabilities over the squares, (n, T, S, S).
         probabilities: the same on the scan's own grid, (T, z, y, x).
-        labels: mask on the scan's own grid, (z, y, x), see ``findings.label_map``.
+        labels: mask on the scan's own grid, (z, y, x), see ``label_maps.label_map``.
         targets: what the maps show.
         thresholds: probability from which a pixel belongs to each target.
         calibration: what the model's figures mean for such a scan; None where nobody measured it.

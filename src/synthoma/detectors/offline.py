@@ -12,7 +12,7 @@ from synthoma.cohorts.cohort import COPY, Cohort, CohortWriter
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Bytes, Float32
 from synthoma.detectors.augment import augment_scans
-from synthoma.detectors.settings import AugmentConfig
+from synthoma.detectors.learning import AugmentConfig
 
 _WRITTEN = 512
 

@@ -11,29 +11,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthoma.cohorts.cohort import Cohort, check_scale
+from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.dataset import spread
 from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind, source_of, trained_on
-from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.errors import ConfigError
 from synthoma.core.provenance import software
-from synthoma.core.seeding import stream, stream_key
-from synthoma.core.types import UNLABELLED, Float32, Ints
+from synthoma.core.seeding import stream_key
+from synthoma.core.types import Float32, Ints
 from synthoma.detectors.classifiers.networks import build_classifier
 from synthoma.detectors.initial import start_from
+from synthoma.detectors.material import check_alike, check_apart, check_scaled, classes_of, extra_rows, training_rows
 from synthoma.detectors.segmenters.alarm import calibrations
 from synthoma.detectors.segmenters.chances import Calibrations, stored_calibrations
-from synthoma.detectors.segmenters.losses import segmentation_loss
+from synthoma.detectors.segmenters.losses import Tversky, segmentation_loss
 from synthoma.detectors.segmenters.networks import SeedMaskDiscriminator, SegmenterShape, build_segmenter
 from synthoma.detectors.segmenters.rival import Rival
 from synthoma.detectors.settings import (
     ClassifierConfig,
     ClassifierNetwork,
-    DetectorTraining,
     SegmenterConfig,
     SegmenterNetwork,
 )
 from synthoma.detectors.slices import Labelled, LabelledSlices, target_names
 from synthoma.detectors.task import SupervisedTask, Validate, batch_counts
+from synthoma.detectors.training import DetectorTraining
 from synthoma.detectors.validation import classification_judge, segmentation_judge
 from synthoma.generators.gan.patches import PatchDiscriminator
 from synthoma.training.device import Execution
@@ -63,7 +64,6 @@ class DetectorPlan:
         self.cohort, self.kind = cohort, config.kind
         self.learner = config.segmenter if config.kind == "segmenter" else config.classifier
         self.modalities = cohort.modalities
-        check_scale(cohort)
         if config.model == "critic-probe" and not config.init:
             todo = "train a dcgan and give --init RUN"
             raise ConfigError("a GAN whose features are probed", "none", todo)
@@ -74,6 +74,7 @@ class DetectorPlan:
             held = held_out_names(cohort)
             if shared := sorted(held & self.start.groups):
                 raise leak_error(shared, f"what {config.init} was trained on")
+        check_scaled(cohort, self.learner.scale, SECTION[self.kind])
         if isinstance(self.learner, SegmenterConfig):
             self.learner = self.learner.fitted(cohort.size)
         if cohort.meta.plane == "sagittal":  # columns run from front to back: no head looks like its mirror image
@@ -82,19 +83,31 @@ class DetectorPlan:
         # What is written down is what is used.
         self.config = config.model_copy(update={SECTION[config.kind]: self.learner})
         rows = training_rows(cohort, config, "train")
-        self.classes = _classes(cohort, rows) if self.kind == "classifier" else ()
+        self.classes = classes_of(cohort, rows) if self.kind == "classifier" else ()
         self.validation = training_rows(cohort, config, "validation")
         if self.classes:
             known = cohort.slices["label"].isin(self.classes).to_numpy()
             self.validation = self.validation[known[self.validation]]
+        if self.learner.schedule == "plateau" and not len(self.validation):
+            todo = f"prepare the cohort with a validation share, or set {SECTION[self.kind]}.schedule=constant"
+            raise ConfigError("validation slices, whose score lowers the rate (schedule plateau)", "none", todo)
         self.extra = tuple(Cohort(path) for path in config.extra)
-        borrowed = [_extra_rows(other, self) for other in self.extra]
+        borrowed = [extra_rows(other, self.kind, self.classes) for other in self.extra]
         for other, taken in zip(self.extra, borrowed, strict=True):
-            _check_alike(cohort, other)
-            _check_apart(cohort, other, taken)
+            check_alike(cohort, other)
+            check_apart(cohort, other, taken)
         seen = (self.learner.context, self.learner.context_mm)
         self.sources = [
-            LabelledSlices(source, chosen, self.modalities, self.targets, seen, self.classes)
+            LabelledSlices(
+                source,
+                chosen,
+                self.modalities,
+                self.targets,
+                seen,
+                self.classes,
+                by_patient=self.learner.draw == "patients",
+                scale=self.learner.scale,
+            )
             for source, chosen in [(cohort, rows), *zip(self.extra, borrowed, strict=True)]
         ]
         self.shape = SegmenterShape(cohort.size, len(cohort.modalities), len(self.targets))
@@ -129,12 +142,14 @@ class DetectorPlan:
 
     def _outline(self, logits: Tensor, batch: Labelled) -> Tensor:
         assert isinstance(self.learner, SegmenterConfig)
-        return self.learner.supervised * segmentation_loss(self.learner.loss, logits, batch.masks)
+        told = self.learner
+        weights = Tversky(told.tversky_alpha, told.tversky_gamma, told.tversky_smooth)
+        return told.supervised * segmentation_loss(told.loss, logits, batch.masks, weights)
 
     def _classify(self, logits: Tensor, batch: Labelled) -> Tensor:
         assert isinstance(self.learner, ClassifierConfig)
         # Weights follow what batches show, extra cohorts included, not what the cohort holds.
-        weight = torch.from_numpy(self.class_weights()).to(logits)
+        weight = torch.from_numpy(self.class_weights()).to(logits) if self.learner.balance else None
         return F.cross_entropy(logits, batch.classes, weight, label_smoothing=self.learner.label_smoothing)
 
     def class_weights(self) -> Float32:
@@ -161,7 +176,8 @@ class DetectorPlan:
         network.load_state_dict(weights)
         placed: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
         seen = (self.learner.context, self.learner.context_mm)
-        slices = LabelledSlices(self.cohort, self.validation, self.modalities, self.targets, seen)
+        scale = self.learner.scale
+        slices = LabelledSlices(self.cohort, self.validation, self.modalities, self.targets, seen, scale=scale)
         return calibrations(
             placed.eval(),
             {"scan": slices, "picture": slices},
@@ -189,7 +205,7 @@ class DetectorPlan:
         return ModelMeta(
             kind=self.kind,
             model=self.config.model,
-            network={name: getattr(self.learner, name) for name in network.model_fields},
+            network=self.learner.model_dump(mode="json", include=set(network.model_fields)),
             shape=asdict(self.shape),
             modalities=self.modalities,
             targets=self.targets,
@@ -214,86 +230,6 @@ class DetectorPlan:
         )
 
 
-def training_rows(cohort: Cohort, config: DetectorTraining, split: str) -> Ints:
-    """Rows of one split that a detector can learn from or be judged on.
-
-    Raises:
-        InputError: there are none in the training split, with what to do.
-        ConfigError: a class that the cohort does not have.
-    """
-    unknown = sorted(set(config.classes or ()) - set(cohort.classes))
-    if unknown:
-        raise ConfigError(f"classes of the cohort ({', '.join(cohort.classes)})", unknown[0], "choose among them")
-    table = cohort.slices
-    keep = np.array(table["split"] == split)
-    if config.classes and (split == "train" or config.kind == "classifier"):  # healthy slices judge a segmenter too
-        keep &= table["label"].isin(config.classes).to_numpy()
-    if config.kind == "segmenter" and "has_mask" in table:
-        keep &= table["has_mask"].fillna(0).astype(bool).to_numpy()
-    if config.kind == "classifier":
-        keep &= (table["label"] != UNLABELLED).to_numpy()
-    rows = np.flatnonzero(keep)
-    if split != "train":
-        return rows
-    if not len(rows):
-        came = f"none of {len(cohort)} (splits: {', '.join(sorted(set(table['split'])))})"
-        wanted = "training slices with a mask" if config.kind == "segmenter" else "training slices with a class"
-        raise InputError(wanted, came, "check the cohort with `synthoma info`")
-    if config.patients is not None:
-        names = sorted(set(table["group"].iloc[rows].astype(str)))
-        chosen = stream(config.seed, "training.patients").permutation(len(names))[: config.patients]
-        rows = rows[table["group"].iloc[rows].astype(str).isin({names[i] for i in chosen}).to_numpy()]
-    if config.limit is not None and config.limit < len(rows):
-        rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
-    return rows
-
-
-def _classes(cohort: Cohort, rows: Ints) -> tuple[str, ...]:
-    present = set(cohort.slices["label"].iloc[rows])
-    classes = tuple(name for name in cohort.classes if name in present)
-    if len(classes) < 2:
-        came = f"training slices of {' and '.join(classes) or 'none'} only"
-        raise InputError("two classes or more", came, "a classifier needs slices of both; see `synthoma info`")
-    return classes
-
-
-def _extra_rows(other: Cohort, plan: DetectorPlan) -> Ints:
-    """What is taken of a --with cohort: of real scans the training split, of made ones all that is labelled."""
-    table = other.slices
-    keep = np.array(table["split"] == "train") if other.origin == "real" else np.ones(len(other), dtype=bool)
-    if plan.kind == "segmenter" and "has_mask" in table:
-        keep &= table["has_mask"].fillna(0).astype(bool).to_numpy()
-    if plan.classes:
-        keep &= table["label"].isin(plan.classes).to_numpy()
-    return np.flatnonzero(keep)
-
-
-def _check_alike(cohort: Cohort, other: Cohort) -> None:
-    """Slices of both cohorts must mean the same to a network."""
-    if other.size != cohort.size:
-        todo = f"prepare it with --size {cohort.size}"
-        raise InputError(f"a --with cohort of {cohort.size} px", f"{other.path.name}: {other.size} px", todo)
-    own, their = (one.meta.provenance.config for one in (cohort, other))
-    for key in ("normalise", "plane", "crop"):
-        if key in own and key in their and own[key] != their[key]:
-            came = f"{other.path.name}: {key} {their[key]}"
-            raise InputError(f"a --with cohort with {key} {own[key]}", came, "prepare both alike")
-
-
-def _check_apart(cohort: Cohort, other: Cohort, taken: Ints) -> None:
-    """Neither patients that are held out, nor images that a generator made from them, may be learned from."""
-    known = set(patients_behind(other, simulated=cohort.origin == "phantom"))
-    table = other.slices.iloc[taken]
-    if other.origin == "real":
-        known |= names_of(other, taken)
-    if shared := sorted(held_out_names(cohort) & known):
-        raise leak_error(shared, other.path.name)
-    if "pixels_sha256" in cohort.slices and "pixels_sha256" in table:
-        held = set(cohort.slices["pixels_sha256"][cohort.slices["split"] != "train"].dropna().astype(str)) - {""}
-        if same := sorted(held & set(table["pixels_sha256"].dropna().astype(str))):
-            raise leak_error(same, f"{other.path.name} (slices with the same pixels)")
-
-
 def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution) -> Rival | None:
     """The discriminator of an adversarial segmenter; None where there is none."""
     if not config.adversarial:
@@ -307,4 +243,7 @@ def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution)
         config.label_smoothing,
         sees_image=config.critic_sees_image,
         device=execution.device,
+        aim=config.target_smoothing,
+        shown=config.critic_masks,
+        scale=config.scale,
     )

@@ -1,20 +1,22 @@
-"""How a segmenter or classifier is built and learns from labelled slices, and the models by name."""
+"""How a segmenter or classifier is built and learns from labelled slices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from synthoma.core.config import Config
 from synthoma.core.fields import said
-from synthoma.training.settings import Kind, TrainingConfig, model_field, no_such_model
+from synthoma.detectors.learning import LearnerConfig, Scale, learning_rate, tumour_share
 
 SegmenterName = Literal[
     "unet-25d", "resunet-seed", "resunet", "segresnet", "dynunet", "mask-seed", "critic-unet", "gan-unet"
 ]
+ClassifierName = Literal["cnn", "vgg16", "resnet18", "resnet50", "densenet121", "critic"]
+HEADED = ("vgg16", "resnet18", "resnet50")
+"""Classifiers whose dense layers can be chosen."""
+
 FROM_GAN = ("critic-unet", "gan-unet")
 """Networks that are built of a GAN's, and can begin with its weights."""
 
@@ -25,6 +27,12 @@ class ContextConfig(Config):
     """What a network sees at once."""
 
     context: int = Field(1, ge=1, le=7, description="neighbouring slices seen at once, an odd number", examples=[3])
+    scale: Scale = Field(
+        "zero-to-one",
+        description="grey values that it is made for: 0 for the background and 1 for bright tissue, or the mean 0 and "
+        "deviation 1 of a cohort that was prepared with --normalise zscore",
+        examples=["zscore"],
+    )
 
     @field_validator("context")
     @classmethod
@@ -32,6 +40,13 @@ class ContextConfig(Config):
         if value % 2 == 0:
             raise ValueError(f"a slice has as many neighbours above as below, {value} do not: give an odd number")
         return value
+
+    @model_validator(mode="after")
+    def _scale_of_a_gans_networks(self) -> Self:
+        network = str(getattr(self, "network", ""))
+        if self.scale == "zscore" and (network.startswith("critic") or network in FROM_GAN):
+            raise ValueError(f"{network} is built of a GAN's networks, which see 0 to 1: leave scale as it is")
+        return self
 
 
 class SegmenterNetwork(ContextConfig):
@@ -54,90 +69,36 @@ class SegmenterNetwork(ContextConfig):
 class ClassifierNetwork(ContextConfig):
     """What a classifier is built from."""
 
-    network: Literal["cnn", "resnet18", "densenet121", "critic"] = Field(
+    network: ClassifierName = Field(
         "cnn", description="architecture; critic is a GAN's discriminator", examples=["resnet18"]
     )
     width: int = Field(32, ge=4, le=128, description="feature maps of the first layer (cnn, critic)", examples=[48])
     frozen: bool = Field(False, description="train the last layer alone (critic)", examples=[True])
-
-
-class AugmentConfig(Config):
-    """How strongly slices are changed; 0 switches a change off."""
-
-    flip: float = Field(0.5, ge=0, le=1, description="chance of a left-right flip", examples=[0.0])
-    rotation: float = Field(
-        20.0, ge=0, le=180, description="largest rotation", examples=[10.0], json_schema_extra=said(unit="degrees")
-    )
-    scale: float = Field(0.2, ge=0, lt=1, description="largest change of size, as a share", examples=[0.1])
-    shift: float = Field(0.08, ge=0, lt=1, description="largest shift, as a share of the side", examples=[0.05])
-    gamma: float = Field(
-        0.35, ge=0, le=1, description="largest change of the intensity curve, in powers of e", examples=[0.2]
-    )
-    contrast: float = Field(0.2, ge=0, lt=1, description="largest factor on intensities, as a share", examples=[0.1])
-    bias: float = Field(0.3, ge=0, lt=1, description="largest smooth brightening across the slice", examples=[0.0])
-    noise: float = Field(0.05, ge=0, lt=1, description="largest deviation of the noise", examples=[0.0])
-    ghosting: float = Field(
-        0.1, ge=0, le=1, description="chance of a motion ghost along the rows or columns", examples=[0.0]
-    )
-    blur: float = Field(0.25, ge=0, le=1, description="chance of a picture of lower resolution", examples=[0.0])
-
-
-def learning_rate(default: float) -> float:
-    """The setting of the learning rate, which differs among kinds of detector."""
-    return Field(
-        default,
-        gt=0,
-        description="highest learning rate (AdamW), halved by --init for a segmenter; it rises, then falls",
-        examples=[1e-3],
-    )
-
-
-def tumour_share(default: float | None) -> float | None:
-    """The setting of how often tumours are shown, which differs among kinds of detector."""
-    return Field(
-        default,
+    batch_norm: bool = Field(True, description="batch normalisation after each convolution (vgg16)", examples=[False])
+    pool: int = Field(
+        0,
         ge=0,
-        le=1,
-        description="chance of a tumour slice once a patient is drawn",
-        examples=[0.5],
-        json_schema_extra=said(unset="all slices evenly"),
+        le=7,
+        description="side of the mean-pooled maps that the head gets (vgg16, resnet18, resnet50); 0 for the network's "
+        "own: 7 of vgg16, 1 of the others",
+        examples=[2],
+        json_schema_extra=said(unit="pixels"),
+    )
+    head: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
+        (),
+        description="widths of dense layers before the last one (vgg16, resnet18, resnet50)",
+        examples=[(256, 128)],
+        json_schema_extra=said(unset="the network's own: 4096,4096 of vgg16, none of the others"),
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="dropout after each layer of head (vgg16, resnet18, resnet50)", examples=[0.3]
     )
 
-
-class LearnerConfig(Config):
-    """How a detector of any kind learns from labelled slices."""
-
-    batch: int = Field(
-        16, ge=2, le=1024, description="slices in a step", examples=[32], json_schema_extra=said(unit="slices")
-    )
-    rate: float = learning_rate(2e-3)
-    weight_decay: float = Field(1e-2, ge=0, description="AdamW's weight decay", examples=[0.0])
-    epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon", examples=[1e-6])
-    tumour_share: float | None = tumour_share(None)
-    with_ratio: float = Field(
-        0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts", examples=[0.3]
-    )
-    modality_dropout: float = Field(
-        0.3, ge=0, le=1, description="chance that a slice loses some of its modalities", examples=[0.0]
-    )
-    context_dropout: float = Field(
-        0.15, ge=0, le=1, description="chance that a slice is shown without its neighbours", examples=[0.0]
-    )
-    context_mm: float = Field(
-        4.0,
-        gt=0,
-        description="least distance between neighbouring slices that are seen",
-        examples=[3.0],
-        json_schema_extra=said(unit="mm"),
-    )
-    ema_images: float = Field(
-        1000.0,
-        ge=0,
-        description="half-life of the moving average of weights; 0 for none",
-        examples=[0.0],
-        json_schema_extra=said(unit="images"),
-    )
-    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="how strongly slices are changed")
+    @model_validator(mode="after")
+    def _a_head_of_these_networks(self) -> Self:
+        if (self.head or self.pool or self.dropout) and self.network not in HEADED:
+            raise ValueError(f"head, pool and dropout are for {', '.join(HEADED)}, not for {self.network}")
+        return self
 
 
 class SegmenterConfig(SegmenterNetwork, LearnerConfig):
@@ -146,6 +107,21 @@ class SegmenterConfig(SegmenterNetwork, LearnerConfig):
     tumour_share: float | None = tumour_share(0.65)
     loss: SegmentationLoss = Field(
         "bce-dice", description="how masks are held against true ones in training", examples=["tversky"]
+    )
+    tversky_alpha: float = Field(
+        0.7,
+        gt=0,
+        lt=1,
+        description="weight of missed tumour in the Tversky losses; tumour that is none weighs the rest of 1",
+        examples=[0.5],
+    )
+    tversky_gamma: float = Field(0.75, gt=0, description="exponent of focal-tversky", examples=[1.0])
+    tversky_smooth: float = Field(
+        1.0,
+        gt=0,
+        description="what both sides of the Tversky losses' overlap are increased by",
+        examples=[1e-6],
+        json_schema_extra=said(unit="pixels"),
     )
     supervised: float = Field(
         1.0,
@@ -164,6 +140,19 @@ class SegmenterConfig(SegmenterNetwork, LearnerConfig):
     label_smoothing: float = Field(
         0.1, ge=0, le=0.5, description="taken off the discriminator's target of real masks", examples=[0.0]
     )
+    target_smoothing: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="taken off the segmenter's target, that its masks be taken for real ones",
+        examples=[0.1],
+    )
+    critic_masks: Literal["scaled", "tanh", "seed"] = Field(
+        "scaled",
+        description="how the discriminator is shown masks: in -1 to 1 by the probability (scaled) or by the logit's "
+        "tanh, or as in the seed project, where real ones are 0 and 1 beside a tanh",
+        examples=["tanh"],
+    )
 
 
 class ClassifierConfig(ClassifierNetwork, LearnerConfig):
@@ -173,98 +162,6 @@ class ClassifierConfig(ClassifierNetwork, LearnerConfig):
     label_smoothing: float = Field(
         0.05, ge=0, le=0.5, description="share of certainty that is taken off the true class", examples=[0.0]
     )
-
-
-SEGMENTERS: dict[str, tuple[str, SegmenterConfig]] = {
-    "unet-25d": (
-        "residual U-Net that sees the neighbouring slices: what `synthoma detect` is made for",
-        SegmenterConfig(context=3, stem=0),
-    ),
-    "resunet-seed": (
-        "the residual U-Net of the LGG seed project (1.2 million weights), with its focal Tversky loss",
-        SegmenterConfig(network="resunet-seed", loss="focal-tversky"),
-    ),
-    "resunet": ("MONAI's residual U-Net: a yardstick", SegmenterConfig(network="resunet")),
-    "segresnet": ("MONAI's SegResNet (Myronenko 2018): a yardstick", SegmenterConfig(network="segresnet")),
-    "dynunet": ("MONAI's DynUNet, the network of nnU-Net: a yardstick", SegmenterConfig(network="dynunet")),
-    "mask-gan": (
-        "unet-25d against a discriminator of patches of slice and mask (Isola 2017)",
-        SegmenterConfig(context=3, stem=0, adversarial=0.1),
-    ),
-    "mask-dcgan-seed": (
-        "the FLAIR-to-mask GAN of the seed project at 28 px, its discriminator shown the slice too",
-        SegmenterConfig(network="mask-seed", critic="mask-seed", adversarial=0.1, rate=2e-4, weight_decay=0.0, batch=8),
-    ),
-    "critic-unet": (
-        "U-Net whose encoder can begin as a trained GAN's discriminator (--init RUN)",
-        SegmenterConfig(network="critic-unet", width=32),
-    ),
-    "gan-unet": (
-        "U-Net whose encoder and decoder can begin as a trained GAN's discriminator and generator (--init RUN)",
-        SegmenterConfig(network="gan-unet", width=32),
-    ),
-}
-"""Name -> what it is, and its settings."""
-
-CLASSIFIERS: dict[str, tuple[str, ClassifierConfig]] = {
-    "cnn": ("small convolutional network", ClassifierConfig()),
-    "resnet18": ("MONAI's ResNet-18 (He 2016)", ClassifierConfig(network="resnet18")),
-    "densenet121": ("MONAI's DenseNet-121 (Huang 2017)", ClassifierConfig(network="densenet121")),
-    "critic-probe": (
-        "one linear layer on the frozen features of a GAN's discriminator (--init RUN; Radford 2015, 5.1)",
-        ClassifierConfig(network="critic", frozen=True),
-    ),
-    "critic-tuned": (
-        "the same features, trained further; without --init from scratch",
-        ClassifierConfig(network="critic"),
-    ),
-}
-"""Name -> what it is, and its settings."""
-
-BEGUN = 0.5
-"""Share of the usual learning rate for a segmenter that begins with a trained one, whose knowledge it would lose."""
-
-
-class DetectorTraining(TrainingConfig):
-    """Settings of the training of a detector: a segmenter or classifier."""
-
-    model: str = model_field("unet-25d")
-    extra: tuple[Path, ...] = Field(
-        (),
-        description="of detectors: learn from this cohort too; may be given several times",
-        examples=["synthetic"],
-        json_schema_extra=said(flag="--with", metavar="COHORT"),
+    balance: bool = Field(
+        True, description="rare classes of a batch weigh as much in the loss as common ones", examples=[False]
     )
-    patients: int | None = Field(
-        None,
-        ge=1,
-        description="of detectors: learn from so many random training patients only",
-        examples=[20],
-        json_schema_extra=said(unit="patients", unset="all"),
-    )
-    segmenter: SegmenterConfig = Field(default_factory=SegmenterConfig, description="what is told to a segmenter")
-    classifier: ClassifierConfig = Field(default_factory=ClassifierConfig, description="what is told to a classifier")
-
-    @classmethod
-    def recipe(cls, name: str) -> tuple[Kind, Config]:
-        """Kind and own settings of a detector by name.
-
-        Raises:
-            ConfigError: no detector of that name, with the nearest one.
-        """
-        if name in SEGMENTERS:
-            return "segmenter", SEGMENTERS[name][1]
-        if name in CLASSIFIERS:
-            return "classifier", CLASSIFIERS[name][1]
-        raise no_such_model(name, [*SEGMENTERS, *CLASSIFIERS])
-
-    @classmethod
-    def begun(cls, own: Config, values: Mapping[str, object]) -> Config:
-        """A segmenter that begins with a trained one learns at half its usual rate."""
-        if values.get("init") and isinstance(own, SegmenterConfig) and own.network not in FROM_GAN:
-            return own.model_copy(update={"rate": BEGUN * own.rate})
-        return super().begun(own, values)
-
-    def cohorts(self) -> tuple[Path, ...]:
-        """Cohorts that are learned from beside the first."""
-        return (*super().cohorts(), *self.extra)

@@ -12,6 +12,8 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import PLAIN_MODALITY, REGIONS, TARGETS, WHOLE_TUMOUR, Bytes, Float32, Floats, Ints, tumour_of
+from synthoma.detectors.learning import Scale
+from synthoma.detectors.scale import as_input
 
 
 def target_names(cohort: Cohort) -> tuple[str, ...]:
@@ -111,6 +113,8 @@ class LabelledSlices:
         targets: what is outlined; empty for a classifier.
         context: slices seen at once, and the least distance between them in mm.
         classes: names in the order in which they are numbered; a slice of another class has number -1.
+        by_patient: draw patients evenly; else slices.
+        scale: on which the network takes images.
 
     Raises:
         InputError: no rows, none of the modalities, or targets that its masks do not tell apart.
@@ -124,6 +128,9 @@ class LabelledSlices:
         targets: tuple[str, ...],
         context: tuple[int, float] = (1, 4.0),
         classes: tuple[str, ...] = (),
+        *,
+        by_patient: bool = True,
+        scale: Scale = "zero-to-one",
     ) -> None:
         if not len(rows):
             raise InputError("slices to learn from", "none", "check splits, classes and masks with `synthoma info`")
@@ -131,7 +138,7 @@ class LabelledSlices:
             came = f"masks of {', '.join(cohort.labels.values())} in {cohort.path.name}"
             todo = "prepare both with --merge whole-tumour"
             raise InputError(f"masks that tell {', '.join(targets)} apart", came, todo)
-        self.cohort, self.rows, self.targets = cohort, rows, targets
+        self.cohort, self.rows, self.targets, self.scale = cohort, rows, targets, scale
         self.channels = _channels(cohort, modalities)
         self.context = context_rows(cohort, *context)
         table = cohort.slices
@@ -140,7 +147,7 @@ class LabelledSlices:
         self.tumour = table["tumour_pixels"].to_numpy() > 0
         groups = table["group"].iloc[rows].astype(str).to_numpy()
         # Pictures of as many people, but for some duplicates: favouring tumour slices needs others to choose from.
-        if 2 * len(set(groups)) > len(groups):
+        if not by_patient or 2 * len(set(groups)) > len(groups):
             groups = np.full(len(groups), "")
         order = np.argsort(groups, kind="stable")
         ends = np.flatnonzero(groups[order][1:] != groups[order][:-1]) + 1
@@ -167,6 +174,10 @@ class LabelledSlices:
         size = flat.shape[2:]
         maps = torch.empty(len(rows), 0, *size) if masks is None else torch.from_numpy(masks).float()
         return Labelled(flat, maps, torch.from_numpy(self.classes[rows]))
+
+    def inputs(self, rows: Ints) -> Tensor:
+        """The images of these rows as the network takes them, (B, K * C, S, S)."""
+        return as_input(self.fetch(rows).images, self.scale)
 
     def class_shares(self, count: int) -> Floats:
         """How often each of ``count`` classes is drawn: groups evenly, then slices of a group evenly; (count,)."""

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from synthoma.core.seeding import stream_key
 from synthoma.detectors.augment import augment_scans, drop_modalities, drop_neighbours
-from synthoma.detectors.segmenters.networks import as_input
+from synthoma.detectors.learning import LearnerConfig
+from synthoma.detectors.scale import as_input
 from synthoma.detectors.segmenters.rival import Rival
-from synthoma.detectors.settings import LearnerConfig
 from synthoma.detectors.slices import Labelled, LabelledSlices
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
-from synthoma.training.schedule import one_cycle
+from synthoma.training.schedule import Plateau, one_cycle
 
 Criterion = Callable[[Tensor, Labelled], Tensor]
 """Loss of logits for a batch, a scalar."""
@@ -30,7 +30,9 @@ Validate = Callable[[nn.Module, int], tuple[float, dict[str, float], Tensor]]
 """Judges a network after so many images: score to be made small (nan: nothing to judge on), figures for the log, and
 what its user must know (thresholds)."""
 
-LARGEST_GRADIENT = 5.0
+OPTIMISERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+
+BETA2 = 0.999
 
 
 class SupervisedTask:
@@ -62,16 +64,19 @@ class SupervisedTask:
     ) -> None:
         self.config, self.seed, self.sources, self.channels = config, seed, sources, channels
         self.execution, self.criterion, self.validate, self.rival = execution, criterion, validate, rival
+        self.scale = sources[0].scale
         self.batch, self.counts = config.batch, batch_counts(len(sources), config)
         self.network: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser = OPTIMISERS[config.optimiser](
             [weight for weight in self.network.parameters() if weight.requires_grad],
             config.rate,
+            betas=(config.beta1, BETA2),
             weight_decay=config.weight_decay,
             eps=config.epsilon,
             fused=True,
         )
+        self.plateau = plateau_of(self.optimiser, config) if config.schedule == "plateau" else None
         self.images = 0
         self.found = torch.zeros(0)
         self.best = _copied(self.average)
@@ -81,8 +86,9 @@ class SupervisedTask:
 
     def step(self, step: int, share: float) -> dict[str, Tensor]:
         """Learn from batch number ``step`` at the learning rate of this share of the budget."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate * one_cycle(share)
+        if self.config.schedule == "one-cycle":
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.config.rate * one_cycle(share)
         batch = self._batch(step)
         self.network.train()
         with self.precision():
@@ -96,7 +102,8 @@ class SupervisedTask:
             total = loss + self.rival.weight * opinion
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        if self.config.clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self.optimiser.step()
         if self.rival is not None:
             losses |= self.rival.learn(batch.images, batch.masks, logits.detach())
@@ -115,12 +122,12 @@ class SupervisedTask:
         joined = [torch.cat(tensors) for tensors in zip(*((p.images, p.masks, p.classes) for p in parts), strict=True)]
         images, masks, classes = (tensor.to(self.execution.device, non_blocking=True) for tensor in joined)
         draws = torch.Generator().manual_seed(stream_key(self.seed, "training.augment", step) % 2**63)
-        images, masks = augment_scans(images, masks, self.config.augment, draws, self.channels)
+        images, masks = augment_scans(images, masks, self.config.augment, draws, self.channels, self.scale)
         if self.channels > 1 and self.config.modality_dropout:
             images = drop_modalities(images, self.config.modality_dropout, draws, self.channels)
         if images.shape[1] > self.channels and self.config.context_dropout:
             images = drop_neighbours(images, self.config.context_dropout, draws, self.channels)
-        images = as_input(images).contiguous(memory_format=self.execution.memory_format)
+        images = as_input(images, self.scale).contiguous(memory_format=self.execution.memory_format)
         return Labelled(images, masks, classes)
 
     def precision(self) -> AbstractContextManager[object]:
@@ -138,6 +145,9 @@ class SupervisedTask:
             return Snapshot(math.nan, {}, [_BROKEN], fatal=True)
         with self.precision():
             score, values, self.found = self.validate(self.average, progress.images)
+        if self.plateau is not None:
+            self.plateau.see(score)
+            values = {**values, "rate": self.optimiser.param_groups[0]["lr"]}
         return Snapshot(score, values, [])
 
     def keep_best(self) -> None:
@@ -154,6 +164,7 @@ class SupervisedTask:
             **{f"best.{name}": value for name, value in self.best.items()},
             **optimiser_state("adam", self.optimiser),
             **(self.rival.state() if self.rival is not None else {}),
+            **(self.plateau.state("plateau") if self.plateau is not None else {}),
             "images": torch.tensor(self.images),
             "best_found": self.best_found,
         }
@@ -166,8 +177,21 @@ class SupervisedTask:
         restore_optimiser("adam", self.optimiser, bundle)
         if self.rival is not None:
             self.rival.restore(bundle)
+        if self.plateau is not None:
+            self.plateau.restore("plateau", bundle)
         self.images = int(bundle.tensors["images"])
         self.best_found = bundle.tensors["best_found"]
+
+
+def plateau_of(optimiser: torch.optim.Optimizer, config: LearnerConfig) -> Plateau:
+    """What lowers the learning rate where the validation score no longer falls."""
+    return Plateau(
+        optimiser,
+        patience=config.plateau_patience,
+        factor=config.plateau_factor,
+        delta=config.plateau_delta,
+        least=config.plateau_least,
+    )
 
 
 def batch_counts(sources: int, config: LearnerConfig) -> list[int]:

@@ -17,7 +17,9 @@ from synthoma.core.errors import ConfigError
 from synthoma.core.pictures import grey, outlined, png, tiled
 from synthoma.core.types import Bytes, Float32, Ints
 from synthoma.core.whole_files import write_bytes, write_json
+from synthoma.detectors.learning import Scale
 from synthoma.detectors.plan import DetectorPlan
+from synthoma.detectors.settings import ClassifierConfig
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.detectors.task import SupervisedTask
 from synthoma.training.bundle import save_tensors
@@ -71,6 +73,8 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
         task[execution].step(0, 0.0)
 
     kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen"}
+    if isinstance(plan.learner, ClassifierConfig) and (plan.learner.network == "vgg16" or plan.learner.head):
+        kept |= {"pool", "head", "batch_norm"}
     name = f"{plan.shape} {plan.learner.model_dump_json(include=kept)}"
     chosen = calibrate(device, name, trial, bf16=True)
     write_json(file, sealed(asdict(chosen)))
@@ -81,11 +85,19 @@ def _save_sheet(run: Path, slices: LabelledSlices, images: int, rows: Ints, chan
     """Draw what a snapshot finds on a few slices, and join all snapshots, below the truth, into progress.png."""
     folder = run / SAMPLES
     folder.mkdir(exist_ok=True)
-    pictures = [grey(image[_drawn_channel(image)]) for image in slices.volume(rows)]
+    pictures = [_picture(image[_drawn_channel(image)], slices.scale) for image in slices.volume(rows)]
     truth = _row(pictures, slices.fetch(rows).masks)
     write_bytes(folder / f"row-{images:09d}.png", png(_row(pictures, (chances > 0.5).float())))
     made = [np.asarray(Image.open(path)) for path in sorted(folder.glob("row-*.png"))]
     write_bytes(run / "progress.png", png(tiled([truth, *made], 1, gap=4)))
+
+
+def _picture(image: Float32, scale: Scale) -> Bytes:
+    """A slice as a picture; of z-scores the darkest pixel is black and the brightest white."""
+    if scale == "zero-to-one":
+        return grey(image)
+    low, high = float(image.min()), float(image.max())
+    return grey((image - low) / (high - low or 1.0))
 
 
 def _drawn_channel(image: Float32) -> int:

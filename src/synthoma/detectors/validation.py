@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from synthoma.cohorts.dataset import spread
 from synthoma.core.types import Bools, Floats, Ints
-from synthoma.detectors.segmenters.networks import as_input
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.training.device import Execution
 
@@ -28,7 +27,7 @@ def outputs(network: nn.Module, slices: LabelledSlices, rows: Ints, execution: E
     """What a network says of these rows of a cohort, in order, as float32 on the CPU."""
     parts = []
     for start in range(0, len(rows), BLOCK):
-        images = as_input(slices.fetch(rows[start : start + BLOCK]).images)
+        images = slices.inputs(rows[start : start + BLOCK])
         placed = images.to(execution.device).contiguous(memory_format=execution.memory_format)
         parts.append(network(placed).float().cpu())
     return torch.cat(parts)

@@ -17,7 +17,7 @@ from synthoma.generators.flow.models import MODELS as FLOW
 from synthoma.generators.gan.models import MODELS as GAN
 from synthoma.generators.phantomgan.models import MODELS as PHANTOM
 from synthoma.generators.settings import GanConfig
-from synthoma.training.settings import AUTO, Kind, TrainingConfig, no_such_model
+from synthoma.training.settings import AUTO, Kind, Recipes, TrainingConfig, no_such_model
 
 _PLANNED = ("looks at cohort, device and minutes, and chooses among the others", GanConfig())
 
@@ -35,6 +35,19 @@ def generators() -> dict[str, tuple[str, GanConfig]]:
             raise ConfigError("a GeneratorFamily behind each entry point of synthoma.generators", came, "correct it")
         added |= family.models
     return {AUTO: _PLANNED, **GAN, **PHANTOM, **FLOW, **AUTOENCODERS, **added}
+
+
+SEEDS: Recipes = {
+    "dcgan-seed": {
+        # 3,750 steps an epoch are left from another data set (60,000 / 16); ten epochs in batches of 4.
+        "seed": (GAN["dcgan-seed"][1], {"images": 150_000}),
+        "corrected": (
+            GanConfig(network="seed", label_smoothing=0.1, augment=("mirror", "translation"), augment_probability=0.5),
+            {},
+        ),
+    }
+}
+"""Model -> recipe -> its settings, and those of the training beside them."""
 
 
 class GeneratorTraining(TrainingConfig):
@@ -66,7 +79,7 @@ class GeneratorTraining(TrainingConfig):
     gan: GanConfig = Field(default_factory=GanConfig, description="what is told to a generator")
 
     @classmethod
-    def recipe(cls, name: str) -> tuple[Kind, Config]:
+    def of_model(cls, name: str) -> tuple[Kind, Config]:
         """Kind and own settings of a generator by name.
 
         Raises:
@@ -75,6 +88,11 @@ class GeneratorTraining(TrainingConfig):
         if name not in (known := generators()):
             raise no_such_model(name, known)
         return "generator", known[name][1]
+
+    @classmethod
+    def recipes(cls) -> Recipes:
+        """Settings of seed projects, by model."""
+        return SEEDS
 
     def cohorts(self) -> tuple[Path, ...]:
         """Cohorts that are learned from beside the first."""

@@ -1,24 +1,44 @@
-"""Search over a few settings of a generator, by the score on held-out scans. Needs the extra ``search`` (Optuna)."""
+"""What a search varies of a generator: rates, batch, changes of images, width and latent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from synthoma.core.errors import ConfigError
 from synthoma.generators.recipes import GeneratorTraining
+from synthoma.training.search import Search, Trial, Value, Vary
 
 Training = TypeVar("Training", bound=GeneratorTraining)
 
-Trial = dict[str, int | float | str]
-"""What one trial was: "trial" (its number), "score" (to be made small), and the settings that were varied, by name."""
-
 RATES = (5e-5, 1e-3)
 CHANGES = ("", "translation", "translation+cutout", "brightness+translation+cutout")
+SIZED = ("dcgan", "residual")
+"""Networks whose width and latent can be chosen."""
+
+
+def generator_space(config: GeneratorTraining) -> list[Vary]:
+    """What is varied of a generator; what somebody gave is not, nor networks that begin as trained ones."""
+    space = [
+        Vary("generator_rate", low=RATES[0], high=RATES[1]),
+        Vary("critic_rate", low=RATES[0], high=RATES[1]),
+        Vary("batch", (8, 16, 32)),
+        Vary("augment", CHANGES),
+    ]
+    if config.gan.network in SIZED and config.init is None:
+        space += [Vary("width", (16, 32, 48)), Vary("latent", (32, 64, 100, 128))]
+    return [one for one in space if one.name not in config.gan.model_fields_set]
+
+
+def changed_generator(config: Training, values: Mapping[str, Value]) -> Training:
+    """The settings of a trial."""
+    own: dict[str, object] = dict(values)
+    if "augment" in own:
+        own["augment"] = tuple(filter(None, str(own["augment"]).split("+")))
+    return config.model_copy(update={"gan": config.gan.model_copy(update=own)})
 
 
 def search_settings(config: Training, trials: int, train: Callable[[Training, int], float]) -> list[Trial]:
-    """Try settings with Optuna's tree-structured Parzen estimator; each trial is a training of its own.
+    """Try settings of a generator; each trial is a training of its own, and nothing is kept of it but its score.
 
     Args:
         config: what the trials have in common: model, budget, seed.
@@ -31,24 +51,5 @@ def search_settings(config: Training, trials: int, train: Callable[[Training, in
     Raises:
         ConfigError: Optuna is not installed.
     """
-    try:
-        import optuna
-    except ImportError:
-        raise ConfigError("Optuna for --search", "none installed", "pip install 'synthoma[search]'") from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-    def objective(trial: optuna.Trial) -> float:
-        varied = {
-            "generator_rate": trial.suggest_float("generator_rate", *RATES, log=True),
-            "critic_rate": trial.suggest_float("critic_rate", *RATES, log=True),
-            "batch": trial.suggest_categorical("batch", [8, 16, 32]),
-            "augment": tuple(filter(None, trial.suggest_categorical("augment", CHANGES).split("+"))),
-        }
-        changed = config.model_copy(update={"gan": config.gan.model_copy(update=varied)})
-        return train(changed, trial.number)
-
-    study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=config.seed))
-    study.optimize(objective, n_trials=trials)
-    done = [(one.value, one) for one in study.trials if one.value is not None]
-    ranked = sorted(done, key=lambda pair: pair[0])
-    return [{"trial": one.number, "score": score, **one.params} for score, one in ranked]
+    search = Search(generator_space(config), config.seed)
+    return search.run(trials, lambda values, number: train(changed_generator(config, values), number))

@@ -173,6 +173,50 @@ def multiclass_scores(truth: Array, probabilities: Floats, classes: Sequence[str
     }
 
 
+def weighted_classes(truth: Array, probabilities: Floats, classes: int) -> Callable[[Array], dict[str, float]]:
+    """As `multiclass_scores` when each image counts several times or not at all, as in a bootstrap; and by class.
+
+    Args:
+        truth: (N,) numbers of classes, from 0.
+        probabilities: (N, classes), finite; the class of the highest is called.
+        classes: how many.
+
+    Returns:
+        A function of how often each image counts, (N,), 0 or more. It gives accuracy, balanced_accuracy,
+        precision_macro, recall_macro, f1_macro and auc_macro, and of each class k precision.k, recall.k, f1.k and auc.k
+        (one versus rest); 0..1 or nan.
+
+    Raises:
+        InputError: shapes or values that do not fit.
+    """
+    values, real = _finite(probabilities), np.asarray(truth)
+    if values.ndim != 2 or values.shape != (len(real), classes) or not np.isin(real, np.arange(classes)).all():
+        came = f"probabilities {values.shape} for {len(real)} answers"
+        raise InputError(f"one probability for each of {classes} classes", came, "check the order of the classes")
+    cell = real.astype(np.int64) * classes + (values.argmax(axis=1) if values.size else np.zeros(0, np.int64))
+    rankings = [weighted_ranking((real == k).astype(np.int64), values[:, k]) for k in range(classes)]
+
+    def scored(weights: Array) -> dict[str, float]:
+        counted = np.asarray(weights, dtype=np.float64)
+        table = np.bincount(cell, counted, classes * classes).reshape(classes, classes)
+        hits, there, called = np.diag(table).tolist(), table.sum(axis=1).tolist(), table.sum(axis=0).tolist()
+        each = {
+            "precision": [_ratio(hit, of) for hit, of in zip(hits, called, strict=True)],
+            "recall": [_ratio(hit, of) for hit, of in zip(hits, there, strict=True)],
+            "f1": [_ratio(2 * hit, a + b) for hit, a, b in zip(hits, there, called, strict=True)],
+            "auc": [ranking(counted)["roc_auc"] for ranking in rankings],
+        }
+        several = np.count_nonzero(there) > 1
+        return {
+            "accuracy": _ratio(sum(hits), sum(there)),
+            "balanced_accuracy": _mean(each["recall"]) if several else NAN,
+            **{f"{name}_macro": _mean(found) for name, found in each.items()},
+            **{f"{name}.{k}": value for name, found in each.items() for k, value in enumerate(found)},
+        }
+
+    return scored
+
+
 def confusion(truth: Array, predicted: Array, classes: Sequence[int]) -> Ints:
     """Numbers (K, K): row is the true class, column the one that was called; (0, 1) gives tn, fp / fn, tp."""
     if not len(truth):

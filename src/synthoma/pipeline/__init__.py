@@ -12,12 +12,13 @@ from synthoma.pipeline.demonstration import demo
 from synthoma.pipeline.description import describe, diagram, report, verify
 from synthoma.pipeline.detection import detect, judge, kind_of_model
 from synthoma.pipeline.generation import generate
-from synthoma.pipeline.judgement import evaluate, score_masks
+from synthoma.pipeline.judgement import evaluate, evaluate_model, score_masks
 from synthoma.pipeline.preparation import prepare, prepare_phantom
-from synthoma.pipeline.training import needs, planned, search, train
+from synthoma.pipeline.searching import search
+from synthoma.pipeline.training import needs, planned, train
 
 __all__ = [
-    "chain", "demo", "describe", "detect", "diagram", "evaluate", "generate", "inception", "judge",
-    "kind_of_model", "needs", "planned", "prepare", "prepare_phantom", "report", "score_masks", "search",
-    "train", "verify",
+    "chain", "demo", "describe", "detect", "diagram", "evaluate", "evaluate_model", "generate", "inception",
+    "judge", "kind_of_model", "needs", "planned", "prepare", "prepare_phantom", "report", "score_masks",
+    "search", "train", "verify",
 ]  # fmt: skip

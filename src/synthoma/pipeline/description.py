@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def report(artefact: Path | str) -> Path:
-    """Write the self-contained HTML page of a cohort, a run or findings into its folder and return the page's path.
+    """Write the self-contained HTML page of a cohort, run, search or findings into its folder and return its path.
 
     Raises:
         InputError: the folder is no artefact that has a page.
@@ -28,15 +28,17 @@ def report(artefact: Path | str) -> Path:
         add_cohort_page(path, path.resolve().name)
     elif (path / "model.safetensors").is_file() or (path / "run.json").is_file():
         add_run_page(path, path.resolve().name)
+    elif (path / "search.json").is_file():
+        add_search_page(path, path.resolve().name)
     elif (path / "detection.json").is_file():
         from synthoma.reports.findings_page import findings_page
 
         write_text(path / "report.html", findings_page(path, path.resolve().name))
         renew_checksums(path, "report.html")
-    elif (path / "evaluation.json").is_file() or (path / "scores.json").is_file():
+    elif any((path / name).is_file() for name in ("evaluation.json", "scores.json", "model_scores.json")):
         pass  # its page was written with it, from cohorts that may have moved since
     else:
-        raise InputError("a cohort, a run, an evaluation or findings", str(path), "see `synthoma info PATH`")
+        raise InputError("a cohort, a run, a search, an evaluation or findings", str(path), "see `synthoma info PATH`")
     return path / "report.html"
 
 
@@ -98,6 +100,14 @@ def add_cohort_page(folder: Path, name: str) -> None:
         write_bytes(folder / "duplicates.png", sheet)
         written.append("duplicates.png")
     renew_checksums(folder, *written)
+
+
+def add_search_page(folder: Path, name: str) -> None:
+    """Write the page of a search into its folder."""
+    from synthoma.reports.search_page import search_page
+
+    write_text(folder / "report.html", search_page(folder, name))
+    renew_checksums(folder, "report.html")
 
 
 def diagram(run: Path | str) -> str:

@@ -1,9 +1,9 @@
-"""From cohorts to evidence: the evaluation, and masks against the truth."""
+"""From cohorts to evidence: the evaluation, a trained model on held-out patients, and masks against the truth."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.config import settled
@@ -17,6 +17,7 @@ from synthoma.pipeline.description import add_cohort_page
 from synthoma.pipeline.training import out_of_room
 
 if TYPE_CHECKING:
+    from synthoma.evaluation.heldout.result import ModelScores
     from synthoma.evaluation.result import Evaluation
     from synthoma.evaluation.settings import EvaluateConfig
 
@@ -91,6 +92,56 @@ def evaluate(
     except OutputError as error:
         raise out_of_room(error, target, go_on) from error
     return result
+
+
+def evaluate_model(
+    cohort: Path | str | Cohort,
+    model: Path | str = "phantom",
+    output: Path | str | None = None,
+    *,
+    part: Literal["test", "validation", "all"] = "test",
+    device: str = "auto",
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress = silent,
+) -> ModelScores:
+    """Score a trained segmenter or classifier on slices of patients whom it did not learn from.
+
+    Args:
+        cohort: prepared as the model's own was, or its folder; its test split is scored.
+        model: a run or a model file; "phantom" for the segmenter that is part of the package.
+        output: folder for model_scores.json and report.html; None writes nothing.
+        part: the split; "all" of a cohort from elsewhere.
+        device: "cpu", "cuda" or "auto".
+        seed: of the bootstrap.
+        force: replace an earlier result.
+        progress: told how far it is.
+
+    Returns:
+        The scores, as model_scores.json holds them; ``.content()`` is the same as plain data.
+
+    Raises:
+        InputError: no such slices, slices that the model was not made for, or a place that is taken.
+        ConfigError: a generator, or no such device.
+        LeakError: slices of patients whom the model learned from.
+    """
+    from synthoma.evaluation.heldout.result import write_model_scores
+    from synthoma.evaluation.heldout.scoring import score_model
+    from synthoma.evaluation.heldout.settings import HeldOutConfig
+    from synthoma.reports.model_page import model_page
+    from synthoma.training.bundle import SHIPPED, open_model, shipped_model
+
+    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    path = shipped_model() if str(model) == SHIPPED else Path(model)
+    if output is not None:
+        check_output(Path(output), force=force, inputs=(source.path, path))  # said now, not after minutes
+    config = HeldOutConfig.resolve(flags={"model": str(model), "part": part})
+    scores = score_model(source, open_model(path), config, device=device, seed=seed, progress=progress)
+    if output is not None:
+        with new_folder(Path(output), force=force, inputs=(source.path, path)) as partial:
+            write_model_scores(partial, scores)
+            write_text(partial / "report.html", model_page(scores))
+    return scores
 
 
 def _discriminator(real: Cohort, synthetic: Cohort, config: EvaluateConfig) -> tuple[Floats, Floats]:

@@ -12,14 +12,13 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import FILE, verified_digest
 from synthoma.core.config import settled
 from synthoma.core.disk import disk_refused, output_error
-from synthoma.core.errors import ConfigError, OutputError
-from synthoma.core.outputs import claimed, new_folder, write_checksums
+from synthoma.core.errors import OutputError
+from synthoma.core.outputs import claimed, write_checksums
 from synthoma.core.plugins import using
 from synthoma.core.progress import Progress, silent
 from synthoma.core.resources import check_disk, check_memory
 from synthoma.core.seeding import stream_key
-from synthoma.core.untrusted import csv_of_frame
-from synthoma.core.whole_files import sweep, write_text
+from synthoma.core.whole_files import sweep
 from synthoma.pipeline.description import add_run_page
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, look_of, simulate_beside
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from synthoma.generators.family import GeneratorPlan
     from synthoma.settings import TrainConfig
     from synthoma.training.loop import Report
-
-MOST_TRIALS = 10_000
 
 
 def silent_report(progress: object, share: float, recent: dict[str, float]) -> None:
@@ -69,6 +66,7 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
+    from synthoma.detectors.material import seed_budget
     from synthoma.detectors.train import train_detector
     from synthoma.generators.family import GeneratorPlan
     from synthoma.generators.settings import NETWORKS
@@ -89,7 +87,7 @@ def train(
     folder = Path(run)
     check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
     with claimed(folder):
-        config = continue_run(folder, source, config) if resume else planned(source, config)
+        config = continue_run(folder, source, config) if resume else seed_budget(source, planned(source, config))
         # What is wrong is said before anything is written, or an old run is replaced.
         plan = _plan(source, config)
         _check_resources(plan, folder)
@@ -221,61 +219,3 @@ def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
         patient.load()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def search(
-    cohort: Path | str,
-    output: Path | str,
-    trials: int,
-    *,
-    config: TrainConfig,
-    force: bool = False,
-    report: Report = silent_report,
-) -> dict[str, Any]:
-    """Try settings of a generator, each for the whole budget of ``config``, and rank them by validation score.
-
-    Args:
-        cohort: what to train on.
-        output: folder for search.csv and one run a trial.
-        trials: how many.
-        config: model, budget and seed of every trial.
-        force: replace an existing search.
-        report: told how far each trial is.
-
-    Returns:
-        The best trial's number, score and settings.
-
-    Raises:
-        ConfigError: Optuna is not installed.
-    """
-    import pandas as pd
-
-    from synthoma.generators.plan import plan_training
-    from synthoma.generators.search import search_settings
-    from synthoma.generators.train import train_generator
-    from synthoma.training.bundle import SHIPPED
-    from synthoma.training.runs import begin_run
-
-    if config.kind != "generator":
-        raise ConfigError(
-            "a generator to search settings of", f"the {config.kind} {config.model}", "leave out --search"
-        )
-    if not 1 <= trials <= MOST_TRIALS:
-        raise ConfigError(f"1 to {MOST_TRIALS:,} trials", str(trials), "give for example --search 20")
-    source = Cohort(cohort)
-    config = planned(source, config)
-    if config.gan.network == "repaint" and config.phantom is None:
-        todo = "make some with `synthoma prepare --phantom N` as the cohort was prepared, and give --phantom COHORT"
-        raise ConfigError("one set of simulated slices for all trials", "none", todo)
-    begun_with = (config.phantom, None if config.init in (None, SHIPPED) else config.init)
-    with new_folder(Path(output), force=force, inputs=(source.path, *begun_with)) as partial:
-
-        def one(changed: TrainConfig, number: int) -> float:
-            run = partial / f"trial-{number:03d}"
-            plan = plan_training(source, begin_run(run, source, changed, force=False))
-            return train_generator(plan, run, report).best
-
-        ranked = search_settings(config, trials, one)
-        write_text(partial / "search.csv", csv_of_frame(pd.DataFrame(ranked)))
-        write_text(partial / "config.toml", config.to_toml())
-    return ranked[0]

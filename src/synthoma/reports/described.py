@@ -12,11 +12,14 @@ from synthoma.core.artefacts import FILE, read_artefact, verify
 from synthoma.core.errors import InputError
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.result import read_detection
+from synthoma.evaluation.heldout.result import read_model_scores
 from synthoma.evaluation.result import read_evaluation
 from synthoma.training.bundle import open_model
 from synthoma.training.log import FILE as LOG
 from synthoma.training.log import read_log
 from synthoma.training.runs import read_run
+from synthoma.training.search_file import FILE as SEARCH
+from synthoma.training.search_file import read_search, trials_of
 
 Description = dict[str, object]
 """What an artefact is, as JSON has it: names and figures, lists and objects of them."""
@@ -80,17 +83,22 @@ def _of_unfinished_run(run: Path) -> Description:
 
 
 def _of_search(folder: Path) -> Description:
-    verify(folder / "search.csv")
-    with (folder / "search.csv").open(encoding="utf-8", newline="") as stream:
-        trials = list(csv.DictReader(stream))
+    trials = trials_of(folder)
     settings = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
-    return {
+    facts: Description = {
         "kind": "search",
         "model": settings["model"],
         "trials": len(trials),
         "best": trials[0] if trials else None,
         "runs": sorted(path.parent.name for path in folder.glob("*/model.safetensors")),
     }
+    if not (folder / SEARCH).is_file():  # of an earlier version
+        return facts
+    meta = read_search(folder)
+    facts |= {"wanted": meta.wanted, "budget": meta.budget, "importances": meta.importances}
+    if len(trials) < meta.wanted:
+        facts["todo"] = f"go on with `synthoma train COHORT -o SEARCH --search {meta.wanted} --resume`"
+    return facts
 
 
 def _of_findings(folder: Path) -> Description:
@@ -122,6 +130,15 @@ def _of_scores(folder: Path) -> Description:
     return {"kind": "scores", **read_artefact(folder / "scores.json", "synthoma.scores/1")}
 
 
+def _of_model_scores(folder: Path) -> Description:
+    content = read_model_scores(folder).content()
+    if content["segmenter"] is None:
+        return {"kind": "scores of a model", **content}
+    masks = content["segmenter"]["masks"]
+    brief = {name: masks[name] for name in ("patients", "regions", "slices", "conventions")}
+    return {"kind": "scores of a model", **content, "segmenter": {**content["segmenter"], "masks": brief}}
+
+
 def _of_demo(folder: Path) -> Description:
     return {"kind": "demo", **read_artefact(folder / "demo.json", "synthoma.demo/1")}
 
@@ -137,6 +154,7 @@ _READERS = {
     "findings.json": _of_one_scan,
     "evaluation.json": _of_evaluation,
     "scores.json": _of_scores,
+    "model_scores.json": _of_model_scores,
     "demo.json": _of_demo,
     "chain.json": _of_chain,
 }

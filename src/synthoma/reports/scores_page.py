@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from synthoma.masks.regions import WHOLE
@@ -47,13 +48,36 @@ SHOWN_ROWS = 400
 NONE = "–"
 
 
-def scores_page(scores: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class Heading:
+    """What a page of masks says where they are those of a model on a cohort.
+
+    Attributes:
+        title: of the page.
+        lead: what was scored.
+        remarks: what its reader must know.
+        slices: scores over single slices: name, number, and mean Dice, IoU, precision and recall with intervals.
+    """
+
+    title: str
+    lead: str
+    remarks: Sequence[str]
+    slices: Mapping[str, Mapping[str, Any]]
+
+
+def scores_page(scores: Mapping[str, Any], heading: Heading | None = None) -> str:
     """The whole page of a result of ``masks.scores`` as HTML text."""
     rows = sorted(scores["per_patient"], key=lambda row: (row["regions"][WHOLE]["dice"], row["patient"]))
     name = scores["compared"]["predictions"]
     return render(
         "scores.html",
-        title=f"Scores of {name}" if name else "Scores of masks",
+        title=heading.title if heading else f"Scores of {name}" if name else "Scores of masks",
+        lead=heading.lead if heading else "",
+        told=heading.remarks if heading else (),
+        slices=[
+            (title, found["slices"], [_span(found[score], 3) for score in ("dice", "iou", "precision", "recall")])
+            for title, found in (heading.slices if heading else {}).items()
+        ],
         scores=scores,
         headline=_span(scores["regions"][WHOLE]["dice"].get("mean"), 3),
         cards=_cards(scores),

@@ -14,6 +14,9 @@ from synthoma.core.errors import ConfigError
 from synthoma.core.fields import said
 
 Kind = Literal["generator", "segmenter", "classifier"]
+Recipe = Literal["seed", "corrected"]
+Recipes = Mapping[str, Mapping[Recipe, tuple[Config, Mapping[str, object]]]]
+"""Model -> recipe -> its own settings, and those of the training beside them."""
 SECTION: dict[Kind, str] = {"generator": "gan", "segmenter": "segmenter", "classifier": "classifier"}
 """Kind of model -> the section of the settings that concerns it."""
 
@@ -43,6 +46,13 @@ class TrainingConfig(Config):
     """Settings that models of every kind have; generators and detectors add their own."""
 
     model: str = model_field(AUTO)
+    recipe: Recipe | None = Field(
+        None,
+        description="of models named ...-seed: settings of the seed project with its flaws (seed), or without them "
+        "(corrected)",
+        examples=["seed"],
+        json_schema_extra=said(unset="the model's own settings"),
+    )
     minutes: float | None = Field(
         None,
         ge=1e-6,
@@ -108,13 +118,18 @@ class TrainingConfig(Config):
     decided: tuple[str, ...] = Field((), description="settings that `auto` chose", json_schema_extra=said(written=True))
 
     @classmethod
-    def recipe(cls, name: str) -> tuple[Kind, Config]:
+    def of_model(cls, name: str) -> tuple[Kind, Config]:
         """Kind and own settings of a model by name.
 
         Raises:
             ConfigError: no such model.
         """
         raise no_such_model(name, ())  # what knows models stands above: generators, detectors
+
+    @classmethod
+    def recipes(cls) -> Recipes:
+        """Settings of seed projects, by model."""
+        return {}
 
     @classmethod
     def begun(cls, own: Config, values: Mapping[str, object]) -> Config:
@@ -124,7 +139,7 @@ class TrainingConfig(Config):
     @property
     def kind(self) -> Kind:
         """What the model is."""
-        return self.recipe(self.model)[0]
+        return self.of_model(self.model)[0]
 
     def cohorts(self) -> tuple[Path, ...]:
         """Cohorts that are learned from beside the first."""
@@ -146,7 +161,7 @@ class TrainingConfig(Config):
         """
         section = SECTION[self.kind]
         before, after = asked.model_dump(exclude=_WRITTEN), self.model_dump(exclude=_WRITTEN)
-        usual, chosen = self.recipe(self.model)[1].model_dump(), after.pop(section)
+        usual, chosen = self.of_model(self.model)[1].model_dump(), after.pop(section)
         changed = [name for name, value in after.items() if name not in SECTION.values() and value != before[name]]
         changed += [f"{section}.{name}" for name, value in chosen.items() if value != usual[name]]
         planned = self.model_copy(update={"decided": tuple(changed)})
@@ -161,7 +176,11 @@ class TrainingConfig(Config):
         if not isinstance(values, dict):
             return values
         name = values.get("model", cls.model_fields["model"].default)
-        kind, own = cls.recipe(name)
+        kind, own = cls.of_model(name)
+        if (recipe := values.get("recipe")) is not None:
+            own, beside = cls._by_recipe(name, recipe)
+            spent = values.get("minutes") is not None  # a budget that was given counts, not the seed's
+            values = {**{key: value for key, value in beside.items() if key != "images" or not spent}, **values}
         own = cls.begun(own, values)
         for other, section in SECTION.items():
             if other != kind and isinstance(values.get(section), dict):
@@ -170,6 +189,17 @@ class TrainingConfig(Config):
         if isinstance(given, dict):
             values = {**values, SECTION[kind]: {**own.model_dump(), **given}}
         return values
+
+    @classmethod
+    def _by_recipe(cls, name: str, recipe: str) -> tuple[Config, Mapping[str, object]]:
+        """Settings of a seed project."""
+        known = cls.recipes()
+        if name not in known:
+            raise ValueError(f"{name} has no recipes: they are for {', '.join(known)}")
+        found = {str(key): settings for key, settings in known[name].items()}
+        if recipe not in found:
+            raise ValueError(f"a recipe is one of {', '.join(found)}")
+        return found[recipe]
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

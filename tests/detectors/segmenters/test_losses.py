@@ -10,12 +10,14 @@ from torch import Tensor
 
 from synthoma.detectors.segmenters.losses import (
     SMOOTH,
+    Tversky,
     dice_loss,
     focal_loss,
     focal_tversky_loss,
     segmentation_loss,
     tversky_loss,
 )
+from synthoma.detectors.segmenters.rival import Rival
 
 SURE = 40.0
 
@@ -93,3 +95,48 @@ def test_same_as_monai() -> None:
     weighted = TverskyLoss(sigmoid=True, batch=True, alpha=0.3, beta=0.7, smooth_nr=SMOOTH, smooth_dr=SMOOTH)
     assert float(tversky_loss(logits, truth)) == pytest.approx(float(weighted(logits, truth)), abs=1e-6)
     assert float(focal_loss(logits, truth)) == pytest.approx(float(FocalLoss(gamma=2.0)(logits, truth)), abs=1e-6)
+
+
+def test_focal_tversky_of_the_seed_project() -> None:
+    """Soft hits 1.6, misses 1.4, alarms 0.2: 1.6 / (1.6 + 0.7 * 1.4 + 0.3 * 0.2) = 0.606; 0.394 ** 0.75 = 0.4972."""
+    chance = torch.tensor([[[[0.9, 0.6], [0.1, 0.2]]]])
+    truth = torch.tensor([[[[1.0, 1.0], [1.0, 0.0]]]])
+    logits = torch.logit(chance)
+    for smooth, value in ((1e-6, 0.4972), (1.0, 0.3908)):
+        found = segmentation_loss("focal-tversky", logits, truth, Tversky(0.7, 0.75, smooth))
+        assert float(found) == pytest.approx(value, abs=5e-5)
+    assert float(segmentation_loss("tversky", logits, truth, Tversky(0.4, 9.0, 1e-6))) == pytest.approx(
+        1 - 1.6 / (1.6 + 0.4 * 1.4 + 0.6 * 0.2), rel=1e-5
+    )
+    usual = [segmentation_loss("focal-tversky", logits, truth, weights) for weights in (None, Tversky())]
+    assert torch.equal(*usual)
+
+
+def test_what_a_segmenter_wants_of_its_discriminator() -> None:
+    """With 0.1 off its target: 0.9 * -log p - 0.1 * log(1 - p); masks are shown through a tanh where that is asked."""
+    seen: list[Tensor] = []
+
+    class Fixed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, pairs: Tensor) -> Tensor:
+            seen.append(pairs)
+            return torch.full((len(pairs), 1), 2.0) + self.weight
+
+    p = 1 / (1 + math.exp(-2.0))
+    images, logits, masks = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2)
+
+    def rival(**changes: object) -> Rival:
+        return Rival(Fixed(), 1.0, 1e-3, 0.1, sees_image=False, device="cpu", **changes)  # type: ignore[arg-type]
+
+    assert float(rival().opinion(images, logits)) == pytest.approx(-math.log(p))
+    assert float(seen[-1].mean()) == pytest.approx(2 / (1 + math.exp(-0.5)) - 1)
+    smooth = rival(aim=0.1, shown="seed")
+    assert float(smooth.opinion(images, logits)) == pytest.approx(-0.9 * math.log(p) - 0.1 * math.log(1 - p))
+    assert float(seen[-1].mean()) == pytest.approx(math.tanh(0.5))
+    smooth.learn(images, masks * 0, logits)
+    assert [float(pairs.mean()) for pairs in seen[-2:]] == pytest.approx([0.0, math.tanh(0.5)])
+    rival(shown="tanh").learn(images, masks * 0, logits)
+    assert float(seen[-2].mean()) == -1

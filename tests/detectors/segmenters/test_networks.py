@@ -11,12 +11,12 @@ from torch import nn
 
 from synthoma.core.errors import ConfigError
 from synthoma.detectors.classifiers.networks import build_classifier
+from synthoma.detectors.scale import as_input
 from synthoma.detectors.segmenters.networks import (
     SeedMaskDiscriminator,
     SeedMaskGenerator,
     SeedResUNet,
     SegmenterShape,
-    as_input,
     build_segmenter,
 )
 from synthoma.detectors.settings import ClassifierNetwork, SegmenterNetwork

@@ -21,7 +21,6 @@ from synthoma.detectors.segmenters.chances import (
     shown_name,
     slice_probabilities,
 )
-from synthoma.detectors.segmenters.networks import as_input
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.training.device import Execution
 
@@ -228,13 +227,13 @@ class _Asked:
             if self.mirrored:
                 maps = (maps + self.network(placed.flip(-1)).float().sigmoid().flip(-1)) / 2
             values = slice_probabilities(maps[:, 0].cpu().numpy())
-            values[(images.amax(dim=(1, 2, 3, 4)) <= 0).numpy()] = np.nan
+            values[(images.abs().amax(dim=(1, 2, 3, 4)) <= 0).numpy()] = np.nan
             found.append(values)
         return np.concatenate(found)
 
     def _presented(self, rows: Ints) -> Tensor:
         """Images (B, context, C, S, S) as the network gets them: other modalities are 0, neighbours copies."""
-        flat = as_input(self.slices.fetch(rows).images)
+        flat = self.slices.inputs(rows)
         stack = flat.view(len(rows), -1, len(self.way), *flat.shape[2:])
         shown = torch.zeros_like(stack)
         for channel, source in enumerate(self.way):

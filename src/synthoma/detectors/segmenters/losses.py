@@ -7,6 +7,8 @@ several channels for classes that exclude one another; ours contain one another 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,14 +19,41 @@ SMOOTH = 1.0
 """Pixels added to both sides of an overlap, so that a batch without tumour has a gradient and no division by 0."""
 
 
-def segmentation_loss(name: SegmentationLoss, logits: Tensor, targets: Tensor) -> Tensor:
-    """The loss of that name, as a scalar."""
+@dataclass(frozen=True)
+class Tversky:
+    """What the Tversky losses weigh.
+
+    Attributes:
+        false_negatives: weight of missed tumour, 0..1; tumour that is none weighs the rest of 1.
+        gamma: exponent of the focal one, above 0.
+        smooth: pixels added to both sides of the overlap, above 0.
+    """
+
+    false_negatives: float = 0.7
+    gamma: float = 0.75
+    smooth: float = SMOOTH
+
+
+def segmentation_loss(
+    name: SegmentationLoss, logits: Tensor, targets: Tensor, weights: Tversky | None = None
+) -> Tensor:
+    """The loss of that name, as a scalar.
+
+    Args:
+        name: which.
+        logits: (B, T, H, W).
+        targets: likewise, 0 and 1.
+        weights: of the Tversky losses.
+    """
     if name == "bce-dice":
         return F.binary_cross_entropy_with_logits(logits, targets) + dice_loss(logits, targets)
-    if name == "tversky":
-        return tversky_loss(logits, targets)
-    if name == "focal-tversky":
-        return focal_tversky_loss(logits, targets)
+    if name in ("tversky", "focal-tversky"):
+        known = weights or Tversky()
+        missed, smooth = known.false_negatives, known.smooth
+        shares = {"false_negatives": missed, "false_positives": round(1 - missed, 12), "smooth": smooth}
+        if name == "tversky":
+            return tversky_loss(logits, targets, **shares)
+        return focal_tversky_loss(logits, targets, gamma=known.gamma, **shares)
     return dice_loss(logits, targets) + focal_loss(logits, targets)
 
 
@@ -34,7 +63,12 @@ def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def tversky_loss(
-    logits: Tensor, targets: Tensor, *, false_negatives: float = 0.7, false_positives: float = 0.3
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    false_negatives: float = 0.7,
+    false_positives: float = 0.3,
+    smooth: float = SMOOTH,
 ) -> Tensor:
     """1 - Tversky index, mean over targets.
 
@@ -43,10 +77,11 @@ def tversky_loss(
         targets: likewise, 0 and 1.
         false_negatives: weight of missed tumour. Half and half is Dice; more finds more and says too much more often.
         false_positives: weight of tumour that is none.
+        smooth: pixels added to both sides of the overlap.
 
     Source: Salehi et al. 2017, eq. 3 (there alpha weighs the false positives).
     """
-    return (1 - _tversky_index(logits, targets, false_negatives, false_positives)).mean()
+    return (1 - _tversky_index(logits, targets, false_negatives, false_positives, smooth)).mean()
 
 
 def focal_tversky_loss(
@@ -56,12 +91,13 @@ def focal_tversky_loss(
     false_negatives: float = 0.7,
     false_positives: float = 0.3,
     gamma: float = 0.75,
+    smooth: float = SMOOTH,
 ) -> Tensor:
     """(1 - Tversky index) ** gamma, mean over targets (Abraham & Khan 2019, whose exponent is written 1 / gamma).
 
     Below 1, gamma makes the gradient steeper where the overlap is good already.
     """
-    missing = 1 - _tversky_index(logits, targets, false_negatives, false_positives)
+    missing = 1 - _tversky_index(logits, targets, false_negatives, false_positives, smooth)
     return missing.clamp_min(1e-6).pow(gamma).mean()  # the power has no finite slope at 0
 
 
@@ -72,7 +108,9 @@ def focal_loss(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor
     return ((1 - torch.exp(-entropy)).pow(gamma) * entropy).mean()
 
 
-def _tversky_index(logits: Tensor, targets: Tensor, false_negatives: float, false_positives: float) -> Tensor:
+def _tversky_index(
+    logits: Tensor, targets: Tensor, false_negatives: float, false_positives: float, smooth: float
+) -> Tensor:
     """Soft Tversky index of each target over the batch, (T,)."""
     # Sums over a hundred thousand pixels lose their small terms in half precision.
     chance, truth = torch.sigmoid(logits.float()), targets.float()
@@ -80,4 +118,4 @@ def _tversky_index(logits: Tensor, targets: Tensor, false_negatives: float, fals
     hit = (chance * truth).sum(over)
     missed = ((1 - chance) * truth).sum(over)
     wrong = (chance * (1 - truth)).sum(over)
-    return (hit + SMOOTH) / (hit + false_negatives * missed + false_positives * wrong + SMOOTH)
+    return (hit + smooth) / (hit + false_negatives * missed + false_positives * wrong + smooth)

@@ -1,6 +1,6 @@
 """Segmenters: from slices to one logit map for each target, and the discriminators of the adversarial ones.
 
-All take images on a cohort's scale (0 background, 1 bright tissue; see ``as_input``) with the slices of their context
+All take images on a cohort's scale (0 background, 1 bright tissue; see ``scale``) with the slices of their context
 as channels, and give logits of the same height and width.
 """
 
@@ -18,8 +18,6 @@ from synthoma.core.errors import ConfigError
 from synthoma.detectors.settings import FROM_GAN, SegmenterNetwork
 from synthoma.generators.gan.dcgan import Discriminator, Generator
 
-BRIGHTEST = 2.0
-"""Intensities above twice the brightest ordinary tissue are cut: they say nothing more, and unsettle a network."""
 MASK_SEED_SIZE = 28
 
 
@@ -81,11 +79,6 @@ def _check_size(config: SegmenterNetwork, size: int) -> None:
     if size % step:
         near = max(step, round(size / step) * step)
         raise ConfigError(f"a size divisible by {step} for {config.network}", f"{size}", f"prepare with --size {near}")
-
-
-def as_input(images: Tensor) -> Tensor:
-    """Images on a cohort's scale as a segmenter takes them: cut below the background and far above bright tissue."""
-    return images.clamp(0, BRIGHTEST)
 
 
 # --- ours -------------------------------------------------------------------------------------------------------

@@ -22,12 +22,14 @@ from synthoma.core.errors import ConfigError
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Floats, Ints
 from synthoma.detectors.classifiers.networks import build_classifier
+from synthoma.detectors.learning import AugmentConfig
 from synthoma.detectors.segmenters.chances import slice_probabilities
 from synthoma.detectors.segmenters.losses import segmentation_loss
 from synthoma.detectors.segmenters.networks import SegmenterShape, build_segmenter
-from synthoma.detectors.settings import AugmentConfig, ClassifierConfig, DetectorTraining, SegmenterConfig
+from synthoma.detectors.settings import ClassifierConfig, SegmenterConfig
 from synthoma.detectors.slices import Labelled, LabelledSlices
 from synthoma.detectors.task import SupervisedTask
+from synthoma.detectors.training import DetectorTraining
 from synthoma.detectors.validation import outputs
 from synthoma.training.device import Execution
 
@@ -150,7 +152,7 @@ def detector_settings(test: DetectorTest) -> SegmenterConfig | ClassifierConfig:
     """
     if test.task not in DETECTORS:
         raise ConfigError("the task outline or classify", repr(test.task), "choose one of them")
-    own = DetectorTraining.recipe("unet-25d" if test.task == "outline" else "cnn")[1]
+    own = DetectorTraining.of_model("unet-25d" if test.task == "outline" else "cnn")[1]
     assert isinstance(own, SegmenterConfig | ClassifierConfig)
     changed = DETECTORS[test.task][test.detector]
     # Synthetic slices have no neighbours, so nobody is shown any.
