@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import synthoma
-from synthoma.cohorts.cohort import Cohort, as_scanned
+from synthoma.cohorts.changed_copies import as_scanned
+from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.framing import Box, Fit, centred, fit_square, part_of, resize, resize_back, shown_part
 from synthoma.cohorts.settings import PREPARATIONS, PrepareConfig
 from synthoma.cohorts.squares import FramingRule, frame, from_squares, tiles, to_squares

@@ -23,7 +23,7 @@ from synthoma.cohorts.meta_file import read_meta
 from synthoma.core.artefacts import verify
 from synthoma.core.disk import writing
 from synthoma.core.errors import CohortError, ConfigError, InputError
-from synthoma.core.types import Array, Bools, Bytes, Float16, Float32, Ints, tumour_labels, tumour_of
+from synthoma.core.types import Array, Bytes, Float16, Float32, Ints, tumour_labels, tumour_of
 from synthoma.core.untrusted import content_of_cell, csv_of_frame
 from synthoma.core.whole_files import write_json, write_text
 
@@ -40,9 +40,6 @@ TEXT_COLUMNS = (
     "twin", "origin", "direction",
 )  # fmt: skip
 """Columns of slices.csv that are text even where they look like numbers; an empty cell is an empty text."""
-
-COPY = "changed_copy"
-"""Column of slices.csv: 0 of a slice as it was scanned, else the number of its changed copy (`prepare --augment`)."""
 
 REQUIRED_COLUMNS = ("case", "group", "split", "label")
 
@@ -271,13 +268,6 @@ def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: obj
             part = chosen[start : start + _COPIED]
             writer.add(cohort.images[part], cohort.masks[part], [{}] * len(part))
         writer.finish(table, cohort.meta.changed({"classes": sorted(set(table["label"])), **remarks}))
-
-
-def as_scanned(table: pd.DataFrame) -> Bools:
-    """Which rows of slices.csv are slices as they were scanned, and no changed copies of one."""
-    if COPY not in table:
-        return np.ones(len(table), dtype=np.bool_)
-    return np.asarray(table[COPY].fillna(0) == 0, dtype=np.bool_)
 
 
 def check_scale(cohort: Cohort, *, zscored: bool = False) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from synthoma.cohorts.cohort import COPY, Cohort, CohortWriter
+from synthoma.cohorts.changed_copies import COPY
+from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Bytes, Float32
 from synthoma.detectors.augment import augment_scans

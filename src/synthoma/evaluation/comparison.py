@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthoma.cohorts.cohort import Cohort, as_scanned, check_scale
+from synthoma.cohorts.changed_copies import as_scanned
+from synthoma.cohorts.cohort import Cohort, check_scale
 from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind, rows_named
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.cohorts.squares import FRAMED

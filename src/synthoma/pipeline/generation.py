@@ -78,11 +78,11 @@ def generate(
         InputError: no finished generator there, or the output place is taken.
         ConfigError: an unknown class, or numbers out of range.
     """
-    from synthoma.generators.arithmetic import arithmetic_sheet, terms_of
+    from synthoma.generators.arithmetic import terms_of
     from synthoma.generators.export import export
     from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import check_patients, generate_patients
-    from synthoma.generators.sampling import Sampler, check_request, generate_cohort, repaints_slices
+    from synthoma.generators.sampling import Sampler, check_request, generate_cohort
     from synthoma.training.bundle import open_model
 
     # Before patients are simulated, which takes a minute.
@@ -92,18 +92,13 @@ def generate(
     check_request(bundle, wanted, label=label, truncation=truncation, shard=shard, option=option)
     if arithmetic is not None:
         terms_of(arithmetic, bundle.meta.classes if bundle.meta.shape["classes"] else ())
-    if tumour and (phantom is not None or not repaints_slices(bundle)):
-        came = "--phantom, whose patients are there already" if phantom is not None else f"a {bundle.meta.model}"
-        todo = "leave out the tumour's size and place, or give a phantom-gan alone"
-        raise ConfigError("a phantom-gan that simulates patients for itself", came, todo)
+    _check_tumour(bundle, tumour, phantom)
     if patients is not None:
         check_patients(bundle)
     else:
         todo = "make room there, or draw fewer, or parts of them with --shard"
         check_disk(_bytes(bundle, wanted, shard[1]), Path(output), f"{wanted:,} images", todo)
-    if only_private is not None and shard[1] > 1:
-        todo = "draw the shards without it, or all images in one go"
-        raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
+    _check_private(only_private, shard[1])
     with new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private)) as partial:
         new = max(SIMULATED_PATIENTS, patients or 0)
         simulated = phantom
@@ -125,11 +120,36 @@ def generate(
             (partial / f"export_{form}").mkdir()
             export(cohort, partial / f"export_{form}", form, progress)
         _write_sheets(partial, sampler, cohort, seed if interpolation else None, nearest)
-        if arithmetic is not None:
-            write_bytes(partial / "arithmetic.png", arithmetic_sheet(sampler, seed, arithmetic, label))
+        _write_sum(partial, sampler, seed, arithmetic, label)
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _check_tumour(bundle: Bundle, tumour: Simulation | None, phantom: Path | str | None) -> None:
+    """Raise ConfigError where tumours are asked for of which nobody simulates any."""
+    from synthoma.generators.sampling import repaints_slices
+
+    if not tumour or (phantom is None and repaints_slices(bundle)):
+        return
+    came = "--phantom, whose patients are there already" if phantom is not None else f"a {bundle.meta.model}"
+    todo = "leave out the tumour's size and place, or give a phantom-gan alone"
+    raise ConfigError("a phantom-gan that simulates patients for itself", came, todo)
+
+
+def _check_private(only_private: Path | str | None, parts: int) -> None:
+    """Raise ConfigError where a part of the images is to be searched for copies: what is near is told from all."""
+    if only_private is not None and parts > 1:
+        todo = "draw the shards without it, or all images in one go"
+        raise ConfigError("all images, to tell which are too near to a patient's", "a shard of them", todo)
+
+
+def _write_sum(folder: Path, sampler: Sampler, seed: int, arithmetic: str | None, label: str | None) -> None:
+    """The sheet of a sum of concepts, where one is asked for."""
+    from synthoma.generators.arithmetic import arithmetic_sheet
+
+    if arithmetic is not None:
+        write_bytes(folder / "arithmetic.png", arithmetic_sheet(sampler, seed, arithmetic, label))
 
 
 def _write_sheets(folder: Path, sampler: Sampler, drawn: Cohort, seed: int | None, nearest: Path | str | None) -> None:
