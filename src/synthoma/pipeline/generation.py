@@ -18,7 +18,7 @@ from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 
 if TYPE_CHECKING:
     from synthoma.generators.export import Format
-    from synthoma.generators.sampling import Sampler
+    from synthoma.generators.sampling import Chooser, Sampler
     from synthoma.training.bundle import Bundle
     from synthoma.training.meta import Simulation
 
@@ -81,8 +81,8 @@ def generate(
     from synthoma.generators.arithmetic import terms_of
     from synthoma.generators.export import export
     from synthoma.generators.gan.rejection import Rejection
-    from synthoma.generators.phantomgan.patients import check_patients, generate_patients
-    from synthoma.generators.sampling import Sampler, check_request, generate_cohort
+    from synthoma.generators.phantomgan.patients import check_patients
+    from synthoma.generators.sampling import Sampler, check_request
     from synthoma.training.bundle import open_model
 
     # Before patients are simulated, which takes a minute.
@@ -96,8 +96,7 @@ def generate(
     if patients is not None:
         check_patients(bundle)
     else:
-        todo = "make room there, or draw fewer, or parts of them with --shard"
-        check_disk(_bytes(bundle, wanted, shard[1]), Path(output), f"{wanted:,} images", todo)
+        _check_room(bundle, wanted, shard[1], Path(output))
     _check_private(only_private, shard[1])
     with new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private)) as partial:
         new = max(SIMULATED_PATIENTS, patients or 0)
@@ -109,10 +108,7 @@ def generate(
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
         common: dict[str, Any] = {"seed": seed, "truncation": truncation, "shard": shard, "progress": progress}
-        if patients is not None:
-            cohort = generate_patients(sampler, place, wanted, **common)
-        else:
-            cohort = generate_cohort(sampler, place, wanted, label=label, rejection=rejection, **common)
+        cohort = _drawn(sampler, place, wanted, patients is not None, label, rejection, common)
         if only_private is not None:
             cohort = _without_copies(Cohort(only_private), cohort, partial)
             shutil.rmtree(place)
@@ -160,6 +156,25 @@ def _write_sheets(folder: Path, sampler: Sampler, drawn: Cohort, seed: int | Non
         write_bytes(folder / "interpolation.png", interpolation_sheet(sampler, seed))
     if nearest is not None:
         write_bytes(folder / "nearest.png", nearest_sheet(drawn, Cohort(nearest)))
+
+
+def _drawn(
+    sampler: Sampler, folder: Path, count: int, patients: bool, label: str | None, rejection: Chooser | None,
+    common: dict[str, Any],
+) -> Cohort:  # fmt: skip
+    """So many images or whole patients, as a cohort in ``folder``."""
+    from synthoma.generators.phantomgan.patients import generate_patients
+    from synthoma.generators.sampling import generate_cohort
+
+    if patients:
+        return generate_patients(sampler, folder, count, **common)
+    return generate_cohort(sampler, folder, count, label=label, rejection=rejection, **common)
+
+
+def _check_room(bundle: Bundle, count: int, parts: int, output: Path) -> None:
+    """Raise OutputError where the disk has no room for the images."""
+    todo = "make room there, or draw fewer, or parts of them with --shard"
+    check_disk(_bytes(bundle, count, parts), output, f"{count:,} images", todo)
 
 
 def _bytes(bundle: Bundle, count: int, parts: int) -> float:
