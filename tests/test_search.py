@@ -93,6 +93,9 @@ def test_what_is_varied_depends_on_the_model_and_on_what_was_given() -> None:
     assert {"rate", "batch", "loss", "width", "levels", "augment_strength"} <= set(unet)
     given = TrainConfig.resolve(assignments=["segmenter.width=8", "segmenter.rate=1e-3"], flags={"model": "unet-25d"})
     assert not {"width", "rate"} & set(names(given))
+    by_hand = TrainConfig(model="unet-25d", segmenter=given.segmenter)  # all is set: what differs was given
+    assert not {"width", "rate"} & set(names(by_hand))
+    assert {"batch", "levels"} <= set(names(by_hand))
     begun = names(TrainConfig.resolve(flags={"model": "unet-25d", "init": "phantom"}))
     assert not {"width", "levels"} & set(begun)
     assert "levels" not in names(TrainConfig.resolve(flags={"model": "resunet"}))

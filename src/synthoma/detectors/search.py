@@ -8,7 +8,7 @@ from typing import TypeVar
 from synthoma.detectors.learning import AugmentConfig
 from synthoma.detectors.settings import HEADED, ClassifierConfig, SegmenterConfig
 from synthoma.detectors.training import DetectorTraining
-from synthoma.training.search import Value, Vary
+from synthoma.training.search import Value, Vary, given
 from synthoma.training.settings import SECTION
 
 Training = TypeVar("Training", bound=DetectorTraining)
@@ -29,10 +29,12 @@ def detector_space(config: DetectorTraining) -> list[Vary]:
         Vary("batch", (8, 16, 32)),
         *(_of_segmenter(own) if isinstance(own, SegmenterConfig) else _of_classifier(own)),
     ]
-    if "augment" not in own.model_fields_set:
+    fixed = given(own, config.of_model(config.model)[1])
+    if "augment" not in fixed:
         space.append(Vary(STRENGTH, (0.0, 0.5, 1.0, 1.5)))
-    sizes = ("width", "levels") if config.init is not None else ()
-    return [one for one in space if one.name not in own.model_fields_set and one.name not in sizes]
+    if config.init is not None:
+        fixed |= {"width", "levels"}
+    return [one for one in space if one.name not in fixed]
 
 
 def _of_segmenter(own: SegmenterConfig) -> list[Vary]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from synthoma.generators.recipes import GeneratorTraining
-from synthoma.training.search import Search, Trial, Value, Vary
+from synthoma.training.search import Search, Trial, Value, Vary, given
 
 Training = TypeVar("Training", bound=GeneratorTraining)
 
@@ -26,7 +26,8 @@ def generator_space(config: GeneratorTraining) -> list[Vary]:
     ]
     if config.gan.network in SIZED and config.init is None:
         space += [Vary("width", (16, 32, 48)), Vary("latent", (32, 64, 100, 128))]
-    return [one for one in space if one.name not in config.gan.model_fields_set]
+    fixed = given(config.gan, config.of_model(config.model)[1])
+    return [one for one in space if one.name not in fixed]
 
 
 def changed_generator(config: Training, values: Mapping[str, Value]) -> Training:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthoma.core.config import Config
 from synthoma.core.errors import ConfigError
 from synthoma.core.seeding import stream_key
 
@@ -45,6 +46,17 @@ class Vary:
     options: tuple[Value, ...] = ()
     low: float = 0.0
     high: float = 0.0
+
+
+def given(own: Config, usual: Config) -> set[str]:
+    """Settings that somebody gave, which are not varied.
+
+    Where settings were made by hand, in Python, all of them are set: given is then what differs from the model's own.
+    """
+    known = own.model_fields_set
+    if len(known) < len(type(own).model_fields):
+        return set(known)
+    return {name for name in known if getattr(own, name) != getattr(usual, name)}
 
 
 class Search:
