@@ -8,6 +8,7 @@ import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, check_scale
 from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind
+from synthoma.cohorts.squares import FRAMED
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import UNLABELLED, Ints
@@ -91,7 +92,7 @@ def extra_rows(other: Cohort, kind: Kind, classes: tuple[str, ...]) -> Ints:
     return np.flatnonzero(keep)
 
 
-PREPARED_ALIKE = ("normalise", "plane", "crop")
+PREPARED_ALIKE = ("plane", *FRAMED)
 """Settings of `synthoma prepare` by which slices mean the same to a network."""
 
 

@@ -88,8 +88,8 @@ def generate(
     # Before patients are simulated, which takes a minute.
     bundle = open_model(Path(run), "generator")
     wanted = _wanted(count, patients, label)
-    option = "-n" if patients is None else "--patients"
-    check_request(bundle, wanted, label=label, truncation=truncation, shard=shard, option=option)
+    count_option = "-n" if patients is None else "--patients"
+    check_request(bundle, wanted, label=label, truncation=truncation, shard=shard, option=count_option)
     if arithmetic is not None:
         terms_of(arithmetic, bundle.meta.classes if bundle.meta.shape["classes"] else ())
     _check_tumour(bundle, tumour, phantom)
@@ -99,10 +99,7 @@ def generate(
         _check_room(bundle, wanted, shard[1], Path(output))
     _check_private(only_private, shard[1])
     with new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private)) as partial:
-        new = max(SIMULATED_PATIENTS, patients or 0)
-        simulated = phantom
-        if phantom is None:
-            simulated = _own_phantom(Path(run), bundle, partial, new, seed, progress, tumour or {})
+        simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, progress, tumour or {})
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
@@ -222,7 +219,7 @@ def _own_phantom(
         raise ConfigError("simulated slices to repaint", "none", todo)
     place = folder / SIMULATED
     look = Look(meta.modalities, meta.labels, meta.shape["size"], meta.plane or "axial")
-    key = stream_key(seed, "synthesis.phantom")
+    key, patients = stream_key(seed, "synthesis.phantom"), max(SIMULATED_PATIENTS, patients)
     simulate: Simulation = {**meta.simulate, **tumour}
     simulate_beside(look, meta.prepare, simulate, place, patients, key, progress)
     return place

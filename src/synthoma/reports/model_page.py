@@ -48,6 +48,9 @@ def _heading(scores: ModelScores, found: SegmenterScores, name: str) -> Heading:
 
 def _classes_page(scores: ModelScores, found: ClassifierScores, name: str) -> str:
     rows = [(measure.replace("_", " "), hint, estimate(getattr(found, measure))) for measure, hint in MEASURES.items()]
+    if found.inception is not None:
+        hint = f"clear and various classes: 1 for none, {len(found.classes)} for all, each as often"
+        rows.append(("inception score", hint, estimate(found.inception)))
     recalls = [
         Span(title, one.recall.value, *_ends(one.recall))
         for title, one in found.per_class.items()

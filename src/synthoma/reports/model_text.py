@@ -24,6 +24,8 @@ def _of_classes(found: ClassifierScores) -> Iterator[str]:
     for name in ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "auc"):
         yield f"{name.replace('_', ' '):<18} {_span(getattr(found, name))}"
     yield f"{'commonest class':<18} {found.commonest:.3f}"
+    if found.inception is not None:
+        yield f"{'inception score':<18} {_span(found.inception)} of 1 to {len(found.classes)}"
     width = max(map(len, found.classes))
     yield f"{'':<{width}}  " + "  ".join(f"{name:>{max(len(name), 5)}}" for name in found.classes) + "   called"
     for name, row in zip(found.classes, found.confusion, strict=True):

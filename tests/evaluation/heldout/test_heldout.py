@@ -261,3 +261,25 @@ def test_the_shipped_segmenter_is_scored_on_patients_of_any_cohort(tmp_path: Pat
     assert scores.model.origin == "phantom"
     assert any("learned from phantom slices, these are real" in text for text in scores.remarks)
     assert isinstance(pd.DataFrame([row.model_dump() for row in scores.segmenter.masks.per_patient]), pd.DataFrame)
+
+
+def test_of_synthetic_slices_accuracy_is_obedience(tmp_path: Path) -> None:
+    from synthoma.metrics.inception import inception_score
+
+    images, sides = halves(40, size=32)
+    asked = write_cohort(tmp_path / "drawn", images, sides, origin="synthetic")  # all of the split train
+    scores = synthoma.evaluate_model(asked, model(tmp_path / "m"), tmp_path / "out")
+    assert (scores.scored.part, scores.scored.slices) == ("all", 40)
+    found = scores.classifier
+    assert found is not None
+    network = build_classifier(ClassifierNetwork(width=8), 32, 1, 2).eval()
+    network.load_state_dict(open_model(tmp_path / "m").weights("classifier"))
+    with torch.no_grad():
+        seen = as_input(torch.from_numpy(np.asarray(asked.images[:], np.float32)))
+        chances = network(seen).softmax(dim=1).double().numpy()
+    named = np.array(CLASSES)[chances.argmax(axis=1)]
+    assert found.accuracy.value == pytest.approx((named == asked.slices["label"].to_numpy()).mean())
+    assert found.inception is not None
+    assert found.inception.value == pytest.approx(inception_score(chances), abs=1e-4)
+    assert any("obedience" in text for text in scores.remarks)
+    assert "inception score" in (tmp_path / "out" / "report.html").read_text()

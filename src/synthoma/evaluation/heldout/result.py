@@ -64,6 +64,9 @@ class ClassifierScores(Record):
     commonest: float = Field(description="accuracy of always calling the commonest class")
     confusion: tuple[tuple[int, ...], ...] = Field(description="slices: rows are the truth, columns what was called")
     per_class: dict[str, ClassScores]
+    inception: Estimate | None = Field(
+        default=None, description="inception score, 1 to the number of classes; of synthetic slices alone"
+    )
 
 
 class SliceOverlap(Record):

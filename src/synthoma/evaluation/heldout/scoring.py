@@ -15,8 +15,9 @@ from synthoma.evaluation.heldout.classifier import classifier_scores
 from synthoma.evaluation.heldout.result import HeldOutSettings, ModelScores, ScoredModel, ScoredSlices
 from synthoma.evaluation.heldout.segmenter import segmenter_scores
 from synthoma.evaluation.heldout.settings import HeldOutConfig
-from synthoma.masks.result import Provenance
+from synthoma.masks.result import Estimate, Provenance
 from synthoma.masks.scores import NOT_CLINICAL
+from synthoma.metrics.inception import inception_interval
 from synthoma.metrics.intervals import DRAWS
 from synthoma.training.bundle import Bundle
 from synthoma.training.device import choose_device
@@ -57,6 +58,8 @@ def score_model(
     """
     meta = bundle.meta
     check_kind(meta)
+    if cohort.origin == "synthetic" and config.part == "test":  # nobody's slices: none is held out
+        config = config.model_copy(update={"part": "all"})
     rows = rows_of(cohort, config.part)
     check_unseen(bundle, cohort, rows)
     kept, remarks = _scorable(meta, cohort, rows, config.part)
@@ -70,6 +73,9 @@ def score_model(
         truth: Ints = asked.slices.classes[kept].astype(np.int64)
         said = _told(asked, kept, progress)
         of_classifier = classifier_scores(truth, said, groups, meta.classes, draws=draws, seed=seed)
+        if cohort.origin == "synthetic":
+            clear = inception_interval(said, groups=groups.tolist(), draws=draws, seed=seed)
+            of_classifier = of_classifier.model_copy(update={"inception": Estimate.of(clear)})
     return ModelScores(
         version="synthoma.model-scores/1",
         not_for_clinical_use=NOT_CLINICAL,
@@ -143,6 +149,11 @@ def _reservations(bundle: Bundle, cohort: Cohort, scored: ScoredSlices) -> list[
         found.append("the model does not say whom it learned from: that it saw these patients cannot be ruled out")
     if scored.part == "validation":
         found.append("the validation split chose snapshot and threshold: these figures flatter the model")
+    if cohort.origin == "synthetic" and meta.kind == "classifier":
+        found.append(
+            "these are synthetic slices: accuracy is obedience, the share that this classifier takes for the class "
+            "that was asked for. Its accuracy on held-out real slices says how much of that it can see"
+        )
     if scored.groups < FEW:
         found.append(f"{scored.groups} patients or groups: intervals over so few say little")
     if meta.provenance.cohort.origin not in ("", cohort.origin):
