@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from synthoma.reports.run_page import run_page
+from synthoma.reports.run_page import run_page, watched_of
 from synthoma.training.bundle import load_tensors
+from synthoma.training.log import LogEntry
 from tests.toys import halves, train_toy, write_cohort
 
 
@@ -26,3 +27,31 @@ def test_the_card_tells_the_score_of_the_snapshot_that_is_kept(tmp_path: Path, *
     assert "<b>0.75</b><span>score</span>" in page
     assert f"of the snapshot that is kept, after {meta.images} images" in page
     assert ("the lowest, 0.5, is not lower by more than chance" in page) is by_chance
+
+
+def entry(**figures: float | None) -> LogEntry:
+    known: dict[str, float | None] = {"step": 1, "images": 16, "score": 1.0, "d_auc_held_out": 0.5}
+    return LogEntry.model_validate({**known, **figures})
+
+
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        ({"d_accuracy_held_out": None, "d_accuracy_training": 0.9}, "too few validation slices"),
+        ({"d_accuracy_held_out": 0.6, "d_accuracy_training": 0.98}, "learned training slices by heart"),
+        ({"d_accuracy_held_out": 0.97, "d_accuracy_training": 0.98}, "tells nearly all apart"),
+        ({"d_accuracy_held_out": 0.55, "d_accuracy_training": 0.57}, "hardly tells held-out slices"),
+        ({"d_accuracy_held_out": 0.5, "d_accuracy_training": 0.5, "d_auc_held_out": 0.9}, "90 % of pairs"),
+        (
+            {"d_accuracy_held_out": 0.5, "d_accuracy_training": 0.5, "d_auc_held_out": 0.1},
+            "wrong more often than right",
+        ),
+    ],
+)
+def test_the_page_says_what_the_discriminator_makes_of_held_out_slices(
+    figures: dict[str, float | None], told: str
+) -> None:
+    watched = watched_of([entry(**figures)])
+    assert watched is not None
+    assert told in " ".join(watched.said)
+    assert watched_of([LogEntry.model_validate({"step": 1, "images": 16, "score": 1.0})]) is None

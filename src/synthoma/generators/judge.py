@@ -97,8 +97,8 @@ def check_judge(bundle: Bundle) -> None:
     with fitting("a discriminator"):
         family = family_of(network_of(bundle.meta.network))
     if family.discriminator is None:
-        came = f"{bundle.meta.model}, which learns without one"
-        raise ConfigError("a model with a discriminator, to judge pictures", came, "give the run of a GAN")
+        came = f"a {family.network}, which has none"
+        raise ConfigError("a model with a discriminator", came, "give the run of a GAN")
     if bundle.meta.shape.get("labels") and bundle.meta.realness is None:
         todo = "train one without --with-masks, or on a cohort with 8 validation slices or more"
         raise InputError("a model that judges images alone", "one trained with masks", todo)

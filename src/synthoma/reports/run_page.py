@@ -118,11 +118,16 @@ def _told(last: LogEntry) -> list[str]:
             '(--set gan.augment=\'["translation", "brightness"]\'), make D smaller (--set gan.critic_width=16), or add '
             "patients."
         )
-    ranked = last.d_auc_held_out or 0.0
+    ranked = 0.5 if last.d_auc_held_out is None else last.d_auc_held_out
     if held_out <= CANNOT_TELL and ranked > RANKED:
         said.append(
             f"Its scores part them better than its own limit does: a held-out slice is scored above a generated one in "
             f"{100 * ranked:.0f} % of pairs. So it can tell, but calls most slices by the same name."
+        )
+    elif held_out <= CANNOT_TELL and ranked < 1 - RANKED:
+        said.append(
+            "It is wrong more often than right here, and finds generated slices more real than held-out ones: a passing "
+            "swing of the game, if the snapshots before say otherwise."
         )
     elif held_out <= CANNOT_TELL:
         said.append("It hardly tells held-out slices from generated ones.")

@@ -124,7 +124,9 @@ def test_a_discriminator_that_was_ahead_and_is_fooled_for_long_enough_ends_it(sp
     assert off.state() == {}
 
 
-@pytest.mark.parametrize("figures", [told(0.5, 0.99), told(0.52, 0.55, auc=0.95), told(0.7, 0.7), told(0.3, 0.3)])
+@pytest.mark.parametrize(
+    "figures", [told(0.5, 0.99), told(0.52, 0.55, auc=0.95), told(0.5, 0.5, auc=0.05), told(0.7, 0.7), told(0.3, 0.3)]
+)
 def test_memorising_or_a_shifted_limit_is_not_being_fooled(split: Cohort, figures: dict[str, float]) -> None:
     one = watch(split, until=1)
     assert not any(one.ended(each) for each in (AHEAD, figures, figures))

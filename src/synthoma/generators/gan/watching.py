@@ -29,7 +29,7 @@ BAND = 0.1
 
 RANKED = 0.65
 """Chance that a held-out slice is scored above a generated one, above which another cut would tell them apart: a normal
-score that is cut best with an accuracy of 0.6 has 0.64."""
+score that is cut best with an accuracy of 0.6 has 0.64. As far below 0.5 a discriminator is wrong, but not undecided."""
 
 BY_HEART = 0.7
 """Accuracy on training slices above which it does tell those: then it is not fooled, it has learned them by heart."""
@@ -129,7 +129,7 @@ class Watch:
         look generated to it. None counts before a discriminator was ``AHEAD`` once.
         """
         held_out, learned = figures["d_accuracy_held_out"], figures["d_accuracy_training"]
-        told = learned > BY_HEART or figures["d_auc_held_out"] > RANKED
+        told = learned > BY_HEART or abs(figures["d_auc_held_out"] - 0.5) > RANKED - 0.5
         cannot_tell = abs(held_out - 0.5) <= BAND and not told
         self.fooled = self.fooled + 1 if self.was_ahead and cannot_tell else 0
         self.was_ahead = self.was_ahead or max(held_out, learned) > AHEAD
