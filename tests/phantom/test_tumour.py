@@ -10,8 +10,9 @@ from synthoma.core.seeding import stream
 from synthoma.phantom import PhantomConfig, Tissue
 from synthoma.phantom.anatomy import Push, push_aside, scan_lattice
 from synthoma.phantom.atlas import atlas
+from synthoma.phantom.config import Lobe, Side
 from synthoma.phantom.patient import draw_person
-from synthoma.phantom.tumour import grow
+from synthoma.phantom.tumour import grow, starts_of
 from tests.phantom.conftest import CUBIC, SEED, patient
 
 pytestmark = pytest.mark.slow
@@ -93,3 +94,20 @@ def test_deformed_brain_never_folds() -> None:
         jacobian = torch.stack([torch.stack((-g[2], -g[1], g[0])) for g in steps]).permute(2, 3, 4, 0, 1)
         inside = body.layers[0] < -2
         assert (torch.linalg.det(jacobian)[inside] > 0).float().mean() > 0.995
+
+
+@pytest.mark.parametrize(("lobe", "side"), [("temporal", "left"), ("occipital", "right")])
+def test_a_tumour_starts_where_it_is_asked_for_and_has_the_size(lobe: Lobe, side: Side) -> None:
+    asked = CUBIC.model_copy(update={"lobe": lobe, "side": side, "volume_ml": 12.0, "volume_spread": 0.0})
+    for index in range(3):
+        facts = patient(index, asked).facts
+        assert (facts["lobe"], facts["side"]) == (lobe, side)
+        assert float(facts["volume_ml"]) == pytest.approx(12.0, rel=0.35)
+
+
+def test_asking_for_nothing_changes_nothing() -> None:
+    growth = atlas().growth
+    assert starts_of(growth, None, None) is growth.weights
+    left, right = (starts_of(growth, None, side) for side in ("left", "right"))
+    assert not ((left > 0) & (right > 0)).any()
+    assert left.sum() == pytest.approx(1.0)
