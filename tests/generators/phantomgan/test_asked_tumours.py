@@ -14,7 +14,7 @@ from synthoma.pipeline import generation
 from synthoma.training.bundle import shipped_model
 
 
-class Simulated(Exception):
+class SimulationError(Exception):
     """Stands for the simulation, which takes a minute."""
 
 
@@ -25,7 +25,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def simulate(look: object, prepared: object, simulate: dict[str, Any], *_: object) -> None:
         found.update(simulate)
-        raise Simulated
+        raise SimulationError
 
     monkeypatch.setattr(generation, "simulate_beside", simulate)
     return found
@@ -33,7 +33,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_size_lobe_and_side_are_simulated(told: dict[str, Any], tmp_path: Path) -> None:
     asked = GenerateConfig.resolve(flags={"tumour_ml": 20, "tumour_lobe": "temporal", "tumour_side": "left"})
-    with pytest.raises(Simulated):
+    with pytest.raises(SimulationError):
         synthoma.generate(shipped_model("generator"), tmp_path / "c", 8, tumour=asked.tumour())
     assert {key: told[key] for key in ("volume_ml", "volume_spread", "lobe", "side")} == {
         "volume_ml": 20.0, "volume_spread": 0.0, "lobe": "temporal", "side": "left",
@@ -41,7 +41,7 @@ def test_size_lobe_and_side_are_simulated(told: dict[str, Any], tmp_path: Path) 
 
 
 def test_what_is_not_asked_is_as_it_was_learned(told: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(Simulated):
+    with pytest.raises(SimulationError):
         synthoma.generate(shipped_model("generator"), tmp_path / "c", 8, tumour={"side": "right"})
     assert told["side"] == "right"
     assert "lobe" not in told
