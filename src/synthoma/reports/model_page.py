@@ -41,13 +41,17 @@ def lead(scores: ModelScores) -> str:
 
 
 def _heading(scores: ModelScores, found: SegmenterScores, name: str) -> Heading:
-    kinds = {"that show tumour": found.tumour_slices, "all, an empty one left empty counting 1": found.all_slices}
+    kinds = {"with tumour": found.tumour_slices, "all": found.all_slices}
     slices = {title: one.model_dump(mode="json") for title, one in kinds.items() if one is not None}
     return Heading(f"Held-out scores of {name}", lead(scores), scores.remarks, slices)
 
 
 def _classes_page(scores: ModelScores, found: ClassifierScores, name: str) -> str:
-    rows = [(measure.replace("_", " "), hint, estimate(getattr(found, measure))) for measure, hint in MEASURES.items()]
+    names = {"f1": "F1", "auc": "AUC"}
+    rows = [
+        (names.get(measure, measure.replace("_", " ")), hint, estimate(getattr(found, measure)))
+        for measure, hint in MEASURES.items()
+    ]
     recalls = [
         Span(title, one.recall.value, *_ends(one.recall))
         for title, one in found.per_class.items()
