@@ -63,8 +63,8 @@ def run(
 
 
 def _short(content: dict[str, object]) -> dict[str, object]:
-    """Of settings that nobody gave, the names alone."""
-    if not isinstance(settings := content.get("settings"), dict):
+    """Of a run's settings that nobody gave, the names alone."""
+    if not isinstance(settings := content.get("settings"), dict) or "default" not in settings:  # scores have others
         return content
     return {**content, "settings": {**settings, "default": list(settings["default"])}}
 

@@ -41,13 +41,17 @@ def lead(scores: ModelScores) -> str:
 
 
 def _heading(scores: ModelScores, found: SegmenterScores, name: str) -> Heading:
-    kinds = {"that show tumour": found.tumour_slices, "all, an empty one left empty counting 1": found.all_slices}
+    kinds = {"with tumour": found.tumour_slices, "all": found.all_slices}
     slices = {title: one.model_dump(mode="json") for title, one in kinds.items() if one is not None}
     return Heading(f"Held-out scores of {name}", lead(scores), scores.remarks, slices)
 
 
 def _classes_page(scores: ModelScores, found: ClassifierScores, name: str) -> str:
-    rows = [(measure.replace("_", " "), hint, estimate(getattr(found, measure))) for measure, hint in MEASURES.items()]
+    names = {"f1": "F1", "auc": "AUC"}
+    rows = [
+        (names.get(measure, measure.replace("_", " ")), hint, estimate(getattr(found, measure)))
+        for measure, hint in MEASURES.items()
+    ]
     if found.inception is not None:
         hint = f"clear and various classes: 1 for none, {len(found.classes)} for all, each as often"
         rows.append(("inception score", hint, estimate(found.inception)))

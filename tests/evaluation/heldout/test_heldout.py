@@ -237,6 +237,11 @@ def test_the_command_writes_scores_and_page(
         assert content.content() == json.loads((out / "model_scores.json").read_text())
         assert "</html>" in (out / "report.html").read_text()
         assert synthoma.describe(out)["kind"] == "scores of a model"
+        monkeypatch.setattr(sys, "argv", ["synthoma", "info", str(out)])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        assert leaving.value.code == 0
+        assert "kind: scores of a model" in capsys.readouterr().out
         assert synthoma.pipeline.verify(out) == []
         assert synthoma.report(out) == out / "report.html"
 
