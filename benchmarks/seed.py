@@ -6,8 +6,8 @@
 - outline: its residual U-Net, on slices with tumour.
 - masks: the FLAIR-to-mask GAN at 28 px, sagittal slices of BraTS.
 
-Each is trained as the seed's code has it on a split of slices, as there (slices of one patient on both sides), on a split
-by patient, and corrected by patient. Scores are of the test split, with intervals over patients. The seeds had GPUs and
+Each is trained as the seed's code has it on a split of slices, as there (slices of one patient on both sides), on a
+split by patient, and corrected by patient. Scores are of the test split, with intervals over patients. The seeds had GPUs and
 256 px: the size and the budget of this run are written beside the figures.
 """
 
