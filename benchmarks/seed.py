@@ -7,8 +7,8 @@
 - masks: the FLAIR-to-mask GAN at 28 px, sagittal slices of BraTS.
 
 Each is trained as the seed's code has it on a split of slices, as there (slices of one patient on both sides), on a
-split by patient, and corrected by patient. Scores are of the test split, with intervals over patients. The seeds had GPUs and
-256 px: the size and the budget of this run are written beside the figures.
+split by patient, and corrected by patient. Scores are of the test split, with intervals over patients. The seeds had
+GPUs and 256 px: the size and the budget of this run are written beside the figures.
 """
 
 from __future__ import annotations
