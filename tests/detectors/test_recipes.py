@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +13,13 @@ import synthoma
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError
 from synthoma.core.provenance import file_digest
-from synthoma.core.words import Normalisation
 from synthoma.detectors import train as detectors
-from synthoma.detectors.augment import augment_scans
 from synthoma.detectors.classifiers.networks import VGG16, build_classifier
 from synthoma.detectors.learning import STILL, AugmentConfig
 from synthoma.detectors.material import seed_budget
 from synthoma.detectors.models import CLASSIFIERS, SEGMENTERS
 from synthoma.detectors.plan import DetectorPlan
-from synthoma.detectors.scale import as_input, lifted
+from synthoma.detectors.scale import as_input
 from synthoma.detectors.settings import ClassifierNetwork
 from synthoma.detectors.train import train_detector
 from synthoma.generators.recipes import generators
@@ -32,23 +30,17 @@ from tests.toys import ONE, blobs, halves, unheard, write_cohort
 
 pytestmark = pytest.mark.slow
 
-ZSCORED = {"provenance": {"config": {"normalise": "zscore"}}}
 
-
-def squares(folder: Path, *, size: int = 32, zscored: bool = False, count: int = 60) -> Cohort:
+def squares(folder: Path, *, size: int = 32, count: int = 60) -> Cohort:
     """Bright squares on grey, a third of them healthy, ten patients, two of them held out."""
     images, masks = blobs(count, size=size)
     masks[::3] = 0
     images[::3] = images[::3].min(axis=(1, 2), keepdims=True)
     images[::3, :3] = 0.0  # or a healthy slice would have one value only
-    if zscored:
-        mean, deviation = images.mean(axis=(1, 2), keepdims=True), images.std(axis=(1, 2), keepdims=True)
-        images = (images - mean) / deviation
     groups = [f"p{number % 10}" for number in range(count)]
     splits = ["validation" if group == "p8" else "test" if group == "p9" else "train" for group in groups]
-    told = ZSCORED if zscored else {}
     return write_cohort(
-        folder, images, masks=masks, splits=splits, groups=groups, mask_names={"1": "tumour"}, origin="real", **told
+        folder, images, masks=masks, splits=splits, groups=groups, mask_names={"1": "tumour"}, origin="real"
     )
 
 
@@ -117,7 +109,7 @@ def test_without_a_recipe_every_model_is_what_it_was() -> None:
 
 
 def test_the_seeds_budget_is_in_epochs_of_its_slices(tmp_path: Path) -> None:
-    cohort = squares(tmp_path / "cohort", zscored=True)
+    cohort = squares(tmp_path / "cohort")
     told = TrainConfig.resolve(flags={"model": "resunet-seed", "recipe": "seed"})
     ill = (cohort.slices["tumour_pixels"] > 0) & (cohort.slices["split"] == "train")
     assert seed_budget(cohort, told).images == 60 * ill.sum() < 60 * (cohort.slices["split"] == "train").sum()
@@ -126,7 +118,7 @@ def test_the_seeds_budget_is_in_epochs_of_its_slices(tmp_path: Path) -> None:
 
 
 def test_the_seeds_segmenter_trains_on_tumour_slices_alone(tmp_path: Path) -> None:
-    cohort = squares(tmp_path / "cohort", zscored=True)
+    cohort = squares(tmp_path / "cohort")
     plan = DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "resunet-seed", "recipe": "seed"}))
     drawn = plan.sources[0].draw(0, "x", 0, 200, plan.learner.tumour_share)
     assert (cohort.slices["tumour_pixels"].to_numpy()[drawn] > 0).all()
@@ -192,7 +184,7 @@ def test_a_plateau_needs_somebody_to_be_judged_on(tmp_path: Path) -> None:
 
 
 def test_a_segmenter_learns_from_z_scores_where_it_is_told_so(tmp_path: Path) -> None:
-    cohort = squares(tmp_path / "cohort", zscored=True)
+    cohort = squares(tmp_path / "cohort")
     still = {"rotation": 0.0, "scale": 0.0, "bias": 0.0, "blur": 0.0, "ghosting": 0.0}
     learner = {"scale": "zscore", "levels": 2, "width": 16, "batch": 8, "ema_images": 100.0, "augment": still}
     progress = trained(cohort, tmp_path / "run", model="unet-25d", images=1600, snapshots=4, segmenter=learner)
@@ -202,54 +194,33 @@ def test_a_segmenter_learns_from_z_scores_where_it_is_told_so(tmp_path: Path) ->
     assert scores is not None
     assert scores.tumour_slices is not None
     assert scores.tumour_slices.dice.value > 0.8
-    plain = squares(tmp_path / "plain")
-    with pytest.raises(ConfigError, match=r"z-scores.*--normalise zscore"):
-        synthoma.evaluate_model(plain, tmp_path / "run")
-    with pytest.raises(ConfigError, match="z-scores"):
-        DetectorPlan(plain, TrainConfig.resolve(flags={"model": "unet-25d", "segmenter": {"scale": "zscore"}}))
-    with pytest.raises(ConfigError, match=r"segmenter.scale=zscore"):
-        DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d"}))
     with pytest.raises(ConfigError, match="see 0 to 1"):
         TrainConfig.resolve(flags={"model": "critic-unet", "segmenter": {"scale": "zscore"}})
 
 
-@pytest.mark.skipif("zscore" not in get_args(Normalisation), reason="prepare has no z-scores")
-def test_detect_prepares_a_scan_as_z_scores_too(tmp_path: Path) -> None:
+def test_detect_shows_a_scan_as_z_scores_too(tmp_path: Path) -> None:
     from synthoma.detection.detector import Detector
 
-    cohort = squares(tmp_path / "cohort", zscored=True)
+    cohort = squares(tmp_path / "cohort")
     trained(cohort, tmp_path / "run", model="unet-25d", images=32, snapshots=1,
             segmenter={"scale": "zscore", "levels": 2, "width": 4, "batch": 8})  # fmt: skip
     detector = Detector.open(tmp_path / "run")
-    assert (detector.normalise, detector.scale) == ("zscore", "zscore")
-    pixels = np.random.default_rng(0).normal(size=(3, 1, 32, 32)).astype(np.float32)
-    assert float(detector.inputs(pixels, [0], 1).min()) < 0
+    assert detector.scale == "zscore"
+    pixels = np.random.default_rng(0).random((3, 1, 32, 32)).astype(np.float32)
+    seen = detector.inputs(pixels, [0], 1)
+    assert float(seen.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(seen.std(correction=0)) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_usual_scale_is_cut_as_ever_and_z_scores_far_out() -> None:
-    values = torch.tensor([-20.0, -1.0, 0.5, 9.0, 20.0])
-    assert as_input(values).tolist() == [0, 0, 0.5, 2, 2]
-    assert as_input(values, "zscore").tolist() == [-10, -1, 0.5, 9, 10]
-
-
-def test_z_scores_are_augmented_and_brought_back() -> None:
-    draws = torch.Generator().manual_seed(3)
-    images = torch.randn(4, 6, 16, 16, generator=draws)
-    images[1, 1::2] = 0.0  # this one lacks the second modality
-    unit, offset, span = lifted(images, 2)
-    assert torch.allclose(unit * span + offset, images, atol=1e-6)
-    stack = unit.view(4, 3, 2, 16, 16)
-    assert float(stack[0].amin(dim=(0, 2, 3))[0]) == 0
-    assert float(stack[0].amax(dim=(0, 2, 3))[0]) == pytest.approx(1)
-    masks = torch.zeros(4, 1, 16, 16)
-    same, _ = augment_scans(images.clone(), masks, AugmentConfig(**STILL), draws, 2, "zscore")
-    assert torch.allclose(same, images, atol=1e-4)
-    changed, _ = augment_scans(images.clone(), masks, AugmentConfig(), draws, 2, "zscore")
-    assert float(changed[0].min()) < 0 < float((changed[0] - images[0]).abs().max())
-    assert not changed[1, 1::2].any(), "what is missing stays 0"
-
-
-# --- the zoo -----------------------------------------------------------------------------------------------------
+def test_the_usual_scale_is_cut_and_z_scores_are_those_of_each_image() -> None:
+    values = torch.tensor([[-20.0, -1.0, 0.5, 9.0, 20.0]])
+    assert as_input(values).tolist() == [[0, 0, 0.5, 2, 2]]
+    images = torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(1))
+    images[1, 1] = 0.0  # a sequence that is missing
+    by_hand = (images[0, 0].numpy() - images[0, 0].numpy().mean()) / images[0, 0].numpy().std()
+    found = as_input(3 * images + 7, "zscore")
+    np.testing.assert_allclose(found[0, 0].numpy(), by_hand, atol=1e-5)
+    assert not found[1, 1].any()
 
 
 def weights(network: torch.nn.Module) -> int:

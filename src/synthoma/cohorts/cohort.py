@@ -270,21 +270,14 @@ def write_rows(cohort: Cohort, folder: Path, rows: Sequence[int], **remarks: obj
         writer.finish(table, cohort.meta.changed({"classes": sorted(set(table["label"])), **remarks}))
 
 
-def check_scale(cohort: Cohort, *, zscored: bool = False) -> None:
+def check_scale(cohort: Cohort) -> None:
     """Raise ConfigError where grey values are not on the scale that networks and comparisons are made for.
 
     They see 0 to 1. Where values have mean 0, as earlier versions could make them, half of the brain lies below and
     would be black; where they are those of a picture or a scanner, all of it lies above and would be white. A cohort
     made by hand says nothing of that: some of its slices are looked at. Brightest spots may well lie above 1, and
     noise of the background below 0.
-
-    Args:
-        cohort: whose grey values are looked at.
-        zscored: they must have mean 0 and deviation 1 instead, for a network that is told so.
     """
-    if zscored:
-        _check_zscored(cohort)
-        return
     todo = "prepare it with --normalise robust"
     wanted = "a cohort whose background is 0 and bright tissue 1"
     if cohort.meta.provenance.config.get("normalise") == "zscore":
@@ -296,18 +289,6 @@ def check_scale(cohort: Cohort, *, zscored: bool = False) -> None:
     if below > _MOST_DARK or top > _BRIGHT:
         came = f"one from {values.min():.3g} to {values.max():.3g}, {100 * below:.0f} % of it clearly below 0"
         raise ConfigError(wanted, came, todo)
-
-
-def _check_zscored(cohort: Cohort) -> None:
-    """Raise ConfigError where grey values are clearly no z-scores: of another name, or with next to none below 0."""
-    told = cohort.meta.provenance.config.get("normalise")
-    wanted, todo = "a cohort of z-scores (mean 0, deviation 1)", "prepare it with --normalise zscore"
-    if told not in (None, "zscore"):
-        raise ConfigError(wanted, f"one normalised by {told}", f"{todo}, or leave out scale=zscore")
-    values = _some_values(cohort)
-    if values.size and float(np.mean(values < 0)) <= _MOST_DARK:
-        came = f"one from {values.min():.3g} to {values.max():.3g}"
-        raise ConfigError(wanted, came, f"{todo}, or leave out scale=zscore")
 
 
 def _some_values(cohort: Cohort) -> Float32:

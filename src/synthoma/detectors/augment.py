@@ -11,17 +11,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from synthoma.detectors.learning import AugmentConfig, Scale
-from synthoma.detectors.scale import lifted
+from synthoma.detectors.learning import AugmentConfig
 
 
 def augment_scans(
-    images: Tensor,
-    masks: Tensor,
-    config: AugmentConfig,
-    draws: Generator,
-    channels: int,
-    scale: Scale = "zero-to-one",
+    images: Tensor, masks: Tensor, config: AugmentConfig, draws: Generator, channels: int
 ) -> tuple[Tensor, Tensor]:
     """Change a batch of slices and their masks.
 
@@ -31,17 +25,11 @@ def augment_scans(
         config: how strongly.
         draws: source of all randomness, on the CPU.
         channels: C. The K slices of one modality are changed alike: they come from one scan.
-        scale: of the images. Those of z-scores are changed with their darkest pixel at 0 and their brightest at 1, and
-            then brought back.
 
     Returns:
         Images and masks of the same shapes. Background stays near 0, as normalisation leaves it: scanners scale what
         is bright, they do not lift the air.
     """
-    if scale == "zscore":
-        unit, offset, span = lifted(images, channels)
-        changed, masks = augment_scans(unit, masks, config, draws, channels)
-        return changed * span + offset, masks
     present = present_modalities(images, channels)
     images, masks = _moved(images, masks, config, draws)
     images = _rescanned(images, config, draws, channels)

@@ -6,13 +6,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from synthoma.cohorts.cohort import Cohort, check_scale
+from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind
 from synthoma.cohorts.squares import FRAMED
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import UNLABELLED, Ints
-from synthoma.detectors.learning import Scale
 from synthoma.detectors.seeds import EPOCHS
 from synthoma.detectors.training import DetectorTraining
 from synthoma.training.settings import Kind
@@ -110,24 +109,6 @@ def check_alike(cohort: Cohort, other: Cohort) -> None:
         if key in own and key in their and own[key] != their[key]:
             came = f"{other.path.name}: {key} {their[key]}"
             raise InputError(f"a --with cohort with {key} {own[key]}", came, "prepare both alike")
-
-
-def check_scaled(cohort: Cohort, scale: Scale, section: str) -> None:
-    """Grey values must be on the scale that the network is told of.
-
-    Args:
-        cohort: what is learned from.
-        scale: what the network is told.
-        section: of the settings, where that is said.
-
-    Raises:
-        ConfigError: they are not.
-    """
-    named = cohort.meta.provenance.config.get("normalise") == "zscore"
-    if named and scale != "zscore":
-        todo = f"prepare it with --normalise robust, or tell the network (--set {section}.scale=zscore)"
-        raise ConfigError("a cohort whose background is 0 and bright tissue 1", "one normalised by zscore", todo)
-    check_scale(cohort, zscored=scale == "zscore")
 
 
 def check_apart(cohort: Cohort, other: Cohort, taken: Ints) -> None:

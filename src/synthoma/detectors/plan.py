@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.cohort import Cohort, check_scale
 from synthoma.cohorts.dataset import spread
 from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind, source_of, trained_on
 from synthoma.core.errors import ConfigError
@@ -20,7 +20,7 @@ from synthoma.core.seeding import stream_key
 from synthoma.core.types import Float32, Ints
 from synthoma.detectors.classifiers.networks import build_classifier
 from synthoma.detectors.initial import start_from
-from synthoma.detectors.material import check_alike, check_apart, check_scaled, classes_of, extra_rows, training_rows
+from synthoma.detectors.material import check_alike, check_apart, classes_of, extra_rows, training_rows
 from synthoma.detectors.segmenters.alarm import calibrations
 from synthoma.detectors.segmenters.chances import Calibrations, stored_calibrations
 from synthoma.detectors.segmenters.losses import Tversky, segmentation_loss
@@ -74,7 +74,7 @@ class DetectorPlan:
             held = held_out_names(cohort)
             if shared := sorted(held & self.start.groups):
                 raise leak_error(shared, f"what {config.init} was trained on")
-        check_scaled(cohort, self.learner.scale, SECTION[self.kind])
+        check_scale(cohort)
         if isinstance(self.learner, SegmenterConfig):
             self.learner = self.learner.fitted(cohort.size)
         if cohort.meta.plane == "sagittal":  # columns run from front to back: no head looks like its mirror image

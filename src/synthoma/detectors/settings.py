@@ -29,8 +29,8 @@ class ContextConfig(Config):
     context: int = Field(1, ge=1, le=7, description="neighbouring slices seen at once, an odd number", examples=[3])
     scale: Scale = Field(
         "zero-to-one",
-        description="grey values that it is made for: 0 for the background and 1 for bright tissue, or the mean 0 and "
-        "deviation 1 of a cohort that was prepared with --normalise zscore",
+        description="on which scale it takes slices: 0 for the background and 1 for bright tissue, as cohorts have "
+        "them, or each slice with mean 0 and deviation 1",
         examples=["zscore"],
     )
 

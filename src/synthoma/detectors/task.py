@@ -122,7 +122,7 @@ class SupervisedTask:
         joined = [torch.cat(tensors) for tensors in zip(*((p.images, p.masks, p.classes) for p in parts), strict=True)]
         images, masks, classes = (tensor.to(self.execution.device, non_blocking=True) for tensor in joined)
         draws = torch.Generator().manual_seed(stream_key(self.seed, "training.augment", step) % 2**63)
-        images, masks = augment_scans(images, masks, self.config.augment, draws, self.channels, self.scale)
+        images, masks = augment_scans(images, masks, self.config.augment, draws, self.channels)
         if self.channels > 1 and self.config.modality_dropout:
             images = drop_modalities(images, self.config.modality_dropout, draws, self.channels)
         if images.shape[1] > self.channels and self.config.context_dropout:

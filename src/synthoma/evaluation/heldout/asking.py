@@ -86,7 +86,7 @@ def opened(bundle: Bundle, cohort: Cohort, rows: Ints, device: str) -> Asked:
             settings = SegmenterNetwork.model_validate(meta.network)
             network = build_segmenter(settings, SegmenterShape(**meta.shape))
         network.load_state_dict({name: value.float() for name, value in bundle.weights(meta.kind).items()})
-    check_scale(cohort, zscored=settings.scale == "zscore")
+    check_scale(cohort)
     seen = (settings.context, float(meta.step_mm or STEP_MM))
     slices = LabelledSlices(cohort, rows, meta.modalities, (), seen, meta.classes, scale=settings.scale)
     twice = meta.kind == "segmenter" and cohort.meta.plane != "sagittal"
