@@ -117,8 +117,8 @@ def _told(last: LogEntry) -> list[str]:
         )
     elif held_out <= CANNOT_TELL and ranked < 1 - RANKED:
         said.append(
-            "It is wrong more often than right here, and finds generated slices more real than held-out ones: a passing "
-            "swing of the game, if the snapshots before say otherwise."
+            "It is wrong more often than right here, and finds generated slices more real than held-out ones: a "
+            "passing swing of the game, if the snapshots before say otherwise."
         )
     elif held_out <= CANNOT_TELL:
         said.append("It hardly tells held-out slices from generated ones.")

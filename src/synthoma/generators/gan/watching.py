@@ -28,8 +28,8 @@ BAND = 0.1
 """So near to 0.5 the accuracy on held-out slices is that of a discriminator that cannot tell."""
 
 RANKED = 0.65
-"""Chance that a held-out slice is scored above a generated one, above which another cut would tell them apart: a normal
-score that is cut best with an accuracy of 0.6 has 0.64. As far below 0.5 a discriminator is wrong, but not undecided."""
+"""Chance that a held-out slice is scored above a generated one, above which another cut would tell them apart: normal
+scores that are cut best with an accuracy of 0.6 have 0.64. As far below 0.5 a discriminator is wrong, not undecided."""
 
 BY_HEART = 0.7
 """Accuracy on training slices above which it does tell those: then it is not fooled, it has learned them by heart."""
