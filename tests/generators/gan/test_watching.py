@@ -92,6 +92,12 @@ def test_a_critic_without_a_zero_is_cut_where_training_slices_part(split: Cohort
     assert watch(split, "wasserstein").figures(by_heart, of_grey(0.2), torch.zeros(20))["d_accuracy_held_out"] == 0.5
 
 
+def test_errors_of_rebuilding_have_no_zero_either(split: Cohort) -> None:
+    scores = by_grey({0.9: -0.1, 0.6: -0.2, 0.2: -0.4})  # of BEGAN: all below 0
+    found = watch(split, "equilibrium").figures(scores, of_grey(0.2), torch.zeros(20))
+    assert found["d_accuracy_held_out"] == found["d_accuracy_training"] == 1.0
+
+
 def test_nothing_is_said_of_held_out_slices_where_there_are_none(split: Cohort) -> None:
     scores = by_grey({0.9: 2.0, 0.2: -3.0})
     found = watch(split, held_out=False).figures(scores, of_grey(0.2), torch.zeros(20))

@@ -37,6 +37,9 @@ undecided.
 BY_HEART = 0.7
 """Accuracy on training slices above which it does tell those: then it is not fooled, it has learned them by heart."""
 
+WITHOUT_ZERO = SHIFT_FREE | {"equilibrium"}
+"""Losses whose scores have no zero of their own: those of differences, and errors of rebuilding (BEGAN)."""
+
 AHEAD = 0.7
 """Accuracy that it must have had once: networks that have not learned anything cannot tell either."""
 
@@ -90,8 +93,8 @@ class Watch:
     def figures(self, scores: Callable[[Tensor, Tensor], Floats], samples: Tensor, classes: Tensor) -> dict[str, float]:
         """Accuracy and mean D(x) on held-out, training and generated slices, by their names in the log.
 
-        Of losses without a zero (Wasserstein, relativistic) the cut between real and generated is found on training
-        slices and every second generated one; only the others are counted.
+        Of losses ``WITHOUT_ZERO`` the cut between real and generated is found on training slices and every second
+        generated one; only the others are counted.
 
         Args:
             scores: a discriminator's outputs (B,) for planes (B, C + L, S, S) and class numbers (B,).
@@ -105,7 +108,7 @@ class Watch:
         """
         generated, learned = scores(samples, classes), self._asked(self.training, len(samples), scores)
         cut, counted = 0.0, generated
-        if self.loss in SHIFT_FREE:
+        if self.loss in WITHOUT_ZERO:
             cut, counted = best_cut(learned, generated[::2]), generated[1::2]
         held_out = np.array([math.nan])
         if self.held_out is not None:
