@@ -16,9 +16,9 @@ from synthoma.generators.request import GenerateConfig
 from synthoma.settings import TrainConfig
 
 EXAMPLES = (
-    "synthoma run kaggle_3m -o lgg --minutes 30",
+    "synthoma run kaggle_3m -o lgg --size 64 --minutes 30",
     "synthoma run BraTS2018 -o brats --modalities flair --slices tumour --merge whole-tumour",
-    "synthoma run kaggle_3m -o lgg --minutes 30 --preset standard",
+    "synthoma run kaggle_3m -o lgg --size 64 --minutes 30 --preset standard",
 )
 
 WORDS = {
@@ -50,9 +50,9 @@ def run(
 ) -> None:
     """Run the command."""
     from synthoma import pipeline
-    from synthoma.pipeline.chain import COUNT, SIDE, STEPS
+    from synthoma.pipeline.chain import COUNT, STEPS
 
-    preparation = PrepareConfig.resolve(flags={"size": SIDE, **prepared, "seed": trained.get("seed", 0)})
+    preparation = PrepareConfig.resolve(flags={**prepared, "seed": trained.get("seed", 0)})
     training = TrainConfig.resolve(flags=trained)
     evaluation = EvaluateConfig.resolve(flags=judged)
     count = GenerateConfig.resolve(flags=drawn).count or COUNT

@@ -34,9 +34,6 @@ FILE = "chain.json"
 COUNT = 500
 """Images that are drawn where no number is given."""
 
-SIDE = 64
-"""Pixels of the squares where nothing is said: what a GAN learns in minutes on two cores."""
-
 Step = Literal["prepare", "train", "generate", "evaluate"]
 STEPS: dict[Step, str] = {
     "prepare": "cohort",
@@ -81,7 +78,7 @@ def chain(
     Args:
         folder: scans as ``prepare`` reads them, or a cohort.
         output: gets ``cohort/``, ``run/``, ``synthetic/``, ``evaluation/``, chain.json and report.html.
-        preparation: settings of ``prepare``; the usual ones at 64 pixels where None.
+        preparation: settings of ``prepare``; the usual ones where None.
         training: settings of ``train``; ``auto`` for ten minutes where None.
         count: images that are drawn.
         evaluation: settings of ``evaluate``; the preset quick where None. With other ones than before, the evaluation
@@ -105,7 +102,7 @@ def chain(
     from synthoma.settings import TrainConfig
 
     source, place = Path(folder), Path(output)
-    preparation = preparation or PrepareConfig.resolve(assignments=[f"size={SIDE}"])
+    preparation = preparation or PrepareConfig()
     training = training or TrainConfig()
     evaluation = evaluation or EvaluateConfig()
     given = is_cohort(source)
