@@ -42,7 +42,8 @@ def build_classifier(config: ClassifierNetwork, size: int, channels: int, classe
         network, features = nets.resnet50(spatial_dims=2, n_input_channels=inputs, num_classes=classes, **plain), 2048
     if config.head or config.pool:
         side = config.pool or 1
-        network.avgpool = nn.AdaptiveAvgPool2d(side)
+        # MONAI flattens by view, which maps in channels-last memory refuse.
+        network.avgpool = nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten())
         network.fc = dense_head(features * side**2, config.head, classes, config.dropout)
     return network
 
