@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from synthoma.detectors.settings import SEGMENTERS
+from synthoma.detectors.models import SEGMENTERS
 from synthoma.generators.families import gan_summary
 from synthoma.generators.recipes import generators
 from synthoma.generators.settings import GanConfig

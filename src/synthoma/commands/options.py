@@ -113,6 +113,10 @@ OutputIfAny = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder to write. It appears only when it is complete.")
 ]
 OutputOfRun = Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the run.")]
+OutputOfChain = Annotated[
+    Path,
+    typer.Option("--output", "-o", help="Folder for all that is made. The same command again goes on in it."),
+]
 OutputOfDetect = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder to write; of a GAN or classifier, a CSV file.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from synthoma.cohorts.settings import PrepareConfig
-from synthoma.commands.options import Force, Given, takes
+from synthoma.commands.options import Force, Given, OutputOfChain, takes
 from synthoma.commands.printing import say, understood
 from synthoma.commands.progress import of_training, of_work
 from synthoma.evaluation.settings import EvaluateConfig
@@ -39,9 +39,7 @@ WORDS = {
 )
 def run(
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of scans, or a cohort.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for all that is made. The same command again goes on in it.")
-    ],
+    output: OutputOfChain,
     trained: Given,
     prepared: Given,
     drawn: Given,

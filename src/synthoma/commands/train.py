@@ -74,7 +74,8 @@ def run(
     from synthoma.core.places import check_apart
 
     if not resume:
-        check_apart(output, [config])
+        begun_with = [] if settings.init in (None, "phantom") else [settings.init]
+        check_apart(output, [config, cohort, *settings.cohorts(), *begun_with])
         settings = pipeline.planned(cohort, settings)
         for reason in settings.reasons:
             say(f"auto: {reason}")

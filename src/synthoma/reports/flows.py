@@ -13,6 +13,7 @@ LOSSES = {
     "bce-saturating": ("−log D(x) − log(1 − D(G(z)))", "log(1 − D(G(z)))"),
     "hinge": ("max(0, 1−D(x)) + max(0, 1+D(G(z)))", "−D(G(z))"),
     "wasserstein": ("D(G(z)) − D(x)", "−D(G(z))"),
+    "equilibrium": ("|x − D(x)| − k |G(z) − D(G(z))|", "|G(z) − D(G(z))|"),
     "relativistic": ("softplus(D(G(z)) − D(x))", "softplus(D(x) − D(G(z)))"),
 }
 """What D and G make small, see ``generators.gan.losses``: means over real slices x and over z, what is drawn from."""
@@ -33,6 +34,8 @@ def flow_of(meta: ModelMeta, tables: Tables) -> Flow:
         return _rectified_flow(meta, tables)
     if "discriminator" in tables:
         return _adversarial(meta, tables)
+    if "encoder" in tables:
+        return _autoencoder(meta, tables)
     made = Node(2, None, *_slice(meta, "drawn"))
     start, network = _source(meta), _network(1, None, "generator", tables)
     return Flow(f"How {meta.model} draws", (start, network, made), ((0, 1), (1, 2)))
@@ -59,6 +62,23 @@ def _adversarial(meta: ModelMeta, tables: Tables) -> Flow:
     )
     arrows = ((0, 2), (2, 3), (1, 4), (3, 5), (4, 5), (5, 6), (5, 7))
     return Flow(f"How {meta.model} learns", nodes, arrows)
+
+
+def _autoencoder(meta: ModelMeta, tables: Tables) -> Flow:
+    """Left how it learns, right how it draws; the decoder is the generator."""
+    denoises = meta.network.get("network") == "dae"
+    title, lines = _slice(meta, "real", sign="x: ")
+    code = "of a density fitted to them" if denoises else "like normal numbers"
+    nodes = (
+        Node(0, 0, title, (*lines, "with noise") if denoises else lines),
+        _network(1, 0, "encoder", tables),
+        Node(2, 0, "code", (f"{meta.network.get('latent', '')} numbers,", code)),
+        _source(meta, 1),
+        _network(3, None, "generator", tables, name="generator, the decoder"),
+        Node(4, 0, "to learn", ("|x − rebuilt x| small",), "loss"),
+        Node(4, 1, *_slice(meta, "drawn")),
+    )
+    return Flow(f"How {meta.model} learns and draws", nodes, ((0, 1), (1, 2), (2, 4), (3, 4), (4, 5), (4, 6)))
 
 
 def _rectified_flow(meta: ModelMeta, tables: Tables) -> Flow:

@@ -56,7 +56,7 @@ def cohorts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cohort, Cohort]:
 
 @pytest.fixture(scope="module")
 def material(cohorts: tuple[Cohort, Cohort]) -> tuple[Material, DetectorTest, EvaluateConfig]:
-    options = {"seeds": 2, "steps": 150}
+    options = {"seeds": 2, "steps": 100}
     config = EvaluateConfig.resolve(flags={"preset": "standard", "jobs": 1, "device": "cpu", "utility": options})
     return (*prepared(*cohorts, config, seen=None, phantom=None), config)
 

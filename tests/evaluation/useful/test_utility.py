@@ -380,7 +380,11 @@ def test_one_does_not_have_what_only_the_generator_saw(real: Cohort, synthetic: 
 def test_the_whole_question_end_to_end(real: Cohort, synthetic: Cohort, place: Path, tmp_path: Path) -> None:
     simulated = write_cohort(place / "simulated", *discs(3, 60)[:1], None, discs(3, 60)[1], mask_names=NAMES)
     config = EvaluateConfig.resolve(
-        flags={"preset": "standard", "jobs": 1, "utility": {"seeds": 2, "steps": 15, "shares": (0.5,), "ratios": (1,)}}
+        flags={
+            "preset": "standard",
+            "jobs": 1,
+            "utility": {"seeds": 2, "steps": 15, "shares": (0.5,), "ratios": (1,), "cross": False},
+        }
     )
     found = utility(real, synthetic, config, tmp_path / "cells", phantom=simulated)
     assert set(found.arms) == {"real 3", "real", "plain", "duplicated", "phantom", "synthetic", "tuned", "mixed 1"}
