@@ -103,7 +103,7 @@ def main() -> None:
                 "minutes": arguments.minutes, "trained_slices": len(part.rows(split="train")),
                 "images": synthoma.describe(run).get("images"), "seed": 0,
             }  # fmt: skip
-            save("seed", rows=list(rows.values()))
+            save("seed", {"rows": list(rows.values())})
             print(f"{task:<9} {way:<28} " + ", ".join(
                 f"{name} {one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
                 for name, one in rows[f"{task} {way}"]["scores"].items()
