@@ -48,6 +48,12 @@ def test_too_small_a_disk_is_told_before_anything_is_there(monkeypatch: pytest.M
         check_disk(1e8, tmp_path / "a" / "b", "it", "make room")
 
 
+def test_a_machine_that_does_not_say_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.sysconf")
+    monkeypatch.setattr("synthoma.core.resources._LIMITS", ())
+    check_memory(1e18, "this", "nothing")
+
+
 def test_needs_in_words() -> None:
     assert Needs(1.23e9, 4.5e7, 600).text() == "about 1.2 GB of memory, 45 MB of disk, 10 minutes"
     assert Needs(2e8, 2e3).text() == "about 200 MB of memory, 1 MB of disk"

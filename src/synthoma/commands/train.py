@@ -74,19 +74,26 @@ def run(
     from synthoma.core.places import check_apart
 
     if not resume:
-        begun_with = [] if settings.init in (None, "phantom") else [settings.init]
-        check_apart(output, [config, cohort, *settings.cohorts(), *begun_with])
+        check_apart(output, [config])
         settings = pipeline.planned(cohort, settings)
         for reason in settings.reasons:
             say(f"auto: {reason}")
-        say(f"needs {pipeline.needs(cohort, settings).text()}")
     with of_training() as (report, show):
         if search is not None:
             best = pipeline.search(cohort, output, search, config=settings, resume=resume, force=force, report=report)
             say(f"best settings: {best}\npage: {output / 'report.html'}")
             say(f"train with them: synthoma train {cohort} -o RUN --config {output / 'best.toml'}")
             return
-        made = pipeline.train(cohort, output, config=settings, resume=resume, force=force, report=report, progress=show)
+        made = pipeline.train(
+            cohort,
+            output,
+            config=settings,
+            resume=resume,
+            force=force,
+            report=report,
+            progress=show,
+            tell=lambda needed: say(f"needs {needed.text()}"),
+        )
     say(f"model: {made / 'model.safetensors'}\npage: {made / 'report.html'}")
 
 

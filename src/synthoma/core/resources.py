@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from contextlib import suppress
@@ -52,8 +53,13 @@ def _time(seconds: float) -> str:
 
 
 def total_memory() -> float:
-    """Bytes of memory that this process can ever have: of the machine, or of the container that it runs in."""
-    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    """Bytes of memory that this process can ever have: of the machine, or of the container that it runs in.
+
+    Infinite where the operating system does not say.
+    """
+    total = math.inf
+    with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
+        total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     for file in _LIMITS:
         with suppress(OSError, ValueError):  # "max" is no number, and means none
             total = min(total, float(file.read_text()))

@@ -15,10 +15,10 @@ from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate, evaluate_model, score_masks
 from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.searching import search
-from synthoma.pipeline.training import needs, planned, train
+from synthoma.pipeline.training import planned, train
 
 __all__ = [
     "chain", "demo", "describe", "detect", "diagram", "evaluate", "evaluate_model", "generate", "inception",
-    "judge", "kind_of_model", "needs", "planned", "prepare", "prepare_phantom", "report", "score_masks",
+    "judge", "kind_of_model", "planned", "prepare", "prepare_phantom", "report", "score_masks",
     "search", "train", "verify",
 ]  # fmt: skip

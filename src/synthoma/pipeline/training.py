@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ def train(
     force: bool = False,
     report: Report = silent_report,
     progress: Progress = silent,
+    tell: Callable[[Needs], None] = lambda needed: None,
     **settings: Any,
 ) -> Path:
     """Train a model on a cohort's training split.
@@ -57,6 +59,7 @@ def train(
         force: replace an existing run.
         report: told about once a second how far it is.
         progress: told how far the simulation of patients is, where there is one.
+        tell: given what the training needs, estimated, before it begins.
         settings: fields of ``TrainConfig``.
 
     Returns:
@@ -90,7 +93,7 @@ def train(
         config = continue_run(folder, source, config) if resume else seed_budget(source, planned(source, config))
         # What is wrong is said before anything is written, or an old run is replaced.
         plan = _plan(source, config)
-        _check_resources(plan, folder)
+        tell(_checked_needs(plan, folder))
         if not resume:
             plan = plan.within(begin_run(folder, source, config, force=force))
         (folder / FILE).unlink(missing_ok=True)  # from here on its files change
@@ -134,18 +137,6 @@ def out_of_room(error: OSError | OutputError, place: Path, go_on: str) -> OSErro
     return OutputError(found.expected, found.came, f"make room there, then {go_on}")
 
 
-def needs(cohort: Path | str | Cohort, config: TrainConfig) -> Needs:
-    """What a training would need: memory, disk, and the time where the budget says it.
-
-    Estimated from the networks; on a machine with a GPU most of the memory is the GPU's.
-
-    Raises:
-        InputError, ConfigError: what ``train`` would raise before it begins.
-    """
-    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
-    return _needs(_plan(source, planned(source, config)))
-
-
 def _plan(source: Cohort, config: TrainConfig) -> GeneratorPlan | DetectorPlan:
     from synthoma.detectors.plan import DetectorPlan
     from synthoma.generators.plan import plan_training
@@ -173,8 +164,8 @@ def _needs(plan: GeneratorPlan | DetectorPlan) -> Needs:
     return training_needs(networks, batch, config.keep, None if minutes is None else 60 * minutes)
 
 
-def _check_resources(plan: GeneratorPlan | DetectorPlan, folder: Path) -> None:
-    """Refuse a training that this machine cannot hold, before anything is written.
+def _checked_needs(plan: GeneratorPlan | DetectorPlan, folder: Path) -> Needs:
+    """What a training needs, estimated from its networks; refused where this machine cannot hold it.
 
     Raises:
         InputError: it has less memory than the training needs.
@@ -188,6 +179,7 @@ def _check_resources(plan: GeneratorPlan | DetectorPlan, folder: Path) -> None:
         todo = f"use smaller batches (--set {section}.batch=8), narrower networks or smaller slices"
         check_memory(needed.memory, "this training", todo)
     check_disk(needed.disk, folder, "its checkpoints", "make room there, or keep fewer with --set keep=1")
+    return needed
 
 
 def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
