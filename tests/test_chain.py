@@ -129,6 +129,14 @@ def test_too_few_held_out_are_told_before_the_training(scans: Path, tmp_path: Pa
     assert not (tmp_path / "out" / "run").exists()
 
 
+def test_a_misspelt_folder_leaves_nothing_that_binds(scans: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing is"):
+        synthoma.chain(tmp_path / "nowhere", tmp_path / "out", **SETTINGS)
+    few = {**SETTINGS, "preparation": PrepareConfig(size=32, duplicates=False, split=(0.9, 0.05, 0.05))}
+    with pytest.raises(InputError, match="at least 20 slices"):  # it was read, so it had begun
+        synthoma.chain(scans, tmp_path / "out", **few)
+
+
 def test_a_cohort_is_taken_as_it_is(made: Path, tmp_path: Path) -> None:
     place = tmp_path / "out"
     short = TrainConfig(model="dcgan", images=64, snapshots=2)

@@ -169,6 +169,9 @@ def _begun(place: Path, source: Path, asked: Chain, force: bool) -> bool:
         place.mkdir(parents=True, exist_ok=True)
         write_json(file, asked.content())
         return False
+    if not any((place / name).exists() for name in STEPS.values()):
+        write_json(file, asked.content())  # nothing came of it, as of a misspelt folder: it binds nobody
+        return False
     before = Chain.parse(read_json(file), file)
     differing = [f"{step}: {difference}" for step in ("prepare", "train", "generate") if (
         difference := _difference(before.asked.get(step, {}), asked.asked[step]))]  # fmt: skip
