@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 import synthoma
-from synthoma import Cohort
+from synthoma import Cohort, Findings, Run
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.evaluation.heldout.result import ModelScores
 from synthoma.evaluation.result import Evaluation
@@ -21,11 +19,11 @@ def the_chain(scans: Path) -> None:
     """From a folder to a verdict, and to masks."""
     cohort: Cohort = synthoma.prepare(scans, "cohort", size=64, modalities=("flair",))
     same: Cohort = synthoma.prepare(scans, "cohort", config=PrepareConfig(size=64), force=True)
-    run: Path = synthoma.train(cohort, "run", minutes=10)
+    run: Run = synthoma.train(cohort, "run", minutes=10)
     planned: TrainConfig = synthoma.planned(same, TrainConfig(images=1000))
     synthetic: Cohort = synthoma.generate(run, "synthetic", 500, form="nifti")
     found: Evaluation = synthoma.evaluate("cohort", synthetic.path, "evaluation", preset="quick")
-    findings: pd.DataFrame = synthoma.detect(scans, "findings")
+    findings: Findings = synthoma.detect(scans, "findings")
     scores: ModelScores = synthoma.evaluate_model(cohort, run)
     page: Path = synthoma.report("cohort")
     print(planned.model, found.verdict.word, [light.state for light in found.lights], len(findings), page, scores.model)

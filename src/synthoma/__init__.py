@@ -4,10 +4,11 @@ The words are those of the command line::
 
     import synthoma
 
-    synthoma.prepare("scans", "cohort", size=64)
-    synthoma.train("cohort", "run", minutes=10)
-    synthoma.generate("run", "synthetic", 500)
-    synthoma.evaluate("cohort", "synthetic", "evaluation")
+    cohort = synthoma.prepare("scans", "cohort", size=64)
+    run = synthoma.train(cohort, "run", minutes=10)
+    synthetic = synthoma.generate(run, "synthetic", 500)
+    evaluation = synthoma.evaluate(cohort, synthetic, "evaluation")
+    evaluation.show()
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from synthoma._version import __version__
 
 if TYPE_CHECKING:
     from synthoma import pipeline
-    from synthoma.cohorts.cohort import Cohort
+    from synthoma.evaluation.result import Evaluation
     from synthoma.pipeline import (
         chain,
+        demo,
         describe,
         detect,
+        diagram,
         evaluate,
         evaluate_model,
         generate,
@@ -32,28 +35,28 @@ if TYPE_CHECKING:
         prepare_phantom,
         report,
         score_masks,
+        search,
         train,
+        verify,
     )
+    from synthoma.pipeline.cohort import Cohort
+    from synthoma.pipeline.findings import Findings
+    from synthoma.pipeline.run import Run
+    from synthoma.pipeline.view import View
 
-_PIPELINE = (
-    "chain",
-    "describe",
-    "detect",
-    "evaluate",
-    "evaluate_model",
-    "generate",
-    "judge",
-    "planned",
-    "prepare",
-    "prepare_phantom",
-    "report",
-    "score_masks",
-    "train",
-)
+_HOMES = {
+    "Cohort": "synthoma.pipeline.cohort",
+    "Evaluation": "synthoma.evaluation.result",
+    "Findings": "synthoma.pipeline.findings",
+    "Run": "synthoma.pipeline.run",
+    "View": "synthoma.pipeline.view",
+}
+"""Where the classes are."""
 
 __all__ = [
-    "Cohort", "__version__", "chain", "describe", "detect", "evaluate", "evaluate_model", "generate", "judge",
-    "pipeline", "planned", "prepare", "prepare_phantom", "report", "score_masks", "train",
+    "Cohort", "Evaluation", "Findings", "Run", "View", "__version__", "chain", "demo", "describe", "detect", "diagram",
+    "evaluate", "evaluate_model", "generate", "judge", "pipeline", "planned", "prepare", "prepare_phantom", "report",
+    "score_masks", "search", "train", "verify",
 ]  # fmt: skip
 
 
@@ -63,8 +66,11 @@ def __getattr__(name: str) -> Any:
 
     if name == "pipeline":
         return import_module("synthoma.pipeline")
-    if name in _PIPELINE:
-        return getattr(import_module("synthoma.pipeline"), name)
-    if name == "Cohort":
-        return import_module("synthoma.cohorts.cohort").Cohort
+    if name in __all__:
+        return getattr(import_module(_HOMES.get(name, "synthoma.pipeline")), name)
     raise AttributeError(f"module 'synthoma' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Every public name, those too that are imported on first use."""
+    return sorted(__all__)

@@ -948,7 +948,7 @@ def test_progress_counts_patients(tmp_path: Path) -> None:
     truth = write_volumes(tmp_path / "t", {"a.nii.gz": box(), "b.nii.gz": box()})
     seen = []
     score_masks(truth, truth, progress=lambda text, done, total: seen.append((text, done, total)), **QUICK)
-    assert seen == [(text, done, 2) for text in ("reading", "scoring") for done in range(3)]
+    assert seen == [(text, done, 2) for text in ("reading masks", "scoring masks") for done in range(3)]
 
 
 def test_real_masks(real_scans: Path) -> None:

@@ -23,7 +23,7 @@ from synthoma.cohorts.meta_file import read_meta
 from synthoma.core.artefacts import verify
 from synthoma.core.disk import writing
 from synthoma.core.errors import CohortError, ConfigError, InputError
-from synthoma.core.types import Array, Bytes, Float16, Float32, Ints, tumour_labels, tumour_of
+from synthoma.core.types import Array, Bytes, Float16, Float32, Ints, Place, tumour_labels, tumour_of
 from synthoma.core.untrusted import content_of_cell, csv_of_frame
 from synthoma.core.whole_files import write_json, write_text
 
@@ -55,7 +55,7 @@ class Cohort:
         CohortError: no cohort there, an unknown schema, files missing, or shapes that do not fit together.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = Path(path)
         _verify(self.path)
         self.meta = read_meta(self.path)
@@ -68,6 +68,10 @@ class Cohort:
 
     def __len__(self) -> int:
         return self.meta.slices
+
+    def __fspath__(self) -> str:
+        """Its folder: a cohort can stand wherever its path can."""
+        return str(self.path)
 
     def __repr__(self) -> str:
         return f"Cohort({str(self.path)!r}: {len(self)} {self.origin} slices of {'+'.join(self.modalities)})"

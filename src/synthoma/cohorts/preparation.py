@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from synthoma.cohorts.splits import (
 from synthoma.cohorts.understanding import held_out, shortened, warnings_of
 from synthoma.core.errors import InputError
 from synthoma.core.fanout import spread
+from synthoma.core.progress import Progress, silent
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import remember
 from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Ints
@@ -49,9 +50,6 @@ SEARCHED_SLICES = 12_000
 MOST_REASONS = 4
 """Reasons that are told apart where nothing could be used."""
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and how much there is."""
-
 
 def pack(
     inventory: Inventory,
@@ -59,7 +57,7 @@ def pack(
     config: PrepareConfig,
     *,
     source: str,
-    progress: Progress = lambda text, done, total: None,
+    progress: Progress = silent,
 ) -> Cohort:
     """Turn the cases of ``inventory`` into a cohort in ``folder``.
 
@@ -85,12 +83,13 @@ def pack(
     thumbnails: list[Float32] = []
     searched: list[int] = []
     meanings = Meanings()
+    work = "simulating patients" if inventory.layout == "phantom" else "reading scans"
     with (
         CohortWriter(folder, channels=len(channels), size=config.size) as writer,
         closing(_prepare_all(inventory, config, modalities)) as results,
     ):
         for done, (case, result) in enumerate(results, start=1):
-            progress("reading", done, len(inventory.cases))
+            progress(work, done, len(inventory.cases))
             if isinstance(result, Skipped):
                 skipped.append(result)
                 continue
@@ -214,7 +213,7 @@ def _search(
         pixel_digests=rows["pixels_sha256"].tolist(),
         # Where nobody says who is shown, slices of one case still are of one patient.
         patients=[patient or f"case {case}" for patient, case in zip(rows["patient"], rows["case"], strict=True)],
-        progress=lambda done, total: progress("comparing", done, total),
+        progress=lambda done, total: progress("looking for duplicates", done, total),
     )
 
 

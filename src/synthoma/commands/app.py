@@ -17,6 +17,7 @@ import typer.main
 from synthoma._version import __version__
 from synthoma.commands.mistakes import USAGE, explained, nearest
 from synthoma.commands.printing import say
+from synthoma.commands.telling import telling, told_error
 from synthoma.core.errors import ConfigError, OutputError, SynthomaError
 
 COMMANDS: dict[str, str] = {
@@ -69,7 +70,7 @@ def command_of(name: str) -> Any:
     module = import_module(f"synthoma.commands.{name}")
     alone = typer.Typer(**_STYLE)
     examples = "\n\n".join(("[bold]Examples[/bold]", *module.EXAMPLES))
-    alone.command(name, help=COMMANDS[name], epilog=examples)(module.run)
+    alone.command(name, help=COMMANDS[name], epilog=examples)(telling(name, module.run))
     return typer.main.get_command(alone)
 
 
@@ -143,7 +144,8 @@ def _run() -> int:
 
 def _leave(error: SynthomaError) -> NoReturn:
     """Say what is wrong, and end with exit code 2 even where standard output cannot be written any more."""
-    say(f"error: {error}", to=sys.stderr)
+    if not told_error(error):
+        say(f"error: {error}", to=sys.stderr)
     with suppress(OSError, ValueError):
         try:
             sys.stdout.flush()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synthoma.commands.options import Force, Output
 from synthoma.commands.printing import say
-from synthoma.commands.progress import of_training, of_work
+from synthoma.commands.progress import shown
 
 EXAMPLES = ("synthoma demo -o demo",)
 
@@ -16,7 +16,7 @@ def run(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
     from synthoma import pipeline
     from synthoma.evaluation.result import read_evaluation
 
-    with of_work() as progress, of_training() as (report, _):
-        page = pipeline.demo(output, force=force, progress=progress, report=report)
+    with shown() as display:
+        page = pipeline.demo(output, force=force, progress=display.work, report=display.training)
     verdict = read_evaluation(page.parent).verdict
     say(f"{verdict.word}: {verdict.because}\npage: {page}")

@@ -10,7 +10,7 @@ import typer
 
 from synthoma.commands.options import TAKEN, Force, Given, Model, OutputOfDetect, takes
 from synthoma.commands.printing import say
-from synthoma.commands.progress import of_work
+from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
 from synthoma.core.untrusted import csv_of_frame
 from synthoma.detection.settings import DetectConfig
@@ -55,8 +55,8 @@ def run(
     from synthoma.detection.detect import detect as look
     from synthoma.training.bundle import shipped_model
 
-    with of_work() as progress:
-        rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=progress)
+    with shown() as display:
+        rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=display.work)
     _print_findings(rows, output, pipeline.report(output))
 
 
@@ -66,8 +66,8 @@ def _judge(scans: list[Path], model: Path, output: Path | None, force: bool) -> 
     from synthoma.core.whole_files import new_file, write_text
 
     place = None if output is None else new_file(output, force=force, inputs=(*scans, model))
-    with of_work() as progress:
-        table = pipeline.judge(scans, model, progress=progress)
+    with shown() as display:
+        table = pipeline.judge(scans, model, progress=display.work)
     say(table.to_string(index=False))
     if "note" in table.attrs:
         say(f"note: {table.attrs['note']}")

@@ -21,7 +21,7 @@ from synthoma.commands.options import (
     takes,
 )
 from synthoma.commands.printing import say
-from synthoma.commands.progress import of_work
+from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
 from synthoma.evaluation.heldout.settings import HeldOutConfig
 from synthoma.evaluation.settings import EvaluateConfig
@@ -103,7 +103,7 @@ def _score_model(cohort: Path, output: Path, asked: HeldOutConfig, settings: Eva
 
     if asked.model is None:
         raise ConfigError("a model to score", "--part alone", "add for example --model detector")
-    with of_work() as progress:
+    with shown() as display:
         scores = pipeline.evaluate_model(
             cohort,
             asked.model,
@@ -112,7 +112,7 @@ def _score_model(cohort: Path, output: Path, asked: HeldOutConfig, settings: Eva
             device=settings.device,
             seed=settings.seed,
             force=force,
-            progress=progress,
+            progress=display.work,
         )
     for line in model_lines(scores):
         say(line)
@@ -123,9 +123,9 @@ def _score_masks(real: Path, predicted: Path, output: Path, settings: MasksConfi
     """Score masks and print what matters most."""
     from synthoma import pipeline
 
-    with of_work() as progress:
+    with shown() as display:
         scores = pipeline.score_masks(
-            real, predicted, output, **settings.model_dump(), seed=seed, force=force, progress=progress
+            real, predicted, output, **settings.model_dump(), seed=seed, force=force, progress=display.work
         )
     dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
     say(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
@@ -148,9 +148,9 @@ def _evaluate(
     from synthoma import pipeline
     from synthoma.reports.evaluation_text import splits_lines
 
-    with of_work() as progress:
+    with shown() as display:
         result = pipeline.evaluate(
-            real, synthetic, output, config=settings, keep=keep, extractor=extractor, force=force, progress=progress
+            real, synthetic, output, config=settings, keep=keep, extractor=extractor, force=force, progress=display.work
         )
     for light in result.lights:
         say(f"{light.question:<10} {light.state:<12} {light.text}")

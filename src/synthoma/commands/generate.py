@@ -9,7 +9,7 @@ import typer
 
 from synthoma.commands.options import Force, Given, Output, takes
 from synthoma.commands.printing import say
-from synthoma.commands.progress import of_work
+from synthoma.commands.progress import shown
 from synthoma.core.untrusted import visible
 from synthoma.generators.request import GenerateConfig
 
@@ -55,7 +55,7 @@ def run(
     from synthoma import pipeline
 
     count = USUAL if settings.count is None and settings.patients is None else settings.count
-    with of_work() as progress:
+    with shown() as display:
         cohort = pipeline.generate(
             trained,
             output,
@@ -74,7 +74,7 @@ def run(
             phantom=settings.phantom,
             tumour=settings.tumour(),
             force=force,
-            progress=progress,
+            progress=display.work,
         )
     if settings.only_private is not None:
         drawn = len(cohort) + (cohort.meta.left_out or 0)

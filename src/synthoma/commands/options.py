@@ -130,6 +130,7 @@ PrintConfig = Annotated[
     bool, typer.Option("--print-config", metavar="", help="Show all settings as a file, and leave.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", metavar="", help="Show no progress, only the result.")]
 
 # prepare
 Simulated = Annotated[

@@ -10,7 +10,7 @@ import typer
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.commands.options import Assignments, ConfigFile, Force, Given, OutputIfAny, PrintConfig, Simulated, takes
 from synthoma.commands.printing import say, skipped, understood
-from synthoma.commands.progress import of_work
+from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,12 +62,16 @@ def run(
     from synthoma.core.places import check_apart
 
     check_apart(output, [config])
-    with of_work() as progress:
+    with shown() as display:
         if source is not None:
-            cohort = pipeline.prepare(source, output, config=settings, force=force, progress=progress, tell=understood)
+            cohort = pipeline.prepare(
+                source, output, config=settings, force=force, progress=display.work, tell=understood
+            )
         else:
             simulated = cast("PhantomCohortConfig", settings)
-            cohort = pipeline.prepare_phantom(phantom or 0, output, config=simulated, force=force, progress=progress)
+            cohort = pipeline.prepare_phantom(
+                phantom or 0, output, config=simulated, force=force, progress=display.work
+            )
     _tell(cohort)
 
 

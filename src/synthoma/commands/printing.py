@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TextIO
 
@@ -12,10 +14,21 @@ from synthoma.core.untrusted import visible
 LISTED = 12
 """Items of a list that are shown."""
 
+KEPT: ContextVar[list[str] | None] = ContextVar("kept", default=None)
+"""What was said and not printed, since it goes into an object at the end; None where it is printed."""
+
 
 def say(text: str, *, end: str = "\n", to: TextIO | None = None) -> None:
     """Print a text; what names in it would make a terminal do is shown instead."""
+    if to is None and (kept := KEPT.get()) is not None:
+        kept.extend(text.splitlines())
+        return
     print(visible(text, keep="\n\t"), end=end, file=to or sys.stdout, flush=True)
+
+
+def tell(facts: Mapping[str, object], to: TextIO, *, indent: int | None = None) -> None:
+    """Print facts for a program, as a JSON object."""
+    print(json.dumps(facts, indent=indent), file=to, flush=True)
 
 
 def understood(facts: Mapping[str, object]) -> None:

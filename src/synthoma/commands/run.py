@@ -10,7 +10,7 @@ import typer
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.commands.options import Force, Given, OutputOfChain, takes
 from synthoma.commands.printing import say, understood
-from synthoma.commands.progress import of_training, of_work
+from synthoma.commands.progress import shown
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.generators.request import GenerateConfig
 from synthoma.settings import TrainConfig
@@ -58,7 +58,7 @@ def run(
     def announce(number: int, step: str, done: bool) -> None:
         say(f"{number}/{len(STEPS)} {WORDS[step]}" + (": done before" if done else ""))
 
-    with of_work() as progress, of_training() as (report, _):
+    with shown() as display:
         result = pipeline.chain(
             source,
             output,
@@ -69,8 +69,8 @@ def run(
             force=force,
             announce=announce,
             tell=understood,
-            progress=progress,
-            report=report,
+            progress=display.work,
+            report=display.training,
         )
     for light in result.lights:
         say(f"{light.question:<10} {light.state:<12} {light.text}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from synthoma.commands.options import (
     takes,
 )
 from synthoma.commands.printing import say
-from synthoma.commands.progress import of_training
+from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
 from synthoma.settings import TrainConfig
 
@@ -75,12 +76,13 @@ def run(
 
     if not resume:
         check_apart(output, [config])
-        settings = pipeline.planned(cohort, settings)
-        for reason in settings.reasons:
-            say(f"auto: {reason}")
-    with of_training() as (report, show):
+    with shown() as display:
         if search is not None:
-            best = pipeline.search(cohort, output, search, config=settings, resume=resume, force=force, report=report)
+            settings = settings if resume else pipeline.planned(cohort, settings)
+            _explain(settings.reasons)
+            best = pipeline.search(
+                cohort, output, search, config=settings, resume=resume, force=force, report=display.training
+            )
             say(f"best settings: {best}\npage: {output / 'report.html'}")
             say(f"train with them: synthoma train {cohort} -o RUN --config {output / 'best.toml'}")
             return
@@ -90,11 +92,18 @@ def run(
             config=settings,
             resume=resume,
             force=force,
-            report=report,
-            progress=show,
+            report=display.training,
+            progress=display.work,
             tell=lambda needed: say(f"needs {needed.text()}"),
+            explain=_explain,
         )
-    say(f"model: {made / 'model.safetensors'}\npage: {made / 'report.html'}")
+    say(f"model: {made.path / 'model.safetensors'}\npage: {made.path / 'report.html'}")
+
+
+def _explain(reasons: Sequence[str]) -> None:
+    """Print why auto chose what it chose."""
+    for reason in reasons:
+        say(f"auto: {reason}")
 
 
 def _list_models() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -265,11 +266,12 @@ Settings = TypeVar("Settings", bound=Config)
 
 
 def settled(kind: type[Settings], config: Settings | None, settings: Mapping[str, object]) -> Settings:
-    """The settings of a call: a config, or single ones by name.
+    """The settings of a call: a config, or single ones by name; an opened artefact stands for its folder.
 
     Raises:
         ConfigError: both, or a setting that does not exist or is out of range.
     """
     if config is not None and settings:
         raise ConfigError("either a config or single settings", "both", "put the settings into the config")
-    return config or kind.resolve(flags=settings)
+    flags = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in settings.items()}
+    return config or kind.resolve(flags=flags)

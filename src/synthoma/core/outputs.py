@@ -24,6 +24,7 @@ from synthoma.core.own_files import ARTEFACTS, TOKEN, foreign
 from synthoma.core.places import check_apart, identity, resolved
 from synthoma.core.provenance import bytes_digest
 from synthoma.core.whole_files import LONGEST, locked_at_once, write_text
+from synthoma.core.words import Place
 
 
 # Folders -------------------------------------------------------------------------------------------------------------
@@ -32,8 +33,8 @@ def new_folder(
     target: Path,
     *,
     force: bool = False,
-    inputs: Iterable[Path | str | None] = (),
-    around: Iterable[Path | str] = (),
+    inputs: Iterable[Place | None] = (),
+    around: Iterable[Place] = (),
 ) -> Iterator[Path]:
     """A folder to fill that becomes ``target`` only if the block ends without an error.
 
@@ -66,7 +67,7 @@ def renew_checksums(folder: Path, *names: str) -> None:
 
 
 def check_output(
-    target: Path, *, force: bool, inputs: Iterable[Path | str | None] = (), around: Iterable[Path | str] = ()
+    target: Path, *, force: bool, inputs: Iterable[Place | None] = (), around: Iterable[Place] = ()
 ) -> None:
     """Raise InputError where ``new_folder`` would, as far as that can be said without touching anything."""
     check_apart(target, inputs, around=around)

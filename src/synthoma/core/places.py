@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from synthoma.core.errors import InputError
+from synthoma.core.words import Place
 
 
 def resolved(target: Path) -> Path:
@@ -26,7 +27,7 @@ def resolved(target: Path) -> Path:
     return place
 
 
-def check_apart(target: Path, inputs: Iterable[Path | str | None], *, around: Iterable[Path | str] = ()) -> None:
+def check_apart(target: Path, inputs: Iterable[Place | None], *, around: Iterable[Place] = ()) -> None:
     """Raise InputError where an output is an input, lies in one, or holds one: replacing it would delete what is read.
 
     Files are compared as the file system knows them, whatever their spelling, so links and letter case do not matter.

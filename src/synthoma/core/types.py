@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from synthoma.core.words import MODALITIES as MODALITIES
 from synthoma.core.words import PLAIN_MODALITY as PLAIN_MODALITY
 from synthoma.core.words import Origin as Origin
+from synthoma.core.words import Place as Place
 from synthoma.core.words import Plane as Plane
 
 Array = NDArray[Any]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Literal
+
+Place = str | PathLike[str]
+"""A file or folder: a path, a text, or an opened artefact, which stands for its folder."""
 
 Plane = Literal["axial", "sagittal", "coronal"]
 Origin = Literal["real", "phantom", "synthetic"]

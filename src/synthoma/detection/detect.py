@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from synthoma.cohorts.patient_names import hidden
-from synthoma.cohorts.preparation import Progress
 from synthoma.core.errors import InputError, OutputError
 from synthoma.core.outputs import new_folder
 from synthoma.core.places import check_apart
+from synthoma.core.progress import Progress, silent
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.classes import Classifier
@@ -36,7 +36,7 @@ def detect(
     *,
     options: DetectConfig | None = None,
     force: bool = False,
-    progress: Progress = lambda text, done, total: None,
+    progress: Progress = silent,
 ) -> list[ScanRow]:
     """Look for tumour in scans, and write masks, findings and pictures of them.
 
@@ -89,7 +89,7 @@ def _detect(
     progress: Progress,
 ) -> list[ScanRow]:
     """Fill the folder of an output; scans in ``kept`` are taken from there."""
-    progress("looking", 0, 1)
+    progress("listing the folder", 0, 1)
     detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
     plain_stands_for(detector, options.shows)
     asked = None if options.type_model is None else Classifier.open(options.type_model)

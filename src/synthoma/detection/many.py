@@ -11,12 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from synthoma.cohorts.patient_names import hidden
-from synthoma.cohorts.preparation import Progress
 from synthoma.cohorts.slicing import case_path
 from synthoma.core.disk import disk_refused, output_error
 from synthoma.core.errors import InputError, OutputError
 from synthoma.core.fanout import spread
 from synthoma.core.outputs import new_folder
+from synthoma.core.progress import Progress
 from synthoma.core.untrusted import csv_text, printable
 from synthoma.core.whole_files import write_text
 from synthoma.detection.detector import Detector
@@ -74,7 +74,7 @@ def detect_all(
     skipped = list(inventory.skipped)
     with closing(_each(inventory.cases, model, folder, options, kept)) as results:
         for done, result in enumerate(results, start=1):
-            progress("detecting", done, len(inventory.cases))
+            progress("looking for tumours", done, len(inventory.cases))
             if isinstance(result, Skipped):
                 skipped.append(result)
             else:

@@ -55,9 +55,9 @@ def write_with_copies(
                 image, mask = changed(np.asarray(cohort.images[row], np.float32), cohort.masks[row], strength, draws)
                 writer.add(image[None], mask[None], [{}])
                 if not done % 100:
-                    progress("changing", len(rows) * (copy - 1) + done, len(rows) * copies)
+                    progress("making changed copies", len(rows) * (copy - 1) + done, len(rows) * copies)
                 added.append({"tumour_pixels": int(np.isin(mask, list(cohort.tumour_labels)).sum())})
-            progress("changing", len(rows) * copy, len(rows) * copies)
+            progress("making changed copies", len(rows) * copy, len(rows) * copies)
         # What places a slice in its scan, or names its pixels, is not true of a copy.
         lost = [name for name in table if str(name).startswith(("box_", "pixels_sha", "file_sha", "twin", "look_at"))]
         behind = [table.iloc[rows].drop(columns=lost).assign(**{COPY: copy}) for copy in range(1, copies + 1)]

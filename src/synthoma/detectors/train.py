@@ -24,12 +24,14 @@ from synthoma.detectors.slices import LabelledSlices
 from synthoma.detectors.task import SupervisedTask
 from synthoma.training.bundle import save_tensors
 from synthoma.training.device import Execution, calibrate, choose_device, read_execution
-from synthoma.training.loop import Budget, Progress, Report, run_loop
+from synthoma.training.loop import Budget, Progress, Report, run_loop, spent_since
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import SECTION
 
 
-def train_detector(plan: DetectorPlan, run: Path, report: Report, *, resume: bool = False) -> Progress:
+def train_detector(
+    plan: DetectorPlan, run: Path, report: Report, *, resume: bool = False, begun: float | None = None
+) -> Progress:
     """Train a segmenter or classifier into an existing folder.
 
     Args:
@@ -37,6 +39,7 @@ def train_detector(plan: DetectorPlan, run: Path, report: Report, *, resume: boo
         run: folder for config.toml, log.jsonl, checkpoint/, samples/, progress.png and model.safetensors.
         report: told how far it is.
         resume: go on from the newest checkpoint.
+        begun: when the command began, on the clock of ``time.perf_counter``: a budget in minutes counts from there.
 
     Raises:
         ConfigError: the training broke before anything was learned.
@@ -47,7 +50,10 @@ def train_detector(plan: DetectorPlan, run: Path, report: Report, *, resume: boo
     write_settings(run, plan.config)
     task = plan.task(execution, plan.judge(execution, partial(_save_sheet, run, plan.sources[0])))
     budget = Budget(config.images, config.minutes, config.snapshots, config.patience)
-    progress = run_loop(task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume)
+    spent = spent_since(begun, config.minutes)
+    progress = run_loop(
+        task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume, spent=spent
+    )
     if plan.kind == "segmenter" and not len(task.best_found):
         came = f"a training that broke after {progress.images:,} slices"
         todo = f"use a lower learning rate (--set {SECTION[plan.kind]}.rate=5e-4)"

@@ -107,14 +107,14 @@ def evaluate(
     extractors, identity = _extractors(extractor)
     trained = config.preset != "quick"
     steps = 4 + trained
-    progress("comparing", 0, steps)
+    progress("comparing with real scans", 0, steps)
     features = features_of(comparison, extractors)
-    progress("comparing", 1, steps)
+    progress("comparing with real scans", 1, steps)
     judge = _judge(real, synthetic, comparison, config, cells, progress) if trained else None
     if judge is not None:
         features[LEARNED], identity[LEARNED] = judge.features, "trained on the real training split"
     material = _Material(real, synthetic, phantom, comparison, features, judge, null_of(comparison, config), config)
-    progress("comparing", 2, steps)
+    progress("comparing with real scans", 2, steps)
     evidence = _evidence(material, extractors, cells, discriminator, steps, progress)
     four = lights(evidence, config.thresholds)
     return Evaluation(
@@ -138,7 +138,7 @@ def _evidence(
     by_class = class_scores(real, synthetic, comparison, material.features, config)
     grey_values = intensities(comparison)
     fitting = agreement(material.judge, comparison) if material.judge is not None else None
-    progress("comparing", 3, steps)
+    progress("comparing with real scans", 3, steps)
     evidence = Evidence(
         version="synthoma.evaluation/3",
         preset=config.preset,
@@ -153,13 +153,13 @@ def _evidence(
             comparison, canaries=config.canaries, seed=config.seed, alpha=alpha, discriminator=discriminator
         ),
     )
-    progress("comparing", 4, steps)
+    progress("comparing with real scans", 4, steps)
     parts: dict[str, object] = {}
     if config.splits:
         parts["splits"] = with_other_held_out(real, synthetic, config, extractors)
     if config.faults:
         parts["self_test"] = faults(comparison, plan, EXTRACTORS, alpha=alpha, seed=config.seed)
-        progress("comparing", 5, steps)
+        progress("comparing with real scans", 5, steps)
     if config.preset != "quick":
         parts["utility"] = _utility(material, cells, progress)
     return evidence.model_copy(update=parts)
@@ -184,7 +184,7 @@ def _judge(
         return None
     return ask_judge(
         comparison, material.real, test, material.synthetic, config, cells,
-        lambda done, total: progress("judge", done, total),
+        lambda done, total: progress("teaching a detector to judge masks", done, total),
     )  # fmt: skip
 
 
@@ -209,7 +209,7 @@ def _utility(material: _Material, cells: Path, progress: Tell) -> Utility:
     seen = patients_behind(synthetic, simulated=real.origin == "phantom") or None
     return utility(
         real, synthetic, material.config, cells, seen=seen, phantom=material.phantom,
-        progress=lambda done, total: progress("training", done, total),
+        progress=lambda done, total: progress("teaching detectors", done, total),
     )  # fmt: skip
 
 

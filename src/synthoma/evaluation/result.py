@@ -6,8 +6,10 @@ better one here.
 
 from __future__ import annotations
 
+import sys
+from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -28,6 +30,9 @@ from synthoma.evaluation.score import Families, Score, Scores
 from synthoma.evaluation.settings import EvaluateConfig, Preset, Thresholds, UtilityConfig
 from synthoma.evaluation.useful.result import Utility
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FILE = "evaluation.json"
 SCHEMA = "synthoma.evaluation/3"
 
@@ -35,6 +40,9 @@ Question = Literal["realistic", "diverse", "private", "useful"]
 State = Literal["GOOD", "FAIR", "POOR", "CANNOT TELL"]
 STATES: tuple[State, ...] = ("GOOD", "FAIR", "POOR", "CANNOT TELL")
 """What a light can say, best first."""
+
+COLOURS: dict[State, str] = {"GOOD": "#1a7f37", "FAIR": "#8a6100", "POOR": "#b42318", "CANNOT TELL": "#5f6670"}
+"""Of the lights, dark enough to be read on white and light enough on black."""
 
 VerdictWord = Literal["HARMS", "NO EVIDENCE", "CANNOT TELL", "HELPS"]
 
@@ -226,6 +234,41 @@ class Evaluation(Evidence):
     def light(self, question: Question) -> Light:
         """The answer to a question."""
         return next(light for light in self.lights if light.question == question)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """Every score that stands beside a null, a row each.
+
+        Columns: family (of features; "all" of scores without), score, value, low, high (95 %, where asked for), null
+        (median of real against other real patients), ratio, p, n (slices on each side).
+        """
+        import pandas as pd
+
+        fidelity = self.fidelity
+        families = {**fidelity.families, "distinguished": fidelity.distinguished, "within the set": fidelity.diversity,
+                    "own": fidelity.own}  # fmt: skip
+        rows = [
+            {"family": family, "score": name, "value": one.value, "low": one.low, "high": one.high,
+             "null": one.null_median, "ratio": one.ratio, "p": one.p, "n": one.n}
+            for family, scores in families.items()
+            for name, one in scores.items()
+        ]  # fmt: skip
+        columns = ["family", "score", "value", "low", "high", "null", "ratio", "p", "n"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def show(self) -> None:
+        """Print lights and verdict; a notebook shows them as a table by itself."""
+        lights = [f"{light.question:<10} {light.state:<12} {light.text}" for light in self.lights]
+        sys.stdout.write("\n".join([*lights, f"{self.verdict.word}: {self.verdict.because}", ""]))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        rows = "".join(
+            f'<tr><td>{light.question}</td><td style="color:{COLOURS[light.state]}"><b>{light.state}</b></td>'
+            f'<td style="text-align:left">{escape(light.text)}</td></tr>'
+            for light in self.lights
+        )
+        return f"<p><b>{self.verdict.word}</b>: {escape(self.verdict.because)}</p><table>{rows}</table>"
 
 
 def read_evaluation(path: Path) -> Evaluation:

@@ -204,7 +204,7 @@ def generate_cohort(
                 for index, mask in zip(indices, masks, strict=True)
             ]
             writer.add(images, masks, records)
-            progress("drawing", indices.stop - first, last - first)
+            progress("drawing images", indices.stop - first, last - first)
         described = cohort_meta(sampler, seed, count, shard, truncation, writer.records)
         if rejection is not None:
             kept_share = {"kept_share": rejection.share}

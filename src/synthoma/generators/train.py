@@ -28,7 +28,7 @@ from synthoma.generators.shape import ImageShape
 from synthoma.generators.watchdog import JudgedImages, validation_judge
 from synthoma.training.bundle import save_tensors
 from synthoma.training.device import Execution, calibrate, choose_device, read_execution
-from synthoma.training.loop import Budget, Progress, Report, Snapshot, run_loop
+from synthoma.training.loop import Budget, Progress, Report, Snapshot, run_loop, spent_since
 from synthoma.training.meta import ModelMeta, ModelProvenance
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 
@@ -43,7 +43,7 @@ LEARNED_ROW = 12
 
 
 def train_generator(
-    plan: GeneratorPlan, run: Path, report: Report, *, resume: bool = False, spent: float = 0.0
+    plan: GeneratorPlan, run: Path, report: Report, *, resume: bool = False, begun: float | None = None
 ) -> Progress:
     """Train a generator into an existing folder.
 
@@ -52,7 +52,7 @@ def train_generator(
         run: folder for config.toml, log.jsonl, checkpoint/, samples/, progress.png and model.safetensors.
         report: told how far it is.
         resume: go on from the newest checkpoint.
-        spent: seconds of a budget in minutes that went by before, at most half of it.
+        begun: when the command began, on the clock of ``time.perf_counter``: a budget in minutes counts from there.
 
     Raises:
         InputError: simulated slices are not there, or do not fit the cohort.
@@ -68,8 +68,7 @@ def train_generator(
     if plan.start is not None:
         task.begin(plan.start)
     budget = budget_of(config, len(plan.rows))
-    # Something must be left to learn in, however slowly patients were simulated.
-    spent = min(spent, 30 * config.minutes) if config.minutes is not None else 0.0
+    spent = spent_since(begun, config.minutes)
     progress = run_loop(
         task, budget, run, seed=config.seed, keep=config.keep, report=report, resume=resume, spent=spent
     )

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from synthoma.core.progress import Progress
 from synthoma.core.untrusted import printable
 from synthoma.masks.matching import key_of, masks_by_key, matched_files
 from synthoma.masks.patients import (
@@ -14,7 +15,6 @@ from synthoma.masks.patients import (
     Cases,
     MaskFiles,
     PatientMasks,
-    Progress,
     Roots,
     ScoringNotes,
     name_in_results,

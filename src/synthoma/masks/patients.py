@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from synthoma.scans.conventions import Convention, Decision
 SIDES = ("truth", "prediction", "other")
 """Attributes of ``PatientMasks`` that are masks."""
 
-Progress = Callable[[str, int, int], None]
 
 Roots = Mapping[str, Path]
 

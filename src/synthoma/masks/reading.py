@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from synthoma.core.errors import InputError
+from synthoma.core.progress import Progress
 from synthoma.core.types import Array, Floats, Ints
 from synthoma.masks.chances import FINDINGS, Chances, joined
-from synthoma.masks.patients import Cases, MaskFiles, PatientMasks, Progress, Roots, ScoringNotes, name_in_results
+from synthoma.masks.patients import Cases, MaskFiles, PatientMasks, Roots, ScoringNotes, name_in_results
 from synthoma.metrics.boundary import Spacing
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.files import SUFFIXES, VOLUMES, kind_of, suffix_of
@@ -32,7 +33,7 @@ def read_all(
 ) -> Iterator[PatientMasks]:
     """Patients one after the other; what cannot be read is written into the notes."""
     for done, (name, trios) in enumerate(cases.items()):
-        progress("reading", done, len(cases))
+        progress("reading masks", done, len(cases))
         parts: list[PatientMasks] = []
         for trio in trios:
             part = _read_files(trio, roots, spacing, notes)
@@ -59,7 +60,7 @@ def read_all(
             f"{notes.laid} masks were cropped, larger or mirrored on the grid of their truth or prediction: voxels "
             "were put in their place, and what a mask does not cover counts as background"
         )
-    progress("reading", len(cases), len(cases))
+    progress("reading masks", len(cases), len(cases))
 
 
 def _read_files(trio: MaskFiles, roots: Roots, spacing: Spacing | None, notes: ScoringNotes) -> PatientMasks | None:

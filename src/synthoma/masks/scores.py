@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from synthoma.core.errors import InputError
+from synthoma.core.progress import Progress, silent
 from synthoma.core.provenance import software
 from synthoma.core.types import Floats, Ints
 from synthoma.core.untrusted import printable
@@ -30,7 +31,7 @@ from synthoma.masks.patient_scores import (
     confusion,
     score_patient,
 )
-from synthoma.masks.patients import SIDES, PatientMasks, Progress, ScoringNotes
+from synthoma.masks.patients import SIDES, PatientMasks, ScoringNotes
 from synthoma.masks.regions import GIVEN, Regions, Side, choose
 from synthoma.masks.result import (
     BesideOther,
@@ -88,7 +89,7 @@ def score_masks(
     tolerance: float = TOLERANCE,
     draws: int = DRAWS,
     seed: int = 0,
-    progress: Progress = lambda text, done, total: None,
+    progress: Progress = silent,
 ) -> Scores:
     """Score mask files: NIfTI, MetaImage or NRRD volumes, one a patient, or PNG and TIFF slices.
 
@@ -187,9 +188,9 @@ def _score(
     chosen = _chosen(sides, notes, nested)
     found: list[PatientResult] = []
     for done, one in enumerate(packed):
-        progress("scoring", done, len(packed))
+        progress("scoring masks", done, len(packed))
         found.append(score_patient(one.unpacked(), chosen.regions, settings.tolerance))
-    progress("scoring", len(packed), len(packed))
+    progress("scoring masks", len(packed), len(packed))
     rows = [one.scores for one in found]
     if twice := [name for name, number in Counter(row.patient for row in rows).items() if number > 1]:
         raise InputError("each patient once", f"{twice[0]!r} twice", "give each patient a name of its own")

@@ -15,13 +15,14 @@ from synthoma.core.artefacts import read_json
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.outputs import check_output
 from synthoma.core.places import check_apart
-from synthoma.core.progress import Progress, silent
+from synthoma.core.progress import Progress
 from synthoma.core.records import Record
+from synthoma.core.types import Place
 from synthoma.core.whole_files import write_json, write_text
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate
 from synthoma.pipeline.preparation import prepare
-from synthoma.pipeline.training import silent_report, train
+from synthoma.pipeline.training import telling_training, train
 
 if TYPE_CHECKING:
     from synthoma.evaluation.result import Evaluation
@@ -60,8 +61,8 @@ def _told_nobody(number: int, step: Step, done: bool) -> None:
 
 
 def chain(
-    folder: Path | str,
-    output: Path | str,
+    folder: Place,
+    output: Place,
     *,
     preparation: PrepareConfig | None = None,
     training: TrainConfig | None = None,
@@ -70,8 +71,8 @@ def chain(
     force: bool = False,
     announce: Announce = _told_nobody,
     tell: Callable[[dict[str, Any]], None] | None = None,
-    progress: Progress = silent,
-    report: Report = silent_report,
+    progress: Progress | None = None,
+    report: Report | None = None,
 ) -> Evaluation:
     """Prepare, train, generate and evaluate; what an earlier call has finished is kept, an unfinished training goes on.
 
@@ -87,7 +88,7 @@ def chain(
         announce: told of each step.
         tell: given what was understood of the folder, see ``prepare``.
         progress: told how far the work is.
-        report: told how far the training is.
+        report: told how far the training is. Where nobody is told of either, both are shown, see ``core.display``.
 
     Returns:
         The evaluation.
@@ -119,25 +120,26 @@ def chain(
     cohort = source if given else place / STEPS["prepare"]
     run, synthetic, judged = (place / STEPS[step] for step in ("train", "generate", "evaluate"))
 
-    done = (cohort / "cohort.json").is_file()
-    announce(1, "prepare", done)
-    if not done:
-        prepare(source, cohort, config=preparation, progress=progress, tell=tell)
-    _check_enough(Cohort(cohort))
-    done = (run / "model.safetensors").is_file() and (run / "report.html").is_file()
-    announce(2, "train", done)
-    if not done:
-        resume = (run / "run.json").is_file()
-        train(cohort, run, config=training, resume=resume, report=report, progress=progress)
-    done = (synthetic / "cohort.json").is_file()
-    announce(3, "generate", done)
-    if not done:
-        generate(run, synthetic, count, seed=training.seed, progress=progress)
-    done = (judged / "evaluation.json").is_file() and not anew
-    announce(4, "evaluate", done)
-    if not done:
-        evaluate(cohort, synthetic, judged, config=evaluation, force=anew, progress=progress)
-        write_json(place / FILE, asked.content())
+    with telling_training(report, progress) as (report, progress):
+        done = (cohort / "cohort.json").is_file()
+        announce(1, "prepare", done)
+        if not done:
+            prepare(source, cohort, config=preparation, progress=progress, tell=tell)
+        _check_enough(Cohort(cohort))
+        done = (run / "model.safetensors").is_file() and (run / "report.html").is_file()
+        announce(2, "train", done)
+        if not done:
+            resume = (run / "run.json").is_file()
+            train(cohort, run, config=training, resume=resume, report=report, progress=progress)
+        done = (synthetic / "cohort.json").is_file()
+        announce(3, "generate", done)
+        if not done:
+            generate(run, synthetic, count, seed=training.seed, progress=progress)
+        done = (judged / "evaluation.json").is_file() and not anew
+        announce(4, "evaluate", done)
+        if not done:
+            evaluate(cohort, synthetic, judged, config=evaluation, force=anew, progress=progress)
+            write_json(place / FILE, asked.content())
     result = read_evaluation(judged)
     write_text(place / "report.html", _page(place, cohort, result, asked))
     return result

@@ -11,6 +11,7 @@ import numpy as np
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import InputError
+from synthoma.core.types import Place
 
 if TYPE_CHECKING:
     from synthoma.metrics.intervals import Interval
@@ -39,7 +40,7 @@ class InceptionScore:
 
 
 def inception(
-    cohort: Path | str | Cohort, classifier: Path | str, *, split: str | None = None, level: float = 0.95, seed: int = 0
+    cohort: Place, classifier: Place, *, split: str | None = None, level: float = 0.95, seed: int = 0
 ) -> InceptionScore:
     """Score a cohort by a classifier that was trained on real scans.
 
@@ -60,7 +61,7 @@ def inception(
     from synthoma.metrics.inception import inception_interval, inception_splits
 
     found = Classifier.open(Path(classifier))
-    source = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
+    source = Cohort(cohort)
     if source.size != found.size:
         came = f"slices of {source.size} px"
         raise InputError(f"slices of {found.size} px, as the classifier's", came, "prepare them with its --size")

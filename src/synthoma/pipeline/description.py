@@ -10,6 +10,7 @@ from synthoma.core.artefacts import FILE, faults, verify_text
 from synthoma.core.artefacts import verify as check_file
 from synthoma.core.errors import InputError
 from synthoma.core.outputs import renew_checksums
+from synthoma.core.types import Place
 from synthoma.core.whole_files import write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from synthoma.training.meta import ModelMeta
 
 
-def report(artefact: Path | str) -> Path:
+def report(artefact: Place) -> Path:
     """Write the self-contained HTML page of a cohort, run, search or findings into its folder and return its path.
 
     Raises:
@@ -42,7 +43,7 @@ def report(artefact: Path | str) -> Path:
     return path / "report.html"
 
 
-def describe(path: Path | str) -> dict[str, Any]:
+def describe(path: Place) -> dict[str, Any]:
     """What an artefact, a scan or a folder of scans is, as plain data; of a run also which settings somebody gave.
 
     Raises:
@@ -62,7 +63,7 @@ def describe(path: Path | str) -> dict[str, Any]:
     return content
 
 
-def verify(path: Path | str) -> list[str] | None:
+def verify(path: Place) -> list[str] | None:
     """Whether an artefact holds what was written, every byte of it.
 
     Args:
@@ -110,7 +111,7 @@ def add_search_page(folder: Path, name: str) -> None:
     renew_checksums(folder, "report.html")
 
 
-def diagram(run: Path | str) -> str:
+def diagram(run: Place) -> str:
     """A model drawn as one SVG file: what flows where, and the layers, shapes and parameters of its networks.
 
     Args:

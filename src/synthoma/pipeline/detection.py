@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from synthoma.cohorts.preparation import pack
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import settled
+from synthoma.core.display import telling
 from synthoma.core.errors import InputError
-from synthoma.core.progress import Progress, silent
+from synthoma.core.progress import Progress
 from synthoma.core.pseudonyms import secret_key
-from synthoma.core.types import PLAIN_MODALITY
+from synthoma.core.types import PLAIN_MODALITY, Place
+from synthoma.detection.settings import DetectConfig
 from synthoma.pipeline.description import report
+from synthoma.pipeline.findings import Findings
+from synthoma.pipeline.keywords import DetectKeywords
+from synthoma.pipeline.signature import with_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from synthoma.detection.settings import DetectConfig
     from synthoma.training.meta import ModelMeta
 
 
+@with_settings(DetectConfig)
 def detect(
-    scans: Path | str | Sequence[Path | str],
-    output: Path | str,
+    scans: Place | Sequence[Place],
+    output: Place,
     *,
-    model: Path | str | None = None,
+    model: Place | None = None,
     config: DetectConfig | None = None,
     force: bool = False,
-    progress: Progress = silent,
-    **settings: Any,
-) -> pd.DataFrame:
+    progress: Progress | None = None,
+    **settings: Unpack[DetectKeywords],
+) -> Findings:
     """Find and outline tumours in scans: findings, masks in the scans' own geometry, pictures, DICOM SEG.
 
     Args:
@@ -40,32 +46,29 @@ def detect(
         model: a run that trained a segmenter, or its model file; None for the shipped one, trained on the phantom.
         config: the settings; or give single ones by name (``threshold=0.4``).
         force: replace an earlier result.
-        progress: told how far the work is.
+        progress: told how far the work is; None shows it, see ``core.display``.
         settings: fields of ``DetectConfig``.
 
     Returns:
-        One row a scan, as in index.csv.
+        The findings, opened: ``.table`` has one row a scan, as in index.csv.
 
     Raises:
         InputError: not a segmenter, nothing that can be used, or the output place is taken.
         ConfigError: a setting that the model or this computer cannot follow.
     """
-    import pandas as pd
-
     from synthoma.detection.detect import detect as look
-    from synthoma.detection.rows import COLUMNS
-    from synthoma.detection.settings import DetectConfig
     from synthoma.training.bundle import shipped_model
 
     config = settled(DetectConfig, config, settings)
-    rows = look(
-        scans, shipped_model() if model is None else model, output, options=config, force=force, progress=progress
-    )
+    places = [scans] if isinstance(scans, str | PathLike) else list(scans)
+    chosen = shipped_model() if model is None else Path(model)
+    with telling(progress) as told:
+        look([Path(place) for place in places], chosen, Path(output), options=config, force=force, progress=told)
     report(output)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return Findings(output, places)
 
 
-def kind_of_model(model: Path | str | None) -> str:
+def kind_of_model(model: Place | None) -> str:
     """What a model is: "generator", "segmenter" or "classifier"; without one, the shipped segmenter is meant.
 
     Raises:
@@ -90,13 +93,13 @@ def _trust(meta: ModelMeta) -> str:
     )
 
 
-def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progress: Progress = silent) -> pd.DataFrame:
+def judge(images: Place | Sequence[Place], run: Place, *, progress: Progress | None = None) -> pd.DataFrame:
     """What a GAN's discriminator or a classifier thinks of images, prepared as the model's cohort was.
 
     Args:
         images: a folder, a file, or several files of one folder.
         run: of the GAN or classifier, or its model file.
-        progress: told how far it is.
+        progress: told how far it is; None shows it, see ``core.display``.
 
     Returns:
         One row a slice: source, slice, label, score and kind: the calibrated probability of being real (0 fake, 1
@@ -121,7 +124,7 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
         check_judge(bundle)
     names: tuple[str, ...] = ("crop", "normalise", "plane")
     known = {name: meta.prepare[name] for name in names if name in meta.prepare}
-    paths = [Path(images)] if isinstance(images, Path | str) else [Path(image) for image in images]
+    paths = [Path(images)] if isinstance(images, str | PathLike) else [Path(image) for image in images]
     if len(paths) > 1 and (any(path.is_dir() for path in paths) or len({path.parent for path in paths}) > 1):
         raise InputError("one folder, or files of one folder", f"{len(paths)} places", "put them into one folder")
     inventory = take_inventory(paths, key=secret_key(), masks_wanted=False)
@@ -137,8 +140,8 @@ def judge(images: Path | str | Sequence[Path | str], run: Path | str, *, progres
             **known,
         }
     )
-    with tempfile.TemporaryDirectory() as place:
-        cohort = pack(inventory, Path(place), config, source="judged", progress=progress)
+    with telling(progress) as told, tempfile.TemporaryDirectory() as place:
+        cohort = pack(inventory, Path(place), config, source="judged", progress=told)
         table = cohort.slices[["source", "slice", "label"]].copy()
         if meta.kind == "generator":
             scores, kind = judge_images(Path(run), cohort.images[:].astype("float32"))

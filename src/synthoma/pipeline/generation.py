@@ -6,13 +6,16 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts import cohort as folders
+from synthoma.core.display import telling
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.outputs import new_folder
-from synthoma.core.progress import Progress, silent
+from synthoma.core.progress import Progress
 from synthoma.core.resources import check_disk
 from synthoma.core.seeding import stream_key
+from synthoma.core.types import Place
 from synthoma.core.whole_files import write_bytes
+from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 
@@ -27,8 +30,8 @@ SIMULATED = "simulated"
 
 
 def generate(
-    run: Path | str,
-    output: Path | str,
+    run: Place,
+    output: Place,
     count: int | None = None,
     *,
     patients: int | None = None,
@@ -40,12 +43,12 @@ def generate(
     form: Format | None = None,
     interpolation: bool = False,
     arithmetic: str | None = None,
-    nearest: Path | str | None = None,
-    only_private: Path | str | None = None,
-    phantom: Path | str | None = None,
+    nearest: Place | None = None,
+    only_private: Place | None = None,
+    phantom: Place | None = None,
     tumour: Simulation | None = None,
     force: bool = False,
-    progress: Progress = silent,
+    progress: Progress | None = None,
 ) -> Cohort:
     """Draw a labelled synthetic cohort from a trained generator.
 
@@ -72,7 +75,7 @@ def generate(
         tumour: of a phantom-gan: what the tumours of new simulated patients are to be (``{"volume_ml": 20.0,
             "volume_spread": 0.0, "lobe": "temporal", "side": "left"}``, any of them).
         force: replace an existing cohort.
-        progress: told how far it is.
+        progress: told how far it is; None shows it, see ``core.display``.
 
     Raises:
         InputError: no finished generator there, or the output place is taken.
@@ -98,20 +101,21 @@ def generate(
     else:
         _check_room(bundle, wanted, shard[1], Path(output))
     _check_private(only_private, shard[1])
-    with new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private)) as partial:
-        simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, progress, tumour or {})
+    place_of_all = new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private))
+    with telling(progress) as told, place_of_all as partial:
+        simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, told, tumour or {})
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
-        common: dict[str, Any] = {"seed": seed, "truncation": truncation, "shard": shard, "progress": progress}
+        common: dict[str, Any] = {"seed": seed, "truncation": truncation, "shard": shard, "progress": told}
         cohort = _drawn(sampler, place, wanted, patients is not None, label, rejection, common)
         if only_private is not None:
             cohort = _without_copies(Cohort(only_private), cohort, partial)
             shutil.rmtree(place)
         if form is not None:
             (partial / f"export_{form}").mkdir()
-            export(cohort, partial / f"export_{form}", form, progress)
+            export(cohort, partial / f"export_{form}", form, told)
         _write_sheets(partial, sampler, cohort, seed if interpolation else None, nearest)
         _write_sum(partial, sampler, seed, arithmetic, label)
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
@@ -119,7 +123,7 @@ def generate(
     return Cohort(output)
 
 
-def _check_tumour(bundle: Bundle, tumour: Simulation | None, phantom: Path | str | None) -> None:
+def _check_tumour(bundle: Bundle, tumour: Simulation | None, phantom: Place | None) -> None:
     """Raise ConfigError where tumours are asked for of which nobody simulates any."""
     from synthoma.generators.sampling import repaints_slices
 
@@ -130,7 +134,7 @@ def _check_tumour(bundle: Bundle, tumour: Simulation | None, phantom: Path | str
     raise ConfigError("a phantom-gan that simulates patients for itself", came, todo)
 
 
-def _check_private(only_private: Path | str | None, parts: int) -> None:
+def _check_private(only_private: Place | None, parts: int) -> None:
     """Raise ConfigError where a part of the images is to be searched for copies: what is near is told from all."""
     if only_private is not None and parts > 1:
         todo = "draw the shards without it, or all images in one go"
@@ -145,7 +149,9 @@ def _write_sum(folder: Path, sampler: Sampler, seed: int, arithmetic: str | None
         write_bytes(folder / "arithmetic.png", arithmetic_sheet(sampler, seed, arithmetic, label))
 
 
-def _write_sheets(folder: Path, sampler: Sampler, drawn: Cohort, seed: int | None, nearest: Path | str | None) -> None:
+def _write_sheets(
+    folder: Path, sampler: Sampler, drawn: folders.Cohort, seed: int | None, nearest: Place | None
+) -> None:
     """Strips between pairs of latents, where a seed is given, and images beside the nearest slices of a real cohort."""
     from synthoma.generators.sheets import interpolation_sheet, nearest_sheet
 
@@ -158,7 +164,7 @@ def _write_sheets(folder: Path, sampler: Sampler, drawn: Cohort, seed: int | Non
 def _drawn(
     sampler: Sampler, folder: Path, count: int, patients: bool, label: str | None, rejection: Chooser | None,
     common: dict[str, Any],
-) -> Cohort:  # fmt: skip
+) -> folders.Cohort:  # fmt: skip
     """So many images or whole patients, as a cohort in ``folder``."""
     from synthoma.generators.phantomgan.patients import generate_patients
     from synthoma.generators.sampling import generate_cohort
@@ -225,9 +231,8 @@ def _own_phantom(
     return place
 
 
-def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
+def _without_copies(real: folders.Cohort, drawn: folders.Cohort, folder: Path) -> Cohort:
     """The drawn cohort less what was taken for copies of training slices, written into ``folder``."""
-    from synthoma.cohorts.cohort import write_rows
     from synthoma.evaluation.comparison import compare
     from synthoma.evaluation.private.privacy import blind, copies
 
@@ -242,5 +247,5 @@ def _without_copies(real: Cohort, drawn: Cohort, folder: Path) -> Cohort:
         touched = {cases[row] for row in flagged}
         flagged = {row for row, case in enumerate(cases) if case in touched}
     kept = [row for row in range(len(drawn)) if row not in flagged]
-    write_rows(drawn, folder, kept, left_out=len(flagged))
+    folders.write_rows(drawn, folder, kept, left_out=len(flagged))
     return Cohort(folder)

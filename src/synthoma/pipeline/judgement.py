@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from synthoma.cohorts.cohort import Cohort
 from synthoma.core.config import settled
+from synthoma.core.display import telling
 from synthoma.core.errors import ConfigError, OutputError
 from synthoma.core.outputs import check_output, new_folder
 from synthoma.core.places import check_apart
-from synthoma.core.progress import Progress, silent
-from synthoma.core.types import Floats
+from synthoma.core.progress import Progress
+from synthoma.core.types import Floats, Place
 from synthoma.core.whole_files import write_text
+from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
+from synthoma.pipeline.keywords import EvaluateKeywords
+from synthoma.pipeline.signature import with_settings
 from synthoma.pipeline.training import out_of_room
 
 if TYPE_CHECKING:
     from synthoma.evaluation.heldout.result import ModelScores
     from synthoma.evaluation.result import Evaluation
-    from synthoma.evaluation.settings import EvaluateConfig
 
 
+@with_settings(EvaluateConfig)
 def evaluate(
-    real: Path | str,
-    synthetic: Path | str,
-    output: Path | str,
+    real: Place,
+    synthetic: Place,
+    output: Place,
     *,
     config: EvaluateConfig | None = None,
-    keep: Path | str | None = None,
-    extractor: Path | str | None = None,
+    keep: Place | None = None,
+    extractor: Place | None = None,
     force: bool = False,
-    progress: Progress = silent,
-    **settings: Any,
+    progress: Progress | None = None,
+    **settings: Unpack[EvaluateKeywords],
 ) -> Evaluation:
     """Score a synthetic cohort against a real one, and write evaluation.json, the report and the cards.
 
@@ -47,7 +51,7 @@ def evaluate(
         extractor: Python file with ``features(images) -> (N, D)``, as one more family of features. It is run, so a
             settings file cannot name it.
         force: replace an earlier evaluation.
-        progress: told how far the work is.
+        progress: told how far the work is; None shows it, see ``core.display``.
         settings: fields of ``EvaluateConfig``.
 
     Returns:
@@ -60,7 +64,6 @@ def evaluate(
     from synthoma.cohorts.cohort import write_rows
     from synthoma.evaluation.evaluate import evaluate as score
     from synthoma.evaluation.result import rows_to_keep, write_evaluation
-    from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.reports.evaluation_page import write_reports
 
     config = settled(EvaluateConfig, config, settings)
@@ -74,10 +77,10 @@ def evaluate(
     kept: list[int] = []
     go_on = f"run the same command again: what was trained is kept in {cells}"
     try:
-        with new_folder(target, force=force, inputs=(*read, cells)) as partial:
+        with telling(progress) as told, new_folder(target, force=force, inputs=(*read, cells)) as partial:
             own = None if extractor is None else Path(extractor)
             opinion = _discriminator(ours, theirs, config) if config.run is not None else None
-            result = score(ours, theirs, config, cells, discriminator=opinion, extractor=own, progress=progress)
+            result = score(ours, theirs, config, cells, discriminator=opinion, extractor=own, progress=told)
             if keep is not None:
                 # Only slices that were looked at can be kept.
                 kept = rows_to_keep(result)
@@ -95,15 +98,15 @@ def evaluate(
 
 
 def evaluate_model(
-    cohort: Path | str | Cohort,
-    model: Path | str = "phantom",
-    output: Path | str | None = None,
+    cohort: Place,
+    model: Place = "phantom",
+    output: Place | None = None,
     *,
     part: Literal["test", "validation", "all"] = "test",
     device: str = "auto",
     seed: int = 0,
     force: bool = False,
-    progress: Progress = silent,
+    progress: Progress | None = None,
 ) -> ModelScores:
     """Score a trained segmenter or classifier on slices of patients whom it did not learn from.
 
@@ -115,7 +118,7 @@ def evaluate_model(
         device: "cpu", "cuda" or "auto".
         seed: of the bootstrap.
         force: replace an earlier result.
-        progress: told how far it is.
+        progress: told how far it is; None shows it, see ``core.display``.
 
     Returns:
         The scores, as model_scores.json holds them; ``.content()`` is the same as plain data.
@@ -131,12 +134,13 @@ def evaluate_model(
     from synthoma.reports.model_page import model_page
     from synthoma.training.bundle import SHIPPED, open_model, shipped_model
 
-    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    source = Cohort(cohort)
     path = shipped_model() if str(model) == SHIPPED else Path(model)
     if output is not None:
         check_output(Path(output), force=force, inputs=(source.path, path))  # said now, not after minutes
     config = HeldOutConfig.resolve(flags={"model": str(model), "part": part})
-    scores = score_model(source, open_model(path), config, device=device, seed=seed, progress=progress)
+    with telling(progress) as told:
+        scores = score_model(source, open_model(path), config, device=device, seed=seed, progress=told)
     if output is not None:
         with new_folder(Path(output), force=force, inputs=(source.path, path)) as partial:
             write_model_scores(partial, scores)
@@ -156,17 +160,17 @@ def _discriminator(real: Cohort, synthetic: Cohort, config: EvaluateConfig) -> t
 
 
 def score_masks(
-    truth: Path | str,
-    predictions: Path | str,
-    output: Path | str,
+    truth: Place,
+    predictions: Place,
+    output: Place,
     *,
-    other: Path | str | None = None,
+    other: Place | None = None,
     nested: bool | None = None,
     convention: str | None = None,
     tolerance: float | None = None,
     seed: int = 0,
     force: bool = False,
-    progress: Progress = silent,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score anyone's masks against the truth, and write scores.json and report.html.
 
@@ -180,7 +184,7 @@ def score_masks(
         tolerance: of the surface Dice in mm, or in pixels where no spacing is known; 2 where None.
         seed: of the bootstrap.
         force: replace an earlier result.
-        progress: told how far it is.
+        progress: told how far it is; None shows it, see ``core.display``.
 
     Returns:
         The content of scores.json, see ``masks.scores.score_arrays``.
@@ -196,13 +200,14 @@ def score_masks(
 
     if tolerance is not None and not tolerance > 0:
         raise ConfigError("a tolerance above 0", f"{tolerance:g}", "give mm, for example 1")
-    options: dict[str, Any] = {"nested": nested, "convention": convention, "seed": seed, "progress": progress}
+    options: dict[str, Any] = {"nested": nested, "convention": convention, "seed": seed}
     if tolerance is not None:
         options["tolerance"] = tolerance
     if other is not None:
         options["other"] = Path(other)
-    with new_folder(Path(output), force=force, inputs=(truth, predictions, other)) as partial:
-        scores = score(Path(truth), Path(predictions), **options)
+    place = new_folder(Path(output), force=force, inputs=(truth, predictions, other))
+    with telling(progress) as told, place as partial:
+        scores = score(Path(truth), Path(predictions), progress=told, **options)
         write_scores(partial, scores)
         result = scores.content()
         write_text(partial / "report.html", scores_page(result))

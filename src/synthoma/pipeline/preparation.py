@@ -5,36 +5,39 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
-from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.preparation import pack
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import settled
+from synthoma.core.display import telling
 from synthoma.core.errors import ConfigError
 from synthoma.core.outputs import new_folder
 from synthoma.core.places import check_apart
-from synthoma.core.progress import Progress, silent
+from synthoma.core.progress import Progress
 from synthoma.core.pseudonyms import secret_key
+from synthoma.core.types import Place
+from synthoma.phantom.config import PhantomCohortConfig
+from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
+from synthoma.pipeline.keywords import PrepareKeywords, PreparePhantomKeywords
+from synthoma.pipeline.signature import with_settings
 from synthoma.scans.case import Inventory
-
-if TYPE_CHECKING:
-    from synthoma.phantom import PhantomCohortConfig
 
 MOST_PATIENTS = 1_000_000
 """Patients that one phantom cohort can have."""
 
 
+@with_settings(PrepareConfig)
 def prepare(
-    folder: Path | str,
-    output: Path | str,
+    folder: Place,
+    output: Place,
     *,
     config: PrepareConfig | None = None,
     force: bool = False,
-    progress: Progress = silent,
+    progress: Progress | None = None,
     tell: Callable[[dict[str, Any]], None] | None = None,
-    **settings: Any,
+    **settings: Unpack[PrepareKeywords],
 ) -> Cohort:
     """Read a folder (or one file, or a table) of scans and pack it as a cohort.
 
@@ -43,7 +46,7 @@ def prepare(
         output: the cohort folder to write; it appears only when it is complete.
         config: the settings; or give single ones by name (``size=64, modalities=("flair",)``).
         force: replace an existing cohort.
-        progress: told how far the work is.
+        progress: told how far the work is; None shows it, see ``core.display``.
         tell: given what was understood of the folder before it is read, see ``understanding.understood``.
         settings: fields of ``PrepareConfig``.
 
@@ -60,26 +63,28 @@ def prepare(
 
     config = settled(PrepareConfig, config, settings)
     source = Path(folder)
-    with new_folder(Path(output), force=force, inputs=(config.split_from,), around=(source,)) as partial:
-        progress("looking", 0, 1)
+    place = new_folder(Path(output), force=force, inputs=(config.split_from,), around=(source,))
+    with telling(progress) as told, place as partial:
+        told("listing the folder", 0, 1)
         inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=config.convention)
         check_apart(Path(output), (place for case in inventory.cases for place in case.sources))
         hidden = inventory.layout == "dicom" or config.pseudonyms
         if tell is not None:
             tell(understood(inventory))
-        _packed(inventory, partial, config, source="hidden" if hidden else source.name, progress=progress)
+        _packed(inventory, partial, config, source="hidden" if hidden else source.name, progress=told)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
 
 
+@with_settings(PhantomCohortConfig)
 def prepare_phantom(
     patients: int,
-    output: Path | str,
+    output: Place,
     *,
     config: PhantomCohortConfig | None = None,
     force: bool = False,
-    progress: Progress = silent,
-    **settings: Any,
+    progress: Progress | None = None,
+    **settings: Unpack[PreparePhantomKeywords],
 ) -> Cohort:
     """Simulate patients and pack them as a cohort of origin 'phantom'; needs no data.
 
@@ -89,22 +94,22 @@ def prepare_phantom(
         config: the settings of ``prepare``, and in ``phantom`` how patients, tumours and scanners vary; or give single
             ones by name. ``seed`` also draws the patients.
         force: replace an existing cohort.
-        progress: told how far the work is.
+        progress: told how far the work is; None shows it, see ``core.display``.
         settings: fields of ``PhantomCohortConfig``.
 
     Raises:
         ConfigError: a setting that does not exist or is out of range.
         InputError: the output place is taken.
     """
-    from synthoma.phantom import PhantomCohortConfig, phantom_cases
+    from synthoma.phantom import phantom_cases
 
     if not 1 <= patients <= MOST_PATIENTS:
         raise ConfigError(f"1 to {MOST_PATIENTS:,} phantom patients", str(patients), "give such a number")
     config = settled(PhantomCohortConfig, config, settings)
     cases = phantom_cases(patients, config.seed, config.phantom)
-    with new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
+    with telling(progress) as told, new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
         simulated = Inventory("phantom", tuple(cases))
-        _packed(simulated, partial, config, source=f"{patients} simulated", progress=progress)
+        _packed(simulated, partial, config, source=f"{patients} simulated", progress=told)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
 

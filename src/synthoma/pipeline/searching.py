@@ -14,6 +14,7 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import FILE, verified_digest, verify_text
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.outputs import check_output, claimed, filled, write_checksums
+from synthoma.core.types import Place
 from synthoma.core.untrusted import csv_of_frame
 from synthoma.core.whole_files import write_text
 from synthoma.pipeline.description import add_search_page
@@ -26,8 +27,8 @@ MOST_TRIALS = 10_000
 
 
 def search(
-    cohort: Path | str,
-    output: Path | str,
+    cohort: Place,
+    output: Place,
     trials: int,
     *,
     config: TrainConfig,

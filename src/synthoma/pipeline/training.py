@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import FILE, verified_digest
 from synthoma.core.config import settled
 from synthoma.core.disk import disk_refused, output_error
+from synthoma.core.display import shown
 from synthoma.core.errors import OutputError
 from synthoma.core.outputs import claimed, write_checksums
 from synthoma.core.plugins import using
 from synthoma.core.progress import Progress, silent
 from synthoma.core.resources import check_disk, check_memory
 from synthoma.core.seeding import stream_key
+from synthoma.core.types import Place
 from synthoma.core.whole_files import sweep
 from synthoma.pipeline.description import add_run_page
+from synthoma.pipeline.keywords import TrainKeywords
+from synthoma.pipeline.run import Run
+from synthoma.pipeline.signature import with_settings
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, look_of, simulate_beside
+from synthoma.settings import TrainConfig
 
 if TYPE_CHECKING:
     from synthoma.core.resources import Needs
     from synthoma.detectors.plan import DetectorPlan
     from synthoma.generators.family import GeneratorPlan
-    from synthoma.settings import TrainConfig
     from synthoma.training.loop import Report
 
 
@@ -35,18 +40,30 @@ def silent_report(progress: object, share: float, recent: dict[str, float]) -> N
     """Tell nobody how far a training is."""
 
 
+@contextmanager
+def telling_training(report: Report | None, progress: Progress | None) -> Iterator[tuple[Report, Progress]]:
+    """Whom a training is told to: the caller's own functions, or where there are none, whoever looks."""
+    if report is not None or progress is not None:
+        yield report or silent_report, progress or silent
+        return
+    with shown() as display:
+        yield display.training, display.work
+
+
+@with_settings(TrainConfig)
 def train(
-    cohort: Path | str | Cohort,
-    run: Path | str,
+    cohort: Place,
+    run: Place,
     *,
     config: TrainConfig | None = None,
     resume: bool = False,
     force: bool = False,
-    report: Report = silent_report,
-    progress: Progress = silent,
+    report: Report | None = None,
+    progress: Progress | None = None,
     tell: Callable[[Needs], None] = lambda needed: None,
-    **settings: Any,
-) -> Path:
+    explain: Callable[[Sequence[str]], None] = lambda reasons: None,
+    **settings: Unpack[TrainKeywords],
+) -> Run:
     """Train a model on a cohort's training split.
 
     A phantom-gan that is given no simulated slices gets its own, in ``phantom/`` of the run.
@@ -58,12 +75,14 @@ def train(
         resume: go on where an interrupted run stopped, with the settings that it was begun with.
         force: replace an existing run.
         report: told about once a second how far it is.
-        progress: told how far the simulation of patients is, where there is one.
+        progress: told how far the simulation of patients is, where there is one. Where nobody is told of either, both
+            are shown, see ``core.display``.
         tell: given what the training needs, estimated, before it begins.
+        explain: given why ``auto`` chose what it chose.
         settings: fields of ``TrainConfig``.
 
     Returns:
-        The run's folder.
+        The run, opened; it stands for its folder wherever a path is taken.
 
     Raises:
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
@@ -74,24 +93,25 @@ def train(
     from synthoma.generators.family import GeneratorPlan
     from synthoma.generators.settings import NETWORKS
     from synthoma.generators.train import OWN_PHANTOM, train_generator
-    from synthoma.settings import TrainConfig
     from synthoma.training.bundle import SHIPPED
     from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
     from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
 
+    start = time.perf_counter()
     config = settled(TrainConfig, config, settings)
     # A run can be resumed from anywhere.
     begun = config.init if config.init in (None, SHIPPED) else str(Path(str(config.init)).resolve())
     places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
     config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
-    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    source = Cohort(cohort)
     for name in ("images.npy", "masks.npy"):  # of any size: what would be learned from them is not cheap
         verified_digest(source.path / name)
     folder = Path(run)
     check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
-    with claimed(folder):
+    with claimed(folder), telling_training(report, progress) as (report, progress):
         config = continue_run(folder, source, config) if resume else seed_budget(source, planned(source, config))
         # What is wrong is said before anything is written, or an old run is replaced.
+        explain(config.reasons)
         plan = _plan(source, config)
         tell(_checked_needs(plan, folder))
         if not resume:
@@ -99,24 +119,21 @@ def train(
         (folder / FILE).unlink(missing_ok=True)  # from here on its files change
         for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
             sweep(place)
-        spent = 0.0
         try:
             if isinstance(plan, GeneratorPlan):
                 if plan.family.repaints and plan.config.phantom is None and not (folder / OWN_PHANTOM).exists():
-                    start = time.perf_counter()
                     _simulate_for(plan, folder / OWN_PHANTOM, progress)
-                    spent = time.perf_counter() - start
                 own = plan.family.network in NETWORKS
                 with nullcontext() if own else using(f"a plugged-in generator {plan.family.network!r}"):
-                    train_generator(plan, folder, report, resume=resume, spent=spent)
+                    train_generator(plan, folder, report, resume=resume, begun=start)
             else:
-                train_detector(plan, folder, report, resume=resume)
+                train_detector(plan, folder, report, resume=resume, begun=start)
             add_run_page(folder, folder.resolve().name)
             write_checksums(folder)
         except (OSError, OutputError) as error:
             words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
             raise out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
-    return folder
+    return Run(folder)
 
 
 def _simulate_for(plan: GeneratorPlan, folder: Path, progress: Progress) -> None:
@@ -182,7 +199,7 @@ def _checked_needs(plan: GeneratorPlan | DetectorPlan, folder: Path) -> Needs:
     return needed
 
 
-def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
+def planned(cohort: Place, config: TrainConfig) -> TrainConfig:
     """The settings that the model "auto" stands for on this cohort, with ``reasons``; others as they are.
 
     Raises:
@@ -195,7 +212,7 @@ def planned(cohort: Path | str | Cohort, config: TrainConfig) -> TrainConfig:
 
     if config.model != AUTO:
         return config
-    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
+    source = Cohort(cohort)
     rows = training_rows(source, config)
     return choose_generator(source, config, rows, lambda: _seconds_a_patient(source, config)).beside(config)
 

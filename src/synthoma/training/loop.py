@@ -159,6 +159,18 @@ class Budget:
         return bool(self.patience) and progress.stale >= self.patience
 
 
+def spent_since(begun: float | None, minutes: float | None) -> float:
+    """Seconds of a budget in minutes that are gone before the first step: planning, simulated patients.
+
+    At most half of it: something must be left to learn in, however slowly patients were simulated.
+
+    Args:
+        begun: when the command began, on the clock of ``time.perf_counter``; None where nobody says.
+        minutes: the budget; None where it is none of time.
+    """
+    return 0.0 if begun is None or minutes is None else min(time.perf_counter() - begun, 30 * minutes)
+
+
 Report = Callable[[Progress, float, dict[str, float]], None]
 """Called about once a second with the progress, the share of the budget, and mean recent losses and images/s."""
 

@@ -114,9 +114,9 @@ def _told(asked: Asked, rows: Ints, progress: Progress) -> Floats:
     """Probabilities of the classes, some slices at a time."""
     parts = []
     for start in range(0, len(rows), BLOCK):
-        progress("classifying", start, len(rows))
+        progress("classifying slices", start, len(rows))
         parts.append(asked.classes(rows[start : start + BLOCK]))
-    progress("classifying", len(rows), len(rows))
+    progress("classifying slices", len(rows), len(rows))
     return np.concatenate(parts)
 
 

@@ -86,7 +86,7 @@ def _patients(
     order = [name for name in ("case", "slice") if name in table]
     groups = table.sort_values(order, kind="stable").groupby(table["group"].astype(str), sort=True)
     for number, (name, members) in enumerate(groups):
-        progress("outlining", number, len(groups))
+        progress("outlining tumours", number, len(groups))
         own = members["row"].to_numpy()
         maps = asked.maps(own)
         truth = np.asarray(cohort.masks[own])
@@ -95,7 +95,7 @@ def _patients(
         told.append((str(name), slice_counts(tumour_of(truth), labels)))
         chances = _chances(maps[:, 0], members, meta, cohort, known)
         yield PatientMasks(str(name), truth, labels, _spacing(members), chances=chances)
-    progress("outlining", len(groups), len(groups))
+    progress("outlining tumours", len(groups), len(groups))
 
 
 def _binary(mask: Bools) -> Bytes:

@@ -88,7 +88,7 @@ def generate_patients(
             chosen = int(order_of(chances, stream(seed, "synthesis.patients", turn))[place])
             images, masks = _repainted(sampler, members[chosen], seed, number, truncation)
             writer.add(images, masks, _records(sampler, members[chosen], masks, number, names[chosen]))
-            progress("drawing", number + 1 - first, last - first)
+            progress("drawing patients", number + 1 - first, last - first)
         described = cohort_meta(sampler, seed, count, shard, truncation, writer.records)
         made = described.provenance.model_copy(update={"drawn": "patients"})
         described = described.model_copy(update={"provenance": made})

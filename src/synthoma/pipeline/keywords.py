@@ -1,0 +1,143 @@
+"""Settings of the functions as keyword arguments. Made by tools/keywords.py from the settings: edit those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+from synthoma.core.config import Config
+from synthoma.core.types import Place
+
+
+class PrepareKeywords(TypedDict, total=False):
+    """Fields of ``PrepareConfig``."""
+
+    recipe: Literal["dcgan-seed", "mask-dcgan-seed", "resunet-seed", "resnet50-seed"] | None
+    layout: str | None
+    modalities: Sequence[str] | None
+    plane: Literal["axial", "sagittal", "coronal"]
+    size: int
+    fitting: Literal["keep", "stretch"]
+    resampling: Literal["area", "cubic", "linear"]
+    pad: int | None
+    window: Sequence[int] | None
+    tile: int | None
+    augment: int
+    crop: bool
+    normalise: Literal["robust", "unit"]
+    apart: bool
+    convention: str | None
+    merge: Literal["whole-tumour"] | None
+    classes: Literal["auto", "folder", "mask", "sequence"]
+    slices: Literal["all", "tumour"]
+    min_brain: float
+    every: int
+    duplicates: bool
+    split: Sequence[float]
+    folds: int
+    split_from: Place | None
+    origin: Literal["real", "phantom", "synthetic"]
+    pseudonyms: bool
+    seed: int
+    jobs: int
+
+
+class PreparePhantomKeywords(TypedDict, total=False):
+    """Fields of ``PhantomCohortConfig``."""
+
+    recipe: Literal["dcgan-seed", "mask-dcgan-seed", "resunet-seed", "resnet50-seed"] | None
+    layout: str | None
+    modalities: Sequence[str] | None
+    plane: Literal["axial", "sagittal", "coronal"]
+    size: int
+    fitting: Literal["keep", "stretch"]
+    resampling: Literal["area", "cubic", "linear"]
+    pad: int | None
+    window: Sequence[int] | None
+    tile: int | None
+    augment: int
+    crop: bool
+    normalise: Literal["robust", "unit"]
+    apart: bool
+    convention: str | None
+    merge: Literal["whole-tumour"] | None
+    classes: Literal["auto", "folder", "mask", "sequence"]
+    slices: Literal["all", "tumour"]
+    min_brain: float
+    every: int
+    duplicates: bool
+    split: Sequence[float]
+    folds: int
+    split_from: Place | None
+    origin: Literal["phantom"]
+    pseudonyms: bool
+    seed: int
+    jobs: int
+    phantom: Config | Mapping[str, object]
+
+
+class TrainKeywords(TypedDict, total=False):
+    """Fields of ``TrainConfig``."""
+
+    model: str
+    recipe: Literal["seed", "corrected"] | None
+    minutes: float | None
+    images: int | None
+    epochs: int | None
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    init: str | None
+    classes: Sequence[str] | None
+    limit: int | None
+    snapshots: int
+    patience: int
+    keep: int
+    reasons: Sequence[str]
+    decided: Sequence[str]
+    extra: Sequence[Place]
+    patients: int | None
+    segmenter: Config | Mapping[str, object]
+    classifier: Config | Mapping[str, object]
+    with_masks: bool
+    conditional: bool
+    phantom: Place | None
+    simulate: int | None
+    until_fooled: int
+    gan: Config | Mapping[str, object]
+
+
+class EvaluateKeywords(TypedDict, total=False):
+    """Fields of ``EvaluateConfig``."""
+
+    preset: Literal["quick", "standard", "full"]
+    limit: int
+    halves: int
+    splits: int
+    faults: bool
+    canaries: int
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    jobs: int | None
+    phantom: Place | None
+    run: Place | None
+    cells: Place | None
+    thresholds: Config | Mapping[str, object]
+    utility: Config | Mapping[str, object]
+
+
+class DetectKeywords(TypedDict, total=False):
+    """Fields of ``DetectConfig``."""
+
+    threshold: float | None
+    flip: bool
+    dicom_seg: bool
+    overlay: bool
+    saliency: bool
+    probabilities: bool
+    rle: bool
+    shows: str | None
+    type_model: Place | None
+    layout: str | None
+    convention: str | None
+    device: Literal["auto", "cpu", "cuda"]
+    jobs: int
