@@ -112,7 +112,7 @@ def run_one(place: Path, cohort: Cohort, scans: Path, *, test: Cohort | None = N
     if (place / "done.json").is_file():
         return
     start = time.perf_counter()
-    run = synthoma.train(cohort, place / "run", force=True, **settings)
+    run = synthoma.train(cohort, place / "run", force=True, **settings).path
     trained = time.perf_counter() - start
     start = time.perf_counter()
     tested(run, test or cohort, scans, place / "masks")

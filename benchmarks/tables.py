@@ -1,4 +1,4 @@
-"""Writes benchmarks/results as tables: all of them into docs/results.md, the main ones into the README.
+"""Writes benchmarks/results as tables: all of them into docs/results.md, and the main figure into the README.
 
 Each file keeps what stands outside its two markers.
 """
@@ -35,14 +35,7 @@ BEFORE = (
 
 
 def main() -> None:
-    main_ones = [
-        _generators_in_short(),
-        _phantom_in_short(),
-        _segmenters_in_short(),
-        _shipped(),
-        _specificity(),
-        _verdicts_in_short(),
-    ]
+    main_ones = [_phantom_in_short()]
     chapters = {
         "Generators": [*(_generators(name) for name in LADDERS), _label_agreement()],
         "What simulated patients teach": [_phantom(), _shipped(), _specificity(), _heat()],
@@ -154,40 +147,6 @@ def _scores(line: dict[str, Any], scores: tuple[str, ...]) -> list[str]:
     """One column a score, of all families; then the two that have none."""
     columns = [_medians(line, *(f"{score}_{family}" for family in FAMILIES)) for score in scores]
     return [*columns, _medians(line, "auc"), _medians(line, "dice")]
-
-
-def _generators_in_short() -> str:
-    """What the ladder comes to: its smallest budget, without what only somebody who compares scores looks for."""
-    results = earlier("generators")
-    if "summary" not in results:
-        return ""
-    wanted = ("sw2", "recall")
-    lines = sorted(results["summary"], key=_place)
-    lines = [line for line in lines if line["budget"] == lines[0]["budget"]]
-    header = ["model", "seeds", "distance (SW2)", "recall", "told from real (AUC)", "mask Dice", "copies"]
-    rows = [["real scans of other patients", "-", *_scores(results["null"], wanted), "-"]]
-    if "training" in results:
-        rows.append(
-            [
-                "training scans themselves",
-                "-",
-                *_scores(results["training"], wanted),
-                _private([results["training"]["private"]]),
-            ]
-        )
-    for line in lines:
-        model = f"**{line['model']}**" if line["model"] == "auto" else line["model"]
-        rows.append([model, str(line["seeds"]), *_scores(line, wanted), _private(line["private"])])
-    compared = results["compared"]
-    return (
-        f"**Generators after {lines[0]['budget']} on one core** (LGG FLAIR tumour slices at 64 px, "
-        f"{compared['training_groups']} patients to learn from, {compared['held_out_groups']} others to be like; "
-        f"wavelet / random / radiomics features)\n\n{table(header, rows)}\n\n"
-        "Distances are over the median one between real patients. An AUC of 0.5 is chance. Mask Dice: how well a "
-        "detector of real scans finds the tumours where the masks say. The judged slices include those by which each "
-        f"run chose its snapshot, so all scores are slightly favourable. {results['note']} {SEARCHED} "
-        "[All scores](docs/results.md#generators)."
-    )
 
 
 def _generators(name: str = "generators") -> str:
@@ -334,20 +293,6 @@ def _segmenters() -> str:
         f"its Dice changes by {_span(gated['minus plain'])}; too little for an option."
     )
     return "\n\n".join([title, table(header, rows), *notes])
-
-
-def _segmenters_in_short() -> str:
-    found = earlier("segmentation").get("lgg")
-    if not found:
-        return ""
-    rows = [
-        [name, str(entry["patients"]), _span(entry["dice"]["mean"]), _span(entry["slice_auc"])]
-        for name, entry in sorted(found.items(), key=lambda line: -line[1]["dice"]["mean"]["value"])
-        if "fold" not in name
-    ]
-    title = "**Segmenters** (LGG, 3 sequences at 128 px, 3 by-patient folds; a budget of 10 min is one core's)"
-    more = "[All scores](docs/results.md#detectors)."
-    return "\n\n".join([title, table(["model and training", "patients", "Dice", "slice AUC"], rows), more])
 
 
 def _conventions() -> str:
@@ -631,20 +576,6 @@ def _worth() -> str:
         "before: the worth is then less than the truth."
     )
     return f"{title}\n\n{table(header, [[*key, *cells] for key, cells in rows.items()])}\n\n{notes}"
-
-
-def _verdicts_in_short() -> str:
-    results = earlier("utility")
-    known = {name: found for name, found in results.items() if isinstance(found, dict) and "verdict" in found}
-    if not known:
-        return ""
-    rows = [
-        [name.replace("-", " "), found.get("expected", "-"), found["verdict"], found["utility"]]
-        for name, found in known.items()
-    ]
-    title = "**The verdict where the answer is known, and on LGG** (preset standard, 64 px)"
-    more = "[Gains, privacy and false alarms](docs/results.md#the-evidence)."
-    return "\n\n".join([title, table(["synthetic cohort", "must read", "verdict", "useful?"], rows), BEFORE, more])
 
 
 def _privacy() -> str:

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 import synthoma
 from synthoma.commands.app import main
-from synthoma.core.errors import InputError
+from synthoma.core.errors import ConfigError, InputError
 from synthoma.phantom import PhantomConfig, simulate
 from synthoma.scans.case import Volume
 from synthoma.scans.grids import same_grid
@@ -78,6 +78,31 @@ def test_masks_lie_on_their_scans(chain: Path) -> None:
         assert geometry is not None
         assert of is not None
         assert same_grid(geometry, of)
+
+
+def test_findings_in_python_are_those_of_the_files(chain: Path, tmp_path: Path) -> None:
+    found = synthoma.Findings(chain / "found", scans=[chain / "scans"])
+    assert found.cases == tuple(_masks(chain / "found"))
+    assert found.table["has_tumour"].dtype == bool
+    name = found.cases[0]
+    stored = read_volume(_masks(chain / "found")[name]).voxels
+    np.testing.assert_array_equal(found.mask(name), stored)
+    assert found.findings(name).volume_ml == pytest.approx(found.table["volume_ml"].iloc[0], rel=1e-3)
+    number = int(np.argmax((stored > 0).sum(axis=(1, 2))))
+    picture = np.asarray(found.show(name, slice=number)).astype(int)
+    red = (picture[..., 0] - picture[..., 2]) > 60
+    assert red.any()
+    assert not red[stored[number] == 0].any()
+    assert found.show(name).width > 100
+    assert "not for clinical use" in found._repr_html_()
+    with pytest.raises(ConfigError, match="the name of a scan"):
+        found.mask("nobody")
+    with pytest.raises(ConfigError, match=f"a slice from 0 to {len(stored) - 1}"):
+        found.show(name, slice=len(stored))
+    with pytest.raises(InputError, match="scans to draw slices of"):
+        synthoma.Findings(chain / "found").show(name, slice=0)
+    kept = found.save(tmp_path / "kept")
+    np.testing.assert_array_equal(kept.mask(name), stored)
 
 
 def test_a_bad_scan_is_listed_and_the_others_are_done(chain: Path) -> None:
@@ -154,7 +179,7 @@ def test_the_same_from_a_shell(
 
 def test_without_a_model_the_shipped_one_is_used(chain: Path) -> None:
     """It never saw these patients, and they are coarser than anything it was trained on."""
-    table = synthoma.detect(chain / "scans", chain / "shipped")
+    table = synthoma.detect(chain / "scans", chain / "shipped").table
     assert len(table) == 2
     assert (table["probability"] > 0.5).all()
     told = json.loads((chain / "shipped" / "detection.json").read_text())

@@ -38,7 +38,7 @@ def real(place: Path) -> Cohort:
 @pytest.fixture(scope="module")
 def classifier(place: Path, real: Cohort) -> Path:
     settings = {"classifier": {"width": 8}, "images": 640, "snapshots": 1, "device": "cpu"}
-    return pipeline.train(real, place / "classifier", model="cnn", **settings)
+    return pipeline.train(real, place / "classifier", model="cnn", **settings).path
 
 
 def test_slices_of_both_classes_score_more_than_those_of_one(place: Path, real: Cohort, classifier: Path) -> None:

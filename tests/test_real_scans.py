@@ -89,7 +89,7 @@ def test_the_model_inside_outlines_a_volume_on_its_own_grid(
 ) -> None:
     case = take_inventory(real_scans / folder).cases[0]
     source = next(path for path in case.sources if path.name.endswith(ending) and "flair" in path.name.lower())
-    [row] = synthoma.detect(source, tmp_path / "found").to_dict("records")
+    [row] = synthoma.detect(source, tmp_path / "found").table.to_dict("records")
     mask, scan = sitk.ReadImage(str(tmp_path / "found" / row["mask"])), sitk.ReadImage(str(source))
     assert mask.GetSize() == scan.GetSize()
     for ours, theirs in (

@@ -160,7 +160,7 @@ def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(synthoma.pipeline.training, "SIMULATED_PATIENTS", 3)
     monkeypatch.setattr(synthoma.pipeline.generation, "SIMULATED_PATIENTS", 3)
     cohort = _cohort(tmp_path / "real")
-    run = synthoma.train(cohort, tmp_path / "run", model="auto", minutes=0.01, snapshots=1, simulate=2)
+    run = synthoma.train(cohort, tmp_path / "run", model="auto", minutes=0.01, snapshots=1, simulate=2).path
     written = TrainConfig.resolve(run / "config.toml")
     assert written.minutes == 0.01  # as asked for, though the simulation took its part
     ages = {case.facts["age"] for case in phantom_cases(2, written.seed)}

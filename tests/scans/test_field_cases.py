@@ -148,7 +148,7 @@ def test_14_visits_of_2015(made: Callable[[str], Path]) -> None:
 
 
 def test_16_masks_carry_the_scans_own_frames(made: Callable[[str], Path], tmp_path: Path) -> None:
-    rows = pipeline.detect(made("16"), tmp_path / "found", overlay=False, jobs=1)
+    rows = pipeline.detect(made("16"), tmp_path / "found", overlay=False, jobs=1).table
     assert len(rows) >= 10
     for source in sorted(made("16").glob("*.nii")):
         found = list((tmp_path / "found").rglob(f"{source.stem}_mask.nii.gz"))
@@ -259,12 +259,12 @@ def test_27_scores(made: Callable[[str], Path], tmp_path: Path) -> None:
 
 
 def test_28_formats(made: Callable[[str], Path], tmp_path: Path) -> None:
-    pictures = pipeline.detect(made("28") / "pictures", tmp_path / "a", jobs=1, overlay=False)
+    pictures = pipeline.detect(made("28") / "pictures", tmp_path / "a", jobs=1, overlay=False).table
     assert len(pictures) >= 6
     words = " ".join(pd.read_csv(tmp_path / "a" / "skipped.csv")["reason"])
     for name in ("BMP", "GIF", "WebP", "JPEG 2000", "NumPy"):
         assert name in words, name
-    volumes = pipeline.detect(made("28") / "volumes", tmp_path / "b", jobs=1, overlay=False)
+    volumes = pipeline.detect(made("28") / "volumes", tmp_path / "b", jobs=1, overlay=False).table
     assert {"freesurfer", "big_endian", "permuted"} <= {name.split("_FLAIR")[0] for name in volumes["case"]}
     assert "unpack" in " ".join(pd.read_csv(tmp_path / "b" / "skipped.csv")["reason"])
 

@@ -23,6 +23,18 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) ->
         choose_device("cuda")
 
 
+def test_an_apple_gpu_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="expected a device mps; came none"):
+        choose_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("mps") == "mps"
+    assert choose_device("auto") == "cpu"
+    execution = calibrate("mps", "anything", lambda execution: None, bf16=True)
+    assert (execution.device, execution.channels_last, execution.bf16) == ("mps", False, False)
+
+
 def test_the_choice_is_made_once(cache: Path) -> None:
     tried: list[Execution] = []
     first = calibrate("cpu", "model", tried.append)

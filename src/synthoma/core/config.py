@@ -21,9 +21,9 @@ MOST_JOBS = 4096
 """Worker processes; more are a slip of the keyboard."""
 
 Device = Annotated[
-    Literal["auto", "cpu", "cuda"],
+    Literal["auto", "cpu", "cuda", "mps"],
     Field(
-        description="what computes: a GPU (cuda), the processor (cpu), or auto for a GPU if there is one",
+        description="what computes: the processor (cpu), an NVIDIA GPU (cuda), an Apple one (mps), or auto: cuda if it is there, else cpu",
         examples=["cpu"],
     ),
 ]

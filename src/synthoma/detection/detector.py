@@ -42,7 +42,7 @@ class Detector:
         any_subset: whether it was trained to do without some modalities.
         plane: of the slices.
         rule: how slices become squares.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
         bf16: whether it computes in bfloat16.
         scale: on which the network takes intensities.
     """
@@ -69,7 +69,7 @@ class Detector:
 
         Args:
             run: where it is.
-            device: "cpu", "cuda", or "auto" for CUDA where it is there.
+            device: "cpu", "cuda", "mps", or "auto" for CUDA where it is there.
 
         Raises:
             InputError: nothing there, not a segmenter, or a damaged description.
@@ -163,6 +163,6 @@ def _assembled(bundle: Bundle, device: str) -> Detector:
         plane=plane,
         rule=FramingRule.of(prepared),
         device=device,
-        bf16=torch.cuda.is_bf16_supported() if device == "cuda" else fast_bf16(),
+        bf16=torch.cuda.is_bf16_supported() if device == "cuda" else device == "cpu" and fast_bf16(),
         scale=config.scale,
     )

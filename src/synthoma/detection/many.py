@@ -100,7 +100,7 @@ def _each(
     names = file_names(cases)
     # One graphics card serves one process; on CPUs, many workers of one thread beat one worker of many threads.
     volumes = sum(1 / PICTURES if len(case.slice_names) == 1 else 1 for case in cases)
-    alone = len(cases) <= SERIAL or volumes <= SERIAL or choose_device(options.device) == "cuda"
+    alone = len(cases) <= SERIAL or volumes <= SERIAL or choose_device(options.device) != "cpu"
     chosen = Parallel().n_jobs  # by joblib.parallel_config; 1 where nobody chose
     if chosen in (None, 1):
         chosen = 1 if alone else min(cpu_count(), math.ceil(volumes))

@@ -115,7 +115,7 @@ def evaluate_model(
         model: a run or a model file; "phantom" for the segmenter that is part of the package.
         output: folder for model_scores.json and report.html; None writes nothing.
         part: the split; "all" of a cohort from elsewhere.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "mps" or "auto".
         seed: of the bootstrap.
         force: replace an earlier result.
         progress: told how far it is; None shows it, see ``core.display``.

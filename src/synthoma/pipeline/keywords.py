@@ -85,7 +85,7 @@ class TrainKeywords(TypedDict, total=False):
     images: int | None
     epochs: int | None
     seed: int
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
     init: str | None
     classes: Sequence[str] | None
     limit: int | None
@@ -116,7 +116,7 @@ class EvaluateKeywords(TypedDict, total=False):
     faults: bool
     canaries: int
     seed: int
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
     jobs: int | None
     phantom: Place | None
     run: Place | None
@@ -139,5 +139,5 @@ class DetectKeywords(TypedDict, total=False):
     type_model: Place | None
     layout: str | None
     convention: str | None
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
     jobs: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -21,23 +21,15 @@ from synthoma.core.types import Bytes, Float32, Floats, Ints, Place
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
     from torch.utils.data import Dataset
+
+    from synthoma.pipeline.datasets import Sample
 
 SHOWN = 24
 """Slices on a sheet."""
 _COLUMNS = 8
 _TILE = 64
 """Least side of a picture on a sheet, in pixels."""
-
-
-class Sample(TypedDict):
-    """One slice as ``View.to_torch`` gives it."""
-
-    image: Tensor
-    mask: Tensor
-    label: int
-    row: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +180,7 @@ class View:
         """
         from synthoma.pipeline.datasets import SliceDataset
 
-        return SliceDataset(self, transform)
+        return SliceDataset(self.cohort, self.rows, transform)
 
     def to_monai(self, transform: Callable[[Mapping[str, Any]], Any] | None = None) -> Dataset[Any]:
         """A MONAI dataset of dictionaries: image (modalities, size, size) and label, the mask (1, size, size).
@@ -198,7 +190,7 @@ class View:
         """
         from synthoma.pipeline.datasets import monai_dataset
 
-        return monai_dataset(self, transform)
+        return monai_dataset(self.cohort, self.rows, transform)
 
     def to_torchio(self) -> list[Any]:
         """TorchIO subjects, one for each study: an image of each sequence (1, x, y, z) and the mask.
@@ -210,7 +202,7 @@ class View:
         """
         from synthoma.pipeline.datasets import torchio_subjects
 
-        return torchio_subjects(self)
+        return torchio_subjects(self.cohort, self.rows)
 
 
 def _picture(cohort: Cohort, row: int, channel: int, masks: bool) -> Bytes:

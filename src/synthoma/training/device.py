@@ -27,7 +27,7 @@ class Execution:
     """How steps are run.
 
     Attributes:
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
         threads: CPU threads of one operation.
         channels_last: memory layout of images.
         bf16: compute in bfloat16 where that is safe.
@@ -56,7 +56,7 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
     a second run of the same command must not choose again.
 
     Args:
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
         name: what is run (model, size, batch); part of the key under which the choice is kept.
         trial: runs one step as an Execution says.
         bf16: the model bears half precision: taken on a GPU that computes with it, tried on such a CPU.
@@ -64,6 +64,8 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
     if device == "cuda":
         half = bf16 and torch.cuda.is_bf16_supported()
         return Execution("cuda", torch.get_num_threads(), channels_last=True, bf16=half)
+    if device == "mps":
+        return Execution("mps", torch.get_num_threads(), channels_last=False, bf16=False)
     key = f"{name} | {platform.machine()} {usable_cores()} cores | torch {torch.__version__} | bf16 {bf16}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthoma" / "calibration"
     file = cache / f"{bytes_digest(key.encode())[:16]}.json"
@@ -116,14 +118,20 @@ def read_execution(file: Path) -> Execution | None:
 
 
 def choose_device(wanted: str) -> str:
-    """'cuda' where it is asked for, or there and not refused; else 'cpu'.
+    """The device that is asked for; of "auto", CUDA where it is there, else the processor.
+
+    Apple's GPUs ("mps") are taken where they are asked for, and not of our own accord: nobody has measured whether
+    results there are those of the processor.
 
     Raises:
-        ConfigError: CUDA is asked for and not there.
+        ConfigError: the device that is asked for is not there.
     """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("a CUDA device", "none that PyTorch can use", "use --device auto")
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there[wanted]:
+        raise ConfigError(f"a device {wanted}", "none that PyTorch can use", "use --device auto")
+    return wanted
 
 
 def usable_cores() -> int:

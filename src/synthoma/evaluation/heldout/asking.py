@@ -33,7 +33,7 @@ class Asked:
     Attributes:
         network: in evaluation mode, on ``device``.
         slices: of the cohort, with the modalities and neighbours that the network sees.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
         mirrored: whether each slice is looked at twice.
     """
 

@@ -46,7 +46,7 @@ def score_model(
         cohort: prepared as the model's own was; its test split is scored, or what ``config.part`` names.
         bundle: the model.
         config: what is scored.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "mps" or "auto".
         seed: of the bootstrap.
         draws: of the bootstrap, over patients.
         progress: told how far it is.

@@ -79,7 +79,7 @@ def run_cells(
     Args:
         cells: the trainings.
         folder: one JSON file a finished cell.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "mps".
         jobs: trainings at once; by default one a core, one on a GPU, or as `joblib.parallel_config` says, which also
             chooses between local processes and a Ray or Dask cluster that shares the disk.
         progress: told how many are finished.
@@ -107,13 +107,13 @@ def _usual_jobs(device: str, cells: int) -> int:
     chosen = Parallel().n_jobs  # by joblib.parallel_config; 1 where nobody chose
     if chosen not in (None, 1):
         return int(chosen)
-    return 1 if device == "cuda" else min(usable_cores(), cells)
+    return 1 if device != "cpu" else min(usable_cores(), cells)
 
 
 def _execution(device: str, jobs: int) -> Execution:
     """Many trainings of one thread each beat one of many threads."""
-    if device == "cuda":
-        return Execution("cuda", 1, channels_last=True, bf16=True)
+    if device != "cpu":
+        return Execution(device, 1, channels_last=device == "cuda", bf16=device == "cuda")
     return Execution("cpu", max(1, usable_cores() // jobs), channels_last=True, bf16=fast_bf16())
 
 
