@@ -68,7 +68,7 @@ def test_every_artefact_has_its_page(chain: Path) -> None:
 
 
 def test_the_run_can_be_continued_and_is_not_overwritten(chain: Path) -> None:
-    with pytest.raises(InputError, match="--resume"):
+    with pytest.raises(InputError, match="resume=True"):
         synthoma.train(chain / "cohort", chain / "run", images=640)
     before = (chain / "run" / "model.safetensors").read_bytes()
     synthoma.train(chain / "cohort", chain / "run", resume=True)

@@ -17,8 +17,7 @@ import typer.main
 from synthoma._version import __version__
 from synthoma.commands.mistakes import USAGE, explained, nearest
 from synthoma.commands.printing import say
-from synthoma.commands.telling import telling, told_error
-from synthoma.core.errors import ConfigError, OutputError, SynthomaError
+from synthoma.core.errors import COMMAND_LINE, ConfigError, OutputError, SynthomaError
 
 COMMANDS: dict[str, str] = {
     "run": "From a folder of scans to a verdict: prepare, train, generate, evaluate. The same command goes on where it "
@@ -67,6 +66,8 @@ class Commands(typer.core.TyperGroup):
 
 def command_of(name: str) -> Any:
     """A command with all its options."""
+    from synthoma.commands.telling import telling
+
     module = import_module(f"synthoma.commands.{name}")
     alone = typer.Typer(**_STYLE)
     examples = "\n\n".join(("[bold]Examples[/bold]", *module.EXAMPLES))
@@ -106,6 +107,7 @@ def main() -> None:
 
     Whatever ends it, folders that are not complete are taken away, and workers are ended.
     """
+    calls = COMMAND_LINE.set(True)
     try:
         with _stopped_by_signals():
             try:
@@ -122,6 +124,8 @@ def main() -> None:
         todo = "check that the disk has room and works, then run the same command again"
         where = f"{error.filename}: " if error.filename else ""
         _leave(OutputError("files that can be read and written", f"{where}{error.strerror or error}", todo))
+    finally:
+        COMMAND_LINE.reset(calls)
 
 
 def _run() -> int:
@@ -144,6 +148,8 @@ def _run() -> int:
 
 def _leave(error: SynthomaError) -> NoReturn:
     """Say what is wrong, and end with exit code 2 even where standard output cannot be written any more."""
+    from synthoma.commands.telling import told_error
+
     if not told_error(error):
         say(f"error: {error}", to=sys.stderr)
     with suppress(OSError, ValueError):

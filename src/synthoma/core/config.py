@@ -23,7 +23,8 @@ MOST_JOBS = 4096
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"],
     Field(
-        description="what computes: the processor (cpu), an NVIDIA GPU (cuda), an Apple one (mps), or auto: cuda if it is there, else cpu",
+        description="what computes: the processor (cpu), an NVIDIA GPU (cuda), an Apple one (mps), or auto for cuda if "
+        "it is there and else the processor",
         examples=["cpu"],
     ),
 ]

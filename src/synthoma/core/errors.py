@@ -12,6 +12,11 @@ A message has three parts: what was expected, what came, and what to do about it
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
+COMMAND_LINE: ContextVar[bool] = ContextVar("command_line", default=False)
+"""Whether a command runs: errors then name its options, and else arguments in Python."""
+
 
 class SynthomaError(Exception):
     """Base of all errors that are not the program's fault.

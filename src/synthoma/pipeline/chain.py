@@ -22,6 +22,7 @@ from synthoma.core.whole_files import write_json, write_text
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate
 from synthoma.pipeline.preparation import prepare
+from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.training import telling_training, train
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _told_nobody(number: int, step: Step, done: bool) -> None:
     """Tell nobody which step it is."""
 
 
+@in_python
 def chain(
     folder: Place,
     output: Place,

@@ -12,6 +12,7 @@ import numpy as np
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import InputError
 from synthoma.core.types import Place
+from synthoma.pipeline.python_words import in_python
 
 if TYPE_CHECKING:
     from synthoma.metrics.intervals import Interval
@@ -39,6 +40,7 @@ class InceptionScore:
     classifier: str
 
 
+@in_python
 def inception(
     cohort: Place, classifier: Place, *, split: str | None = None, level: float = 0.95, seed: int = 0
 ) -> InceptionScore:

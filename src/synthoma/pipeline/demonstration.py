@@ -12,6 +12,7 @@ from synthoma.core.whole_files import write_json
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate
 from synthoma.pipeline.preparation import prepare_phantom
+from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.training import telling_training, train
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ DEMO_PATIENTS = 40
 DEMO_MINUTES = 4.0
 
 
+@in_python
 def demo(output: Place, *, force: bool = False, progress: Progress | None = None, report: Report | None = None) -> Path:
     """The chain on simulated patients: phantom cohort, generator with masks, synthetic cohort, evaluation.
 

@@ -12,12 +12,14 @@ from synthoma.core.errors import InputError
 from synthoma.core.outputs import renew_checksums
 from synthoma.core.types import Place
 from synthoma.core.whole_files import write_bytes, write_text
+from synthoma.pipeline.python_words import in_python
 
 if TYPE_CHECKING:
     from synthoma.training.layers import Layer
     from synthoma.training.meta import ModelMeta
 
 
+@in_python
 def report(artefact: Place) -> Path:
     """Write the self-contained HTML page of a cohort, run, search or findings into its folder and return its path.
 
@@ -43,6 +45,7 @@ def report(artefact: Place) -> Path:
     return path / "report.html"
 
 
+@in_python
 def describe(path: Place) -> dict[str, Any]:
     """What an artefact, a scan or a folder of scans is, as plain data; of a run also which settings somebody gave.
 
@@ -63,6 +66,7 @@ def describe(path: Place) -> dict[str, Any]:
     return content
 
 
+@in_python
 def verify(path: Place) -> list[str] | None:
     """Whether an artefact holds what was written, every byte of it.
 
@@ -111,6 +115,7 @@ def add_search_page(folder: Path, name: str) -> None:
     renew_checksums(folder, "report.html")
 
 
+@in_python
 def diagram(run: Place) -> str:
     """A model drawn as one SVG file: what flows where, and the layers, shapes and parameters of its networks.
 

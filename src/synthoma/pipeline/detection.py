@@ -19,6 +19,7 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.pipeline.description import report
 from synthoma.pipeline.findings import Findings
 from synthoma.pipeline.keywords import DetectKeywords
+from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.signature import with_settings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 @with_settings(DetectConfig)
+@in_python
 def detect(
     scans: Place | Sequence[Place],
     output: Place,
@@ -93,6 +95,7 @@ def _trust(meta: ModelMeta) -> str:
     )
 
 
+@in_python
 def judge(images: Place | Sequence[Place], run: Place, *, progress: Progress | None = None) -> pd.DataFrame:
     """What a GAN's discriminator or a classifier thinks of images, prepared as the model's cohort was.
 

@@ -17,6 +17,7 @@ from synthoma.core.types import Place
 from synthoma.core.whole_files import write_bytes
 from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
+from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ SIMULATED = "simulated"
 """Folder of what is simulated for one command and thrown away after it."""
 
 
+@in_python
 def generate(
     run: Place,
     output: Place,

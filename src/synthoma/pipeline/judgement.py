@@ -17,6 +17,7 @@ from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
 from synthoma.pipeline.keywords import EvaluateKeywords
+from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.signature import with_settings
 from synthoma.pipeline.training import out_of_room
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 @with_settings(EvaluateConfig)
+@in_python
 def evaluate(
     real: Place,
     synthetic: Place,
@@ -97,6 +99,7 @@ def evaluate(
     return result
 
 
+@in_python
 def evaluate_model(
     cohort: Place,
     model: Place = "phantom",
@@ -159,6 +162,7 @@ def _discriminator(real: Cohort, synthetic: Cohort, config: EvaluateConfig) -> t
     return judge_slices(config.run, real, rows[0]), judge_slices(config.run, real, rows[1])
 
 
+@in_python
 def score_masks(
     truth: Place,
     predictions: Place,

@@ -21,6 +21,7 @@ from synthoma.phantom.config import PhantomCohortConfig
 from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
 from synthoma.pipeline.keywords import PrepareKeywords, PreparePhantomKeywords
+from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.signature import with_settings
 from synthoma.scans.case import Inventory
 
@@ -29,6 +30,7 @@ MOST_PATIENTS = 1_000_000
 
 
 @with_settings(PrepareConfig)
+@in_python
 def prepare(
     folder: Place,
     output: Place,
@@ -77,6 +79,7 @@ def prepare(
 
 
 @with_settings(PhantomCohortConfig)
+@in_python
 def prepare_phantom(
     patients: int,
     output: Place,

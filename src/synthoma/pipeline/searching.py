@@ -18,6 +18,7 @@ from synthoma.core.types import Place
 from synthoma.core.untrusted import csv_of_frame
 from synthoma.core.whole_files import write_text
 from synthoma.pipeline.description import add_search_page
+from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.training import planned, silent_report
 from synthoma.settings import TrainConfig
 from synthoma.training.loop import Report
@@ -26,6 +27,7 @@ from synthoma.training.search import JOURNAL, Search, Trial, Value, Vary
 MOST_TRIALS = 10_000
 
 
+@in_python
 def search(
     cohort: Place,
     output: Place,

@@ -24,6 +24,7 @@ from synthoma.core.types import Place
 from synthoma.core.whole_files import sweep
 from synthoma.pipeline.description import add_run_page
 from synthoma.pipeline.keywords import TrainKeywords
+from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.run import Run
 from synthoma.pipeline.signature import with_settings
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, look_of, simulate_beside
@@ -51,6 +52,7 @@ def telling_training(report: Report | None, progress: Progress | None) -> Iterat
 
 
 @with_settings(TrainConfig)
+@in_python
 def train(
     cohort: Place,
     run: Place,
@@ -199,6 +201,7 @@ def _checked_needs(plan: GeneratorPlan | DetectorPlan, folder: Path) -> Needs:
     return needed
 
 
+@in_python
 def planned(cohort: Place, config: TrainConfig) -> TrainConfig:
     """The settings that the model "auto" stands for on this cohort, with ``reasons``; others as they are.
 
