@@ -86,7 +86,7 @@ def test_what_cannot_be_simulated_gets_a_plain_gan(tmp_path: Path) -> None:
     assert _planned(cohort).with_masks
     assert not _planned(_cohort(tmp_path / "bare", masks=False, modalities=["ct"])).with_masks
     assert _planned(_cohort(tmp_path / "known"), conditional=True).model == "dcgan"
-    with pytest.raises(ConfigError, match="the only generator that --init phantom fits"):
+    with pytest.raises(ConfigError, match='the only generator that init="phantom" fits'):
         _planned(cohort, init="phantom")
 
 

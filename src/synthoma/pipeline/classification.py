@@ -63,7 +63,7 @@ def inception(
     from synthoma.metrics.inception import inception_interval, inception_splits
 
     found = Classifier.open(Path(classifier))
-    source = Cohort(cohort)
+    source = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
     if source.size != found.size:
         came = f"slices of {source.size} px"
         raise InputError(f"slices of {found.size} px, as the classifier's", came, "prepare them with its --size")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch.utils.data import Dataset
 
-    from synthoma.pipeline.view import Sample
+    from synthoma.pipeline.datasets import Sample
 
 SHARES = (0.7, 0.15, 0.15)
 """Of the patients, for training, validation and test, where nobody says."""

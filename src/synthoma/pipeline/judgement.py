@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from synthoma.cohorts import cohort as folders
 from synthoma.core.config import settled
 from synthoma.core.display import telling
 from synthoma.core.errors import ConfigError, OutputError
@@ -137,7 +138,7 @@ def evaluate_model(
     from synthoma.reports.model_page import model_page
     from synthoma.training.bundle import SHIPPED, open_model, shipped_model
 
-    source = Cohort(cohort)
+    source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
     path = shipped_model() if str(model) == SHIPPED else Path(model)
     if output is not None:
         check_output(Path(output), force=force, inputs=(source.path, path))  # said now, not after minutes

@@ -70,7 +70,8 @@ def _replaced(match: re.Match[str], names: Collection[str]) -> str:
 def _is_value(setting: Setting | None, value: str) -> bool:
     """Whether the word behind an option is its value, and not how the sentence goes on."""
     word = value.rstrip(".,")
-    return bool(_NUMBERS.fullmatch(word)) or word.isupper() or (setting is not None and word in setting.choices)
+    known = () if setting is None else (*setting.choices, setting.example)
+    return bool(_NUMBERS.fullmatch(word)) or word.isupper() or word in known
 
 
 def _literal(value: str) -> str:

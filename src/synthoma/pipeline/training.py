@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts import cohort as folders
 from synthoma.core.artefacts import FILE, verified_digest
 from synthoma.core.config import settled
 from synthoma.core.disk import disk_refused, output_error
@@ -22,6 +22,7 @@ from synthoma.core.resources import check_disk, check_memory
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Place
 from synthoma.core.whole_files import sweep
+from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_run_page
 from synthoma.pipeline.keywords import TrainKeywords
 from synthoma.pipeline.python_words import in_python
@@ -105,7 +106,7 @@ def train(
     begun = config.init if config.init in (None, SHIPPED) else str(Path(str(config.init)).resolve())
     places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
     config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
-    source = Cohort(cohort)
+    source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
     for name in ("images.npy", "masks.npy"):  # of any size: what would be learned from them is not cheap
         verified_digest(source.path / name)
     folder = Path(run)
@@ -156,7 +157,7 @@ def out_of_room(error: OSError | OutputError, place: Path, go_on: str) -> OSErro
     return OutputError(found.expected, found.came, f"make room there, then {go_on}")
 
 
-def _plan(source: Cohort, config: TrainConfig) -> GeneratorPlan | DetectorPlan:
+def _plan(source: folders.Cohort, config: TrainConfig) -> GeneratorPlan | DetectorPlan:
     from synthoma.detectors.plan import DetectorPlan
     from synthoma.generators.plan import plan_training
 
@@ -215,12 +216,12 @@ def planned(cohort: Place, config: TrainConfig) -> TrainConfig:
 
     if config.model != AUTO:
         return config
-    source = Cohort(cohort)
+    source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
     rows = training_rows(source, config)
     return choose_generator(source, config, rows, lambda: _seconds_a_patient(source, config)).beside(config)
 
 
-def _seconds_a_patient(source: Cohort, config: TrainConfig) -> float:
+def _seconds_a_patient(source: folders.Cohort, config: TrainConfig) -> float:
     """How long one core of this machine takes to simulate a patient beside a cohort."""
     from synthoma.phantom import phantom_beside, phantom_cases
 
