@@ -32,7 +32,7 @@ COMMANDS: dict[str, str] = {
     "detect": "Find and outline tumours: probability, mask, size and place, picture. Research software, not for "
     "clinical use.",
     "report": "Write the self-contained HTML page of an artefact.",
-    "demo": "Run the chain on simulated patients: nothing to download, no data needed, about eight minutes on two "
+    "demo": "Run the chain on simulated patients: nothing to download, no data needed, about four minutes on two "
     "cores.",
 }
 """Command -> what it does. Its function is ``run`` in the module of its name, with ``EXAMPLES``."""

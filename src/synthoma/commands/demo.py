@@ -18,5 +18,5 @@ def run(output: Output = Path("synthoma-demo"), force: Force = False) -> None:
 
     with shown() as display:
         page = pipeline.demo(output, force=force, progress=display.work, report=display.training)
-    verdict = read_evaluation(page.parent).verdict
-    say(f"{verdict.word}: {verdict.because}\npage: {page}")
+    verdict = read_evaluation(page.parent / "evaluation").verdict
+    say(f"{verdict.word}: {verdict.because}\nAll patients in it are simulated.\npage: {page}")

@@ -398,7 +398,7 @@ def test_patients_or_images_and_only_of_a_model_that_repaints(place: Path, real:
             synthoma.generate(run, place / "no", **settings)
     with pytest.raises(ConfigError, match="whole patients"):
         synthoma.generate(run, place / "no", patients=2, label="tumour")
-    with pytest.raises(ConfigError, match="--patients from 1"):
+    with pytest.raises(ConfigError, match="patients from 1"):
         synthoma.generate(run, place / "no", patients=0)
     with pytest.raises(ConfigError, match="i <= k"):  # or one of the shards would be empty
         synthoma.generate(run, place / "no", patients=2, shard=(1, 3))
