@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         detect,
         evaluate,
         evaluate_model,
+        export,
         generate,
         judge,
         planned,
@@ -41,6 +42,7 @@ _PIPELINE = (
     "detect",
     "evaluate",
     "evaluate_model",
+    "export",
     "generate",
     "judge",
     "planned",
@@ -52,8 +54,8 @@ _PIPELINE = (
 )
 
 __all__ = [
-    "Cohort", "__version__", "chain", "describe", "detect", "evaluate", "evaluate_model", "generate", "judge",
-    "pipeline", "planned", "prepare", "prepare_phantom", "report", "score_masks", "train",
+    "Cohort", "__version__", "chain", "describe", "detect", "evaluate", "evaluate_model", "export", "generate",
+    "judge", "pipeline", "planned", "prepare", "prepare_phantom", "report", "score_masks", "train",
 ]  # fmt: skip
 
 
