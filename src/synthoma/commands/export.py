@@ -10,7 +10,6 @@ import typer
 from synthoma.commands.options import Force, Given, Output, takes
 from synthoma.commands.printing import say
 from synthoma.commands.progress import of_work
-from synthoma.core.errors import ConfigError
 from synthoma.exports.names import ABOUT
 from synthoma.exports.settings import ExportConfig
 
@@ -29,8 +28,6 @@ def run(
     force: Force = False,
 ) -> None:
     """Run the command."""
-    if "to" not in given:
-        raise ConfigError(f"a form: {', '.join(ABOUT)}", "no --to", "add for example --to nnunet")
     settings = ExportConfig.resolve(flags=given)
     from synthoma import pipeline
 

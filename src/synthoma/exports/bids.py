@@ -86,7 +86,7 @@ def placed_pieces(found: Sequence[Piece]) -> list[Placed]:
     own: dict[str, list[Piece]] = {}
     for key, piece in zip(keys, found, strict=True):
         own.setdefault(key, []).append(piece)
-    sessions = {}
+    sessions: dict[str, str] = {}
     for studies in own.values():
         names = distinct([one.visit or f"{number:02d}" for number, one in enumerate(studies, 1)], ascii_only=True)
         told = [f"ses-{name}" if len(studies) > 1 else "" for name in names]

@@ -35,6 +35,7 @@ class Piece:
         case, patient, group, split, label, visit: as slices.csv says. Of a volume with tumour the label is that of the
             slice which shows most of it.
         rows: of the cohort, lowest slice first.
+        shown: of these, the one that shows most tumour.
         places: of these rows, from 0; those between them are not in the cohort and stay black.
         spacing: (x, y, z) in mm; 1 where it is not known.
         measured: whether the cohort says how large a pixel is and how far slices lie apart.
@@ -50,6 +51,7 @@ class Piece:
     label: str
     visit: str
     rows: tuple[int, ...]
+    shown: int
     places: tuple[int, ...]
     spacing: Vector3
     measured: bool
@@ -136,8 +138,9 @@ def _piece(cohort: Cohort, name: str, rows: list[int], numbers: list[int]) -> Pi
         name=name,
         **texts,
         label=str(table["label"].iat[shown]),
-        visit=str(table["visit"].iat[0]) if "visit" in table and pd.notna(table["visit"].iat[0]) else "",
+        visit=table["visit"].fillna("").astype(str).tolist()[0] if "visit" in table else "",
         rows=tuple(rows),
+        shown=rows[shown],
         places=tuple(offset // every for offset in offsets),
         spacing=spacing[cohort.meta.plane],
         measured=pixel is not None and (step is not None or len(rows) == 1),
@@ -150,7 +153,7 @@ def _length(table: pd.DataFrame, name: str) -> float | None:
     """A length in mm; None where it is not known."""
     if name not in table:
         return None
-    value = float(pd.to_numeric(table[name], errors="coerce").iat[0])
+    value = float(pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64)[0])
     return value if np.isfinite(value) and value > 0 else None
 
 

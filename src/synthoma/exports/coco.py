@@ -34,7 +34,7 @@ def write(job: Job) -> list[Piece]:
     for piece in job.each(found):
         place = job.folder / "images" / piece.split / f"{piece.name}.png"
         save(picture_of(job, piece), place, job.cohort, piece.rows[0])
-        regions[piece.name] = list(annotations(slice_mask_of(job.cohort, piece, job.labels), numbers[piece.name]))
+        regions[piece.name] = list(regions_of(slice_mask_of(job.cohort, piece, job.labels), numbers[piece.name]))
     size = job.cohort.size
     for split, part in by_split(found).items():
         images: list[Entry] = [
@@ -59,7 +59,7 @@ def content(about: Entry, images: Sequence[Entry], regions: Sequence[Entry], lab
     }
 
 
-def annotations(mask: Bytes, image: int) -> Iterator[Entry]:
+def regions_of(mask: Bytes, image: int) -> Iterator[Entry]:
     """The regions of a mask (rows, columns) in a picture of this number."""
     for one in instances(mask):
         yield {

@@ -15,7 +15,7 @@ from synthoma.core.whole_files import write_json, write_text
 from synthoma.detection.scan_findings import FILE, ScanFindings, read_findings
 from synthoma.exports.bids import IGNORED, VERSION, write_derivative
 from synthoma.exports.cases import distinct
-from synthoma.exports.coco import Entry, annotations, content
+from synthoma.exports.coco import Entry, content, regions_of
 from synthoma.exports.job import LISTING
 from synthoma.exports.labels import Labels, labels_of
 from synthoma.exports.marks import FOUND
@@ -183,7 +183,7 @@ def _write_coco(found: Findings) -> None:
             images.append({"id": number, "file_name": f"{name}.png", "width": layer.shape[1], "height": layer.shape[0],
                            "case": scan.said.case, "slice": z})  # fmt: skip
             score = chances[z] if len(chances) == len(voxels) else scan.said.probability
-            regions += [{**entry, "score": score} for entry in annotations(layer, number)]
+            regions += [{**entry, "score": score} for entry in regions_of(layer, number)]
     about: Entry = {"description": f"{found.title}: {FOUND}"}
     write_json(found.folder / "predictions.json", content(about, images, regions, found.labels))
 

@@ -31,7 +31,7 @@ def write(job: Job) -> list[Piece]:
 
 def _write_slice(job: Job, piece: Piece) -> dict[str, object]:
     """Write the pictures of a slice; what its line of the metadata says: a column of pictures has one in every line."""
-    places = {}
+    places: dict[str, str] = {}
     folder, row = job.folder / piece.split, piece.rows[0]
     for name, channel in job.channels().items():
         key = "file_name" if not places else f"{file_name(name).replace(' ', '_')}_file_name"

@@ -31,11 +31,10 @@ def write(job: Job) -> list[Piece]:
     found = job.volumes()
     for piece in job.each(found):
         _write_case(job, piece, whole=False)
-        shown = max(piece.rows, key=lambda row: int(job.cohort.slices["tumour_pixels"].iat[row]))
         labels = {str(value): name for value, name in job.labels.names.items()} if piece.outlined else {}
         known = {"Split": piece.split, "Patient": piece.patient, "Group": piece.group, "Labels": labels}
         gaps = {"Slices left black": ", ".join(map(str, piece.black))} if piece.black else {}
-        content = {**facts(job.cohort, shown), **known, **gaps}
+        content = {**facts(job.cohort, piece.shown), **known, **gaps}
         write_json(job.folder / piece.name / f"{piece.name}.json", content)
     return found
 
