@@ -74,6 +74,12 @@ def test_studies_of_a_patient_are_sessions_and_lacking_sequences_no_files(tmp_pa
     table.assign(group=table["patient"]).to_csv(cohort.path / "slices.csv", index=False)
     synthoma.export(cohort.path, tmp_path / "out", to="bids")
     found = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out" / "sub-p0").rglob("*.gz"))
+    visited = cohort.slices.assign(
+        patient=table["patient"], group=table["patient"], visit=[1.0] * 4 + [12.0] * 4 + [None] * 12
+    )
+    visited.to_csv(cohort.path / "slices.csv", index=False)
+    synthoma.export(cohort.path, tmp_path / "visits", to="bids")
+    assert sorted(path.name for path in (tmp_path / "visits" / "sub-p0").iterdir()) == ["ses-1", "ses-12"]
     assert found == [
         "sub-p0/ses-01/anat/sub-p0_ses-01_FLAIR.nii.gz",
         "sub-p0/ses-01/anat/sub-p0_ses-01_ce-gadolinium_T1w.nii.gz",

@@ -60,6 +60,7 @@ def test_an_export_is_replaced_on_request_only_and_never_lies_in_its_cohort(tmp_
     patients(tmp_path / "cohort")
     synthoma.export(tmp_path / "cohort", tmp_path / "out", to="monai")
     assert read_export(tmp_path / "out").form == "monai"
+    assert "datalist.json" in read_export(tmp_path / "out").how
     with pytest.raises(InputError, match="--force"):
         synthoma.export(tmp_path / "cohort", tmp_path / "out", to="nnunet")
     synthoma.export(tmp_path / "cohort", tmp_path / "out", to="nnunet", force=True)

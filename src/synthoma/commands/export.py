@@ -34,5 +34,5 @@ def run(
     with of_work() as progress:
         found = pipeline.export(path, output, config=settings, force=force, progress=progress)
     about = ABOUT[settings.to]
-    say(f"{about.what}: {', '.join(f'{count:,} {name}' for name, count in found.counts.items())}")
-    say(f"{found.notice}\n{about.reader}: {about.how.replace('OUT', str(output))}")
+    say(f"{settings.to}: {', '.join(f'{count:,} {name}' for name, count in found.counts.items())}")
+    say(f"{found.notice}\n{about.reader}: {found.how.replace('OUT', str(output))}")

@@ -138,7 +138,7 @@ def _piece(cohort: Cohort, name: str, rows: list[int], numbers: list[int]) -> Pi
         name=name,
         **texts,
         label=str(table["label"].iat[shown]),
-        visit=table["visit"].fillna("").astype(str).tolist()[0] if "visit" in table else "",
+        visit=_visit(table),
         rows=tuple(rows),
         shown=rows[shown],
         places=tuple(offset // every for offset in offsets),
@@ -147,6 +147,14 @@ def _piece(cohort: Cohort, name: str, rows: list[int], numbers: list[int]) -> Pi
         missing=tuple(one for one in cohort.modalities if one in absent),
         outlined=bool(cohort.labels) and bool(drawn),
     )
+
+
+def _visit(table: pd.DataFrame) -> str:
+    """What tells a patient's studies apart; a column of numbers is read as such, with gaps as nan."""
+    value = table["visit"].tolist()[0] if "visit" in table else ""
+    if isinstance(value, float):
+        return f"{value:g}" if np.isfinite(value) else ""
+    return str(value or "")
 
 
 def _length(table: pd.DataFrame, name: str) -> float | None:

@@ -120,15 +120,15 @@ def export_findings(source: Path, folder: Path, title: str, options: ExportConfi
     Raises:
         ConfigError: a form, or a setting, that says nothing to findings.
     """
-    write = FORMS.get(options.to)
-    if write is None:
+    form = FORMS.get(options.to)
+    if form is None:
         todo = f"use one of them, or export the cohort of the scans as {options.to}"
         raise ConfigError(f"a form for findings: {', '.join(FORMS)}", options.to, todo)
     if options.slices or options.sequences:
         given = "--slices" if options.slices else "--sequences"
         raise ConfigError("settings that say something to findings", given, "leave it out: masks are written whole")
     scans, labels = read_scans(source)
-    write(Findings(scans, labels, folder, title, progress))
+    form.write(Findings(scans, labels, folder, title, progress))
     rows = [
         {"name": one.name, "case": one.said.case, "folder": one.folder.name, "has_tumour": int(one.said.has_tumour),
          "probability": one.said.probability, "model": one.said.model.name}
@@ -188,10 +188,18 @@ def _write_coco(found: Findings) -> None:
     write_json(found.folder / "predictions.json", content(about, images, regions, found.labels))
 
 
-FORMS: dict[FormName, Callable[[Findings], None]] = {
-    "nnunet": _write_nnunet,
-    "nifti": _write_nifti,
-    "coco": _write_coco,
-    "bids": _write_bids,
+@dataclass(frozen=True)
+class Form:
+    """What writes findings in a form, and how its reader is called on the folder OUT."""
+
+    write: Callable[[Findings], None]
+    how: str
+
+
+FORMS: dict[FormName, Form] = {
+    "nnunet": Form(_write_nnunet, "nnUNetv2_evaluate_simple TRUTH OUT -l 1"),
+    "nifti": Form(_write_nifti, "itksnap -g SCAN -s OUT/CASE/CASE_seg.nii.gz"),
+    "coco": Form(_write_coco, 'pycocotools.coco.COCO("OUT/predictions.json")'),
+    "bids": Form(_write_bids, "bids-validator OUT"),
 }
 """Forms that hold masks without scans."""

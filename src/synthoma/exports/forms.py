@@ -16,6 +16,7 @@ from synthoma.core.records import Record
 from synthoma.core.whole_files import write_json, write_text
 from synthoma.exports import bids, coco, huggingface, nifti, nnunet, yolo
 from synthoma.exports.cases import Piece, pieces
+from synthoma.exports.findings import FORMS as FORMS_OF_FINDINGS
 from synthoma.exports.findings import export_findings
 from synthoma.exports.job import LISTING, Job, counted
 from synthoma.exports.marked import write_pictures
@@ -37,7 +38,8 @@ class Export(Record):
     notice: str = Field(description="what its user must know")
     origin: Literal["real", "phantom", "synthetic", "findings"] = Field(description="what was written")
     counts: dict[str, int] = Field(description="volumes or slices, by split; of findings scans")
-    options: ExportConfig = Field(description="how")
+    how: str = Field(description="how its reader is called on the folder, which is OUT there")
+    options: ExportConfig = Field(description="settings")
     software: dict[str, str] = Field(description="versions")
 
 
@@ -86,7 +88,7 @@ def write_cohort(cohort: Cohort, folder: Path, title: str, options: ExportConfig
         LeakError: a patient, group or case in several splits.
     """
     found = FORMS[options.to](Job(cohort, folder, title, options, progress))
-    return _finished(folder, title, mark(cohort), cohort.origin, counted(found), options)
+    return _finished(folder, title, mark(cohort), cohort.origin, options.how(), counted(found), options)
 
 
 def write_findings(source: Path, folder: Path, title: str, options: ExportConfig, progress: Progress) -> Export:
@@ -96,21 +98,22 @@ def write_findings(source: Path, folder: Path, title: str, options: ExportConfig
         InputError, ConfigError: see ``findings.export_findings``.
     """
     count = export_findings(source, folder, title, options, progress)
-    return _finished(folder, title, FOUND, "findings", {"scans": count}, options)
+    return _finished(folder, title, FOUND, "findings", FORMS_OF_FINDINGS[options.to].how, {"scans": count}, options)
 
 
 def _finished(
-    folder: Path, title: str, notice: str, origin: str, counts: Mapping[str, int], options: ExportConfig
+    folder: Path, title: str, notice: str, origin: str, how: str, counts: Mapping[str, int], options: ExportConfig
 ) -> Export:
     """Say beside the files what they are."""
     about = ABOUT[options.to]
     found = Export.model_validate(
-        {"schema": SCHEMA, "form": options.to, "notice": notice, "origin": origin, "counts": counts,
+        {"schema": SCHEMA, "form": options.to, "notice": notice, "origin": origin, "counts": counts, "how": how,
          "options": options, "software": software()}
     )  # fmt: skip
     write_json(folder / FILE, found.content())
     each = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     listed = f"\n{LISTING} lists them, with patient, group and split.\n" if (folder / LISTING).exists() else ""
-    text = f"# {title}\n\n{notice}\n\nWritten by Synthoma: {about.what} ({each}).\n{listed}\n"
-    write_text(folder / "README.md", text + f"{about.reader} reads it (OUT is this folder):\n\n    {about.how}\n")
+    what = "masks of findings" if origin == "findings" else about.what
+    text = f"# {title}\n\n{notice}\n\nWritten by Synthoma: {what} ({each}).\n{listed}\n"
+    write_text(folder / "README.md", text + f"{about.reader} reads it (OUT is this folder):\n\n    {how}\n")
     return found

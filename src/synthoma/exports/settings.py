@@ -55,6 +55,11 @@ class ExportConfig(Config):
     )
     boxes: bool = Field(False, description="of yolo: boxes in place of outlines", examples=[True])
 
+    def how(self) -> str:
+        """How the tool is called on the folder OUT, with these settings."""
+        told = ABOUT[self.to].how.replace("-d 1", f"-d {self.number}")
+        return told.replace("segment", "detect") if self.boxes else told
+
     @model_validator(mode="after")
     def _of_its_form(self) -> Self:
         for name, forms in TAKEN_BY.items():
