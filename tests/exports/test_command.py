@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,17 +13,13 @@ from pathlib import Path
 import pytest
 
 import synthoma
+from synthoma.commands.app import main
 from synthoma.core.artefacts import faults
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.provenance import file_digest
 from synthoma.exports.forms import FORMS, read_export
 from synthoma.exports.names import ABOUT
 from tests.exports.cohorts import patients
-
-
-def synthoma_export(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "synthoma", "export", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_registry_has_words_for_each_form() -> None:
@@ -48,12 +45,16 @@ def test_settings_that_say_nothing_are_refused(tmp_path: Path, settings: dict[st
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_no_cohort_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_cohort_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "run").mkdir()
     with pytest.raises(InputError, match="a cohort, or findings"):
         synthoma.export(tmp_path / "run", tmp_path / "out", to="monai")
-    done = synthoma_export(tmp_path / "run", "-o", tmp_path / "out")
-    assert (done.returncode, "make one with `synthoma prepare`" in done.stderr) == (2, True)
+    monkeypatch.setattr(sys, "argv", ["synthoma", "export", str(tmp_path / "run"), "-o", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "make one with `synthoma prepare`" in capsys.readouterr().err
 
 
 def test_an_export_is_replaced_on_request_only_and_never_lies_in_its_cohort(tmp_path: Path) -> None:
@@ -86,6 +87,22 @@ def test_the_same_command_writes_the_same_bytes(tmp_path: Path, form: str) -> No
             assert file_digest(tmp_path / "a" / path) == file_digest(tmp_path / "b" / path), path
 
 
+@pytest.mark.parametrize(
+    ("names", "form"),
+    [
+        (("t1c", "t1ce"), "nifti"), (("a.b", "a_b"), "nnunet"), (("flair", "seg"), "monai"),
+        (("flair", "mask"), "coco"),
+        (("flair", "image"), "huggingface"),
+    ],
+)  # fmt: skip
+def test_no_file_is_written_over_another(tmp_path: Path, names: tuple[str, str], form: str) -> None:
+    patients(tmp_path / "cohort", modalities=names)
+    with pytest.raises(ConfigError, match=re.escape(names[1])):
+        synthoma.export(tmp_path / "cohort", tmp_path / "out", to=form)
+    synthoma.export(tmp_path / "cohort", tmp_path / "one", to=form, sequences=names[:1])
+
+
+@pytest.mark.slow
 def test_names_lead_nowhere_else(tmp_path: Path) -> None:
     names = ["../../victim", "/etc/x", "[bold]red[/bold]", "a", "A"]
     patients(tmp_path / "cohort", names=names)

@@ -102,6 +102,7 @@ def test_slices_left_out_stay_black_and_are_named(tmp_path: Path) -> None:
     assert [row["black_slices"] for row in rows] == ["2"] * 5
 
 
+@pytest.mark.slow
 def test_real_scans_are_nowhere_called_synthetic(tmp_path: Path) -> None:
     patients(tmp_path / "cohort", origin="real")
     for form in ("nnunet", "monai", "torchio", "bids", "nifti", "huggingface", "coco", "yolo", "png"):
@@ -115,6 +116,7 @@ def test_real_scans_are_nowhere_called_synthetic(tmp_path: Path) -> None:
     assert not (tmp_path / "dicom").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", ["phantom", "synthetic"])
 def test_every_image_of_nobody_says_so(tmp_path: Path, origin: str) -> None:
     import pydicom

@@ -87,13 +87,15 @@ def pieces(cohort: Cohort, *, slices: bool = False) -> list[Piece]:
         rows = sorted((int(row) for row in positions), key=lambda row: int(numbers[row]))
         whole = not slices and _is_volume([int(numbers[row]) for row in rows], {grids[row] for row in rows})
         found += [rows] if whole else [[row] for row in rows]
-    count = Counter(str(table["case"].iat[rows[0]]) for rows in found)
+    told = _Told.of(table)
+    cases = told.texts["case"]
+    count = Counter(cases[rows[0]] for rows in found)
     texts = []
     for rows in found:
-        case = str(table["case"].iat[rows[0]])
+        case = cases[rows[0]]
         texts.append(case if count[case] == 1 else f"{case[:_LONGEST]}-{numbers[rows[0]]:04d}")
     return [
-        _piece(cohort, name, rows, [int(numbers[row]) for row in rows])
+        _piece(cohort, told, name, rows, [int(numbers[row]) for row in rows])
         for name, rows in zip(distinct(texts), found, strict=True)
     ]
 
@@ -121,48 +123,70 @@ def _is_volume(numbers: list[int], grids: set[tuple[str, ...]]) -> bool:
     return len(set(numbers)) == len(numbers) and len(grids) == 1 and numbers[-1] - numbers[0] < _DEEPEST
 
 
-def _piece(cohort: Cohort, name: str, rows: list[int], numbers: list[int]) -> Piece:
-    table = cohort.slices.iloc[rows]
-    every = int(cohort.meta.provenance.config.get("every") or 1)
+@dataclass(frozen=True)
+class _Told:
+    """What slices.csv says, row by row; lists, since a look into a table takes a thousand times as long."""
+
+    texts: dict[str, list[str]]
+    tumour: list[int]
+    visit: list[str]
+    pixel: list[float | None]
+    step: list[float | None]
+    drawn: list[bool]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> _Told:
+        names = ("case", "patient", "group", "split", "label", "missing")
+        drawn = table["has_mask"].fillna(0).astype(bool).tolist() if "has_mask" in table else [True] * len(table)
+        return cls(
+            texts={name: table[name].astype(str).tolist() for name in names},
+            tumour=table["tumour_pixels"].tolist(),
+            visit=[_visit(value) for value in table["visit"].tolist()] if "visit" in table else [""] * len(table),
+            pixel=_lengths(table, "pixel_mm"),
+            step=_lengths(table, "step_mm"),
+            drawn=drawn,
+        )
+
+
+def _piece(cohort: Cohort, told: _Told, name: str, rows: list[int], numbers: list[int]) -> Piece:
+    every = cohort.meta.provenance.config.get("every")
+    every = every if isinstance(every, int) and every > 0 else 1
     offsets = [number - numbers[0] for number in numbers]
     if any(offset % every for offset in offsets):  # they are not counted as they were cut
         every = 1
-    pixel, step = _length(table, "pixel_mm"), _length(table, "step_mm")
+    first, pixel, step = rows[0], told.pixel[rows[0]], told.step[rows[0]]
     x, z = pixel or 1.0, every * (step or 1.0)
     spacing: dict[str, Vector3] = {"axial": (x, x, z), "coronal": (x, z, x), "sagittal": (z, x, x)}
-    shown = int(np.argmax(table["tumour_pixels"].to_numpy()))
-    texts = {key: str(table[key].iat[0]) for key in ("case", "patient", "group", "split")}
-    absent = {part for text in table["missing"] for part in str(text).split("+") if part}
-    drawn = table["has_mask"].fillna(0).astype(bool).all() if "has_mask" in table else True
+    shown = max(rows, key=lambda row: told.tumour[row])
+    absent = {part for row in rows for part in told.texts["missing"][row].split("+")}
     return Piece(
         name=name,
-        **texts,
-        label=str(table["label"].iat[shown]),
-        visit=_visit(table),
+        **{key: told.texts[key][first] for key in ("case", "patient", "group", "split")},
+        label=told.texts["label"][shown],
+        visit=told.visit[first],
         rows=tuple(rows),
-        shown=rows[shown],
+        shown=shown,
         places=tuple(offset // every for offset in offsets),
         spacing=spacing[cohort.meta.plane],
         measured=pixel is not None and (step is not None or len(rows) == 1),
         missing=tuple(one for one in cohort.modalities if one in absent),
-        outlined=bool(cohort.labels) and bool(drawn),
+        outlined=bool(cohort.labels) and all(told.drawn[row] for row in rows),
     )
 
 
-def _visit(table: pd.DataFrame) -> str:
+def _visit(value: object) -> str:
     """What tells a patient's studies apart; a column of numbers is read as such, with gaps as nan."""
-    value = table["visit"].tolist()[0] if "visit" in table else ""
     if isinstance(value, float):
         return f"{value:g}" if np.isfinite(value) else ""
     return str(value or "")
 
 
-def _length(table: pd.DataFrame, name: str) -> float | None:
-    """A length in mm; None where it is not known."""
+def _lengths(table: pd.DataFrame, name: str) -> list[float | None]:
+    """Lengths in mm; None where one is not known."""
     if name not in table:
-        return None
-    value = float(pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64)[0])
-    return value if np.isfinite(value) and value > 0 else None
+        return [None] * len(table)
+    values = pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64)
+    return [float(value) if np.isfinite(value) and value > 0 else None for value in values]
 
 
 # Voxels ---------------------------------------------------------------------------------------------------------------

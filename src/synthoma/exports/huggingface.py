@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 
 from synthoma.cohorts.cohort import check_scale
+from synthoma.core.errors import ConfigError
 from synthoma.core.untrusted import file_name
 from synthoma.core.whole_files import write_text
 from synthoma.exports.cases import Piece, slice_mask_of, slice_of
@@ -17,10 +18,20 @@ from synthoma.exports.job import Job, by_split, suffix
 from synthoma.exports.marks import mark
 from synthoma.exports.pictures import grey, save
 
+COLUMNS = ("image", "case", "patient", "group", "label", "outlined", "missing", "origin", "notice")
+"""What each line tells; the first sequence is ``image``."""
+
 
 def write(job: Job) -> list[Piece]:
-    """Write a cohort, and return its slices."""
+    """Write a cohort, and return its slices.
+
+    Raises:
+        ConfigError: a sequence that is called as a column is.
+    """
     check_scale(job.cohort)
+    if taken := [name for name in list(job.channels())[1:] if name.lower() in COLUMNS]:
+        todo = "put it first with --sequences, or rename it in cohort.json"
+        raise ConfigError(f"sequences not called {', '.join(COLUMNS)}", repr(taken[0]), todo)
     found = job.slices()
     lines = {piece.name: _write_slice(job, piece) for piece in job.each(found)}
     for split, part in by_split(found).items():

@@ -22,6 +22,8 @@ COLUMNS = (
     "spacing_z_mm", "black_slices",
 )  # fmt: skip
 LISTING = "exported.csv"
+OF_MASKS = ("seg", "mask")
+"""Ends of names that masks have."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Job:
         """The sequences that are written, with their channels, in the order that was asked for.
 
         Raises:
-            ConfigError: one that the cohort lacks, or the same twice.
+            ConfigError: one that the cohort lacks, the same twice, or two whose files would have one name.
         """
         known = {name: at for at, name in enumerate(self.cohort.modalities)}
         asked = self.options.sequences or tuple(known)
@@ -64,6 +66,7 @@ class Job:
             raise ConfigError(f"sequences of the cohort: {', '.join(known)}", repr(unknown[0]), "choose among them")
         if len(set(asked)) < len(asked):
             raise ConfigError("each sequence once", ", ".join(asked), "leave the second one out")
+        _check_suffixes(asked)
         return {name: known[name] for name in asked}
 
     def each(self, found: Sequence[Piece]) -> Iterator[Piece]:
@@ -95,6 +98,17 @@ def _row(piece: Piece) -> dict[str, object]:
         **{"spacing_x_mm": x, "spacing_y_mm": y, "spacing_z_mm": z},
         "black_slices": " ".join(map(str, piece.black)),
     }
+
+
+def _check_suffixes(sequences: Sequence[str]) -> None:
+    """Raise ConfigError where the file of a sequence would be that of another, or of the mask."""
+    used = dict.fromkeys(OF_MASKS, "the mask")
+    for name in sequences:
+        key = suffix(name).lower()
+        if key in used:
+            came, todo = f"{name!r} beside {used[key]}", "choose others with --sequences, or rename it in cohort.json"
+            raise ConfigError("sequences that are told apart in names of files", came, todo)
+        used[key] = repr(name)
 
 
 def need_masks(found: Sequence[Piece], form: str) -> list[Piece]:

@@ -37,7 +37,9 @@ def write(job: Job) -> list[Piece]:
         save(picture_of(job, piece), job.folder / "images" / place / f"{piece.name}.png", job.cohort, piece.rows[0])
         lines = [_line(one, boxes=job.options.boxes) for one in instances(slice_mask_of(job.cohort, piece, job.labels))]
         (job.folder / "labels" / place).mkdir(parents=True, exist_ok=True)
-        write_text(job.folder / "labels" / place / f"{piece.name}.txt", "".join(f"{line}\n" for line in lines))
+        # Whole or not with the folder: one by one, each would be looked for among all others.
+        text = "".join(f"{line}\n" for line in lines)
+        (job.folder / "labels" / place / f"{piece.name}.txt").write_text(text, encoding="utf-8")
     _write_yaml(job, parts)
     return found
 
