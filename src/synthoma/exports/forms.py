@@ -112,7 +112,7 @@ def _finished(
     )  # fmt: skip
     write_json(folder / FILE, found.content())
     each = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    listed = f"\n{LISTING} lists them, with patient, group and split.\n" if (folder / LISTING).exists() else ""
+    listed = f"\n{LISTING} lists them one by one.\n" if (folder / LISTING).exists() else ""
     what = "masks of findings" if origin == "findings" else about.what
     text = f"# {title}\n\n{notice}\n\nWritten by Synthoma: {what} ({each}).\n{listed}\n"
     write_text(folder / "README.md", text + f"{about.reader} reads it (OUT is this folder):\n\n    {how}\n")
