@@ -9,6 +9,7 @@ from synthoma import Cohort, Findings, Run
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.evaluation.heldout.result import ModelScores
 from synthoma.evaluation.result import Evaluation
+from synthoma.exports.forms import Export
 from synthoma.generators.family import GeneratorFamily
 from synthoma.metrics.own import Metric
 from synthoma.scans.layouts.listing import Layout
@@ -26,7 +27,17 @@ def the_chain(scans: Path) -> None:
     findings: Findings = synthoma.detect(scans, "findings")
     scores: ModelScores = synthoma.evaluate_model(cohort, run)
     page: Path = synthoma.report("cohort")
-    print(planned.model, found.verdict.word, [light.state for light in found.lights], len(findings), page, scores.model)
+    exported: Export = synthoma.export(synthetic, "nnunet", to="nnunet", name="Glioma")
+    counts: dict[str, int] = exported.counts
+    print(
+        planned.model,
+        found.verdict.word,
+        [light.state for light in found.lights],
+        len(findings),
+        page,
+        scores.model,
+        counts,
+    )
 
 
 def what_an_artefact_says(cohort: Cohort, evaluation: Evaluation) -> tuple[int, str, tuple[str, ...], float | None]:

@@ -21,6 +21,7 @@ from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import Config
 from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.settings import EvaluateConfig
+from synthoma.exports.settings import ExportConfig
 from synthoma.phantom import PhantomCohortConfig
 from synthoma.settings import TrainConfig
 
@@ -31,6 +32,7 @@ KINDS: dict[str, type[Config]] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "detect": DetectConfig,
+    "export": ExportConfig,
 }
 HEAD = '''"""Settings of the functions as keyword arguments. Made by tools/keywords.py from the settings: edit those."""
 

@@ -16,6 +16,7 @@ from synthoma.detection.result import Detection
 from synthoma.detection.scan_findings import ScanFindings
 from synthoma.evaluation.heldout.result import ModelScores
 from synthoma.evaluation.result import Evaluation
+from synthoma.exports.forms import Export
 from synthoma.masks.result import Scores
 from synthoma.training.log import LogEntry
 from synthoma.training.meta import ModelMeta
@@ -28,6 +29,7 @@ ARTEFACTS: dict[str, type[Record]] = {
     "cohort": CohortMeta,
     "detection": Detection,
     "evaluation": Evaluation,
+    "export": Export,
     "log": LogEntry,
     "model": ModelMeta,
     "run": RunMeta,

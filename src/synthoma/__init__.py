@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         diagram,
         evaluate,
         evaluate_model,
+        export,
         generate,
         judge,
         planned,
@@ -55,7 +56,7 @@ _HOMES = {
 
 __all__ = [
     "Cohort", "Evaluation", "Findings", "Run", "View", "__version__", "chain", "demo", "describe", "detect", "diagram",
-    "evaluate", "evaluate_model", "generate", "judge", "pipeline", "planned", "prepare", "prepare_phantom", "report",
+    "evaluate", "evaluate_model", "export", "generate", "judge", "pipeline", "planned", "prepare", "prepare_phantom", "report",
     "score_masks", "search", "train", "verify",
 ]  # fmt: skip
 

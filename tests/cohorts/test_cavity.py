@@ -21,8 +21,8 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.detectors.slices import LabelledSlices, target_maps, target_names
 from synthoma.evaluation.evaluate import tumours_of
 from synthoma.evaluation.nulls import plan_null
+from synthoma.exports.marked import export
 from synthoma.generators.auto import choose_generator
-from synthoma.generators.export import export
 from synthoma.generators.phantomgan.matching import FEATURES
 from synthoma.generators.phantomgan.simulated import repaintable_slices, row_structure, shows_tumour
 from synthoma.generators.plan import plan_training

@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "Is it realistic, diverse, private and useful? One verdict. Of masks: how well do they agree?",
     "detect": "Find and outline tumours: probability, mask, size and place, picture. Research software, not for "
     "clinical use.",
+    "export": "Write a cohort or findings for another tool: nnU-Net, MONAI, TorchIO, BIDS, Hugging Face, COCO, YOLO.",
     "report": "Write the self-contained HTML page of an artefact.",
     "demo": "Run the chain on simulated patients: nothing to download, no data needed, about four minutes on two "
     "cores.",

@@ -2,6 +2,7 @@ r"""The chain as Python functions: each is one command, and reads and writes art
 
     files | phantom -> cohort -> (train) run -> (generate) cohort -> (evaluate) evaluation -> report
                           \-> (train) run -> (detect) masks, overlays, DICOM SEG
+    cohort | findings -> (export) nnU-Net, MONAI, BIDS, COCO and the like
 
 Stages talk through files only, so each can be made by hand, replaced, or run elsewhere.
 """
@@ -11,6 +12,7 @@ from synthoma.pipeline.classification import inception
 from synthoma.pipeline.demonstration import demo
 from synthoma.pipeline.description import describe, diagram, report, verify
 from synthoma.pipeline.detection import detect, judge, kind_of_model
+from synthoma.pipeline.exporting import export
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate, evaluate_model, score_masks
 from synthoma.pipeline.preparation import prepare, prepare_phantom
@@ -18,7 +20,7 @@ from synthoma.pipeline.searching import search
 from synthoma.pipeline.training import planned, train
 
 __all__ = [
-    "chain", "demo", "describe", "detect", "diagram", "evaluate", "evaluate_model", "generate", "inception",
-    "judge", "kind_of_model", "planned", "prepare", "prepare_phantom", "report", "score_masks",
+    "chain", "demo", "describe", "detect", "diagram", "evaluate", "evaluate_model", "export", "generate",
+    "inception", "judge", "kind_of_model", "planned", "prepare", "prepare_phantom", "report", "score_masks",
     "search", "train", "verify",
 ]  # fmt: skip

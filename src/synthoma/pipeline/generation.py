@@ -21,7 +21,7 @@ from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 
 if TYPE_CHECKING:
-    from synthoma.generators.export import Format
+    from synthoma.exports.marked import Format
     from synthoma.generators.sampling import Chooser, Sampler
     from synthoma.training.bundle import Bundle
     from synthoma.training.meta import Simulation
@@ -83,8 +83,8 @@ def generate(
         InputError: no finished generator there, or the output place is taken.
         ConfigError: an unknown class, or numbers out of range.
     """
+    from synthoma.exports.marked import export
     from synthoma.generators.arithmetic import terms_of
-    from synthoma.generators.export import export
     from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import check_patients
     from synthoma.generators.sampling import Sampler, check_request

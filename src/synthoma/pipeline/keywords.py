@@ -141,3 +141,14 @@ class DetectKeywords(TypedDict, total=False):
     convention: str | None
     device: Literal["auto", "cpu", "cuda", "mps"]
     jobs: int
+
+
+class ExportKeywords(TypedDict, total=False):
+    """Fields of ``ExportConfig``."""
+
+    to: Literal["nnunet", "monai", "torchio", "bids", "nifti", "huggingface", "coco", "yolo", "png", "dicom"]
+    name: str | None
+    number: int
+    slices: bool
+    sequences: Sequence[str]
+    boxes: bool

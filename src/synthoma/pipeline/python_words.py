@@ -88,12 +88,22 @@ def _settings() -> dict[str, list[Setting]]:
     from synthoma.detection.settings import DetectConfig
     from synthoma.evaluation.heldout.settings import HeldOutConfig
     from synthoma.evaluation.settings import EvaluateConfig
+    from synthoma.exports.settings import ExportConfig
     from synthoma.generators.request import GenerateConfig
     from synthoma.masks.settings import MasksConfig
     from synthoma.settings import TrainConfig
 
     found: dict[str, list[Setting]] = {}
-    for kind in (PrepareConfig, TrainConfig, GenerateConfig, EvaluateConfig, DetectConfig, HeldOutConfig, MasksConfig):
+    for kind in (
+        PrepareConfig,
+        TrainConfig,
+        GenerateConfig,
+        EvaluateConfig,
+        DetectConfig,
+        HeldOutConfig,
+        MasksConfig,
+        ExportConfig,
+    ):
         for one in settings_of(kind).values():
             if one.flag:
                 found.setdefault(one.flag.removeprefix("--"), []).append(one)

@@ -19,6 +19,7 @@ from synthoma.core.provenance import bytes_digest
 from synthoma.core.types import Bytes, Plane, tumour_of
 from synthoma.core.untrusted import csv_text, file_name
 from synthoma.core.whole_files import write_json, write_text
+from synthoma.exports.marks import NOTICE, facts
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.orientation import from_plane
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
 
 Format = Literal["png", "nifti", "dicom"]
-NOTICE = "SYNTHETIC IMAGE - NOT A PATIENT - NOT FOR DIAGNOSIS"
+
+_LONGEST = 180
+"""Bytes of a name; file systems take 255, and a part is added."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -56,6 +59,28 @@ def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lamb
             _write_nifti(folder, case, cohort, slices)
             progress("exporting", done, len(volumes))
         return
+    write_pictures(cohort, folder, form, progress)
+
+
+def write_pictures(
+    cohort: Cohort, folder: Path, form: Literal["png", "dicom"], progress: Progress, *, who: bool = False
+) -> None:
+    """Write every slice of a cohort, be it real, as pictures; see ``export``.
+
+    Args:
+        cohort: which.
+        folder: where to.
+        form: of the files.
+        progress: told how far it is.
+        who: write cases.csv whatever the form, and say in it of which patient, group and split each slice is.
+
+    Raises:
+        ConfigError: real scans as DICOM, which says in many places that it shows nobody.
+    """
+    if form == "dicom" and cohort.origin == "real":
+        todo = "use --to nifti or png; real scans are in DICOM already where they came from"
+        raise ConfigError("a synthetic or phantom cohort", "one of real scans, and DICOM files are marked", todo)
+    check_scale(cohort)
     write = _write_png if form == "png" else _write_dicom
     table = cohort.slices
     rows = []
@@ -65,16 +90,18 @@ def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lamb
         images = {file_name(name): _grey(cohort, row, channel) for channel, name in enumerate(cohort.modalities)}
         mask = np.asarray(cohort.masks[row]) if cohort.labels else None
         place = file_name(label)
-        write(folder, case, place, images, mask, _text(cohort, row))
-        rows.append({"case": case, "label": label, **_paths(case, place, images, mask)})
+        write(folder, case, place, images, mask, facts(cohort, row))
+        known = {name: str(table[name].iat[row]) for name in ("patient", "group", "split")} if who else {}
+        paths = _paths(case, place, images, mask) if form == "png" else {}
+        rows.append({"case": case, "label": label, **known, **paths})
         progress("exporting", row + 1, len(cohort))
-    if form == "png":
+    if form == "png" or who:
         write_text(folder / "cases.csv", csv_text(list(rows[0]), rows))
 
 
 def _file_names(cases: Sequence[str], rows: Sequence[int]) -> list[str]:
     """One name each: its case, with its first row where several have the same case or names that look alike."""
-    names = [file_name(case) for case in cases]
+    names = [file_name(case).encode()[:_LONGEST].decode("utf-8", "ignore") for case in cases]
     count = Counter(name.lower() for name in names)
     return [name if count[name.lower()] == 1 else f"{name}-{row:06d}" for name, row in zip(names, rows, strict=True)]
 
@@ -98,21 +125,6 @@ def _grey(cohort: Cohort, row: int, channel: int) -> Bytes:
     """One modality of a slice in 8 bits: 0 background, 255 bright tissue and above."""
     values = np.clip(np.asarray(cohort.images[row, channel], np.float32), 0, 1)
     return np.asarray((values * 255).round(), dtype=np.uint8)
-
-
-def _text(cohort: Cohort, row: int) -> dict[str, str]:
-    """What each file says of itself."""
-    made = cohort.meta.provenance
-    known = {"Model": made.model_sha256, "Seed": made.seed, "Truncation": made.truncation}
-    case = str(cohort.slices["case"].iat[row])
-    return {
-        "Notice": NOTICE,
-        "Software": f"synthoma {__version__}",
-        "Origin": cohort.origin,
-        "Case": case,
-        "Class": str(cohort.slices["label"].iat[row]),
-        **{name: str(value) for name, value in known.items() if value is not None},
-    }
 
 
 def _paths(case: str, label: str, images: dict[str, Bytes], mask: Bytes | None) -> dict[str, str]:
@@ -161,7 +173,7 @@ def _write_nifti(folder: Path, case: str, cohort: Cohort, rows: list[int]) -> No
         write_volume(volume, folder / case / f"{case}_{suffix}.nii.gz", description=NOTICE)
     shown = rows[int(table["tumour_pixels"].to_numpy().argmax())]  # what class the patient is, its largest tumour says
     gaps = {"Slices left black": ", ".join(map(str, missing))} if missing else {}
-    write_json(folder / case / f"{case}.json", {**_text(cohort, shown), **gaps})
+    write_json(folder / case / f"{case}.json", {**facts(cohort, shown), **gaps})
 
 
 def _known(table: pd.DataFrame, name: str) -> float:

@@ -13,7 +13,7 @@ import synthoma
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import CohortError, ConfigError
 from synthoma.core.provenance import file_digest
-from synthoma.generators.export import NOTICE, export
+from synthoma.exports.marked import NOTICE, export
 from synthoma.scans.case import Geometry, Study
 from synthoma.scans.orientation import to_plane
 from tests.toys import blobs, write_cohort
@@ -217,7 +217,7 @@ def test_dicom_obeys_the_standard(drawn: Cohort, tmp_path: Path, dicom_errors: C
 def test_a_long_name_still_makes_a_file_of_the_standard(
     tmp_path: Path, dicom_errors: Callable[[Path], list[str]]
 ) -> None:
-    from synthoma.generators.export import secondary_capture
+    from synthoma.exports.marked import secondary_capture
 
     dataset = secondary_capture(np.zeros((8, 8), np.uint8), "c" * 100, "t" * 64, 1, {"Class": "glioma"})
     dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)

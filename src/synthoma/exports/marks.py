@@ -1,0 +1,29 @@
+"""What exported files say of themselves: above all, that no patient was imaged, where none was."""
+
+from __future__ import annotations
+
+from synthoma._version import __version__
+from synthoma.cohorts.cohort import Cohort
+
+NOTICE = "SYNTHETIC IMAGE - NOT A PATIENT - NOT FOR DIAGNOSIS"
+REAL = "Prepared scan, cropped and rescaled: for research, not for diagnosis"
+FOUND = "Synthoma: found by a model, research only, not for clinical use"
+
+
+def mark(cohort: Cohort) -> str:
+    """The sentence that each file of a cohort carries: of scans of patients never that they are synthetic."""
+    return REAL if cohort.origin == "real" else NOTICE
+
+
+def facts(cohort: Cohort, row: int) -> dict[str, str]:
+    """What each file says of itself."""
+    made = cohort.meta.provenance
+    known = {"Model": made.model_sha256, "Seed": made.seed, "Truncation": made.truncation}
+    return {
+        "Notice": mark(cohort),
+        "Software": f"synthoma {__version__}",
+        "Origin": cohort.origin,
+        "Case": str(cohort.slices["case"].iat[row]),
+        "Class": str(cohort.slices["label"].iat[row]),
+        **{name: str(value) for name, value in known.items() if value is not None},
+    }
