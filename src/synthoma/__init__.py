@@ -56,8 +56,8 @@ _HOMES = {
 
 __all__ = [
     "Cohort", "Evaluation", "Findings", "Run", "View", "__version__", "chain", "demo", "describe", "detect", "diagram",
-    "evaluate", "evaluate_model", "export", "generate", "judge", "pipeline", "planned", "prepare", "prepare_phantom", "report",
-    "score_masks", "search", "train", "verify",
+    "evaluate", "evaluate_model", "export", "generate", "judge", "pipeline", "planned", "prepare", "prepare_phantom",
+    "report", "score_masks", "search", "train", "verify",
 ]  # fmt: skip
 
 

@@ -30,10 +30,10 @@ def test_the_registry_has_words_for_each_form() -> None:
     ("settings", "words"),
     [
         ({"to": "nnunett"}, "did you mean 'nnunet'"),
-        ({"to": "coco", "slices": True}, "--slices is for nnunet, monai, torchio, nifti, not for coco"),
-        ({"to": "coco", "boxes": True}, "--boxes is for yolo"),
-        ({"to": "monai", "number": 3}, "--number is for nnunet"),
-        ({"to": "png", "sequences": ("flair",)}, "--sequences is for"),
+        ({"to": "coco", "slices": True}, "slices is for nnunet, monai, torchio, nifti, not for coco"),
+        ({"to": "coco", "boxes": True}, "boxes=True is for yolo"),
+        ({"to": "monai", "number": 3}, "number is for nnunet"),
+        ({"to": "png", "sequences": ("flair",)}, "sequences is for"),
         ({"to": "nnunet", "number": 0}, "1 to 999"),
         ({"to": "monai", "sequences": ("flair", "flair")}, "each sequence once"),
     ],
@@ -62,7 +62,7 @@ def test_an_export_is_replaced_on_request_only_and_never_lies_in_its_cohort(tmp_
     synthoma.export(tmp_path / "cohort", tmp_path / "out", to="monai")
     assert read_export(tmp_path / "out").form == "monai"
     assert "datalist.json" in read_export(tmp_path / "out").how
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="force=True"):
         synthoma.export(tmp_path / "cohort", tmp_path / "out", to="nnunet")
     synthoma.export(tmp_path / "cohort", tmp_path / "out", to="nnunet", force=True)
     assert read_export(tmp_path / "out").form == "nnunet"

@@ -90,7 +90,7 @@ class Findings:
         """Scans one by one, with the progress told."""
         for done, scan in enumerate(self.scans, start=1):
             yield scan
-            self.progress("exporting", done, len(self.scans))
+            self.progress("writing files", done, len(self.scans))
 
 
 def read_scans(source: Path) -> tuple[tuple[Found, ...], Labels]:

@@ -73,7 +73,7 @@ class Job:
         """Pieces one by one, with the progress told."""
         for done, piece in enumerate(found, start=1):
             yield piece
-            self.progress("exporting", done, len(found))
+            self.progress("writing files", done, len(found))
 
     def volumes(self) -> list[Piece]:
         """The cohort as volumes, or as slices where those were asked for, listed."""

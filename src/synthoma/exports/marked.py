@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from synthoma._version import __version__
 from synthoma.cohorts.cohort import Cohort, check_scale
 from synthoma.core.errors import ConfigError
+from synthoma.core.progress import Progress, silent
 from synthoma.core.provenance import bytes_digest
 from synthoma.core.types import Bytes, Plane, tumour_of
 from synthoma.core.untrusted import csv_text, file_name
@@ -31,10 +32,8 @@ Format = Literal["png", "nifti", "dicom"]
 _LONGEST = 180
 """Bytes of a name; file systems take 255, and a part is added."""
 
-Progress = Callable[[str, int, int], None]
 
-
-def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lambda text, done, total: None) -> None:
+def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = silent) -> None:
     """Write every slice of a synthetic cohort into an existing empty folder.
 
     - ``png``: ``<class>/<case>_<modality>.png`` and ``<case>_mask.png``, with a notice and the provenance as text
@@ -57,7 +56,7 @@ def export(cohort: Cohort, folder: Path, form: Format, progress: Progress = lamb
         volumes = _volumes(cohort)
         for done, (case, slices) in enumerate(volumes, start=1):
             _write_nifti(folder, case, cohort, slices)
-            progress("exporting", done, len(volumes))
+            progress("writing files", done, len(volumes))
         return
     write_pictures(cohort, folder, form, progress)
 
@@ -94,7 +93,7 @@ def write_pictures(
         known = {name: str(table[name].iat[row]) for name in ("patient", "group", "split")} if who else {}
         paths = _paths(case, place, images, mask) if form == "png" else {}
         rows.append({"case": case, "label": label, **known, **paths})
-        progress("exporting", row + 1, len(cohort))
+        progress("writing files", row + 1, len(cohort))
     if form == "png" or who:
         write_text(folder / "cases.csv", csv_text(list(rows[0]), rows))
 

@@ -55,6 +55,8 @@ def _replaced(match: re.Match[str], names: Collection[str]) -> str:
         name, _, given = value.partition("=")
         section, _, rest = name.partition(".")
         return f'{section}={{"{rest}": {_literal(given)}}}' if rest else f"{name}={_literal(given)}"
+    if flag == "print-config":
+        return f"help(){f' {value}' if value else ''}"
     known = _settings().get(flag, [])
     setting = next((one for one in known if one.name in names), known[0] if known else None)
     name = setting.name if setting is not None else flag.replace("-", "_")
