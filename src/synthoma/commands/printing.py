@@ -18,6 +18,14 @@ def say(text: str, *, end: str = "\n", to: TextIO | None = None) -> None:
     print(visible(text, keep="\n\t"), end=end, file=to or sys.stdout, flush=True)
 
 
+def browse(page: Path) -> None:
+    """Open a page in the browser."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        say(f"no browser was found: open {page} yourself", to=sys.stderr)
+
+
 def understood(facts: Mapping[str, object]) -> None:
     """Print what was understood of a folder of scans."""
     from synthoma.cohorts.understanding import lines_of
