@@ -74,7 +74,11 @@ def test_findings_tell_scans_and_what_was_skipped(write_model: WriteModel, tmp_p
     assert "notes.nii" in page
     assert "&lt;b&gt;" in page
     assert "<b>.png" not in page, "names of files are not HTML"
-    assert page.count("data:image/jpeg") == 2
+    assert page.count('class="scan"') == 2
+    assert page.count('class="under" src="data:image/webp') == 2
+    (tmp_path / "out" / "good" / "view.json").unlink()
+    older = report(tmp_path / "out").read_text(encoding="utf-8")
+    assert older.count("data:image/jpeg") == 1, "of folders of earlier versions the overlay is shown"
     (tmp_path / "out" / "index.csv").write_text("case\nx\n")
     with pytest.raises(InputError, match=r"index\.csv"):
         report(tmp_path / "out")

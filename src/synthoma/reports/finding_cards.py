@@ -81,6 +81,11 @@ class Card:
         return self.slices[self.first]
 
     @property
+    def long(self) -> bool:
+        """Whether any region's diameter is known."""
+        return any(length != NONE for _, length, _ in self.regions)
+
+    @property
     def data(self) -> dict[str, object]:
         """What the page's script reads."""
         small = None if self.small is None else {"scan": self.small.scan, "mask": self.small.mask}
