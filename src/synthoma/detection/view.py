@@ -18,7 +18,7 @@ from pydantic import Field
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.core.artefacts import read_artefact
 from synthoma.core.records import Number, Record
-from synthoma.core.types import Array, Bools, Bytes, Ints, tumour_of
+from synthoma.core.types import Array, Bools, Bytes, Float32, Ints, tumour_of
 from synthoma.core.whole_files import write_json
 from synthoma.detection.overlay import PREDICTION, TRUTH, mask_tile, scan_tile
 from synthoma.detection.seen import Seen
@@ -202,10 +202,11 @@ def coarser(scan: Array, labels: Bytes, geometry: Geometry) -> tuple[Array, Byte
         factors.append(max(1, round(COARSEST_MM / step), -(-count // MOST_VOXELS)))
     edges = [(0, -count % factor) for count, factor in zip(scan.shape, factors, strict=True)]
 
-    def blocks(array: Array) -> Array:
+    def blocks(array: Array) -> Float32:
         padded = np.pad(array, edges, mode="edge")
         z, y, x = (count // factor for count, factor in zip(padded.shape, factors, strict=True))
-        return padded.reshape(z, factors[0], y, factors[1], x, factors[2]).mean(axis=(1, 3, 5), dtype=np.float32)
+        means: Float32 = padded.reshape(z, factors[0], y, factors[1], x, factors[2]).mean((1, 3, 5), dtype=np.float32)
+        return means
 
     values = [int(value) for value in np.unique(labels) if value]
     shares = np.stack([blocks(labels == value) for value in values]) if values else np.zeros((0, 1))
