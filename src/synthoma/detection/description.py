@@ -32,7 +32,7 @@ def describe(seen: Seen) -> Description:
             **measurements(seen.regions, framing.source, axis, framing.pixel_mm).content(),
             "side": where,
             "left_of_midline": tidy(shift),
-            "largest_regions": largest_regions(lps, image, framing.source),
+            "largest_regions": largest_regions(seen.mask, image, framing.source),
             "slice_axis": "zyx"[axis],
             "index_convention": "slices and voxels are counted from 0, as the scan's file holds them",
             "slices": _tumour_slices(seen),
