@@ -92,6 +92,12 @@ def test_prepare_info_report(
     code, out, _ = run(monkeypatch, capsys, "report", cohort)
     assert code == 0
     assert (tmp_path / "cohort" / "report.html").is_file()
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or False)
+    code, _, err = run(monkeypatch, capsys, "report", cohort, "--open")
+    assert code == 0
+    assert opened == [(tmp_path / "cohort" / "report.html").resolve().as_uri()]
+    assert "no browser was found" in err
 
 
 def test_info_of_a_folder_of_scans(

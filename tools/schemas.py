@@ -14,6 +14,7 @@ from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.records import Record
 from synthoma.detection.result import Detection
 from synthoma.detection.scan_findings import ScanFindings
+from synthoma.detection.view import View
 from synthoma.evaluation.heldout.result import ModelScores
 from synthoma.evaluation.result import Evaluation
 from synthoma.exports.forms import Export
@@ -37,6 +38,7 @@ ARTEFACTS: dict[str, type[Record]] = {
     "scores": Scores,
     "search": SearchMeta,
     "model_scores": ModelScores,
+    "view": View,
 }
 """Name of the file -> what it holds; a line for each artefact."""
 

@@ -30,8 +30,9 @@ def test_an_unfinished_run_says_how_far_it_came_and_how_it_goes_on(tmp_path: Pat
     assert facts["snapshots"] == sum("score" in entry for entry in log)
     assert facts["checkpoints"]
     assert "--resume" in facts["todo"]
-    with pytest.raises(InputError, match="finish it with"):
-        report(run)
+    page = report(run).read_text(encoding="utf-8")
+    assert f"It has been shown {facts['images_shown']} images" in page
+    assert "there is no model yet" in page
 
 
 def test_a_run_that_saved_nothing_says_so(tmp_path: Path) -> None:
@@ -40,6 +41,9 @@ def test_a_run_that_saved_nothing_says_so(tmp_path: Path) -> None:
     facts = describe(tmp_path)
     assert (facts["images_shown"], facts["checkpoints"], facts["score"]) == (0, [], None)
     assert "begins anew" in facts["todo"]
+    page = report(tmp_path).read_text(encoding="utf-8")
+    assert "is not finished: there is no model yet" in page
+    assert "--resume" in page
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(InputError, match="damaged"):
         describe(tmp_path)
@@ -74,7 +78,11 @@ def test_findings_tell_scans_and_what_was_skipped(write_model: WriteModel, tmp_p
     assert "notes.nii" in page
     assert "&lt;b&gt;" in page
     assert "<b>.png" not in page, "names of files are not HTML"
-    assert page.count("data:image/jpeg") == 2
+    assert page.count('class="scan"') == 2
+    assert page.count('class="under" src="data:image/webp') == 2
+    (tmp_path / "out" / "good" / "view.json").unlink()
+    older = report(tmp_path / "out").read_text(encoding="utf-8")
+    assert older.count("data:image/jpeg") == 1, "of folders of earlier versions the overlay is shown"
     (tmp_path / "out" / "index.csv").write_text("case\nx\n")
     with pytest.raises(InputError, match=r"index\.csv"):
         report(tmp_path / "out")

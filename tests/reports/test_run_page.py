@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from synthoma.reports.run_page import run_page, watched_of
+from synthoma.reports.run_page import not_found, not_learned, run_page, watched_of
 from synthoma.training.bundle import load_tensors
 from synthoma.training.log import LogEntry
 from tests.toys import halves, train_toy, write_cohort
@@ -55,3 +55,22 @@ def test_the_page_says_what_the_discriminator_makes_of_held_out_slices(
     assert watched is not None
     assert told in " ".join(watched.said)
     assert watched_of([LogEntry.model_validate({"step": 1, "images": 16, "score": 1.0})]) is None
+
+
+def test_a_generator_that_has_hardly_learned_says_so() -> None:
+    few, wild = [entry(images=64)], [entry(images=9000, variety=40.0)]
+    assert "shown 64 images" in not_learned(few, 64)[0]
+    assert "vary 40.0 times as much as scans do" in not_learned(wild, 9000)[0]
+    assert not_learned([entry(images=9000, variety=0.9)], 9000) == []
+
+
+def test_a_detector_that_finds_nothing_says_so(tmp_path: Path) -> None:
+    images, labels = halves(12)
+    train_toy(write_cohort(tmp_path / "cohort", images, labels), tmp_path / "run", images=64, snapshots=2)
+    meta = load_tensors(tmp_path / "run" / "model.safetensors").meta
+    segmenter = meta.model_copy(update={"targets": ("tumour",)})
+    assert "Dice is 0.12" in not_found({"dice_tumour": 0.12}, segmenter)[0]
+    assert not_found({"dice_tumour": 0.7}, segmenter) == []
+    classifier = meta.model_copy(update={"targets": (), "classes": ("healthy", "tumour")})
+    assert "guessing reaches 0.50" in not_found({"balanced_accuracy": 0.55}, classifier)[0]
+    assert not_found({"balanced_accuracy": 0.8}, classifier) == []

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from synthoma.commands.options import TAKEN, Force, Given, Model, OutputOfDetect, takes
-from synthoma.commands.printing import say
+from synthoma.commands.options import TAKEN, Force, Given, Model, Open, OutputOfDetect, takes
+from synthoma.commands.printing import browse, say
 from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
 from synthoma.core.untrusted import csv_of_frame
@@ -17,6 +17,7 @@ from synthoma.detection.settings import DetectConfig
 
 EXAMPLES = (
     "synthoma detect scan.nii.gz -o found",
+    "synthoma detect patients/ -o found --open",
     "synthoma detect BraTS2018/ --model run -o found --probabilities",
     "synthoma detect pictures/ --model gan-run -o scores.csv",
 )
@@ -24,7 +25,8 @@ EXAMPLES = (
 
 @takes(
     DetectConfig,
-    *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "saliency", "probabilities", "rle"),
+    *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
+    *("probabilities", "rle"),
     *("layout", "convention", "device", "jobs"),
 )
 def run(
@@ -34,6 +36,7 @@ def run(
     given: Given,
     output: OutputOfDetect = None,
     model: Model = None,
+    open_page: Open = False,
     force: Force = False,
 ) -> None:
     """Run the command."""
@@ -42,9 +45,9 @@ def run(
     kind = pipeline.kind_of_model(model)
     if kind != "segmenter":
         assert model is not None
-        if given:
+        if given or open_page:
             flags = TAKEN[run][0].flags()
-            came = ", ".join(flags[name] for name in given)
+            came = ", ".join([*(flags[name] for name in given), *(["--open"] if open_page else [])])
             raise ConfigError(f"settings of a {kind}, which has none here", came, "leave them out")
         _judge(scans, model, output, force)
         return
@@ -57,7 +60,10 @@ def run(
 
     with shown() as display:
         rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=display.work)
-    _print_findings(rows, output, pipeline.report(output))
+    page = pipeline.report(output)
+    _print_findings(rows, output, page)
+    if open_page:
+        browse(page)
 
 
 def _judge(scans: list[Path], model: Path, output: Path | None, force: bool) -> None:

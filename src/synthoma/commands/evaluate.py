@@ -16,11 +16,12 @@ from synthoma.commands.options import (
     Force,
     Given,
     Keep,
+    Open,
     Output,
     PrintConfig,
     takes,
 )
-from synthoma.commands.printing import say
+from synthoma.commands.printing import browse, say
 from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
 from synthoma.evaluation.heldout.settings import HeldOutConfig
@@ -55,6 +56,7 @@ def run(
     config: ConfigFile = None,
     assignments: Assignments = None,
     print_config: PrintConfig = False,
+    open_page: Open = False,
     force: Force = False,
 ) -> None:
     """Run the command."""
@@ -71,18 +73,19 @@ def run(
         _check_useful("a model", [*given, *of_masks], {"--extractor": extractor, "--keep": keep, "--set": assignments,
                                                        "--config": config, "SYNTHETIC": synthetic})  # fmt: skip
         _score_model(real, output, HeldOutConfig.resolve(flags=of_model), settings, force=force)
-        return
-    if synthetic is None:
+    elif synthetic is None:
         todo = "name it behind the real one, or give --model RUN to score a trained model"
         raise ConfigError("a synthetic cohort, or predicted masks", "none", todo)
-    masks = not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file()
-    others = {"--extractor": extractor, "--keep": keep, "--set": assignments, "--config": config}
-    _check_useful("masks" if masks else "cohorts", [*(given if masks else of_masks)], others if masks else {})
-    if masks:
+    elif not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file():
+        others = {"--extractor": extractor, "--keep": keep, "--set": assignments, "--config": config}
+        _check_useful("masks", [*given], others)
         scored = MasksConfig.resolve(flags=of_masks)
         _score_masks(real, synthetic, output, scored, seed=settings.seed, force=force)
-        return
-    _evaluate(real, synthetic, output, settings, keep, extractor, force)
+    else:
+        _check_useful("cohorts", [*of_masks], {})
+        _evaluate(real, synthetic, output, settings, keep, extractor, force)
+    if open_page:
+        browse(output / "report.html")
 
 
 def _check_useful(what: str, given: Sequence[str], others: Mapping[str, object]) -> None:

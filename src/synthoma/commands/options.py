@@ -129,6 +129,7 @@ Assignments = Annotated[
 PrintConfig = Annotated[
     bool, typer.Option("--print-config", metavar="", help="Show all settings as a file, and leave.")
 ]
+Open = Annotated[bool, typer.Option("--open", metavar="", help="Open the page in the browser at the end.")]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", metavar="", help="Show no progress, only the result.")]
 

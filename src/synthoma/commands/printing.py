@@ -31,6 +31,14 @@ def tell(facts: Mapping[str, object], to: TextIO, *, indent: int | None = None) 
     print(json.dumps(facts, indent=indent), file=to, flush=True)
 
 
+def browse(page: Path) -> None:
+    """Open a page in the browser."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        say(f"no browser was found: open {page} yourself", to=sys.stderr)
+
+
 def understood(facts: Mapping[str, object]) -> None:
     """Print what was understood of a folder of scans."""
     from synthoma.cohorts.understanding import lines_of

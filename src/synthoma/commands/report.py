@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
-from synthoma.commands.printing import say
+from synthoma.commands.options import Open
+from synthoma.commands.printing import browse, say
 
-EXAMPLES = ("synthoma report COHORT",)
+EXAMPLES = ("synthoma report COHORT", "synthoma report found --open")
 
 
-def run(path: Annotated[Path, typer.Argument(help="A cohort, a run, an evaluation or findings.")]) -> None:
+def run(
+    path: Annotated[Path, typer.Argument(help="A cohort, a run, an evaluation or findings.")], open_page: Open = False
+) -> None:
     """Run the command."""
     from synthoma import pipeline
 
-    say(f"page: {pipeline.report(path)}")
+    page = pipeline.report(path)
+    say(f"page: {page}")
+    if open_page:
+        browse(page)

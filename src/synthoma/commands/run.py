@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from synthoma.cohorts.settings import PrepareConfig
-from synthoma.commands.options import Force, Given, OutputOfChain, takes
-from synthoma.commands.printing import say, understood
+from synthoma.commands.options import Force, Given, Open, OutputOfChain, takes
+from synthoma.commands.printing import browse, say, understood
 from synthoma.commands.progress import shown
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.generators.request import GenerateConfig
@@ -44,6 +44,7 @@ def run(
     prepared: Given,
     drawn: Given,
     judged: Given,
+    open_page: Open = False,
     force: Force = False,
 ) -> None:
     """Run the command."""
@@ -75,3 +76,5 @@ def run(
     for light in result.lights:
         say(f"{light.question:<10} {light.state:<12} {light.text}")
     say(f"{result.verdict.word}: {result.verdict.because}\npage: {output / 'report.html'}")
+    if open_page:
+        browse(output / "report.html")

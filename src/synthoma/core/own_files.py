@@ -26,7 +26,7 @@ _LITTER = re.compile(r"\.DS_Store|\._.+|Thumbs\.db|desktop\.ini|\.directory|\.nf
 """What operating systems leave in folders, and nobody misses."""
 
 _FILES = re.compile(
-    r"(run|execution|cohort|chain|evaluation|(model_)?scores|demo|detection|findings|search|mask_rle|croissant)\.json|"
+    r"(run|execution|cohort|chain|evaluation|(model_)?scores|demo|detection|findings|view|search|mask_rle|croissant)\.json|"
     r"(splits_final|checksums|[0-9a-f]{24})\.json|search\.journal(\.lock)?|"
     r"(slices|skipped|duplicates|index|pictures|search)\.csv|(images|masks)\.npy|(config|best)\.toml|log\.jsonl|"
     r"(progress|duplicates|interpolation|nearest|saliency)\.png|report\.(html|md)|(dataset|model)_card\.md|"

@@ -8,6 +8,7 @@ from synthoma.cohorts.slicing import shown_modality
 from synthoma.core.types import REGIONS, tumour_of
 from synthoma.detection.coding import to_rle
 from synthoma.detection.findings import dice, measurements, side, tidy
+from synthoma.detection.regions import largest_regions
 from synthoma.detection.scan_findings import Description, FoundSlice
 from synthoma.detection.seen import Seen
 from synthoma.detectors.segmenters.label_maps import meanings
@@ -19,7 +20,8 @@ def describe(seen: Seen) -> Description:
     framing = seen.framing
     axis = framing.source_slice(0)[0]
     lps = from_plane(seen.in_plane(seen.mask), framing.plane)
-    where, shift = side(lps, from_plane(framing.images[shown_modality(tuple(framing.images))], framing.plane))
+    image = from_plane(framing.images[shown_modality(tuple(framing.images))], framing.plane)
+    where, shift = side(lps, image)
     return Description.model_validate(
         {
             "probability": tidy(seen.probability),
@@ -30,6 +32,7 @@ def describe(seen: Seen) -> Description:
             **measurements(seen.regions, framing.source, axis, framing.pixel_mm).content(),
             "side": where,
             "left_of_midline": tidy(shift),
+            "largest_regions": largest_regions(seen.mask, image, framing.source),
             "slice_axis": "zyx"[axis],
             "index_convention": "slices and voxels are counted from 0, as the scan's file holds them",
             "slices": _tumour_slices(seen),

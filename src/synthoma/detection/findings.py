@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 
 from synthoma.cohorts.framing import foreground
 from synthoma.core.types import Array, Bools, Float32, Floats, Ints
-from synthoma.detection.scan_findings import Measurements
+from synthoma.detection.scan_findings import Measurements, Side
 from synthoma.scans.case import Geometry
 
 MIDLINE = 0.03
@@ -120,7 +120,7 @@ def box(mask: Bools) -> dict[str, list[int]] | None:
     return {axis: [low[i], high[i]] for i, axis in enumerate("zyx")}
 
 
-def side(mask: Bools, image: Array) -> tuple[str | None, float | None]:
+def side(mask: Bools, image: Array) -> tuple[Side | None, float | None]:
     """On which side of the head a region lies.
 
     Args:
@@ -133,15 +133,25 @@ def side(mask: Bools, image: Array) -> tuple[str | None, float | None]:
     """
     if not mask.any():
         return None, None
+    middle, width = head_columns(image)
+    shift = (float(np.nonzero(mask)[2].mean()) - middle) / width
+    return side_of(shift), shift
+
+
+def side_of(shift: float) -> Side:
+    """The patient's side, of how far something lies to the left of the head's middle as a share of its width."""
+    if abs(shift) < MIDLINE:
+        return "midline"
+    return "left" if shift > 0 else "right"
+
+
+def head_columns(image: Array) -> tuple[float, float]:
+    """Mean column of the head in an image (z, y, x), and how many columns it is wide."""
     head = foreground(_evened(image.max(axis=0)))
     columns = np.flatnonzero(head.any(axis=0))
     if len(columns) < 2:  # nothing stands out of the background: the picture's own middle
         columns, head = np.arange(image.shape[2]), np.ones(image.shape[1:], dtype=bool)
-    middle = float(np.nonzero(head)[1].mean())
-    shift = (float(np.nonzero(mask)[2].mean()) - middle) / float(columns[-1] - columns[0] + 1)
-    if abs(shift) < MIDLINE:
-        return "midline", shift
-    return ("left" if shift > 0 else "right"), shift
+    return float(np.nonzero(head)[1].mean()), float(columns[-1] - columns[0] + 1)
 
 
 def _evened(image: Array) -> Float32:

@@ -19,6 +19,8 @@ from synthoma.detection.result import SCHEMA
 from synthoma.detection.scan_findings import Description, ScanFindings, write_findings
 from synthoma.detection.seen import Seen
 from synthoma.detection.settings import DetectConfig
+from synthoma.detection.view import FILE as VIEW
+from synthoma.detection.view import write_view
 from synthoma.detection.words import size_text, track_record
 from synthoma.scans.case import Case, Volume
 from synthoma.scans.files import SUFFIXES
@@ -73,6 +75,8 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
         _add_dicom_seg(folder, name, seen, detector, files, remarks)
     if options.overlay:
         files["overlay"] = [_write_overlay(folder, name, seen, facts, detector)]
+        write_view(folder, seen, three_d=options.three_d)
+        files["view"] = [VIEW]
     if options.saliency:
         from synthoma.detection.saliency import saliency_sheet
 

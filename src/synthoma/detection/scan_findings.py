@@ -13,6 +13,7 @@ from synthoma.core.whole_files import write_json
 from synthoma.detection.result import SCHEMA, ModelIdentity
 
 FILE = "findings.json"
+Side = Literal["left", "right", "midline"]
 
 
 class Answer(Record):
@@ -23,6 +24,15 @@ class Answer(Record):
     calibrated: bool = Field(description="whether somebody measured what the probability means for such a scan")
     has_tumour: bool
     has_mask: bool = Field(description="whether any pixel was outlined")
+
+
+class Region(Record):
+    """One connected region of what was outlined."""
+
+    volume: Number = Field(description="in the ``volume_unit`` of the whole")
+    diameter: Number = Field(description="the largest, in the ``diameter_unit`` of the whole; None in a picture")
+    side: Side | None = Field(description="the patient's")
+    centroid_voxel: dict[str, Number] = Field(description="mean index by axis (z, y, x)")
 
 
 class Measurements(Record):
@@ -56,8 +66,11 @@ class FoundSlice(Record):
 class Place(Record):
     """Where the tumour lies, in which slices, of which type, and what the model saw."""
 
-    side: Literal["left", "right", "midline"] | None = Field(description="the patient's; None where nothing was found")
+    side: Side | None = Field(description="the patient's; None where nothing was found")
     left_of_midline: Number = Field(description="as a share of the head's width; negative to the right")
+    largest_regions: tuple[Region, ...] = Field(
+        default=(), description="each by itself, the largest first, at most twelve; empty in files of earlier versions"
+    )
     slice_axis: Literal["z", "y", "x"] = Field(description="along which the slices were looked at")
     index_convention: str
     slices: tuple[FoundSlice, ...] = Field(description="with predicted tumour, in the order of the source")

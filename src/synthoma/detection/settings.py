@@ -25,6 +25,12 @@ class DetectConfig(Config):
     flip: bool = Field(True, description="average with the mirrored slice", examples=[False])
     dicom_seg: bool = Field(True, description="write a DICOM SEG beside the mask of a DICOM series", examples=[False])
     overlay: bool = Field(True, description="draw the scan with its mask", examples=[False])
+    three_d: bool = Field(
+        True,
+        description="put a small copy of each scan with tumour into the page, to turn in 3D",
+        examples=[False],
+        json_schema_extra=said(flag="--3d"),
+    )
     saliency: bool = Field(False, description="draw what the network looked at", examples=[True])
     probabilities: bool = Field(False, description="write the probability of each pixel", examples=[True])
     rle: bool = Field(

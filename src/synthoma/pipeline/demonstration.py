@@ -53,7 +53,6 @@ def demo(output: Place, *, force: bool = False, progress: Progress | None = None
     Raises:
         InputError: the output place is taken.
     """
-    from synthoma.cohorts.cohort import Cohort
     from synthoma.phantom import PhantomConfig
     from synthoma.reports.demo_page import demo_page
 
@@ -78,7 +77,8 @@ def demo(output: Place, *, force: bool = False, progress: Progress | None = None
         truth = _new_patient(partial / "patient", hospital)
         found = detect(partial / "patient" / "patient_flair.nii.gz", partial / "found", progress=progress)
         write_json(partial / "demo.json", {"schema": DEMO, "artefacts": list(PARTS)})
-        page = demo_page(Path(output).resolve().name, evaluation, Cohort(cohort), Cohort(synthetic), found.path, truth)
+        name = Path(output).resolve().name
+        page = demo_page(name, evaluation, cohort, synthetic, run.path, found.path, truth)
         write_text(partial / "report.html", page)
     return Path(output) / "report.html"
 

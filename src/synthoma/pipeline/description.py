@@ -29,7 +29,11 @@ def report(artefact: Place) -> Path:
     path = Path(artefact)
     if is_cohort(path):
         add_cohort_page(path, path.resolve().name)
-    elif (path / "model.safetensors").is_file() or (path / "run.json").is_file():
+    elif (path / "run.json").is_file() and not (path / "model.safetensors").is_file():
+        from synthoma.reports.unfinished_page import unfinished_page
+
+        write_text(path / "report.html", unfinished_page(path, path.resolve().name))
+    elif (path / "model.safetensors").is_file():
         add_run_page(path, path.resolve().name)
     elif (path / "search.json").is_file():
         add_search_page(path, path.resolve().name)

@@ -132,6 +132,7 @@ class DetectKeywords(TypedDict, total=False):
     flip: bool
     dicom_seg: bool
     overlay: bool
+    three_d: bool
     saliency: bool
     probabilities: bool
     rle: bool

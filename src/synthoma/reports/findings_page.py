@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from PIL import Image
 
 from synthoma.core.artefacts import verify
 from synthoma.core.errors import InputError
 from synthoma.core.untrusted import content_of_cell
 from synthoma.detection.result import read_detection
 from synthoma.detection.words import length_text, size_text
+from synthoma.reports.finding_cards import PICTURED, SLIDED, TURNED, cards
 from synthoma.reports.page import render
+from synthoma.reports.viewer import viewer_licence, viewer_text
 
 LISTED = 1000
-PICTURED = 40
-WIDEST = 1200
-"""Pixels of a picture's width; five panels of an overlay can still be looked at."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +31,7 @@ class ScanRow:
         side, type: where it lies and which it is; empty where nobody knows.
         dice: against a mask that came with the scan; empty without one.
         taken_for: sequence that a picture was taken for; empty where it said so itself.
+        findings: place of its findings.json, within the folder.
         overlay: place of the picture, within the folder; empty without one.
     """
 
@@ -48,6 +44,7 @@ class ScanRow:
     type: str
     dice: str
     taken_for: str
+    findings: str
     overlay: str
 
     @property
@@ -70,6 +67,8 @@ def findings_page(folder: Path, name: str) -> str:
         facts = read_detection(folder)
         rows, skipped = _table(folder / "index.csv"), _table(folder / "skipped.csv")
         shown = sorted((_line(row) for row in rows), key=lambda row: -row.probability)
+        found = cards(folder, [(row.findings, row.overlay) for row in shown])
+        turned = sum(card.small is not None for card in found)
         return render(
             "findings.html",
             title=f"Findings in {name}",
@@ -80,9 +79,14 @@ def findings_page(folder: Path, name: str) -> str:
             guessed=sorted({row["taken_for"].upper() for row in rows} - {""}),
             guesses=sum(bool(row["taken_for"]) for row in rows),
             brackets=any(row.size.startswith("(") for row in shown),
-            remarks=facts.scan_remarks[:20],
-            pictures=_pictures(folder, shown),
+            remarks=facts.scan_remarks[:20] if len(rows) > 1 else (),
+            cards=found,
             pictured=PICTURED,
+            slided=SLIDED,
+            turned=turned,
+            turnable=TURNED,
+            viewer=viewer_text() if turned else "",
+            licence=viewer_licence() if turned else "",
             skipped=skipped[:200],
             all_skipped=len(skipped),
         )
@@ -114,20 +118,6 @@ def _line(row: Mapping[str, str]) -> ScanRow:
         type=row["type"],
         dice=f"{float(row['dice']):.2f}" if row["dice"] else "",
         taken_for=row["taken_for"].upper(),
+        findings=row["findings"],
         overlay=row["overlay"],
     )
-
-
-def _pictures(folder: Path, rows: Sequence[ScanRow]) -> list[dict[str, str]]:
-    """Overlays of the likeliest scans, inside the page."""
-    found = []
-    for row in rows[:PICTURED]:
-        path = (folder / row.overlay).resolve()
-        if not row.overlay or not path.is_relative_to(folder.resolve()) or not path.is_file():
-            continue
-        with Image.open(path) as picture:
-            picture.thumbnail((WIDEST, 10 * WIDEST))
-            content = io.BytesIO()
-            picture.convert("RGB").save(content, "JPEG", quality=82)
-        found.append({"name": row.name, "data": base64.b64encode(content.getvalue()).decode("ascii")})
-    return found

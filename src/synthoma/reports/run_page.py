@@ -60,11 +60,35 @@ def run_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
         watched=watched_of(snapshots),
         scores=_drawn(scores, "score"),
         variety=_curves(scored, {"variety": "variety over the scans' own", "near_copies": "near copies"}, "share"),
-        warnings=[entry.warning for entry in log if entry.warning is not None],
+        warnings=[*not_learned(log, meta.images), *(entry.warning for entry in log if entry.warning is not None)],
         tables=tables,
         diagrams=diagrams(flow_of(meta, tables), tables),
         config=_settings(run / "config.toml"),
     )
+
+
+FEW_IMAGES = 5000
+"""Images shown, below which no generator here has learned to draw a head."""
+
+WILD = 2.0
+"""Variety over that of scans, above which samples are noise."""
+
+
+def not_learned(log: Sequence[LogEntry], kept: int) -> list[str]:
+    """What to say at the top of the page of a generator that has hardly learned yet.
+
+    Args:
+        log: of its training.
+        kept: images that the snapshot had seen which is kept.
+    """
+    shown = max((entry.images or 0 for entry in log), default=0)
+    variety = next((entry.figure("variety") for entry in log if entry.is_snapshot and entry.images == kept), None)
+    why = []
+    if shown < FEW_IMAGES:
+        why.append(f"it was shown {shown:,} images, and most models need some ten thousand to draw a head")
+    if variety is not None and variety > WILD:
+        why.append(f"its samples vary {variety:.1f} times as much as scans do, as noise does")
+    return [f"This has not learned yet: {'; '.join(why)}. Give it more --minutes."] if why else []
 
 
 OVERFITTED = 0.15
@@ -172,11 +196,33 @@ def detector_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
         snapshots=[int(path.stem.split("-")[1]) for path in sorted((run / "samples").glob("row-*.png"))],
         losses=_curves(losses, {"loss": "loss", "d_loss": "discriminator"}, "loss"),
         scores=_curves(scored, names, "validation score"),
-        warnings=[entry.warning for entry in log if entry.warning is not None],
+        warnings=[*not_found(best, meta), *(entry.warning for entry in log if entry.warning is not None)],
         tables=tables,
         diagrams=diagrams(flow_of(meta, tables), tables),
         config=_settings(run / "config.toml"),
     )
+
+
+LEAST_DICE, ABOVE_CHANCE = 0.3, 0.1
+"""Dice, and balanced accuracy beyond that of guessing, on the validation split, below which nothing was learned."""
+
+
+def not_found(best: Mapping[str, float | None], meta: ModelMeta) -> list[str]:
+    """What to say at the top of the page of a detector whose own validation scores are poor.
+
+    Args:
+        best: figures of the snapshot that is kept.
+        meta: the model file's description.
+    """
+    whole = best.get(f"dice_{meta.targets[0]}") if meta.targets else None
+    balanced, guessed = best.get("balanced_accuracy"), 1 / max(1, len(meta.classes))
+    if whole is not None and whole < LEAST_DICE:
+        why = f"Dice is {whole:.2f} on its validation patients"
+    elif balanced is not None and balanced < guessed + ABOVE_CHANCE:
+        why = f"balanced accuracy is {balanced:.2f} on its validation patients, and guessing reaches {guessed:.2f}"
+    else:
+        return []
+    return [f"This has not learned yet: {why}. Train it longer, on more patients, or from --init phantom."]
 
 
 def _settings(path: Path) -> str:
