@@ -58,6 +58,19 @@ def test_time_left_is_that_of_the_phase_at_its_own_pace(monkeypatch: pytest.Monk
     assert phase.times() == "45 s"
 
 
+def test_what_was_spent_before_a_training_does_not_count_as_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    display = Display()
+    for seconds, share in ((0.0, 0.5), (10.0, 0.6)):
+        now[0] = 100.0 + seconds
+        display.training(Training(), share, {})
+        if display.phase is not None and not seconds:
+            display.phase.began = 100.0
+    assert display.phase is not None
+    assert display.phase.left == pytest.approx(40.0)
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_bars_show_every_phase_at_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

@@ -56,6 +56,7 @@ class Phase:
         name: in plain words.
         done, total: in pieces; of a training, in shares of its budget.
         said: further figures, as text.
+        first: what was done when it was first told: of a training, the share of its budget that planning took.
         began, ended: on the clock of ``time.monotonic``; ``ended`` is None while it goes on.
     """
 
@@ -63,6 +64,7 @@ class Phase:
     done: float = 0.0
     total: float = 1.0
     said: str = ""
+    first: float | None = None
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
 
@@ -76,7 +78,8 @@ class Phase:
         """Seconds that it will take at its own pace; None before anything is done."""
         if self.ended is not None or self.done >= self.total:
             return 0.0
-        return self.seconds * (self.total - self.done) / self.done if self.done > 0 else None
+        done = self.done - (self.first if self.name == TRAINING and self.first is not None else 0.0)
+        return self.seconds * (self.total - self.done) / done if done > 0 else None
 
     def amount(self) -> str:
         """How much is done: "12 of 80", of a training "40 %"."""
@@ -125,6 +128,7 @@ class Display:
         """This share of a training's budget is spent; see ``training.loop.Report``."""
         phase = self._entered(TRAINING)
         figures = (f"{title} {recent[name]:.3g}" for name, title in _FIGURES.items() if name in recent)
+        phase.first = min(share, 1.0) if phase.first is None else phase.first
         phase.done, phase.said = min(share, 1.0), "  ".join((f"{progress.images:,} images", *figures))
         self._show(phase)
         for text in progress.events:
