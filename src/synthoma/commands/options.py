@@ -156,6 +156,10 @@ Resume = Annotated[bool, typer.Option("--resume", metavar="", help="Go on where 
 Search = Annotated[
     int | None, typer.Option(metavar="N", help="Try so many settings, each for the budget; needs optuna.")
 ]
+Track = Annotated[
+    str | None,
+    typer.Option(metavar="CHOICE", help="Send losses, scores and samples on: tensorboard, or mlflow."),
+]
 Summary = Annotated[bool, typer.Option("--summary", metavar="", help="Show the networks' layers and leave.")]
 Listing = Annotated[bool, typer.Option("--list", metavar="", help="Show the models and leave.")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,12 +19,16 @@ from synthoma.commands.options import (
     Resume,
     Search,
     Summary,
+    Track,
     takes,
 )
 from synthoma.commands.printing import say
 from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
 from synthoma.settings import TrainConfig
+
+if TYPE_CHECKING:
+    from synthoma.training.tracking import TrackerName
 
 EXAMPLES = (
     "synthoma train lgg -o run --model auto --minutes 10",
@@ -48,6 +52,7 @@ def run(
     output: OutputOfRun = None,
     resume: Resume = False,
     search: Search = None,
+    track: Track = None,
     summary: Summary = False,
     listing: Listing = False,
     config: ConfigFile = None,
@@ -92,12 +97,24 @@ def run(
             config=settings,
             resume=resume,
             force=force,
+            track=_tracker(track),
             report=display.training,
             progress=display.work,
             tell=lambda needed: say(f"needs {needed.text()}"),
             explain=_explain,
         )
     say(f"model: {made.path / 'model.safetensors'}\npage: {made.path / 'report.html'}")
+
+
+def _tracker(name: str | None) -> TrackerName | None:
+    """The tracker of a name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name is None or name == "tensorboard" or name == "mlflow":
+        return name
+    raise ConfigError("tensorboard or mlflow for --track", repr(name), "choose one of them")
 
 
 def _explain(reasons: Sequence[str]) -> None:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from synthoma.core.resources import Needs
     from synthoma.detectors.plan import DetectorPlan
     from synthoma.generators.family import GeneratorPlan
+    from synthoma.training.loop import Progress as Trained
     from synthoma.training.loop import Report
+    from synthoma.training.tracking import Follower, TrackerName
 
 
 def silent_report(progress: object, share: float, recent: dict[str, float]) -> None:
@@ -61,6 +63,7 @@ def train(
     config: TrainConfig | None = None,
     resume: bool = False,
     force: bool = False,
+    track: TrackerName | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
     tell: Callable[[Needs], None] = lambda needed: None,
@@ -77,6 +80,7 @@ def train(
         config: the settings; or give single ones by name (``model="dcgan", minutes=10``).
         resume: go on where an interrupted run stopped, with the settings that it was begun with.
         force: replace an existing run.
+        track: send losses, scores and samples to TensorBoard (``tensorboard/`` in the run) or MLflow as well.
         report: told about once a second how far it is.
         progress: told how far the simulation of patients is, where there is one. Where nobody is told of either, both
             are shown, see ``core.display``.
@@ -92,15 +96,14 @@ def train(
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
     from synthoma.detectors.material import seed_budget
-    from synthoma.detectors.train import train_detector
-    from synthoma.generators.family import GeneratorPlan
-    from synthoma.generators.settings import NETWORKS
-    from synthoma.generators.train import OWN_PHANTOM, train_generator
     from synthoma.training.bundle import SHIPPED
     from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
     from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
+    from synthoma.training.tracking import check_tracker, following
 
     start = time.perf_counter()
+    if track is not None:
+        check_tracker(track)
     config = settled(TrainConfig, config, settings)
     # A run can be resumed from anywhere.
     begun = config.init if config.init in (None, SHIPPED) else str(Path(str(config.init)).resolve())
@@ -123,20 +126,44 @@ def train(
         for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
             sweep(place)
         try:
-            if isinstance(plan, GeneratorPlan):
-                if plan.family.repaints and plan.config.phantom is None and not (folder / OWN_PHANTOM).exists():
-                    _simulate_for(plan, folder / OWN_PHANTOM, progress)
-                own = plan.family.network in NETWORKS
-                with nullcontext() if own else using(f"a plugged-in generator {plan.family.network!r}"):
-                    train_generator(plan, folder, report, resume=resume, begun=start)
-            else:
-                train_detector(plan, folder, report, resume=resume, begun=start)
+            with following(track, folder) as follower:
+                told = report if follower is None else _both(report, follower)
+                _learn(plan, folder, told, progress, resume=resume, begun=start)
             add_run_page(folder, folder.resolve().name)
             write_checksums(folder)
         except (OSError, OutputError) as error:
             words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
             raise out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
     return Run(folder)
+
+
+def _both(report: Report, follower: Follower) -> Report:
+    """Tell the user, and let a tracker look at what was written."""
+
+    def tell(progress: Trained, share: float, recent: dict[str, float]) -> None:
+        report(progress, share, recent)
+        follower.look()
+
+    return tell
+
+
+def _learn(
+    plan: GeneratorPlan | DetectorPlan, folder: Path, report: Report, progress: Progress, *, resume: bool, begun: float
+) -> None:
+    """Train what was planned, simulating patients first where they are to be repainted."""
+    from synthoma.detectors.train import train_detector
+    from synthoma.generators.family import GeneratorPlan
+    from synthoma.generators.settings import NETWORKS
+    from synthoma.generators.train import OWN_PHANTOM, train_generator
+
+    if not isinstance(plan, GeneratorPlan):
+        train_detector(plan, folder, report, resume=resume, begun=begun)
+        return
+    if plan.family.repaints and plan.config.phantom is None and not (folder / OWN_PHANTOM).exists():
+        _simulate_for(plan, folder / OWN_PHANTOM, progress)
+    own = plan.family.network in NETWORKS
+    with nullcontext() if own else using(f"a plugged-in generator {plan.family.network!r}"):
+        train_generator(plan, folder, report, resume=resume, begun=begun)
 
 
 def _simulate_for(plan: GeneratorPlan, folder: Path, progress: Progress) -> None:
