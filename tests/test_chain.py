@@ -162,3 +162,24 @@ def test_the_command(
     assert told.strip().endswith("report.html")
     code, again, _ = run(monkeypatch, capsys, *words)
     assert (code, again.count("done before")) == (0, 4)
+
+
+def test_few_patients_are_held_out_as_a_test_of_usefulness_takes(scans: Path, tmp_path: Path) -> None:
+    from synthoma.cohorts.preparation import pack
+    from synthoma.core.pseudonyms import secret_key
+    from synthoma.pipeline.chain import _with_enough_held_out
+    from synthoma.scans.layouts import take_inventory
+
+    for people in (7, 10, 16):
+        few = tmp_path / f"few{people}"
+        for path in sorted(scans.rglob("*.png"))[:: 90 // people][:people]:
+            (few / path.parent.name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, few / path.parent.name)
+        settings = _with_enough_held_out(few, PrepareConfig(size=32, duplicates=False))
+        (tmp_path / f"c{people}").mkdir()
+        cohort = pack(take_inventory(few, key=secret_key()), tmp_path / f"c{people}", settings, source="few")
+        held = cohort.slices["group"][cohort.slices["split"] != "train"].nunique()
+        assert (6 <= held <= 7) == (people > 7), people
+    assert _with_enough_held_out(scans, PrepareConfig(size=32)) == PrepareConfig(size=32)  # ninety people are many
+    chosen = PrepareConfig(size=32, split=(0.8, 0.1, 0.1))
+    assert _with_enough_held_out(tmp_path / "few10", chosen) is chosen

@@ -134,6 +134,17 @@ def warnings_of(cases: Sequence[Case]) -> list[str]:
     return found
 
 
+def enough_held_out(groups: int) -> tuple[float, float, float]:
+    """Shares for training, validation and test by which usefulness can be tested, and no more is held out than that.
+
+    Args:
+        groups: patients with tumour, two more than have to be held out at least.
+    """
+    share = min((LEAST_HELD_OUT + 0.5) / groups, (groups - 2) / groups)
+    validation = min(0.1, share / 3)
+    return 1 - share, validation, share - validation
+
+
 def held_out(table: pd.DataFrame) -> str:
     """How many patients with tumour are held out of training, and whether that is enough to test usefulness.
 
@@ -148,7 +159,5 @@ def held_out(table: pd.DataFrame) -> str:
         return f"{said}: enough for `evaluate` to test usefulness ({LEAST_HELD_OUT} or more)" if groups else ""
     if groups < LEAST_HELD_OUT + 2:
         return f"{said}: too few for `evaluate` to test usefulness, which takes {LEAST_HELD_OUT} and 2 to learn from"
-    share = min((LEAST_HELD_OUT + 0.5) / groups, (groups - 2) / groups)
-    validation = min(0.1, share / 3)
-    split = f"{1 - share:.2f},{validation:.2f},{share - validation:.2f}"
+    split = ",".join(f"{share:.2f}" for share in enough_held_out(groups))
     return f"{said}: `evaluate` tests usefulness with {LEAST_HELD_OUT} or more; --split {split} would hold out as many"

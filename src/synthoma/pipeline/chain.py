@@ -126,7 +126,7 @@ def chain(
         done = (cohort / "cohort.json").is_file()
         announce(1, "prepare", done)
         if not done:
-            prepare(source, cohort, config=preparation, progress=progress, tell=tell)
+            prepare(source, cohort, config=_with_enough_held_out(source, preparation), progress=progress, tell=tell)
         _check_enough(Cohort(cohort))
         done = (run / "model.safetensors").is_file() and (run / "report.html").is_file()
         announce(2, "train", done)
@@ -145,6 +145,27 @@ def chain(
     result = read_evaluation(judged)
     write_text(place / "report.html", _page(place, cohort, result, asked))
     return result
+
+
+def _with_enough_held_out(source: Path, preparation: PrepareConfig) -> PrepareConfig:
+    """Settings by which as many patients are held out as a test of usefulness takes, where nobody chose a split.
+
+    With few patients the usual share of them is too few, and nobody would learn of it before the end.
+    """
+    from synthoma.cohorts.splits import LEAST_HELD_OUT
+    from synthoma.cohorts.understanding import enough_held_out
+    from synthoma.core.pseudonyms import secret_key
+    from synthoma.scans.layouts import take_inventory
+
+    if preparation.given() & {"split", "split_from"}:
+        return preparation
+    cases = take_inventory(source, layout=preparation.layout, key=secret_key(), convention=preparation.convention).cases
+    outlined = [case for case in cases if case.has_mask] or cases
+    patients = len({case.patient or case.name for case in outlined})
+    usual = patients * (1 - preparation.split[0])
+    if patients < LEAST_HELD_OUT + 2 or usual >= LEAST_HELD_OUT:
+        return preparation
+    return preparation.model_copy(update={"split": enough_held_out(patients)})
 
 
 def _check_enough(cohort: Cohort) -> None:
