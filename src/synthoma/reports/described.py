@@ -147,6 +147,10 @@ def _of_chain(folder: Path) -> Description:
     return {"kind": "chain", **read_artefact(folder / "chain.json", "synthoma.chain/1")}
 
 
+def _of_export(folder: Path) -> Description:
+    return {"kind": "export", **read_artefact(folder / "export.json", "synthoma.export/1")}
+
+
 _READERS = {
     "run.json": _of_unfinished_run,
     "search.csv": _of_search,
@@ -157,5 +161,6 @@ _READERS = {
     "model_scores.json": _of_model_scores,
     "demo.json": _of_demo,
     "chain.json": _of_chain,
+    "export.json": _of_export,
 }
 """By the file that tells an artefact."""
