@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,16 @@ class Piece:
     measured: bool
     missing: tuple[str, ...]
     outlined: bool
+
+    def only(self, rows: Collection[int]) -> Piece | None:
+        """The same with some of its slices; None with none of them."""
+        kept = [(row, place) for row, place in zip(self.rows, self.places, strict=True) if row in rows]
+        if not kept or len(kept) == len(self.rows):
+            return self if kept else None
+        first = kept[0][1]
+        places = tuple(place - first for _, place in kept)
+        shown = self.shown if self.shown in rows else kept[0][0]
+        return replace(self, rows=tuple(row for row, _ in kept), places=places, shown=shown)
 
     @property
     def black(self) -> tuple[int, ...]:

@@ -13,8 +13,10 @@ from torch.utils.data import Dataset
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError
-from synthoma.core.types import Array, Ints, Plane
-from synthoma.scans.orientation import from_plane
+from synthoma.core.types import Ints
+from synthoma.exports.cases import image_of, mask_of, pieces
+from synthoma.exports.labels import labels_of
+from synthoma.scans.case import Volume
 
 
 class Sample(TypedDict):
@@ -72,47 +74,23 @@ def torchio_subjects(cohort: Cohort, chosen: Ints) -> list[Any]:
         raise ConfigError("TorchIO", "it is not installed", "pip install torchio")
     import torchio
 
+    wanted = {int(row) for row in chosen}
+    labels = labels_of(cohort.labels)
     subjects = []
-    for case, rows, spacing in studies(cohort, chosen):
-        affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])  # Volumes are LPS, NIfTI and TorchIO RAS.
+    for whole in pieces(cohort):
+        if (piece := whole.only(wanted)) is None:
+            continue
+        affine = np.diag([-piece.spacing[0], -piece.spacing[1], piece.spacing[2], 1.0])  # ours are LPS, TorchIO's RAS
         parts = {
-            name: torchio.ScalarImage(tensor=_volume(cohort.images[rows, at], cohort.meta.plane), affine=affine)
+            name: torchio.ScalarImage(tensor=_tensor(image_of(cohort, piece, at)), affine=affine)
             for at, name in enumerate(cohort.modalities)
         }
         if cohort.labels:
-            parts["mask"] = torchio.LabelMap(tensor=_volume(cohort.masks[rows], cohort.meta.plane), affine=affine)
-        record = cohort.slices.iloc[rows[0]]
-        about = {"name": case, "group": str(record["group"]), "split": str(record["split"])}
-        subjects.append(torchio.Subject(**parts, **about))
+            parts["mask"] = torchio.LabelMap(tensor=_tensor(mask_of(cohort, piece, labels)), affine=affine)
+        subjects.append(torchio.Subject(**parts, name=piece.case, group=piece.group, split=piece.split))
     return subjects
 
 
-def studies(cohort: Cohort, chosen: Ints) -> list[tuple[str, list[int], tuple[float, float, float]]]:
-    """Name, rows (lowest slice first) and spacing (x, y, z in mm; 1 where unknown) of each study.
-
-    Slices that do not say where in their study they lie are studies of their own.
-    """
-    table = cohort.slices.iloc[chosen]
-    found = []
-    numbers = table["slice"] if "slice" in table else table.index.to_series() * 0
-    for case, rows in table.groupby(table["case"].astype(str), sort=False).groups.items():
-        own = sorted(map(int, rows), key=lambda row: numbers[row])
-        parts = [own] if len({numbers[row] for row in own}) == len(own) else [[row] for row in own]
-        found += [(str(case), part, _spacing(cohort, part)) for part in parts]
-    return found
-
-
-def _spacing(cohort: Cohort, rows: list[int]) -> tuple[float, float, float]:
-    table = cohort.slices
-    first = table.iloc[rows[0]]
-    pixel, step = (float(first[name]) if name in table and first[name] > 0 else 1.0 for name in ("pixel_mm", "step_mm"))
-    if len(rows) > 1 and "slice" in table:
-        step *= float(np.median(np.diff(table["slice"].to_numpy()[rows])))
-    plane = cohort.meta.plane
-    return {"axial": (pixel, pixel, step), "coronal": (pixel, step, pixel), "sagittal": (step, pixel, pixel)}[plane]
-
-
-def _volume(slices: Array, plane: Plane) -> torch.Tensor:
-    """Slices (n, rows, columns) as a volume (1, x, y, z)."""
-    kind = np.float32 if slices.dtype == np.float16 else slices.dtype
-    return torch.from_numpy(np.ascontiguousarray(from_plane(slices.astype(kind), plane).T)[None])
+def _tensor(volume: Volume) -> Tensor:
+    """A volume as (1, x, y, z)."""
+    return torch.from_numpy(np.ascontiguousarray(volume.voxels.T)[None])
