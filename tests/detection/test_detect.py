@@ -277,7 +277,7 @@ def test_one_bad_scan_does_not_stop_the_others(
         "checksums.json", "detection.json", "good", "index.csv", "skipped.csv"
     ]  # fmt: skip
     assert json.loads((tmp_path / "out" / "detection.json").read_text())["skipped"] == 4
-    assert seen[-1] == ("detecting", 3, 3)
+    assert seen[-1] == ("looking for tumours", 3, 3)
 
 
 def test_workers_find_what_one_process_finds(write_model: WriteModel, tmp_path: Path) -> None:
