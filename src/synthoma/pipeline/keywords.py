@@ -146,7 +146,20 @@ class DetectKeywords(TypedDict, total=False):
 class ExportKeywords(TypedDict, total=False):
     """Fields of ``ExportConfig``."""
 
-    to: Literal["nnunet", "monai", "torchio", "bids", "nifti", "huggingface", "coco", "yolo", "png", "dicom"]
+    to: Literal[
+        "nnunet",
+        "monai",
+        "torchio",
+        "bids",
+        "nifti",
+        "huggingface",
+        "coco",
+        "yolo",
+        "png",
+        "dicom",
+        "onnx",
+        "monai-bundle",
+    ]
     name: str | None
     number: int
     slices: bool
