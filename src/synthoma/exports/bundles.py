@@ -30,7 +30,6 @@ def metadata(said: Preprocessing, title: str) -> dict[str, object]:
         "monai_version": monai.__version__,
         "pytorch_version": torch.__version__.partition("+")[0],
         "numpy_version": np.__version__,
-        "optional_packages_version": {},
         "required_packages_version": {},
         "name": title,
         "task": "brain tumour segmentation" if outlines else "classification of brain MRI slices",
