@@ -104,7 +104,7 @@ def test_arrays_are_packed_as_pictures_are(tmp_path: Path, form: str) -> None:
     found = prepared(place, tmp_path, like)
     np.testing.assert_allclose(found.images[:, 0], images, atol=1e-3)
     np.testing.assert_array_equal(found.masks, masks if held else 0)
-    assert set(found.slices["label"]) == ({"tumour"} if held else {"unlabelled"})
+    assert set(found.slices["label"]) == {"tumour"}
     assert found.slices["patient"].nunique() == (10 if form in ("npz", "channels") else 1)
     check_alike(like, found)
 
@@ -180,14 +180,15 @@ def test_class_folders_are_the_cohorts(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_class_is_none(tmp_path: Path) -> None:
-    like = real(tmp_path / "real")
+    like = real(tmp_path / "real", labels=["glioma", "healthy"] * 20)
     pictures(tmp_path / "run" / "epoch_100", heads(COUNT, 7)[0])
     found = prepared(tmp_path / "run", tmp_path, like)
     assert found.classes == ("unlabelled",)
+    assert any("epoch_100: no class of the cohort (glioma, healthy)" in remark for remark in found.meta.remarks)
     check_alike(like, found)
 
 
-def test_empty_masks_are_healthy_where_the_cohort_has_health_and_left_out_where_it_has_tumour_slices(
+def test_images_without_tumour_are_healthy_where_there_is_health_and_count_as_failed_where_there_is_none(
     tmp_path: Path,
 ) -> None:
     images, masks = heads(COUNT, 7)
@@ -198,8 +199,8 @@ def test_empty_masks_are_healthy_where_the_cohort_has_health_and_left_out_where_
     assert found.slices["label"].value_counts().to_dict() == {"tumour": 25, "healthy": 5}
     ill = real(tmp_path / "ill", provenance={"config": {**PREPARED, "slices": "tumour"}})
     found = synthoma.prepare(folder, tmp_path / "ill-out", like=ill)
-    assert len(found) == 25
-    assert (tmp_path / "ill-out" / "skipped.csv").read_text().count("sample_") == 5
+    assert len(found) == COUNT, "none is left out"
+    assert found.classes == ("tumour",)
     check_alike(ill, found)
 
 

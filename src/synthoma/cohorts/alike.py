@@ -67,7 +67,6 @@ def settings_like(config: PrepareConfig, like: Cohort, cases: Sequence[Case]) ->
         todo = "leave it out, or leave --like out"
         raise ConfigError("settings that --like leaves open", f"--{given[0].replace('_', '-')}", todo)
     stated, rule = like.meta.provenance.config, _rule(like)
-    masked = bool(cases) and all(case.has_mask for case in cases)
     merge = "whole-tumour" if tumour_labels(like.labels) == WHOLE_TUMOUR else None
     values: dict[str, object] = {
         **{name: getattr(rule, name) for name in FRAMED},
@@ -77,7 +76,7 @@ def settings_like(config: PrepareConfig, like: Cohort, cases: Sequence[Case]) ->
         "size": like.size,
         "plane": like.meta.plane,
         "merge": merge,
-        "slices": "tumour" if masked and stated.get("slices") == "tumour" else "all",
+        "slices": "all",  # leaving out what failed would flatter a generator
         "classes": _classes(like, cases),
         "origin": config.origin if "origin" in config.model_fields_set else "synthetic",
         "split": (1.0, 0.0, 0.0),
@@ -160,7 +159,7 @@ def _shown(like: Cohort, shows: Sequence[str] | None) -> str:
 
 
 def _classed(cases: Sequence[Case], like: Cohort) -> tuple[list[Case], list[str]]:
-    """Cases with classes that the cohort has, or with none."""
+    """Cases with classes that the cohort has, or with none; where it has one, all are of it, as drawn ones are."""
     folded = {name.lower(): name for name in like.classes}
     healthy = [name for name in like.classes if name.lower() in HEALTHY]
     for name in HEALTHY if len(healthy) == 1 else ():
@@ -172,7 +171,9 @@ def _classed(cases: Sequence[Case], like: Cohort) -> tuple[list[Case], list[str]
         todo = "rename its folder, or leave these images out"
         raise InputError(f"classes of the cohort ({', '.join(like.classes)})", shown, todo)
     said = f"{shown}: no class of the cohort ({', '.join(like.classes)}), so these names are not taken for classes"
-    return [replace(case, label=name) for case, name in zip(cases, known, strict=True)], [said] * bool(strange)
+    only = like.classes[0] if len(like.classes) == 1 else None
+    classed = [replace(case, label=name or only) for case, name in zip(cases, known, strict=True)]
+    return classed, [said] * bool(strange)
 
 
 def load_renamed(load: Callable[[], Study], sequence: str | None) -> Study:

@@ -73,8 +73,8 @@ class Cohort(folders.Cohort):
             split: a part for each slice ("train", "validation" or "test"), or the three shares of patients; None for
                 (0.7, 0.15, 0.15), beside ``like`` all to learn from.
             origin: "real", "phantom" or "synthetic"; None for "real", beside ``like`` "synthetic".
-            like: a cohort whose slices these stand for, as another tool's generator drew them, at its size and framed as
-                they are; ``prepare`` takes those of another size too.
+            like: a cohort whose slices these stand for, drawn by another generator at its size and framed as its own
+                are; ``prepare`` takes those of another size too.
             normalise: bring grey values onto the scale of cohorts, patient by patient and channel by channel.
             output: the folder to write; None for a temporary one, which goes when the cohort does.
             force: replace a cohort that is there.
@@ -82,7 +82,8 @@ class Cohort(folders.Cohort):
 
         Raises:
             InputError: shapes that do not fit together, values that are no numbers, or a place that is taken.
-            ConfigError: images unlike those of ``like``, grey values on another scale, mask values without a meaning, or an unknown split.
+            ConfigError: images unlike those of ``like``, grey values on another scale, mask values without a meaning,
+                or an unknown split.
             LeakError: a split that separates a patient's slices.
         """
         from synthoma.cohorts import arrays
