@@ -109,6 +109,7 @@ def test_arrays_are_packed_as_pictures_are(tmp_path: Path, form: str) -> None:
     check_alike(like, found)
 
 
+@pytest.mark.slow
 def test_images_of_another_size_or_frame_are_prepared_as_scans_are(tmp_path: Path) -> None:
     like = real(tmp_path / "real")
     small, masks = heads(COUNT, 7, radius=0.3, size=SIZE)
@@ -204,6 +205,7 @@ def test_images_without_tumour_are_healthy_where_there_is_health_and_count_as_fa
     check_alike(ill, found)
 
 
+@pytest.mark.slow
 def test_a_cohort_of_several_sequences_must_be_told_which_one_plain_pictures_show(tmp_path: Path) -> None:
     like = real(tmp_path / "real", channels=2)
     images, masks = heads(COUNT, 7)
@@ -213,6 +215,9 @@ def test_a_cohort_of_several_sequences_must_be_told_which_one_plain_pictures_sho
     found = prepared(folder, tmp_path, like, modalities=("flair",))
     assert found.modalities == ("flair", "t1")
     assert set(found.slices["missing"]) == {"t1"}
+    other = pictures(tmp_path / "other", images, names="s{:04d}_t2")
+    with pytest.raises(InputError, match="images of flair, t1; came images of t2"):
+        synthoma.prepare(other, tmp_path / "o", like=like)
     named = pictures(tmp_path / "named", images, names="s{:04d}_flair")
     assert set(synthoma.prepare(named, tmp_path / "n", like=like).slices["missing"]) == {"t1"}
     np.savez(tmp_path / "both.npz", images=np.stack([images, 1 - images], axis=1))
@@ -251,6 +256,7 @@ def test_grey_values_are_not_guessed_in_silence(tmp_path: Path, change: Any, wor
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_what_was_assumed_of_grey_values_is_said(tmp_path: Path) -> None:
     like = real(tmp_path / "real")
     images = heads(COUNT, 7)[0]

@@ -18,6 +18,7 @@ from tests.toys import blobs, train_toy, write_cohort
 
 PAGE = Path(__file__).parents[2] / "docs" / "evaluate.md"
 SIZE = 16
+QUICK = ["--preset", "quick", "--set", "halves=20"]
 
 
 def real(folder: Path) -> Cohort:
@@ -58,14 +59,12 @@ def test_images_of_another_tool_get_the_verdict_of_the_same_images_packed_direct
     commands = re.findall(r"^    (synthoma .+)$", section, flags=re.M)[:2]
     assert [command.split()[1] for command in commands] == ["prepare", "evaluate"]
     for command in commands:
-        monkeypatch.setattr(
-            sys, "argv", [*shlex.split(command), *(["--preset", "quick"] if "evaluate" in command else [])]
-        )
+        monkeypatch.setattr(sys, "argv", [*shlex.split(command), *(QUICK if "evaluate" in command else [])])
         with pytest.raises(SystemExit, match="0"):
             main()
     assert "taken as they are" in capsys.readouterr().out
     theirs = read_evaluation(Path("EVAL"))
-    packed = synthoma.evaluate(cohort, drawn, "own", preset="quick")
+    packed = synthoma.evaluate(cohort, drawn, "own", preset="quick", halves=20)
     mine, other = scores(packed), scores(theirs)
     assert len(mine) > 5
     assert set(mine) == set(other)

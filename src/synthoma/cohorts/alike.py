@@ -111,11 +111,16 @@ def fitted(inventory: Inventory, like: Cohort, shows: Sequence[str] | None) -> I
         shows: what the user says that images show which do not say it.
 
     Raises:
-        InputError: images that do not say which of several sequences they show, or classes that the cohort lacks.
+        InputError: images of other sequences, or that do not say which of several they show, or classes that the
+            cohort lacks.
     """
     cases, remarks = _classed(inventory.cases, like)
     plain = sum(PLAIN_MODALITY in case.modalities for case in cases)
     sequence = _shown(like, shows) if plain and PLAIN_MODALITY not in like.modalities else None
+    told = {name for case in cases for name in case.modalities}
+    if sequence is None and not told & set(like.modalities):
+        todo = "draw images of these, or name files after the sequence that they show"
+        raise InputError(f"images of {', '.join(like.modalities)}", f"images of {', '.join(sorted(told))}", todo)
     if sequence is not None:
         remarks.append(f"images that do not say which sequence they show are taken for {sequence}")
     renamed = (
@@ -251,7 +256,7 @@ def _framed(seen: Seen, config: PrepareConfig, like: Cohort) -> tuple[bool, str]
 def _filled(image: Array) -> float:
     """Share of its frame that a head fills along its longer side, (rows, columns)."""
     box = head_box({"image": image[None]})
-    return max(box.height / image.shape[0], box.width / image.shape[1])
+    return max(box.height / int(image.shape[0]), box.width / int(image.shape[1]))
 
 
 def _filled_of(cohort: Cohort) -> float:

@@ -1,4 +1,4 @@
-"""Arrays of other tools, ``.npy`` and ``.npz``: headers are read before anything is allotted, and no pickle is read."""
+"""Arrays of other tools, ``.npy`` and ``.npz``: headers are read before anything is allotted, and no objects are."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def read_arrays(source: Path) -> Arrays:
     """Read arrays.
 
     Raises:
-        InputError: no images, pickled objects, a header that promises more than the file holds, or shapes that do not
+        InputError: no images, objects in place of numbers, a header that promises more than the file holds, or shapes that do not
             belong together.
     """
     found = _members(source)
@@ -228,7 +228,7 @@ def _check_header(stream: IO[bytes], size: int, name: str) -> None:
     read = np.lib.format.read_array_header_1_0 if start[6] == 1 else np.lib.format.read_array_header_2_0
     shape, _, kind = read(stream, max_header_size=_HEADER)
     if kind.hasobject:
-        came = f"pickled objects in {printable(name)}, which can run code when they are read: they are not read"
+        came = f"Python objects in {printable(name)}, which can run code when they are read: they are not read"
         raise InputError(_PLAIN, came, _AGAIN)
     if any(length < 0 for length in shape) or prod(shape) * kind.itemsize > size - stream.tell():
         came = f"{printable(name)}: {kind} {'x'.join(map(str, shape))} in {size} bytes"
