@@ -63,8 +63,8 @@ def read_arrays(source: Path) -> Arrays:
     """Read arrays.
 
     Raises:
-        InputError: no images, objects in place of numbers, a header that promises more than the file holds, or shapes that
-            do not belong together.
+        InputError: no images, objects in place of numbers, a header that promises more than the file holds, or shapes
+            that do not belong together.
     """
     found = _members(source)
     named = {name: next((found[key] for key in keys if key in found), None) for name, keys in KEYS.items()}
