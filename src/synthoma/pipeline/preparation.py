@@ -74,7 +74,8 @@ def prepare(
         check_apart(Path(output), (place for case in inventory.cases for place in case.sources))
         hidden = inventory.layout == "dicom" or config.pseudonyms
         if tell is not None:
-            tell(understood(inventory))
+            # What warns of a split says nothing of images that are all learned from.
+            tell({**understood(inventory), **({} if config.like is None else {"warnings": []})})
         _packed(inventory, partial, config, source="hidden" if hidden else source.name, progress=told)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
