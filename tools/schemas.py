@@ -18,6 +18,7 @@ from synthoma.detection.view import View
 from synthoma.evaluation.heldout.result import ModelScores
 from synthoma.evaluation.result import Evaluation
 from synthoma.exports.forms import Export
+from synthoma.exports.preprocessing import Preprocessing
 from synthoma.masks.result import Scores
 from synthoma.training.log import LogEntry
 from synthoma.training.meta import ModelMeta
@@ -31,6 +32,7 @@ ARTEFACTS: dict[str, type[Record]] = {
     "detection": Detection,
     "evaluation": Evaluation,
     "export": Export,
+    "preprocessing": Preprocessing,
     "log": LogEntry,
     "model": ModelMeta,
     "run": RunMeta,

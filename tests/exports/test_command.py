@@ -18,12 +18,13 @@ from synthoma.core.artefacts import faults
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.provenance import file_digest
 from synthoma.exports.forms import FORMS, read_export
+from synthoma.exports.models import FORMS as FORMS_OF_MODELS
 from synthoma.exports.names import ABOUT
 from tests.exports.cohorts import patients
 
 
 def test_the_registry_has_words_for_each_form() -> None:
-    assert list(FORMS) == list(ABOUT)
+    assert [*FORMS, *FORMS_OF_MODELS] == list(ABOUT)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_what_is_no_cohort_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "run").mkdir()
-    with pytest.raises(InputError, match="a cohort, or findings"):
+    with pytest.raises(InputError, match="a cohort, findings"):
         synthoma.export(tmp_path / "run", tmp_path / "out", to="monai")
     monkeypatch.setattr(sys, "argv", ["synthoma", "export", str(tmp_path / "run"), "-o", str(tmp_path / "out")])
     with pytest.raises(SystemExit, match="2"):
@@ -107,7 +108,7 @@ def test_names_lead_nowhere_else(tmp_path: Path) -> None:
     names = ["../../victim", "/etc/x", "[bold]red[/bold]", "a", "A"]
     patients(tmp_path / "cohort", names=names)
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
-    for form in ABOUT:
+    for form in FORMS:
         synthoma.export(tmp_path / "cohort", tmp_path / "out" / form, to=form, name="../<x>\n\x1b[31m")
     new = {path for path in tmp_path.rglob("*") if path.is_file()} - before
     assert all(path.is_relative_to(tmp_path / "out") for path in new)

@@ -14,6 +14,7 @@ import synthoma
 from synthoma.commands.app import main
 from synthoma.exports.names import ABOUT
 from tests.exports.cohorts import image, mask, patients
+from tests.exports.test_models import model
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 
@@ -35,10 +36,11 @@ def ran(name: str) -> dict[str, object]:
 def test_the_table_names_every_form_and_its_commands_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| `(.+)` \|$", PAGE.read_text(encoding="utf-8"), flags=re.M)
+    rows = re.findall(r"^\| `([\w-]+)` \| (.+) \| (.+) \| `(.+)` \|$", PAGE.read_text(encoding="utf-8"), flags=re.M)
     assert [row[0] for row in rows] == list(ABOUT)
     patients(tmp_path / "COHORT")
     patients(tmp_path / "SYNTHETIC", origin="synthetic")
+    model(tmp_path / "RUN")
     monkeypatch.chdir(tmp_path)
     for form, written, _, command in rows:
         words = shlex.split(command.replace("OUT", form))
@@ -52,7 +54,7 @@ def test_the_table_names_every_form_and_its_commands_run(
             if not name.startswith(("CASE", "*")):
                 assert name in names, f"{form}: {name}"
         assert {"README.md", "export.json", "checksums.json"} <= names
-        assert names & {"exported.csv", "cases.csv"}
+        assert names & {"exported.csv", "cases.csv", "preprocessing.json"}
 
 
 @pytest.mark.filterwarnings("ignore:NvImgCodec")
@@ -83,3 +85,11 @@ def test_coco_snippet(tmp_path: Path) -> None:
     found = ran("masks_of")["masks_of"](tmp_path / "out", "validation")  # type: ignore[operator]
     truth = mask(cohort, "p3")
     assert [(kind, region.sum()) for kind, region in found] == [(1, truth[1].sum()), (1, truth[2].sum())]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_bundle_snippet(tmp_path: Path) -> None:
+    synthoma.export(model(tmp_path / "run"), tmp_path / "bundle", to="monai-bundle")
+    ran("run_bundle")["run_bundle"](str(tmp_path / "bundle"))  # type: ignore[operator]
+    wanted = np.load(tmp_path / "bundle" / "examples" / "example_output.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "bundle" / "eval" / "example_output.npy"), wanted, atol=1e-4)

@@ -159,3 +159,18 @@ def test_torchio_gets_volumes_of_studies(cohort: Cohort) -> None:
     assert isinstance(subjects[0]["flair"], torchio.ScalarImage)
     assert subjects[0].shape == (1, 16, 16, 4)
     np.testing.assert_array_equal(subjects[2]["mask"].data[0].numpy().transpose(2, 1, 0), cohort.masks[8:12])
+
+
+def test_arrays_stand_for_slices_of_a_cohort(cohort: Cohort) -> None:
+    from synthoma.evaluation.comparison import check_alike
+
+    images, masks = blobs(24, seed=5, size=16)
+    made = Cohort.from_arrays(images, masks, like=cohort)
+    assert made.origin == "synthetic"
+    assert made.modalities == ("flair",)
+    assert set(made.slices["split"]) == {"train"}
+    check_alike(cohort, made)
+    with pytest.raises(ConfigError, match="flair at 16 px"):
+        Cohort.from_arrays(blobs(4, size=32)[0], like=cohort)
+    with pytest.raises(ConfigError, match=r"classes of the cohort \(healthy, tumour\)"):
+        Cohort.from_arrays(images, classes=["glioma"] * 24, like=cohort)

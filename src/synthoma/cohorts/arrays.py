@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthoma.cohorts.splits import SPLITS, assign_groups, check_disjoint, group_profiles
+from synthoma.cohorts.squares import FRAMED
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.types import UNLABELLED, WHOLE_TUMOUR, Array, Bytes, Float32, tumour_of
 from synthoma.scans.intensity import intensity_window
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from synthoma.cohorts.cohort import Cohort
 
 USUAL = (-0.25, 8.0)
 """Grey values beyond these are on no scale of a cohort's."""
@@ -153,3 +156,25 @@ def split_table(table: pd.DataFrame, split: Sequence[str] | Sequence[float], see
             {name: SPLITS[part] for name, part in zip(names, chosen.tolist(), strict=True)}
         )
     check_disjoint(table)
+
+
+def framing_of(like: Cohort, modalities: Sequence[str], side: int, classes: set[str]) -> dict[str, object]:
+    """The settings by which the slices of a cohort were framed, provided that these are like them.
+
+    Args:
+        like: the cohort.
+        modalities: of the slices that stand for its own.
+        side: of these slices, in pixels.
+        classes: of these slices.
+
+    Raises:
+        ConfigError: they are unlike.
+    """
+    todo = "give arrays like its own, or synthoma.prepare(FILE, OUT, like=COHORT), which resizes"
+    if (tuple(modalities), side) != (like.modalities, like.size):
+        wanted = f"{'+'.join(like.modalities)} at {like.size} px, as in {like.path.name}"
+        raise ConfigError(wanted, f"{'+'.join(modalities)} at {side} px", todo)
+    if strange := sorted(classes - {*like.classes, UNLABELLED}):
+        raise ConfigError(f"classes of the cohort ({', '.join(like.classes)})", ", ".join(strange[:4]), "rename them")
+    stated = like.meta.provenance.config
+    return {name: stated[name] for name in (*FRAMED, "size", "plane") if name in stated}

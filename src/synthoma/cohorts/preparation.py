@@ -79,7 +79,8 @@ def pack(
     veil = Veil(inventory) if private else None
     if private:
         inventory = _without_names(inventory, config)
-    skipped, remarks = list(inventory.skipped), [*warnings_of(inventory.cases), *inventory.remarks]
+    split = [] if config.like is not None else warnings_of(inventory.cases)
+    skipped, remarks = list(inventory.skipped), [*split, *inventory.remarks]
     thumbnails: list[Float32] = []
     searched: list[int] = []
     meanings = Meanings()
@@ -112,7 +113,8 @@ def pack(
         _split(table, config)
         if veil is not None:
             remarks = [veil.over(remark) for remark in remarks]
-        remarks = [*([said] if (said := held_out(table)) else []), *shortened(remarks)]
+        said = held_out(table) if config.like is None else ""
+        remarks = [*([said] if said else []), *shortened(remarks)]
         meta = _meta(table, inventory, config, channels, meanings.of_cohort(), remarks, source)
         writer.finish(_tidy(table), meta)
     _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
@@ -161,7 +163,7 @@ def _prepare_all(
     from joblib import cpu_count
 
     cases = inventory.cases
-    jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout == "folders" else 1)))
+    jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout in ("folders", "arrays") else 1)))
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
     with spread(prepare_case, ((case, config, modalities, per_case) for case in cases), jobs) as results:
         yield from zip(cases, results, strict=True)
@@ -268,7 +270,7 @@ def _meta(
     source: str,
 ) -> CohortMeta:
     settings = config.model_dump(mode="json")
-    for volatile in ("jobs", "split_from"):  # neither changes what the cohort is; paths stay private
+    for volatile in ("jobs", "split_from", "like"):  # none changes what the cohort is; paths stay private
         settings.pop(volatile)
     classes = sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))
     return CohortMeta(

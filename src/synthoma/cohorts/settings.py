@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -60,6 +60,13 @@ PREPARATIONS: dict[str, dict[str, object]] = {
     },
 }
 """Model of a seed project -> how that project prepares its pictures (docs/seed-experiment.md)."""
+
+
+GIVEN_BY_COHORT = (
+    "recipe", "modalities", "plane", "size", "fitting", "resampling", "pad", "window", "tile", "crop", "normalise",
+    "apart", "merge", "classes", "slices", "min_brain", "every", "split", "folds", "split_from", "augment",
+)  # fmt: skip
+"""Settings that ``like`` takes from its cohort, or that say nothing of images of a generator."""
 
 
 class PrepareConfig(Config):
@@ -177,6 +184,19 @@ class PrepareConfig(Config):
         examples=["splits_final.json"],
         json_schema_extra=said(unset="drawn by patient"),
     )
+    like: Path | None = Field(
+        None,
+        description="pack images of another tool's generator as this cohort is prepared, to be evaluated against it",
+        examples=["cohort"],
+        json_schema_extra=said(unset="settings of its own", metavar="COHORT"),
+    )
+    framed: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="with like: yes takes images as they are, as slices of the cohort lie; no crops, normalises and "
+        "resizes them as its scans were; auto takes them as they are where they have its size and heads fill the frame "
+        "as in it",
+        examples=["yes"],
+    )
     origin: Origin = Field(
         "real", description="what the images are, if another tool or a simulation made them", examples=["synthetic"]
     )
@@ -220,6 +240,12 @@ class PrepareConfig(Config):
     def holds_masks(self) -> bool:
         """Whether the part of a slice that is shown grows where it would cut a mask: not where it is prescribed."""
         return self.window is None
+
+    @model_validator(mode="after")
+    def _framed_like_something(self) -> Self:
+        if self.framed != "auto" and self.like is None:
+            raise ValueError("--framed says something beside --like only: leave it out")
+        return self
 
     @field_validator("folds")
     @classmethod

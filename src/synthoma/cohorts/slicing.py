@@ -180,7 +180,9 @@ def by_sequence(case: PreparedCase, modalities: Sequence[str]) -> PreparedCase:
 
 
 def rule_of(config: PrepareConfig) -> FramingRule:
-    """How these settings make slices squares."""
+    """How these settings make slices squares; those that lie as a cohort's are resized at most."""
+    if config.framed == "yes":
+        return FramingRule(crop=False, normalise="kept", fitting=config.fitting, resampling=config.resampling)
     return FramingRule(config.crop, config.normalise, config.fitting, config.resampling, config.pad, config.window)
 
 

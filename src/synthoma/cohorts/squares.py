@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypedDict, get_args
+from typing import Any, Literal, Self, TypedDict, get_args
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class FramingRule:
 
     Attributes:
         crop: cut to the head before resizing.
-        normalise: method of ``intensity_window``.
+        normalise: method of ``intensity_window``; "kept" where grey values are on a cohort's scale already.
         fitting: whether the aspect is kept.
         resampling: how slices are resized.
         pad: side of the square that each slice is centred in first, in its own pixels; None for none.
@@ -49,7 +49,7 @@ class FramingRule:
     """
 
     crop: bool = True
-    normalise: Normalisation = "robust"
+    normalise: Normalisation | Literal["kept"] = "robust"
     fitting: Fitting = "keep"
     resampling: Resampling = "area"
     pad: int | None = None
@@ -276,7 +276,10 @@ def _fitted(
     head = rule.box(images)
     box = head if held is None else widened(head, held)
     fit, pixel = fit_square(box, pixel_mm, size, rule.fitting)
-    windows = {name: intensity_window(image, rule.normalise) for name, image in images.items()}
+    windows = {
+        name: (0.0, 1.0) if rule.normalise == "kept" else intensity_window(image, rule.normalise)
+        for name, image in images.items()
+    }
     floors, clipped = {}, []
     for name, image in images.items():
         offset, scale = windows[name]

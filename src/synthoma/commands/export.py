@@ -1,4 +1,4 @@
-"""``synthoma export``: a cohort or findings for another tool."""
+"""``synthoma export``: a cohort, findings or a model for another tool."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ EXAMPLES = (
     "synthoma export cohort --to nnunet -o nnunet --name Glioma",
     "synthoma export synthetic --to yolo -o yolo --sequences flair,t1c,t2",
     "synthoma export found --to coco -o coco",
+    "synthoma export run --to onnx -o onnx",
 )
 
 
 @takes(ExportConfig, "to", "name", "number", "slices", "sequences", "boxes")
 def run(
-    path: Annotated[Path, typer.Argument(help="A cohort, or the findings of `synthoma detect`.")],
+    path: Annotated[Path, typer.Argument(help="A cohort, findings of `synthoma detect`, or a run.")],
     output: Output,
     given: Given,
     force: Force = False,

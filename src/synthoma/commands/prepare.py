@@ -21,6 +21,7 @@ EXAMPLES = (
     "synthoma prepare kaggle_3m -o lgg --modalities flair --size 64 --slices tumour",
     "synthoma prepare BraTS2018 -o brats --merge whole-tumour --every 3",
     "synthoma prepare kaggle253 -o pictures --recipe dcgan-seed --augment 4",
+    "synthoma prepare my-gan/samples --like cohort -o synthetic",
     "synthoma prepare --phantom 40 -o phantom --set phantom.skull=stripped",
 )
 
@@ -29,13 +30,15 @@ EXAMPLES = (
     PrepareConfig,
     *("recipe", "layout", "modalities", "plane", "size", "crop", "fitting", "tile", "normalise", "convention"),
     *("merge", "classes", "slices", "min_brain", "every", "augment", "duplicates", "split", "folds", "split_from"),
-    *("origin", "pseudonyms", "seed", "jobs"),
+    *("like", "framed", "origin", "pseudonyms", "seed", "jobs"),
 )
 def run(
     given: Given,
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="INPUT", help="Folder of scans, one scan, or a table (CSV, Parquet)."),
+        typer.Argument(
+            metavar="INPUT", help="Folder of scans, one scan, or a table (CSV, Parquet); arrays (.npy, .npz)."
+        ),
     ] = None,
     output: OutputIfAny = None,
     phantom: Simulated = None,

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import read_artefact
+from synthoma.core.errors import ConfigError
 from synthoma.core.progress import Progress
 from synthoma.core.provenance import software
 from synthoma.core.records import Record
@@ -20,7 +21,8 @@ from synthoma.exports.findings import FORMS as FORMS_OF_FINDINGS
 from synthoma.exports.findings import export_findings
 from synthoma.exports.job import LISTING, Job, counted
 from synthoma.exports.marked import write_pictures
-from synthoma.exports.marks import FOUND, mark
+from synthoma.exports.marks import FOUND, MODEL, mark
+from synthoma.exports.models import export_model
 from synthoma.exports.names import ABOUT, FormName
 from synthoma.exports.settings import ExportConfig
 
@@ -36,8 +38,8 @@ class Export(Record):
     )
     form: FormName = Field(description="in which form it is")
     notice: str = Field(description="what its user must know")
-    origin: Literal["real", "phantom", "synthetic", "findings"] = Field(description="what was written")
-    counts: dict[str, int] = Field(description="volumes or slices, by split; of findings scans")
+    origin: Literal["real", "phantom", "synthetic", "findings", "model"] = Field(description="what was written")
+    counts: dict[str, int] = Field(description="volumes or slices, by split; of findings scans; of a model its kind")
     how: str = Field(description="how its reader is called on the folder, which is OUT there")
     options: ExportConfig = Field(description="settings")
     software: dict[str, str] = Field(description="versions")
@@ -87,6 +89,9 @@ def write_cohort(cohort: Cohort, folder: Path, title: str, options: ExportConfig
         InputError, ConfigError: what the form cannot hold, with the reason.
         LeakError: a patient, group or case in several splits.
     """
+    if options.to not in FORMS:
+        todo = f"use one of them; {options.to} is for a run of `synthoma train`"
+        raise ConfigError(f"a form for cohorts: {', '.join(FORMS)}", options.to, todo)
     found = FORMS[options.to](Job(cohort, folder, title, options, progress))
     return _finished(folder, title, mark(cohort), cohort.origin, options.how(), counted(found), options)
 
@@ -101,10 +106,27 @@ def write_findings(source: Path, folder: Path, title: str, options: ExportConfig
     return _finished(folder, title, FOUND, "findings", FORMS_OF_FINDINGS[options.to].how, {"scans": count}, options)
 
 
+def write_model(source: Path, folder: Path, title: str, options: ExportConfig) -> Export:
+    """Write a trained segmenter or classifier into an existing, empty folder.
+
+    Raises:
+        InputError, ConfigError: see ``models.export_model``.
+    """
+    kind, more = export_model(source, folder, title, options.to)
+    return _finished(folder, title, MODEL, "model", options.how(), {kind: 1}, options, more)
+
+
 def _finished(
-    folder: Path, title: str, notice: str, origin: str, how: str, counts: Mapping[str, int], options: ExportConfig
+    folder: Path,
+    title: str,
+    notice: str,
+    origin: str,
+    how: str,
+    counts: Mapping[str, int],
+    options: ExportConfig,
+    more: str = "",
 ) -> Export:
-    """Say beside the files what they are."""
+    """Say beside the files what they are; ``more`` is what else the README says."""
     about = ABOUT[options.to]
     found = Export.model_validate(
         {"schema": SCHEMA, "form": options.to, "notice": notice, "origin": origin, "counts": counts, "how": how,
@@ -115,5 +137,6 @@ def _finished(
     listed = f"\n{LISTING} lists them one by one.\n" if (folder / LISTING).exists() else ""
     what = "masks of findings" if origin == "findings" else about.what
     text = f"# {title}\n\n{notice}\n\nWritten by Synthoma: {what} ({each}).\n{listed}\n"
-    write_text(folder / "README.md", text + f"{about.reader} reads it (OUT is this folder):\n\n    {how}\n")
+    reading = f"{about.reader} reads it (OUT is this folder):\n\n    {how}\n"
+    write_text(folder / "README.md", text + reading + (f"\n{more}\n" if more else ""))
     return found

@@ -8,6 +8,7 @@ from synthoma.cohorts.cohort import Cohort
 NOTICE = "SYNTHETIC IMAGE - NOT A PATIENT - NOT FOR DIAGNOSIS"
 REAL = "Prepared scan, cropped and rescaled: for research, not for diagnosis"
 FOUND = "Synthoma: found by a model, research only, not for clinical use"
+MODEL = "Synthoma: a trained model, research only, not a medical device, not for clinical use"
 
 
 def mark(cohort: Cohort) -> str:

@@ -1,11 +1,13 @@
-"""The forms that cohorts and findings can take for other tools, in words. Nothing is loaded, so help is quick."""
+"""The forms that cohorts, findings and models take for other tools, in words. Nothing is loaded, so help is quick."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-FormName = Literal["nnunet", "monai", "torchio", "bids", "nifti", "huggingface", "coco", "yolo", "png", "dicom"]
+FormName = Literal[
+    "nnunet", "monai", "torchio", "bids", "nifti", "huggingface", "coco", "yolo", "png", "dicom", "onnx", "monai-bundle"
+]
 
 
 @dataclass(frozen=True)
@@ -64,5 +66,15 @@ ABOUT: dict[FormName, About] = {
         "synthoma prepare OUT -o COHORT",
     ),
     "dicom": About("DICOM secondary captures of nobody", "any DICOM viewer", "dcmdump OUT/CASE/flair.dcm"),
+    "onnx": About(
+        "a trained segmenter or classifier as ONNX",
+        "ONNX Runtime, in any language or a browser",
+        "python OUT/example.py flair=slice.npy -o mask.npy",
+    ),
+    "monai-bundle": About(
+        "a trained segmenter or classifier as a MONAI bundle, in TorchScript",
+        "MONAI",
+        "python -m monai.bundle run --config_file OUT/configs/inference.json --bundle_root OUT",
+    ),
 }
 """Form -> what it is."""

@@ -49,10 +49,11 @@ class Cohort(folders.Cohort):
         patients: Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
         *,
-        modalities: Sequence[str] = ("image",),
+        modalities: Sequence[str] | None = None,
         labels: Mapping[int, str] | None = None,
-        split: Sequence[str] | Sequence[float] = SHARES,
-        origin: Origin = "real",
+        split: Sequence[str] | Sequence[float] | None = None,
+        origin: Origin | None = None,
+        like: Place | None = None,
         normalise: bool = False,
         output: Place | None = None,
         force: bool = False,
@@ -67,10 +68,13 @@ class Cohort(folders.Cohort):
             patients: whom each slice shows (N,): slices of one patient are never separated. None takes each slice for
                 a patient of its own.
             classes: class of each slice (N,); None goes by the masks (tumour, healthy), or calls all "unlabelled".
-            modalities: names of the channels, such as ("t1", "flair").
-            labels: what mask values mean; None for one value, 1, which is tumour.
-            split: a part for each slice ("train", "validation" or "test"), or the three shares of patients.
-            origin: "real", "phantom" or "synthetic".
+            modalities: names of the channels, such as ("t1", "flair"); None for those of ``like``, or ("image",).
+            labels: what mask values mean; None for those of ``like``, or for one value, 1, which is tumour.
+            split: a part for each slice ("train", "validation" or "test"), or the three shares of patients; None for
+                (0.7, 0.15, 0.15), beside ``like`` all to learn from.
+            origin: "real", "phantom" or "synthetic"; None for "real", beside ``like`` "synthetic".
+            like: a cohort whose slices these stand for, drawn by another generator at its size and framed as its own
+                are; ``prepare`` takes those of another size too.
             normalise: bring grey values onto the scale of cohorts, patient by patient and channel by channel.
             output: the folder to write; None for a temporary one, which goes when the cohort does.
             force: replace a cohort that is there.
@@ -78,7 +82,8 @@ class Cohort(folders.Cohort):
 
         Raises:
             InputError: shapes that do not fit together, values that are no numbers, or a place that is taken.
-            ConfigError: grey values on another scale, mask values without a meaning, or an unknown split.
+            ConfigError: images unlike those of ``like``, grey values on another scale, mask values without a meaning,
+                or an unknown split.
             LeakError: a split that separates a patient's slices.
         """
         from synthoma.cohorts import arrays
@@ -86,24 +91,29 @@ class Cohort(folders.Cohort):
         from synthoma.core.provenance import software
         from synthoma.pipeline.description import add_cohort_page
 
+        model = None if like is None else folders.Cohort(like)
+        modalities = modalities or (model.modalities if model is not None else ("image",))
         stack = arrays.stacked(images, len(modalities))
         count, channels, side, _ = stack.shape
         drawn = arrays.drawn(masks, count, side)
+        labels = labels or (model.labels if model is not None else None) or None
         known = arrays.meanings(drawn, labels) if masks is not None else {}
         table = arrays.table_of(drawn, patients, classes, masked=masks is not None)
-        arrays.split_table(table, split, seed)
+        arrays.split_table(table, split or (SHARES if model is None else ["train"] * count), seed)
+        alike = {} if model is None else arrays.framing_of(model, modalities, side, set(table["label"]))
         values = arrays.scaled(stack, table["group"].tolist(), normalise=normalise)
         meta = CohortMeta(
-            origin=origin,
+            origin=origin or ("real" if model is None else "synthetic"),
             layout="arrays",
             modalities=tuple(modalities),
             labels={str(value): name for value, name in sorted(known.items())},
             classes=tuple(sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))),
             size=side,
+            plane="axial" if model is None else model.meta.plane,
             cases=table["case"].nunique(),
             patients=0 if patients is None else table["patient"].nunique(),
             groups=table["group"].nunique(),
-            provenance=Provenance(source="arrays", software=dict(software())),
+            provenance=Provenance(source="arrays", config=alike, software=dict(software())),
         )
         folder = Path(output) if output is not None else Path(tempfile.mkdtemp(prefix="synthoma-")) / "cohort"
         with new_folder(folder, force=force) as partial:

@@ -1,4 +1,4 @@
-"""From a cohort, or findings, to what another tool reads."""
+"""From a cohort, findings or a trained model to what another tool reads."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ def export(
     progress: Progress | None = None,
     **settings: Unpack[ExportKeywords],
 ) -> Export:
-    """Write a cohort, or the findings of ``detect``, as another tool reads it.
+    """Write a cohort, the findings of ``detect``, or a trained segmenter or classifier, as another tool reads it.
 
     No patient, group or case is on two sides of a split; ``exported.csv`` lists who is where. Synthetic and simulated
     images say so in every file; real ones never do.
 
     Args:
-        path: a cohort, of any origin, or a folder of findings.
+        path: a cohort, of any origin; a folder of findings; or a run, its model file, or the word "phantom" for the
+            segmenter inside the package.
         output: the folder to write; it appears only when it is complete.
         config: the settings; or give single ones by name (``to="monai", slices=True``).
         force: replace an earlier export.
@@ -50,13 +51,15 @@ def export(
         What was written.
 
     Raises:
-        InputError: neither a cohort nor findings, something that the form has no place for, or the place is taken.
-        ConfigError: a setting that does not exist, is out of range, or says nothing to the form.
+        InputError: no cohort, findings or model, something that the form has no place for, or the place is taken.
+        ConfigError: a setting that does not exist, is out of range, or says nothing to the form; a generator; or a
+            package that is missing.
         LeakError: a patient, group or case in several splits.
     """
     from synthoma.detection.result import FILE as DETECTION
     from synthoma.detection.result import read_detection
-    from synthoma.exports.forms import write_cohort, write_findings
+    from synthoma.exports.forms import write_cohort, write_findings, write_model
+    from synthoma.training.bundle import model_file
 
     options = settled(ExportConfig, config, settings)
     source = Path(path)
@@ -67,5 +70,14 @@ def export(
         if (source / DETECTION).is_file():
             read_detection(source)
             return write_findings(source, partial, title, options, told)
-        todo = "make one with `synthoma prepare` or `synthoma detect`"
-        raise InputError("a cohort, or findings of `synthoma detect`", str(source), todo)
+        if model_file(source).is_file() or (source / "checkpoint").is_dir() or _is_shipped(source):
+            return write_model(source, partial, title, options)
+        todo = "make one with `synthoma prepare`, `synthoma detect` or `synthoma train`"
+        raise InputError("a cohort, findings of `synthoma detect`, or a trained model", str(source), todo)
+
+
+def _is_shipped(source: Path) -> bool:
+    """Whether it is the word for the model inside the package."""
+    from synthoma.training.bundle import SHIPPED
+
+    return str(source) == SHIPPED and not source.exists()

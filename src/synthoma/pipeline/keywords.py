@@ -36,6 +36,8 @@ class PrepareKeywords(TypedDict, total=False):
     split: Sequence[float]
     folds: int
     split_from: Place | None
+    like: Place | None
+    framed: Literal["auto", "yes", "no"]
     origin: Literal["real", "phantom", "synthetic"]
     pseudonyms: bool
     seed: int
@@ -69,6 +71,8 @@ class PreparePhantomKeywords(TypedDict, total=False):
     split: Sequence[float]
     folds: int
     split_from: Place | None
+    like: Place | None
+    framed: Literal["auto", "yes", "no"]
     origin: Literal["phantom"]
     pseudonyms: bool
     seed: int
@@ -147,7 +151,20 @@ class DetectKeywords(TypedDict, total=False):
 class ExportKeywords(TypedDict, total=False):
     """Fields of ``ExportConfig``."""
 
-    to: Literal["nnunet", "monai", "torchio", "bids", "nifti", "huggingface", "coco", "yolo", "png", "dicom"]
+    to: Literal[
+        "nnunet",
+        "monai",
+        "torchio",
+        "bids",
+        "nifti",
+        "huggingface",
+        "coco",
+        "yolo",
+        "png",
+        "dicom",
+        "onnx",
+        "monai-bundle",
+    ]
     name: str | None
     number: int
     slices: bool

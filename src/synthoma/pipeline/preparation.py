@@ -43,6 +43,9 @@ def prepare(
 ) -> Cohort:
     """Read a folder (or one file, or a table) of scans and pack it as a cohort.
 
+    With ``like``, images of another tool's generator, be they arrays (``.npy``, ``.npz``), become a synthetic cohort as
+    that one is prepared.
+
     Args:
         folder: what to read.
         output: the cohort folder to write; it appears only when it is complete.
@@ -61,21 +64,41 @@ def prepare(
         LeakError: a prescribed split separates a group.
     """
     from synthoma.cohorts.understanding import understood
-    from synthoma.scans.layouts import take_inventory
 
     config = settled(PrepareConfig, config, settings)
     source = Path(folder)
-    place = new_folder(Path(output), force=force, inputs=(config.split_from,), around=(source,))
+    place = new_folder(Path(output), force=force, inputs=(config.split_from, config.like), around=(source,))
     with telling(progress) as told, place as partial:
         told("listing the folder", 0, 1)
-        inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=config.convention)
+        inventory, config = _understood(source, config)
         check_apart(Path(output), (place for case in inventory.cases for place in case.sources))
         hidden = inventory.layout == "dicom" or config.pseudonyms
         if tell is not None:
-            tell(understood(inventory))
+            # What warns of a split says nothing of images that are all learned from.
+            tell({**understood(inventory), **({} if config.like is None else {"warnings": []})})
         _packed(inventory, partial, config, source="hidden" if hidden else source.name, progress=told)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _understood(source: Path, config: PrepareConfig) -> tuple[Inventory, PrepareConfig]:
+    """The cases of a folder or of arrays, and the settings with which they are packed."""
+    from synthoma.cohorts.alike import fitted, settings_like, settled, spoken
+    from synthoma.scans.arrays import holds_arrays, take_arrays
+    from synthoma.scans.layouts import take_inventory
+
+    like = None if config.like is None else Cohort(config.like)
+    if holds_arrays(source):
+        names = config.modalities or (() if like is None else like.modalities)
+        inventory = take_arrays(source, names, {} if like is None else like.labels)
+    else:
+        inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=config.convention)
+    if like is None:
+        return inventory, config
+    if (convention := spoken(inventory, like, config)) is not None:
+        inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=convention)
+    shown = fitted(inventory, like, config.modalities)
+    return settled(shown, settings_like(config, like, shown.cases), like)
 
 
 @with_settings(PhantomCohortConfig)
@@ -109,6 +132,9 @@ def prepare_phantom(
     if not 1 <= patients <= MOST_PATIENTS:
         raise ConfigError(f"1 to {MOST_PATIENTS:,} phantom patients", str(patients), "give such a number")
     config = settled(PhantomCohortConfig, config, settings)
+    if config.like is not None:
+        came, todo = "simulated patients", "leave --like out"
+        raise ConfigError("images of another tool beside --like", came, todo)
     cases = phantom_cases(patients, config.seed, config.phantom)
     with telling(progress) as told, new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
         simulated = Inventory("phantom", tuple(cases))
