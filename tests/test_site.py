@@ -51,11 +51,12 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 
 def test_links_of_the_site_lead_somewhere(site: Path) -> None:
-    broken = []
-    for page in site.rglob("*.html"):
-        for target in re.findall(r'(?:href|src)="([^"#?]+)', page.read_text(encoding="utf-8")):
-            if not re.match(r"[a-z]+:|//", target) and page.name != "404.html" and not (page.parent / target).exists():
-                broken.append((page.name, target))
+    broken = [
+        (page.name, target)
+        for page in site.rglob("*.html")
+        for target in re.findall(r'(?:href|src)="([^"#?]+)', page.read_text(encoding="utf-8"))
+        if not re.match(r"[a-z]+:|//", target) and page.name != "404.html" and not (page.parent / target).exists()
+    ]
     assert broken == []
 
 

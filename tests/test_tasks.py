@@ -73,7 +73,7 @@ def pictures(place: Path) -> None:
         name, label = ("y", "tumour") if number % 2 else ("n", "healthy")
         folder = place / "pictures" / ("yes" if number % 2 else "no")
         folder.mkdir(parents=True, exist_ok=True)
-        image, mask = head(number)
+        image, _ = head(number)
         Image.fromarray(image if number % 2 else np.minimum(image, 110)).save(folder / f"{name}{number}.png")
         rows.append(f"p{number:02d},pictures/{folder.name}/{name}{number}.png,{label}")
     (place / "pictures.csv").write_text("\n".join(rows) + "\n")

@@ -1,8 +1,8 @@
 """Makes the pictures and the figures of docs/gallery.md from simulated patients.
 
-    python tools/gallery.py FOLDER      takes about five minutes on two cores; what is in FOLDER already is not made again
+    python tools/gallery.py FOLDER    takes about five minutes on two cores; what FOLDER has is kept
 
-Every run is real: nothing is staged but what the page says was staged (copies planted, masks put elsewhere).
+Every run is real: nothing is staged but what the page says was staged (copies planted).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,13 +17,11 @@ from PIL import Image
 import synthoma
 from synthoma import Cohort
 from synthoma.core.pictures import grey, outlined, tiled
-from synthoma.core.types import Array, Bytes
+from synthoma.core.types import Bytes
 from synthoma.evaluation.result import Evaluation, read_evaluation
 
 HERE = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "gallery"
 PATIENTS = 40
-SHORT = {"seeds": 3, "steps": 120, "shares": (0.5,), "ratios": (1.0,), "cross": False}
-"""Trainings of detectors that take seconds."""
 
 
 def hospital(work: Path) -> Cohort:
@@ -65,40 +62,11 @@ def planted(work: Path, cohort: Cohort) -> Cohort:
     return Cohort(place)
 
 
-def halved(images: Array) -> Array:
-    """Means of two by two pixels (N, S / 2, S / 2)."""
-    count, side = len(images), images.shape[-1] // 2
-    return np.asarray(images, np.float32).reshape(count, side, 2, side, 2).mean(axis=(2, 4))
-
-
-def smaller(cohort: Cohort, place: Path) -> Cohort:
-    """The cohort at half its side, on which detectors learn in seconds."""
-    if not place.exists():
-        table = cohort.slices
-        Cohort.from_arrays(
-            np.clip(halved(cohort.images[:, 0]), 0, 1), (halved(cohort.masks[:] > 0) >= 0.5).astype(np.uint8),
-            table["group"].tolist(), modalities=("flair",), split=table["split"].tolist(), output=place,
-        )  # fmt: skip
-    return Cohort(place)
-
-
-def wrong(work: Path, real: Cohort) -> Cohort:
-    """Training slices whose masks lie on the other side of the head and upside down."""
-    place = work / "wrong"
-    if not place.exists():
-        part = real.filter(split="train")
-        Cohort.from_arrays(
-            np.clip(np.asarray(part.images[:, 0], np.float32), 0, 1), part.masks[:, ::-1, ::-1],
-            modalities=("flair",), origin="synthetic", split=["train"] * len(part), output=place,
-        )  # fmt: skip
-    return Cohort(place)
-
-
-def judged(work: Path, real: Cohort, drawn: Cohort, name: str, **settings: Any) -> Evaluation:
+def judged(work: Path, real: Cohort, drawn: Cohort, name: str) -> Evaluation:
     """The evaluation of this name."""
     place = work / f"{name}-judged"
     if not place.exists():
-        synthoma.evaluate(real, drawn, place, halves=19, canaries=60, jobs=1, **settings)
+        synthoma.evaluate(real, drawn, place, halves=19, canaries=60, jobs=1)
     return read_evaluation(place)
 
 
@@ -149,10 +117,6 @@ def main(work: Path) -> None:
     pairs = [pair for pair in found.privacy.pairs if pair.flagged][:6]
     write("planted", strip(copies, [pair.synthetic_row for pair in pairs], masks=False)
           + strip(cohort, [pair.training_row for pair in pairs], masks=False))  # fmt: skip
-    real = smaller(cohort, work / "small")
-    bad = wrong(work, real)
-    write("wrong", strip(bad, spread(bad)))
-    told["wrong"] = figures(judged(work, real, bad, "wrong", preset="standard", faults=False, utility=SHORT))
     (HERE / "figures.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
