@@ -35,6 +35,7 @@ if (location.protocol === "file:") {
       this.frame = document.body.appendChild(document.createElement("iframe"));
       this.frame.hidden = true;
       const inside = this.frame.contentDocument;
+      this.ready = new Promise(done => this.frame.addEventListener("ready", done));
       inside.open();
       inside.write(`<script>
         self.postMessage = data => parent.postMessage(data, "*");
@@ -42,8 +43,7 @@ if (location.protocol === "file:") {
           const script = document.createElement("script");
           script.src = url; script.onload = done; document.body.appendChild(script);
         })));
-      <\\/script><body><script src="${url}"><\\/script>`);
-      this.ready = new Promise(done => this.frame.addEventListener("load", done));
+      <\\/script><body><script src="${url}"><\\/script><script>frameElement.dispatchEvent(new Event("ready"))<\\/script>`);
       inside.close();
       this.heard = event => {
         if (event.source !== this.frame.contentWindow) return;
@@ -52,7 +52,9 @@ if (location.protocol === "file:") {
       };
       window.addEventListener("message", this.heard);
     }
-    postMessage(data) { this.ready.then(() => this.frame.contentWindow.postMessage(data, "*")); }
+    postMessage(data) {
+      this.ready.then(() => this.frame.contentWindow.dispatchEvent(new MessageEvent("message", { data })));
+    }
     terminate() { window.removeEventListener("message", this.heard); this.frame.remove(); }
   };
 }
