@@ -43,7 +43,8 @@ if (location.protocol === "file:") {
           const script = document.createElement("script");
           script.src = url; script.onload = done; document.body.appendChild(script);
         })));
-      <\\/script><body><script src="${url}"><\\/script><script>frameElement.dispatchEvent(new Event("ready"))<\\/script>`);
+      <\\/script><body><script src="${url}"><\\/script>
+        <script>frameElement.dispatchEvent(new Event("ready"))<\\/script>`);
       inside.close();
       this.heard = event => {
         if (event.source !== this.frame.contentWindow) return;
