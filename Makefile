@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup style test check demo bench-data bench-registration bench-generators tables format clean
+.PHONY: help setup style test check demo docs notebooks bench-data bench-registration bench-generators tables format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,16 @@ test: style ## Style, types and all tests (at most 25 minutes on 2 cores)
 
 demo: setup ## The whole chain on simulated patients; no data needed (at most 10 minutes on 2 cores)
 	$(BIN)/synthoma demo --output demo --force
+
+.venv/.docs: .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
+docs: .venv/.docs ## Write the documentation as a site: open site/index.html
+	$(BIN)/mkdocs build --strict --quiet
+
+notebooks: .venv/.docs ## Run the notebooks of docs/notebooks and keep what they show (five minutes)
+	$(BIN)/python tools/notebooks.py
 
 bench-data: setup ## Measure reading, duplicate search and phantom; writes benchmarks/results
 	$(BIN)/python benchmarks/preparation.py
