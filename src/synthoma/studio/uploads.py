@@ -163,7 +163,7 @@ def _unpack(packed: IO[bytes], name: str, taking: _Taking) -> None:
 
 
 def _check_entry(entry: zipfile.ZipInfo, limits: Limits) -> None:
-    """Raise RefusedError for an entry that leads elsewhere, is no file, is encrypted, or unpacks to far more than it is."""
+    """Raise RefusedError for an entry that leads elsewhere, is no file, is encrypted, or unpacks to far too much."""
     parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if ".." in parts or entry.filename.startswith(("/", "\\")) or (parts and ":" in parts[0]):
@@ -180,4 +180,5 @@ def _check_entry(entry: zipfile.ZipInfo, limits: Limits) -> None:
 
 
 def _litter(name: str) -> bool:
-    return any(_LITTER.fullmatch(part) for part in PurePosixPath(name).parts if part not in ("..", "."))
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return any(_LITTER.fullmatch(part) for part in parts if part not in ("..", "."))
