@@ -36,7 +36,7 @@ def lesson() -> Markup | None:
 def picture(name: str) -> bytes | None:
     """A picture of the page; None where there is none of that name."""
     folder = _folder()
-    if folder is None or not re.fullmatch(r"[\w-]+\.png", name):
+    if folder is None or not re.fullmatch(r"[\w-]+\.(png|svg)", name):
         return None
     path = folder / "pictures" / name
     return path.read_bytes() if path.is_file() else None

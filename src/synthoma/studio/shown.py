@@ -233,10 +233,11 @@ class Shown:
 
     def learn_picture(self, request: Request) -> Response:
         """A picture of the education page."""
-        content = picture(request.path_params["name"])
+        name = request.path_params["name"]
+        content = picture(name)
         if content is None:
             raise RefusedError(404, "a picture of the page", "another one", "go back")
-        return Response(content, media_type="image/png")
+        return Response(content, media_type="image/svg+xml" if name.endswith(".svg") else "image/png")
 
 
 def opened(path: Path) -> Cohort:
