@@ -19,6 +19,7 @@ pytest.importorskip("uvicorn", reason="the studio: pip install 'synthoma[studio]
 from synthoma.phantom import PhantomConfig, simulate
 from synthoma.scans.case import Volume
 from synthoma.scans.volumes import write_volume
+from synthoma.studio.studio import SCREENS
 
 pytestmark = pytest.mark.slow
 
@@ -100,17 +101,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """A studio as the command starts it; its address."""
-    words = [
-        sys.executable,
-        "-m",
-        "synthoma",
-        "studio",
-        "--workspace",
-        str(tmp_path / "ws"),
-        "--port",
-        "0",
-        "--no-open",
-    ]
+    words = ["-m", "synthoma", "studio", "--workspace", str(tmp_path / "ws"), "--port", "0", "--no-open"]
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         yield server.stdout.readline().removeprefix("studio: ").strip()
@@ -125,18 +116,7 @@ def test_the_whole_way(browser: Any, served: str, tmp_path: Path) -> None:
     write_volume(Volume(np.asarray(study.images["flair"], np.float32), study.geometry), scan)
     visit = Visit(browser, served)
     page = visit.page
-    for address in (
-        "/",
-        "/drop",
-        "/cohort",
-        "/train",
-        "/synthetic",
-        "/verdict",
-        "/detect",
-        "/jobs",
-        "/turing",
-        "/learn",
-    ):
+    for address, _ in SCREENS:
         visit.go(address)
 
     visit.go("/drop")

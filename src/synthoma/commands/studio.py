@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,8 @@ from typing import Annotated
 import typer
 
 from synthoma.commands.options import AtOnce, Host, NoOpen, PasswordFile, Port, Workspace
-from synthoma.commands.printing import say
+from synthoma.commands.printing import say, tell
+from synthoma.commands.progress import as_json
 from synthoma.core.errors import ConfigError
 
 EXAMPLES = (
@@ -41,6 +43,8 @@ def run(
         raise ConfigError("what the studio stands on", f"no {error.name}", todo) from None
 
     def ready(address: str) -> None:
+        if as_json():
+            tell({"address": address, "workspace": str(workspace)}, sys.stderr)
         say(f"studio: {address}\nworkspace: {workspace}\nend it with Ctrl-C; what runs can go on later")
         if not no_open and not webbrowser.open(address):
             say("no browser was found: open the address yourself")

@@ -168,6 +168,13 @@ def listing(places: Places, at: str) -> list[Entry]:
     return sorted(found, key=lambda one: (not one.folder, one.name))
 
 
+def title(places: Places, at: str) -> str:
+    """An address with the name of its folder in place of its word, for people."""
+    word, _, rest = at.partition("/")
+    root = places.roots.get(word)
+    return "/".join(filter(None, (printable(root.name) if root else "", rest)))
+
+
 def uploads(places: Places) -> list[Entry]:
     """What was sent, the newest first, by the names that the files came with."""
     folder = places.workspace / UPLOADS
