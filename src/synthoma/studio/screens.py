@@ -73,7 +73,8 @@ class Screens:
         at = request.query_params.get("at", "")
         folders = [look.Entry(word, root.name, folder=True) for word, root in places.roots.items() if word != "w"]
         return self.studio.page(
-            request, "drop.html", "Scans", uploads=look.uploads(places), folders=folders, at=at, where=look.title(places, at),
+            request, "drop.html", "Scans", uploads=look.uploads(places), folders=folders, at=at,
+            where=look.title(places, at),
             entries=look.listing(places, at) if at else [], limits=self.studio.limits,
             sizes={"modalities": MODALITIES, "slices": SLICES},
         )  # fmt: skip
@@ -118,7 +119,8 @@ class Screens:
         places, at = self.studio.places, request.query_params.get("at", "")
         folders = [look.Entry(word, root.name, folder=True) for word, root in places.roots.items() if word != "w"]
         return self.studio.page(
-            request, "detect.html", "Detect", uploads=look.uploads(places), folders=folders, at=at, where=look.title(places, at),
+            request, "detect.html", "Detect", uploads=look.uploads(places), folders=folders, at=at,
+            where=look.title(places, at),
             entries=look.listing(places, at) if at and places.find(at).is_dir() else [],
             models=self._found("segmenter"), found=self._found("findings"), modalities=MODALITIES,
             model=request.query_params.get("model", ""), limits=self.studio.limits,
