@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -157,3 +158,43 @@ def test_damaged_artefacts_do_not_end_the_studio(studio: Studio, visitor: TestCl
     assert visitor.get("/").status_code == 200
     for screen, name in (("cohort", "cohort"), ("run", "run"), ("evaluation", "evaluation"), ("findings", "detection")):
         assert visitor.get(f"/{screen}/w/{name}").status_code in (200, 400)
+
+
+def _findings(studio: Studio) -> Path:
+    """Findings in one scan, with a small copy and a mask."""
+    folder = studio.places.workspace / "found"
+    case = folder / "p1"
+    case.mkdir(parents=True)
+    (folder / "detection.json").write_text(json.dumps({"scans": 1, "with_tumour": 1}), encoding="utf-8")
+    files = {"mask": ["p1_mask.nii.gz", "../../../secret.txt"], "view": ["view.json"]}
+    facts = {"case": "<u>p1</u>", "probability": 0.8, "has_tumour": True, "volume_ml": 5.4, "files": files}
+    (case / "findings.json").write_text(json.dumps(facts), encoding="utf-8")
+    small = {name: base64.b64encode(name.encode()).decode() for name in ("scan", "mask")}
+    (case / "view.json").write_text(json.dumps({"small": small}), encoding="utf-8")
+    (case / "p1_mask.nii.gz").write_bytes(b"whole mask")
+    return folder
+
+
+def test_a_scan_is_shown_with_its_mask_on_one_grid(studio: Studio, visitor: TestClient, csrf: str) -> None:
+    folder = _findings(studio)
+
+    def volumes() -> list[bytes]:
+        return [visitor.get("/volume/w/found/p1", params={"what": what}).content for what in ("scan", "mask")]
+
+    assert volumes() == [b"scan", b"mask"]  # the small copies: nobody knows where the scan is
+    assert "synthoma detect SCAN --threshold" in visitor.get("/view/w/found/p1").text
+    scan = studio.places.roots["0"] / "inner" / "p1_flair.nii.gz"
+    studio.queue.add("detect", "look", ("detect", str(scan)), str(folder))
+    assert volumes() == [b"no volume", b"whole mask"]
+    page = visitor.get("/view/w/found/p1").text
+    assert 'name="at" value="0/inner/p1_flair.nii.gz"' in page
+    assert "<u>p1" not in page
+    assert "secret" not in page
+    assert visitor.get("/volume/w/found/p1", params={"what": "config"}).status_code == 404
+
+
+def test_a_scan_outside_is_not_shown(studio: Studio, visitor: TestClient, tmp_path: Path) -> None:
+    folder = _findings(studio)
+    (tmp_path / "secret.nii").write_bytes(b"secret")
+    studio.queue.add("detect", "look", ("detect", str(tmp_path / "secret.nii")), str(folder))
+    assert visitor.get("/volume/w/found/p1", params={"what": "scan"}).content == b"scan"
