@@ -96,6 +96,7 @@ def _let_in(studio: Studio, session: str) -> Response:
     # A page that goes on by itself, not a redirection: a strict cookie is not sent on one that another site began.
     response = HTMLResponse(
         '<!doctype html><html lang="en"><title>Synthoma studio</title><meta http-equiv="refresh" content="0; url=/">'
+        '<link rel="icon" href="data:,">'
         '<p><a href="/">Go on to the studio</a></p></html>'
     )
     response.set_cookie(studio.door.cookie, session, httponly=True, samesite="strict", path="/")
