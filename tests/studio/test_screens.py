@@ -198,3 +198,21 @@ def test_a_scan_outside_is_not_shown(studio: Studio, visitor: TestClient, tmp_pa
     (tmp_path / "secret.nii").write_bytes(b"secret")
     studio.queue.add("detect", "look", ("detect", str(tmp_path / "secret.nii")), str(folder))
     assert visitor.get("/volume/w/found/p1", params={"what": "scan"}).content == b"scan"
+
+
+def test_what_was_understood_is_shown_as_text(studio: Studio, visitor: TestClient, csrf: str) -> None:
+    assert visitor.post("/look", data={"csrf": csrf, "at": "0/inner"}).headers["location"] == "/scans/0/inner"
+    (job,) = studio.store.jobs()
+    assert "Looking at it" in visitor.get("/scans/0/inner").text
+    example = {"case": "<s>p1</s>", "patient": "p1", "files": {"flair": "p1_flair.nii.gz"}}
+    facts: dict[str, object] = {
+        "kind": "scans", "layout": "volumes", "cases": 1, "patients": 1, "cases without a known patient": 0,
+        "patients with several visits": 0, "modalities": {"flair": 1}, "with masks": 0, "labels": [], "classes": {},
+        "left aside": {}, "skipped files": 0, "warnings": ["nobody is held out"], "examples": [example], "remarks": [],
+    }  # fmt: skip
+    (studio.queue.logs / f"{job.id}.json").write_text(json.dumps(facts), encoding="utf-8")
+    studio.store.end(job.id, "done")
+    page = visitor.get("/scans/0/inner").text
+    assert "1 cases of 1 patients" in page
+    assert "nobody is held out" in page
+    assert "<s>p1" not in page
