@@ -122,7 +122,7 @@ def test_the_whole_way(browser: Any, served: str, tmp_path: Path) -> None:
     visit.go("/drop")
     page.fill("input[name=patients]", "6")
     page.fill("form[action='/order/simulate'] input[name=size]", "32")
-    page.fill("form[action='/order/simulate'] input[name=every]", "2")
+    page.fill("form[action='/order/simulate'] input[name=every]", "1")
     page.check("form[action='/order/simulate'] input[name=modality_flair]")
     visit.press("Simulate patients")
     page.reload()  # in the middle: nothing is lost
