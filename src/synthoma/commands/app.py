@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "clinical use.",
     "export": "Write a cohort or findings for another tool: nnU-Net, MONAI, TorchIO, BIDS, Hugging Face, COCO, YOLO.",
     "report": "Write the self-contained HTML page of an artefact.",
+    "studio": "The whole chain in a browser, on this computer alone: nothing leaves it.",
     "demo": "Run the chain on simulated patients: nothing to download, no data needed, about four minutes on two "
     "cores.",
 }

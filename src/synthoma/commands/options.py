@@ -178,3 +178,17 @@ Model = Annotated[
     Path | None,
     typer.Option(metavar="RUN", help="A run of `synthoma train`; without it, the model trained on the phantom."),
 ]
+
+# studio
+Workspace = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="Where everything is written: what is sent, made, and the jobs.")
+]
+Host = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Where to listen; other than this computer alone needs a password.")
+]
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen at; 0 takes a free one.")]
+PasswordFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Ask for the password in its first line, of 10 characters or more.")
+]
+AtOnce = Annotated[int, typer.Option("--at-once", metavar="N", min=1, max=16, help="Commands that work at a time.")]
+NoOpen = Annotated[bool, typer.Option("--no-open", metavar="", help="Do not open the browser.")]
