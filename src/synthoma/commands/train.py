@@ -112,8 +112,9 @@ def _tracker(name: str | None) -> TrackerName | None:
     Raises:
         ConfigError: there is none of that name.
     """
-    if name is None or name == "tensorboard" or name == "mlflow":
-        return name
+    known: dict[str, TrackerName] = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
+    if name is None or name in known:
+        return None if name is None else known[name]
     raise ConfigError("tensorboard or mlflow for --track", repr(name), "choose one of them")
 
 
