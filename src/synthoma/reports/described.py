@@ -13,6 +13,8 @@ from synthoma.core.errors import InputError
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.result import read_detection
 from synthoma.evaluation.heldout.result import read_model_scores
+from synthoma.evaluation.readers.blinded import read_set
+from synthoma.evaluation.readers.result import read_readers
 from synthoma.evaluation.result import read_evaluation
 from synthoma.training.bundle import open_model
 from synthoma.training.log import FILE as LOG
@@ -147,6 +149,16 @@ def _of_chain(folder: Path) -> Description:
     return {"kind": "chain", **read_artefact(folder / "chain.json", "synthoma.chain/1")}
 
 
+def _of_blinded_set(folder: Path) -> Description:
+    facts = read_set(folder).content()
+    facts["readers"] = sorted(facts.pop("orders"))
+    return {"kind": "blinded set", **facts}
+
+
+def _of_readers(folder: Path) -> Description:
+    return {"kind": "answers of readers", **read_readers(folder).content()}
+
+
 _READERS = {
     "run.json": _of_unfinished_run,
     "search.csv": _of_search,
@@ -157,5 +169,7 @@ _READERS = {
     "model_scores.json": _of_model_scores,
     "demo.json": _of_demo,
     "chain.json": _of_chain,
+    "set.json": _of_blinded_set,
+    "readers.json": _of_readers,
 }
 """By the file that tells an artefact."""
