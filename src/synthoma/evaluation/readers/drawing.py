@@ -67,7 +67,9 @@ def drawn(real: Cohort, synthetic: Cohort, config: TuringConfig) -> Drawn:
         usable = np.isin(labels[0], sorted(drawn_classes(real, synthetic)))
         rows, labels = rows[usable], (np.full(int(usable.sum()), ANY), np.full(len(made), ANY))
     quotas = _checked_quotas(labels[0], labels[1], real, rows, config.number)
-    ours, theirs, classes = [], [], []
+    ours: list[int] = []
+    theirs: list[int] = []
+    classes: list[str] = []
     cases = tuple(np.asarray(cohort.slices["group"].astype(str)) for cohort in (real, synthetic))
     used = Counter[str](), Counter[str]()
     scarce = sorted(quotas, key=lambda label: (len(set(cases[0][rows[labels[0] == label]])), label))

@@ -169,13 +169,13 @@ def _key_item(
 def _order(names: Sequence[str], twins: Sequence[tuple[str, str]], seed: int, reader: int) -> tuple[str, ...]:
     """An order of a reader's own, in which repeats are far from what they repeat."""
     draws = stream(seed, "turing.order", reader)
-    tried = [draws.permutation(np.array(names)).tolist() for _ in range(_SHUFFLES if twins else 1)]
+    tried: list[list[str]] = [draws.permutation(np.array(names)).tolist() for _ in range(_SHUFFLES if twins else 1)]
 
-    def nearest(order: list[str]) -> int:
-        at = {name: place for place, name in enumerate(order)}
+    def nearest(number: int) -> int:
+        at = {name: place for place, name in enumerate(tried[number])}
         return min((abs(at[one] - at[other]) for one, other in twins), default=0)
 
-    return tuple(max(tried, key=nearest))
+    return tuple(tried[max(range(len(tried)), key=nearest)])
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------
