@@ -177,6 +177,12 @@ Turing = Annotated[
     typer.Option(metavar="RESULT", help="What `synthoma turing score` wrote: told beside what is measured."),
 ]
 
+# turing
+Key = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="To score: the set's key.json, where it is kept elsewhere."),
+]
+
 # detect
 Model = Annotated[
     Path | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from synthoma.commands.mistakes import nearest
-from synthoma.commands.options import TAKEN, Force, Given, Open, Output, takes
+from synthoma.commands.options import TAKEN, Force, Given, Key, Open, Output, takes
 from synthoma.commands.printing import browse, say
 from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
@@ -34,10 +34,7 @@ def run(
     ],
     output: Output,
     given: Given,
-    key: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="To score: the set's key.json, where it is kept elsewhere."),
-    ] = None,
+    key: Key = None,
     force: Force = False,
     open_page: Open = False,
 ) -> None:
