@@ -18,7 +18,7 @@ QUESTION = {
     "single": "Is this picture of a real patient, or synthetic?",
     "pairs": "One picture is of a real patient, the other is synthetic. Which one is real?",
 }
-BY_PAGE = {"single": 12, "pairs": 8}
+BY_PAGE = {"single": 12, "pairs": 6}
 """Pictures or pairs on an A4 page."""
 
 
