@@ -63,7 +63,7 @@ def test_the_module_is_the_command() -> None:
     assert "nowhere" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["prepare", "info", "report", "demo"])
+@pytest.mark.parametrize("command", ["prepare", "info", "report", "demo", "turing"])
 def test_help_teaches_by_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

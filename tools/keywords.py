@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import Config
 from synthoma.detection.settings import DetectConfig
+from synthoma.evaluation.readers.settings import TuringConfig
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.exports.settings import ExportConfig
 from synthoma.phantom import PhantomCohortConfig
@@ -33,6 +34,7 @@ KINDS: dict[str, type[Config]] = {
     "evaluate": EvaluateConfig,
     "detect": DetectConfig,
     "export": ExportConfig,
+    "turing_make": TuringConfig,
 }
 HEAD = '''"""Settings of the functions as keyword arguments. Made by tools/keywords.py from the settings: edit those."""
 

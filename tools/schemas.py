@@ -16,6 +16,8 @@ from synthoma.detection.result import Detection
 from synthoma.detection.scan_findings import ScanFindings
 from synthoma.detection.view import View
 from synthoma.evaluation.heldout.result import ModelScores
+from synthoma.evaluation.readers.blinded import TuringKey, TuringSet
+from synthoma.evaluation.readers.result import Readers
 from synthoma.evaluation.result import Evaluation
 from synthoma.exports.forms import Export
 from synthoma.exports.preprocessing import Preprocessing
@@ -41,6 +43,9 @@ ARTEFACTS: dict[str, type[Record]] = {
     "search": SearchMeta,
     "model_scores": ModelScores,
     "view": View,
+    "turing_set": TuringSet,
+    "turing_key": TuringKey,
+    "readers": Readers,
 }
 """Name of the file -> what it holds; a line for each artefact."""
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
         score_masks,
         search,
         train,
+        turing_make,
+        turing_score,
         verify,
     )
     from synthoma.pipeline.cohort import Cohort
@@ -57,7 +59,7 @@ _HOMES = {
 __all__ = [
     "Cohort", "Evaluation", "Findings", "Run", "View", "__version__", "chain", "demo", "describe", "detect", "diagram",
     "evaluate", "evaluate_model", "export", "generate", "judge", "pipeline", "planned", "prepare", "prepare_phantom",
-    "report", "score_masks", "search", "train", "verify",
+    "report", "score_masks", "search", "train", "turing_make", "turing_score", "verify",
 ]  # fmt: skip
 
 

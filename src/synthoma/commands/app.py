@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "detect": "Find and outline tumours: probability, mask, size and place, picture. Research software, not for "
     "clinical use.",
     "export": "Write a cohort or findings for another tool: nnU-Net, MONAI, TorchIO, BIDS, Hugging Face, COCO, YOLO.",
+    "turing": "Can readers tell synthetic pictures from real ones? Make a blinded set of both, and score the answers.",
     "report": "Write the self-contained HTML page of an artefact.",
     "studio": "The whole chain in a browser, on this computer alone: nothing leaves it.",
     "demo": "Run the chain on simulated patients: nothing to download, no data needed, about four minutes on two "

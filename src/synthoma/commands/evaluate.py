@@ -19,6 +19,7 @@ from synthoma.commands.options import (
     Open,
     Output,
     PrintConfig,
+    Turing,
     takes,
 )
 from synthoma.commands.printing import browse, say
@@ -53,6 +54,7 @@ def run(
     ] = None,
     extractor: Extractor = None,
     keep: Keep = None,
+    turing: Turing = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
     print_config: PrintConfig = False,
@@ -71,19 +73,21 @@ def run(
             check_apart(place, [config])
     if of_model:
         _check_useful("a model", [*given, *of_masks], {"--extractor": extractor, "--keep": keep, "--set": assignments,
-                                                       "--config": config, "SYNTHETIC": synthetic})  # fmt: skip
+                                                       "--config": config, "--turing": turing,
+                                                       "SYNTHETIC": synthetic})  # fmt: skip
         _score_model(real, output, HeldOutConfig.resolve(flags=of_model), settings, force=force)
     elif synthetic is None:
         todo = "name it behind the real one, or give --model RUN to score a trained model"
         raise ConfigError("a synthetic cohort, or predicted masks", "none", todo)
     elif not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file():
-        others = {"--extractor": extractor, "--keep": keep, "--set": assignments, "--config": config}
+        others: dict[str, object] = {"--extractor": extractor, "--keep": keep, "--turing": turing}
+        others |= {"--set": assignments, "--config": config}
         _check_useful("masks", [*given], others)
         scored = MasksConfig.resolve(flags=of_masks)
         _score_masks(real, synthetic, output, scored, seed=settings.seed, force=force)
     else:
         _check_useful("cohorts", [*of_masks], {})
-        _evaluate(real, synthetic, output, settings, keep, extractor, force)
+        _evaluate(real, synthetic, output, settings, keep, extractor, turing, force)
     if open_page:
         browse(output / "report.html")
 
@@ -145,6 +149,7 @@ def _evaluate(
     settings: EvaluateConfig,
     keep: Path | None,
     extractor: Path | None,
+    turing: Path | None,
     force: bool,
 ) -> None:
     """Judge a synthetic cohort and print lights and verdict."""
@@ -153,7 +158,15 @@ def _evaluate(
 
     with shown() as display:
         result = pipeline.evaluate(
-            real, synthetic, output, config=settings, keep=keep, extractor=extractor, force=force, progress=display.work
+            real,
+            synthetic,
+            output,
+            config=settings,
+            keep=keep,
+            extractor=extractor,
+            turing=turing,
+            force=force,
+            progress=display.work,
         )
     for light in result.lights:
         say(f"{light.question:<10} {light.state:<12} {light.text}")

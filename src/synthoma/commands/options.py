@@ -172,6 +172,16 @@ Keep = Annotated[
     Path | None,
     typer.Option(metavar="COHORT", help="Also write the slices looked at, less copies and masks that do not fit."),
 ]
+Turing = Annotated[
+    Path | None,
+    typer.Option(metavar="RESULT", help="What `synthoma turing score` wrote: told beside what is measured."),
+]
+
+# turing
+Key = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="To score: the set's key.json, where it is kept elsewhere."),
+]
 
 # detect
 Model = Annotated[

@@ -102,7 +102,7 @@ def compare(
     modality, table = shown_modality(real.modalities), real.slices
     made = drawn_classes(real, synthetic)
     table = real.slices
-    present = _showing(real, modality) & as_scanned(table)
+    present = showing(real, modality) & as_scanned(table)
     usable = table["label"].isin(made).to_numpy() & present
     in_training = ~out & present
     known = _learned_from(real, synthetic)
@@ -112,7 +112,7 @@ def compare(
     gallery = np.flatnonzero(seen)
     training = _choose(np.flatnonzero(seen & usable), limit, seed, "training")
     apart = _choose(np.flatnonzero(usable & out), limit, seed, "held-out")
-    drawn = _choose(np.flatnonzero(_showing(synthetic, modality)), limit, seed, "synthetic")
+    drawn = _choose(np.flatnonzero(showing(synthetic, modality)), limit, seed, "synthetic")
     for name, rows in (("training", training), ("held-out", apart), ("synthetic", drawn)):
         if len(rows) < LEAST:
             came = f"{len(rows)} {name} ones of the classes {', '.join(sorted(made))}"
@@ -229,7 +229,7 @@ def _learned_from(real: Cohort, synthetic: Cohort) -> frozenset[str]:
     return patients_behind(synthetic, simulated=real.origin == "phantom")
 
 
-def _showing(cohort: Cohort, modality: str) -> Bools:
+def showing(cohort: Cohort, modality: str) -> Bools:
     """Which slices have this modality."""
     return np.array([modality not in missing.split("+") for missing in cohort.slices["missing"]], dtype=np.bool_)
 

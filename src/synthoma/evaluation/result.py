@@ -18,6 +18,7 @@ from synthoma.core.records import Number, OrEmpty, Record, known_settings
 from synthoma.core.whole_files import write_json
 from synthoma.evaluation.diverse.result import Twins
 from synthoma.evaluation.private.result import Privacy
+from synthoma.evaluation.readers.result import Readers
 from synthoma.evaluation.realistic.result import (
     Agreement,
     Authenticity,
@@ -230,6 +231,7 @@ class Evaluation(Evidence):
     verdict: Verdict
     provenance: Provenance
     kept: int | None = Field(default=None, description="slices that were kept; missing unless asked for")
+    readers: Readers | None = Field(default=None, description="what people said who looked; missing unless given")
 
     def light(self, question: Question) -> Light:
         """The answer to a question."""

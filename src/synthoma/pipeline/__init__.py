@@ -2,6 +2,7 @@ r"""The chain as Python functions: each is one command, and reads and writes art
 
     files | phantom -> cohort -> (train) run -> (generate) cohort -> (evaluate) evaluation -> report
                           \-> (train) run -> (detect) masks, overlays, DICOM SEG
+    cohorts -> (turing_make) blinded set -> readers' answers -> (turing_score) what these are worth
     cohort | findings -> (export) nnU-Net, MONAI, BIDS, COCO and the like
 
 Stages talk through files only, so each can be made by hand, replaced, or run elsewhere.
@@ -18,9 +19,10 @@ from synthoma.pipeline.judgement import evaluate, evaluate_model, score_masks
 from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.searching import search
 from synthoma.pipeline.training import planned, train
+from synthoma.pipeline.turing import turing_make, turing_score
 
 __all__ = [
     "chain", "demo", "describe", "detect", "diagram", "evaluate", "evaluate_model", "export", "generate",
     "inception", "judge", "kind_of_model", "planned", "prepare", "prepare_phantom", "report", "score_masks",
-    "search", "train", "verify",
+    "search", "train", "turing_make", "turing_score", "verify",
 ]  # fmt: skip

@@ -42,10 +42,14 @@ def report(artefact: Place) -> Path:
 
         write_text(path / "report.html", findings_page(path, path.resolve().name))
         renew_checksums(path, "report.html")
-    elif any((path / name).is_file() for name in ("evaluation.json", "scores.json", "model_scores.json")):
+    elif any(
+        (path / name).is_file() for name in ("evaluation.json", "scores.json", "model_scores.json", "readers.json")
+    ):
         pass  # its page was written with it, from cohorts that may have moved since
     else:
-        raise InputError("a cohort, a run, a search, an evaluation or findings", str(path), "see `synthoma info PATH`")
+        raise InputError(
+            "a cohort, a run, a search, an evaluation, findings or answers", str(path), "see `synthoma info PATH`"
+        )
     return path / "report.html"
 
 

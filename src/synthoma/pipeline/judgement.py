@@ -24,6 +24,7 @@ from synthoma.pipeline.training import out_of_room
 
 if TYPE_CHECKING:
     from synthoma.evaluation.heldout.result import ModelScores
+    from synthoma.evaluation.readers.result import Readers
     from synthoma.evaluation.result import Evaluation
 
 
@@ -37,6 +38,7 @@ def evaluate(
     config: EvaluateConfig | None = None,
     keep: Place | None = None,
     extractor: Place | None = None,
+    turing: Place | None = None,
     force: bool = False,
     progress: Progress | None = None,
     **settings: Unpack[EvaluateKeywords],
@@ -53,6 +55,8 @@ def evaluate(
             masks do not fit their images; nothing is written where none is left ("kept" of what is returned is 0).
         extractor: Python file with ``features(images) -> (N, D)``, as one more family of features. It is run, so a
             settings file cannot name it.
+        turing: what ``turing_score`` wrote of readers who saw these two cohorts: it is told beside what is measured,
+            and changes no light.
         force: replace an earlier evaluation.
         progress: told how far the work is; None shows it, see ``core.display``.
         settings: fields of ``EvaluateConfig``.
@@ -66,6 +70,7 @@ def evaluate(
     """
     from synthoma.cohorts.cohort import write_rows
     from synthoma.evaluation.evaluate import evaluate as score
+    from synthoma.evaluation.readers.joined import with_readers
     from synthoma.evaluation.result import rows_to_keep, write_evaluation
     from synthoma.reports.evaluation_page import write_reports
 
@@ -73,10 +78,11 @@ def evaluate(
     ours, theirs = Cohort(real), Cohort(synthetic)
     target = Path(output)
     cells = config.cells or target.with_name(f"{target.resolve().name}.cells")
-    read = (ours.path, theirs.path, config.phantom, config.run, extractor)
+    read = (ours.path, theirs.path, config.phantom, config.run, extractor, turing)
     check_apart(cells, read)
     if keep is not None:
         check_output(Path(keep), force=force, inputs=(*read, target, cells))  # said now, not after an hour
+    readers = None if turing is None else _readers(Path(turing), ours, theirs)
     kept: list[int] = []
     go_on = f"run the same command again: what was trained is kept in {cells}"
     try:
@@ -84,6 +90,8 @@ def evaluate(
             own = None if extractor is None else Path(extractor)
             opinion = _discriminator(ours, theirs, config) if config.run is not None else None
             result = score(ours, theirs, config, cells, discriminator=opinion, extractor=own, progress=told)
+            if readers is not None:
+                result = with_readers(result, readers)
             if keep is not None:
                 # Only slices that were looked at can be kept.
                 kept = rows_to_keep(result)
@@ -150,6 +158,18 @@ def evaluate_model(
             write_model_scores(partial, scores)
             write_text(partial / "report.html", model_page(scores))
     return scores
+
+
+def _readers(path: Path, real: Cohort, synthetic: Cohort) -> Readers:
+    """What readers said who saw these cohorts; said now, not after an hour."""
+    from synthoma.core.artefacts import verified_digest
+    from synthoma.evaluation.readers.joined import check_readers
+    from synthoma.evaluation.readers.result import read_readers
+
+    readers = read_readers(path)
+    digests = [verified_digest(cohort.path / "images.npy") for cohort in (real, synthetic)]
+    check_readers(readers, real=digests[0], synthetic=digests[1])
+    return readers
 
 
 def _discriminator(real: Cohort, synthetic: Cohort, config: EvaluateConfig) -> tuple[Floats, Floats]:

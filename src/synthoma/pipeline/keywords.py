@@ -170,3 +170,16 @@ class ExportKeywords(TypedDict, total=False):
     slices: bool
     sequences: Sequence[str]
     boxes: bool
+
+
+class TuringMakeKeywords(TypedDict, total=False):
+    """Fields of ``TuringConfig``."""
+
+    design: Literal["single", "pairs"]
+    number: int
+    repeats: float
+    readers: Sequence[str]
+    sequence: str | None
+    pixels: int
+    matters: float
+    seed: int

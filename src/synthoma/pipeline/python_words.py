@@ -89,6 +89,7 @@ def _settings() -> dict[str, list[Setting]]:
     from synthoma.cohorts.settings import PrepareConfig
     from synthoma.detection.settings import DetectConfig
     from synthoma.evaluation.heldout.settings import HeldOutConfig
+    from synthoma.evaluation.readers.settings import TuringConfig
     from synthoma.evaluation.settings import EvaluateConfig
     from synthoma.exports.settings import ExportConfig
     from synthoma.generators.request import GenerateConfig
@@ -105,6 +106,7 @@ def _settings() -> dict[str, list[Setting]]:
         HeldOutConfig,
         MasksConfig,
         ExportConfig,
+        TuringConfig,
     ):
         for one in settings_of(kind).values():
             if one.flag:

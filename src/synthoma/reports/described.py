@@ -13,6 +13,8 @@ from synthoma.core.errors import InputError
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.result import read_detection
 from synthoma.evaluation.heldout.result import read_model_scores
+from synthoma.evaluation.readers.blinded import read_set
+from synthoma.evaluation.readers.result import read_readers
 from synthoma.evaluation.result import read_evaluation
 from synthoma.training.bundle import open_model
 from synthoma.training.log import FILE as LOG
@@ -151,6 +153,16 @@ def _of_export(folder: Path) -> Description:
     return {"kind": "export", **read_artefact(folder / "export.json", "synthoma.export/1")}
 
 
+def _of_blinded_set(folder: Path) -> Description:
+    facts = read_set(folder).content()
+    facts["readers"] = sorted(facts.pop("orders"))
+    return {"kind": "blinded set", **facts}
+
+
+def _of_readers(folder: Path) -> Description:
+    return {"kind": "answers of readers", **read_readers(folder).content()}
+
+
 _READERS = {
     "run.json": _of_unfinished_run,
     "search.csv": _of_search,
@@ -162,5 +174,7 @@ _READERS = {
     "demo.json": _of_demo,
     "chain.json": _of_chain,
     "export.json": _of_export,
+    "set.json": _of_blinded_set,
+    "readers.json": _of_readers,
 }
 """By the file that tells an artefact."""

@@ -9,6 +9,7 @@ from synthoma.reports.blocks import Block, Section
 from synthoma.reports.fidelity_blocks import diverse, faults, realistic
 from synthoma.reports.literature import studies
 from synthoma.reports.privacy_blocks import private
+from synthoma.reports.readers_blocks import readers_block
 from synthoma.reports.references import REFERENCES
 from synthoma.reports.settings_blocks import settings
 from synthoma.reports.utility_blocks import decisive, useful
@@ -34,6 +35,7 @@ def sections(result: Evaluation) -> list[Section]:
     """Everything that stands below the verdict, in order."""
     parts: dict[str, tuple[str, Sequence[Block | None]]] = {
         "realistic": (QUESTIONS["realistic"], realistic(result)),
+        "readers": ("What readers say", [readers_block(result.readers)]),
         "diverse": (QUESTIONS["diverse"], diverse(result)),
         "private": (QUESTIONS["private"], private(result)),
         "useful": (QUESTIONS["useful"], useful(result)),
@@ -116,7 +118,10 @@ def _limits(result: Evaluation) -> Block:
         "A score that sees no difference is no proof that there is none.",
         "The bounds on copies speak of copies altered as the planted ones, kind by kind, with another gamma and noise. "
         "They are measurements, not a guarantee such as differential privacy.",
-        "Nobody looked at the images: whether radiologists take them for real is another question.",
+        "Nobody looked at the images: whether radiologists take them for real is another question "
+        "(`synthoma turing make`)."
+        if result.readers is None
+        else "Readers saw single slices. That they are deceived would not make these useful, or private.",
     ]
     if utility is not None and utility.arms:
         items.append(

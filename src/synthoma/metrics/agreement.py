@@ -1,0 +1,74 @@
+"""Do readers say the same? Kappa: agreement beyond what their habits alone would bring, with intervals over cases.
+
+kappa = (observed - expected) / (1 - expected). Two readers: expected from the habits of each (Cohen 1960). More: from
+the habits of all together (Fleiss 1971). Where everybody always gives one and the same answer nothing is expected to
+differ, and kappa is not defined: nan.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthoma.core.errors import InputError
+from synthoma.core.types import Array, Ints
+from synthoma.metrics.intervals import Interval, bootstrap
+
+_ALL_ALIKE = 1e-12
+
+
+def cohen_kappa(first: Array, second: Array) -> float:
+    """Kappa of two readers (Cohen 1960): categories of any kind, (N,) each, in one order.
+
+    Raises:
+        InputError: two lengths.
+    """
+    if first.shape != second.shape or first.ndim != 1:
+        raise InputError("answers of both to the same cases", f"{first.shape} and {second.shape}", "leave out the rest")
+    if not len(first):
+        return float("nan")
+    kinds = np.unique(np.concatenate([first, second]))
+    expected = sum(float(np.mean(first == kind) * np.mean(second == kind)) for kind in kinds)
+    return _kappa(float(np.mean(first == second)), expected)
+
+
+def fleiss_kappa(answers: Array) -> float:
+    """Kappa of any number of readers (Fleiss 1971).
+
+    Args:
+        answers: (N, R) categories; every reader has answered every case.
+
+    Raises:
+        InputError: fewer than two readers.
+    """
+    if answers.ndim != 2 or answers.shape[1] < 2:
+        raise InputError("answers (cases, readers) of two or more", f"{answers.shape}", "give more readers")
+    if not len(answers):
+        return float("nan")
+    readers = answers.shape[1]
+    counts = np.stack([(answers == kind).sum(axis=1) for kind in np.unique(answers)], axis=1)
+    observed = (counts * (counts - 1)).sum(axis=1) / (readers * (readers - 1))
+    return _kappa(float(observed.mean()), float((counts.mean(axis=0) / readers) @ (counts.mean(axis=0) / readers)))
+
+
+def kappa_interval(answers: Array, *, level: float = 0.95, seed: int = 0) -> Interval:
+    """Kappa with its bootstrap interval over cases: Cohen's of two readers, Fleiss' of more.
+
+    Args:
+        answers: (N, R) categories.
+        level: 0..1.
+        seed: of the draws.
+    """
+
+    def kappa(rows: Ints) -> float:
+        drawn = answers[rows]
+        return cohen_kappa(drawn[:, 0], drawn[:, 1]) if answers.shape[1] == 2 else fleiss_kappa(drawn)
+
+    if len(answers) < 2 or not np.isfinite(value := kappa(np.arange(len(answers)))):
+        return Interval(*(float("nan"),) * 3, len(answers))
+    if value >= 1 - _ALL_ALIKE:  # no draw differs: how many others might is said by the limits of kappa
+        return bootstrap(lambda rows: 1.0, len(answers), limits=(-1.0, 1.0), level=level, seed=seed)
+    return bootstrap(kappa, len(answers), limits=(-1.0, 1.0), level=level, seed=seed)
+
+
+def _kappa(observed: float, expected: float) -> float:
+    return float("nan") if 1 - expected <= _ALL_ALIKE else (observed - expected) / (1 - expected)
