@@ -16,7 +16,12 @@ import synthoma
 DOCS = Path(__file__).parents[1] / "docs"
 NAMES = [name for name in dir(synthoma) if name not in ("__version__", "pipeline")]
 OBJECTS = [name for name in NAMES if inspect.isclass(getattr(synthoma, name))]
-SHOWN_AS_COMMENT = {"demo": "minutes", "to_torchio": "a package that is not always there"}
+SHOWN_AS_COMMENT = {
+    "demo": "minutes",
+    "to_torchio": "a package that is not always there",
+    "turing_make": "docs/turing.md runs it",
+    "turing_score": "docs/turing.md runs it",
+}
 """What an example names and does not run, and why."""
 
 

@@ -199,12 +199,12 @@ def test_whom_the_model_saw_is_not_scored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("of_model", "of_cohort", "complaint"),
     [
-        ({"shape": {"size": 64, "channels": 1, "targets": 0}}, {}, "slices of 64 px.*--size 64"),
+        ({"shape": {"size": 64, "channels": 1, "targets": 0}}, {}, "slices of 64 px.*size=64"),
         ({"prepare": {"normalise": "unit"}}, {"provenance": {"config": {"normalise": "robust"}}}, "normalise unit"),
         ({"plane": "coronal", "prepare": {"plane": "coronal"}}, {}, "plane coronal"),
         ({"modalities": ["flair", "t1"]}, {}, "has t1 too"),
         ({"classes": ["cat", "dog"]}, {}, "24 of another class than cat, dog"),
-        ({}, {"splits": ["train"] * 60}, "test slices in cohort.*--part all"),
+        ({}, {"splits": ["train"] * 60}, 'test slices in cohort.*part="all"'),
     ],
 )
 def test_what_does_not_fit_is_refused(
