@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -33,18 +34,21 @@ def spread(
     """
     from joblib import Parallel, delayed
 
-    work = (delayed(_led)(os.getpid(), function, *call) for call in calls)
+    work = (delayed(_led)(os.getpid(), Path.cwd(), function, *call) for call in calls)
     results = Parallel(n_jobs=jobs, return_as="generator" if ordered else "generator_unordered")(work)
     with closing(results):
         yield results
 
 
-def _led(parent: int, function: Callable[..., Result], *arguments: object) -> Result:
-    """Call it in a worker that ends with ``parent``."""
+def _led(parent: int, folder: Path, function: Callable[..., Result], *arguments: object) -> Result:
+    """Call it in a worker that ends with ``parent`` and stands in its folder."""
     # Only loky's workers are children of their command: one of a cluster has another master, and work that is not
     # spread is done by the command itself, which may be a worker of somebody's own program.
     if os.getpid() != parent and multiprocessing.current_process().name.startswith("LokyProcess"):
         _follow(parent)
+        # Workers are kept from one call to the next, and a notebook may have gone to another folder in between.
+        if Path.cwd() != folder:
+            os.chdir(folder)
     return function(*arguments)
 
 
