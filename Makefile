@@ -30,7 +30,7 @@ check: style ## Style, types and the quick tests (a minute on 2 cores)
 test: style ## Style, types and all tests (at most 25 minutes on 2 cores)
 	$(PYTEST) --durations=12
 
-demo: setup ## The whole chain on simulated patients; no data needed (at most 10 minutes on 2 cores)
+demo: setup ## The whole chain on simulated patients; no data needed (about three minutes on 2 cores)
 	$(BIN)/synthoma demo --output demo --force
 
 .venv/.docs: .venv/.ready

@@ -35,7 +35,7 @@ COMMANDS: dict[str, str] = {
     "turing": "Can readers tell synthetic pictures from real ones? Make a blinded set of both, and score the answers.",
     "report": "Write the self-contained HTML page of an artefact.",
     "studio": "The whole chain in a browser, on this computer alone: nothing leaves it.",
-    "demo": "Run the chain on simulated patients: nothing to download, no data needed, about four minutes on two "
+    "demo": "Run the chain on simulated patients: nothing to download, no data needed, about three minutes on two "
     "cores.",
 }
 """Command -> what it does. Its function is ``run`` in the module of its name, with ``EXAMPLES``."""

@@ -38,7 +38,7 @@ PARTS = ("hospital", "run", "synthetic", "evaluation", "patient", "found")
 
 @in_python
 def demo(output: Place, *, force: bool = False, progress: Progress | None = None, report: Report | None = None) -> Path:
-    """The chain on simulated patients, in about four minutes on two cores: nothing is downloaded, no data is needed.
+    """The chain on simulated patients, in about three minutes on two cores: nothing is downloaded, no data is needed.
 
     Patients of one simulated scanner stand for the few scans of a hospital. A phantom-gan learns their look and draws
     slices with masks, which are judged; and the tumour of one further patient is found.
