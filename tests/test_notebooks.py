@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def test_it_runs_and_what_it_says_holds(name: str, tmp_path: Path, monkeypatch: 
         monkeypatch.chdir(tmp_path)
         space: dict[str, Any] = {}
         for cell in cells(name):
-            exec(compile("".join(cell["source"]), name, "exec"), space)
+            with warnings.catch_warnings():  # those of other packages are no fault of the notebook
+                warnings.simplefilter("default")
+                exec(compile("".join(cell["source"]), name, "exec"), space)
         exec(CHECKS[name], space)
         return
     monkeypatch.syspath_prepend(str(ROOT / "tools"))

@@ -173,7 +173,7 @@ def test_a_search_for_a_segmenter_goes_on_and_says_how_to_train(
 
 def test_a_search_needs_a_search_a_cohort_and_a_score(cohort: Cohort, tmp_path: Path) -> None:
     config = TrainConfig.resolve(flags={"model": "unet-25d", "images": 32})
-    with pytest.raises(InputError, match="leave out --resume"):
+    with pytest.raises(InputError, match="leave out resume=True"):
         synthoma.pipeline.search(cohort.path, tmp_path / "s", 2, config=config, resume=True)
     images, masks = blobs(8, size=32)
     blind = write_cohort(tmp_path / "blind", images, masks=masks, mask_names={"1": "tumour"})

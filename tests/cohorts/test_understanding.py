@@ -42,7 +42,8 @@ def test_ambiguous_labels_stop_prepare_with_the_choices(tmp_path: Path) -> None:
     for number in range(3):
         write_nifti(tmp_path / "in" / f"A{number}" / f"A{number}_flair.nii.gz", voxels(number), FLAT)
         write_nifti(tmp_path / "in" / f"A{number}" / f"A{number}_seg.nii.gz", blob(values=(1, 2, 3)), FLAT)
-    with pytest.raises(InputError, match=r"the values 1, 2, 3.*--convention.*brats-2023.*msd"):
+    said = r'the values 1, 2, 3.*convention=NAME.*brats-2023.*msd.*convention="1=oedema,2=core,...'
+    with pytest.raises(InputError, match=said):
         pipeline.prepare(tmp_path / "in", tmp_path / "c", size=16, jobs=1)
     assert not (tmp_path / "c").exists()
     given = pipeline.prepare(tmp_path / "in", tmp_path / "c", size=16, jobs=1, convention="msd", duplicates=False)

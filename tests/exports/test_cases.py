@@ -60,13 +60,13 @@ def test_a_cohort_by_hand_needs_little(tmp_path: Path) -> None:
 
 
 def test_no_patient_group_or_case_is_on_two_sides(tmp_path: Path) -> None:
-    from synthoma.exports.names import ABOUT
+    from synthoma.exports.forms import FORMS
 
     cohort = patients(tmp_path / "cohort")
     for column in ("patient", "group", "case"):
         table = cohort.slices.assign(**{column: cohort.slices[column].replace({"p3": "p0"})})
         table.to_csv(cohort.path / "slices.csv", index=False)
-        for form in ABOUT:
+        for form in FORMS:
             with pytest.raises(LeakError, match="p0"):
                 synthoma.export(cohort.path, tmp_path / "out", to=form)
             assert not (tmp_path / "out").exists()

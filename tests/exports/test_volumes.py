@@ -122,10 +122,10 @@ def test_every_image_of_nobody_says_so(tmp_path: Path, origin: str) -> None:
     import pydicom
     from PIL import Image
 
-    from synthoma.exports.names import ABOUT
+    from synthoma.exports.forms import FORMS
 
     patients(tmp_path / "cohort", origin=origin)
-    for form in ABOUT:
+    for form in FORMS:
         synthoma.export(tmp_path / "cohort", tmp_path / form, to=form)
         seen = 0
         for path in (tmp_path / form).rglob("*.*"):

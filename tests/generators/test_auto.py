@@ -128,7 +128,7 @@ def test_settings_of_ones_own_need_a_model_by_name(tmp_path: Path) -> None:
 
 def test_a_search_needs_one_set_of_simulated_slices(tmp_path: Path) -> None:
     cohort = _cohort(tmp_path / "real")
-    with pytest.raises(ConfigError, match="--phantom COHORT"):
+    with pytest.raises(ConfigError, match="phantom=COHORT"):
         synthoma.pipeline.search(
             cohort.path, tmp_path / "search", 2, config=TrainConfig.resolve(flags={"model": "auto"})
         )

@@ -65,15 +65,15 @@ def _replaced(match: re.Match[str], names: Collection[str]) -> str:
         return f"{name}=True{behind}"
     if value is None or not _is_value(setting, value):
         return name + behind
-    end = "." if value.endswith(".") else ""
-    return f"{name}={_literal(value.removesuffix('.'))}{end}"
+    end = "." if value.endswith(".") and not value.endswith("...") else ""
+    return f"{name}={_literal(value.removesuffix(end))}{end}"
 
 
 def _is_value(setting: Setting | None, value: str) -> bool:
     """Whether the word behind an option is its value, and not how the sentence goes on."""
     word = value.rstrip(".,")
     known = () if setting is None else (*setting.choices, setting.example)
-    return bool(_NUMBERS.fullmatch(word)) or word.isupper() or word in known
+    return bool(_NUMBERS.fullmatch(word)) or "=" in word or word.isupper() or word in known
 
 
 def _literal(value: str) -> str:
