@@ -294,9 +294,15 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
 
 
 def rows_to_keep(evaluation: Evaluation) -> list[int]:
-    """Rows of the synthetic slices that were looked at and taken for no copies, and whose masks fit."""
+    """Rows of the synthetic slices that were looked at and taken for no copies, whose masks fit, and no two twins.
+
+    Of slices that are alike the first one stays. Real slices that have as many twins are no reason to keep them: what
+    shows the same teaches a detector nothing new.
+    """
     left_out = {*evaluation.privacy.quarantine, *(evaluation.agreement.rejected if evaluation.agreement else ())}
-    return [row for row in evaluation.compared.rows.synthetic if row not in left_out]
+    twins = evaluation.fidelity.twins
+    spare = set(twins.spare) if twins is not None else set()
+    return [row for row in evaluation.compared.rows.synthetic if row not in left_out | spare]
 
 
 def _migrated(content: dict[str, object]) -> dict[str, object]:

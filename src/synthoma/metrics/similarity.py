@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -202,47 +202,74 @@ class Twins:
         correlation: with it (N,), -1..1; -1 where there is none to compare with.
         partner: which one it is (N,).
         mirrored: whether it is more alike left for right (N,).
+        within: whether a picture of its own kin is its twin (N,).
+        spare: whether it is a twin of a picture before it that stays (N,): without these, no two are twins.
     """
 
     correlation: Floats
     partner: Ints
     mirrored: Bools
+    within: Bools
+    spare: Bools
 
     @property
     def share(self) -> float:
         """Of the pictures that have a twin, 0..1; 0 without pictures."""
         return float((self.correlation > ALIKE).mean()) if len(self.correlation) else 0.0
 
+    @property
+    def share_within(self) -> float:
+        """Of the pictures that have a twin of their own kin, 0..1; 0 without pictures."""
+        return float(self.within.mean()) if len(self.within) else 0.0
 
-def twins(images: Array, apart: Sequence[Hashable]) -> Twins:
+
+def twins(images: Array, apart: Sequence[Hashable], kin: Sequence[Hashable] | None = None) -> Twins:
     """For each picture the most alike other one: the correlation of grey values at 32 px, also left for right.
 
-    Small as they are compared, other noise, a slight shift or another grain do not hide a twin.
+    Small as they are compared, other noise, a slight shift or another grain do not hide a twin. All pairs are looked
+    at, a thousand pictures against all others in one matrix product: ten thousand pictures take seconds.
 
     Args:
         images: (N, H, W).
         apart: N names; pictures of one name are not compared, as neighbouring slices of one volume.
+        kin: N names; pictures of one name come from one patient. Of nobody where None.
 
     Raises:
         InputError: names of another number, or no stack of pictures.
     """
     whole = np.asarray(images, np.float32)
-    if whole.ndim != 3 or len(apart) != len(whole):
+    if whole.ndim != 3 or len(apart) != len(whole) or (kin is not None and len(kin) != len(whole)):
         came = f"{whole.shape} and {len(apart)} names"
         raise InputError("a stack (N, H, W) and one name for each picture", came, "give both in one order")
     small = F.adaptive_avg_pool2d(torch.from_numpy(whole)[:, None], TWIN_SIDE)
     straight, mirrored = (_unit(part.flatten(1)) for part in (small, small.flip(3)))
-    seen: dict[Hashable, int] = {}
-    names = torch.tensor([seen.setdefault(name, len(seen)) for name in apart], dtype=torch.int64)
+    names, family = _numbered(apart), _numbered(range(len(whole)) if kin is None else kin)
     best, partner, turned = torch.full((len(whole),), -1.0), torch.zeros(len(whole), dtype=torch.int64), []
+    within, spare = (np.zeros(len(whole), np.bool_) for _ in range(2))
     for start in range(0, len(whole), _TWIN_BLOCK):
         rows = slice(start, start + _TWIN_BLOCK)
         both = torch.stack([straight[rows] @ straight.T, straight[rows] @ mirrored.T])
         alike = both.amax(dim=0).masked_fill_(names[rows, None] == names, -1.0)
         best[rows], partner[rows] = alike.max(dim=1)
         turned.append(both.argmax(dim=0).gather(1, partner[rows, None])[:, 0] == 1)
+        close = alike > ALIKE
+        within[rows] = (close & (family[rows, None] == family)).any(dim=1).numpy()
+        _mark_spare(spare, close.numpy(), start)
     mirror = torch.cat(turned).numpy() if turned else np.zeros(0, np.bool_)
-    return Twins(best.double().numpy(), partner.numpy(), mirror)
+    return Twins(best.double().numpy(), partner.numpy(), mirror, within, spare)
+
+
+def _numbered(names: Iterable[Hashable]) -> Tensor:
+    """Names as numbers (N,), the same name the same number."""
+    seen: dict[Hashable, int] = {}
+    return torch.tensor([seen.setdefault(name, len(seen)) for name in names], dtype=torch.int64)
+
+
+def _mark_spare(spare: Bools, close: Bools, start: int) -> None:
+    """Mark those of pictures number ``start`` on that are twins (B, N) of one before them that stays."""
+    for row, own in enumerate(close):
+        before = np.flatnonzero(own[: start + row])
+        spare[start + row] = bool((~spare[before]).any())
 
 
 def _unit(rows: Tensor) -> Tensor:

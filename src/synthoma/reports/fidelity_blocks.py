@@ -278,10 +278,13 @@ def _twins(result: Evaluation) -> Block | None:
     if found is None:
         return None
     limits = thresholds_of(result)
-    rows = (
+    rows: tuple[tuple[str, str, str], ...] = (
         ("synthetic slices, across cases", percent(found.share), f"{found.n:,}"),
         ("real slices, across patients", percent(found.real_share), f"{found.real_n:,}"),
     )
+    if found.within is not None and found.share > 0:
+        of_one = ("synthetic slices, with one of their own simulated patient", percent(found.within), f"{found.n:,}")
+        rows = (rows[0], of_one, rows[1])
     text = (
         f"Slices with a near-identical one beside them: correlation above {plain(found.alike)} at {found.side} "
         "pixels, also left for right. Real slices are compared with those of other patients, synthetic ones with all "
@@ -289,6 +292,8 @@ def _twins(result: Evaluation) -> Block | None:
         "compared. A share beyond that of real slices is FAIR from "
         f"{percent(limits.twins_share)} on, POOR from {percent(limits.many_twins)} on.",
     )
+    if found.spare:
+        text += (f"Without {len(found.spare):,} of them no two would be twins; --keep leaves these out.",)
     columns = ("", "have a twin", "slices")
     return Block("twins", "Are there twins?", text, columns, rows)
 

@@ -25,7 +25,13 @@ class Twins(Record):
     n: int = Field(default=0, description="synthetic slices")
     real_share: float = Field(description="0..1, of real slices, compared across patients")
     real_n: int = Field(default=0, description="real slices")
+    within: float | None = Field(
+        default=None, description="0..1, of synthetic slices that have a twin of their own simulated patient"
+    )
     excess: float = Field(description="share beyond what real slices would have if they were as many")
     alike: float = Field(default=1.0, description="correlation from which slices are twins")
     side: int = Field(default=0, description="pixels of a side of the pictures compared")
+    spare: tuple[int, ...] = Field(
+        default=(), description="rows of the synthetic cohort that --keep leaves out: among the others are no twins"
+    )
     pairs: tuple[TwinPair, ...] = Field(default=(), description="the most alike ones first")

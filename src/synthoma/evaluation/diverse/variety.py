@@ -57,7 +57,8 @@ def twins_within(comparison: Comparison) -> Twins:
     simulated patient; slices of one synthetic volume are not.
     """
     cases = comparison.synthetic_cases or range(len(comparison.synthetic))
-    made, real = twins(comparison.synthetic, cases), twins(comparison.real, comparison.groups)
+    kin = comparison.synthetic_groups or None
+    made, real = twins(comparison.synthetic, cases, kin), twins(comparison.real, comparison.groups)
     pairs: dict[tuple[int, int], TwinPair] = {}
     for at in np.argsort(-made.correlation, kind="stable").tolist():
         one, other = sorted((at, int(made.partner[at])))
@@ -71,4 +72,6 @@ def twins_within(comparison: Comparison) -> Twins:
     return Twins(
         share=made.share, n=len(comparison.synthetic), real_share=real.share, real_n=len(comparison.real),
         excess=max(0.0, made.share - usual), alike=ALIKE, side=TWIN_SIDE, pairs=tuple(pairs.values()),
+        within=None if kin is None else made.share_within,
+        spare=tuple(int(row) for row in comparison.synthetic_rows[made.spare]),
     )  # fmt: skip
