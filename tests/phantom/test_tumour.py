@@ -85,10 +85,10 @@ def test_mass_effect_moves_the_midline_away() -> None:
 
 
 def test_deformed_brain_never_folds() -> None:
-    from synthoma.phantom.patient import _embody
+    from synthoma.phantom.patient import embody
 
     for index in range(3):
-        body, _ = _embody(SEED, index, draw_person(SEED, index, CUBIC), atlas(), CUBIC)
+        body, _ = embody(SEED, index, draw_person(SEED, index, CUBIC), atlas(), CUBIC)
         steps = [torch.gradient(body.places[row], spacing=4.0) for row in range(3)]
         # Template components are (x, y, z); the lattice runs along z, then against y and x.
         jacobian = torch.stack([torch.stack((-g[2], -g[1], g[0])) for g in steps]).permute(2, 3, 4, 0, 1)

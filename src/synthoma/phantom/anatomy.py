@@ -130,15 +130,20 @@ def scan_lattice() -> Lattice:
     )
 
 
-def deform(rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice) -> Tensor:
-    """Template position in mm of each node for a person without tumour: float32 (3, z, y, x)."""
+def deform(
+    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, *, swift: bool = False
+) -> Tensor:
+    """Template position in mm of each node for a person without tumour: float32 (3, z, y, x).
+
+    ``swift`` is that of ``SplineField.on``.
+    """
     rough = _posed(traits, lattice.points())
     hull = sample(template.distances[:1], to_unit(rough))
     # The falx keeps the midline nearly flat.
     soft = (-(hull - 2.0) / 16.0).clamp(0, 1) * (0.3 + rough[:1].abs() / 25).clamp(0, 1)
     velocity = torch.zeros((3, *lattice.shape))
     for knot_mm, size_mm, outside in WARPS:
-        field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x)
+        field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x, swift=swift)
         velocity += size_mm * (outside + (1 - outside) * soft) * field
     shift = velocity / 16
     for _ in range(4):
@@ -177,15 +182,20 @@ def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push) ->
     return lattice.displaced(places, -away / r.clamp_min(1e-3) * size * hold)
 
 
-def build(rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, places: Tensor) -> Body:
-    """Ventricles, skull, scalp and face of a person whose template places are known."""
+def build(
+    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, places: Tensor, *, swift: bool = False
+) -> Body:
+    """Ventricles, skull, scalp and face of a person whose template places are known.
+
+    ``swift`` is that of ``SplineField.on``.
+    """
     wall = sample(template.distances[3:], to_unit(places))
     # Reading nearer to the ventricle makes it larger; the effect fades within some centimetres.
     near = torch.exp(-wall.clamp_min(0) / 18)
     places = places - traits.ventricle_mm * near * sample(template.outward, to_unit(places))
     found = sample(template.distances, to_unit(places))
     axes = lattice.z, lattice.y, lattice.x
-    wide = SplineField.draw(rng, 32.0, 4).on(*axes)
+    wide = SplineField.draw(rng, 32.0, 4).on(*axes, swift=swift)
     hull, face = found[0], found[2 if traits.ears else 1] + 1.5 * wide[3]
     outer_fluid = hull - traits.gap_mm * (1 + 0.35 * wide[0]).clamp_min(0.2)
     bone = outer_fluid - traits.skull_mm * (1 + 0.2 * wide[1]).clamp_min(0.4)
@@ -198,7 +208,7 @@ def build(rng: np.random.Generator, traits: Traits, template: Atlas, lattice: La
         lattice=lattice,
         places=places,
         layers=torch.stack((hull, outer_fluid, bone, skin, found[3])),
-        noise=SplineField.draw(rng, 5.0, 3).on(*axes),
+        noise=SplineField.draw(rng, 5.0, 3).on(*axes, swift=swift),
     )
 
 

@@ -6,7 +6,9 @@ may). Fields are drawn on a fixed box around the head: a patient keeps the same 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -38,9 +40,14 @@ class SplineField:
         # A cubic B-spline averages white noise: variance sum of squared weights, mean 151/315 an axis.
         return SplineField(torch.from_numpy(values / np.float32((151 / 315) ** 1.5)), knot_mm)
 
-    def on(self, z: Floats, y: Floats, x: Floats) -> Tensor:
-        """Values on the grid spanned by three axes in mm: float32 (channels, z, y, x)."""
+    def on(self, z: Floats, y: Floats, x: Floats, *, swift: bool = False) -> Tensor:
+        """Values on the grid spanned by three axes in mm: float32 (channels, z, y, x).
+
+        ``swift`` takes matrix products, a few times faster and the same to float32's rounding; on one thread only.
+        """
         values = self.control
+        if swift:
+            return by_matrices(values, [(axis + HALF_BOX_MM) / self.knot_mm for axis in (z, y, x)])
         along = [(3, x), (2, y), (1, z)]
         if len(z) < values.shape[1]:  # fewer planes than nodes: cut first, then widen
             along = [(1, z), (3, x), (2, y)]
@@ -65,6 +72,22 @@ def spline_along(values: Tensor, axis: int, position: Floats) -> Tensor:
     for part in parts:
         total += part
     return total
+
+
+def by_matrices(values: Tensor, positions: Sequence[Floats]) -> Tensor:
+    """The same spline along all three axes, as a matrix product each: (channels, z, y, x), positions as (z, y, x)."""
+    # The axis that shrinks most goes first: what is left is multiplied twice more.
+    order = sorted((2, 1, 0), key=lambda axis: len(positions[axis]) / values.shape[axis + 1])
+    for axis in order:
+        weights = _spline_matrix(values.shape[axis + 1], positions[axis].tobytes())
+        values = torch.movedim(torch.tensordot(values, weights, dims=([axis + 1], [1])), -1, axis + 1)
+    return values.contiguous()
+
+
+@lru_cache(maxsize=256)  # those of the lattice come again with each patient
+def _spline_matrix(nodes: int, positions: bytes) -> Tensor:
+    """Weights (positions, nodes) of ``spline_along``."""
+    return spline_along(torch.eye(nodes), 0, np.frombuffer(positions))
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def simulate(seed: int, index: int, config: PhantomConfig | None = None) -> Pati
     config = config or PhantomConfig()
     template, person = atlas(), draw_person(seed, index, config)
     site = scanner.draw_site(seed, person.site, config)
-    body, tumour = _embody(seed, index, person, template, config)
+    body, tumour = embody(seed, index, person, template, config)
     z, y, x = _scan_axes(stream(seed, "phantom.scan", index), site, body, config)
     planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
     codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x)
@@ -160,23 +160,26 @@ def _load(seed: int, index: int, config: PhantomConfig) -> Study:
     return replace(study, images={PLAIN_MODALITY: study.images[only]})
 
 
-def _embody(
-    seed: int, index: int, person: Person, template: Atlas, config: PhantomConfig
+def embody(
+    seed: int, index: int, person: Person, template: Atlas, config: PhantomConfig, *, swift: bool = False
 ) -> tuple[anatomy.Body, Tumour | None]:
-    """Deform the template into the person, grow the tumour in it, and let the tumour push."""
+    """Deform the template into the person, grow the tumour in it, and let the tumour push.
+
+    ``swift`` takes matrix products where they are faster: the same person to float32's rounding.
+    """
     lattice = anatomy.scan_lattice()
-    places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice)
+    places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice, swift=swift)
     tumour = None
     if person.biology:
         pushed = person.biology.push_mm / radius_of(person.biology.volume_ml)
         shrink = (1 - pushed) ** 3 / float(np.prod(person.traits.scale))
         starts = starts_of(template.growth, config.lobe, config.side)
-        tumour = grow(stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink, starts)
+        tumour = grow(stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink, starts, swift=swift)
         gap = (places - torch.tensor(tumour.centre).reshape(3, 1, 1, 1)).square().sum(0)
         nearest = lattice.points().flatten(1)[:, int(gap.argmin())]
         middle = float(nearest[0]), float(nearest[1]), float(nearest[2])
         places = anatomy.push_aside(template, lattice, places, push_of(tumour, middle))
-    body = anatomy.build(stream(seed, "phantom.body", index), person.traits, template, lattice, places)
+    body = anatomy.build(stream(seed, "phantom.body", index), person.traits, template, lattice, places, swift=swift)
     if tumour is not None:
         tumour = _fitted(tumour, body, middle, person.traits, template)
     return body, tumour

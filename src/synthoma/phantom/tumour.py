@@ -8,6 +8,7 @@ passes a place, times the front's speed, is a distance that bends along white ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 from synthoma.core.types import Array, Bools, Float32, Floats
 from synthoma.phantom.atlas import GROWTH_MM, Growth, lobe
 from synthoma.phantom.config import PhantomConfig, Side
-from synthoma.phantom.fields import spline_along
+from synthoma.phantom.fields import by_matrices, spline_along
 from synthoma.phantom.tissue import Tissue
 
 REACH = 22
@@ -143,8 +144,9 @@ def starts_of(growth: Growth, where: str | None, side: Side | None) -> Floats:
 
 
 def grow(
-    rng: np.random.Generator, biology: Biology, growth: Growth, shrink: float, weights: Floats | None = None
-) -> Tumour:
+    rng: np.random.Generator, biology: Biology, growth: Growth, shrink: float, weights: Floats | None = None,
+    *, swift: bool = False,
+) -> Tumour:  # fmt: skip
     """Grow a tumour from a random seed until it has its volume.
 
     Args:
@@ -153,6 +155,7 @@ def grow(
         growth: the template's grid.
         shrink: volume in template space over volume in the patient (head size and mass effect).
         weights: chance (n,) of each place to start at; the template's where None.
+        swift: take matrix products where they are faster: the same to rounding.
     """
     seed = growth.seeds[rng.choice(len(growth.seeds), p=growth.weights if weights is None else weights)]
     low = np.maximum(seed - REACH, 0)
@@ -166,15 +169,18 @@ def grow(
         if len(near):
             starts.append(near[rng.integers(len(near))])
     wanted = biology.volume_ml * 1000 / GROWTH_MM**3 * shrink
-    arrival = _spread(rng, biology, white, grey, starts, wanted)
+    arrival = _spread(rng, biology, white, grey, starts, wanted, swift)
     fronts = _fronts(arrival, white + grey, biology, wanted)
     inside = np.argwhere(fronts[0] <= fronts[0].min() / 4)
     origin = np.array(growth.origin[::-1])
     middle = (inside.mean(0) + low) * GROWTH_MM + origin
     first, last = low * GROWTH_MM + origin, (low + np.array(white.shape) - 1) * GROWTH_MM + origin
     fine = torch.from_numpy(np.pad(fronts, ((0, 0), (1, 1), (1, 1), (1, 1)), mode="edge"))
-    for axis, size in enumerate(white.shape, start=1):
-        fine = spline_along(fine, axis, np.linspace(0, size - 1, 2 * size - 1))
+    steps = [np.linspace(0, size - 1, 2 * size - 1) for size in white.shape]
+    for axis, step in enumerate(() if swift else steps, start=1):
+        fine = spline_along(fine, axis, step)
+    if swift:
+        fine = by_matrices(fine, steps)
     place = seed * GROWTH_MM + origin
     return Tumour(
         biology=biology,
@@ -191,11 +197,12 @@ def _xyz(zyx: Array) -> tuple[float, float, float]:
 
 
 def _spread(
-    rng: np.random.Generator, biology: Biology, white: Float32, grey: Float32, starts: list[Array], wanted: float
-) -> Float32:
+    rng: np.random.Generator, biology: Biology, white: Float32, grey: Float32, starts: list[Array], wanted: float,
+    swift: bool,
+) -> Float32:  # fmt: skip
     """Time step at which the density passes one half, infinite where it never does."""
     solid: Bools = white + grey > 0.45
-    host = _hospitality(rng, white.shape, biology.ragged)
+    host = _hospitality(rng, white.shape, biology.ragged, swift)
     speed = np.where(solid, (grey + biology.white_speed * white) * host, 0)
     # Explicit steps of a heat equation in three dimensions are stable up to D dt / h^2 = 1/6.
     speed *= np.float32(0.155) / speed.max()
@@ -228,11 +235,25 @@ def _spread(
     return arrival
 
 
-def _hospitality(rng: np.random.Generator, shape: tuple[int, ...], ragged: float) -> Float32:
-    noise = ndimage.zoom(rng.standard_normal([n // 5 + 3 for n in shape]), 5.0, order=3)
+def _hospitality(rng: np.random.Generator, shape: tuple[int, ...], ragged: float, swift: bool) -> Float32:
+    coarse = rng.standard_normal([n // 5 + 3 for n in shape])
+    noise = _widened(coarse) if swift else ndimage.zoom(coarse, 5.0, order=3)
     part = noise[tuple(slice(0, n) for n in shape)]
     field: Float32 = np.exp(ragged * np.clip(part, -2.5, 2.5)).astype(np.float32)
     return field
+
+
+def _widened(coarse: Floats) -> Floats:
+    """``ndimage.zoom`` by 5 with cubic splines, as a matrix product along each axis: a tenth of the time."""
+    for axis, size in enumerate(coarse.shape):
+        coarse = np.moveaxis(np.tensordot(coarse, _zoom_matrix(size), ([axis], [1])), -1, axis)
+    return coarse
+
+
+@cache
+def _zoom_matrix(size: int) -> Floats:
+    """What zooming by 5 does to ``size`` samples: (5 size, size)."""
+    return np.stack([ndimage.zoom(unit, 5.0, order=3) for unit in np.eye(size)], axis=1)
 
 
 def _part(values: Array, axis: int, span: slice) -> Array:
