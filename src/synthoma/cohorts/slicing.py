@@ -40,7 +40,11 @@ class PreparedCase:
 
 
 def prepare_case(
-    case: Case, config: PrepareConfig, modalities: tuple[str, ...], thumbnails_per_case: int
+    case: Case,
+    config: PrepareConfig,
+    modalities: tuple[str, ...],
+    thumbnails_per_case: int,
+    rule: FramingRule | None = None,
 ) -> PreparedCase | Skipped:
     """The slices of a case, or the reason why it has none.
 
@@ -49,9 +53,10 @@ def prepare_case(
         config: the settings of ``prepare``.
         modalities: the channels, in order; a channel that the case lacks stays 0 and is named in ``missing``.
         thumbnails_per_case: how many of its slices the duplicate search will look at.
+        rule: how its slices become squares, where that is not as the settings say.
     """
     try:
-        prepared = _slices_of(case, config, modalities, thumbnails_per_case)
+        prepared = _slices_of(case, config, modalities, thumbnails_per_case, rule or rule_of(config))
         return by_sequence(prepared, modalities) if config.classes == "sequence" else prepared
     except InputError as error:
         return Skipped(case_path(case), str(error))
@@ -62,7 +67,9 @@ def prepare_case(
         return Skipped(case_path(case), str(reason))
 
 
-def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], searched_slices: int) -> PreparedCase:
+def _slices_of(
+    case: Case, config: PrepareConfig, modalities: tuple[str, ...], searched_slices: int, rule: FramingRule
+) -> PreparedCase:
     loaded = case.load()
     _check_usable(loaded, modalities, config)
     mask, labels = _merge(loaded.mask, dict(loaded.labels), config)
@@ -72,7 +79,7 @@ def _slices_of(case: Case, config: PrepareConfig, modalities: tuple[str, ...], s
         modalities,
         size=config.size,
         plane=config.plane,
-        rule=rule_of(config),
+        rule=rule,
         hold_mask=config.holds_masks(),
     )
     images, mask, shape = framing.images, framing.mask, framing.shape

@@ -154,7 +154,7 @@ def expose(
     # White matter is 1 from here on, so that noise, floor and grey scale mean the same in every sequence.
     image = signal.mul_(gain).mul_(1 / white)
     image *= torch.from_numpy(exposure.slices.astype(np.float32)).reshape(-1, 1, 1)
-    image = _ghosted(image, exposure, site.phase_axis)
+    image = ghosted(image, exposure, site.phase_axis)
     sigma = site.noise[which]
     image += sigma * _normal(rng, image.shape)
     image = _blurred(_blurred(image, 1, site), 2, site)
@@ -176,7 +176,7 @@ def _normal(rng: np.random.Generator, shape: torch.Size) -> Tensor:
     return torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32))
 
 
-def _ghosted(image: Tensor, exposure: Exposure, axis: int) -> Tensor:
+def ghosted(image: Tensor, exposure: Exposure, axis: int) -> Tensor:
     result = image
     for shift, strength in exposure.ghosts:
         step = round(shift * image.shape[axis])

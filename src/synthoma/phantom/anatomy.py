@@ -238,12 +238,17 @@ class Brain:
     unit: Tensor
 
 
-def resolve(body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x: Floats) -> tuple[Tensor, Brain]:
-    """Tissue on a fine grid: a code for every sample (uint8 (z, y, x)), and the brain's soft fractions."""
+def resolve(
+    body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x: Floats, *, swift: bool = False
+) -> tuple[Tensor, Brain]:
+    """Tissue on a fine grid: a code for every sample (uint8 (z, y, x)), and the brain's soft fractions.
+
+    ``swift`` is that of ``Lattice.expand``.
+    """
     lattice = body.lattice
-    unit = lattice.expand(to_unit(body.places), z, y, x)
-    hull, fluid, bone, skin, wall = lattice.expand(body.layers, z, y, x)
-    noise = lattice.expand(body.noise, z, y, x)
+    unit = lattice.expand(to_unit(body.places), z, y, x, swift=swift)
+    hull, fluid, bone, skin, wall = lattice.expand(body.layers, z, y, x, swift=swift)
+    noise = lattice.expand(body.noise, z, y, x, swift=swift)
     painted = sample(template.labels, unit, "nearest")[0].to(torch.uint8)
     forehead = (unit[2] > -0.13) & (noise[1] > 2.2 * traits.frontal_sinus - 1.2)
     painted[forehead & (painted <= Tissue.MUCOSA)] = UNSET

@@ -15,9 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from synthoma.core.types import Floats
+from synthoma.core.types import Floats, Ints
 
 HALF_BOX_MM = 150.0
+
+
+_AVERAGED = np.float32((151 / 315) ** 1.5)
+"""A cubic B-spline averages white noise: variance sum of squared weights, mean 151/315 an axis."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,7 @@ class SplineField:
         """Gaussian field of mean 0 and standard deviation about 1 in each channel."""
         n = int(np.ceil(2 * HALF_BOX_MM / knot_mm)) + 4
         values = rng.standard_normal((channels, n, n, n), dtype=np.float32)
-        # A cubic B-spline averages white noise: variance sum of squared weights, mean 151/315 an axis.
-        return SplineField(torch.from_numpy(values / np.float32((151 / 315) ** 1.5)), knot_mm)
+        return SplineField(torch.from_numpy(values / _AVERAGED), knot_mm)
 
     def on(self, z: Floats, y: Floats, x: Floats, *, swift: bool = False) -> Tensor:
         """Values on the grid spanned by three axes in mm: float32 (channels, z, y, x).
@@ -54,6 +57,14 @@ class SplineField:
         for axis, positions in along:
             values = spline_along(values, axis, (positions + HALF_BOX_MM) / self.knot_mm)
         return values
+
+
+def drawn_on(rng: np.random.Generator, knot_mm: float, axes: Sequence[Floats]) -> Tensor:
+    """A field as ``SplineField.draw`` gives, drawn just where three axes (z, y, x) in mm lie: float32 (z, y, x)."""
+    places = [(axis - axis.min()) / knot_mm for axis in axes]
+    shape = [int(np.ceil(place.max())) + 4 for place in places]
+    values = torch.from_numpy(rng.standard_normal((1, *shape), dtype=np.float32) / _AVERAGED)
+    return by_matrices(values, places)[0]
 
 
 def spline_along(values: Tensor, axis: int, position: Floats) -> Tensor:
@@ -113,11 +124,16 @@ class Lattice:
         grid = torch.meshgrid(z, y, x, indexing="ij")
         return torch.stack((grid[2], grid[1], grid[0]))
 
-    def expand(self, values: Tensor, z: Floats, y: Floats, x: Floats) -> Tensor:
-        """Linear interpolation of node values (channels, z, y, x) to the grid spanned by three axes in mm."""
+    def expand(self, values: Tensor, z: Floats, y: Floats, x: Floats, *, swift: bool = False) -> Tensor:
+        """Linear interpolation of node values (channels, z, y, x) to the grid spanned by three axes in mm.
+
+        ``swift`` goes plane by plane, which saves two copies of what it makes.
+        """
         for axis, nodes, positions in ((3, self.x, x), (2, self.y, y), (1, self.z, z)):
             where = (positions - nodes[0]) / (nodes[1] - nodes[0])
             low = np.clip(np.floor(where).astype(np.int64), 0, len(nodes) - 2)
+            if swift and axis == 1:
+                return _between_planes(values, low, np.clip(where - low, 0, 1))
             shape = [1] * 4
             shape[axis] = len(positions)
             weight = torch.from_numpy(np.clip(where - low, 0, 1).astype(np.float32)).reshape(shape)
@@ -130,6 +146,14 @@ class Lattice:
         spans = [float(axis[-1] - axis[0]) for axis in (self.x, self.y, self.z)]
         scale = torch.tensor([2 / span for span in spans]).reshape(3, 1, 1, 1)
         return sample(values, unit_grid(self.shape) + shift * scale)
+
+
+def _between_planes(values: Tensor, low: Ints, weight: Floats) -> Tensor:
+    """Planes (channels, n, y, x) between plane ``low`` (n,) and the next, as far on as ``weight`` (n,) says."""
+    found = values.new_empty((len(low), len(values), *values.shape[2:]))
+    for plane, first, share in zip(found, low.tolist(), weight.tolist(), strict=True):
+        torch.lerp(values[:, first], values[:, first + 1], share, out=plane)
+    return found.movedim(0, 1)
 
 
 def unit_grid(shape: torch.Size | tuple[int, ...]) -> Tensor:

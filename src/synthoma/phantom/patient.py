@@ -66,7 +66,7 @@ def draw_person(seed: int, index: int, config: PhantomConfig) -> Person:
     return Person(site, traits, biology)
 
 
-class _Alone(ContextDecorator):
+class Alone(ContextDecorator):
     """Runs torch on one thread, and restores the setting when the last caller has left.
 
     A patient is many small operations. Two threads save a fifth of the time on an idle machine; on a busy one their
@@ -76,20 +76,20 @@ class _Alone(ContextDecorator):
     lock, inside, threads = Lock(), 0, 1
 
     def __enter__(self) -> None:
-        with _Alone.lock:
-            if not _Alone.inside:
-                _Alone.threads = torch.get_num_threads()
+        with Alone.lock:
+            if not Alone.inside:
+                Alone.threads = torch.get_num_threads()
                 torch.set_num_threads(1)
-            _Alone.inside += 1
+            Alone.inside += 1
 
     def __exit__(self, *_: object) -> None:
-        with _Alone.lock:
-            _Alone.inside -= 1
-            if not _Alone.inside:
-                torch.set_num_threads(_Alone.threads)
+        with Alone.lock:
+            Alone.inside -= 1
+            if not Alone.inside:
+                torch.set_num_threads(Alone.threads)
 
 
-@_Alone()
+@Alone()
 def simulate(seed: int, index: int, config: PhantomConfig | None = None) -> Patient:
     """Simulate patient ``index`` of cohort ``seed``.
 
@@ -104,13 +104,13 @@ def simulate(seed: int, index: int, config: PhantomConfig | None = None) -> Pati
     template, person = atlas(), draw_person(seed, index, config)
     site = scanner.draw_site(seed, person.site, config)
     body, tumour = embody(seed, index, person, template, config)
-    z, y, x = _scan_axes(stream(seed, "phantom.scan", index), site, body, config)
+    z, y, x = scan_axes(stream(seed, "phantom.scan", index), site, body, config)
     planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
     codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x)
     growths = invade(tumour, brain) if tumour else None
-    _harden(codes, brain, growths)
+    harden(codes, brain, growths)
     tissue = scanner.slice_median(codes, per_slice)
-    keep = _brain_mask(seed, index, body, tissue, z, y, x) if site.stripped else None
+    keep = brain_mask(seed, index, body, tissue, z, y, x) if site.stripped else None
     images = _images(seed, index, config, site, body, codes, brain, growths, (z, y, x), per_slice, keep)
     if keep is not None:
         tissue = tissue * keep
@@ -131,10 +131,10 @@ def phantom_cases(n: int, seed: int, config: PhantomConfig | None = None) -> lis
         config: what the cohort is made of; the default one where None.
     """
     config = config or PhantomConfig()
-    return [_case(seed, index, config) for index in range(n)]
+    return [phantom_case(seed, index, config) for index in range(n)]
 
 
-def _case(seed: int, index: int, config: PhantomConfig) -> Case:
+def phantom_case(seed: int, index: int, config: PhantomConfig) -> Case:
     person = draw_person(seed, index, config)
     facts: dict[str, str | float] = {"age": round(person.traits.age, 1)}
     if person.biology:
@@ -201,7 +201,7 @@ def _fitted(
     return fitted(tumour, brain, step**3 / 1000)
 
 
-def _scan_axes(
+def scan_axes(
     rng: np.random.Generator, site: scanner.Site, body: anatomy.Body, config: PhantomConfig
 ) -> tuple[Floats, Floats, Floats]:
     """Slice centres and pixel positions in mm: from about the vertex down, cropped to the head with a margin."""
@@ -219,7 +219,7 @@ def _scan_axes(
     return z, y, x
 
 
-def _harden(codes: Tensor, brain: anatomy.Brain, growths: Growths | None) -> None:
+def harden(codes: Tensor, brain: anatomy.Brain, growths: Growths | None) -> None:
     """Write the prevailing tissue of the brain's places into the code map."""
     best = torch.where(brain.white > brain.grey, torch.full_like(brain.grey_code, int(Tissue.WHITE)), brain.grey_code)
     best = torch.where(brain.lesion * brain.white > 0.5, torch.full_like(best, int(Tissue.LESION)), best)
@@ -229,7 +229,7 @@ def _harden(codes: Tensor, brain: anatomy.Brain, growths: Growths | None) -> Non
     codes.view(-1)[brain.index] = best
 
 
-def _brain_mask(seed: int, index: int, body: anatomy.Body, tissue: Tensor, z: Floats, y: Floats, x: Floats) -> Tensor:
+def brain_mask(seed: int, index: int, body: anatomy.Body, tissue: Tensor, z: Floats, y: Floats, x: Floats) -> Tensor:
     """What skull stripping keeps, bool (z, y, x): the brain within a millimetre or two, and all of the tumour."""
     rng = stream(seed, "phantom.strip", index)
     lattice = body.lattice
@@ -253,7 +253,7 @@ def _images(
         own = stream(seed, f"phantom.{modality}", index)
         table = torch.from_numpy(signals(modality, site.protocol, properties))
         table *= torch.from_numpy(np.exp(own.normal(0, 0.03, 256)).astype(np.float32))
-        signal = scanner.slice_mean(_paint(codes, brain, growths, table), per_slice)
+        signal = scanner.slice_mean(paint(codes, brain, growths, table), per_slice)
         sense = scanner.sensitivity(own, site, body.lattice, body.layers[3])
         gain = body.lattice.expand(sense, *axes)[0].mul_(1 + 0.025 * texture)
         exposure = scanner.draw_exposure(own, len(axes[0]), moved, per_slice > 1)
@@ -263,7 +263,7 @@ def _images(
     return images
 
 
-def _paint(codes: Tensor, brain: anatomy.Brain, growths: Growths | None, table: Tensor) -> Tensor:
+def paint(codes: Tensor, brain: anatomy.Brain, growths: Growths | None, table: Tensor) -> Tensor:
     """Noise-free signal on the codes' grid, float32: hard codes outside the brain, mixed fractions inside."""
     signal = table[codes.to(torch.int32)]
     white = table[Tissue.WHITE] + brain.lesion * (table[Tissue.LESION] - table[Tissue.WHITE])
