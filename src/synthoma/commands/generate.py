@@ -28,6 +28,7 @@ USUAL = 500
     GenerateConfig,
     *(
         "count",
+        "per_patient",
         "patients",
         "label",
         "seed",
@@ -61,6 +62,7 @@ def run(
             output,
             count,
             patients=settings.patients,
+            per_patient=settings.per_patient,
             seed=settings.seed,
             label=settings.label,
             truncation=settings.truncation,

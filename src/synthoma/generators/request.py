@@ -24,6 +24,15 @@ class GenerateConfig(Config):
         examples=[100],
         json_schema_extra=said(unit="images", unset="500", flag="-n", metavar="N"),
     )
+    per_patient: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="of phantom-gan with -n: most images of one simulated patient, from slices far apart; patients are "
+        "simulated for this call",
+        examples=[1],
+        json_schema_extra=said(unit="images", unset="2; with --phantom as many as chance gives", metavar="N"),
+    )
     patients: int | None = Field(
         None,
         description="of phantom-gan, in place of -n: how many whole patients, slice by slice in one style",

@@ -17,15 +17,20 @@ ROWS = 6
 SHOWN = 16
 
 
-def interpolation_sheet(sampler: Sampler, seed: int) -> bytes:
+def interpolation_sheet(sampler: Sampler, seed: int, whole: Sampler | None = None) -> bytes:
     """Six strips of ten images between pairs of latents, as PNG bytes. Jumps on the way are a sign of memorising.
 
     Of a generator that repaints, three of them hold the anatomy and walk from one style to another, and three hold the
     style and walk through a simulated patient: there is no way between two simulated slices but through slices that
     were simulated. Their masks are exact, and outlined.
+
+    Args:
+        sampler: draws the strips.
+        seed: of them.
+        whole: the same model with whole simulated patients to walk through, where the sampler's are single slices.
     """
     if sampler.repaints:
-        walks = [*style_walks(sampler, seed, STEPS, ROWS // 2), *patient_walks(sampler, seed, STEPS, ROWS // 2)]
+        walks = [*style_walks(sampler, seed, STEPS, ROWS // 2), *patient_walks(whole or sampler, seed, STEPS, ROWS // 2)]
         rows = [
             [outlined(grey((image[0] + 1) / 2), mask) for image, mask in zip(walk.planes, walk.masks, strict=True)]
             for walk in walks

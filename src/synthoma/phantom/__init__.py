@@ -1,6 +1,7 @@
 """Simulated brain-tumour patients on the MNI152 template: anatomy, growth, contrast and scanner, exact masks."""
 
 from synthoma.phantom.beside import Look, phantom_beside
+from synthoma.phantom.coarse import prepared_patient
 from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig
 from synthoma.phantom.patient import Patient, phantom_cases, simulate
 from synthoma.phantom.tissue import REGION_OF, Tissue, mask_of
@@ -15,5 +16,6 @@ __all__ = [
     "mask_of",
     "phantom_beside",
     "phantom_cases",
+    "prepared_patient",
     "simulate",
 ]

@@ -29,13 +29,14 @@ class Spread:
     Attributes:
         point: standard deviation of blurred white noise in one pixel, over that before.
         mean: the same in the mean over ``ratio`` pixels; ``free`` that of noise that was not blurred.
-        second: second moment of blur and averaging together, in coarse pixels squared.
+        blur, averaging: second moments of the point spread and of the mean, in coarse pixels squared.
     """
 
     point: float
     mean: float
     free: float
-    second: float
+    blur: float
+    averaging: float
 
 
 def spread_of(site: Site, ratio: float) -> Spread:
@@ -43,14 +44,13 @@ def spread_of(site: Site, ratio: float) -> Spread:
     kernel = np.array([site.ring, site.blur, 1 - 2 * site.blur - 2 * site.ring, site.blur, site.ring])
     whole = int(ratio)
     box = np.array([1.0] * whole + ([ratio - whole] if ratio > whole else [])) / ratio
-    blur = 2 * site.blur + 8 * site.ring
-    # The mean of points a pixel apart over a stretch of ``ratio`` has the moment (ratio^2 - 1) / 12.
-    moment = (blur + (ratio**2 - 1) / 12) / ratio**2
     return Spread(
         point=float(np.sqrt((kernel**2).sum())),
         mean=float(np.sqrt((np.convolve(kernel, box) ** 2).sum())),
         free=float(np.sqrt((box**2).sum())),
-        second=float(moment),
+        blur=float((2 * site.blur + 8 * site.ring) / ratio**2),
+        # A mean of points a pixel apart over a stretch of ``ratio``.
+        averaging=float((ratio**2 - 1) / 12 / ratio**2),
     )
 
 
@@ -108,8 +108,10 @@ def expose_means(
     image *= torch.from_numpy(exposure.slices.astype(np.float32)).reshape(-1, 1, 1)
     image = ghosted(image, exposure, site.phase_axis)
     for axis in (1, 2):
-        image = _smoothed(image, axis, spread.second / 2)
+        image = _smoothed(image, axis, spread.blur / 2)
     scanned = _as_scanned(rng, image, site, sigma, spread, keep, sampled)
+    for axis in (1, 2):
+        image = _smoothed(image, axis, spread.averaging / 2)
     top = max(float(image.max()), 1.0)
     # Levels lie closest at the bottom, where the magnitude bends.
     levels = top * np.linspace(0, 1, LEVELS) ** 2

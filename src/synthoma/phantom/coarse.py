@@ -8,12 +8,16 @@ grain of noise and texture differs, since it is drawn for other pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from PIL import Image
 
-from synthoma.cohorts.slicing import PreparedCase, prepare_case, rule_of
+from synthoma.cohorts.framing import Box, head_box
+from synthoma.cohorts.slicing import PreparedCase, prepare_case
+from synthoma.cohorts.squares import FramingRule
 from synthoma.core.seeding import stream
 from synthoma.core.types import MODALITIES, PLAIN_MODALITY, REGIONS, Array, Float32
 from synthoma.phantom import acquisition as scanner
@@ -59,7 +63,9 @@ def coarse_mm(config: PhantomCohortConfig) -> float | None:
 
 
 @Alone()
-def coarse_study(seed: int, index: int, config: PhantomConfig, step_mm: float, *, apart: bool = False) -> Study:
+def coarse_study(
+    seed: int, index: int, config: PhantomConfig, step_mm: float, *, apart: bool = False, most: int | None = None
+) -> Study:
     """Patient ``index`` of cohort ``seed`` on samples ``step_mm`` apart, in the plane.
 
     Args:
@@ -68,6 +74,7 @@ def coarse_study(seed: int, index: int, config: PhantomConfig, step_mm: float, *
         config: what the cohort is made of.
         step_mm: distance of the samples, at least that of the scanner's pixels.
         apart: scale each slice by itself, as pictures are.
+        most: simulate at most so many slices, evenly spread over the scan; all of them where None.
 
     Returns:
         Images on a cohort's scale (0 background, 1 bright), float32 (z, y, x), and the exact mask of the samples.
@@ -76,6 +83,11 @@ def coarse_study(seed: int, index: int, config: PhantomConfig, step_mm: float, *
     site = scanner.draw_site(seed, person.site, config)
     body, tumour = embody(seed, index, person, template, config, swift=True)
     z, y, x = scan_axes(stream(seed, "phantom.scan", index), site, body, config)
+    apart_mm = site.slice_mm
+    if most is not None and len(z) > most:
+        every = -(-len(z) // most)
+        z = z[int(stream(seed, "phantom.thinned", index).integers(every)) :: every]
+        apart_mm *= every
     y, x = (np.arange(axis[0], axis[-1] - 1e-6, -step_mm) for axis in (y, x))
     planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
     codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x, swift=True)
@@ -103,7 +115,7 @@ def coarse_study(seed: int, index: int, config: PhantomConfig, step_mm: float, *
         images[modality] = _scaled(image.numpy(), scanned, apart)
     if keep is not None:
         tissue = tissue * keep
-    geometry = Geometry((step_mm, step_mm, site.slice_mm), (-float(x[0]), -float(y[0]), float(z[0])))
+    geometry = Geometry((step_mm, step_mm, apart_mm), (-float(x[0]), -float(y[0]), float(z[0])))
     return Study(images, geometry, mask_of(tissue.numpy()), dict(REGIONS))
 
 
@@ -117,6 +129,35 @@ def _scaled(image: Float32, scanned: Float32, apart: bool) -> Float32:
 
 
 @dataclass(frozen=True)
+class CoarseRule(FramingRule):
+    """How coarse slices become squares: in the box that the head has in the scanner's own pixels.
+
+    Attributes:
+        ratio: side of a pixel over that of the scanner's own.
+    """
+
+    ratio: float = 1.0
+
+    def box(self, images: Mapping[str, Array]) -> Box:
+        """The part of the slices (slices, rows, columns) that is shown."""
+        if not self.crop:
+            return super().box(images)
+        # Head and air are told apart after a blur of one pixel: of the scanner's, or the head would seem wider.
+        found = head_box({name: self._fine(image.max(axis=0))[None] for name, image in images.items()})
+        first = (round(found.top / self.ratio), round(found.left / self.ratio))
+        rows, columns = next(iter(images.values())).shape[1:]
+        last = (
+            min(rows, round((found.top + found.height) / self.ratio)),
+            min(columns, round((found.left + found.width) / self.ratio)),
+        )
+        return Box(*first, max(2, last[0] - first[0]), max(2, last[1] - first[1]))
+
+    def _fine(self, image: Array) -> Array:
+        side = [round(length * self.ratio) for length in image.shape[::-1]]
+        return np.asarray(Image.fromarray(image).resize((side[0], side[1]), Image.Resampling.BILINEAR))
+
+
+@dataclass(frozen=True)
 class _Load:
     """Loads one patient; sequences are as ``phantom_cases`` gives them."""
 
@@ -125,19 +166,20 @@ class _Load:
     config: PhantomConfig
     step_mm: float
     apart: bool
+    most: int | None
 
     def __call__(self) -> Study:
         config = self.config
         if not config.plain:
-            return coarse_study(self.seed, self.index, config, self.step_mm, apart=self.apart)
+            return coarse_study(self.seed, self.index, config, self.step_mm, apart=self.apart, most=self.most)
         only = str(stream(self.seed, "phantom.plain", self.index).choice(config.modalities))
         alone = config.model_copy(update={"modalities": (only,)})
-        study = coarse_study(self.seed, self.index, alone, self.step_mm, apart=self.apart)
+        study = coarse_study(self.seed, self.index, alone, self.step_mm, apart=self.apart, most=self.most)
         return replace(study, images={PLAIN_MODALITY: study.images[only]})
 
 
 def prepared_patient(
-    seed: int, index: int, config: PhantomCohortConfig, *, name: str | None = None
+    seed: int, index: int, config: PhantomCohortConfig, *, name: str | None = None, most: int | None = None
 ) -> PreparedCase | Skipped:
     """All slices of one simulated patient as a cohort stores them, simulated as coarsely as that allows.
 
@@ -148,6 +190,7 @@ def prepared_patient(
         index: number of the patient, from 0.
         config: how the cohort is prepared, and in ``phantom`` what patients are like.
         name: of the case and the patient; "phantom-00000" and so on where None.
+        most: at most about so many slices, evenly spread over the scan; all of them where None.
 
     Returns:
         The slices with a record each; or why there is none.
@@ -159,6 +202,7 @@ def prepared_patient(
     step = coarse_mm(config)
     if step is None:
         return prepare_case(case, config, modalities, 0)
-    case = replace(case, load=_Load(seed, index, config.phantom, step, config.apart))
+    case = replace(case, load=_Load(seed, index, config.phantom, step, config.apart, most))
     # Grey values are scaled already, by what the scanner's own pixels show.
-    return prepare_case(case, config, modalities, 0, replace(rule_of(config), normalise="kept"))
+    rule = CoarseRule(config.crop, "kept", config.fitting, config.resampling, ratio=step / config.phantom.pixel_mm)
+    return prepare_case(case, config, modalities, 0, rule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 
 if TYPE_CHECKING:
     from synthoma.exports.marked import Format
+    from synthoma.phantom import PhantomCohortConfig
     from synthoma.generators.sampling import Chooser, Sampler
     from synthoma.training.bundle import Bundle
     from synthoma.training.meta import Simulation
@@ -36,6 +38,7 @@ def generate(
     output: Place,
     count: int | None = None,
     *,
+    per_patient: int | None = None,
     patients: int | None = None,
     seed: int = 0,
     label: str | None = None,
@@ -58,10 +61,13 @@ def generate(
         run: the run, or its model file.
         output: the cohort folder to write.
         count: number of single images (in all shards together).
+        per_patient: of a phantom-gan: most images of one simulated patient, from slices far apart. Patients are
+            simulated for this call. None means 2, and beside ``phantom`` as many as chance gives.
         patients: in their place, number of whole patients, for a phantom-gan: all slices of a simulated one that show
             a class which was learned, repainted in one style.
         seed: image or patient i is a function of (model, seed, i), and of the simulated cohort where one is repainted
-            (of a model file without its run, and more than 80 patients: also of their number).
+            (whole patients of a model file without its run, where they are more than 80: also of their number); of a
+            phantom-gan image i is one of (model, seed, per_patient, i).
         label: class of all images; else the model's classes come in turn.
         truncation: factor on the latents, at most 1; less is more typical and less various.
         keep_share: draw more, and keep this share, the images that the run's own discriminator finds most real.
@@ -87,7 +93,7 @@ def generate(
     from synthoma.generators.arithmetic import terms_of
     from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import check_patients
-    from synthoma.generators.sampling import Sampler, check_request
+    from synthoma.generators.sampling import Sampler, check_request, repaints_slices
     from synthoma.training.bundle import open_model
 
     # Before patients are simulated, which takes a minute.
@@ -98,6 +104,7 @@ def generate(
     if arithmetic is not None:
         terms_of(arithmetic, bundle.meta.classes if bundle.meta.shape["classes"] else ())
     _check_tumour(bundle, tumour, phantom)
+    _check_per_patient(bundle, per_patient, phantom, patients)
     if patients is not None:
         check_patients(bundle)
     else:
@@ -105,8 +112,13 @@ def generate(
     _check_private(only_private, shard[1])
     place_of_all = new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private))
     with telling(progress) as told, place_of_all as partial:
-        simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, told, tumour or {})
-        sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
+        images = range(wanted * (shard[0] - 1) // shard[1], wanted * shard[0] // shard[1])
+        if phantom is None and patients is None and repaints_slices(bundle) and bundle.meta.simulate is not None:
+            config = _simulation(bundle, tumour or {}, seed)
+            sampler = _own_patients(Path(run), bundle, partial, config, images, label, per_patient or 2, told)
+        else:
+            simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, told, tumour or {})
+            sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
@@ -118,7 +130,8 @@ def generate(
         if form is not None:
             (partial / f"export_{form}").mkdir()
             export(cohort, partial / f"export_{form}", form, told)
-        _write_sheets(partial, sampler, cohort, seed if interpolation else None, nearest)
+        whole = _whole_patients(Path(run), sampler, label) if interpolation and phantom is None else None
+        _write_sheets(partial, sampler, cohort, seed if interpolation else None, nearest, whole)
         _write_sum(partial, sampler, seed, arithmetic, label)
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         add_cohort_page(partial, Path(output).name)
@@ -134,6 +147,28 @@ def _check_tumour(bundle: Bundle, tumour: Simulation | None, phantom: Place | No
     came = "--phantom, whose patients are there already" if phantom is not None else f"a {bundle.meta.model}"
     todo = "leave out the tumour's size and place, or give a phantom-gan alone"
     raise ConfigError("a phantom-gan that simulates patients for itself", came, todo)
+
+
+def _check_per_patient(
+    bundle: Bundle, per_patient: int | None, phantom: Place | None, patients: int | None
+) -> None:
+    """Raise ConfigError where images of one patient are to be counted, and nobody simulates patients for them."""
+    from synthoma.generators.sampling import repaints_slices
+
+    if per_patient is None:
+        return
+    if not repaints_slices(bundle):
+        came = f"a {bundle.meta.model}"
+    elif phantom is not None:
+        came = "--phantom, whose patients are there already"
+    elif patients is not None:
+        came = "whole patients"
+    elif not 1 <= per_patient <= 16:
+        raise ConfigError("1 to 16 images of one patient", str(per_patient), "give such a number")
+    else:
+        return
+    todo = "leave out the number of images per patient, or draw images (-n) of a phantom-gan alone"
+    raise ConfigError("a phantom-gan that simulates patients for each image", came, todo)
 
 
 def _check_private(only_private: Place | None, parts: int) -> None:
@@ -152,13 +187,14 @@ def _write_sum(folder: Path, sampler: Sampler, seed: int, arithmetic: str | None
 
 
 def _write_sheets(
-    folder: Path, sampler: Sampler, drawn: folders.Cohort, seed: int | None, nearest: Place | None
-) -> None:
+    folder: Path, sampler: Sampler, drawn: folders.Cohort, seed: int | None, nearest: Place | None,
+    whole: Sampler | None,
+) -> None:  # fmt: skip
     """Strips between pairs of latents, where a seed is given, and images beside the nearest slices of a real cohort."""
     from synthoma.generators.sheets import interpolation_sheet, nearest_sheet
 
     if seed is not None:
-        write_bytes(folder / "interpolation.png", interpolation_sheet(sampler, seed))
+        write_bytes(folder / "interpolation.png", interpolation_sheet(sampler, seed, whole))
     if nearest is not None:
         write_bytes(folder / "nearest.png", nearest_sheet(drawn, Cohort(nearest)))
 
@@ -201,6 +237,45 @@ def _wanted(count: int | None, patients: int | None, label: str | None) -> int:
         todo = "leave out --class, or draw single slices with -n"
         raise ConfigError("whole patients, with the slices that they have", f"--class {label}", todo)
     return wanted
+
+
+def _simulation(bundle: Bundle, tumour: Simulation, seed: int) -> PhantomCohortConfig:
+    """How patients are simulated for the images of a model."""
+    from synthoma.phantom import Look, phantom_beside
+
+    meta = bundle.meta
+    look = Look(meta.modalities, meta.labels, meta.shape["size"], meta.plane or "axial")
+    config = phantom_beside(look, meta.prepare, **{**(meta.simulate or {}), **tumour})
+    return config.model_copy(update={"seed": stream_key(seed, "synthesis.phantom") % 2**31})
+
+
+def _own_patients(
+    run: Path, bundle: Bundle, folder: Path, config: PhantomCohortConfig, images: range, label: str | None,
+    per_patient: int, progress: Progress,
+) -> Sampler:  # fmt: skip
+    """A sampler whose images are of patients who are simulated for them."""
+    from synthoma.generators.phantomgan.matching import Matching
+    from synthoma.generators.phantomgan.patients import simulated
+    from synthoma.generators.phantomgan.simulated import simulated_class
+    from synthoma.generators.sampling import Sampler
+    from synthoma.pipeline.own_patients import write_own_patients
+
+    meta, place = bundle.meta, folder / SIMULATED
+    place.mkdir()
+    kinds = tuple(meta.kinds) if label is None else (simulated_class(label),)
+    matching = Matching.from_meta(meta.matching) if meta.matching else None
+    own, first = write_own_patients(place, config, images, matching, kinds, per_patient, progress)
+    sampler = Sampler.open(run, own, label)
+    return replace(sampler, latents=simulated(sampler).in_order(first))
+
+
+def _whole_patients(run: Path, sampler: Sampler, label: str | None) -> Sampler | None:
+    """The same model with the whole simulated patients of its run; None where it repaints none, or has none."""
+    from synthoma.generators.sampling import Sampler
+    from synthoma.generators.train import OWN_PHANTOM
+
+    own = (run if run.is_dir() else run.parent) / OWN_PHANTOM
+    return Sampler.open(run, Cohort(own), label) if sampler.repaints and own.is_dir() else None
 
 
 def _own_phantom(

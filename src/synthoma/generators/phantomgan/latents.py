@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ class SimulatedLatents:
         classes: names of the classes that were learned.
         kinds: kinds of slices that bear them, see ``simulated.KINDS``.
         remarks: what should be known of all that is drawn.
+        first: number of the image that the first simulated slice is for, the next one being for the next: see
+            ``in_order``. None draws a slice for each image by chance.
     """
 
     source: SimulatedSlices
@@ -43,6 +45,7 @@ class SimulatedLatents:
     classes: Sequence[str] = ()
     kinds: Collection[str] = ()
     remarks: tuple[str, ...] = ()
+    first: int | None = None
 
     free = False
 
@@ -127,7 +130,17 @@ class SimulatedLatents:
 
     def positions(self, seed: int, indices: range) -> Ints:
         """Which simulated slice each image is, by position in ``source``."""
+        if self.first is not None:
+            # Images beyond the last are drawn with their block, or for a sheet: the slices come again.
+            return (np.arange(indices.start, indices.stop) - self.first) % len(self.source.rows)
         return self.source.drawn(np.array([stream(seed, "synthesis.source", index).random() for index in indices]))
+
+    def in_order(self, first: int) -> SimulatedLatents:
+        """The same slices, the first of them for image number ``first`` and each other one for the next.
+
+        They have been chosen in the shares of real ones.
+        """
+        return replace(self, first=first, remarks=())
 
     def air(self, draws: np.random.Generator) -> Floats:
         """Air of one of the real slices, (C, 2)."""
