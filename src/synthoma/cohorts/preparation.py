@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 SEARCHED_SLICES = 12_000
 """Slices that the duplicate search looks at; volumes of a larger cohort are represented by evenly spaced slices."""
 
+Prepare = Callable[[Case, PrepareConfig, tuple[str, ...], int], PreparedCase | Skipped]
+
 MOST_REASONS = 4
 """Reasons that are told apart where nothing could be used."""
 
@@ -58,6 +60,7 @@ def pack(
     *,
     source: str,
     progress: Progress = silent,
+    prepare: Prepare = prepare_case,
 ) -> Cohort:
     """Turn the cases of ``inventory`` into a cohort in ``folder``.
 
@@ -67,6 +70,7 @@ def pack(
         config: the settings.
         source: what to call the input in the provenance.
         progress: told how far the work is.
+        prepare: makes slices of one case, with the arguments of ``prepare_case``; a function of a module.
 
     Raises:
         InputError: no case could be used.
@@ -87,7 +91,7 @@ def pack(
     work = "simulating patients" if inventory.layout == "phantom" else "reading scans"
     with (
         CohortWriter(folder, channels=len(channels), size=config.size) as writer,
-        closing(_prepare_all(inventory, config, modalities)) as results,
+        closing(_prepare_all(inventory, config, modalities, prepare)) as results,
     ):
         for done, (case, result) in enumerate(results, start=1):
             progress(work, done, len(inventory.cases))
@@ -157,7 +161,7 @@ def _settled(inventory: Inventory, config: PrepareConfig) -> Inventory:
 
 
 def _prepare_all(
-    inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...]
+    inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...], prepare: Prepare
 ) -> Generator[tuple[Case, PreparedCase | Skipped]]:
     """Each case with its slices, or with the reason why it has none; in order, whatever the number of workers."""
     from joblib import cpu_count
@@ -165,7 +169,7 @@ def _prepare_all(
     cases = inventory.cases
     jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout in ("folders", "arrays") else 1)))
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
-    with spread(prepare_case, ((case, config, modalities, per_case) for case in cases), jobs) as results:
+    with spread(prepare, ((case, config, modalities, per_case) for case in cases), jobs) as results:
         yield from zip(cases, results, strict=True)
 
 

@@ -30,7 +30,10 @@ def interpolation_sheet(sampler: Sampler, seed: int, whole: Sampler | None = Non
         whole: the same model with whole simulated patients to walk through, where the sampler's are single slices.
     """
     if sampler.repaints:
-        walks = [*style_walks(sampler, seed, STEPS, ROWS // 2), *patient_walks(whole or sampler, seed, STEPS, ROWS // 2)]
+        walks = [
+            *style_walks(sampler, seed, STEPS, ROWS // 2),
+            *patient_walks(whole or sampler, seed, STEPS, ROWS // 2),
+        ]
         rows = [
             [outlined(grey((image[0] + 1) / 2), mask) for image, mask in zip(walk.planes, walk.masks, strict=True)]
             for walk in walks

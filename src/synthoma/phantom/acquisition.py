@@ -177,6 +177,7 @@ def _normal(rng: np.random.Generator, shape: torch.Size) -> Tensor:
 
 
 def ghosted(image: Tensor, exposure: Exposure, axis: int) -> Tensor:
+    """The image (z, y, x) with its ghosts, shifted along an in-plane axis."""
     result = image
     for shift, strength in exposure.ghosts:
         step = round(shift * image.shape[axis])

@@ -1,4 +1,4 @@
-"""What pixels show that are means over several of a scanner's own: noise, blur and scale of the fine grid on a coarse one.
+"""What pixels show that are means over several of a scanner's own: its noise, blur and scale on a coarse grid.
 
 A scanner's noise belongs to its own pixels. Where only their means are wanted, mean and variance of what a pixel shows
 are a function of its signal alone; they are found by quadrature over both parts of the complex noise (Gudbjartsson and
@@ -120,9 +120,7 @@ def expose_means(
     low = place.to(torch.int32).clamp_max_(LEVELS - 2)
     part = place.sub_(low)
     at = low.flatten().to(torch.int64)
-    mean, deviation = (
-        torch.lerp(row[at], row[at + 1], part.flatten()).reshape(image.shape) for row in table
-    )
+    mean, deviation = (torch.lerp(row[at], row[at + 1], part.flatten()).reshape(image.shape) for row in table)
     image = mean.add_(deviation.mul_(torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32))))
     if site.framed:
         for axis in (1, 2):
@@ -150,7 +148,7 @@ def _as_scanned(
 
 
 def _smoothed(image: Tensor, axis: int, weight: float) -> Tensor:
-    """The neighbours on either side of a pixel mixed in by ``weight``; the outermost ones stand for what lies beyond."""
+    """The neighbours on either side of a pixel mixed in by ``weight``; the outermost stand for what lies beyond."""
     n = image.shape[axis]
     result = image * (1 - 2 * weight)
     result.narrow(axis, 1, n - 1).add_(image.narrow(axis, 0, n - 1), alpha=weight)
@@ -158,4 +156,3 @@ def _smoothed(image: Tensor, axis: int, weight: float) -> Tensor:
     result.select(axis, 0).add_(image.select(axis, 0), alpha=weight)
     result.select(axis, n - 1).add_(image.select(axis, n - 1), alpha=weight)
     return result
-

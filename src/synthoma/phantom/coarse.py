@@ -1,9 +1,9 @@
-"""Simulated patients on the grid that a cohort stores: the same people and tumours, a tenth of the time.
+"""Simulated patients on the grid that a cohort stores: the same people and tumours in less time.
 
-Slices of 64 pixels need a tenth of the samples of 1 mm. The person, the tumour, the scanner and the planes of the slices
-are those of ``patient.simulate``, drawn from the same streams; tissue is looked up at places 2 mm apart instead of 1,
-and what a scanner's own pixels add, noise, blur and the scale of grey, is that of their means (``averaging``). Only the
-grain of noise and texture differs, since it is drawn for other pixels.
+Slices of 64 pixels need a tenth of the samples of 1 mm. Person, tumour, scanner and planes of the slices are those of
+``patient.simulate``, drawn from the same streams; tissue is looked up at places 2 mm apart instead of 1, and what a
+scanner's own pixels add, noise, blur and the scale of grey, is that of their means (``averaging``). Only the grain of
+noise and texture differs, since it is drawn for other pixels.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from synthoma.cohorts.framing import Box, head_box
+from synthoma.cohorts.settings import PrepareConfig
 from synthoma.cohorts.slicing import PreparedCase, prepare_case
 from synthoma.cohorts.squares import FramingRule
 from synthoma.core.seeding import stream
@@ -166,7 +167,7 @@ class _Load:
     config: PhantomConfig
     step_mm: float
     apart: bool
-    most: int | None
+    most: int | None = None
 
     def __call__(self) -> Study:
         config = self.config
@@ -176,6 +177,33 @@ class _Load:
         alone = config.model_copy(update={"modalities": (only,)})
         study = coarse_study(self.seed, self.index, alone, self.step_mm, apart=self.apart, most=self.most)
         return replace(study, images={PLAIN_MODALITY: study.images[only]})
+
+
+def coarse_case(seed: int, index: int, config: PhantomCohortConfig, *, most: int | None = None) -> Case:
+    """Patient ``index`` as a case for ``prepare_coarse``, simulated when it is loaded.
+
+    Args:
+        seed: of the cohort.
+        index: number of the patient, from 0.
+        config: how the cohort is prepared, and in ``phantom`` what patients are like.
+        most: at most about so many slices, evenly spread over the scan; all of them where None.
+    """
+    case, step = phantom_case(seed, index, config.phantom), coarse_mm(config)
+    if step is None:
+        return case
+    return replace(case, load=_Load(seed, index, config.phantom, step, config.apart, most))
+
+
+def prepare_coarse(
+    case: Case, config: PrepareConfig, modalities: tuple[str, ...], thumbnails_per_case: int
+) -> PreparedCase | Skipped:
+    """The slices of a ``coarse_case``, see ``prepare_case``."""
+    if not isinstance(case.load, _Load):
+        return prepare_case(case, config, modalities, thumbnails_per_case)
+    # Grey values are scaled already, by what the scanner's own pixels show.
+    ratio = case.load.step_mm / case.load.config.pixel_mm
+    rule = CoarseRule(config.crop, "kept", config.fitting, config.resampling, ratio=ratio)
+    return prepare_case(case, config, modalities, thumbnails_per_case, rule)
 
 
 def prepared_patient(
@@ -195,14 +223,7 @@ def prepared_patient(
     Returns:
         The slices with a record each; or why there is none.
     """
-    case: Case = phantom_case(seed, index, config.phantom)
+    case = coarse_case(seed, index, config, most=most)
     if name is not None:
         case = replace(case, name=name, patient=name)
-    modalities = config.modalities or case.modalities
-    step = coarse_mm(config)
-    if step is None:
-        return prepare_case(case, config, modalities, 0)
-    case = replace(case, load=_Load(seed, index, config.phantom, step, config.apart, most))
-    # Grey values are scaled already, by what the scanner's own pixels show.
-    rule = CoarseRule(config.crop, "kept", config.fitting, config.resampling, ratio=step / config.phantom.pixel_mm)
-    return prepare_case(case, config, modalities, 0, rule)
+    return prepare_coarse(case, config, config.modalities or case.modalities, 0)

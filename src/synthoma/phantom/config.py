@@ -146,6 +146,12 @@ class PhantomCohortConfig(PrepareConfig):
         description="search for duplicates; simulated patients have none unless they were made twice",
         examples=[True],
     )
+    grid: Literal["scanner", "slices"] = Field(
+        "scanner",
+        description="where tissue is looked up: at each pixel of the scanner, or about where slices have theirs, in a "
+        "fraction of the time: the same patients and tumours with another grain of noise",
+        examples=["slices"],
+    )
     phantom: PhantomConfig = Field(default_factory=PhantomConfig, description="how patients, tumours and scanners vary")
 
 

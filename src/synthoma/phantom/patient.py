@@ -135,6 +135,7 @@ def phantom_cases(n: int, seed: int, config: PhantomConfig | None = None) -> lis
 
 
 def phantom_case(seed: int, index: int, config: PhantomConfig) -> Case:
+    """Patient ``index`` of cohort ``seed`` as a case, simulated when it is loaded."""
     person = draw_person(seed, index, config)
     facts: dict[str, str | float] = {"age": round(person.traits.age, 1)}
     if person.biology:
@@ -174,7 +175,9 @@ def embody(
         pushed = person.biology.push_mm / radius_of(person.biology.volume_ml)
         shrink = (1 - pushed) ** 3 / float(np.prod(person.traits.scale))
         starts = starts_of(template.growth, config.lobe, config.side)
-        tumour = grow(stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink, starts, swift=swift)
+        tumour = grow(
+            stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink, starts, swift=swift
+        )
         gap = (places - torch.tensor(tumour.centre).reshape(3, 1, 1, 1)).square().sum(0)
         nearest = lattice.points().flatten(1)[:, int(gap.argmin())]
         middle = float(nearest[0]), float(nearest[1]), float(nearest[2])

@@ -23,8 +23,8 @@ from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 
 if TYPE_CHECKING:
     from synthoma.exports.marked import Format
-    from synthoma.phantom import PhantomCohortConfig
     from synthoma.generators.sampling import Chooser, Sampler
+    from synthoma.phantom import PhantomCohortConfig
     from synthoma.training.bundle import Bundle
     from synthoma.training.meta import Simulation
 
@@ -149,9 +149,7 @@ def _check_tumour(bundle: Bundle, tumour: Simulation | None, phantom: Place | No
     raise ConfigError("a phantom-gan that simulates patients for itself", came, todo)
 
 
-def _check_per_patient(
-    bundle: Bundle, per_patient: int | None, phantom: Place | None, patients: int | None
-) -> None:
+def _check_per_patient(bundle: Bundle, per_patient: int | None, phantom: Place | None, patients: int | None) -> None:
     """Raise ConfigError where images of one patient are to be counted, and nobody simulates patients for them."""
     from synthoma.generators.sampling import repaints_slices
 
@@ -245,7 +243,8 @@ def _simulation(bundle: Bundle, tumour: Simulation, seed: int) -> PhantomCohortC
 
     meta = bundle.meta
     look = Look(meta.modalities, meta.labels, meta.shape["size"], meta.plane or "axial")
-    config = phantom_beside(look, meta.prepare, **{**(meta.simulate or {}), **tumour})
+    simulate: Simulation = {**(meta.simulate or {}), **tumour}
+    config = phantom_beside(look, meta.prepare, **simulate)
     return config.model_copy(update={"seed": stream_key(seed, "synthesis.phantom") % 2**31})
 
 

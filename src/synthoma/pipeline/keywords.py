@@ -77,6 +77,7 @@ class PreparePhantomKeywords(TypedDict, total=False):
     pseudonyms: bool
     seed: int
     jobs: int
+    grid: Literal["scanner", "slices"]
     phantom: Config | Mapping[str, object]
 
 

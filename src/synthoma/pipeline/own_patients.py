@@ -137,7 +137,9 @@ def _chosen(
             return taken
         if tried >= MOST:
             came = f"{len(taken)} among {MOST} simulated patients"
-            raise InputError(f"{GROUP} slices of {', '.join(kinds)}", came, "leave out --class, or ask for other tumours")
+            raise InputError(
+                f"{GROUP} slices of {', '.join(kinds)}", came, "leave out --class, or ask for other tumours"
+            )
         pool = [*pool, candidates(config, group * MOST + tried, tuple(kinds))]
         tried += 1
 

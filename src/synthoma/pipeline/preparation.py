@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Unpack
 
-from synthoma.cohorts.preparation import pack
+from synthoma.cohorts.preparation import Prepare, pack
 from synthoma.cohorts.settings import PrepareConfig
+from synthoma.cohorts.slicing import prepare_case
 from synthoma.core.config import settled
 from synthoma.core.display import telling
 from synthoma.core.errors import ConfigError
@@ -127,7 +128,8 @@ def prepare_phantom(
         ConfigError: a setting that does not exist or is out of range.
         InputError: the output place is taken.
     """
-    from synthoma.phantom import phantom_cases
+    from synthoma.phantom.coarse import coarse_case, prepare_coarse
+    from synthoma.phantom.patient import phantom_cases
 
     if not 1 <= patients <= MOST_PATIENTS:
         raise ConfigError(f"1 to {MOST_PATIENTS:,} phantom patients", str(patients), "give such a number")
@@ -135,25 +137,31 @@ def prepare_phantom(
     if config.like is not None:
         came, todo = "simulated patients", "leave --like out"
         raise ConfigError("images of another tool beside --like", came, todo)
-    cases = phantom_cases(patients, config.seed, config.phantom)
+    cases, prepare = phantom_cases(patients, config.seed, config.phantom), prepare_case
+    if config.grid == "slices":
+        cases = [coarse_case(config.seed, index, config) for index in range(patients)]
+        prepare = prepare_coarse
     with telling(progress) as told, new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
         simulated = Inventory("phantom", tuple(cases))
-        _packed(simulated, partial, config, source=f"{patients} simulated", progress=told)
+        _packed(simulated, partial, config, source=f"{patients} simulated", progress=told, prepare=prepare)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
 
 
-def _packed(inventory: Inventory, folder: Path, config: PrepareConfig, *, source: str, progress: Progress) -> None:
+def _packed(
+    inventory: Inventory, folder: Path, config: PrepareConfig, *, source: str, progress: Progress,
+    prepare: Prepare = prepare_case,
+) -> None:  # fmt: skip
     """Pack the cases as a cohort, with changed copies of its training slices where they are asked for."""
     if not config.augment:
-        pack(inventory, folder, config, source=source, progress=progress)
+        pack(inventory, folder, config, source=source, progress=progress, prepare=prepare)
         return
     from synthoma.detectors.offline import write_with_copies
 
     whole = folder / "without-copies"
     whole.mkdir()
     write_with_copies(
-        pack(inventory, whole, config, source=source, progress=progress),
+        pack(inventory, whole, config, source=source, progress=progress, prepare=prepare),
         folder,
         config.augment,
         seed=config.seed,
