@@ -498,6 +498,8 @@ def test_a_cohort_of_twins_is_not_diverse(real: Cohort, synthetic: Callable[...,
     assert found.share == 1.0
     assert {abs(pair.rows[0] - pair.rows[1]) for pair in found.pairs} == {30}
     assert all(pair.mirrored for pair in found.pairs)
+    assert found.spare == tuple(range(30, 60))
+    assert found.within == 0  # each is a patient of its own
     honest = twins_within(compare(real, synthetic(heads(1000, 60))))
     assert honest.excess < 0.05
 

@@ -210,3 +210,32 @@ def test_twins_are_found_mirrored_and_with_other_noise_but_not_within_one_volume
     assert twins(np.zeros((0, 64, 64)), []).share == 0
     with pytest.raises(InputError, match="one name for each"):
         twins(both, ["a"])
+
+
+
+def test_twins_of_one_patient_and_what_must_go() -> None:
+    """Five pictures thrice: fifteen have twins, ten are spare whatever the order, those of one patient are told apart."""
+    images = np.random.default_rng(5).normal(size=(5, 32, 32))
+    thrice = np.concatenate([images, images[:, :, ::-1], images + 0.02])
+    patients = [*range(5), *range(5), *range(10, 15)]
+    found = twins(thrice, range(15), patients)
+    assert found.share == 1
+    assert found.within.tolist() == [True] * 10 + [False] * 5
+    assert found.spare.tolist() == [False] * 5 + [True] * 10
+    left = twins(thrice[~found.spare], range(5))
+    assert left.share == 0
+    assert not left.spare.any()
+    assert twins(thrice, range(15)).share_within == 0
+    with pytest.raises(InputError, match="one name for each"):
+        twins(thrice, range(15), patients[1:])
+
+
+def test_a_chain_of_twins_loses_no_more_than_it_must() -> None:
+    """Of three in a row, of which the ends are no twins of one another, the middle one goes and both ends stay."""
+    first, third = np.random.default_rng(6).normal(size=(2, 32, 32))
+    angle = np.deg2rad(9.0)  # cos 9 = .988, cos 18 = .951
+    first, third = first - first.mean(), third - third.mean()
+    third -= (third * first).sum() / (first**2).sum() * first
+    third *= np.linalg.norm(first) / np.linalg.norm(third)
+    chain = np.stack([np.cos(k * angle) * first + np.sin(k * angle) * third for k in range(3)])
+    assert twins(chain, "abc").spare.tolist() == [False, True, False]

@@ -17,7 +17,9 @@ from torch import Tensor
 from synthoma.core.types import Float32, Floats
 from synthoma.phantom.acquisition import Exposure, Site, ghosted
 
-NODES, LEVELS = 16, 160
+NODES, NODES_CUT, LEVELS = 16, 48, 96
+"""Places in each part of the noise, more where a scanner cuts it; levels of signal."""
+
 IMAGINARY = 0.85
 """Noise of the imaginary part over that of the real one, as in ``acquisition.expose``."""
 
@@ -55,9 +57,9 @@ def spread_of(site: Site, ratio: float) -> Spread:
 
 
 @cache
-def _nodes() -> tuple[Floats, Floats]:
+def _nodes(count: int) -> tuple[Floats, Floats]:
     """Nodes and weights of a mean over a standard normal variable."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     return nodes, weights / weights.sum()
 
 
@@ -66,12 +68,14 @@ def shown(level: Floats, real: Floats | float, imaginary: Floats | float, sigma:
     image = np.sqrt((level + real) ** 2 + np.square(imaginary))
     if site.floor < 1:
         image = image - (1 - site.floor) * 2 * sigma * (image < 2.5 * sigma)
+    # Nothing is stored below black: cut before it is averaged.
+    image = np.maximum(image, 0)
     return np.asarray(image * (1 + (site.gamma - 1) * (image - 1) / (image + 1)))
 
 
 def mean_and_spread(levels: Floats, sigma: float, site: Site, spread: Spread) -> tuple[Floats, Floats]:
     """Mean and standard deviation (K,) of a mean over pixels whose signals are ``levels`` (K,)."""
-    nodes, weights = _nodes()
+    nodes, weights = _nodes(NODES_CUT if site.floor < 1 else NODES)
     real, imaginary = sigma * spread.point**2 * nodes, IMAGINARY * sigma * nodes
     found = shown(levels[:, None, None], real[:, None], imaginary, sigma, site)
     inner = found @ weights

@@ -43,7 +43,7 @@ from synthoma.phantom.tissue import Tissue, mask_of
 from synthoma.scans.case import Case, Geometry, Skipped, Study
 from synthoma.scans.intensity import intensity_window
 
-HEAD_MM = 190.0
+HEAD_MM = 192.0
 """Longer side of a small head: what a square of a cohort shows at least."""
 
 SAMPLED = 120_000

@@ -10,7 +10,8 @@ import pytest
 import synthoma
 from synthoma.core.errors import ConfigError
 from synthoma.generators.request import GenerateConfig
-from synthoma.pipeline import generation
+from synthoma.phantom import PhantomCohortConfig
+from synthoma.pipeline import own_patients
 from synthoma.training.bundle import shipped_model
 
 
@@ -23,11 +24,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the simulation was told."""
     found: dict[str, Any] = {}
 
-    def simulate(look: object, prepared: object, simulate: dict[str, Any], *_: object) -> None:
-        found.update(simulate)
+    def simulate(folder: object, config: PhantomCohortConfig, *_: object) -> None:
+        found.update(config.phantom.model_dump())
         raise SimulationError
 
-    monkeypatch.setattr(generation, "simulate_beside", simulate)
+    monkeypatch.setattr(own_patients, "write_own_patients", simulate)
     return found
 
 
@@ -44,7 +45,7 @@ def test_what_is_not_asked_is_as_it_was_learned(told: dict[str, Any], tmp_path: 
     with pytest.raises(SimulationError):
         synthoma.generate(shipped_model("generator"), tmp_path / "c", 8, tumour={"side": "right"})
     assert told["side"] == "right"
-    assert "lobe" not in told
+    assert told["lobe"] is None
 
 
 def test_patients_that_are_there_already_have_the_tumours_they_have(tmp_path: Path) -> None:
