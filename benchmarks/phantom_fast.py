@@ -59,7 +59,13 @@ def labels(patients: int) -> dict[str, float]:
         assert whole is not None
         assert coarse is not None
         same = whole[:, ::2, ::2][:, : coarse.shape[1], : coarse.shape[2]]
-        found.append((float((same == coarse).mean()), 2 * float(((same > 0) & (coarse > 0)).sum()), float((same > 0).sum() + (coarse > 0).sum())))
+        found.append(
+            (
+                float((same == coarse).mean()),
+                2 * float(((same > 0) & (coarse > 0)).sum()),
+                float((same > 0).sum() + (coarse > 0).sum()),
+            )
+        )
     equal, both, each = np.array(found).T
     return {"equal_voxels": float(equal.min()), "least_dice": float((both / each).min())}
 
@@ -70,7 +76,9 @@ def evidence(patients: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         phantom = phantom_beside(Look(("flair",), {"1": "tumour"}, 64), {}).phantom
-        real = synthoma.prepare_phantom(2 * patients, place / "real", phantom=phantom, seed=11, split=(0.5, 0.0, 0.5), **made)
+        real = synthoma.prepare_phantom(
+            2 * patients, place / "real", phantom=phantom, seed=11, split=(0.5, 0.0, 0.5), **made
+        )
         quick = synthoma.prepare_phantom(patients, place / "quick", phantom=phantom, seed=12, grid="slices", **made)
         result = synthoma.evaluate(real, quick, place / "evaluation", preset="quick")
         found = result.fidelity

@@ -212,9 +212,8 @@ def test_twins_are_found_mirrored_and_with_other_noise_but_not_within_one_volume
         twins(both, ["a"])
 
 
-
 def test_twins_of_one_patient_and_what_must_go() -> None:
-    """Five pictures thrice: fifteen have twins, ten are spare whatever the order, those of one patient are told apart."""
+    """Five pictures thrice: fifteen have twins, ten are spare, those of one patient are told apart."""
     images = np.random.default_rng(5).normal(size=(5, 32, 32))
     thrice = np.concatenate([images, images[:, :, ::-1], images + 0.02])
     patients = [*range(5), *range(5), *range(10, 15)]

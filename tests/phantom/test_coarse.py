@@ -11,7 +11,15 @@ import torch
 
 from synthoma.cohorts.slicing import PreparedCase, prepare_case
 from synthoma.core.seeding import stream
-from synthoma.phantom import Look, PhantomCohortConfig, PhantomConfig, phantom_beside, phantom_cases, prepared_patient, simulate
+from synthoma.phantom import (
+    Look,
+    PhantomCohortConfig,
+    PhantomConfig,
+    phantom_beside,
+    phantom_cases,
+    prepared_patient,
+    simulate,
+)
 from synthoma.phantom.acquisition import draw_exposure, draw_site, expose
 from synthoma.phantom.averaging import expose_means
 from synthoma.phantom.coarse import coarse_mm, coarse_study
@@ -59,7 +67,7 @@ def test_slices_look_like_those_of_the_simulation_at_1_mm() -> None:
 
 
 def test_a_mean_over_pixels_has_the_mean_and_the_spread_of_pixels_that_are_averaged() -> None:
-    """Against the scanner itself: Rician noise of 1 mm pixels, blurred, averaged two by two, at four levels of signal."""
+    """Against the scanner itself: Rician noise, blurred, averaged two by two, at four levels of signal."""
     for number in range(4):
         site = draw_site(3, number, PLAIN)
         exposure = draw_exposure(stream(0, "test", number), 4, moved=False, thick=False)
@@ -71,7 +79,15 @@ def test_a_mean_over_pixels_has_the_mean_and_the_spread_of_pixels_that_are_avera
         fine = raw[:, 4:-4, 4:-4].astype(np.float64) / site.scale[3]
         blocks = fine.reshape(4, 96, 2, 96, 2).mean((2, 4))
         coarse, scanned = expose_means(
-            stream(2, "test"), signal[:, ::2, ::2].clone(), torch.ones(4, 100, 100), site, sigma, exposure, 2.0, None, 40_000
+            stream(2, "test"),
+            signal[:, ::2, ::2].clone(),
+            torch.ones(4, 100, 100),
+            site,
+            sigma,
+            exposure,
+            2.0,
+            None,
+            40_000,
         )
         inner = coarse[:, 4:-4, 4:-4].double().numpy()
         own = scanned[:, scanned.shape[1] // 20 :]
@@ -108,6 +124,8 @@ def test_fewer_slices_are_some_of_all() -> None:
     [({}, 2.0), ({"size": 128}, 1.5), ({"size": 256}, None), ({"plane": "coronal"}, None), ({"pad": 256}, None),
      ({"normalise": "unit"}, None)],
 )  # fmt: skip
-def test_only_what_does_not_need_the_scanners_own_pixels_is_coarse(changed: dict[str, object], step: float | None) -> None:
+def test_only_what_does_not_need_the_scanners_own_pixels_is_coarse(
+    changed: dict[str, object], step: float | None
+) -> None:
     config = PhantomCohortConfig.model_validate({"size": 64, "phantom": PLAIN, **changed})
     assert coarse_mm(config) == step

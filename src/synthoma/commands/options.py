@@ -170,7 +170,7 @@ Extractor = Annotated[
 ]
 Keep = Annotated[
     Path | None,
-    typer.Option(metavar="COHORT", help="Also write the slices looked at, less copies and masks that do not fit."),
+    typer.Option(metavar="COHORT", help="Also write the slices looked at, less copies, twins, and masks amiss."),
 ]
 Turing = Annotated[
     Path | None,

@@ -51,8 +51,9 @@ def evaluate(
         output: the folder to write. Trainings of the presets standard and full are kept beside it, in
             ``<output>.cells``, and never run twice.
         config: the settings; or give single ones by name (``preset="standard"``).
-        keep: also write the synthetic cohort without the slices that were taken for copies, and without those whose
-            masks do not fit their images; nothing is written where none is left ("kept" of what is returned is 0).
+        keep: also write the synthetic cohort without the slices that were taken for copies, without those whose masks
+            do not fit their images, and of slices that are alike only the first; nothing is written where none is left
+            ("kept" of what is returned is 0).
         extractor: Python file with ``features(images) -> (N, D)``, as one more family of features. It is run, so a
             settings file cannot name it.
         turing: what ``turing_score`` wrote of readers who saw these two cohorts: it is told beside what is measured,

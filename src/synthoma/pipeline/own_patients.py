@@ -27,7 +27,7 @@ GROUP = 16
 """Images whose slices are chosen together: always numbers 16 k to 16 k + 15, whoever asks for which."""
 
 SPARE = 1.25
-"""Patients that are simulated for each that is needed: the shares of real slices choose among them."""
+"""Patients that are simulated for each that is needed, where the shares of real slices choose among them."""
 
 CANDIDATES = 16
 """About so many slices of a patient are looked at: neighbours show the same."""
@@ -79,7 +79,7 @@ def write_own_patients(
 
     first = images.start - images.start % GROUP
     groups = range(first, images.stop, GROUP)
-    need = int(np.ceil(SPARE * GROUP / per_patient))
+    need = int(np.ceil((SPARE if matching is not None else 1) * GROUP / per_patient))
     calls = ((config, group // GROUP * MOST + at, tuple(kinds)) for group in groups for at in range(need))
     jobs = config.jobs or min(cpu_count(), need * len(groups))
     channels = len(config.modalities or config.phantom.modalities)
