@@ -81,16 +81,19 @@ def evidence(patients: int) -> dict[str, Any]:
         )
         quick = synthoma.prepare_phantom(patients, place / "quick", phantom=phantom, seed=12, grid="slices", **made)
         result = synthoma.evaluate(real, quick, place / "evaluation", preset="quick")
-        found = result.fidelity
+        content = result.content()["fidelity"]
+        told = {name: content["distinguished"][name] for name in sorted(content["distinguished"])}
         return {
             "patients": patients,
             "slices": len(quick),
             "lights": {light.question: f"{light.state}: {light.text}" for light in result.lights},
             "families": {
-                family: {name: {"ratio": score.ratio, "p": score.p} for name, score in scores.items()}
-                for family, scores in found.families.items()
+                family: {
+                    name: {key: score.get(key) for key in ("value", "ratio", "p")} for name, score in scores.items()
+                }
+                for family, scores in content["families"].items()
             },
-            "distinguished": found.distinguished.content() if found.distinguished is not None else None,
+            "distinguished": told,
         }
 
 

@@ -137,7 +137,8 @@ def prepare_phantom(
     if config.like is not None:
         came, todo = "simulated patients", "leave --like out"
         raise ConfigError("images of another tool beside --like", came, todo)
-    cases, prepare = phantom_cases(patients, config.seed, config.phantom), prepare_case
+    prepare: Prepare = prepare_case
+    cases = phantom_cases(patients, config.seed, config.phantom)
     if config.grid == "slices":
         cases = [coarse_case(config.seed, index, config) for index in range(patients)]
         prepare = prepare_coarse

@@ -293,7 +293,7 @@ def _twins(result: Evaluation) -> Block | None:
         f"{percent(limits.twins_share)} on, POOR from {percent(limits.many_twins)} on.",
     )
     if found.spare:
-        text += (f"Without {len(found.spare):,} of them no two would be twins; --keep leaves these out.",)
+        text = (*text, f"Without {len(found.spare):,} of them no two would be twins; --keep leaves these out.")
     columns = ("", "have a twin", "slices")
     return Block("twins", "Are there twins?", text, columns, rows)
 
