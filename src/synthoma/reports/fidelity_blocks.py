@@ -285,7 +285,7 @@ def _twins(result: Evaluation) -> Block | None:
     if found.within is not None and found.share > 0:
         of_one = ("synthetic slices, with one of their own simulated patient", percent(found.within), f"{found.n:,}")
         rows = (rows[0], of_one, rows[1])
-    text = (
+    text: tuple[str, ...] = (
         f"Slices with a near-identical one beside them: correlation above {plain(found.alike)} at {found.side} "
         "pixels, also left for right. Real slices are compared with those of other patients, synthetic ones with all "
         "that are offered as other images, whatever they were made from; slices of one synthetic volume are not "
