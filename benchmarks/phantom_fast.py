@@ -82,7 +82,6 @@ def evidence(patients: int) -> dict[str, Any]:
         quick = synthoma.prepare_phantom(patients, place / "quick", phantom=phantom, seed=12, grid="slices", **made)
         result = synthoma.evaluate(real, quick, place / "evaluation", preset="quick")
         content = result.content()["fidelity"]
-        told = {name: content["distinguished"][name] for name in sorted(content["distinguished"])}
         return {
             "patients": patients,
             "slices": len(quick),
@@ -91,9 +90,9 @@ def evidence(patients: int) -> dict[str, Any]:
                 family: {
                     name: {key: score.get(key) for key in ("value", "ratio", "p")} for name, score in scores.items()
                 }
-                for family, scores in content["families"].items()
+                for family, scores in content.get("families", {}).items()
             },
-            "distinguished": told,
+            "distinguished": content.get("distinguished"),
         }
 
 
