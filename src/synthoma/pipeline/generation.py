@@ -161,7 +161,7 @@ def _check_per_patient(bundle: Bundle, per_patient: int | None, phantom: Place |
         came = "--phantom, whose patients are there already"
     elif patients is not None:
         came = "whole patients"
-    elif not 1 <= per_patient <= 16:
+    elif not isinstance(per_patient, int) or not 1 <= per_patient <= 16:
         raise ConfigError("1 to 16 images of one patient", str(per_patient), "give such a number")
     else:
         return

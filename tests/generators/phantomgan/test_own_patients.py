@@ -114,6 +114,8 @@ def test_images_per_patient_are_for_those_who_simulate_some(tmp_path: Path) -> N
         ("whose patients are there already", {"count": 4, "phantom": tmp_path / "phantom"}),
         ("whole patients", {"patients": 2}),
         ("1 to 16 images", {"count": 4, "per_patient": 17}),
+        ("1 to 16 images", {"count": 4, "per_patient": 2.5}),
+        ("1 to 16 images", {"count": 4, "per_patient": "two"}),
     ):
         with pytest.raises(ConfigError, match=said):
             synthoma.generate(model, tmp_path / "no", **{"per_patient": 1, **settings})  # type: ignore[arg-type]
