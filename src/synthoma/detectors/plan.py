@@ -157,6 +157,7 @@ class DetectorPlan:
         counts = batch_counts(len(self.sources), self.learner)
         drawn = [source.class_shares(len(self.classes)) for source in self.sources]
         shares = np.average(drawn, axis=0, weights=counts)
+        # A class that is hardly ever drawn must not take over the loss by one slice.
         return np.asarray(1 / (len(shares) * np.maximum(shares, 1e-3)), np.float32)
 
     def judge(self, execution: Execution, sheet: Callable[[int, Ints, Tensor], None]) -> Validate:

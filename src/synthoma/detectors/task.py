@@ -93,6 +93,7 @@ class SupervisedTask:
         self.network.train()
         with self.precision():
             logits = self.network(batch.images)
+        # Losses sum over a whole batch, for which half precision has too few digits.
         logits = logits.float()
         loss = self.criterion(logits, batch)
         losses = {"loss": loss}
@@ -117,6 +118,7 @@ class SupervisedTask:
         """Batch number ``step``, augmented, on the device."""
         parts = []
         for number, (source, count) in enumerate(zip(self.sources, self.counts, strict=True)):
+            # A stream for each cohort: one more of them changes nothing in what is drawn of the others.
             rows = source.draw(self.seed, f"training.slices.{number}", step, count, self.config.tumour_share)
             parts.append(source.fetch(rows))
         joined = [torch.cat(tensors) for tensors in zip(*((p.images, p.masks, p.classes) for p in parts), strict=True)]
@@ -127,6 +129,7 @@ class SupervisedTask:
             images = drop_modalities(images, self.config.modality_dropout, draws, self.channels)
         if images.shape[1] > self.channels and self.config.context_dropout:
             images = drop_neighbours(images, self.config.context_dropout, draws, self.channels)
+        # Last, since changes are made on the cohort's own scale, where 0 is air.
         images = as_input(images, self.scale).contiguous(memory_format=self.execution.memory_format)
         return Labelled(images, masks, classes)
 

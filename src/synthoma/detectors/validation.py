@@ -77,6 +77,7 @@ def steady_threshold(dice: Floats) -> int:
         Its position in ``THRESHOLDS``.
     """
     best = int(dice.mean(axis=1).argmax())
+    # Paired by patient: most of what patients differ by is the same at two thresholds.
     behind = dice[best] - dice
     error = behind.std(axis=1, ddof=1) / np.sqrt(dice.shape[1]) if dice.shape[1] > 1 else np.zeros(len(dice))
     good = np.flatnonzero(behind.mean(axis=1) <= error)

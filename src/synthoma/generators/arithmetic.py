@@ -189,6 +189,7 @@ def _classes_mixed(generator: nn.Module, mixture: Tensor) -> Iterator[None]:
 
     def mixed(part: nn.Module, _: object, codes: Tensor) -> Tensor:
         assert isinstance(part, nn.Embedding)
+        # Behind the first N stand the zeros that fill a block up; their images are thrown away.
         return torch.cat([mixture @ part.weight, codes[len(mixture) :]])
 
     parts = [part for part in generator.modules() if isinstance(part, nn.Embedding)] if mixture.shape[1] else []

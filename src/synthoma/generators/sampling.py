@@ -97,6 +97,7 @@ class Sampler:
             for start in range(0, len(latents), BLOCK):
                 part, label = latents[start : start + BLOCK], classes[start : start + BLOCK]
                 fill = BLOCK - len(part)
+                # Zeros fill the last block up; in evaluation mode no image sees its neighbours.
                 part = torch.cat([part, part.new_zeros(fill, *part.shape[1:])])
                 label = torch.cat([label, label.new_zeros(fill)])
                 images = self.generator(part, label if self.shape.classes else None)
@@ -186,6 +187,7 @@ def generate_cohort(
     part, parts = shard
     meta, shape = sampler.bundle.meta, sampler.shape
     classes = list(meta.classes)
+    # Whole numbers: the end of a shard is the beginning of the next, with none left out or drawn twice.
     first, last = count * (part - 1) // parts, count * part // parts
     with CohortWriter(folder, channels=shape.channels, size=shape.size) as writer:
         for start in range(first - first % BLOCK, last, BLOCK):
@@ -237,6 +239,7 @@ def without_specks(mask: Bytes) -> Bytes:
     if not count:
         return mask
     sizes = np.bincount(regions.ravel())
+    # Two pixels at least: in small pictures the share alone would allow single ones.
     kept = sizes >= max(2.0, SPECK * mask.size)
     return np.where(kept[regions], mask, 0).astype(np.uint8)
 
@@ -302,6 +305,7 @@ def cohort_meta(
 def great_circle(ends: Floats, steps: int) -> Floats:
     """Points (``steps``, D) on the way from one latent to another (2, D), by equal angles (White 2016, slerp)."""
     cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
+    # Rounding may leave a cosine just above 1.
     angle = np.arccos(np.clip(cosine, -1, 1))
     share = np.linspace(0, 1, steps)[:, None]
     if np.sin(angle) > 1e-6:

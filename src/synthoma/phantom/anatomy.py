@@ -140,6 +140,7 @@ def deform(rng: np.random.Generator, traits: Traits, template: Atlas, lattice: L
     for knot_mm, size_mm, outside in WARPS:
         field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x)
         velocity += size_mm * (outside + (1 - outside) * soft) * field
+    # Scaling and squaring: a sixteenth of the velocity is nearly its own exponential, and is doubled four times.
     shift = velocity / 16
     for _ in range(4):
         shift = shift + lattice.displaced(shift, shift)
@@ -174,6 +175,7 @@ def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push) ->
     r = away.square().sum(0, keepdim=True).sqrt()
     inside = r / push.radius_mm
     size = push.shift_mm * torch.where(inside < 1, inside, torch.exp((push.radius_mm - r) / push.reach_mm))
+    # The middle of the tumour has no direction away from itself.
     return lattice.displaced(places, -away / r.clamp_min(1e-3) * size * hold)
 
 

@@ -54,8 +54,10 @@ def best_cut(real: Floats, generated: Floats) -> float:
         generated: scores (M,) of generated ones, one or more.
     """
     known = np.unique(np.concatenate([real, generated]))
+    # Also below all scores and above all: a discriminator may be right to call everything one thing.
     cuts = np.concatenate([[known[0] - 1], (known[1:] + known[:-1]) / 2, [known[-1] + 1]])
     accuracies = np.array([accuracy(real, generated, cut) for cut in cuts])
+    # Accuracies of two cuts that should be equal may differ by rounding.
     best = np.flatnonzero(accuracies >= accuracies.max() - 1e-12)
     return float(cuts[best[len(best) // 2]])
 
@@ -183,4 +185,5 @@ def outputs(network: nn.Module, planes: Tensor, classes: Tensor | None, place: C
 
 
 def _mean_probability(logits: Floats) -> float:
+    # Cut where the probability is 0 or 1 anyway: `exp` would overflow far out.
     return float((1 / (1 + np.exp(-np.clip(logits, -60, 60)))).mean())
