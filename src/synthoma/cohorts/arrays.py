@@ -81,6 +81,7 @@ def drawn(masks: Array | None, count: int, side: int) -> Bytes:
     values = np.asarray(masks)
     if values.shape != (count, side, side):
         raise InputError(f"masks of shape {(count, side, side)}", f"{values.shape}", "give one mask for each slice")
+    # Fractions are cut and numbers beyond 255 wrap round, which the comparison then shows.
     whole = values.astype(np.uint8)
     if not np.array_equal(whole, values):
         raise InputError("masks of whole numbers from 0 to 255", f"others ({values.dtype})", "threshold or round them")

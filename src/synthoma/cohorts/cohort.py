@@ -244,6 +244,7 @@ class _ArrayFile:
         shape = (self.count, *self.item_shape)
         # NPY format version 1.0: magic, version, little-endian length of a padded Python literal.
         text = f"{{'descr': '{self.dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+        # Ten bytes stand before the text, and its last one is a line's end; the format wants a multiple of 64 in all.
         text = text.ljust(self.HEADER - 11) + "\n"
         with writing(self.path):
             self._file.seek(0)

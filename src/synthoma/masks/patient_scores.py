@@ -72,6 +72,7 @@ class Packed:
         for side, mask in arrays.items():
             as_masks(masks.truth, mask)
             sides[side].add(mask)
+            # The quickest level: masks are long runs of zeros, which any level packs.
             packed[side] = (zlib.compress(mask.tobytes(), 1), mask.dtype.str, mask.shape)
         nothing = np.zeros((0, 0, 0), dtype=np.uint8)
         return cls(replace(masks, truth=nothing, prediction=nothing, other=None), packed)

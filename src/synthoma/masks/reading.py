@@ -155,6 +155,7 @@ def _laid(mask: Array, own: Geometry | None, shape: _Shape, grid: Geometry | Non
 def _field(own: Geometry, shape: tuple[int, ...], grid: Geometry) -> tuple[Ints, Ints]:
     """First and last voxel (x, y, z) of a mask, counted on a grid."""
     corners = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (np.array(shape[::-1]) - 1)
+    # On the steps of that grid, whichever way its axes run.
     places = corners @ _steps(own).T + np.array(own.origin) - np.array(grid.origin)
     counted = np.rint(places @ np.linalg.inv(_steps(grid)).T).astype(np.int64)
     return counted.min(axis=0), counted.max(axis=0)
@@ -200,6 +201,7 @@ def _as_labels(values: Array) -> Array:
     """
     present = np.unique(values)
     todo = "save the thresholded mask, with background 0"
+    # nan is no equal of itself, so it is refused too; `unique` sorts it to the end.
     if present[0] < 0 or (present != np.rint(present)).any():
         raise InputError("whole labels from 0 up", f"values from {present[0]:g} to {present[-1]:g}", todo)
     if len(present) > MOST_LABELS:

@@ -155,8 +155,8 @@ def _grey(images: Floats, head: Bools) -> list[Floats]:
 
 
 def _entropy(shares: Floats) -> Floats:
-    # 0 log 0 is 0.
     """Bits of each row of shares (N, K)."""
+    # 0 log 0 is 0.
     return np.asarray(-(shares * np.log2(np.where(shares > 0, shares, 1.0))).sum(axis=1))
 
 

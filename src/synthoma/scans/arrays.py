@@ -151,6 +151,7 @@ def _meaning(masks: Array | None, labels: Mapping[int, str]) -> tuple[int | None
     if masks is None:
         return None, {}
     present = sorted({float(value) for part in masks for value in np.unique(part)} - {0.0})
+    # nan is no equal of itself: it is refused further down, with the values.
     if len(present) > 255 or any(value < 0 or value != int(value) for value in present if value == value):
         todo = "threshold probabilities, or round the values"
         raise InputError("masks of a few whole numbers from 0", f"values such as {present[0]:g}", todo)

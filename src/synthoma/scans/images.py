@@ -97,6 +97,7 @@ def grey(array: Array) -> Array:
 
 def _luminance(colours: Array, *, whole: bool) -> Array:
     mixed: Array = colours @ _LUMINANCE
+    # Rounded, since `astype` cuts: a product may lie just below its whole number.
     return (np.rint(mixed) if whole else mixed).astype(colours.dtype)
 
 

@@ -48,6 +48,7 @@ class Resolutions:
             sides = zip(source.GetSpacing(), source.GetSize(), strict=True)
             # At least four voxels are left along every axis.
             factors = [int(np.clip(round(mm / step), 1, size // _LEAST_VOXELS)) for step, size in sides]
+            # Means and not every k-th voxel: noise goes down with the size, and nothing aliases.
             self._levels[mm] = sitk.BinShrink(source, factors)
         return self._levels[mm]
 
@@ -64,6 +65,7 @@ class Resolutions:
 
 def head_of(voxels: Float32, spacing: Floats, rim: float) -> Bools:
     """Where the head is, bool (z, y, x), with so many mm around it."""
+    # Opened: single bright voxels of noise in the air are no head.
     head = ndimage.binary_opening(voxels > _HEAD)
     sides = [2 * round(rim / step) + 1 for step in spacing[::-1]]
     return np.asarray(ndimage.maximum_filter(head.astype(np.uint8), sides) > 0)
@@ -81,6 +83,7 @@ def blurred(voxels: Float32, known: Bools, sigma: Floats) -> Float32:
         return np.where(known, voxels, np.float32(0))
     weight = ndimage.gaussian_filter(known.astype(np.float32), sigma[::-1], truncate=3)
     total = ndimage.gaussian_filter(np.where(known, voxels, np.float32(0)), sigma[::-1], truncate=3)
+    # Where nothing known is near there is nothing to divide by.
     return np.asarray(total / np.maximum(weight, 1e-3), dtype=np.float32)
 
 

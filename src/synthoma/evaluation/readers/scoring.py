@@ -218,6 +218,7 @@ def _independent(table: Tally) -> bool:
 
 
 def _variance(interval: Interval) -> float:
+    # Half of a normal interval at 95 % is 1.96 standard errors.
     return float(((interval.high - interval.low) / (2 * stats.norm.ppf(0.975))) ** 2)
 
 

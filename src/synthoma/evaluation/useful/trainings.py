@@ -192,6 +192,7 @@ class _Training:
         )
         for step in range(stage.steps):
             task.step(step, step / stage.steps)
+        # The averaged weights are what goes on and what answers; in the next stage they learn again.
         self.network = task.average.requires_grad_(True)
 
     def answer(self, seconds: float) -> Answers:

@@ -59,6 +59,7 @@ def worth(
     seeds, patients = chosen.shape
     levels = np.stack([real[count].mean(axis=0) for count in counts])
     steps = np.log(np.array(counts) / had)
+    # A least-squares line is a weighted sum of its points: the first row of the pseudo-inverse gives the slope.
     slope, anchor = np.linalg.pinv(np.stack([steps, np.ones(len(steps))], axis=1))[0], (steps == 0).astype(np.float64)
     # Fewer patients are other patients for each seed: what that varies by belongs to the curve.
     shaken = np.array([max(noise, float(real[count].mean(axis=1).std(ddof=1))) ** 2 / seeds for count in counts])

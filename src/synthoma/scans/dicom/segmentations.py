@@ -63,6 +63,7 @@ def _marked(dataset: Dataset, group: Dataset, pixels: Array, number: int) -> Boo
         return np.asarray(pixels == number)
     if int(group.ReferencedSegmentNumber) != number:
         return None
+    # A fraction counts where it is at least half.
     least = float(dataset.get("MaximumFractionalValue") or 255) / 2 if kind == "FRACTIONAL" else 1
     return np.asarray(pixels >= least)
 
@@ -108,6 +109,7 @@ def _resampled(
     axes, spacing, apart = own
     normal = np.cross(axes[:3], axes[3:])
     places = np.array([frame.position @ normal for frame in frames])
+    # To a micrometre: positions are decimal texts, and the same plane may differ in its last digit.
     between = np.diff(np.unique(np.round(places, 3)))
     nearest = float(between.min()) if between.size else grid.spacing[2]
     fitting = (step for step in (apart, nearest) if step > 0 and are_whole((places - places.min()) / step))
