@@ -70,6 +70,7 @@ class TrainingSlices:
     def fetch(self, positions: Ints) -> Batch:
         """The slices at these positions of ``rows``."""
         rows = self.rows[positions]
+        # Cut first: bright spots above 1 would lie beyond what a tanh can draw.
         images = torch.from_numpy(self.cohort.images[rows].astype(np.float32)).clamp_(0, 1).mul_(2).sub_(1)
         values = self.cohort.masks[rows] if self.labels else None
         masks = torch.empty(len(rows), 0, *images.shape[2:])

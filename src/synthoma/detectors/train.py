@@ -78,6 +78,7 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
             task[execution] = plan.task(execution, lambda network, images: (0.0, {}, torch.zeros(0)))
         task[execution].step(0, 0.0)
 
+    # What the time of a step depends on, and no more: a change of rate or loss need not measure again.
     kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen"}
     if isinstance(plan.learner, ClassifierConfig) and (plan.learner.network == "vgg16" or plan.learner.head):
         kept |= {"pool", "head", "batch_norm"}

@@ -82,6 +82,7 @@ def training_rows(cohort: Cohort, config: GeneratorTraining) -> Ints:
         wanted = "training slices with all modalities" + " and a mask" * config.with_masks
         raise InputError(wanted, came, "check the cohort with `synthoma info`")
     if config.limit is not None and config.limit < len(rows):
+        # Sorted again: rows keep the order of the cohort, however they were drawn.
         rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
     return rows
 

@@ -181,6 +181,7 @@ def chance_scores(patients: Sequence[Judged], draws: int, seed: int) -> ChanceSc
         return None
     chance, truth = (np.concatenate([getattr(one, name) for one in patients]) for name in ("slices", "truth"))
     lengths = [len(one.slices) for one in patients]
+    # Slices of each patient together: patients are drawn, and bring all of theirs.
     rows = np.split(np.arange(len(chance)), np.cumsum(lengths)[:-1])
 
     def calibration(drawn: Ints) -> dict[str, float]:

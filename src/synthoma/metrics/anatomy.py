@@ -157,6 +157,7 @@ def lesion_descriptors(images: Array, masks: Array) -> dict[str, Floats]:
     for start, block in _blocks(images):
         lesion = np.asarray(masks[start : start + len(block)]) > 0
         for name, values in _described(block, lesion).items():
+            # Sums over no pixel are 0, which would be an answer: no lesion has a texture of 0.
             parts[name].append(np.where(lesion.any(axis=(1, 2)), values, np.nan))
     return {name: _joined(parts[name]) for name in names}
 
@@ -168,6 +169,7 @@ def _described(images: Floats, lesion: Bools) -> dict[str, Floats]:
     along = np.broadcast_to(np.arange(images.shape[1], dtype=np.float64)[:, None], images.shape)
     right, down = _mean(across, lesion), _mean(along, lesion)
     width = max(2, round(min(images.shape[1:]) / 32))
+    # Within the head, or a lesion at its edge would be compared with air.
     ring = ndimage.binary_dilation(lesion, _SQUARE, iterations=width) & ~lesion & head
     # border_value=1: where the frame cuts a lesion, the lesion goes on. The cut is no boundary.
     inner = lesion & ~ndimage.binary_erosion(lesion, _CROSS, border_value=1)

@@ -47,6 +47,7 @@ def reliability(truth: Array, probabilities: Floats, *, bins: int = 15) -> Relia
         return Reliability(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64))
     # Ranks are whole numbers, and so are bins: a quotient in floating point could fall to either side of a bin's edge.
     before = rankdata(values, method="min").astype(np.int64) - 1
+    # Bins that nothing fell into, where many probabilities are equal, are closed up.
     places = np.unique(before * bins // len(values), return_inverse=True)[1]
     count = np.bincount(places)
     return Reliability(np.bincount(places, values) / count, np.bincount(places, real) / count, count)

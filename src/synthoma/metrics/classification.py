@@ -39,6 +39,7 @@ def binary_scores(truth: Array, predicted: Array) -> dict[str, float]:
 def scores_of_counts(*, tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
     """As `binary_scores`, from the numbers of answers: yes and right, yes and wrong, no and wrong, no and right."""
     recall, specificity = _ratio(tp, tp + fn), _ratio(tn, tn + fp)
+    # F1 of "yes", and of "no" as if that were looked for.
     halves = [_ratio(2 * hit, 2 * hit + fp + fn) for hit in (tp, tn)]
     return {
         "accuracy": _ratio(tp + tn, tp + fp + fn + tn),

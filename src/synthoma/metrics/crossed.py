@@ -77,12 +77,14 @@ def crossed_interval(
     everything = np.ones(len(cases), dtype=np.bool_)
     whole = np.asarray(figures(everything), dtype=np.float64)
     known = np.isfinite(whole)
+    # One name may stand for a real and for a synthetic case.
     values, count = whole[known], len(set(zip(cases, kinds, strict=True)))
     if not len(values):
         return Crossed(*(float("nan"),) * 3, count, float("nan"), float("nan"), 0)
     covariance = _jackknife(figures, known, np.asarray(cases), np.asarray(kinds))
     if len(least):
         covariance = _raised(covariance, np.asarray(least, dtype=np.float64)[known])
+    # One reader has no variance between readers to go by.
     return _combined(values, covariance, count, level, fixed=fixed or len(values) == 1)
 
 

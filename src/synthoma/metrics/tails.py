@@ -40,6 +40,7 @@ class Tail:
     def chance(self, score: float) -> float:
         """Upper limit of the chance that one more such score lies above this one; never more than a quarter is said."""
         excess = max(fisher(score) - self.start, 0.0)
+        # By the longest tail that the scores allow: a chance that is said too small would accuse.
         return float(_SHARE * np.exp(-excess / self.longest))
 
 

@@ -49,6 +49,7 @@ def two_sample_auc(
     if real.ndim != 2 or synthetic.ndim != 2 or real.shape[1] != synthetic.shape[1]:
         came = f"{real.shape} and {synthetic.shape}"
         raise InputError("two sets of feature vectors of one length", came, "use one extractor for both")
+    # An object is equal to itself alone, so that each image is a group.
     others = [object() for _ in synthetic] if synthetic_groups is None else synthetic_groups
     if (len(real_groups), len(others)) != (len(real), len(synthetic)):
         came = f"{len(real_groups)} and {len(others)} for {len(real)} and {len(synthetic)}"

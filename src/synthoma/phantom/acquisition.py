@@ -59,6 +59,7 @@ class Site:
 def draw_site(seed: int, number: int, config: PhantomConfig) -> Site:
     """The scanner of a site: a function of seed, number and configuration."""
     rng = stream(seed, "phantom.site", number)
+    # Evenly in the logarithm: scanners differ by factors.
     level = float(np.exp(rng.uniform(np.log(0.035), np.log(0.13))))
     stripped = bool(rng.random() < 0.5)
     return Site(

@@ -194,6 +194,7 @@ def build(rng: np.random.Generator, traits: Traits, template: Atlas, lattice: La
     vault = bone - traits.scalp_mm * (1 + 0.18 * wide[2]).clamp_min(0.35)
     # Muscle and skin bridge the hollows of the skull.
     vault = torch.minimum(vault, torch.from_numpy(ndimage.gaussian_filter(vault.numpy(), 2.0)) + 1.0)
+    # Where the vault and the face meet, a smooth union: a minimum alone leaves a crease.
     blend = (8.0 - (vault - face).abs()).clamp_min(0) / 8.0
     skin = torch.minimum(vault, face) - blend.square() * 2.0
     return Body(
@@ -238,6 +239,7 @@ def resolve(body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x
     noise = lattice.expand(body.noise, z, y, x)
     painted = sample(template.labels, unit, "nearest")[0].to(torch.uint8)
     forehead = (unit[2] > -0.13) & (noise[1] > 2.2 * traits.frontal_sinus - 1.2)
+    # What the painted sinus has more than this person's is taken back.
     painted[forehead & (painted <= Tissue.MUCOSA)] = UNSET
     codes = _head_codes(traits, painted, fluid, bone, skin, noise)
     inside = (fluid < 0) & ((painted == UNSET) | (painted >= Tissue.DURA) & (painted < FLESH))

@@ -144,6 +144,7 @@ def nifti_placement(stated: NiftiFrames, shape: Shape3, *, flat: bool = False, d
     qform: Placement | None = None
     if stated.qform_code and np.isfinite([*stated.quaternion, *sides]).all():
         turn = _rotation(stated.quaternion, double)
+        # qfac: anything but -1 and 1 means 1 (nifti1.h).
         sign = stated.pixdim[0] if stated.pixdim[0] in (-1.0, 1.0) else 1.0
         matrix, origin = turn * (sides * (1.0, 1.0, sign)), np.array(stated.offset)
         qform = _from_ras(matrix * scale, origin * scale, thick, stated)
@@ -178,6 +179,7 @@ def _rotation(quaternion: tuple[float, ...], double: bool) -> Array:
     """Rotation matrix of a unit quaternion of which b, c and d are given (nifti1.h)."""
     b, c, d = quaternion
     left = 1.0 - (b * b + c * c + d * d)
+    # Of a half turn b, c and d have length 1, or a little more by rounding: a is 0 then, as nibabel decides it.
     a = 0.0 if left < 3 * np.finfo(np.float64 if double else np.float32).eps else np.sqrt(left)
     a, b, c, d = np.array([a, b, c, d]) / np.sqrt(a * a + b * b + c * c + d * d)  # rounding may have made it longer
     return np.array(
@@ -267,4 +269,5 @@ def mgh_placement(sides: Array, axes: Array, centre: Array, shape: Shape3) -> Pl
         shape: axis lengths, x first.
     """
     matrix = axes * sides
+    # FreeSurfer counts the centre as voxel n / 2, not as (n - 1) / 2: half a voxel beside the middle.
     return _from_ras(matrix, centre - matrix @ np.array(shape) / 2)

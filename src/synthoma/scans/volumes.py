@@ -204,6 +204,7 @@ def _write_nifti(volume: Volume, path: Path, *, compress: bool, description: str
         came = f"{x}x{y}x{z}"
         raise InputError(f"axes of at most {_LONGEST_IN_NIFTI} voxels for NIfTI", came, "choose the suffix .nrrd")
     header = _nifti_header((x, y, z), voxels.dtype, frames_of(volume.geometry or Geometry((1.0, 1.0, 1.0)), (x, y, z)))
+    # `descrip` has 80 bytes, the last of which ends the text.
     text = description.encode("ascii", "replace")[:79]
     header[148 : 148 + len(text)] = text
     with path.open("wb") as file:
@@ -220,9 +221,11 @@ def _nifti_header(shape: Shape3, dtype: np.dtype[np.generic], frames: NiftiFrame
     """The 348 bytes of nifti1.h, little-endian."""
     header = bytearray(348)
     struct.pack_into("<i", header, 0, 348)
+    # Three axes; the others have length 1, as readers expect of a single volume.
     struct.pack_into("<8h", header, 40, 3, *shape, 1, 1, 1, 1)
     struct.pack_into("<2h", header, 70, _NIFTI_CODES[dtype.str[1:]], 8 * dtype.itemsize)
     _put(header, 76, (*frames.pixdim, 0.0, 0.0, 0.0, 0.0))
+    # Voxels begin after the 348 bytes of the header and the four that say that no extension follows.
     _put(header, 108, (352.0, 1.0, 0.0))
     header[123] = frames.units
     struct.pack_into("<2h", header, 252, frames.qform_code, frames.sform_code)

@@ -153,6 +153,7 @@ def _owners(patients: Sequence[str | None] | None, count: int) -> Ints:
     numbers: dict[str, int] = {}
     known = [None] * count if patients is None else patients
     return np.array(
+        # Unknown patients get numbers that no known one has, so that none bars another.
         [count + i if not name else numbers.setdefault(name, len(numbers)) for i, name in enumerate(known)],
         dtype=np.int64,
     )

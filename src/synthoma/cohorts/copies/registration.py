@@ -85,6 +85,7 @@ class Poses:
 @cache
 def _gaussian(side: int, sigma: float) -> Tensor:
     """Blur as a (side, side) matrix; rows sum to 1, so that the border is not darkened."""
+    # Distances from row to row, so that one matrix blurs every line.
     place = torch.arange(side, dtype=torch.float32)
     weights = torch.exp(-0.5 * ((place[:, None] - place) / sigma) ** 2)
     return weights / weights.sum(1, keepdim=True)

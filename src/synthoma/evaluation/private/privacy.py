@@ -135,6 +135,7 @@ def copies(
     result = Privacy(
         word="CANNOT TELL",
         because="",
+        # The kinds share the level (Bonferroni).
         p=min(1.0, tests * min([kind.p for kind in kinds] + ([patients.p] if patients else []))),
         tests=first.tests,
         certain=first.certain,

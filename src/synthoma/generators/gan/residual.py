@@ -81,6 +81,7 @@ class ResidualGenerator(nn.Module):
         self.head = nn.Conv2d(widths[-1], channels, 3, padding=1)
         nn.init.normal_(self.stem.weight, 0.0, self.stem.in_features**-0.5)  # maps of deviation 1 from a normal latent
         nn.init.zeros_(self.stem.bias)
+        # Half of that scale: first images have deviation 0.5, within the -1 to 1 where the cut has its full slope.
         nn.init.normal_(self.head.weight, 0.0, (9 * widths[-1]) ** -0.5 / 2)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 

@@ -191,6 +191,7 @@ def _shared(header: Dataset, frame: Dataset, path: Path, key: bytes) -> _Slice:
     """What the slices of one series have in common."""
     axes = numbers(frame, "ImageOrientationPatient", 6)
     columns, rows = np.array(axes[:3]), np.array(axes[3:])
+    # To a hundredth: cosines are written with few digits.
     if abs(np.linalg.norm(columns) - 1) > 0.01 or abs(np.linalg.norm(rows) - 1) > 0.01 or abs(columns @ rows) > 0.01:
         raise InputError("orthogonal image axes of length 1", f"{axes}", AGAIN)
     between_rows, between_columns = numbers(frame, "PixelSpacing", 2)
