@@ -330,6 +330,7 @@ def from_squares(maps: Float32, framing: Framing) -> Float32:
     cut = np.zeros((maps.shape[1], slices, rows, columns), dtype=np.float32)
     for z, layers in enumerate(maps):
         for target, layer in enumerate(layers):
+            # Most maps are empty: they stay 0 without being resized.
             if layer.any():
                 cut[target, z] = resize_back(layer, framing.fit, (rows, columns))
     return np.ascontiguousarray(from_lps(from_plane(cut, framing.plane), framing.source))

@@ -92,6 +92,7 @@ def claimed(target: Path) -> Iterator[None]:
             _recover(place)
         yield
     finally:
+        # Removed while it is still locked: once it is free, this could remove the lock of the next writer.
         _aside(place, "lock").unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -136,6 +137,7 @@ def _put_in_place(partial: Path, place: Path) -> None:
     place.rename(old)
     try:
         partial.rename(place)
+    # An interrupt too must put the old one back.
     except BaseException:
         old.rename(place)
         raise

@@ -30,6 +30,7 @@ LONGEST_FILE_NAME = 100
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Unicode categories that are obeyed and not shown: controls (escapes), marks of direction, separators of lines."""
 
+# Apostrophes ahead count: a text with one of its own gets a second, since `content_of_cell` takes one off.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _BEGINS = tuple("'=+-@\t\r\n")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)

@@ -51,6 +51,7 @@ def taken(kept: Path, folder: Path, name: str, key: str) -> Result | None:
     note = kept / ROWS / f"{name}.json"
     with suppress(InputError, OSError, KeyError):
         content = unsealed(read_json(note), note)
+        # None is not enough: a folder without checksums cannot be known to be whole.
         if content["key"] == key and faults(kept / name) == []:
             result = content["row"], content["pictures"]
             (kept / name).rename(folder / name)
@@ -68,4 +69,5 @@ def keep(folder: Path, kept: Path) -> None:
         for note in finished:
             shutil.rmtree(kept / note.stem, ignore_errors=True)
             (folder / note.stem).rename(kept / note.stem)
+            # The note last: a scan without one was perhaps not moved whole, and is looked at again.
             note.replace(kept / ROWS / note.name)

@@ -70,6 +70,7 @@ def scaled(features: Floats) -> Floats:
         features: (N, D) of real and synthetic images together.
     """
     deviation = features.std(axis=0)
+    # A constant feature becomes 0: divided by its own rounding error it would be noise as loud as the others.
     scale = np.where(deviation > 1e-9, deviation, np.inf)
     return standardised(np.clip((features - features.mean(axis=0)) / scale, -FARTHEST, FARTHEST))[0]
 
@@ -113,6 +114,7 @@ def set_scores(points: Floats, names: Ints, one: Ints, other: Ints, *, blocks: i
     where a part is left out.
     """
     sides = [
+        # Seeded by the number of places alone, so that a score does not change with the seed of a run.
         np.array_split(stream(len(places), "evaluation.blocks").permutation(places), blocks) for places in (one, other)
     ]
     scores = [_block_scores(points, names, first, second) for first, second in zip(*sides, strict=True)]

@@ -140,6 +140,7 @@ def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance:
         hd95=surface.hd95,
         surface_dice=surface.surface_dice,
         volume=float(counts.tp + counts.fn) * voxel,
+        # Volume of the prediction less that of the truth: what both have (tp) cancels. Above 0 it is too large.
         volume_error=float(counts.fp - counts.fn) * voxel,
         relative_volume_error=float(volume_error(counts)),
     )

@@ -147,6 +147,7 @@ class AdversarialTask(GenerativeTask):
         self._with_past("discriminator", loss).backward()
         self.discriminator_optimiser.step()
         if self.gan.clip:
+            # After the step, so that the limit of Wasserstein's critic always holds (Arjovsky et al. 2017).
             with torch.no_grad():
                 for parameter in self.discriminator.parameters():
                     parameter.clamp_(-self.gan.clip, self.gan.clip)

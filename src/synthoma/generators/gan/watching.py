@@ -137,6 +137,7 @@ class Watch:
         look generated to it. None counts before a discriminator was ``AHEAD`` once.
         """
         held_out, learned = figures["d_accuracy_held_out"], figures["d_accuracy_training"]
+        # Without held-out slices these are nan: the comparisons are False, and no snapshot ever counts.
         told = learned > BY_HEART or abs(figures["d_auc_held_out"] - 0.5) > RANKED - 0.5
         cannot_tell = abs(held_out - 0.5) <= BAND and not told
         self.fooled = self.fooled + 1 if self.was_ahead and cannot_tell else 0

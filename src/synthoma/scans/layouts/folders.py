@@ -109,6 +109,7 @@ def _folders_of_patients(listing: Listing, images: Sequence[Path]) -> frozenset[
 
 def _source_of(stem: str) -> str:
     """Name of the picture that this one is an altered copy of: its own, where no word of a tool says that it is one."""
+    # In a loop: a copy of a copy carries the words of both tools.
     while match := _ROBOFLOW.fullmatch(stem) or _AUGMENTED.fullmatch(stem) or _PREFIXED.fullmatch(stem):
         stem = match["source"]
     return stem

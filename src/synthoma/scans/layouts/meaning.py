@@ -168,6 +168,7 @@ def _values(files: Sequence[Path]) -> tuple[int, ...]:
         return ()
     if (np.abs(present - np.rint(present)) > ROUNDING).any():
         return ()  # no labels: said when its case is read
+    # They rise: the first 64 whole numbers already reach beyond every convention.
     return tuple(dict.fromkeys(int(value) for value in np.rint(present[:64]).tolist() if value > 0))
 
 
