@@ -60,6 +60,7 @@ def scaled(stack: Array, groups: Sequence[str], *, normalise: bool) -> Float32:
             wanted = "grey values from 0 (background) to 1 (bright tissue), or 8-bit images"
             raise ConfigError(wanted, f"{stack.dtype} from {low:.4g} to {high:.4g}", "give normalise=True")
         return np.asarray(stack, np.float32)
+    # Of float32 `asarray` gives back the caller's own array, which must not change.
     found = np.asarray(stack, np.float32).copy()
     names = np.asarray(groups)
     for name in dict.fromkeys(groups):

@@ -217,6 +217,7 @@ class CohortWriter:
         write_text(self.folder / "slices.csv", text)
         content = meta.content() if isinstance(meta, CohortMeta) else meta
         known = {"schema": SCHEMA, "slices": len(table)}
+        # First for their place in the file, last so that they win over what a mapping says.
         write_json(self.folder / "cohort.json", {**known, **content, **known})
 
 

@@ -87,6 +87,7 @@ def pack(
     work = "simulating patients" if inventory.layout == "phantom" else "reading scans"
     with (
         CohortWriter(folder, channels=len(channels), size=config.size) as writer,
+        # Closed whatever happens: an error must end the workers too.
         closing(_prepare_all(inventory, config, modalities)) as results,
     ):
         for done, (case, result) in enumerate(results, start=1):
@@ -163,6 +164,7 @@ def _prepare_all(
     from joblib import cpu_count
 
     cases = inventory.cases
+    # Pictures are read in no time: fewer than 64 of them are not worth a process.
     jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout in ("folders", "arrays") else 1)))
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
     with spread(prepare_case, ((case, config, modalities, per_case) for case in cases), jobs) as results:

@@ -233,6 +233,7 @@ def _wanted(framing: Framing, z: int, config: PrepareConfig) -> bool:
     if all(np.ptp(image[z]) == 0 for image in framing.images.values()):
         return False
     mask = framing.mask
+    # Of the resized mask: a few pixels may be gone from it.
     if config.slices == "tumour" and (mask is None or not tumour_of(resize_mask(mask[z], framing.fit)).any()):
         return False
     if config.min_brain == 0:

@@ -198,8 +198,8 @@ def listed(folder: Path) -> Collection[str] | None:
         return None
 
 
-@lru_cache(maxsize=64)
 # Time and size are here for the cache's key alone: a file that was written anew is parsed anew.
+@lru_cache(maxsize=64)
 def _parsed(path: Path, _written: int, _size: int) -> dict[str, Checksum]:
     content = read_json(path)
     check_schema(content, SCHEMA, path)

@@ -175,6 +175,7 @@ def _opened(model: Path, device: str, threads: int | None) -> Detector:
     return _open_once(model, device, status.st_mtime_ns, status.st_size)
 
 
+# Time and size are here for the cache's key alone: a model that was trained anew is opened anew.
 @lru_cache(maxsize=1)
 def _open_once(model: Path, device: str, _written: int, _size: int) -> Detector:
     return Detector.open(model, device)

@@ -37,6 +37,7 @@ def file_names(cases: Sequence[Case]) -> list[str]:
     for case in cases:
         plain = name = safe(case.name)
         number = 1
+        # File systems of Windows and macOS take names that differ in capitals alone for one.
         while name.lower() in used:
             number += 1
             name = f"{plain}-{number}"

@@ -165,6 +165,7 @@ class DetectorPlan:
         own = self.sources[0]
         if self.kind == "classifier":
             return classification_judge(own, self.validation, execution)
+        # Only to look at: without validation patients the sheet shows slices that are learned from.
         pool = self.validation if len(self.validation) else own.rows
         ill = pool[own.tumour[pool]]
         return segmentation_judge(own, self.validation, spread(ill if len(ill) else pool, SHOWN), execution, sheet)

@@ -89,6 +89,7 @@ def training_rows(cohort: Cohort, config: GeneratorTraining) -> Ints:
 
 def check_pixels(cohort: Cohort, rows: Ints) -> None:
     """Raise InputError where all of these rows are constant, or one of them holds what is no number."""
+    # A few are enough: one that shows something proves that not all are constant.
     looked_at = cohort.images[spread(rows, 64)]
     if all(np.ptp(image) == 0 for image in looked_at):
         raise InputError("training slices that show something", "constant ones", "look at the cohort's report.html")

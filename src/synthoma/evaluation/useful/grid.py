@@ -55,6 +55,7 @@ class Cell:
             "seed": self.seed,
             "stages": [
                 {"sources": [_identity(source) for source in stage.sources], "steps": stage.steps,
+                 # With one source the share changes nothing: cells that differ in it alone are one.
                  "share": stage.share if len(stage.sources) > 1 else None, "augment": stage.augment}
                 for stage in self.stages
             ],

@@ -79,6 +79,7 @@ def worth(
     value, low, high, because = None, None, None, FLAT
     if ends is not None:
         low, high = further(ends[0]), further(ends[1])
+        # `further` was cut at `most`, so the two are equal but for rounding.
         if low <= counts[0] - had and high >= most - 1e-9:
             because = f"its interval holds all of the curve, from {counts[0]} to {had + most:.0f} patients"
             low = high = None
@@ -153,6 +154,7 @@ def ratio_interval(above: float, below: float, errors: Floats, count: int) -> tu
     square, half, rest = below**2 - t2 * errors[1, 1], above * below - t2 * errors[0, 1], above**2 - t2 * errors[0, 0]
     if below <= LEAST_SLOPE or square <= 0:
         return None
+    # Below 0 by rounding alone: r = g / b is in the set whatever the errors are.
     root = float(np.sqrt(max(half**2 - square * rest, 0.0)))
     return (half - root) / square, (half + root) / square
 

@@ -50,6 +50,7 @@ def _is_chain(head: bytes, size: int, *, explicit: bool) -> bool:
     """Whether elements follow one another: rising tags of the first group, even lengths that the file has room for."""
     place, last, count = 0, -1, 0
     first = head[:2]
+    # 12 bytes: the longest header of an element.
     while count < 2 * _ENOUGH and place + 12 <= len(head):
         if head[place : place + 2] != first:
             return count >= _ENOUGH
@@ -60,6 +61,7 @@ def _is_chain(head: bytes, size: int, *, explicit: bool) -> bool:
         count += 1
         if length == _UNDEFINED:
             return count >= _ENOUGH
+        # Values have even lengths (PS3.5, 7.1.1).
         if length % 2 or place + header + length > size:
             return False
         place, last = place + header + length, element
