@@ -82,6 +82,7 @@ class TrainingSlices:
     def positions(self, seed: int, purpose: str, step: int, size: int) -> Ints:
         """Positions of step ``step``: each epoch is a new order of all slices, cut into batches across its ends."""
         count = len(self.rows)
+        # Nothing is kept from step to step: a resumed training sees the batches that it would have seen.
         first = step * size
         wanted = np.arange(first, first + size)
         chosen = np.empty(size, dtype=np.int64)

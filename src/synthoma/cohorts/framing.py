@@ -240,6 +240,7 @@ def _overlap(box: Box, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tup
     """Where a box and a slice of this shape overlap: in the slice, and in the box."""
     inside, of_box = [], []
     for start, length, side in ((box.top, box.height, shape[0]), (box.left, box.width, shape[1])):
+        # Where the two do not meet, both slices are empty in place of running backwards.
         first, last = min(max(start, 0), side), max(min(start + length, side), 0)
         inside.append(slice(first, max(first, last)))
         of_box.append(slice(first - start, max(first, last) - start))

@@ -143,6 +143,7 @@ class SupervisedTask:
 
     def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
         """Judge the averaged network on the validation split."""
+        # One nan or infinity anywhere comes through `max`, without a look at every weight on the CPU.
         weights = torch.stack([value.detach().abs().max() for value in self.network.parameters()])
         if not bool(torch.isfinite(weights).all()) or not all(map(math.isfinite, recent.values())):
             return Snapshot(math.nan, {}, [_BROKEN], fatal=True)

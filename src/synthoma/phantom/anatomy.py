@@ -72,6 +72,7 @@ class Traits:
 def draw_traits(rng: np.random.Generator, config: PhantomConfig) -> Traits:
     """Draw one person."""
     age = float(rng.uniform(*config.age))
+    # 0 at the age of 18, 1 at 80.
     old = (age - 18) / 62
     size = rng.normal(0, 0.03)
     scale = np.array([0.96, 0.965, 0.945]) + size + rng.normal(0, [0.02, 0.022, 0.022])
@@ -81,6 +82,7 @@ def draw_traits(rng: np.random.Generator, config: PhantomConfig) -> Traits:
         age=age,
         ventricle_mm=float(np.clip(-0.6 + 2.2 * old + rng.normal(0, 0.8), -1.2, 4.0)),
         atrophy=atrophy,
+        # None before some 30 years (0.2 of the way).
         lesions=float(np.clip(rng.gamma(1.2, 0.25) * max(0.0, old - 0.2), 0, 1)),
         gap_mm=float(0.6 + 1.6 * atrophy + rng.uniform(0, 0.6)),
         scale=(float(scale[0]), float(scale[1]), float(scale[2])),
@@ -158,6 +160,7 @@ def _posed(traits: Traits, points: Tensor) -> Tensor:
 
 
 def _rotation(angles: tuple[float, float, float]) -> Floats:
+    # About x, y and z; as a product on columns, the turn about z comes first.
     (a, b, c), eye = angles, np.eye(3)
     x, y, z = eye.copy(), eye.copy(), eye.copy()
     x[1:, 1:] = [[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]

@@ -37,6 +37,7 @@ class Resolutions:
         if not np.isfinite(volume.voxels).all():
             raise InputError(f"a {role} series of finite voxels", "NaN or infinite ones", "repair or leave it out")
         offset, scale = intensity_window(volume.voxels, "robust")
+        # Cut to 0..1, over which the bins of the joint histogram are spread.
         voxels = np.clip((volume.voxels.astype(np.float32) - np.float32(offset)) / np.float32(scale), 0, 1)
         self._whole = to_itk(Volume(voxels, volume.geometry))
         self._levels: dict[float, sitk.Image] = {}
@@ -60,6 +61,7 @@ class Resolutions:
         places = np.argwhere(head if head.any() else np.ones_like(head))
         places = places[:: max(1, len(places) // 500)]
         steps = axes_of(image) * np.array(image.GetSpacing())
+        # From (z, y, x) of arrays to (x, y, z).
         return np.asarray(places[:, ::-1] @ steps.T + np.array(image.GetOrigin()))
 
 

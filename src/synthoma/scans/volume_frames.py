@@ -206,6 +206,7 @@ def frames_of(geometry: Geometry, shape: Shape3) -> NiftiFrames:
             return geometry.stated
     axes = TO_LPS @ np.array(geometry.direction).reshape(3, 3)
     offset = TO_LPS @ np.array(geometry.origin)
+    # A quaternion can only turn: that the third axis is mirrored stands in pixdim[0].
     sign = 1.0 if np.linalg.det(axes) > 0 else -1.0
     rows = np.column_stack([axes * geometry.spacing, offset])
     return NiftiFrames(
@@ -254,6 +255,7 @@ def analyze_placement(sides: Array, first: Array, shape: Shape3) -> Placement:
     thick = not np.any(sides == 0)
     sides = np.where(sides == 0, 1.0, np.abs(sides))
     placement = _around_centre(sides, shape)
+    # Other programs leave other things in this field: what lies far outside of the grid is no origin.
     if np.any(first) and np.all(first > -np.array(shape)) and np.all(first < 2 * np.array(shape)):
         placement = replace(placement, origin=-placement.matrix @ (first - 1))
     return replace(placement, thick=thick, remarks=remarks)

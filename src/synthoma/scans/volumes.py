@@ -120,9 +120,11 @@ def _decoded(header: Header, channel: int) -> Array:
     if count * wide > MAX_BYTES:
         came = f"{'x'.join(map(str, header.shape))} voxels of {wide} bytes"
         raise InputError(f"a volume of at most {MAX_BYTES // 2**20} MiB in memory", came, "crop or resample it")
+    # Doubles hold every 32-bit number exactly, before it is scaled.
     voxels = np.empty(count, np.float64 if scaled else header.dtype.newbyteorder("="))
     place, rest = 0, b""
     for chunk in _payload(header, start, first, last):
+        # A chunk may end inside a number, or between the channels of a voxel: the rest waits for the next one.
         rest += chunk
         whole = len(rest) // (step * item)
         numbers = np.frombuffer(rest, header.dtype, whole * step)[channel if step > 1 else 0 :: step]

@@ -225,6 +225,7 @@ def _shifts(first: Tensor, second: Tensor, linear: Tensor) -> tuple[Tensor, Tens
     target = torch.fft.rfft2(second).repeat_interleave(tried, 0)
     curve = torch.fft.irfft2(torch.fft.rfft2(turned).conj() * target, s=(_COARSE, _COARSE))
     width = 2 * _REACH + 1
+    # Negative shifts stand at the far end of the curve: rolled, all up to `_REACH` lie in one corner.
     near = curve.roll((_REACH, _REACH), (1, 2))[:, :width, :width].flatten(1)
     peak, at = near.max(1)
     power = turned.square().sum((1, 2)) * second.square().sum((1, 2)).repeat_interleave(tried)

@@ -37,6 +37,7 @@ def thumbnail(image: Array) -> Float32:
     low, high = float(image.min()), float(image.max())
     if not high > low:
         return np.zeros((SIDE, SIDE), dtype=np.float32)
+    # In double precision: single would round whole numbers above 2 ** 24, and with them the range.
     scaled = ((image.astype(np.float64) - low) / (high - low)).astype(np.float32)
     square = _square(scaled)
     return _resize(square, SIDE, SIDE).clip(0, 1)

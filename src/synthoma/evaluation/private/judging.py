@@ -84,6 +84,7 @@ def rule_of(honest: Floats, groups: Sequence[str], copies: Floats) -> Rule:
     if len(honest) < LEAST or len(set(groups)) < 2:
         return Rule(1.0, 1, len(honest), None)
     tail = fit_tail(honest, groups)
+    # One more honest slice is above the k-th highest of n with chance k / (n + 1), whatever the distribution.
     rank = max(1, int(FALSE_ALARMS * (len(honest) + 1)))
     reached = float(np.sort(honest)[-rank])
     if len(honest) + 1 < 1 / FALSE_ALARMS:

@@ -59,6 +59,7 @@ def what_differs(radiomics: Floats, plan: NullPlan) -> tuple[Difference, ...]:
     """
     real = radiomics[: len(plan.groups)]
     scale = real.std(axis=0)
+    # A feature in which real slices do not vary has no deviation to count in: its gap is 0.
     safe = np.where(scale > 1e-9, scale, np.inf)
 
     def gaps(one: Ints, other: Ints) -> Floats:

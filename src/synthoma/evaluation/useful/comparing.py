@@ -112,6 +112,7 @@ def decision(comparisons: Mapping[str, Comparison], patients: int, what: str, th
         because = f"{what} {_said(worst)} against real scans duplicated to the same count"
         return Decision("HARMS", because, last)
     found = math.nan if best.minimum_detectable is None else best.minimum_detectable
+    # So written that nan, where nobody knows what would have been found, counts as too much.
     if not found <= thresholds.least_effect:
         todo = _needed(best, thresholds, len(mixed))
         because = (
@@ -132,6 +133,7 @@ def _needed(best: Comparison, thresholds: Thresholds, mixtures: int) -> str:
     least = thresholds.least_effect
     wider: Difference = max(best, best.against_real, key=lambda entry: entry.spread)
     shake = wider.shake or 0.0
+    # More patients do not lessen what seeds shake, so that part is counted apart.
     own = math.sqrt(max(wider.spread**2 - wider.n * shake**2, 0))
     needed = needed_patients(own, least, noise=shake, alpha=thresholds.alpha / mixtures)
     return f"{least:g} needs about {needed}" if needed else f"{least:g} needs more seeds, and patients"

@@ -84,6 +84,7 @@ def _on_grid(
         height, width = frame.marked.shape
         rows, columns = (slice(max(0, first), max(0, first + size)) for first, size in ((row, height), (column, width)))
         seen = target[plane, rows, columns]
+        # `seen` is a view of the target. Frames of one region may share a slice, hence "or".
         seen |= frame.marked[max(0, -row) :, max(0, -column) :][: seen.shape[0], : seen.shape[1]]
     return target
 
@@ -91,6 +92,7 @@ def _on_grid(
 def _offset(frame: _Frame, series: Series, grid: Geometry) -> tuple[int, int, int] | None:
     """Slice, row and column of the series at which a frame starts; None where it lies between."""
     matrix = np.array(grid.direction).reshape(3, 3)
+    # Columns of the direction are the unit axes, so the product is the way along each of them.
     away = (frame.position - np.array([plane.position for plane in series.planes])) @ matrix / np.array(grid.spacing)
     nearest = int(np.abs(away[:, 2]).argmin())
     column, row, along = away[nearest]
