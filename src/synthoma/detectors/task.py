@@ -203,6 +203,7 @@ def batch_counts(sources: int, config: LearnerConfig) -> list[int]:
     others = sources - 1
     if not others:
         return [config.batch]
+    # One slice of each further cohort at least, and one of the first, whatever the ratio.
     borrowed = min(config.batch - 1, max(others, round(config.batch * config.with_ratio)))
     parts = [borrowed // others + (number < borrowed % others) for number in range(others)]
     return [config.batch - borrowed, *parts]

@@ -314,6 +314,7 @@ def _pairs(links: Links, order: Ints) -> tuple[Pair, ...]:
 def _first_of_group(groups: Ints, order: Ints) -> Ints:
     """Group of each image in input order, named by its smallest position there."""
     named = np.full(len(order), len(order), dtype=np.int64)
+    # An assignment by index would keep the last of several positions, not the smallest.
     np.minimum.at(named, groups, order)
     result = np.empty_like(named)
     result[order] = named[groups]

@@ -69,6 +69,7 @@ def _comparison(
     against = paired(scores[name].scores, scores[CONTROL].scores, noise, name, alpha)
     against_real = paired(scores[name].scores, scores["real"].scores, noise, f"{name} real", alpha)
     spread = max(against.spread, against_real.spread)
+    # McNemar's test wants a yes or no of each patient: above a half, over the seeds, is a yes.
     ours, theirs = (scores[arm].raw.mean(axis=0) > 0.5 for arm in (name, CONTROL))
     test = mcnemar(ours, theirs)
     more = {"delong": _areas(answers[name], answers[CONTROL], held_out)} if held_out.outlined else {}

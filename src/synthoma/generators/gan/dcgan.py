@@ -75,6 +75,8 @@ class Generator(nn.Module):
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Draw images."""
         if self.virtual:
+            # The reference goes along, since virtual batch norm takes its figures from it; its images are cut off
+            # again.
             latent = torch.cat([self.get_buffer("reference"), latent])
             label = None if label is None else torch.cat([self.get_buffer("reference_label"), label])
         maps = self.stem(with_class(latent, label, self.embedding))

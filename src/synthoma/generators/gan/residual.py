@@ -196,6 +196,7 @@ class SkipExcitation(nn.Module):
     def forward(self, small: Tensor, large: Tensor) -> Tensor:
         """Scale the large maps."""
         pooled = F.avg_pool2d(small, small.shape[2] // 4)
+        # Twice the sigmoid is 1 at 0: small weights leave the maps as they are.
         factors = 2 * torch.sigmoid(self.second(F.leaky_relu(self.first(pooled), SLOPE)))
         scaled: Tensor = large * factors
         return scaled
@@ -232,6 +233,7 @@ def _doubled(maps: Tensor) -> Tensor:
         last = maps.shape[axis] - 1
         before = torch.cat([maps.narrow(axis, 0, 1), maps.narrow(axis, 0, last)], axis)
         after = torch.cat([maps.narrow(axis, 1, last), maps.narrow(axis, last, 1)], axis)
+        # Middles of the new pixels lie a quarter of a pixel from that of the old one, on either side.
         maps = torch.stack([maps.lerp(before, 0.25), maps.lerp(after, 0.25)], axis + 1).flatten(axis, axis + 1)
     return maps
 

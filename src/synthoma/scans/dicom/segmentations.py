@@ -41,6 +41,7 @@ def read_segmentation(mask: DicomMask, series: Series, grid: Geometry) -> tuple[
         return regions, False
     stored = stored_frames(dataset, syntax, regular_size(mask.file))
     groups = frames_of(dataset)
+    # PixelSpacing gives the distance of rows (y) first, then that of columns (x).
     axes, spacing = numbers(groups[0], "ImageOrientationPatient", 6), numbers(groups[0], "PixelSpacing", 2)[::-1]
     apart = float(groups[0].get("SpacingBetweenSlices") or 0)
     drawn = False
