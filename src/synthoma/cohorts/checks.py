@@ -11,7 +11,9 @@ from scipy import ndimage
 from synthoma.cohorts.framing import foreground
 from synthoma.core.types import Array
 
+# Anatomy outside of the head (ears, tip of the nose) makes a few such marks, text many.
 MIN_GLYPHS = 5
+# Of neighbouring pixels: nearly 1 in a scan, about 0 in noise.
 NOISE_CORRELATION = 0.5
 
 

@@ -38,7 +38,7 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: nothing readable there, no JSON, or JSON that is no object.
     """
     try:
-        # Python's reader takes NaN and Infinity, which no other would read; nested too deep, it raises RecursionError.
+        # Python's reader takes NaN and Infinity, which are no JSON; what is nested too deep raises RecursionError.
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__

@@ -13,7 +13,7 @@ from synthoma.core.types import Bools, Floats, Ints
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.training.device import Execution
 
-# `arange` adds up rounding errors (0.30000000000000004), and with 0.9 as its end might leave that out.
+# `arange` gives 0.30000000000000004 for 0.3. Its end is beyond 0.9, which rounding might leave out or take in.
 THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
 """Probabilities that are tried as the limit of tumour."""
 

@@ -45,6 +45,7 @@ WORSE = {
 FARTHEST = 2.0
 """Deviations at which features are cut."""
 
+# As Naeem et al. (2020) have it for density and coverage.
 NEIGHBOURS = 5
 PROJECTIONS = 128
 BLOCK = 500

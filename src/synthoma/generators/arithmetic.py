@@ -36,6 +36,7 @@ NEIGHBOURS = 8
 NEAR = 0.25
 """How far they are from it, as a share of its length: as far as Radford et al. went."""
 
+# What is so short beside the codes is rounding, left of images that cancel out: its direction means nothing.
 VANISHED = 1e-6
 
 

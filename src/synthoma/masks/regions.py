@@ -28,6 +28,7 @@ Kind = Literal["brats", "labels", "whole"]
 GIVEN = "you said so"
 """Why a convention holds that the user gave."""
 
+# Values that a remark lists: a probability map has thousands.
 _NAMED = 10
 
 

@@ -17,6 +17,7 @@ from synthoma.core.types import Array, Bools, Floats, Ints
 HEAD_ABOVE = 0.02
 """Grey value above which a pixel may belong to the head, on the scale 0..1."""
 
+# Images at once, which are held in double precision: memory is the same for any number of them.
 _BLOCK = 128
 # Neighbours within a slice, with diagonals and without; never those of the next slice.
 _SQUARE = np.pad(ndimage.generate_binary_structure(2, 2)[None], ((1, 1), (0, 0), (0, 0)))

@@ -27,6 +27,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Array, Floats, Ints
 
+# Each end of a 95 % interval then rests on 50 draws.
 DRAWS = 2000
 # Places that are held at once: 32 MB.
 _BLOCK = 2**22

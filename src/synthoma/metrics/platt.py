@@ -13,6 +13,7 @@ import numpy as np
 from synthoma.core.errors import InputError
 from synthoma.core.types import Floats
 
+# Only an end: as a rule Newton's method stops long before, where the gradient is `FLAT`.
 STEPS = 100
 TINY = 1e-10
 FLAT = 1e-12

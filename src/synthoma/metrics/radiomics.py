@@ -15,6 +15,7 @@ from synthoma.metrics.anatomy import HEAD_ABOVE
 from synthoma.metrics.distances import frechet_distance
 from synthoma.metrics.features import SIDE, standard_images
 
+# Of the fixed scale 0..1, not of each image's own range: a level means the same in all of them.
 LEVELS = 16
 DISTANCES = (1, 3)
 SIGMAS = (1, 2, 4)

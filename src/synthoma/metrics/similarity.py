@@ -16,12 +16,14 @@ from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Array, Bools, Floats, Ints
 
+# Exponents of five scales (Wang et al. 2003), and the Gaussian window of SSIM (Wang et al. 2004).
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
 _BLOCK = 64
 TWIN_SIDE = 32
 """Side in pixels at which twins are looked for."""
 
+# Rows of the table of all pairs that are held at once.
 _TWIN_BLOCK = 1000
 ALIKE = 0.98
 """Correlation above which two pictures are twins."""

@@ -20,6 +20,7 @@ LEAST = 32
 BAND = (0.05, 0.45)
 """Frequencies in cycles a pixel over which the slope is fitted; 0.5 is the Nyquist frequency."""
 
+# The peak's own frequency and the eight around it, of which the farthest are 1.41 away.
 PEAK = 1.5
 NEIGHBOURHOOD = (3.0, 8.0)
 """Distances from a Nyquist frequency, in cycles a picture, of what counts as its peak and as its neighbourhood."""

@@ -236,7 +236,7 @@ def _growth(grey: Float32, white: Float32) -> Growth:
 
 def lobe(x: Floats, y: Floats, z: Floats) -> Array:
     """Rough lobe of places in template millimetres: array of names."""
-    # The first one that holds is taken (`np.select`), so the order matters: smaller regions come before larger ones.
+    # They overlap, and the first that holds is taken (`np.select`): the order matters.
     conditions = [
         (z < -14 + 0.12 * (y + 30)) & (y < -34) | (np.abs(x) < 16) & (y < -8) & (z < -8),
         (np.abs(x) < 26) & (y > -34) & (y < 22) & (z > -12) & (z < 26),

@@ -46,6 +46,7 @@ _OURS = (
     "name that folder itself where it is meant"
 )
 _UNSEEN = {"__macosx", "thumbs.db", "desktop.ini", "@eadir"}
+# The longest head that is looked at: 540 bytes of NIfTI-2, and four that announce extensions.
 _LOOK_BYTES = 544
 _PACKED = (".nii.gz", ".hdr.gz", ".img.gz", ".mha.gz", ".nrrd.gz")
 

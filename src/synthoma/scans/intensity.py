@@ -56,7 +56,7 @@ def known_method(name: object) -> Normalisation:
 
 def extremes(image: Array) -> tuple[float, float]:
     """Least and largest value of an image that are numbers; 0 and 0 where none is."""
-    # These are nan or infinite where any value is, so that sound images need no copy of their finite values.
+    # Where any value is nan or infinite one of these is: sound images need no copy of their finite values.
     low, high = float(image.min()), float(image.max())
     if np.isfinite(low) and np.isfinite(high):
         return low, high

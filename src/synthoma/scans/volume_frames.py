@@ -19,6 +19,7 @@ LEFT_RIGHT = "left and right are not certain"
 
 _MOST_MOVED = 0.02
 """Share of the longest side that straightening may move a corner by; a tilted gantry moves it farther."""
+# mm: what lies a thousand kilometres away is damage.
 _FARTHEST = 1e9
 _AGAIN = "export it again from its source, or remove it from the folder"
 _STRAIGHTEN = "resample it onto straight axes first, for example with nilearn's resample_img or FSL's flirt -applyxfm"

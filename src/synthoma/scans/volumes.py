@@ -38,6 +38,7 @@ _WRITABLE = (".nii", ".nii.gz", ".mha", ".nrrd")
 _NIFTI_CODES = {
     "u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768, "i8": 1024, "u8": 1280
 }  # fmt: skip
+# Lengths of axes are 16-bit numbers in NIfTI-1.
 _LONGEST_IN_NIFTI = 2**15 - 1
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)

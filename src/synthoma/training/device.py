@@ -19,6 +19,7 @@ from synthoma.core.provenance import bytes_digest
 from synthoma.core.whole_files import write_json
 
 TRIAL_STEPS = 4
+# A file that asks for more was not written here: torch would try to start them.
 MOST_THREADS = 4096
 
 

@@ -38,6 +38,7 @@ _LOCAL = 4.0  # px: how far "local strength" reaches
 _FLOOR = 0.1  # share of the picture's rms detail below which detail fades out instead of being amplified
 _NOISE = 0.003  # share of the intensity range below which detail is taken for noise
 _SPECTRUM = 128  # px: the spectrum is zero-padded to this side so that a polar grid can sample it finely
+# Angles over half a turn: the spectrum of a real picture is the same on the other half.
 _RADII, _ANGLES, _HARMONICS = 32, 64, 12
 _STRETCHES = ((1.0, 1.0), (1.07, 1.07), (1.14, 1.14), (1.1, 1.0), (1.0, 1.1), (1.2, 1.0), (1.0, 1.2))
 _ZOOM_STEPS = 2  # log radii tried to either side, 6.6 % each

@@ -43,6 +43,7 @@ LEAST_SLOPE = 0.01
 """Below it a network's figures say next to nothing of whether there is a tumour."""
 
 BLOCK = 32
+# A step moves by 1 at most, so that no coefficient can become larger than this.
 STEPS = 60
 
 Variants = dict[str, list[list[int]]]

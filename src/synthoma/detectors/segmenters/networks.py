@@ -18,6 +18,7 @@ from synthoma.core.errors import ConfigError
 from synthoma.detectors.settings import FROM_GAN, SegmenterNetwork
 from synthoma.generators.gan.dcgan import Discriminator, Generator
 
+# Two, then 7, 14 and 28 pixels: the seed project's layers fit no other side.
 MASK_SEED_SIZE = 28
 
 

@@ -23,6 +23,7 @@ VRS = LONG_VRS | frozenset(
 _ENOUGH = 3
 _FIRST_MOST = 0x0018
 """The first element of a data set is one of those up to the SOP Instance UID (0008,0018)."""
+# "Undefined length" (PS3.5, 7.1.1): a delimiter ends such a value.
 _UNDEFINED = 0xFFFFFFFF
 
 

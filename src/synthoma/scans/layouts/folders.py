@@ -19,6 +19,7 @@ from synthoma.scans.layouts.pairs import is_drawing, pair
 from synthoma.scans.names import place_word, read_part
 
 _PICTURE_FORMATS = frozenset({"PNG", "JPEG", "TIFF"})
+# More folders of pictures than that are taken for people, not for classes.
 _MOST_CLASSES = 30
 _NUMBERED = re.compile(r"(?P<start>.*?)(?P<number>\d+)")
 _ROBOFLOW = re.compile(r"(?P<source>.+?)(?:_(?:jpe?g|png|tiff?|bmp))?\.rf\.[0-9a-f]{8,}", re.IGNORECASE)

@@ -28,6 +28,7 @@ UNSETTLED = Decision(None, "nobody has looked at all masks yet", ("whole-tumour"
 MOSTLY_ZERO = 0.5
 """Least share of background in a volume that is taken for a mask by its content."""
 
+# Share of the frame that is marked: tumours hardly ever touch it.
 _INVERTED = 0.9
 
 

@@ -26,6 +26,7 @@ LABELS_FILE = "dataset.json"
 
 _FINDINGS = "findings.json"
 _LOOKED_AT = 40
+# A dataset.json lists files and labels; what is larger than this is something else.
 _MOST_BYTES = 2**24
 
 
