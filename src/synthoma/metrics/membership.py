@@ -86,6 +86,7 @@ def membership(
     if inside >= _LEAST_GROUPS:
         halves = _areas(scores[: len(members)], owner[: len(members)], _sides(inside, inside // 2, draws, seed, "half"))
         control = float(np.quantile(halves, 0.95))
+    # Strictly above it are at most 1 % of the others.
     limit = np.sort(others)[-1 - int(0.01 * len(others))]
     return Membership(auc, float((members > limit).mean()), p, control, len(members), len(others))
 

@@ -230,6 +230,7 @@ def _runs(lines: Ints, head: Bools) -> Floats:
     lengths = np.diff(starts, append=flat.size)
     kept = flat[starts] >= 0
     level, length, image = flat[starts][kept], lengths[kept], starts[kept] // size
+    # Lines end in filler, so no run is as long as a line: each length has a place of its own in `by_length`.
     longest = lines.shape[2]
     # A blank picture has no run to divide by.
     runs = np.maximum(np.bincount(image, minlength=count), 1)

@@ -98,6 +98,7 @@ def power(
         side_by_side: both kinds are seen together.
         level: of the interval, 0..1.
     """
+    # Signals lie half of the distance above the middle, noises as far below it, and the bias moves the limit.
     half = d * _factor(side_by_side) / 2
     of_hits = stats.binom.pmf(np.arange(signals + 1), signals, stats.norm.cdf(half - bias))
     of_alarms = stats.binom.pmf(np.arange(noises + 1), noises, stats.norm.cdf(-half - bias))

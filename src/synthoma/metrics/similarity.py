@@ -94,12 +94,14 @@ def _comparisons(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     places = torch.arange(_WINDOW, dtype=torch.float32) - _WINDOW // 2
     kernel = torch.exp(-0.5 * (places / _SIGMA) ** 2)
     kernel /= kernel.sum()
+    # Blurred together: variances and the covariance come from means, squares and the product.
     stacked = torch.cat([first, second, first * first, second * second, first * second], dim=1)
     filters = kernel.expand(5, 1, 1, _WINDOW)
     means = F.conv2d(F.conv2d(stacked, filters, groups=5), filters.transpose(2, 3), groups=5)
     mean_1, mean_2, square_1, square_2, product = means.split(1, dim=1)
     luminance = (2 * mean_1 * mean_2 + 0.01**2) / (mean_1**2 + mean_2**2 + 0.01**2)
     # 0.01 and 0.03 are K1 and K2 of Wang et al. (2004) at a range of grey values of 1: flat windows divide by them.
+    # Rounding may leave this just below 0, which the constant beside it outweighs by far.
     spread = square_1 - mean_1**2 + square_2 - mean_2**2
     return luminance, (2 * (product - mean_1 * mean_2) + 0.03**2) / (spread + 0.03**2)
 

@@ -67,6 +67,7 @@ def two_sample_auc(
     scores = _scores(features, made, fold != np.arange(number)[:, None])
     for at in range(number):
         test = fold == at
+        # Both sides must be there to be learned from, and to be ranked among.
         if len(np.unique(made[test])) == len(np.unique(made[~test])) == 2:
             ranks[test] = shared_ranks(scores[at][test], made[test])
     known = ~np.isnan(ranks)

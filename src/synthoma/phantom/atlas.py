@@ -173,6 +173,7 @@ def _ventricles(grey: Float32, white: Float32, hull: Float32) -> Bools:
     fluid = (grey + white < 0.55) & (lateral & ~cistern | fourth)
     parts, count = ndimage.label(fluid)
     sizes = ndimage.sum_labels(fluid, parts, np.arange(1, count + 1))
+    # Voxels of 1 mm3: smaller pockets of fluid are no ventricle.
     kept: Bools = np.isin(parts, 1 + np.flatnonzero(sizes > 150))
     return kept
 
@@ -183,6 +184,7 @@ def _paint_brain(canvas: Canvas, grey: Float32, white: Float32, hull: Float32, v
     labels, fluid = canvas.labels, grey + white < 0.5
     deep = (hull < -24) & (np.abs(x) < 34) & (y > -36) & (y < 26) & (z > -14) & (z < 24) & (grey > 0.35)
     insula = (np.abs(x) > 30 + 0.12 * np.abs(y)) & (grey > 0.35)
+    # In this order: what is painted later covers what was painted before.
     labels[deep & ~insula & ~fluid & (labels == UNSET)] = Tissue.DEEP_GREY
     inside = hull < 1.0
     # Falx from the vault down to the corpus callosum, tentorium left out: it is thinner than a voxel.

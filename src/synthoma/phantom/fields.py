@@ -55,6 +55,7 @@ def spline_along(values: Tensor, axis: int, position: Floats) -> Tensor:
     # Within the box at both ends: four control values from here on must exist.
     first = np.clip(np.floor(position).astype(np.int64), 0, values.shape[axis] - 4)
     t = np.clip(position - first, 0.0, 1.0)
+    # The four pieces of a uniform cubic B-spline, which sum to 1 everywhere.
     weights = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
     shape = [1] * values.ndim
     shape[axis] = len(position)

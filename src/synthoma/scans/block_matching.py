@@ -54,6 +54,7 @@ def _directions(cells: Float32, seen: Bools) -> Float32:
     """Direction (3, z, y, x) in which values rise: length near 1 at edges, small in noise, 0 where nothing is seen."""
     slopes = np.array(np.gradient(cells))
     steep = np.sqrt((slopes**2).sum(0))
+    # The edge parameter of Haber and Modersitzki (2006), below which slopes are noise: most of a head has no edge.
     noise = 0.7 * float(np.median(steep[seen])) if seen.any() else 0.0
     return np.asarray(slopes / np.sqrt(steep**2 + noise**2 + 1e-12) * seen, dtype=np.float32)
 

@@ -83,6 +83,7 @@ def blurred(voxels: Float32, known: Bools, sigma: Floats) -> Float32:
     """Gaussian blur (sigma in voxels, x first) of what is known (z, y, x); what is not known does not leak in."""
     if not sigma.any():
         return np.where(known, voxels, np.float32(0))
+    # Normalised convolution (Knutsson and Westin 1993): what was blurred, over how much of it was known.
     weight = ndimage.gaussian_filter(known.astype(np.float32), sigma[::-1], truncate=3)
     total = ndimage.gaussian_filter(np.where(known, voxels, np.float32(0)), sigma[::-1], truncate=3)
     # Where nothing known is near there is nothing to divide by.

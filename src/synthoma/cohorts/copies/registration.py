@@ -111,6 +111,7 @@ def _polar_grid(stretch: tuple[float, float]) -> Tensor:
     angle = torch.arange(_ANGLES) * (math.pi / _ANGLES)
     radius = torch.logspace(math.log10(_LOWEST), math.log10(_HIGHEST), _RADII)[:, None] * _SPECTRUM
     place = torch.stack([radius * torch.cos(angle), -radius * torch.sin(angle)], -1) * torch.tensor(stretch)
+    # Frequency 0 stands at half the side after `fftshift`; grid_sample counts from -1 to 1 over the first to the last.
     return ((place + _SPECTRUM / 2) / (_SPECTRUM - 1) * 2 - 1)[None]
 
 

@@ -149,6 +149,7 @@ class SteeredBlock(nn.Module):
 
     def forward(self, maps: Tensor, code: Tensor) -> Tensor:
         """(B, before, H, W) and (B, CODE) -> (B, after, H, W)."""
+        # A gain about 1: where `steer` gives 0, nothing changes.
         gain, shift = self.steer(code)[:, :, None, None].chunk(2, dim=1)
         inside = self.second_norm(self.first(F.silu(self.first_norm(maps)))) * (1 + gain) + shift
         changed: Tensor = self.past(maps) + self.second(F.silu(inside))
