@@ -114,8 +114,8 @@ def set_scores(points: Floats, names: Ints, one: Ints, other: Ints, *, blocks: i
     number is that of the whole comparison: a Frechet distance depends on how many images it is of, and must not jump
     where a part is left out.
     """
+    # Seeded by the number of places alone, so that a score does not change with the seed of a run.
     sides = [
-        # Seeded by the number of places alone, so that a score does not change with the seed of a run.
         np.array_split(stream(len(places), "evaluation.blocks").permutation(places), blocks) for places in (one, other)
     ]
     scores = [_block_scores(points, names, first, second) for first, second in zip(*sides, strict=True)]

@@ -222,8 +222,8 @@ class _Training:
 
     def _slices(self, source: Source) -> LabelledSlices:
         targets = (WHOLE,) if self.test.task == "outline" else ()
+        # One slice at a time: the distance in mm would count for neighbours only.
         return LabelledSlices(
-            # One slice at a time: the distance in mm would count for neighbours only.
             source.cohort, source.rows, self.test.modalities, targets, (1, 4.0), tuple(self.test.classes)
         )
 
