@@ -44,7 +44,7 @@ class MaskError(InputError):
         super().__init__(error.expected, error.came, error.todo)
         self.study = study
 
-    # Worker processes send it: an exception is made again from the texts in `args`, which `__init__` here does not take.
+    # Worker processes send it: an exception is made again from its texts (`args`), which `__init__` does not take.
     def __reduce__(self) -> tuple[type[MaskError], tuple[InputError, Study]]:
         return MaskError, (InputError(self.expected, self.came, self.todo), self.study)
 
