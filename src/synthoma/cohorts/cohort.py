@@ -76,6 +76,10 @@ class Cohort:
     def __repr__(self) -> str:
         return f"Cohort({str(self.path)!r}: {len(self)} {self.origin} slices of {'+'.join(self.modalities)})"
 
+    def __getstate__(self) -> dict[str, object]:
+        """What travels to another process: never pixels, which are mapped there again."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("images", "masks")}
+
     @property
     def origin(self) -> str:
         """'real', 'phantom' or 'synthetic'."""

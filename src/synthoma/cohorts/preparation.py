@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.kept_cases import KEPT_CASES
 from synthoma.cohorts.meanings import Meanings
 from synthoma.cohorts.meta import CohortMeta, Provenance
 from synthoma.cohorts.patient_names import Veil, hidden, sources_of, with_pseudonyms
@@ -28,8 +30,8 @@ from synthoma.cohorts.splits import (
 )
 from synthoma.cohorts.understanding import held_out, shortened, warnings_of
 from synthoma.core.errors import InputError
-from synthoma.core.fanout import spread
-from synthoma.core.progress import Progress, silent
+from synthoma.core.parts import spread_kept
+from synthoma.core.progress import Progress, named, silent
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import remember
 from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Ints
@@ -88,7 +90,7 @@ def pack(
     with (
         CohortWriter(folder, channels=len(channels), size=config.size) as writer,
         # Closed whatever happens: an error must end the workers too.
-        closing(_prepare_all(inventory, config, modalities)) as results,
+        closing(_prepare_all(inventory, config, modalities, named(progress, work))) as results,
     ):
         for done, (case, result) in enumerate(results, start=1):
             progress(work, done, len(inventory.cases))
@@ -158,7 +160,7 @@ def _settled(inventory: Inventory, config: PrepareConfig) -> Inventory:
 
 
 def _prepare_all(
-    inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...]
+    inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...], progress: Progress
 ) -> Generator[tuple[Case, PreparedCase | Skipped]]:
     """Each case with its slices, or with the reason why it has none; in order, whatever the number of workers."""
     from joblib import cpu_count
@@ -167,7 +169,8 @@ def _prepare_all(
     # Pictures are read in no time: fewer than 64 of them are not worth a process.
     jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout in ("folders", "arrays") else 1)))
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
-    with spread(prepare_case, ((case, config, modalities, per_case) for case in cases), jobs) as results:
+    calls = ((case, config, modalities, per_case) for case in cases)
+    with spread_kept(prepare_case, calls, jobs, KEPT_CASES, partial(progress, "")) as results:
         yield from zip(cases, results, strict=True)
 
 

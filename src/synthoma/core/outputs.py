@@ -20,6 +20,7 @@ from pathlib import Path
 from synthoma.core.artefacts import FILE, checksums_text, renewed_text
 from synthoma.core.disk import CURE, disk_refused, no_place, output_error
 from synthoma.core.errors import InputError, OutputError
+from synthoma.core.fanned import fan
 from synthoma.core.own_files import ARTEFACTS, TOKEN, foreign
 from synthoma.core.places import check_apart, identity, resolved
 from synthoma.core.provenance import bytes_digest
@@ -50,6 +51,8 @@ def new_folder(
         OutputError: the disk is full, or the like; ``target`` is what it was.
     """
     check_output(target, force=force, inputs=inputs, around=around)
+    if (aside := fan().aside) is not None:  # a share has no output: shares of one command do not wait for each other
+        target = aside / target.name
     with claimed(target), filled(target, force=force) as partial:
         yield partial
         write_checksums(partial)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,7 @@ from synthoma.cohorts.meta import CohortMeta, Provenance
 from synthoma.cohorts.splits import SPLITS
 from synthoma.core.errors import ConfigError
 from synthoma.core.provenance import software
-from synthoma.core.types import Bytes, Floats, tumour_of
+from synthoma.core.types import Bytes, Float16, Floats, tumour_of
 from synthoma.generators.families import family_of, network_of
 from synthoma.generators.latents import LatentSource
 from synthoma.generators.phantomgan.simulated import simulated_names
@@ -30,6 +31,15 @@ BLOCK = 64
 
 A matrix product may round differently in a batch of another size, or in another row of it.
 """
+
+Task = tuple[int, int, int]
+"""A block to draw: its first number, and the range of numbers (from, to below) that is wanted of it."""
+
+Piece = tuple[Float16, Bytes, list[dict[str, object]]]
+"""What was drawn: images (N, C, S, S), masks (N, S, S), and a row of slices.csv for each."""
+
+Pieces = Callable[[Sequence[Task]], AbstractContextManager[Iterator[Piece]]]
+"""Draws tasks in order, see ``generators.spreading``."""
 
 SPECK = 0.0005
 """Connected regions of a drawn mask below this share of the picture are removed."""
@@ -164,6 +174,7 @@ def generate_cohort(
     truncation: float = 1.0,
     rejection: Chooser | None = None,
     shard: tuple[int, int] = (1, 1),
+    pieces: Pieces | None = None,
     progress: Callable[[str, int, int], None] = lambda text, done, total: None,
 ) -> Cohort:
     """Draw images number 0 to ``count`` - 1, or one shard of them, into an existing empty folder as a cohort.
@@ -178,6 +189,7 @@ def generate_cohort(
         truncation: factor on the latents, above 0 and at most 1; less is more typical and less various.
         rejection: chooses among candidates for each image, see ``generators.gan.rejection``.
         shard: (i, k) for the i-th of k parts, from 1.
+        pieces: draws, in place of this process, with the same model, seed, class, factor and choice.
         progress: told how far it is.
 
     Raises:
@@ -185,34 +197,44 @@ def generate_cohort(
     """
     check_request(sampler.bundle, count, label=label, truncation=truncation, shard=shard)
     part, parts = shard
-    meta, shape = sampler.bundle.meta, sampler.shape
-    classes = list(meta.classes)
     # Whole numbers: the end of a shard is the beginning of the next, with none left out or drawn twice.
     first, last = count * (part - 1) // parts, count * part // parts
-    with CohortWriter(folder, channels=shape.channels, size=shape.size) as writer:
-        for start in range(first - first % BLOCK, last, BLOCK):
-            block = range(start, start + BLOCK)
-            numbers = [classes.index(label) if label else index % len(classes) for index in block]
-            labels = torch.tensor(numbers)
-            if rejection is not None:
-                planes = rejection.draw(seed, block, labels)
-            else:
-                planes = sampler.draw(sampler.latents.numbered(seed, block, truncation), labels)
-            indices = range(max(start, first), min(start + BLOCK, last))
-            kept = planes[indices.start - start : indices.stop - start]
-            images, masks = sampler.finished(kept, seed, indices)
-            records = [
-                _record(index, classes[numbers[index - start]], sampler, mask, seed)
-                for index, mask in zip(indices, masks, strict=True)
-            ]
-            writer.add(images, masks, records)
-            progress("drawing images", indices.stop - first, last - first)
+    tasks = [
+        (start, max(start, first), min(start + BLOCK, last)) for start in range(first - first % BLOCK, last, BLOCK)
+    ]
+    own = (draw_piece(sampler, task, seed, label, truncation, rejection) for task in tasks)
+    drawing = nullcontext(own) if pieces is None else pieces(tasks)
+    with CohortWriter(folder, channels=sampler.shape.channels, size=sampler.shape.size) as writer, drawing as drawn:
+        for piece in drawn:
+            writer.add(*piece)
+            progress("drawing images", len(writer.records), last - first)
         described = cohort_meta(sampler, seed, count, shard, truncation, writer.records)
         if rejection is not None:
             kept_share = {"kept_share": rejection.share}
             described = described.model_copy(update={"provenance": described.provenance.model_copy(update=kept_share)})
         writer.finish(pd.DataFrame(writer.records), described)
     return Cohort(folder)
+
+
+def draw_piece(
+    sampler: Sampler, task: Task, seed: int, label: str | None, truncation: float, rejection: Chooser | None
+) -> Piece:
+    """Draw the whole block of a task, and give what is wanted of it; see ``generate_cohort``."""
+    start, first, last = task
+    block, indices = range(start, start + BLOCK), range(first, last)
+    classes = list(sampler.bundle.meta.classes)
+    numbers = [classes.index(label) if label else index % len(classes) for index in block]
+    labels = torch.tensor(numbers)
+    if rejection is not None:
+        planes = rejection.draw(seed, block, labels)
+    else:
+        planes = sampler.draw(sampler.latents.numbered(seed, block, truncation), labels)
+    images, masks = sampler.finished(planes[first - start : last - start], seed, indices)
+    records = [
+        _record(index, classes[numbers[index - start]], sampler, mask, seed)
+        for index, mask in zip(indices, masks, strict=True)
+    ]
+    return images.astype(np.float16), masks, records
 
 
 def split_planes(planes: Floats, shape: ImageShape, values: tuple[int, ...]) -> tuple[Floats, Bytes]:

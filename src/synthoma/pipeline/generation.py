@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial as partial_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthoma.cohorts import cohort as folders
 from synthoma.core.display import telling
 from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.fanned import fan, whole_work
 from synthoma.core.outputs import new_folder
 from synthoma.core.progress import Progress
+from synthoma.core.provenance import file_digest
 from synthoma.core.resources import check_disk
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Place
@@ -23,6 +26,7 @@ from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 if TYPE_CHECKING:
     from synthoma.exports.marked import Format
     from synthoma.generators.sampling import Chooser, Sampler
+    from synthoma.generators.spreading import Origin
     from synthoma.training.bundle import Bundle
     from synthoma.training.meta import Simulation
 
@@ -49,6 +53,7 @@ def generate(
     only_private: Place | None = None,
     phantom: Place | None = None,
     tumour: Simulation | None = None,
+    jobs: int = 1,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Cohort:
@@ -76,6 +81,7 @@ def generate(
         phantom: cohort of simulated slices that a phantom-gan repaints, prepared as the model's cohort was.
         tumour: of a phantom-gan: what the tumours of new simulated patients are to be (``{"volume_ml": 20.0,
             "volume_spread": 0.0, "lobe": "temporal", "side": "left"}``, any of them).
+        jobs: processes that draw at once; 0 is one a core.
         force: replace an existing cohort.
         progress: told how far it is; None shows it, see ``core.display``.
 
@@ -88,6 +94,7 @@ def generate(
     from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import check_patients
     from synthoma.generators.sampling import Sampler, check_request
+    from synthoma.generators.spreading import spread_pieces
     from synthoma.training.bundle import open_model
 
     # Before patients are simulated, which takes a minute.
@@ -105,12 +112,17 @@ def generate(
     _check_private(only_private, shard[1])
     place_of_all = new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private))
     with telling(progress) as told, place_of_all as partial:
-        simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, told, tumour or {})
+        with whole_work():  # every share of the images needs all of them
+            simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, told, tumour or {})
         sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
         common: dict[str, Any] = {"seed": seed, "truncation": truncation, "shard": shard, "progress": told}
+        if jobs != 1 or fan().elsewhere or fan().config.parts is not None:
+            shown = None if simulated is None else Cohort(simulated)
+            origin = _origin(Path(run), bundle, shown, seed, label, truncation, keep_share, patients is not None)
+            common["pieces"] = partial_of(spread_pieces, origin, jobs, partial_of(told, "drawing"))
         cohort = _drawn(sampler, place, wanted, patients is not None, label, rejection, common)
         if only_private is not None:
             cohort = _without_copies(Cohort(only_private), cohort, partial)
@@ -123,6 +135,19 @@ def generate(
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _origin(
+    run: Path, bundle: Bundle, simulated: Cohort | None, seed: int, label: str | None, truncation: float,
+    keep_share: float | None, patients: bool,
+) -> Origin:  # fmt: skip
+    """All that the images depend on, for workers that draw some of them."""
+    from synthoma.generators.spreading import Origin
+
+    place = None if simulated is None else simulated.path.absolute()
+    # Those of a run are there for good; those that were simulated for this command alone are known by their content.
+    known = "" if place is None else file_digest(place / "slices.csv") + file_digest(place / "images.npy")
+    return Origin(run.absolute(), bundle.digest, place, known, seed, label, truncation, keep_share, patients)
 
 
 def _check_tumour(bundle: Bundle, tumour: Simulation | None, phantom: Place | None) -> None:
