@@ -170,11 +170,7 @@ def fanned(config: FanoutConfig) -> Iterator[Fan]:
     Raises:
         ConfigError: settings that do not fit together.
     """
-    if config.scheduler is not None and config.backend != "dask":
-        raise ConfigError("--backend dask beside --scheduler", f"--backend {config.backend}", "give both or none")
-    if config.address is not None and config.backend != "ray":
-        raise ConfigError("--backend ray beside --address", f"--backend {config.backend}", "give both or none")
-    chosen = Fan(config, config.share())
+    chosen = Fan(config, check_fanout(config))
     before = _FAN.set(chosen)
     try:
         yield chosen
@@ -185,6 +181,19 @@ def fanned(config: FanoutConfig) -> Iterator[Fan]:
         chosen.close()
         if chosen.aside is not None:
             shutil.rmtree(chosen.aside, ignore_errors=True)
+
+
+def check_fanout(config: FanoutConfig) -> tuple[int, int] | None:
+    """The share that is wanted, where the settings fit together.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    if config.scheduler is not None and config.backend != "dask":
+        raise ConfigError("--backend dask beside --scheduler", f"--backend {config.backend}", "give both or none")
+    if config.address is not None and config.backend != "ray":
+        raise ConfigError("--backend ray beside --address", f"--backend {config.backend}", "give both or none")
+    return config.share()
 
 
 @contextmanager

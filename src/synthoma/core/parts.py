@@ -84,35 +84,36 @@ def spread_kept(
         raise ShareDone(len(wanted), len(wanted) - len(missing), len(everything))
     with (
         spread(_make, work, jobs) as made,
-        closing(_in_turn(function, kept, everything, places, missing, made)) as all_,
+        closing(_in_turn(kept, everything, places, missing, made)) as all_,
     ):
         yield all_
 
 
 def _in_turn(
-    function: Callable[..., Result], kept: Kept[Result], calls: Sequence[tuple[object, ...]], places: Sequence[Path],
-    missing: Sequence[int], made: Iterator[None],
+    kept: Kept[Result], calls: Sequence[tuple[object, ...]], places: Sequence[Path], missing: Sequence[int],
+    made: Iterator[tuple[Result, ...]],
 ) -> Any:  # fmt: skip
     """Results of all calls in order, each as soon as it and those before it are finished."""
     unfinished = set(missing)
     for number, (call, place) in enumerate(zip(calls, places, strict=True)):
-        if number in unfinished:
-            next(made)
-        yield kept.read(place, *call) if place.is_dir() else function(*call)
+        refused = next(made) if number in unfinished else ()
+        yield refused[0] if refused else kept.read(place, *call)
     next(made, None)  # its end: workers are given back in order
 
 
-def _make(function: Callable[..., Result], kept: Kept[Result], place: Path, call: tuple[object, ...]) -> None:
-    """Do a job and keep its result, which appears whole or not at all."""
+def _make(
+    function: Callable[..., Result], kept: Kept[Result], place: Path, call: tuple[object, ...]
+) -> tuple[Result, ...]:
+    """Do a job and keep its result, which appears whole or not at all; one that is not to be kept is returned."""
     if place.is_dir():
-        return
+        return ()
     result = function(*call)
     partial = place.with_name(f".{place.name}.partial-{secrets.token_hex(4)}")
     try:
         with writing(place):
             partial.mkdir(parents=True)
             if not kept.write(partial, result, *call):
-                return
+                return (result,)
             write_text(partial / FILE, checksums_text(partial))
             partial.rename(place)
     except OSError:
@@ -122,6 +123,7 @@ def _make(function: Callable[..., Result], kept: Kept[Result], place: Path, call
         shutil.rmtree(partial, ignore_errors=True)
         for left_over in place.parent.glob(f".{place.name}.partial-*") if place.is_dir() else ():
             shutil.rmtree(left_over, ignore_errors=True)  # of a worker that was killed
+    return ()
 
 
 def _whole(place: Path) -> bool:

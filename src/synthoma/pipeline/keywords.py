@@ -183,3 +183,14 @@ class TuringMakeKeywords(TypedDict, total=False):
     pixels: int
     matters: float
     seed: int
+
+
+class WorkersKeywords(TypedDict, total=False):
+    """Fields of ``FanoutConfig``."""
+
+    backend: Literal["local", "dask", "ray"]
+    scheduler: str | None
+    address: str | None
+    job_seconds: float | None
+    parts: Place | None
+    shard: str | None
