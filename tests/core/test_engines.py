@@ -13,6 +13,7 @@ import pytest
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.fanned import FanoutConfig, fanned
 from synthoma.core.fanout import spread
+from tests.clusters import running
 
 pytestmark = pytest.mark.slow
 
@@ -20,16 +21,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest) -> Iterator[FanoutConfig]:
     """The settings that lead to a running cluster of two workers; skipped where its package is not installed."""
-    if request.param == "dask":
-        distributed = pytest.importorskip("distributed", reason="Dask: pip install 'synthoma[dask]'")
-        options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-        with distributed.LocalCluster(**options) as local:
-            yield FanoutConfig(backend="dask", scheduler=local.scheduler_address)
-        return
-    ray = pytest.importorskip("ray", reason="Ray: pip install 'synthoma[ray]'")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield FanoutConfig(backend="ray")
-    ray.shutdown()
+    with running(request.param) as config:
+        yield config
 
 
 both = pytest.mark.parametrize("cluster", ["dask", "ray"], indirect=True)

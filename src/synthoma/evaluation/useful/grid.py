@@ -100,7 +100,7 @@ def run_cells(
     if missing:
         chosen = choose_device(device)
         count = jobs or _usual_jobs(chosen, len(missing))
-        execution = _execution(chosen, count)
+        execution = _execution(chosen)
         calls = [(by_key[key], folder / f"{key}.json", execution) for key in missing]
         with spread(_run_cell, calls, count, ordered=False) as finished:
             for done, _ in enumerate(finished, start=finished_before + 1):
@@ -119,11 +119,15 @@ def _usual_jobs(device: str, cells: int) -> int:
     return 1 if device != "cpu" else min(usable_cores(), cells)
 
 
-def _execution(device: str, jobs: int) -> Execution:
-    """Many trainings of one thread each beat one of many threads."""
+def _execution(device: str) -> Execution:
+    """Many trainings of one thread each beat one of many threads.
+
+    It is one thread too where fewer trainings than cores are left: sums that several threads add up depend on their
+    number, and a training has the same bytes wherever it runs.
+    """
     if device != "cpu":
         return Execution(device, 1, channels_last=device == "cuda", bf16=device == "cuda")
-    return Execution("cpu", max(1, usable_cores() // jobs), channels_last=True, bf16=fast_bf16())
+    return Execution("cpu", 1, channels_last=True, bf16=fast_bf16())
 
 
 def _run_cell(cell: Cell, file: Path, execution: Execution) -> None:
