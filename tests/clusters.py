@@ -65,11 +65,8 @@ def _workers() -> Iterator[int]:
             words = Path(f"/proc/{process}/cmdline").read_bytes()
         except OSError:
             continue
-        if (
-            b"popen_loky_posix" in words
-            or words.startswith(b"ray::")
-            or (b"spawn_main" in words and b"dask" not in words)
-        ):
+        ours = (b"popen_loky_posix" in words, words.startswith(b"ray::_led"), b"spawn_main" in words)
+        if any(ours):
             yield process
 
 

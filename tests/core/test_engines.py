@@ -35,13 +35,13 @@ class TestCluster:
 
     def test_results_come_in_order_from_elsewhere(self, cluster: FanoutConfig, tmp_path: Path) -> None:
         def square(number: int) -> tuple[int, int, str]:
-            return number * number, os.getpid(), os.getcwd()
+            return number * number, os.getpid(), str(Path.cwd())
 
         with fanned(cluster), spread(square, ((n,) for n in range(20)), 1) as found:
             values, processes, folders = zip(*found, strict=True)
         assert values == tuple(n * n for n in range(20))
         assert os.getpid() not in processes
-        assert set(folders) == {os.getcwd()}
+        assert set(folders) == {str(Path.cwd())}
 
     def test_a_killed_worker_costs_no_result(self, cluster: FanoutConfig, tmp_path: Path) -> None:
         def dies_once(folder: str, number: int) -> int:
