@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -122,9 +123,12 @@ def test_shares_put_together_are_the_whole(
     assert files(tmp_path / f"{name}-serial") == serial[name]
 
 
-def test_trainings_of_an_evaluation_are_shared_too(tmp_path: Path) -> None:
+def test_trainings_of_an_evaluation_are_shared_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from synthoma.evaluation.useful.trainings import DETECTORS
     from tests.evaluation.useful.test_utility import NAMES, discs
 
+    for task in DETECTORS:
+        monkeypatch.setitem(DETECTORS[task], "small", {"width": 4})
     images, masks = discs(1, 72)
     labels = ["tumour" if i % 3 else "healthy" for i in range(72)]
     groups = [f"patient-{i // 6:02d}" for i in range(72)]
@@ -136,7 +140,7 @@ def test_trainings_of_an_evaluation_are_shared_too(tmp_path: Path) -> None:
     write_cohort(tmp_path / "made", images, labels[:60], masks, origin="synthetic", mask_names=NAMES)
 
     def judged(output: str) -> dict[str, bytes]:
-        small = {"steps": 4, "seeds": 2, "detectors": ("small",), "ratios": (1.0,), "shares": ()}
+        small = {"steps": 10, "seeds": 2, "detectors": ("small",), "ratios": (1.0,), "shares": ()}
         asked = {"preset": "standard", "halves": 9, "canaries": 20, "faults": False, "utility": small, "jobs": 1}
         synthoma.evaluate(tmp_path / "real", tmp_path / "made", tmp_path / output, **asked, progress=_silent)
         return {name: b for name, b in files(tmp_path / output).items() if name == "evaluation.json"}
@@ -182,3 +186,38 @@ def test_a_job_array_of_the_shell_does_what_a_batch_system_does(
     subprocess.run(["bash", str(ROOT / "deploy" / "slurm" / "merge.sh")], env=env, check=True, capture_output=True)
     found = files(tmp_path / "found")
     assert {name: found[name] for name in serial["detect"]} == serial["detect"]
+
+
+def test_ready_made_jobs_name_commands_and_options_that_exist() -> None:
+    from synthoma.commands.app import command_of
+
+    lines = [
+        line
+        for path in sorted((ROOT / "deploy").rglob("*"))
+        if path.is_file()
+        for line in path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    ]
+    found = [re.search(r"synthoma (detect|prepare|generate|evaluate) .*", line) for line in lines]
+    used = [match.group(0) for match in found if match and not match.string.lstrip().startswith("#")]
+    assert len(used) == 6
+    for text in used:
+        known = {option for parameter in command_of(text.split()[1]).params for option in parameter.opts}
+        assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text)) <= known, text
+
+
+def test_the_jobs_of_kubernetes_do_a_share_each_and_put_them_together() -> None:
+    """The shell line that the pods run, with the shell in the place of Kubernetes."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML, which reads the files of Kubernetes")
+    words = []
+    for name in ("detect", "merge"):
+        job = yaml.safe_load((ROOT / "deploy" / "kubernetes" / f"{name}.yaml").read_text(encoding="utf-8"))
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        assert container["command"] == ["/bin/sh", "-c"]
+        words.append(container["args"][0])
+    assert '--shard "$((JOB_COMPLETION_INDEX + 1))/16"' in words[0]
+    assert words[1] == words[0].replace(' --shard "$((JOB_COMPLETION_INDEX + 1))/16"', "")
+    shown = subprocess.run(
+        ["/bin/sh", "-c", words[0].replace("exec synthoma", "echo")],
+        env={"JOB_COMPLETION_INDEX": "15"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert shown.stdout.split()[-2:] == ["--shard", "16/16"]
