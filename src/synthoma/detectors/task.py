@@ -22,6 +22,7 @@ from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.schedule import Plateau, one_cycle
+from synthoma.training.team import team
 
 Criterion = Callable[[Tensor, Labelled], Tensor]
 """Loss of logits for a batch, a scalar."""
@@ -68,6 +69,8 @@ class SupervisedTask:
         self.batch, self.counts = config.batch, batch_counts(len(sources), config)
         self.network: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.team = team()
+        self.team.share_norms(self.network, self.batch)
         self.optimiser = OPTIMISERS[config.optimiser](
             [weight for weight in self.network.parameters() if weight.requires_grad],
             config.rate,
@@ -92,9 +95,9 @@ class SupervisedTask:
         batch = self._batch(step)
         self.network.train()
         with self.precision():
-            logits = self.network(batch.images)
+            logits = self.network(batch.images[self.team.rows(self.batch)])
         # Losses sum over a whole batch, for which half precision has too few digits.
-        logits = logits.float()
+        logits = self.team.joined(logits.float(), self.batch)
         loss = self.criterion(logits, batch)
         losses = {"loss": loss}
         total = loss
@@ -103,6 +106,7 @@ class SupervisedTask:
             total = loss + self.rival.weight * opinion
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
+        self.team.add_gradients(self.network)
         if self.config.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self.optimiser.step()
