@@ -41,7 +41,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cohort(place, images, None, masks, splits=splits, origin="real", mask_names=names).path
 
 
-def train(cohort: Path, run: Path, processes: int, *more: str, images: int = 1600) -> subprocess.Popen[str]:
+def train(cohort: Path, run: Path, processes: int, *more: str, images: int = 160) -> subprocess.Popen[str]:
     command = ["-m", "synthoma", "train", str(cohort), "-o", str(run), *more]
     command += [] if "--resume" in more else [*SETTINGS, "--images", str(images)]
     if processes > 1:

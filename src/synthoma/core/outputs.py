@@ -50,7 +50,10 @@ def new_folder(
             cannot be written.
         OutputError: the disk is full, or the like; ``target`` is what it was.
     """
-    check_output(target, force=force, inputs=inputs, around=around)
+    inputs, around, parts = tuple(inputs), tuple(around), fan().config.parts
+    check_output(target, force=force, inputs=(*inputs, parts), around=around)
+    if parts is not None:  # or finished jobs would be taken for scans
+        check_apart(parts, (*inputs, *around))
     if (aside := fan().aside) is not None:  # a share has no output: shares of one command do not wait for each other
         target = aside / target.name
     with claimed(target), filled(target, force=force) as partial:
