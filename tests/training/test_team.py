@@ -42,8 +42,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(cohort: Path, run: Path, processes: int, *more: str, images: int = 160) -> subprocess.Popen[str]:
-    command = ["-m", "synthoma", "train", str(cohort), "-o", str(run), *more]
-    command += [] if "--resume" in more else [*SETTINGS, "--images", str(images)]
+    command = ["-m", "synthoma", "train", str(cohort), "-o", str(run)]
+    command += [*more] if "--resume" in more else [*SETTINGS, "--images", str(images), *more]
     if processes > 1:
         command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *command]
     env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}

@@ -53,7 +53,7 @@ def new_folder(
     inputs, around, parts = tuple(inputs), tuple(around), fan().config.parts
     check_output(target, force=force, inputs=(*inputs, parts), around=around)
     if parts is not None:  # or finished jobs would be taken for scans
-        check_apart(parts, (*inputs, *around))
+        check_apart(parts, around)
     if (aside := fan().aside) is not None:  # a share has no output: shares of one command do not wait for each other
         target = aside / target.name
     with claimed(target), filled(target, force=force) as partial:
