@@ -1,4 +1,4 @@
-"""What a person corrects of what was understood of a folder: these two are one patient, this T1 is a T1c, leave that out.
+"""What a person corrects of what was understood: these two are one patient, this T1 is a T1c, that is left out.
 
 A CSV file, one row a case, by the names that `synthoma info FOLDER` and a first `prepare` give to cases:
 
@@ -7,8 +7,8 @@ A CSV file, one row a case, by the names that `synthoma info FOLDER` and a first
     p07_visit2,p07,,test,,
     p09,,,,yes,
 
-A row whose case is ``*`` is about all cases; an empty cell corrects nothing. ``t1=t1c`` says that what was taken for T1 is
-a T1c, and ``flair=-`` that this sequence is not to be used.
+A row whose case is ``*`` is about all cases; an empty cell corrects nothing. ``t1=t1c`` says that what was taken for T1
+is a T1c, and ``flair=-`` that this sequence is not to be used.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def read_corrections(path: Path) -> list[Correction]:
     todo = f"write a CSV file in UTF-8 with the columns {', '.join(COLUMNS)}; only case is needed"
     try:
         if path.stat().st_size > LARGEST:
-            raise InputError(f"corrections of at most {LARGEST // 2**20} MB", str(path), "leave out cases that are right")
+            raise InputError(
+                f"corrections of at most {LARGEST // 2**20} MB", str(path), "leave out cases that are right"
+            )
         text = path.read_text(encoding="utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -116,7 +118,9 @@ def _correction(cells: Mapping[str, str], where: str) -> Correction:
     if not case:
         raise InputError("a case in each row", f"none in {where}", "name it, or write * for all")
     if split not in ("", *SPLITS):
-        raise InputError(f"{', '.join(SPLITS)} or nothing as split", f"{printable(split)[:40]!r} in {where}", "correct it")
+        raise InputError(
+            f"{', '.join(SPLITS)} or nothing as split", f"{printable(split)[:40]!r} in {where}", "correct it"
+        )
     if out not in _YES | _NO:
         raise InputError("yes or nothing in leave_out", f"{printable(out)[:40]!r} in {where}", "correct it")
     texts = [printable(cells.get(name, ""))[:_LONGEST] for name in ("patient", "class")]
@@ -139,7 +143,7 @@ def parsed_sequences(text: str, where: str) -> dict[str, str]:
     return found
 
 
-# What becomes of an inventory ------------------------------------------------------------------------------------------
+# What becomes of an inventory ----------------------------------------------------------------------------------------
 
 
 def corrected(inventory: Inventory, corrections: Sequence[Correction]) -> Inventory:
@@ -152,7 +156,8 @@ def corrected(inventory: Inventory, corrections: Sequence[Correction]) -> Invent
     known = {case.name for case in inventory.cases}
     by_case = {one.case: one for one in corrections}
     if lost := [name for name in by_case if name not in known and name != ALL]:
-        came = f"{printable(lost[0])[:80]!r}" + (f" and {len(lost) - 1} more" if len(lost) > 1 else "")
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        came = f"{printable(lost[0])[:80]!r}{more}"
         todo = "write the names that `synthoma info FOLDER --json` lists under table"
         raise InputError("corrections of cases that are there", came, todo)
     _check_pseudonyms(inventory, by_case)

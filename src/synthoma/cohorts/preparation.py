@@ -263,8 +263,10 @@ def _parts(
     by_hand = parts_by_hand(table["group"].tolist(), chosen)
     free = [place for place, name in enumerate(names) if name not in by_hand]
     shares = remaining_shares(config.split, by_hand) if by_hand else config.split
-    drawn = assign_groups(profiles[free], shares, seed=config.seed) if free else []
-    return {**by_hand, **{names[place]: SPLITS[part] for place, part in zip(free, drawn, strict=True)}}
+    drawn = assign_groups(profiles[free], shares, seed=config.seed).tolist() if free else list[int]()
+    parts: dict[Hashable, str] = {names[place]: SPLITS[part] for place, part in zip(free, drawn, strict=True)}
+    parts.update(by_hand)
+    return parts
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
@@ -284,7 +286,12 @@ def _meta(
     source: str,
 ) -> CohortMeta:
     settings = config.model_dump(mode="json")
-    for volatile in ("jobs", "split_from", "like", "corrections"):  # none changes what the cohort is; paths stay private
+    for volatile in (
+        "jobs",
+        "split_from",
+        "like",
+        "corrections",
+    ):  # none changes what the cohort is; paths stay private
         settings.pop(volatile)
     classes = sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))
     return CohortMeta(

@@ -186,8 +186,8 @@ class PrepareConfig(Config):
     )
     corrections: Path | None = Field(
         None,
-        description="a CSV with what is to be corrected of what was understood, by case: patient, class, split, sequences, "
-        "or to leave it out (docs/cohort.md)",
+        description="a CSV with what is to be corrected of what was understood, by case: patient, class, split, "
+        "sequences, or to leave it out (docs/cohort.md)",
         examples=["corrections.csv"],
         json_schema_extra=said(unset="nothing is corrected"),
     )

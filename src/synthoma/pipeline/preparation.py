@@ -67,7 +67,9 @@ def prepare(
 
     config = settled(PrepareConfig, config, settings)
     source = Path(folder)
-    place = new_folder(Path(output), force=force, inputs=(config.split_from, config.like, config.corrections), around=(source,))
+    place = new_folder(
+        Path(output), force=force, inputs=(config.split_from, config.like, config.corrections), around=(source,)
+    )
     with telling(progress) as told, place as partial:
         told("listing the folder", 0, 1)
         inventory, config = _understood(source, config)
