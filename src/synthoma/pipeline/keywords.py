@@ -36,6 +36,7 @@ class PrepareKeywords(TypedDict, total=False):
     split: Sequence[float]
     folds: int
     split_from: Place | None
+    corrections: Place | None
     like: Place | None
     framed: Literal["auto", "yes", "no"]
     origin: Literal["real", "phantom", "synthetic"]
@@ -71,6 +72,7 @@ class PreparePhantomKeywords(TypedDict, total=False):
     split: Sequence[float]
     folds: int
     split_from: Place | None
+    corrections: Place | None
     like: Place | None
     framed: Literal["auto", "yes", "no"]
     origin: Literal["phantom"]

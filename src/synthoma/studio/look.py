@@ -117,10 +117,10 @@ def json_of(path: Path) -> Facts:
     return found if isinstance(found, dict) else {}
 
 
-def text(facts: Facts, name: str) -> str:
-    """An entry as text; empty where there is none."""
+def text(facts: Facts, name: str, most: int = 200) -> str:
+    """An entry as text of so many characters at most; empty where there is none."""
     value = facts.get(name, "")
-    return str(value)[:200] if isinstance(value, str | int | float) else ""
+    return str(value)[:most] if isinstance(value, str | int | float) else ""
 
 
 def text_of_any_length(facts: Facts, name: str) -> str:

@@ -69,8 +69,8 @@ def _verdict(path: Path, found: look.Found) -> Judged:
     rows_of = look.inner(compared, "rows").get("held_out")
     held_out = f"{look.text(real, 'images_sha256')} {rows_of} {look.text(compared, 'modality')}"
     return Judged(
-        found, look.text(verdict, "word"), look.text(verdict, "because"),
-        [{name: look.text(one, name) for name in LIGHT} for one in rows],
+        found, look.text(verdict, "word"), look.text(verdict, "because", 2000),
+        [{name: look.text(one, name, 2000) for name in LIGHT} for one in rows],
         [*lines, *([f"preset: {preset}"] if preset else [])], held_out,
     )  # fmt: skip
 
