@@ -47,16 +47,21 @@ def _entries(path: Path) -> list[look.Facts]:
             text = stream.read()
     except OSError:
         return []
-    found, last = [], -1.0
+    found: list[look.Facts] = []
+    last = -1.0
     for line in text.split(b"\n")[:-1]:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):
             continue
         images = _figure(entry, "images") if isinstance(entry, dict) else None
-        if images is not None and images >= last:
+        if images is None or images < last:
+            continue
+        if images == last:  # losses and a snapshot after the same images are one point
+            found[-1] = {**found[-1], **entry}
+        else:
             found.append(entry)
-            last = images
+        last = images
     return found
 
 

@@ -38,6 +38,13 @@ SCREENS = (
 """Address and title of each screen of the menu."""
 
 
+PART_OF = {
+    "/scans": "/drop", "/run": "/train", "/evaluation": "/verdict", "/verdicts": "/verdict", "/findings": "/detect",
+    "/view": "/detect", "/reading": "/turing", "/read": "/turing", "/readers": "/turing", "/job": "/jobs",
+}  # fmt: skip
+"""Screens of the menu that further pages belong to."""
+
+
 @dataclass(frozen=True)
 class Studio:
     """One studio.
@@ -61,7 +68,8 @@ class Studio:
         """A page for the one who asks."""
         session = request.cookies.get(self.door.cookie, "")
         csrf = self.door.sessions.get(session, "")
-        here = "/" + str(request.scope["path"]).strip("/").partition("/")[0]
+        first = "/" + str(request.scope["path"]).strip("/").partition("/")[0]
+        here = PART_OF.get(first, first)
         text = (
             _templates()
             .get_template(template)
