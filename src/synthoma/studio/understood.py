@@ -13,13 +13,12 @@ from starlette.routing import Route
 from synthoma.cohorts.corrections import Correction
 from synthoma.cohorts.splits import LEAST_HELD_OUT
 from synthoma.studio import look
-from synthoma.studio.orders import MODALITIES, MOST_ROWS, PLAIN, SLICES
+from synthoma.studio.orders import MODALITIES, PLAIN, SLICES
 from synthoma.studio.places import UPLOADS
 from synthoma.studio.studio import Studio, see, texts
 
 SHOWN = 100
 """Cases that have a line of their own on the page; fields of a form are limited."""
-assert SHOWN <= MOST_ROWS
 
 HELD_OUT = (15, 15)
 """Percent of patients for test and validation where nobody says otherwise, as `prepare` has it."""
