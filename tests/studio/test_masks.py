@@ -80,7 +80,8 @@ def test_a_drawn_mask_is_saved_on_the_grid_of_the_scan(visitor: TestClient, csrf
 
 @pytest.mark.parametrize("what", ["shape", "place", "turned", "label", "fraction", "text", "cut", "empty", "bomb"])
 def test_what_is_no_mask_of_it_is_refused(visitor: TestClient, csrf: str, finding: Path, what: str) -> None:
-    voxels, grid = np.zeros((5, 6, 7), np.uint8), GRID
+    voxels: Array = np.zeros((5, 6, 7), np.uint8)
+    grid = GRID
     voxels[0, 0, 0] = 9 if what == "label" else 1
     if what == "shape":
         voxels = voxels[:-1]

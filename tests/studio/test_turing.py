@@ -51,7 +51,7 @@ def shown(visitor: TestClient, reader: str) -> str:
 def say(visitor: TestClient, csrf: str, reader: str, item: str, answer: str = "real", **more: str) -> int:
     """Answer an item; the status."""
     data = {"csrf": csrf, "reader": reader, "item": item, "answer": answer, **more}
-    return visitor.post("/answer/w/set", data=data).status_code
+    return int(visitor.post("/answer/w/set", data=data).status_code)
 
 
 def test_a_reader_goes_through_it_in_their_own_order(

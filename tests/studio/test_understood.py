@@ -32,7 +32,7 @@ def understood(studio: Studio, visitor: TestClient, csrf: str, cases: int = 3) -
     }  # fmt: skip
     (studio.queue.logs / f"{job.id}.json").write_text(json.dumps(facts), encoding="utf-8")
     studio.store.end(job.id, "done")
-    return visitor.get("/scans/0/inner").text
+    return str(visitor.get("/scans/0/inner").text)
 
 
 def corrections(

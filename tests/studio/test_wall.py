@@ -31,7 +31,7 @@ def cohort(studio: Studio) -> Path:
 def change(visitor: TestClient, csrf: str, do: str, *rows: int, **more: str) -> int:
     """Do something on the wall; the status."""
     data = {"csrf": csrf, "do": do, "row": [str(row) for row in rows], **more}
-    return visitor.post("/change/w/toy", data=data).status_code
+    return int(visitor.post("/change/w/toy", data=data).status_code)
 
 
 def test_changes_are_kept_shown_and_taken_back(studio: Studio, visitor: TestClient, csrf: str, cohort: Path) -> None:
