@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from synthoma.core.types import Array, Bools, tumour_of
+from synthoma.core.untrusted import shortened
 from synthoma.core.whole_files import write_json
 from synthoma.detection.coding import to_flat, to_rle
 from synthoma.detection.description import describe
@@ -52,7 +53,7 @@ def safe(name: str) -> str:
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
             break
-    return re.sub(r"[^\w-]+", "_", name).strip("_")[:100] or "scan"
+    return shortened(re.sub(r"[^\w-]+", "_", name).strip("_")) or "scan"
 
 
 def write_results(folder: Path, name: str, seen: Seen, detector: Detector, options: DetectConfig) -> ScanFindings:
