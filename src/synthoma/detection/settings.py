@@ -24,6 +24,9 @@ class DetectConfig(Config):
     )
     flip: bool = Field(True, description="average with the mirrored slice", examples=[False])
     dicom_seg: bool = Field(True, description="write a DICOM SEG beside the mask of a DICOM series", examples=[False])
+    dicom_sr: bool = Field(
+        False, description="write the sizes of a DICOM series' segments as a DICOM SR too", examples=[True]
+    )
     overlay: bool = Field(True, description="draw the scan with its mask", examples=[False])
     three_d: bool = Field(
         True,
