@@ -9,7 +9,6 @@ import warnings
 from pathlib import Path
 
 import highdicom as hd
-import pydicom
 from highdicom.sr import (
     AlgorithmIdentification,
     Comprehensive3DSR,
@@ -33,8 +32,8 @@ from pydicom.uid import generate_uid
 from synthoma._version import __version__
 from synthoma.core.errors import InputError, SynthomaError
 from synthoma.core.whole_files import whole_file
-from synthoma.detection.dicom_seg import completed_headers
 from synthoma.detection.detector import Detector
+from synthoma.detection.dicom_seg import completed_headers
 from synthoma.scans.dicom.stack import Series
 
 DESCRIPTION = "Synthoma tumour sizes: RESEARCH ONLY, not for clinical use"
@@ -65,7 +64,7 @@ def write_report(path: Path, segmentation: Path, series: Series, detector: Detec
             sources = completed_headers(series)
             _report(mask, sources, detector, millilitres).save_as(partial)
     except SynthomaError:
-        raise InputError("a series with complete headers", came, "export it again from the archive") from None
+        raise
     except Exception as error:  # as of segmentations: the words of highdicom may quote the patient's headers
         came = f"headers that highdicom refuses ({type(error).__name__})"
         raise InputError("a series with complete headers", came, "export it again from the archive") from None
@@ -104,9 +103,7 @@ def _report(
                 finding_type=codes.SCT.Neoplasm,
                 finding_sites=[FindingSite(anatomic_location=codes.SCT.Brain)],
                 algorithm_id=algorithm,
-                measurements=[
-                    Measurement(name=codes.SCT.Volume, value=round(volume, 3), unit=_MILLILITRE)
-                ],
+                measurements=[Measurement(name=codes.SCT.Volume, value=round(volume, 3), unit=_MILLILITRE)],
                 qualitative_evaluations=[QualitativeEvaluation(name=_RESEARCH[0], value=_RESEARCH[1])],
             )
         )

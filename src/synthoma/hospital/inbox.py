@@ -10,6 +10,7 @@ leaves it *interrupted*: half a brain is not looked at; senders try again, and t
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ class Study(BaseModel):
             at. *found*: looked at, and nothing is to be sent. *sent*, *unsent*: likewise, results did or did not reach
             the receiver. *failed*: could not be looked at, see ``why``.
         images: how many were received.
+        removed: how many were looked at and then removed: fewer than these, come later, are no whole study.
         why: what went wrong, without names.
         tries: how often sending failed.
     """
@@ -41,6 +43,7 @@ class Study(BaseModel):
     name: str
     state: State = "receiving"
     images: int = 0
+    removed: int = 0
     why: str = ""
     tries: int = 0
 
@@ -72,7 +75,8 @@ class Inbox:
         """Keep an image; the same one again replaces the first.
 
         Args:
-            study_uid, image_uid: as the image says.
+            study_uid: as the image says.
+            image_uid: likewise.
             content: the DICOM file.
             sender: number of the connection that it came by.
 
@@ -116,7 +120,11 @@ class Inbox:
             for study in self._studies.values():
                 waited = self._clock() - self._last.get(study.name, 0.0)
                 if study.state == "receiving" and not self._senders.get(study.name) and waited >= self._quiet:
-                    self._set(study, "complete")
+                    if study.images < study.removed:
+                        came = f"{study.images} of {study.removed} images came again, and the others were removed"
+                        self._set(study, "interrupted", f"{came}: send the whole study")
+                    else:
+                        self._set(study, "complete")
                 if study.state == "complete":
                     return study
             return None
@@ -132,12 +140,21 @@ class Inbox:
     def settle(self, study: Study, state: State, why: str = "") -> bool:
         """Say what became of a study; False where images came meanwhile: it is then looked at again."""
         with self._lock:
-            if study.state == "receiving":
+            if study.state in ("receiving", "interrupted"):
                 return False
             study.tries += state == "unsent"
             self._last[study.name] = self._clock()
             self._set(study, state, why)
             return True
+
+    def remove_images(self, study: Study) -> None:
+        """Remove the images of a study that was looked at, unless more came meanwhile."""
+        with self._lock:
+            if study.state in ("receiving", "interrupted"):
+                return
+            shutil.rmtree(self.folder / study.name / RECEIVED, ignore_errors=True)
+            study.removed, study.images = max(study.images, study.removed), 0
+            write_json(self.folder / study.name / FILE, study.model_dump())
 
     def studies(self) -> list[Study]:
         """All of them, as they are now."""

@@ -7,7 +7,6 @@ takes nothing with it. Everything is on the disk before it counts, so a node tha
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -69,7 +68,9 @@ class Listener:
         self._look = look or (lambda images, found, most: looked(images, found, most, words))
         self._ended = threading.Event()
 
-    def run(self, ready: Callable[[int], None] = lambda port: None, told: Callable[[Study], None] | None = None) -> None:
+    def run(
+        self, ready: Callable[[int], None] = lambda port: None, told: Callable[[Study], None] | None = None
+    ) -> None:
         """Listen and look until ``end`` is called.
 
         Args:
@@ -113,7 +114,7 @@ class Listener:
         self._audit.write("failed" if why else "looked at", study=study.name, images=study.images, why=why)
         if not why:
             if not self._options.keep_images:
-                shutil.rmtree(place / RECEIVED, ignore_errors=True)
+                self.inbox.remove_images(study)
             if self._to is not None:
                 self._send(study)
 

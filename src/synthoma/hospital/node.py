@@ -19,6 +19,7 @@ SUCCESS, FULL, NOT_READABLE = 0x0000, 0xA700, 0xC000
 """Statuses of C-STORE (PS3.4, table B.2-1)."""
 _DERIVED = ("1.2.840.10008.5.1.4.1.1.66.", "1.2.840.10008.5.1.4.1.1.88.")
 """Segmentations and reports: an archive may send ours back to us, and looking at them would never end."""
+_ECHO = "1.2.840.10008.1.1"
 _GIB = 2**30
 
 
@@ -43,8 +44,7 @@ class Node:
             ConfigError: pynetdicom is missing, nobody can listen there, or certificates cannot be used.
         """
         try:
-            from pynetdicom import AE, AllStoragePresentationContexts, evt
-            from pynetdicom.sop_class import Verification
+            from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
         except ModuleNotFoundError as error:
             todo = "install it: pip install 'synthoma[dicom]'"
             raise ConfigError("what speaks the DICOM protocol", f"no {error.name}", todo) from None
@@ -57,9 +57,9 @@ class Node:
         entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = 60
         entity.supported_contexts = AllStoragePresentationContexts
         for context in entity.supported_contexts:
-            context.transfer_syntax = [*_syntaxes()]
-        entity.add_supported_context(Verification)
-        handlers = [
+            context.transfer_syntax = [*ALL_TRANSFER_SYNTAXES]
+        entity.add_supported_context(_ECHO)
+        handlers: list[Any] = [
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_RELEASED, self._released),
             (evt.EVT_ABORTED, self._cut),
@@ -84,14 +84,16 @@ class Node:
     def _store(self, event: Event) -> int:
         sender = id(event.assoc)
         try:
-            request = event.request
+            request: Any = event.request
             kind, image = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
             if kind.startswith(_DERIVED):
                 self._audit.write("left aside", kind=kind, sender=_title(event))
                 return SUCCESS
             study = str(event.dataset.StudyInstanceUID)
             content = event.encoded_dataset()
-        except Exception as error:  # hostile or broken data: pydicom's errors are many, and may quote the patient's data
+        except (
+            Exception
+        ) as error:  # hostile or broken data: pydicom's errors are many, and may quote the patient's data
             self._audit.write("refused", why=type(error).__name__, sender=_title(event))
             return NOT_READABLE
         try:
@@ -117,13 +119,6 @@ class Node:
 
     def _rejected(self, event: Event) -> None:
         self._audit.write("turned away", sender=_title(event))
-
-
-def _syntaxes() -> list[str]:
-    """Encodings that are taken: all that pydicom names, but for those that stream from elsewhere."""
-    from pynetdicom import ALL_TRANSFER_SYNTAXES
-
-    return [*ALL_TRANSFER_SYNTAXES]
 
 
 def _title(event: Event) -> str:

@@ -70,13 +70,17 @@ def send(
     association = entity.associate(to.host, to.port, ae_title=to.title, tls_args=(tls, "") if tls else None)
     if not association.is_established:
         how = "an answer that refuses" if association.is_rejected else "no answer"
-        raise InputError(f"a DICOM node that takes results at {to}", how, "check title, host, port and that it knows us")
+        raise InputError(
+            f"a DICOM node that takes results at {to}", how, "check title, host, port and that it knows us"
+        )
     try:
         for head in heads:
             try:
                 status = association.send_c_store(head)
             except (ValueError, RuntimeError) as error:  # no context was accepted for its kind, or it was cut off
-                raise InputError(f"a node at {to} that takes {head.Modality}", str(error)[:200], "ask who runs it") from None
+                raise InputError(
+                    f"a node at {to} that takes {head.Modality}", str(error)[:200], "ask who runs it"
+                ) from None
             code = status.get("Status")
             if code is None or (code != 0 and not 0xB000 <= code <= 0xBFFF):  # 0xBxxx are warnings: it was kept
                 came = "no answer" if code is None else f"status {code:#06x}"

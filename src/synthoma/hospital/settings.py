@@ -15,7 +15,7 @@ class ListenConfig(Config):
 
     aet: str = Field(
         "SYNTHOMA",
-        pattern=r"^(?! +$)[\x20-\x5b\x5d-\x7e]{1,16}$",
+        pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$",
         description="name of this node (AE title); a sender that calls another is refused",
         examples=["SYNTHOMA"],
         json_schema_extra=said(metavar="TITLE"),

@@ -4,8 +4,8 @@
 
 Who asks is told by environment variables, never on the command line, where other users of the computer could read it:
 ``SYNTHOMA_DICOMWEB_USER`` with ``SYNTHOMA_DICOMWEB_PASSWORD``, or ``SYNTHOMA_DICOMWEB_TOKEN`` (a bearer token).
-``SYNTHOMA_DICOMWEB_CA`` names a file with the certificates of the hospital. Where the package `keyring` is installed and
-only the user is told, the password is taken from there (service "synthoma-dicomweb").
+``SYNTHOMA_DICOMWEB_CA`` names a file with the certificates of the hospital. Where the package `keyring` is installed
+and only the user is told, the password is taken from there (service "synthoma-dicomweb").
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,8 +145,8 @@ def _session() -> Any:
     class Patient(HTTPAdapter):
         """Waits for a while, not for ever: requests has no limit of its own."""
 
-        def send(self, request: Any, **given: Any) -> Any:
-            return super().send(request, **{**given, "timeout": given.get("timeout") or TIMEOUT_S})
+        def send(self, request: Any, *args: Any, **given: Any) -> Any:
+            return super().send(request, *args, **{**given, "timeout": given.get("timeout") or TIMEOUT_S})
 
     session = requests.Session()
     session.mount("http://", Patient())
@@ -170,9 +171,7 @@ def _from_keyring(user: str) -> str:
         ConfigError: there is none.
     """
     try:
-        import keyring
-
-        password = keyring.get_password("synthoma-dicomweb", user)
+        password = import_module("keyring").get_password("synthoma-dicomweb", user)
     except Exception:  # not installed, or the store is locked: each of its backends has errors of its own
         password = None
     if not password:

@@ -137,6 +137,9 @@ class DetectKeywords(TypedDict, total=False):
     threshold: float | None
     flip: bool
     dicom_seg: bool
+    dicom_sr: bool
+    study: Sequence[str]
+    send_back: bool
     overlay: bool
     three_d: bool
     saliency: bool
