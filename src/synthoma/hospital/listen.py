@@ -166,7 +166,7 @@ def looked(images: Path, found: Path, most_s: float, words: Sequence[str] = ()) 
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)  # its workers too
-            process.wait()
+            process.communicate()
     if process.returncode == 0:
         return ""
     lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()]

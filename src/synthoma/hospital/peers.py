@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,12 +63,17 @@ def send(
     import pydicom
     from pynetdicom import AE
 
+    try:  # pynetdicom would leave its socket open where nobody answers
+        socket.create_connection((to.host, to.port), TIMEOUT_S).close()
+    except OSError as error:
+        came = f"no answer: {error.strerror or error}"
+        raise InputError(f"a DICOM node that takes results at {to}", came, "check host, port and network") from None
     heads = [pydicom.dcmread(file) for file in files]
     entity = AE(ae_title=calling)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = TIMEOUT_S
     for head in heads:
         entity.add_requested_context(head.SOPClassUID, head.file_meta.TransferSyntaxUID)
-    association = entity.associate(to.host, to.port, ae_title=to.title, tls_args=(tls, "") if tls else None)
+    association = entity.associate(to.host, to.port, ae_title=to.title, tls_args=(tls, to.host) if tls else None)
     if not association.is_established:
         how = "an answer that refuses" if association.is_rejected else "no answer"
         raise InputError(

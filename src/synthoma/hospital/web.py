@@ -123,7 +123,9 @@ class Archive:
         import requests
 
         try:
-            yield DICOMwebClient(self.url, session=_session(), headers=_headers())
+            client = DICOMwebClient(self.url, session=_session(), headers=_headers())
+            client.set_http_retry_params(retry=False)  # its own retries keep a user waiting for a wrong address
+            yield client
         except requests.HTTPError as error:
             code = error.response.status_code if error.response is not None else 0
             todo = {
