@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +72,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     for listener, thread in running:
         listener.end()
         thread.join(30)
+    with warnings.catch_warnings():  # pynetdicom leaves sockets of handshakes that failed to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @dataclass

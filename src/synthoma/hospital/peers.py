@@ -75,6 +75,8 @@ def send(
         entity.add_requested_context(head.SOPClassUID, head.file_meta.TransferSyntaxUID)
     association = entity.associate(to.host, to.port, ae_title=to.title, tls_args=(tls, to.host) if tls else None)
     if not association.is_established:
+        if association.dul.socket is not None:  # pynetdicom leaves it open after a handshake that failed
+            association.dul.socket.close()
         how = "an answer that refuses" if association.is_rejected else "no answer"
         raise InputError(
             f"a DICOM node that takes results at {to}", how, "check title, host, port and that it knows us"
