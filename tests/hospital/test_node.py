@@ -231,6 +231,8 @@ def test_titles_are_those_of_the_standard() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates: openssl is not installed")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of the one turned away
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_with_certificates_nobody_comes_in_without(start: Start, tmp_path: Path) -> None:
     from synthoma.hospital.node import client_tls
 
