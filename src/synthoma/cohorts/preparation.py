@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.corrections import BY_HAND, parts_by_hand, remaining_shares
 from synthoma.cohorts.kept_cases import KEPT_CASES
 from synthoma.cohorts.meanings import Meanings
 from synthoma.cohorts.meta import CohortMeta, Provenance
@@ -34,7 +35,7 @@ from synthoma.core.parts import spread_kept
 from synthoma.core.progress import Progress, named, silent
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import remember
-from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Ints
+from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Floats, Ints
 from synthoma.core.untrusted import csv_of_frame, printable
 from synthoma.core.whole_files import write_text
 from synthoma.scans.case import Case, Inventory, Skipped
@@ -248,14 +249,27 @@ def _split(table: pd.DataFrame, config: PrepareConfig) -> None:
     if config.split_from:
         table["split"] = read_split(config.split_from, table)
     else:
-        parts = assign_groups(profiles, config.split, seed=config.seed)
-        table["split"] = table["group"].map({name: SPLITS[part] for name, part in zip(names, parts, strict=True)})
+        table["split"] = table["group"].map(_parts(table, names, profiles, config))
     if config.folds:
         if config.folds > len(names):
             raise InputError(f"{config.folds} groups or more", f"{len(names)}", "ask for fewer folds")
         parts = assign_groups(profiles, [1.0] * config.folds, seed=config.seed, purpose="folds")
         table["fold"] = table["group"].map(dict(zip(names, parts.tolist(), strict=True)))
     check_disjoint(table)
+
+
+def _parts(
+    table: pd.DataFrame, names: Sequence[Hashable], profiles: Floats, config: PrepareConfig
+) -> dict[Hashable, str]:
+    """The part of each group: what a person said, and what is drawn for the others."""
+    chosen = table[BY_HAND].tolist() if BY_HAND in table else [""] * len(table)
+    by_hand = parts_by_hand(table["group"].tolist(), chosen)
+    free = [place for place, name in enumerate(names) if name not in by_hand]
+    shares = remaining_shares(config.split, by_hand) if by_hand else config.split
+    drawn = assign_groups(profiles[free], shares, seed=config.seed).tolist() if free else list[int]()
+    parts: dict[Hashable, str] = {names[place]: SPLITS[part] for place, part in zip(free, drawn, strict=True)}
+    parts.update(by_hand)
+    return parts
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
@@ -275,7 +289,12 @@ def _meta(
     source: str,
 ) -> CohortMeta:
     settings = config.model_dump(mode="json")
-    for volatile in ("jobs", "split_from", "like"):  # none changes what the cohort is; paths stay private
+    for volatile in (
+        "jobs",
+        "split_from",
+        "like",
+        "corrections",
+    ):  # none changes what the cohort is; paths stay private
         settings.pop(volatile)
     classes = sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))
     return CohortMeta(

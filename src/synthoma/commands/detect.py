@@ -22,6 +22,7 @@ EXAMPLES = (
     "synthoma detect BraTS2018/ --model run -o found --probabilities",
     "synthoma detect pictures/ --model gan-run -o scores.csv",
     "synthoma detect hospital/ -o found --backend dask --scheduler tcp://head:8786",
+    "synthoma detect dicomweb+https://pacs.example/dicom-web --study 1.2.840.1 -o found --send-back",
 )
 
 
@@ -29,6 +30,7 @@ EXAMPLES = (
     DetectConfig,
     *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
     *("probabilities", "rle"),
+    *("dicom_sr", "study", "send_back"),
     *("layout", "convention", "device", "jobs"),
 )
 @takes(FanoutConfig, *SPREAD, into="of_fan")
@@ -60,14 +62,24 @@ def run(
     options = DetectConfig.resolve(flags=given)
     # Not through the pipeline, whose table needs pandas: loading it takes as long as looking at a patient.
     from synthoma.detection.detect import detect as look
+    from synthoma.hospital.fetched import fetched
     from synthoma.training.bundle import shipped_model
 
-    with fanned(FanoutConfig.resolve(flags=of_fan)) as fan, shown() as display:
-        rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=display.work)
-    if share_told(fan):
-        return
+    with (
+        fanned(FanoutConfig.resolve(flags=of_fan)) as fan,
+        shown() as display,
+        fetched(scans, options, display.work) as here,
+    ):
+        rows = look(
+            here.places, model or shipped_model(), output, options=here.options, force=force, progress=display.work
+        )
+        if share_told(fan):
+            return
+        sent = here.send_back(output)
     page = pipeline.report(output)
     _print_findings(rows, output, page)
+    if here.options.send_back:
+        say(f"sent back: {sent} DICOM files" if sent else "sent back: nothing, as nothing was outlined")
     if open_page:
         browse(page)
 

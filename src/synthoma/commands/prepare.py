@@ -41,7 +41,19 @@ EXAMPLES = (
 @takes(
     PrepareConfig,
     *("recipe", "layout", "modalities", "plane", "size", "crop", "fitting", "tile", "normalise", "convention"),
-    *("merge", "classes", "slices", "min_brain", "every", "augment", "duplicates", "split", "folds", "split_from"),
+    *(
+        "merge",
+        "classes",
+        "slices",
+        "min_brain",
+        "every",
+        "augment",
+        "duplicates",
+        "split",
+        "folds",
+        "split_from",
+        "corrections",
+    ),
     *("like", "framed", "origin", "pseudonyms", "seed", "jobs"),
 )
 @takes(FanoutConfig, *SPREAD, into="of_fan")

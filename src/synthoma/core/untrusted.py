@@ -67,7 +67,12 @@ def file_name(text: str, longest: int = LONGEST_FILE_NAME) -> str:
 
     Letters, digits, ``_``, ``-`` and inner spaces stay; all else becomes ``_``. Texts may become alike.
     """
-    return re.sub(r"[^\w -]", "_", text)[:longest].strip().lstrip("- ") or "_"
+    return shortened(re.sub(r"[^\w -]", "_", text), longest).strip().lstrip("- ") or "_"
+
+
+def shortened(text: str, longest: int = LONGEST_FILE_NAME) -> str:
+    """The beginning of a text, of at most ``longest`` bytes in UTF-8: file systems count bytes, not characters."""
+    return text.encode("utf-8", "ignore")[:longest].decode("utf-8", "ignore")
 
 
 # Tables --------------------------------------------------------------------------------------------------------------

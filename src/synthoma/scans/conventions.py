@@ -243,6 +243,8 @@ def labelled(values: Array, convention: Convention) -> tuple[Bytes, dict[int, st
         InputError: values that the convention does not have.
     """
     present = np.unique(values)
+    if not np.isfinite(present).all():
+        raise InputError("mask values that are whole numbers from 0 up", _listed(present), _REMOVE)
     if present.size and (present[0] < 0 or (np.abs(present - np.rint(present)) > ROUNDING).any()):
         raise InputError("mask values that are whole numbers from 0 up", _listed(present), _REMOVE)
     values = values if values.dtype.kind in "iub" else np.rint(values)

@@ -41,8 +41,7 @@ class RigidTransform:
         return RigidTransform(nine_of(matrix.T), three_of(-shift), three_of(np.array(self.centre) + shift))
 
     def to_itk(self) -> sitk.AffineTransform:
-        """The same for SimpleITK."""
-        """For ``sitk.Resample(moving, fixed, ...)``."""
+        """The same for SimpleITK, for ``sitk.Resample(moving, fixed, ...)``."""
         return sitk.AffineTransform(self.rotation, self.translation, self.centre)
 
     def to_meta(self) -> dict[str, list[float]]:

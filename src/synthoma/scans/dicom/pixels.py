@@ -164,5 +164,8 @@ def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:
     # Products in the stored type would wrap round.
     values = stored.astype(np.int64)
     if slope.is_integer() and intercept.is_integer() and max(abs(slope), abs(intercept)) < 2**14:
-        return np.asarray((values * int(slope) + int(intercept)).astype(np.int32))
+        values = values * int(slope) + int(intercept)
+        held = np.iinfo(np.int32)  # 32-bit pixels may reach beyond it, and would wrap round
+        fits = values.size == 0 or (values.min() >= held.min and values.max() <= held.max)
+        return np.asarray(values.astype(np.int32) if fits else values)
     return (values * slope + intercept).astype(np.float32)

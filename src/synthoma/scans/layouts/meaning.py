@@ -150,7 +150,10 @@ def _by_place(masks: Sequence[Sequence[Path]], doubt: Decision) -> Decision:
             mask = np.concatenate([load_mask(path) for path in files])
         except InputError:
             continue
-        inside = ndimage.binary_erosion(np.pad(mask > 0, 1))[1:-1, 1:-1, 1:-1]
+        cross = ndimage.generate_binary_structure(3, 1)
+        for axis in np.flatnonzero(np.array(mask.shape) < 3):  # across a single slice everything is rim
+            cross = np.take(cross, [1], axis)
+        inside = ndimage.binary_erosion(np.pad(mask > 0, 1), cross)[1:-1, 1:-1, 1:-1]
         rim = (mask > 0) & ~inside
         counts = {value: int((rim & (mask == value)).sum()) for value in outer}
         for value, other in ((1, 2), (2, 1)):
