@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import Config
+from synthoma.core.fanned import FanoutConfig
 from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.readers.settings import TuringConfig
 from synthoma.evaluation.settings import EvaluateConfig
@@ -35,6 +36,7 @@ KINDS: dict[str, type[Config]] = {
     "detect": DetectConfig,
     "export": ExportConfig,
     "turing_make": TuringConfig,
+    "workers": FanoutConfig,
 }
 HEAD = '''"""Settings of the functions as keyword arguments. Made by tools/keywords.py from the settings: edit those."""
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         turing_make,
         turing_score,
         verify,
+        workers,
     )
     from synthoma.pipeline.cohort import Cohort
     from synthoma.pipeline.findings import Findings
@@ -59,7 +60,7 @@ _HOMES = {
 __all__ = [
     "Cohort", "Evaluation", "Findings", "Run", "View", "__version__", "chain", "demo", "describe", "detect", "diagram",
     "evaluate", "evaluate_model", "export", "generate", "judge", "pipeline", "planned", "prepare", "prepare_phantom",
-    "report", "score_masks", "search", "train", "turing_make", "turing_score", "verify",
+    "report", "score_masks", "search", "train", "turing_make", "turing_score", "verify", "workers",
 ]  # fmt: skip
 
 

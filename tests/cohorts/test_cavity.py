@@ -26,7 +26,7 @@ from synthoma.generators.auto import choose_generator
 from synthoma.generators.phantomgan.matching import FEATURES
 from synthoma.generators.phantomgan.simulated import repaintable_slices, row_structure, shows_tumour
 from synthoma.generators.plan import plan_training
-from synthoma.generators.sampling import without_specks
+from synthoma.generators.planes import without_specks
 from synthoma.generators.train import model_meta
 from synthoma.metrics.anatomy import lesion_descriptors
 from synthoma.phantom import Look, phantom_beside

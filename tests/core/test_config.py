@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import Field
 
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.config import Config
 from synthoma.core.errors import ConfigError, SynthomaError
 from synthoma.core.fields import said
+from synthoma.core.toml import parsed, toml_value
 from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.phantom import PhantomCohortConfig
@@ -160,3 +163,8 @@ def test_changes_of_the_program_are_not_those_of_the_user() -> None:
 def test_a_text_that_looks_like_a_mark_is_none(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text('convention = "a  # default"\n')
     assert PrepareConfig.resolve(tmp_path / "own.toml").given() == {"convention"}
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_every_text_comes_back_from_toml(text: str) -> None:
+    assert parsed(f"x = {toml_value(text)}", None) == {"x": text}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,28 +198,6 @@ def test_a_mask_that_the_scan_as_a_whole_denies_is_remarked(write_model: WriteMo
     [row] = detect(tmp_path / "scan_flair.nii.gz", write_model(), tmp_path / "out", options=options)
     assert (row["has_tumour"], row["has_mask"]) == (False, 1)
     assert "look at it" in row["remarks"]
-
-
-def test_a_worker_that_dies_costs_no_scan(
-    write_model: WriteModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(3):
-        write_nifti(tmp_path / "in" / f"p{number}_flair.nii.gz", bright_box(), CUBIC)
-
-    class Dying:
-        n_jobs = 1
-
-        def __init__(self, **_: object) -> None:
-            pass
-
-        def __call__(self, work: Iterable[tuple]) -> Iterator[object]:
-            function, arguments, _ = next(iter(work))
-            yield function(*arguments)
-            raise BrokenExecutor("killed")
-
-    monkeypatch.setattr("joblib.Parallel", Dying)
-    rows = detect(tmp_path / "in", write_model(), tmp_path / "out", options=PLAIN)
-    assert [row["case"] for row in rows] == ["p0", "p1", "p2"]
 
 
 def test_whole_masks_are_written_as_text_on_request(write_model: WriteModel, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from synthoma.evaluation.other_patients import with_other_held_out
 from synthoma.evaluation.private.privacy import copies, privacy
 from synthoma.evaluation.private.result import Privacy
 from synthoma.evaluation.realistic.agreement import Judge, agreement, worst
-from synthoma.evaluation.realistic.repainted import repainted
+from synthoma.evaluation.realistic.repainted import another, repainted
 from synthoma.evaluation.result import Evaluation, Question, read_evaluation, write_evaluation
 from synthoma.evaluation.settings import EvaluateConfig, Thresholds
 from synthoma.evaluation.useful import grid
@@ -517,3 +517,8 @@ def test_repainted_slices_are_compared_with_what_they_repaint(
     assert found.ssim > found.ssim_others + 0.2
     assert 33.5 < found.psnr < 35  # 0.02 everywhere is 34 dB
     assert repainted(compare(real, made), made, sources, seed=0) is None
+    for count in (2, 3, 30):
+        for seed in range(20):
+            others = another(count, seed)
+            assert sorted(others) == list(range(count))
+            assert not (others == np.arange(count)).any()  # no slice is its own other

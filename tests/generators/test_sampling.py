@@ -11,13 +11,12 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.provenance import file_digest
 from synthoma.generators.judge import judge_images, judge_slices
+from synthoma.generators.planes import split_planes, without_specks
 from synthoma.generators.sampling import (
     BLOCK,
     Sampler,
     generate_cohort,
     interpolate,
-    split_planes,
-    without_specks,
 )
 from synthoma.generators.shape import ImageShape
 from synthoma.training.bundle import open_model, save_tensors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.types import REGIONS, WHOLE_TUMOUR
 from synthoma.scans.convention_words import described, parsed
-from synthoma.scans.conventions import CONVENTIONS, decide, hinted, labelled
+from synthoma.scans.conventions import CONVENTIONS, Decision, decide, hinted, labelled
+from synthoma.scans.layouts.meaning import _by_place
+from tests.scans.writers import FLAT, write_nifti
 
 
 def test_one_mask_does_not_decide_for_the_others() -> None:
@@ -134,6 +137,24 @@ def test_values_get_their_new_places() -> None:
         labelled(stored, CONVENTIONS["brats-2017"])
     with pytest.raises(InputError, match="whole numbers"):
         labelled(np.array([[[0, 0.5]]]), CONVENTIONS["msd"])
+    for strange in (np.nan, np.inf):
+        with pytest.raises(InputError, match="whole numbers"):
+            labelled(np.array([[[0, strange, 1]]]), CONVENTIONS["msd"])
+
+
+@pytest.mark.parametrize("slices", [1, 2, 40])
+def test_oedema_surrounds_the_rest_however_few_slices_there_are(tmp_path: Path, slices: int) -> None:
+    """Value 1 all around 2, and 2 with the larger area: what lies outside decides."""
+    for number in range(3):
+        mask = np.zeros((slices, 64, 64), np.uint8)
+        depth = slice(None) if slices < 3 else slice(8, 32)
+        mask[depth, 16:48, 16:48] = 1
+        mask[depth if slices < 3 else slice(9, 31), 18:46, 18:46] = 2
+        mask[depth if slices < 3 else slice(12, 28), 24:30, 24:30] = 3
+        write_nifti(tmp_path / f"{number}.nii.gz", mask, FLAT)
+    doubt = Decision(None, "doubt", values=(1, 2, 3))
+    found = _by_place([[tmp_path / f"{number}.nii.gz"] for number in range(3)], doubt)
+    assert found.convention == CONVENTIONS["msd"]
 
 
 def test_merging_needs_no_meaning_where_all_fit_alike() -> None:

@@ -25,6 +25,7 @@ from pydicom.uid import (
 
 from synthoma.core.errors import InputError
 from synthoma.scans.case import Case
+from synthoma.scans.dicom.pixels import _rescaled
 from synthoma.scans.dicom.sequence import guess_modality
 from synthoma.scans.dicom.series import find_series
 from synthoma.scans.dicom.stack import read_series
@@ -98,6 +99,9 @@ def test_rescale(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole, array.astype(int) * 2 - 1024)
     np.testing.assert_allclose(part, array * 0.25 + 1.5)
     assert (whole.dtype, part.dtype) == (np.int32, np.float32)
+    large, head = np.array([3_000_000_000, 5], np.uint32), Dataset()
+    head.PhotometricInterpretation, head.RescaleSlope, head.RescaleIntercept = "MONOCHROME2", 1, 1
+    assert _rescaled(large, head, head).tolist() == [3_000_000_001, 6]
     write_dicom(tmp_path / "none", array, change=rescale(0, 0))
     with pytest.raises(InputError, match="slope 0"):
         read_series(find_series(tmp_path / "none")[0])

@@ -12,15 +12,20 @@ from starlette.testclient import TestClient
 from synthoma.core.errors import ConfigError
 from synthoma.studio.app import application
 from synthoma.studio.gate import Door, loopback, password_for
+from synthoma.studio.masks import Masks
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.screens import Screens
 from synthoma.studio.shown import Shown
 from synthoma.studio.studio import Studio
+from synthoma.studio.turing import Turing
+from synthoma.studio.understood import Understood
+from synthoma.studio.wall import Wall
 from tests.studio.conftest import ADDRESS, SMALL
 
 
 def _routes(studio: Studio) -> list[Route]:
-    return [*Screens(studio).routes(), *Shown(studio).routes()]
+    rooms = (Screens, Shown, Understood, Wall, Turing, Masks)
+    return [route for room in rooms for route in room(studio).routes()]
 
 
 def _address(route: Route) -> str:
@@ -60,7 +65,7 @@ def test_names_of_this_computer_are_known(host: str) -> None:
 
 def test_changes_need_the_token_of_a_page(studio: Studio, visitor: TestClient, csrf: str) -> None:
     changes = [route for route in _routes(studio) if "POST" in (route.methods or ())]
-    assert len(changes) >= 6
+    assert len(changes) >= 13
     for route in changes:
         for data in ({}, {"csrf": "another"}, {"csrf": ""}):
             assert visitor.post(_address(route), data=data).status_code == 403, route.path
@@ -82,6 +87,17 @@ def test_changes_from_other_pages_are_refused(studio: Studio, visitor: TestClien
     assert visitor.post("/order/simulate", data=form, headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert studio.store.jobs() == []
     assert visitor.post("/order/simulate", data=form, headers={"origin": ADDRESS}).status_code == 303
+
+
+def test_no_change_comes_from_elsewhere(studio: Studio, visitor: TestClient, csrf: str) -> None:
+    for route in (one for one in _routes(studio) if "POST" in (one.methods or ())):
+        for headers, status in (
+            ({"origin": "https://evil.example"}, 403), ({"sec-fetch-site": "cross-site"}, 403),
+            ({"host": "evil.example:8765"}, 400),
+        ):  # fmt: skip
+            answer = visitor.post(_address(route), data={"csrf": csrf}, headers=headers)
+            assert answer.status_code == status, route.path
+    assert studio.store.jobs() == []
 
 
 def test_reading_changes_nothing(studio: Studio, visitor: TestClient) -> None:

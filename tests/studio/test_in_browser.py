@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -17,9 +18,11 @@ import pytest
 pytest.importorskip("uvicorn", reason="the studio: pip install 'synthoma[studio]'")
 
 from synthoma.phantom import PhantomConfig, simulate
-from synthoma.scans.case import Volume
-from synthoma.scans.volumes import write_volume
+from synthoma.scans.case import Geometry, Volume
+from synthoma.scans.volumes import read_volume, write_volume
+from synthoma.studio.store import Store
 from synthoma.studio.studio import SCREENS
+from tests.toys import blobs, write_cohort
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +65,7 @@ class Visit:
 
     def read(self) -> None:
         """Raise where axe finds something grave on this page, or it does not fit."""
-        for scheme, width in (("light", 1280), ("dark", 400)):
+        for scheme, width in (("light", 1280), ("light", 768), ("dark", 400)):
             self.page.emulate_media(color_scheme=scheme)
             self.page.set_viewport_size({"width": width, "height": 900})
             scrolled, shown = self.page.evaluate(WIDTHS)
@@ -171,6 +174,103 @@ def test_the_whole_way(browser: Any, served: str, tmp_path: Path) -> None:
     page.get_by_role("button", name="Go on").wait_for()
     visit.go("/jobs")
     assert visit.faults == []
+
+
+@pytest.mark.timeout(600)
+def test_readers_corrections_and_the_brush(browser: Any, served: str, tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    labels = ["tumour"] * 12
+    images, masks = blobs(12, 0, 32)
+    known = {"mask_names": {"1": "tumour"}, "masks": masks}
+    write_cohort(workspace / "real", images, labels, splits=["train"] * 4 + ["test"] * 8, origin="real", **known)
+    groups = [f"s{number}" for number in range(12)]
+    write_cohort(workspace / "drawn", blobs(12, 1, 32)[0], labels, groups=groups, origin="synthetic", **known)
+    _findings(workspace)
+    visit = Visit(browser, served)
+    page = visit.page
+
+    visit.go("/cohort/w/real")
+    page.locator(".wall input[type=checkbox]").nth(1).focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Leave out", exact=True).click()
+    page.locator("figure.out").wait_for()
+    visit.read()
+    page.get_by_role("button", name="Save as a new cohort").click()
+    page.wait_for_url("**/cohort/w/real-changed")
+    assert "11 real slices" in page.inner_text(".lead")
+
+    visit.go("/turing")
+    page.select_option("select[name=real]", "w/real")
+    page.fill("input[name=readers]", "Ann,Bob")
+    page.fill("input[name=number]", "4")
+    visit.press("Make the set")
+    visit.finish()
+    for name in ("Ann", "Bob"):
+        page.click(f"text=Begin as {name}")
+        visit.read()
+        for number in range(1, 10):
+            page.get_by_role("heading", name=re.compile(f"^({number} of|All answered)")).wait_for()
+            if page.get_by_role("heading", name="All answered").count():
+                break
+            shape = page.locator("figure.read img").evaluate("one => one.clientWidth / one.clientHeight")
+            assert shape == pytest.approx(1, abs=0.02)
+            if number == 2:
+                page.reload()  # in the middle: nothing is lost
+            page.keyboard.press("4")
+            page.keyboard.press("r" if name == "Ann" else "s")
+        page.click("text=Back to the set")
+    visit.press("Score")
+    visit.finish()
+    assert "Bob" in page.inner_text("main")
+
+    visit.go("/view/w/found/p1")
+    page.wait_for_selector("canvas[data-ready]", timeout=120_000)
+    page.locator("#threshold").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("#ml:has-text('ml lie above it')")
+    page.locator("#take").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#saved a")
+    page.uncheck("#chance")
+    page.select_option("#brush", "1")
+    box = page.locator("#volume").bounding_box()
+    x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 4
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 30, y + 20, steps=6)
+    page.mouse.up()
+    page.click("#save")
+    page.wait_for_selector("#saved a:has-text('_2')")
+    visit.read()
+    before, after = (
+        read_volume(workspace / "found" / "p1" / f"p1_mask{end}.nii.gz") for end in ("", "_corrected_by_hand_2")
+    )
+    assert before.geometry == after.geometry
+    assert ((after.voxels > 0) >= (before.voxels > 0)).all()  # the brush adds, and what was there lies where it lay
+    assert (after.voxels > 0).sum() > (before.voxels > 0).sum()
+    assert visit.faults == []
+
+
+def _findings(workspace: Path) -> None:
+    """Findings in a lopsided scan that lies as scanners leave them, and the job that made them."""
+    case, scan = workspace / "found" / "p1", workspace / "p1_flair.nii.gz"
+    case.mkdir(parents=True)
+    grid = Geometry((2.0, 3.0, 4.0), (40.0, -12.0, 7.0), (-1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0))
+    z, y, x = np.mgrid[-1:1:20j, -1:1:30j, -1:1:40j]
+    ball, spot = z**2 + y**2 + x**2, (z - 0.2) ** 2 + (y + 0.3) ** 2 + (x - 0.4) ** 2
+    write_volume(Volume(np.where(ball < 0.8, 300 + 50 * x, 0).astype(np.int16), grid), scan)
+    write_volume(Volume((spot < 0.05).astype(np.uint8), grid), case / "p1_mask.nii.gz")
+    write_volume(Volume(np.clip(1 - spot, 0, 1).astype(np.float32), grid), case / "p1_probability.nii.gz")
+    files = {"mask": ["p1_mask.nii.gz"], "probabilities": ["p1_probability.nii.gz"]}
+    facts = {"case": "p1", "has_tumour": True, "files": files, "labels": {"1": "tumour"}, "thresholds": {"tumour": 0.9}}
+    (case / "findings.json").write_text(json.dumps(facts), encoding="utf-8")
+    (workspace / "found" / "detection.json").write_text('{"scans": 1, "with_tumour": 1}', encoding="utf-8")
+    store = Store(workspace / ".studio" / "jobs.sqlite")
+    done = (
+        "INSERT INTO jobs (id, kind, title, words, output, state, made) VALUES ('seen', 'detect', '', ?, ?, 'done', 0)"
+    )
+    with store.opened() as data:  # at once: the queue of a studio that runs takes what is queued
+        data.execute(done, (json.dumps(["detect", str(scan)]), str(workspace / "found")))
 
 
 @pytest.mark.timeout(300)

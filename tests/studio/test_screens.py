@@ -85,6 +85,72 @@ def test_forms_order_commands(studio: Studio, visitor: TestClient, csrf: str, co
     assert detect[3:] == ("--threshold=0.4",)
 
 
+def test_sliders_become_options(studio: Studio, visitor: TestClient, csrf: str, cohort: Path) -> None:
+    common = {"at": "w/toy", "count": "500", "seed": "3"}
+    plain = words(studio, visitor, csrf, "generate", **common, truncation="1", keep="1", ml="20")
+    assert plain[3:] == ("-n", "500", "--seed=3")
+    full = words(
+        studio, visitor, csrf, "generate", **common, truncation="0.7", keep="0.5", size_wanted="yes", ml="12.5",
+        lobe="temporal", side="left", interpolation="yes", arithmetic="1,2 - 3", nearest="w/toy", files="png",
+        label="tumour", first="yes",
+    )  # fmt: skip
+    assert full[3:] == (
+        "-n", "12", "--seed=3", "--class=tumour", "--truncation=0.7", "--reject-discriminator=0.5", "--tumour-ml=12.5",
+        "--tumour-lobe=temporal", "--tumour-side=left", "--interpolation", "--arithmetic=1,2 - 3", "--export=png",
+        f"--nearest={cohort}",
+    )  # fmt: skip
+    export = words(studio, visitor, csrf, "export", at="w/toy", to="coco")
+    assert export == ("export", str(cohort), "--to=coco", f"--output={studio.places.workspace / 'toy-coco'}")
+    readers = {"readers": "Ann, Bob", "design": "pairs", "number": "8", "repeats": "25", "pixels": "64", "seed": "0"}
+    turing = words(studio, visitor, csrf, "turing", real="w/toy", synthetic="w/toy", **readers)
+    assert turing[:2] == ("turing", "make")
+    assert turing[5:9] == ("--readers=Ann,Bob", "--design=pairs", "--number=8", "--repeats=0.25")
+
+
+def test_a_generator_shows_what_it_can(studio: Studio, visitor: TestClient) -> None:
+    def run(name: str, **meta: object) -> None:
+        folder = studio.places.workspace / name
+        folder.mkdir()
+        (folder / "run.json").write_text("{}", encoding="utf-8")
+        said = json.dumps({"kind": "generator", "model": name, "classes": ["tumour", "healthy"], **meta})
+        header = json.dumps({"__metadata__": {"synthoma": said}}).encode()
+        (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+    run("plain", network={"network": "dcgan"}, shape={"classes": 0})
+    run("repaint", network={"network": "repaint"}, shape={"classes": 2}, realness={"slope": 1})
+    page = visitor.get("/synthetic?at=w/plain").text
+    assert "tumour, in new" not in page
+    assert 'name="keep"' not in page
+    assert 'name="label"' not in page
+    page = visitor.get("/synthetic?at=w/repaint").text
+    assert 'name="lobe"' in page
+    assert 'name="keep"' in page
+    assert "<option>tumour</option>" in page
+
+
+def test_verdicts_stand_side_by_side(studio: Studio, visitor: TestClient) -> None:
+    for name, rows, state in (("one", [1, 2], "POOR"), ("two", [1, 3], "GOOD")):
+        folder = studio.places.workspace / name
+        folder.mkdir()
+        light = {"question": "realistic", "state": state, "figure": "0.9", "text": "<u>" + "x" * 300 + "end"}
+        content = {
+            "verdict": {"word": "NO EVIDENCE", "because": f"it is {name}"}, "lights": [light], "preset": "quick",
+            "compared": {"modality": "flair", "training": 48, "rows": {"held_out": rows}},
+            "provenance": {"real": {"images_sha256": "abc"}},
+        }  # fmt: skip
+        (folder / "evaluation.json").write_text(json.dumps(content), encoding="utf-8")
+    page = visitor.get("/verdicts", params={"at": ["w/one", "w/two"]}).text
+    assert page.index("it is one") < page.index("it is two")
+    assert "l-POOR" in page
+    assert "l-GOOD" in page
+    assert "xend" in page
+    assert "<u>" not in page
+    assert "do not stand on the same" in page
+    assert "do not stand on the same" not in visitor.get("/verdicts", params={"at": ["w/one", "w/one"]}).text
+    assert visitor.get("/verdicts").status_code == 404
+    assert visitor.get("/verdicts", params={"at": "../secret"}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("order", "form"),
     [
@@ -93,6 +159,11 @@ def test_forms_order_commands(studio: Studio, visitor: TestClient, csrf: str, co
         ("train", {"at": "w/toy", "model": "--force", "minutes": "1"}), ("train", {"at": "w/toy", "minutes": "nan"}),
         ("train", {"at": "w/../scans", "minutes": "1"}), ("train", {"minutes": "1"}),
         ("evaluate", {"real": "w/toy", "synthetic": "w/none", "preset": "quick"}),
+        ("generate", {"at": "w/toy", "count": "5", "seed": "0", "truncation": "7"}),
+        ("generate", {"at": "w/toy", "count": "5", "seed": "0", "lobe": "--force"}),
+        ("generate", {"at": "w/toy", "count": "5", "seed": "0", "arithmetic": "1; rm -r /"}),
+        ("generate", {"at": "w/toy", "count": "5", "seed": "0", "nearest": "../../x"}),
+        ("export", {"at": "w/toy", "to": "--force"}), ("turing", {"real": "w/toy", "synthetic": "w/toy"}),
         ("detect", {"at": "0/inner", "threshold": "2"}), ("detect", {"at": "0/inner", "model": "../../x"}),
     ],
 )  # fmt: skip
@@ -100,7 +171,7 @@ def test_forms_are_checked(
     studio: Studio, visitor: TestClient, csrf: str, cohort: Path, order: str, form: dict[str, str]
 ) -> None:
     answer = visitor.post(f"/order/{order}", data={"csrf": csrf, **COMMON, **form})
-    assert answer.status_code in (403, 404, 422)
+    assert answer.status_code in (400, 403, 404, 422)
     assert studio.store.jobs() == []
 
 

@@ -60,6 +60,7 @@ def scaled(stack: Array, groups: Sequence[str], *, normalise: bool) -> Float32:
             wanted = "grey values from 0 (background) to 1 (bright tissue), or 8-bit images"
             raise ConfigError(wanted, f"{stack.dtype} from {low:.4g} to {high:.4g}", "give normalise=True")
         return np.asarray(stack, np.float32)
+    # Of float32 `asarray` gives back the caller's own array, which must not change.
     found = np.asarray(stack, np.float32).copy()
     names = np.asarray(groups)
     for name in dict.fromkeys(groups):
@@ -81,6 +82,7 @@ def drawn(masks: Array | None, count: int, side: int) -> Bytes:
     values = np.asarray(masks)
     if values.shape != (count, side, side):
         raise InputError(f"masks of shape {(count, side, side)}", f"{values.shape}", "give one mask for each slice")
+    # Fractions are cut and numbers beyond 255 wrap round, which the comparison then shows.
     whole = values.astype(np.uint8)
     if not np.array_equal(whole, values):
         raise InputError("masks of whole numbers from 0 to 255", f"others ({values.dtype})", "threshold or round them")

@@ -11,7 +11,9 @@ from scipy import ndimage
 from synthoma.cohorts.framing import foreground
 from synthoma.core.types import Array
 
+# Anatomy outside of the head (ears, tip of the nose) makes a few such marks, text many.
 MIN_GLYPHS = 5
+# Of neighbouring pixels: nearly 1 in a scan, about 0 in noise.
 NOISE_CORRELATION = 0.5
 
 
@@ -26,6 +28,7 @@ def glyphs(image: Array) -> int:
     low, high = float(pixels.min()), float(pixels.max())
     if not high > low or min(pixels.shape) < 48:
         return 0
+    # A rim around the head belongs to it: scalp beyond the threshold looks like small bright marks.
     head = ndimage.binary_dilation(foreground(pixels), iterations=max(2, min(pixels.shape) // 60))
     marks = (pixels - low > 0.35 * (high - low)) & ~head
     regions, count = ndimage.label(marks, structure=np.ones((3, 3)))
@@ -45,8 +48,10 @@ def neighbour_correlation(image: Array) -> float:
     A scan's neighbours agree (0.8 and more); values that overflowed or were scrambled in a conversion do not.
     """
     pixels = image.astype(np.float32)
+    # Not the brightest pixel: one hot spot would leave no tissue.
     peak = float(np.percentile(pixels, 99.5))
     inside = (pixels[:, 1:] > 0.1 * peak) & (pixels[:, :-1] > 0.1 * peak)
+    # Of fewer pixels a correlation is chance.
     if inside.sum() < 100:
         return float("nan")
     left, right = pixels[:, :-1][inside], pixels[:, 1:][inside]

@@ -76,6 +76,10 @@ class Cohort:
     def __repr__(self) -> str:
         return f"Cohort({str(self.path)!r}: {len(self)} {self.origin} slices of {'+'.join(self.modalities)})"
 
+    def __getstate__(self) -> dict[str, object]:
+        """What travels to another process: never pixels, which are mapped there again."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("images", "masks")}
+
     @property
     def origin(self) -> str:
         """'real', 'phantom' or 'synthetic'."""
@@ -217,6 +221,7 @@ class CohortWriter:
         write_text(self.folder / "slices.csv", text)
         content = meta.content() if isinstance(meta, CohortMeta) else meta
         known = {"schema": SCHEMA, "slices": len(table)}
+        # First for their place in the file, last so that they win over what a mapping says.
         write_json(self.folder / "cohort.json", {**known, **content, **known})
 
 
@@ -244,6 +249,7 @@ class _ArrayFile:
         shape = (self.count, *self.item_shape)
         # NPY format version 1.0: magic, version, little-endian length of a padded Python literal.
         text = f"{{'descr': '{self.dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+        # Ten bytes stand before the text, and its last one is a line's end; the format wants a multiple of 64 in all.
         text = text.ljust(self.HEADER - 11) + "\n"
         with writing(self.path):
             self._file.seek(0)

@@ -70,6 +70,7 @@ class TrainingSlices:
     def fetch(self, positions: Ints) -> Batch:
         """The slices at these positions of ``rows``."""
         rows = self.rows[positions]
+        # Cut first: bright spots above 1 would lie beyond what a tanh can draw.
         images = torch.from_numpy(self.cohort.images[rows].astype(np.float32)).clamp_(0, 1).mul_(2).sub_(1)
         values = self.cohort.masks[rows] if self.labels else None
         masks = torch.empty(len(rows), 0, *images.shape[2:])
@@ -81,6 +82,7 @@ class TrainingSlices:
     def positions(self, seed: int, purpose: str, step: int, size: int) -> Ints:
         """Positions of step ``step``: each epoch is a new order of all slices, cut into batches across its ends."""
         count = len(self.rows)
+        # Nothing is kept from step to step: a resumed training sees the batches that it would have seen.
         first = step * size
         wanted = np.arange(first, first + size)
         chosen = np.empty(size, dtype=np.int64)

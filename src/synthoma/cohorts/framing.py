@@ -42,13 +42,16 @@ def foreground(image: Array) -> Bools:
     separates bright scalp from brain as often as head from air.
     """
     pixels = ndimage.gaussian_filter(image.astype(np.float32), 1.0)
+    # A few hot pixels must not set the scale.
     low, high = float(pixels.min()), float(np.percentile(pixels, 99.5))
     if not high > low:
         return np.zeros(image.shape, dtype=bool)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     background = float(np.median(border))
+    # Inverted pictures, and pictures on white, have a bright border: head is then what differs from it.
     distance = np.abs(np.minimum(pixels, high) - background) if background > (low + high) / 2 else pixels - low
     cut = 0.5 * float(threshold_otsu(np.minimum(distance, high - low)))
+    # Opened, or a thread of noise could join the head to a text beside it.
     regions, count = ndimage.label(ndimage.binary_opening(distance > cut, iterations=1))
     if count == 0:
         return np.zeros(image.shape, dtype=bool)
@@ -74,6 +77,7 @@ def head_box(images: dict[str, Array], margin: float = 0.02) -> Box:
         outlines.append(projection / top)
     head = foreground(np.max(outlines, axis=0))
     rows, columns = np.flatnonzero(head.any(axis=1)), np.flatnonzero(head.any(axis=0))
+    # A line of pixels is no head.
     if len(rows) < 2 or len(columns) < 2:
         return whole(head)
     pad = round(margin * max(rows[-1] - rows[0], columns[-1] - columns[0]))
@@ -172,6 +176,7 @@ def resize(image: Array, fit: Fit, fill: float, resampling: Resampling = "area")
         low, high = part.min(), part.max()
         picture = Image.fromarray(part)
         if resampling == "area":
+            # BOX means only where both sides shrink: Pillow repeats pixels with it where one grows.
             shrinking = fit.rows <= part.shape[0] and fit.columns <= part.shape[1]
             how = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
             part = np.asarray(picture.resize((fit.columns, fit.rows), how))
@@ -188,6 +193,7 @@ def _interpolated(part: Float32, fit: Fit, order: int) -> Float32:
     shrinking, which gives another picture.
     """
     sides = zip((fit.rows, fit.columns), part.shape, strict=True)
+    # Middles of pixels lie at half numbers: without the halves pictures shift by half a pixel.
     places = [(np.arange(new) + 0.5) * old / new - 0.5 for new, old in sides]
     grid = np.meshgrid(*places, indexing="ij")
     return np.asarray(ndimage.map_coordinates(part, grid, order=order, mode="nearest"), dtype=np.float32)
@@ -202,10 +208,12 @@ def resize_mask(mask: Bytes, fit: Fit) -> Bytes:
     part = shown_part(mask, fit.box)
     if part.shape != (fit.rows, fit.columns):
         nearest = Image.Resampling.NEAREST
+        # A copy, since arrays over Pillow's pictures cannot be written to.
         small = np.array(Image.fromarray(np.ascontiguousarray(part)).resize((fit.columns, fit.rows), nearest))
         places = np.argwhere(tumour_of(part))
         if len(places) and not tumour_of(small).any():
             kept = places[((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+            # The middle of that pixel, in pixels of the smaller mask.
             row, column = (kept + 0.5) * (fit.rows, fit.columns) / part.shape
             small[int(row), int(column)] = part[tuple(kept)]
         part = small
@@ -232,6 +240,7 @@ def _overlap(box: Box, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tup
     """Where a box and a slice of this shape overlap: in the slice, and in the box."""
     inside, of_box = [], []
     for start, length, side in ((box.top, box.height, shape[0]), (box.left, box.width, shape[1])):
+        # Where the two do not meet, both slices are empty in place of running backwards.
         first, last = min(max(start, 0), side), max(min(start + length, side), 0)
         inside.append(slice(first, max(first, last)))
         of_box.append(slice(first - start, max(first, last) - start))

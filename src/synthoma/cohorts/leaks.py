@@ -103,6 +103,7 @@ def random_split_leak(table: pd.DataFrame, train_share: float) -> float:
     An image of a group of n has none there with probability (1 - train_share) ** (n - 1).
     """
     sizes = table.groupby("group")["group"].transform("size").to_numpy(float)
+    # Of the other n - 1 images each misses the training part with 1 - train_share.
     return float(np.mean(1 - (1 - train_share) ** (sizes - 1)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from synthoma.cohorts.corrections import BY_HAND
 from synthoma.core.pseudonyms import pseudonym, secret_key
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Skipped
@@ -26,7 +27,7 @@ def with_pseudonyms(inventory: Inventory) -> Inventory:
     def hidden(case: Case) -> Case:
         facts = dict(case.facts)
         if inventory.layout == "table":
-            facts = {name: value for name, value in facts.items() if not isinstance(value, str)}
+            facts = {name: value for name, value in facts.items() if name == BY_HAND or not isinstance(value, str)}
             left_out.update(case.facts.keys() - facts.keys())
         return replace(
             case,

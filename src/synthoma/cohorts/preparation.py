@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.corrections import BY_HAND, parts_by_hand, remaining_shares
+from synthoma.cohorts.kept_cases import KEPT_CASES
 from synthoma.cohorts.meanings import Meanings
 from synthoma.cohorts.meta import CohortMeta, Provenance
 from synthoma.cohorts.patient_names import Veil, hidden, sources_of, with_pseudonyms
@@ -28,11 +31,11 @@ from synthoma.cohorts.splits import (
 )
 from synthoma.cohorts.understanding import held_out, shortened, warnings_of
 from synthoma.core.errors import InputError
-from synthoma.core.fanout import spread
-from synthoma.core.progress import Progress, silent
+from synthoma.core.parts import spread_kept
+from synthoma.core.progress import Progress, named, silent
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import remember
-from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Ints
+from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Floats, Ints
 from synthoma.core.untrusted import csv_of_frame, printable
 from synthoma.core.whole_files import write_text
 from synthoma.scans.case import Case, Inventory, Skipped
@@ -91,7 +94,8 @@ def pack(
     work = "simulating patients" if inventory.layout == "phantom" else "reading scans"
     with (
         CohortWriter(folder, channels=len(channels), size=config.size) as writer,
-        closing(_prepare_all(inventory, config, modalities, prepare)) as results,
+        # Closed whatever happens: an error must end the workers too.
+        closing(_prepare_all(inventory, config, modalities, named(progress, work), prepare)) as results,
     ):
         for done, (case, result) in enumerate(results, start=1):
             progress(work, done, len(inventory.cases))
@@ -161,15 +165,17 @@ def _settled(inventory: Inventory, config: PrepareConfig) -> Inventory:
 
 
 def _prepare_all(
-    inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...], prepare: Prepare
+    inventory: Inventory, config: PrepareConfig, modalities: tuple[str, ...], progress: Progress, prepare: Prepare
 ) -> Generator[tuple[Case, PreparedCase | Skipped]]:
     """Each case with its slices, or with the reason why it has none; in order, whatever the number of workers."""
     from joblib import cpu_count
 
     cases = inventory.cases
+    # Pictures are read in no time: fewer than 64 of them are not worth a process.
     jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout in ("folders", "arrays") else 1)))
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
-    with spread(prepare, ((case, config, modalities, per_case) for case in cases), jobs) as results:
+    calls = ((case, config, modalities, per_case) for case in cases)
+    with spread_kept(prepare, calls, jobs, KEPT_CASES, partial(progress, "")) as results:
         yield from zip(cases, results, strict=True)
 
 
@@ -247,14 +253,27 @@ def _split(table: pd.DataFrame, config: PrepareConfig) -> None:
     if config.split_from:
         table["split"] = read_split(config.split_from, table)
     else:
-        parts = assign_groups(profiles, config.split, seed=config.seed)
-        table["split"] = table["group"].map({name: SPLITS[part] for name, part in zip(names, parts, strict=True)})
+        table["split"] = table["group"].map(_parts(table, names, profiles, config))
     if config.folds:
         if config.folds > len(names):
             raise InputError(f"{config.folds} groups or more", f"{len(names)}", "ask for fewer folds")
         parts = assign_groups(profiles, [1.0] * config.folds, seed=config.seed, purpose="folds")
         table["fold"] = table["group"].map(dict(zip(names, parts.tolist(), strict=True)))
     check_disjoint(table)
+
+
+def _parts(
+    table: pd.DataFrame, names: Sequence[Hashable], profiles: Floats, config: PrepareConfig
+) -> dict[Hashable, str]:
+    """The part of each group: what a person said, and what is drawn for the others."""
+    chosen = table[BY_HAND].tolist() if BY_HAND in table else [""] * len(table)
+    by_hand = parts_by_hand(table["group"].tolist(), chosen)
+    free = [place for place, name in enumerate(names) if name not in by_hand]
+    shares = remaining_shares(config.split, by_hand) if by_hand else config.split
+    drawn = assign_groups(profiles[free], shares, seed=config.seed).tolist() if free else list[int]()
+    parts: dict[Hashable, str] = {names[place]: SPLITS[part] for place, part in zip(free, drawn, strict=True)}
+    parts.update(by_hand)
+    return parts
 
 
 def _tidy(table: pd.DataFrame) -> pd.DataFrame:
@@ -274,7 +293,12 @@ def _meta(
     source: str,
 ) -> CohortMeta:
     settings = config.model_dump(mode="json")
-    for volatile in ("jobs", "split_from", "like"):  # none changes what the cohort is; paths stay private
+    for volatile in (
+        "jobs",
+        "split_from",
+        "like",
+        "corrections",
+    ):  # none changes what the cohort is; paths stay private
         settings.pop(volatile)
     classes = sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))
     return CohortMeta(

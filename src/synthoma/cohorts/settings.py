@@ -184,6 +184,13 @@ class PrepareConfig(Config):
         examples=["splits_final.json"],
         json_schema_extra=said(unset="drawn by patient"),
     )
+    corrections: Path | None = Field(
+        None,
+        description="a CSV with what is to be corrected of what was understood, by case: patient, class, split, "
+        "sequences, or to leave it out (docs/cohort.md)",
+        examples=["corrections.csv"],
+        json_schema_extra=said(unset="nothing is corrected"),
+    )
     like: Path | None = Field(
         None,
         description="pack images of another tool's generator as this cohort is prepared, to be evaluated against it",

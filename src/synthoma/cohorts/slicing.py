@@ -240,6 +240,7 @@ def _wanted(framing: Framing, z: int, config: PrepareConfig) -> bool:
     if all(np.ptp(image[z]) == 0 for image in framing.images.values()):
         return False
     mask = framing.mask
+    # Of the resized mask: a few pixels may be gone from it.
     if config.slices == "tumour" and (mask is None or not tumour_of(resize_mask(mask[z], framing.fit)).any()):
         return False
     if config.min_brain == 0:
@@ -311,6 +312,8 @@ def _pixel_digest(images: dict[str, Array]) -> str:
     """SHA-256 of a slice's raw pixels; empty for a slice of one value, which is nobody's copy."""
     if all(np.ptp(image) == 0 for image in images.values()):
         return ""
+    # The shape too: 2 x 8 and 4 x 4 pixels may have the same bytes. As float32, so that one picture in two types is
+    # one.
     parts = [f"{image.shape}".encode() + image.astype(np.float32).tobytes() for image in images.values()]
     return bytes_digest(b"".join(parts))
 

@@ -54,6 +54,7 @@ def join_groups(*keys: Sequence[str | None]) -> Ints:
             if key is None or key == "":
                 continue
             a, b = root(item), root(first.setdefault(key, item))
+            # The smaller place leads, so that a group is named by its first item whatever joined it.
             parent[max(a, b)] = min(a, b)
     return np.array([root(item) for item in range(count)], dtype=np.int64)
 
@@ -77,6 +78,7 @@ def group_profiles(table: pd.DataFrame) -> tuple[list[Hashable], Floats]:
     largest = rows["tumour_pixels"].max().reindex(names).to_numpy(float)
     sizes = np.zeros((len(names), 3))
     ill = np.flatnonzero(largest > 0)
+    # Sorting twice gives ranks: thirds hold equally many groups, whatever the sizes are.
     third = np.argsort(np.argsort(largest[ill], kind="stable"), kind="stable") * 3 // max(len(ill), 1)
     sizes[ill, third] = 1.0
     return names, np.column_stack([np.ones(len(names)), slices, classes, sizes])
@@ -102,6 +104,7 @@ def assign_groups(profiles: Floats, shares: Sequence[float], *, seed: int, purpo
         raise ConfigError("shares >= 0 with a positive sum", f"{list(shares)}", "for example 0.7 0.15 0.15")
     parts = np.flatnonzero(weights)
     target = np.outer(weights[parts] / weights.sum(), profiles.sum(axis=0))
+    # Quantities of another scale (a group, its slices) count alike; one that nobody has would be divided by 0.
     unit = np.maximum(profiles.sum(axis=0), 1e-12)
     order = stream(seed, purpose).permutation(len(profiles))
     order = order[np.argsort(-(profiles / unit).sum(axis=1)[order], kind="stable")]
@@ -141,6 +144,7 @@ def _exchange(profiles: Floats, chosen: Ints, target: Floats, weights: Floats, d
         shift = profiles[a] - (0.0 if move else profiles[b])
         now = cost(source, total[source]) + cost(sink, total[sink])
         then = cost(source, total[source] - shift) + cost(sink, total[sink] + shift)
+        # Gains of rounding alone could exchange two groups back and forth.
         if then < now - 1e-12:
             total[source] -= shift
             total[sink] += shift

@@ -242,6 +242,7 @@ def tiles(framing: Framing, side: int) -> dict[str, Framing]:
 
 def _starts(length: int, side: int) -> list[int]:
     """Where tiles begin that cover a length, evenly spread."""
+    # Rounded up: tiles overlap, and leave nothing out.
     count = -(-length // side)
     return [round(number * (length - side) / max(count - 1, 1)) for number in range(count)] if count > 1 else [0]
 
@@ -284,6 +285,7 @@ def _fitted(
     for name, image in images.items():
         offset, scale = windows[name]
         low, high = ((float(value) - offset) / scale for value in (image.min(), image.max()))
+        # Half precision would make it minus infinity, and padding with that spoils what it touches.
         floors[name] = max(low, -LARGEST)
         if max(-low, high) > LARGEST:
             clipped.append(name)
@@ -328,6 +330,7 @@ def from_squares(maps: Float32, framing: Framing) -> Float32:
     cut = np.zeros((maps.shape[1], slices, rows, columns), dtype=np.float32)
     for z, layers in enumerate(maps):
         for target, layer in enumerate(layers):
+            # Most maps are empty: they stay 0 without being resized.
             if layer.any():
                 cut[target, z] = resize_back(layer, framing.fit, (rows, columns))
     return np.ascontiguousarray(from_lps(from_plane(cut, framing.plane), framing.source))

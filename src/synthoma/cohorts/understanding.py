@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 2
+MOST_CASES = 2_000
+"""Cases that are listed one by one."""
 _MOST_KINDS = 8
 _MOST_ALIKE = 3
 _TABLE = "give `patient` in a table (docs/cohort.md)"
@@ -29,8 +31,8 @@ def understood(inventory: Inventory) -> dict[str, Any]:
     Returns:
         Plain data: ``layout``, numbers of ``cases``, ``patients``, ``visits``, of cases with each sequence and with a
         mask; ``labels`` (each convention, its values and why), ``classes``, ``left aside`` (files by kind),
-        ``warnings``, ``examples`` (the files of a few cases; none of DICOM, whose names may be people's) and
-        ``remarks``.
+        ``warnings``, ``table`` (each case with its patient, sequences, class and whether it has a mask, at most 2,000),
+        ``examples`` (the files of a few cases; none of DICOM, whose names may be people's) and ``remarks``.
     """
     cases = inventory.cases
     private = "dicom" in inventory.layout.split("+")
@@ -56,6 +58,7 @@ def understood(inventory: Inventory) -> dict[str, Any]:
         "left aside": kinds_of(inventory.skipped),
         "skipped files": len(inventory.skipped),
         "warnings": warnings_of(cases),
+        "table": [_row(case) for case in cases[:MOST_CASES]],
         "examples": [] if private else [_example(case) for case in cases[:_SHOWN]],
         "remarks": list(inventory.remarks),
     }
@@ -96,6 +99,14 @@ def _label(one: Mapping[str, Any]) -> str:
             f"values {values}: NOT KNOWN what they mean ({one['why']}); --convention one of {', '.join(one['choices'])}"
         )
     return f"{one['meaning']} ({one['convention']}: {one['why']})"
+
+
+def _row(case: Case) -> dict[str, object]:
+    """One case, to be corrected by its name (``cohorts.corrections``)."""
+    return {
+        "case": case.name, "patient": case.patient, "sequences": list(case.modalities), "mask": case.has_mask,
+        "class": case.label,
+    }  # fmt: skip
 
 
 def _example(case: Case) -> dict[str, object]:

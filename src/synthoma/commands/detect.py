@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from synthoma.commands.options import TAKEN, Force, Given, Model, Open, OutputOfDetect, takes
-from synthoma.commands.printing import browse, say
+from synthoma.commands.options import SPREAD, TAKEN, Force, Given, Model, Open, OutputOfDetect, takes
+from synthoma.commands.printing import browse, say, share_told
 from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
+from synthoma.core.fanned import FanoutConfig, fanned
 from synthoma.core.untrusted import csv_of_frame
 from synthoma.detection.settings import DetectConfig
 
@@ -20,6 +21,8 @@ EXAMPLES = (
     "synthoma detect patients/ -o found --open",
     "synthoma detect BraTS2018/ --model run -o found --probabilities",
     "synthoma detect pictures/ --model gan-run -o scores.csv",
+    "synthoma detect hospital/ -o found --backend dask --scheduler tcp://head:8786",
+    "synthoma detect dicomweb+https://pacs.example/dicom-web --study 1.2.840.1 -o found --send-back",
 )
 
 
@@ -27,13 +30,16 @@ EXAMPLES = (
     DetectConfig,
     *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
     *("probabilities", "rle"),
+    *("dicom_sr", "study", "send_back"),
     *("layout", "convention", "device", "jobs"),
 )
+@takes(FanoutConfig, *SPREAD, into="of_fan")
 def run(
     scans: Annotated[
         list[Path], typer.Argument(metavar="SCAN...", help="Pictures, volumes, DICOM series, or folders of them.")
     ],
     given: Given,
+    of_fan: Given,
     output: OutputOfDetect = None,
     model: Model = None,
     open_page: Open = False,
@@ -45,9 +51,9 @@ def run(
     kind = pipeline.kind_of_model(model)
     if kind != "segmenter":
         assert model is not None
-        if given or open_page:
-            flags = TAKEN[run][0].flags()
-            came = ", ".join([*(flags[name] for name in given), *(["--open"] if open_page else [])])
+        if given or of_fan or open_page:
+            flags = {name: flag for taken in TAKEN[run] for name, flag in taken.flags().items()}
+            came = ", ".join([*(flags[name] for name in (*given, *of_fan)), *(["--open"] if open_page else [])])
             raise ConfigError(f"settings of a {kind}, which has none here", came, "leave them out")
         _judge(scans, model, output, force)
         return
@@ -56,12 +62,24 @@ def run(
     options = DetectConfig.resolve(flags=given)
     # Not through the pipeline, whose table needs pandas: loading it takes as long as looking at a patient.
     from synthoma.detection.detect import detect as look
+    from synthoma.hospital.fetched import fetched
     from synthoma.training.bundle import shipped_model
 
-    with shown() as display:
-        rows = look(scans, model or shipped_model(), output, options=options, force=force, progress=display.work)
+    with (
+        fanned(FanoutConfig.resolve(flags=of_fan)) as fan,
+        shown() as display,
+        fetched(scans, options, display.work) as here,
+    ):
+        rows = look(
+            here.places, model or shipped_model(), output, options=here.options, force=force, progress=display.work
+        )
+        if share_told(fan):
+            return
+        sent = here.send_back(output)
     page = pipeline.report(output)
     _print_findings(rows, output, page)
+    if here.options.send_back:
+        say(f"sent back: {sent} DICOM files" if sent else "sent back: nothing, as nothing was outlined")
     if open_page:
         browse(page)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from synthoma.commands.options import (
+    SPREAD,
     TAKEN,
     Assignments,
     ConfigFile,
@@ -22,9 +23,10 @@ from synthoma.commands.options import (
     Turing,
     takes,
 )
-from synthoma.commands.printing import browse, say
+from synthoma.commands.printing import browse, say, share_told
 from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
+from synthoma.core.fanned import FanoutConfig, fanned
 from synthoma.evaluation.heldout.settings import HeldOutConfig
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.masks.settings import MasksConfig
@@ -39,6 +41,7 @@ EXAMPLES = (
 
 @takes(MasksConfig, "other", "nested", "convention", "tolerance", into="of_masks")
 @takes(HeldOutConfig, "model", "part", into="of_model")
+@takes(FanoutConfig, *SPREAD, into="of_fan")
 @takes(EvaluateConfig, "preset", "phantom", "run", "cells", "splits", "jobs", "device", "seed")
 def run(
     real: Annotated[
@@ -48,6 +51,7 @@ def run(
     given: Given,
     of_model: Given,
     of_masks: Given,
+    of_fan: Given,
     synthetic: Annotated[
         Path | None,
         typer.Argument(metavar="SYNTHETIC", help="A synthetic cohort, from any tool; or predicted masks."),
@@ -72,22 +76,25 @@ def run(
         if place is not None:
             check_apart(place, [config])
     if of_model:
-        _check_useful("a model", [*given, *of_masks], {"--extractor": extractor, "--keep": keep, "--set": assignments,
-                                                       "--config": config, "--turing": turing,
-                                                       "SYNTHETIC": synthetic})  # fmt: skip
+        others: dict[str, object] = {"--extractor": extractor, "--keep": keep, "--set": assignments}
+        others |= {"--config": config, "--turing": turing, "SYNTHETIC": synthetic}
+        _check_useful("a model", [*given, *of_masks, *of_fan], others)
         _score_model(real, output, HeldOutConfig.resolve(flags=of_model), settings, force=force)
     elif synthetic is None:
         todo = "name it behind the real one, or give --model RUN to score a trained model"
         raise ConfigError("a synthetic cohort, or predicted masks", "none", todo)
     elif not (real / "cohort.json").is_file() and not (synthetic / "cohort.json").is_file():
-        others: dict[str, object] = {"--extractor": extractor, "--keep": keep, "--turing": turing}
+        others = {"--extractor": extractor, "--keep": keep, "--turing": turing}
         others |= {"--set": assignments, "--config": config}
-        _check_useful("masks", [*given], others)
+        _check_useful("masks", [*given, *of_fan], others)
         scored = MasksConfig.resolve(flags=of_masks)
         _score_masks(real, synthetic, output, scored, seed=settings.seed, force=force)
     else:
         _check_useful("cohorts", [*of_masks], {})
-        _evaluate(real, synthetic, output, settings, keep, extractor, turing, force)
+        with fanned(FanoutConfig.resolve(flags=of_fan)) as fan:
+            _evaluate(real, synthetic, output, settings, keep, extractor, turing, force)
+        if share_told(fan):
+            return
     if open_page:
         browse(output / "report.html")
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from synthoma.commands.options import Force, Given, Output, takes
-from synthoma.commands.printing import say
+from synthoma.commands.options import SPREAD, Force, Given, Output, takes
+from synthoma.commands.printing import say, share_told
 from synthoma.commands.progress import shown
+from synthoma.core.fanned import FanoutConfig, fanned
 from synthoma.core.untrusted import visible
 from synthoma.generators.request import GenerateConfig
 
@@ -40,23 +41,27 @@ USUAL = 500
         "arithmetic",
         "nearest",
     ),
-    *("phantom", "tumour_ml", "tumour_lobe", "tumour_side", "only_private"),
+    *("phantom", "tumour_ml", "tumour_lobe", "tumour_side", "only_private", "jobs"),
 )
+@takes(FanoutConfig, *SPREAD[:-1], into="of_fan")
 def run(
     trained: Annotated[
         Path, typer.Argument(metavar="RUN", help="A finished run of a generator, or its model.safetensors.")
     ],
     output: Output,
     given: Given,
+    of_fan: Given,
     force: Force = False,
 ) -> None:
     """Run the command."""
     settings = GenerateConfig.resolve(flags=given)
     part = settings.part()
+    if "parts" in of_fan and "shard" in given:
+        of_fan, part = {**of_fan, "shard": given["shard"]}, (1, 1)
     from synthoma import pipeline
 
     count = USUAL if settings.count is None and settings.patients is None else settings.count
-    with shown() as display:
+    with fanned(FanoutConfig.resolve(flags=of_fan)) as fan, shown() as display:
         cohort = pipeline.generate(
             trained,
             output,
@@ -75,9 +80,12 @@ def run(
             only_private=settings.only_private,
             phantom=settings.phantom,
             tumour=settings.tumour(),
+            jobs=settings.jobs,
             force=force,
             progress=display.work,
         )
+    if share_told(fan):
+        return
     if settings.only_private is not None:
         drawn = len(cohort) + (cohort.meta.left_out or 0)
         say(f"left out {cohort.meta.left_out} of {drawn:,} as near to training slices as copies are")

@@ -25,6 +25,9 @@ Given = dict[str, object]
 """Settings that stand on the command line, by name."""
 
 PANEL = "Settings"
+SPREAD = ("backend", "scheduler", "address", "job_seconds", "parts", "shard")
+"""Settings of every command whose work is spread, of ``FanoutConfig``."""
+
 _METAVARS: dict[type, str] = {Path: "PATH", int: "N", float: "X", str: "TEXT"}
 
 

@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from synthoma.cohorts.settings import PrepareConfig
-from synthoma.commands.options import Assignments, ConfigFile, Force, Given, OutputIfAny, PrintConfig, Simulated, takes
-from synthoma.commands.printing import say, skipped, understood
+from synthoma.commands.options import (
+    SPREAD,
+    Assignments,
+    ConfigFile,
+    Force,
+    Given,
+    OutputIfAny,
+    PrintConfig,
+    Simulated,
+    takes,
+)
+from synthoma.commands.printing import say, share_told, skipped, understood
 from synthoma.commands.progress import shown
 from synthoma.core.errors import ConfigError
+from synthoma.core.fanned import FanoutConfig, fanned
 
 if TYPE_CHECKING:
     from synthoma.cohorts.cohort import Cohort
@@ -23,17 +34,32 @@ EXAMPLES = (
     "synthoma prepare kaggle253 -o pictures --recipe dcgan-seed --augment 4",
     "synthoma prepare my-gan/samples --like cohort -o synthetic",
     "synthoma prepare --phantom 40 -o phantom --set phantom.skull=stripped",
+    "synthoma prepare BraTS2018 -o brats --parts brats.parts --shard 3/16",
 )
 
 
 @takes(
     PrepareConfig,
     *("recipe", "layout", "modalities", "plane", "size", "crop", "fitting", "tile", "normalise", "convention"),
-    *("merge", "classes", "slices", "min_brain", "every", "augment", "duplicates", "split", "folds", "split_from"),
+    *(
+        "merge",
+        "classes",
+        "slices",
+        "min_brain",
+        "every",
+        "augment",
+        "duplicates",
+        "split",
+        "folds",
+        "split_from",
+        "corrections",
+    ),
     *("like", "framed", "origin", "pseudonyms", "seed", "jobs"),
 )
+@takes(FanoutConfig, *SPREAD, into="of_fan")
 def run(
     given: Given,
+    of_fan: Given,
     source: Annotated[
         Path | None,
         typer.Argument(
@@ -65,7 +91,7 @@ def run(
     from synthoma.core.places import check_apart
 
     check_apart(output, [config])
-    with shown() as display:
+    with fanned(FanoutConfig.resolve(flags=of_fan)) as fan, shown() as display:
         if source is not None:
             cohort = pipeline.prepare(
                 source, output, config=settings, force=force, progress=display.work, tell=understood
@@ -75,7 +101,8 @@ def run(
             cohort = pipeline.prepare_phantom(
                 phantom or 0, output, config=simulated, force=force, progress=display.work
             )
-    _tell(cohort)
+    if not share_told(fan):
+        _tell(cohort)
 
 
 def _tell(cohort: Cohort) -> None:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TextIO
 
+from synthoma.core.fanned import Fan
 from synthoma.core.untrusted import visible
 
 LISTED = 12
@@ -45,6 +46,17 @@ def understood(facts: Mapping[str, object]) -> None:
 
     for line in lines_of(facts):
         say(line)
+
+
+def share_told(fan: Fan) -> bool:
+    """Say what was done of a share of the jobs, where only one was wanted; whether so."""
+    if fan.done is None:
+        return False
+    share, done = fan.config.shard, fan.done
+    say(f"share {share}: {done.ours:,} of {done.total:,} jobs, {done.before:,} of them finished before; kept in "
+        f"{fan.config.parts}")  # fmt: skip
+    say("when all shares are done: the same command without --shard puts them together")
+    return True
 
 
 def skipped(listing: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,8 +23,8 @@ from synthoma.commands.options import (
     Track,
     takes,
 )
-from synthoma.commands.printing import say
-from synthoma.commands.progress import shown
+from synthoma.commands.printing import KEPT, say
+from synthoma.commands.progress import HOW, shown
 from synthoma.core.errors import ConfigError
 from synthoma.settings import TrainConfig
 
@@ -61,6 +62,9 @@ def run(
     force: Force = False,
 ) -> None:
     """Run the command."""
+    if _follows():
+        HOW.set("quiet")
+        KEPT.set([])
     if listing:
         _list_models()
         return
@@ -104,6 +108,11 @@ def run(
             explain=_explain,
         )
     say(f"model: {made.path / 'model.safetensors'}\npage: {made.path / 'report.html'}")
+
+
+def _follows() -> bool:
+    """Whether torchrun started this process as another than the first one, which speaks for all."""
+    return int(os.environ.get("WORLD_SIZE") or 1) > 1 and int(os.environ.get("RANK") or 0) > 0
 
 
 def _tracker(name: str | None) -> TrackerName | None:

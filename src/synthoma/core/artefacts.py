@@ -38,6 +38,7 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: nothing readable there, no JSON, or JSON that is no object.
     """
     try:
+        # Python's reader takes NaN and Infinity, which are no JSON; what is nested too deep raises RecursionError.
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__
@@ -76,6 +77,7 @@ def check_schema(content: Mapping[str, object], schema: str, path: Path) -> None
     if found == schema:
         return
     name, _, version = schema.partition("/")
+    # At most 9 digits: `int` raises ValueError beyond 4,300 of them.
     stated = re.fullmatch(rf"{re.escape(name)}/(\d{{1,9}})", found) if isinstance(found, str) else None
     newer = stated is not None and int(stated.group(1)) > int(version)
     todo = "update Synthoma: a newer version wrote it" if newer else "make it again with this version"
@@ -103,6 +105,7 @@ def unsealed(content: Mapping[str, Value], path: Path) -> dict[str, Value]:
 
 
 def _object_digest(content: Mapping[str, object]) -> str:
+    # Sorted: the order of keys is no part of the content, and other tools that rewrite JSON change it.
     return bytes_digest(json.dumps(content, sort_keys=True).encode())
 
 
@@ -122,6 +125,7 @@ def verify_text(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"a readable {path.name}", f"{path}: {error}", "restore it from a copy") from None
     seal = _SEAL.search(text)
+    # A seal that is there but does not parse was damaged: it must not pass for a text without one.
     if seal is None and "# sha256" not in text:
         return
     if seal is None or bytes_digest(text[: seal.start()].encode()) != seal.group(1):
@@ -194,6 +198,7 @@ def listed(folder: Path) -> Collection[str] | None:
         return None
 
 
+# Time and size are here for the cache's key alone: a file that was written anew is parsed anew.
 @lru_cache(maxsize=64)
 def _parsed(path: Path, _written: int, _size: int) -> dict[str, Checksum]:
     content = read_json(path)
@@ -265,6 +270,7 @@ def _fault(path: Path, known: Checksum, *, thorough: bool) -> str:
 def _digest(path: Path) -> str:
     """SHA-256 of a file, read once for each of its states."""
     status = path.stat()
+    # The inode too: a file renamed into its place within one tick of the clock may have the same time and size.
     return _digest_once(path.resolve(), status.st_mtime_ns, status.st_size, status.st_ino)
 
 

@@ -122,6 +122,7 @@ class Config(BaseModel):
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """A copy with changes of the program's own: what the user gave stays what the user gave."""
         copy = super().model_copy(update=update, deep=deep)
+        # pydantic counts what `update` changes as given.
         copy.model_fields_set.intersection_update(self.model_fields_set)
         return copy
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from synthoma.core.artefacts import FILE, checksums_text, renewed_text
 from synthoma.core.disk import CURE, disk_refused, no_place, output_error
 from synthoma.core.errors import InputError, OutputError
+from synthoma.core.fanned import fan
 from synthoma.core.own_files import ARTEFACTS, TOKEN, foreign
 from synthoma.core.places import check_apart, identity, resolved
 from synthoma.core.provenance import bytes_digest
@@ -49,7 +50,12 @@ def new_folder(
             cannot be written.
         OutputError: the disk is full, or the like; ``target`` is what it was.
     """
-    check_output(target, force=force, inputs=inputs, around=around)
+    inputs, around, parts = tuple(inputs), tuple(around), fan().config.parts
+    check_output(target, force=force, inputs=(*inputs, parts), around=around)
+    if parts is not None:  # or finished jobs would be taken for scans
+        check_apart(parts, around)
+    if (aside := fan().aside) is not None:  # a share has no output: shares of one command do not wait for each other
+        target = aside / target.name
     with claimed(target), filled(target, force=force) as partial:
         yield partial
         write_checksums(partial)
@@ -92,6 +98,7 @@ def claimed(target: Path) -> Iterator[None]:
             _recover(place)
         yield
     finally:
+        # Removed while it is still locked: once it is free, this could remove the lock of the next writer.
         _aside(place, "lock").unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -136,6 +143,7 @@ def _put_in_place(partial: Path, place: Path) -> None:
     place.rename(old)
     try:
         partial.rename(place)
+    # An interrupt too must put the old one back.
     except BaseException:
         old.rename(place)
         raise

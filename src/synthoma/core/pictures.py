@@ -21,6 +21,7 @@ def grey(image: Floats) -> Bytes:
     """A normalised slice (rows, columns) as 8-bit grey; its 99.8th percentile, but at least 0.5, becomes white."""
     values = np.asarray(image, np.float32)
     low = min(float(values.min()), 0.0)
+    # At least 0.5 above the darkest, so that noise of a slice with nothing in it stays dark.
     high = max(float(np.percentile(values, 99.8)), low + 0.5)
     return np.asarray((np.clip((values - low) / (high - low), 0, 1) * 255).round(), dtype=np.uint8)
 

@@ -23,6 +23,7 @@ LEAST_KEY = 16
 
 def pseudonym(value: str, key: bytes) -> str:
     """Twelve hexadecimal digits that stand for an identifier: HMAC-SHA256 (RFC 2104) under ``key``."""
+    # 48 bits: two of 10,000 people get the same one with a chance of 2 in 10 million.
     return hmac.new(key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
 
 
@@ -103,8 +104,10 @@ def _keep(path: Path, key: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(key)
             file.flush()
+            # A key that is lost in a power cut would give everybody another pseudonym.
             os.fsync(file.fileno())
         try:
+            # Unlike a rename, a link fails where something is there already.
             os.link(partial, path)
         except FileExistsError:  # another process was first
             pass

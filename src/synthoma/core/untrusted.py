@@ -30,6 +30,7 @@ LONGEST_FILE_NAME = 100
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Unicode categories that are obeyed and not shown: controls (escapes), marks of direction, separators of lines."""
 
+# Apostrophes ahead count: a text with one of its own gets a second, since `content_of_cell` takes one off.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _BEGINS = tuple("'=+-@\t\r\n")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -66,7 +67,12 @@ def file_name(text: str, longest: int = LONGEST_FILE_NAME) -> str:
 
     Letters, digits, ``_``, ``-`` and inner spaces stay; all else becomes ``_``. Texts may become alike.
     """
-    return re.sub(r"[^\w -]", "_", text)[:longest].strip().lstrip("- ") or "_"
+    return shortened(re.sub(r"[^\w -]", "_", text), longest).strip().lstrip("- ") or "_"
+
+
+def shortened(text: str, longest: int = LONGEST_FILE_NAME) -> str:
+    """The beginning of a text, of at most ``longest`` bytes in UTF-8: file systems count bytes, not characters."""
+    return text.encode("utf-8", "ignore")[:longest].decode("utf-8", "ignore")
 
 
 # Tables --------------------------------------------------------------------------------------------------------------

@@ -50,10 +50,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".partial-{secrets.token_hex(4)}-{name}")
     with writing(path):
         _sweep_files(path.parent, re.compile(rf"\.partial-{TOKEN}-{re.escape(name)}"))
+        # O_EXCL: never a file that somebody put there under this name.
         descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             locked_at_once(descriptor)  # says that somebody is at work on it
             yield partial
+            # The content reaches the disk before the name does, or a power cut could leave a whole name on half a file.
             os.fsync(descriptor)
             partial.replace(path)
             _flush_folder(path.parent)

@@ -18,6 +18,7 @@ def to_rle(mask: Array) -> str:
     Args:
         mask: of any shape; volumes are numbered slice by slice.
     """
+    # A pixel of nothing at either end, so that a run may begin with the mask and end with it.
     flat = np.concatenate([[False], np.asarray(mask).ravel() != 0, [False]])
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     edges[1::2] -= edges[::2]
@@ -35,12 +36,14 @@ def from_rle(text: str, shape: tuple[int, ...]) -> Bools:
         InputError: not pairs of positive whole numbers, or runs that overlap, go backwards or leave the mask.
     """
     words = text.split()
+    # Numbers of 17 digits still fit into 64 bits.
     if len(words) % 2 or not all(word.isascii() and word.isdigit() and len(word) < 18 for word in words):
         raise InputError("pairs of whole numbers 'start length'", f"{text[:40]!r}", "correct the run-length code")
     starts = np.array([int(word) for word in words[::2]], dtype=np.int64) - 1
     ends = starts + np.array([int(word) for word in words[1::2]], dtype=np.int64)
     size = int(np.prod(shape))
     edges = np.stack([starts, ends], axis=1).ravel()
+    # Starts and ends in turn must never fall: runs in order that do not overlap.
     if len(edges) and (edges[0] < 0 or edges[-1] > size or (starts >= ends).any() or (np.diff(edges) < 0).any()):
         came = f"runs that do not lie in order within 1 to {size}"
         raise InputError("a run-length code of this mask's size", came, "give the shape that it was made from")

@@ -88,6 +88,7 @@ class Detector:
     def stride(self, step_mm: float | None) -> int:
         """Slices from one to the next neighbour, so that they lie about as far apart as in training."""
         if not step_mm or not self.step_mm:
+            # Nobody knows how far apart: the next slice is the neighbour.
             return 1
         return max(1, round(self.step_mm / step_mm))
 
@@ -111,6 +112,7 @@ class Detector:
 
     def inputs(self, pixels: Float32, rows: list[int], stride: int) -> Tensor:
         """What the network sees for some slices of a volume, (len(rows), context * C, S, S): no blank neighbours."""
+        # The slices that are asked count as shown, also where they are blank.
         there = np.union1d(np.flatnonzero(content(pixels)), rows)
         seen = there[neighbours(there, self.context, stride)[np.searchsorted(there, rows)]]
         stacked = as_input(torch.from_numpy(pixels[seen]), self.scale).flatten(1, 2)
@@ -119,6 +121,7 @@ class Detector:
     def _of_batch(self, pixels: Float32, rows: list[int], stride: int, flip: bool) -> Float32:
         with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             images = self.inputs(pixels, rows, stride)
+            # Probabilities are averaged and thresholded, which half precision is too coarse for.
             maps = self.network(images).float().sigmoid()
             if flip:
                 mirrored = self.network(images.flip(-1)).float().sigmoid().flip(-1)

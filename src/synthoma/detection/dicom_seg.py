@@ -74,23 +74,32 @@ def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools],
         raise InputError("a series with complete headers", came, "export it again from the archive") from None
 
 
-def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
-    """Headers of the series, and which frame of them each of its planes is.
+def completed_headers(series: Series) -> list[Dataset]:
+    """Headers of the files of a series without pixels, each with the elements that every DICOM file has.
 
     Raises:
-        InputError: several multi-frame files, or files that changed since they were listed.
+        InputError: files that changed since they were listed.
     """
-    files = series.files
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            sources: list[Dataset] = [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
+            sources: list[Dataset] = [pydicom.dcmread(path, stop_before_pixels=True) for path in series.files]
         except Exception as error:
             raise InputError("the files of the series", f"{type(error).__name__}", "read them again") from None
     for source in sources:
         for keyword in _MAY_BE_EMPTY:
             if keyword not in source:
                 setattr(source, keyword, "")
+    return sources
+
+
+def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
+    """Headers of the series, and which frame of them each of its planes is.
+
+    Raises:
+        InputError: several multi-frame files, or files that changed since they were listed.
+    """
+    files, sources = series.files, completed_headers(series)
     if len(files) == 1:  # frames of the file that are no slice of this series stay empty, and are left out
         return sources, [plane.frame for plane in series.planes]
     if len(files) != len(series.planes):

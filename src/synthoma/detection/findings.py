@@ -41,6 +41,7 @@ def largest_diameter(mask: Bools, spacing: Sequence[float]) -> float | None:
     points = _corners(mask)
     if not len(points):
         return None
+    # Before the hull: which corners are farthest apart depends on the spacing.
     scaled = points * np.asarray(spacing, dtype=np.float64)
     return float(pdist(scaled[ConvexHull(scaled).vertices]).max())
 
@@ -50,10 +51,12 @@ def _corners(mask: Bools) -> Floats:
     if not mask.any():
         return np.zeros((0, mask.ndim))
     rows = mask.any(axis=-1)
+    # The first voxel of each row and one past its last: all others lie between.
     first = mask.argmax(axis=-1)[rows]
     last = mask.shape[-1] - mask[..., ::-1].argmax(axis=-1)[rows]
     ahead = np.argwhere(rows)
     ends = np.concatenate([np.column_stack([ahead, first]), np.column_stack([ahead, last])])
+    # Along the last axis both faces are there already; along the others each voxel has its two.
     shifts = np.array(np.meshgrid(*[[0, 1]] * (mask.ndim - 1), [0], indexing="ij")).reshape(mask.ndim, -1).T
     return np.asarray((ends[:, None] + shifts).reshape(-1, mask.ndim), dtype=np.float64)
 
@@ -76,6 +79,7 @@ def lesion_diameter(mask: Bools, spacing: Sequence[float]) -> float | None:
 
 def connected(mask: Bools) -> tuple[Ints, int]:
     """Number of the connected region of each voxel (0 for none), touching corners connect; and how many there are."""
+    # Corners connect as well: thin parts of a lesion run aslant through the grid.
     numbers, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
     return numbers, int(count)
 
@@ -108,6 +112,7 @@ def centroid(mask: Bools) -> Floats | None:
 def to_millimetres(index: Floats, geometry: Geometry) -> Floats:
     """Place (x, y, z) in the patient, mm LPS, of an index (z, y, x)."""
     matrix = np.array(geometry.direction).reshape(3, 3)
+    # Indices are (z, y, x), the geometry is (x, y, z).
     return np.asarray(matrix @ (index[::-1] * np.array(geometry.spacing)) + np.array(geometry.origin))
 
 
@@ -147,6 +152,7 @@ def side_of(shift: float) -> Side:
 
 def head_columns(image: Array) -> tuple[float, float]:
     """Mean column of the head in an image (z, y, x), and how many columns it is wide."""
+    # The outline of the whole head, not of one slice: the top of a head is no measure of its width.
     head = foreground(_evened(image.max(axis=0)))
     columns = np.flatnonzero(head.any(axis=0))
     if len(columns) < 2:  # nothing stands out of the background: the picture's own middle
@@ -183,6 +189,7 @@ def measurements(
     middle = centroid(whole)
     place = None if middle is None or geometry is None else to_millimetres(middle, geometry)
     numbers, regions_count = connected(whole)
+    # Without the count of the background.
     largest = max(np.bincount(numbers.ravel())[1:].tolist(), default=0)
     spatial = geometry is not None and whole.shape[slice_axis] > 1
     solid = geometry if geometry is not None and geometry.thick else None

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import glob
 import math
 import shutil
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import closing
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from synthoma.cohorts.patient_names import hidden
 from synthoma.cohorts.slicing import case_path
 from synthoma.core.disk import disk_refused, output_error
 from synthoma.core.errors import InputError, OutputError
-from synthoma.core.fanout import spread
+from synthoma.core.fanned import fan
 from synthoma.core.outputs import new_folder
-from synthoma.core.progress import Progress
+from synthoma.core.parts import spread_kept
+from synthoma.core.progress import Progress, named
 from synthoma.core.untrusted import csv_text, printable
 from synthoma.core.whole_files import write_text
 from synthoma.detection.detector import Detector
-from synthoma.detection.kept import Result, key_of, note, taken
+from synthoma.detection.kept import KEPT_SCANS, Result, key_of, note, taken
 from synthoma.detection.outputs import file_names, write_results
 from synthoma.detection.rows import COLUMNS, PICTURE_COLUMNS, PictureRow, ScanRow, picture_rows, scan_row
 from synthoma.detection.scan import look
@@ -52,8 +53,7 @@ def detect_all(
     - ``index.csv``: one row a scan; ``pictures.csv``: one row a picture with its run-length code.
     - ``skipped.csv``: what could not be used, with reasons.
 
-    The work is spread through joblib, so that `joblib.parallel_config` decides where it is done: local processes, or a
-    Ray or Dask cluster that shares the disk.
+    The work is spread by ``core.fanout``: over local processes, or a Ray or Dask cluster that shares the disk.
 
     Args:
         inventory: the scans.
@@ -72,9 +72,10 @@ def detect_all(
     rows: list[ScanRow] = []
     pictures: list[PictureRow] = []
     skipped = list(inventory.skipped)
-    with closing(_each(inventory.cases, model, folder, options, kept)) as results:
+    told = named(progress, "looking for tumours")
+    with closing(_each(inventory.cases, model, folder, options, kept, told)) as results:
         for done, result in enumerate(results, start=1):
-            progress("looking for tumours", done, len(inventory.cases))
+            told("", done, len(inventory.cases))
             if isinstance(result, Skipped):
                 skipped.append(result)
             else:
@@ -92,7 +93,7 @@ def detect_all(
 
 
 def _each(
-    cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig, kept: Path | None
+    cases: tuple[Case, ...], model: Path, folder: Path, options: DetectConfig, kept: Path | None, progress: Progress
 ) -> Generator[Result | Skipped]:
     """The result of each case, in order, whatever the number of workers."""
     from joblib import Parallel, cpu_count
@@ -105,19 +106,11 @@ def _each(
     if chosen in (None, 1):
         chosen = 1 if alone else min(cpu_count(), math.ceil(volumes))
     jobs = options.jobs or chosen
-    threads = None if jobs == 1 else 1
-    calls = ((case, name, model, folder, options, threads, kept) for case, name in zip(cases, names, strict=True))
-    done = 0
-    try:
-        with spread(detect_case, calls, jobs) as results:
-            for result in results:
-                yield result
-                done += 1
-    except BrokenExecutor:  # the system ended a worker, as a rule for want of memory: one at a time needs less
-        for case, name in list(zip(cases, names, strict=True))[done:]:
-            for left_over in (folder / name, *folder.glob(f".{name}.partial-*")):
-                shutil.rmtree(left_over, ignore_errors=True)
-            yield detect_case(case, name, model, folder, options, None, kept)
+    threads = None if jobs == 1 and not fan().elsewhere else 1
+    place, run = folder.absolute(), model.absolute()  # a worker elsewhere may stand in another folder
+    calls = ((case, name, run, place, options, threads, kept) for case, name in zip(cases, names, strict=True))
+    with spread_kept(detect_case, calls, jobs, KEPT_SCANS, partial(progress, "")) as results:
+        yield from results
 
 
 def detect_case(
@@ -147,6 +140,8 @@ def detect_case(
             note(folder, name, key, known)
             return known
         seen = look(case, detector, options)
+        for left_over in (folder / name, *folder.glob(f".{glob.escape(name)}.partial-*")):
+            shutil.rmtree(left_over, ignore_errors=True)  # of a worker that was killed at this scan
         with new_folder(folder / name) as own:
             findings = write_results(own, name, seen, detector, options)
         result = scan_row(case, name, findings, seen), picture_rows(case, findings, seen)
@@ -175,6 +170,7 @@ def _opened(model: Path, device: str, threads: int | None) -> Detector:
     return _open_once(model, device, status.st_mtime_ns, status.st_size)
 
 
+# Time and size are here for the cache's key alone: a model that was trained anew is opened anew.
 @lru_cache(maxsize=1)
 def _open_once(model: Path, device: str, _written: int, _size: int) -> Detector:
     return Detector.open(model, device)

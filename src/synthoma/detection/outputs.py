@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from synthoma.core.types import Array, Bools, tumour_of
+from synthoma.core.untrusted import shortened
 from synthoma.core.whole_files import write_json
 from synthoma.detection.coding import to_flat, to_rle
 from synthoma.detection.description import describe
@@ -37,6 +38,7 @@ def file_names(cases: Sequence[Case]) -> list[str]:
     for case in cases:
         plain = name = safe(case.name)
         number = 1
+        # File systems of Windows and macOS take names that differ in capitals alone for one.
         while name.lower() in used:
             number += 1
             name = f"{plain}-{number}"
@@ -51,7 +53,7 @@ def safe(name: str) -> str:
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
             break
-    return re.sub(r"[^\w-]+", "_", name).strip("_")[:100] or "scan"
+    return shortened(re.sub(r"[^\w-]+", "_", name).strip("_")) or "scan"
 
 
 def write_results(folder: Path, name: str, seen: Seen, detector: Detector, options: DetectConfig) -> ScanFindings:
@@ -71,8 +73,10 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
     files = {"mask": _write_mask(folder, name, seen)}
     if options.probabilities:
         files["probabilities"] = _write_probabilities(folder, name, seen)
-    if options.dicom_seg:
+    if options.dicom_seg or options.dicom_sr:
         _add_dicom_seg(folder, name, seen, detector, files, remarks)
+    if options.dicom_sr and "dicom_seg" in files:
+        _add_dicom_sr(folder, name, seen, facts, detector, files, remarks)
     if options.overlay:
         files["overlay"] = [_write_overlay(folder, name, seen, facts, detector)]
         write_view(folder, seen, three_d=options.three_d)
@@ -215,3 +219,31 @@ def _add_dicom_seg(
         files["dicom_seg"] = [f"{name}_seg.dcm"]
     except InputError as error:
         remarks.append(f"no DICOM SEG: {error}")
+
+
+def _add_dicom_sr(
+    folder: Path,
+    name: str,
+    seen: Seen,
+    facts: Description,
+    detector: Detector,
+    files: dict[str, list[str]],
+    remarks: list[str],
+) -> None:
+    """Write a DICOM SR beside a DICOM SEG; say why where there is none."""
+    from synthoma.core.errors import InputError
+    from synthoma.detection.dicom_sr import write_report
+    from synthoma.scans.layouts.dicom_loading import reference_series
+
+    series = reference_series(seen.case)
+    assert series is not None  # there is a DICOM SEG
+    if facts.volume_unit != "mm3":
+        remarks.append("no DICOM SR: nobody knows how thick a slice is")
+        return
+    # In the order of the segments; empty regions have no segment, see ``dicom_seg``.
+    sizes = [float(facts.volumes[target] or 0) / 1000 for target, region in seen.regions.items() if region.any()]
+    try:
+        write_report(folder / f"{name}_sr.dcm", folder / f"{name}_seg.dcm", series, detector, sizes)
+        files["dicom_sr"] = [f"{name}_sr.dcm"]
+    except InputError as error:
+        remarks.append(f"no DICOM SR: {error}")

@@ -39,6 +39,7 @@ def chosen_slices(areas: Ints, blank: Bools, most: int = MOST_ROWS) -> list[int]
     if len(found) <= most:
         return [int(z) for z in found]
     shares = (np.arange(most) + 0.5) / most
+    # Where equal shares of the area are reached: large parts of a tumour get more pictures than its ends.
     spread = sorted(set(np.searchsorted(np.cumsum(areas) / areas.sum(), shares).tolist()))
     if largest not in spread:
         spread[int(np.abs(np.array(spread) - largest).argmin())] = largest
@@ -134,6 +135,7 @@ def painted(picture: Bytes, mask: Bools, colour: tuple[int, int, int]) -> Bytes:
     result = _coloured(picture).astype(np.float32)
     padded = np.pad(mask, 2)
     inner = mask.copy()
+    # Shifted by up to two pixels along either axis: the border is two pixels wide.
     for down, right in ((0, 2), (4, 2), (2, 0), (2, 4), (1, 2), (3, 2), (2, 1), (2, 3)):
         inner &= padded[down : down + mask.shape[0], right : right + mask.shape[1]]
     result[mask] = 0.65 * result[mask] + 0.35 * np.array(colour)

@@ -28,10 +28,12 @@ def largest_regions(mask: Bools, image: Array, source: Geometry | None) -> list[
     """
     if not mask.any():
         return []
+    # Only the box of the mask is looked at: a volume is mostly background.
     [around] = ndimage.find_objects(mask.astype(np.uint8))
     numbers, _ = connected(mask[around])
     middle, width = head_columns(image)
     order, back = turning(source)
+    # The first count is that of the background.
     sizes = np.bincount(numbers.ravel())[1:]
     voxel = float(np.prod(source.spacing)) if source is not None and source.thick else 1.0
     spatial = source is not None and min(mask.shape) > 1
@@ -42,6 +44,7 @@ def largest_regions(mask: Bools, image: Array, source: Geometry | None) -> list[
         corner = [part.start + whole.start for part, whole in zip(places[at], around, strict=True)]
         centre = (np.argwhere(alone).mean(axis=0) + corner).tolist()
         across = centre[order[2]]
+        # `middle` counts columns in LPS order, which this axis may run against.
         column = mask.shape[order[2]] - 1 - across if back[2] else across
         diameter = largest_diameter(alone, source.spacing[::-1]) if spatial and source is not None else None
         found.append(

@@ -52,8 +52,10 @@ def activation_map(detector: Detector, pixels: Float32, z: int, step_mm: float |
     finally:
         hook.remove()
     features = kept[-1]
+    # Above 0 is tumour at 0.5. Where nothing is, the largest logit is its own limit.
     asked = logits >= logits.detach().max().clamp(max=0.0)
     (gradient,) = torch.autograd.grad(logits[asked].sum(), features)
+    # What spoke against tumour is left out, or it would cancel what spoke for it.
     coarse = (gradient * features).sum(dim=1, keepdim=True).relu()
     size = (pixels.shape[2], pixels.shape[3])
     return _scaled(nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)[0, 0])

@@ -24,6 +24,18 @@ class DetectConfig(Config):
     )
     flip: bool = Field(True, description="average with the mirrored slice", examples=[False])
     dicom_seg: bool = Field(True, description="write a DICOM SEG beside the mask of a DICOM series", examples=[False])
+    dicom_sr: bool = Field(
+        False, description="write the sizes of a DICOM series' segments as a DICOM SR too", examples=[True]
+    )
+    study: tuple[str, ...] = Field(
+        (),
+        description="UIDs of the studies to fetch from an archive (dicomweb+https://HOST/PATH)",
+        examples=[("1.2.840.113619.2.1",)],
+        json_schema_extra=said(metavar="UID,...", unset="none"),
+    )
+    send_back: bool = Field(
+        False, description="store DICOM SEG and SR in the archive that the study came from", examples=[True]
+    )
     overlay: bool = Field(True, description="draw the scan with its mask", examples=[False])
     three_d: bool = Field(
         True,

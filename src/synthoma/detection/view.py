@@ -186,6 +186,7 @@ def _small(seen: Seen) -> dict[str, object]:
     offset, scale = seen.framing.windows[name]
     voxels = np.clip((seen.study.images[name].astype(np.float32) - offset) / scale, 0, None)
     scan, mask, small = coarser(voxels, seen.labels, geometry)
+    # As on the pictures: a few bright voxels must not darken the head, nor noise become bright where nothing is.
     high = max(float(np.percentile(scan, 99.8)), 0.5)
     levels = (np.clip(scan / high, 0, 1) * 255).round().astype(np.uint8)
     return {"scan": _nifti(levels, small), "mask": _nifti(mask, small), "voxel_mm": small.spacing}
@@ -203,6 +204,7 @@ def coarser(scan: Array, labels: Bytes, geometry: Geometry) -> tuple[Array, Byte
     edges = [(0, -count % factor) for count, factor in zip(scan.shape, factors, strict=True)]
 
     def blocks(array: Array) -> Float32:
+        # Filled up with its own edge: zeros would darken the last block.
         padded = np.pad(array, edges, mode="edge")
         z, y, x = (count // factor for count, factor in zip(padded.shape, factors, strict=True))
         means: Float32 = padded.reshape(z, factors[0], y, factors[1], x, factors[2]).mean((1, 3, 5), dtype=np.float32)
@@ -213,10 +215,12 @@ def coarser(scan: Array, labels: Bytes, geometry: Geometry) -> tuple[Array, Byte
     mask = np.zeros(tuple((n + pad[1]) // f for n, pad, f in zip(scan.shape, edges, factors, strict=True)), np.uint8)
     if values:
         whole = shares.sum(axis=0)
+        # Any share above rounding.
         inside = whole >= (0.5 if (whole >= 0.5).any() else 1e-6)
         mask[inside] = np.array(values, np.uint8)[shares.argmax(axis=0)][inside]
     matrix = np.array(geometry.direction).reshape(3, 3)
     steps, by = np.array(geometry.spacing), np.array(factors[::-1])
+    # The middle of the first block lies further in than that of its first voxel.
     origin = (np.array(geometry.origin) + matrix @ (steps * (by - 1) / 2)).tolist()
     spacing = (steps * by).tolist()
     grid = Geometry((spacing[0], spacing[1], spacing[2]), (origin[0], origin[1], origin[2]), geometry.direction)

@@ -54,12 +54,15 @@ def _moved(images: Tensor, masks: Tensor, config: AugmentConfig, draws: Generato
     """Flip, turn, scale and shift, in one resampling."""
     count = len(images)
     angle = _spread(count, math.radians(config.rotation), draws)
+    # Even in the logarithm: half the size is as likely as twice, and the mean size stays.
     size = torch.exp(_spread(count, math.log1p(config.scale), draws))
     stretch = torch.exp(_spread(count, math.log1p(config.scale) / 3, draws))  # heads differ in shape too
     mirror = torch.where(torch.rand(count, generator=draws) < config.flip, -1.0, 1.0)
+    # `grid_sample` asks from where each pixel comes: to enlarge, places move together.
     cosine, sine = torch.cos(angle) / size, torch.sin(angle) / size
     affine = torch.stack(
         [
+            # Twice the share, since the grid counts in halves of the side.
             torch.stack([mirror * cosine * stretch, -sine / stretch, 2 * _spread(count, config.shift, draws)], dim=1),
             torch.stack([mirror * sine * stretch, cosine / stretch, 2 * _spread(count, config.shift, draws)], dim=1),
         ],
@@ -69,6 +72,7 @@ def _moved(images: Tensor, masks: Tensor, config: AugmentConfig, draws: Generato
     grid = F.affine_grid(affine, [count, 1, *images.shape[2:]], align_corners=False)
     moved = F.grid_sample(both, grid, padding_mode="zeros", align_corners=False)
     images, masks = moved.split([images.shape[1], masks.shape[1]], dim=1)
+    # Where interpolation leaves more than half, tumour it is: areas stay as they are in the mean.
     return images, (masks > 0.5).to(images.dtype)
 
 
@@ -82,18 +86,22 @@ def _rescanned(images: Tensor, config: AugmentConfig, draws: Generator, channels
     stack = images.view(count, planes // channels, channels, height, width)
     if config.gamma:
         power = torch.exp(_spread((count, 1, channels, 1, 1), config.gamma, draws)).to(images.device)
+        # Moving may leave values a little below 0, of which there is no power.
         stack.clamp_min_(1e-4).pow_(power)
     if config.contrast or config.bias:
         coarse = _spread((count, channels, 4, 4), config.bias, draws)
         gain = 1 + coarse + _spread((count, channels, 1, 1), config.contrast, draws)
+        # A factor, not a sum: the background stays 0.
         field = F.interpolate(gain.to(images.device), size=(height, width), mode="bilinear", align_corners=True)
         stack.mul_(field[:, None])
     for number in _hit(count, config.ghosting, draws):
         strength = 0.25 * float(torch.rand(1, generator=draws))
+        # From an eighth of the side on: nearer ghosts are blur, and those beyond half come back from the other side.
         step = int(torch.randint(height // 8, height // 2, (1,), generator=draws))
         axis = 1 + int(torch.randint(0, 2, (1,), generator=draws))
         images[number] = images[number] * (1 - strength) + images[number].roll(step, dims=axis) * strength
     if hit := _hit(count, config.blur, draws):
+        # Means of four pixels and back, as a scan of half the resolution that was interpolated.
         coarse = F.avg_pool2d(images[hit], 2)
         images[hit] = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
     if config.noise:
@@ -128,7 +136,9 @@ def drop_modalities(images: Tensor, chance: float, draws: Generator, channels: i
     """
     count = len(images)
     present = present_modalities(images, channels)
+    # Missing ones come last, whatever is drawn: what stays must show something.
     order = torch.rand(count, channels, generator=draws).masked_fill(~present, -1.0)
+    # Sorting twice turns an order into ranks.
     rank = order.argsort(dim=1, descending=True).argsort(dim=1)  # 0 for the modality that stays longest
     keep = torch.ceil(torch.rand(count, 1, generator=draws) ** 2 * present.sum(dim=1, keepdim=True)).clamp_min(1)
     hit = torch.rand(count, 1, generator=draws) < chance

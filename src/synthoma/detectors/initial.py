@@ -40,7 +40,9 @@ class Start:
             ConfigError: not one of them fits.
         """
         own = network.state_dict()
+        # Shipped weights are stored in half precision, and learned on in full.
         fitting = {name: value.float() if value.is_floating_point() else value for name, value in self.weights.items()}
+        # Layers of another shape stay random: targets or modalities may differ.
         fitting = {name: value for name, value in fitting.items() if name in own and own[name].shape == value.shape}
         if not fitting:
             raise ConfigError(

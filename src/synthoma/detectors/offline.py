@@ -84,6 +84,7 @@ def changed(image: Float32, mask: Bytes, strength: AugmentConfig, draws: torch.G
         len(image),
     )
     result = np.zeros_like(mask)
+    # From the outermost region in: each covers what lies inside it in the one before.
     for value, plane in zip(values, moved[0].numpy(), strict=True):
         result[plane > 0] = value
     return images[0].numpy(), result

@@ -157,6 +157,7 @@ class DetectorPlan:
         counts = batch_counts(len(self.sources), self.learner)
         drawn = [source.class_shares(len(self.classes)) for source in self.sources]
         shares = np.average(drawn, axis=0, weights=counts)
+        # A class that is hardly ever drawn must not take over the loss by one slice.
         return np.asarray(1 / (len(shares) * np.maximum(shares, 1e-3)), np.float32)
 
     def judge(self, execution: Execution, sheet: Callable[[int, Ints, Tensor], None]) -> Validate:
@@ -164,6 +165,7 @@ class DetectorPlan:
         own = self.sources[0]
         if self.kind == "classifier":
             return classification_judge(own, self.validation, execution)
+        # Only to look at: without validation patients the sheet shows slices that are learned from.
         pool = self.validation if len(self.validation) else own.rows
         ill = pool[own.tumour[pool]]
         return segmentation_judge(own, self.validation, spread(ill if len(ill) else pool, SHOWN), execution, sheet)

@@ -56,6 +56,7 @@ def neighbours(numbers: Ints, context: int, stride: Ints | int) -> Ints:
         after = np.searchsorted(numbers, wanted).clip(0, len(numbers) - 1)
         before = (after - 1).clip(0)
         nearest = np.where(np.abs(numbers[before] - wanted) < np.abs(numbers[after] - wanted), before, after)
+        # Half a stride at most, or one slice would stand for two neighbours.
         close = np.abs(numbers[nearest] - wanted) <= strides // 2
         columns.append(np.where(close, nearest, own))
     return np.stack(columns, axis=1)
@@ -79,10 +80,12 @@ def context_rows(cohort: Cohort, context: int, context_mm: float) -> Ints:
         return rows
     numbers = table["slice"].to_numpy(np.int64)
     step = table["step_mm"].to_numpy(float) if "step_mm" in table else np.full(len(table), np.nan)
+    # Whole positions, at least one: slices thicker than the wanted distance take the next one.
     stride = np.maximum(1, np.round(context_mm / np.where(step > 0, step, context_mm))).astype(np.int64)
     for found in table.groupby("case", sort=False).indices.values():
         members = np.asarray(found)
         order = members[np.argsort(numbers[members], kind="stable")]
+        # `prepare` may have kept every k-th slice: a position between two is nobody's.
         kept_every = int(np.diff(numbers[order]).min(initial=len(numbers))) if len(order) > 1 else 1
         rows[order] = order[neighbours(numbers[order], context, np.maximum(stride[order], kept_every))]
     return rows
@@ -209,6 +212,7 @@ class LabelledSlices:
         """
         draws = stream(seed, purpose, step)
         chosen = []
+        # Groups before slices: patients with long scans are not seen more often.
         for group in draws.integers(0, len(self.members), count):
             ill, well = self.members[group]
             if tumour_share is None:

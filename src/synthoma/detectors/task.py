@@ -22,6 +22,7 @@ from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.schedule import Plateau, one_cycle
+from synthoma.training.team import team
 
 Criterion = Callable[[Tensor, Labelled], Tensor]
 """Loss of logits for a batch, a scalar."""
@@ -68,6 +69,8 @@ class SupervisedTask:
         self.batch, self.counts = config.batch, batch_counts(len(sources), config)
         self.network: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.team = team()
+        self.team.share_norms(self.network, self.batch)
         self.optimiser = OPTIMISERS[config.optimiser](
             [weight for weight in self.network.parameters() if weight.requires_grad],
             config.rate,
@@ -92,8 +95,9 @@ class SupervisedTask:
         batch = self._batch(step)
         self.network.train()
         with self.precision():
-            logits = self.network(batch.images)
-        logits = logits.float()
+            logits = self.network(batch.images[self.team.rows(self.batch)])
+        # Losses sum over a whole batch, for which half precision has too few digits.
+        logits = self.team.joined(logits.float(), self.batch)
         loss = self.criterion(logits, batch)
         losses = {"loss": loss}
         total = loss
@@ -102,6 +106,7 @@ class SupervisedTask:
             total = loss + self.rival.weight * opinion
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
+        self.team.add_gradients(self.network)
         if self.config.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self.optimiser.step()
@@ -117,6 +122,7 @@ class SupervisedTask:
         """Batch number ``step``, augmented, on the device."""
         parts = []
         for number, (source, count) in enumerate(zip(self.sources, self.counts, strict=True)):
+            # A stream for each cohort: one more of them changes nothing in what is drawn of the others.
             rows = source.draw(self.seed, f"training.slices.{number}", step, count, self.config.tumour_share)
             parts.append(source.fetch(rows))
         joined = [torch.cat(tensors) for tensors in zip(*((p.images, p.masks, p.classes) for p in parts), strict=True)]
@@ -127,6 +133,7 @@ class SupervisedTask:
             images = drop_modalities(images, self.config.modality_dropout, draws, self.channels)
         if images.shape[1] > self.channels and self.config.context_dropout:
             images = drop_neighbours(images, self.config.context_dropout, draws, self.channels)
+        # Last, since changes are made on the cohort's own scale, where 0 is air.
         images = as_input(images, self.scale).contiguous(memory_format=self.execution.memory_format)
         return Labelled(images, masks, classes)
 
@@ -140,6 +147,7 @@ class SupervisedTask:
 
     def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
         """Judge the averaged network on the validation split."""
+        # One nan or infinity anywhere comes through `max`, without a look at every weight on the CPU.
         weights = torch.stack([value.detach().abs().max() for value in self.network.parameters()])
         if not bool(torch.isfinite(weights).all()) or not all(map(math.isfinite, recent.values())):
             return Snapshot(math.nan, {}, [_BROKEN], fatal=True)
@@ -199,6 +207,7 @@ def batch_counts(sources: int, config: LearnerConfig) -> list[int]:
     others = sources - 1
     if not others:
         return [config.batch]
+    # One slice of each further cohort at least, and one of the first, whatever the ratio.
     borrowed = min(config.batch - 1, max(others, round(config.batch * config.with_ratio)))
     parts = [borrowed // others + (number < borrowed % others) for number in range(others)]
     return [config.batch - borrowed, *parts]

@@ -23,10 +23,11 @@ from synthoma.detectors.settings import ClassifierConfig
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.detectors.task import SupervisedTask
 from synthoma.training.bundle import save_tensors
-from synthoma.training.device import Execution, calibrate, choose_device, read_execution
+from synthoma.training.device import Execution, calibrate, choose_device, read_execution, usable_cores
 from synthoma.training.loop import Budget, Progress, Report, run_loop, spent_since
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import SECTION
+from synthoma.training.team import team
 
 
 def train_detector(
@@ -70,6 +71,10 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
     file = run / EXECUTION
     if resume and (begun := read_execution(file)) and begun.device == device:
         return begun
+    if (together := team()).size > 1:  # measured together, they would wait for each other
+        chosen = Execution(device, max(1, usable_cores() // together.near), channels_last=True, bf16=device == "cuda")
+        write_json(file, sealed(asdict(chosen)))
+        return chosen
     task: dict[Execution, SupervisedTask] = {}
 
     def trial(execution: Execution) -> None:
@@ -78,6 +83,7 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
             task[execution] = plan.task(execution, lambda network, images: (0.0, {}, torch.zeros(0)))
         task[execution].step(0, 0.0)
 
+    # What the time of a step depends on, and no more: a change of rate or loss need not measure again.
     kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen"}
     if isinstance(plan.learner, ClassifierConfig) and (plan.learner.network == "vgg16" or plan.learner.head):
         kept |= {"pool", "head", "batch_norm"}

@@ -13,6 +13,7 @@ from synthoma.core.types import Bools, Floats, Ints
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.training.device import Execution
 
+# `arange` gives 0.30000000000000004 for 0.3. Its end is beyond 0.9, which rounding might leave out or take in.
 THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
 """Probabilities that are tried as the limit of tumour."""
 
@@ -59,6 +60,7 @@ def patient_dice(found: Ints, said: Ints, being: Ints, groups: Ints) -> Floats:
         being: (slices, T).
         groups: patient number of each slice, (slices,).
     """
+    # Who is whom as a matrix: one product adds up the slices of each patient, for all thresholds at once.
     belongs = (groups[None] == np.arange(int(groups.max()) + 1)[:, None]).astype(np.float64)  # (patients, slices)
     hit, claimed, true = belongs @ found, belongs @ said, belongs @ being
     return np.where(claimed + true > 0, 2 * hit / np.maximum(claimed + true, 1), 1.0)
@@ -77,6 +79,7 @@ def steady_threshold(dice: Floats) -> int:
         Its position in ``THRESHOLDS``.
     """
     best = int(dice.mean(axis=1).argmax())
+    # Paired by patient: most of what patients differ by is the same at two thresholds.
     behind = dice[best] - dice
     error = behind.std(axis=1, ddof=1) / np.sqrt(dice.shape[1]) if dice.shape[1] > 1 else np.zeros(len(dice))
     good = np.flatnonzero(behind.mean(axis=1) <= error)

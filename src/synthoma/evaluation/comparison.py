@@ -129,6 +129,7 @@ def compare(
         tuple(table["group"].iloc[apart].astype(str)),
         tuple(_together(synthetic).iloc[drawn]),
         modality,
+        # As stored, in half precision: the gallery may be every slice of a cohort.
         real.images[gallery, channel],
         gallery,
         len(known - {str(name) for column in ("group", "patient", "case") for name in set(table[column])}),
@@ -158,6 +159,7 @@ def check_alike(real: Cohort, synthetic: Cohort, *, classes: bool = True) -> Non
     for name in FRAMED:
         mine, other = (settings.get(name) for settings in prepared)
         both = all(name in settings for settings in prepared)
+        # None is a value of `pad` and `window` (no padding, all of it); of the others it means that nobody said.
         if both and mine != other and (None not in (mine, other) or name in ("pad", "window")):
             came = f"{name} {mine} of the real and {other} of the synthetic cohort"
             raise InputError("cohorts that were prepared alike", came, "prepare both with the same settings")

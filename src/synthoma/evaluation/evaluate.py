@@ -11,7 +11,8 @@ import numpy as np
 from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.leaks import patients_behind
 from synthoma.core.artefacts import verified_digest
-from synthoma.core.errors import InputError
+from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.fanned import ShareDone, each, fan
 from synthoma.core.provenance import bytes_digest, software
 from synthoma.core.types import Floats, tumour_of
 from synthoma.evaluation.classes import class_scores
@@ -107,6 +108,8 @@ def evaluate(
     extractors, identity = _extractors(extractor)
     trained = config.preset != "quick"
     steps = 4 + trained
+    if fan().share is not None:  # of the work, trainings are what is cut into shares
+        _share(real, synthetic, phantom, comparison, config, cells, progress)
     progress("comparing with real scans", 0, steps)
     features = features_of(comparison, extractors)
     progress("comparing with real scans", 1, steps)
@@ -123,6 +126,27 @@ def evaluate(
         verdict=verdict(four, evidence.utility),
         provenance=_provenance(real, synthetic, config, identity),
     )
+
+
+def _share(
+    real: Cohort, synthetic: Cohort, phantom: Cohort | None, comparison: Comparison, config: EvaluateConfig,
+    cells: Path, progress: Tell,
+) -> None:  # fmt: skip
+    """Do a share of the trainings that all questions ask for.
+
+    Raises:
+        ShareDone: it is done.
+        ConfigError: the preset trains nothing.
+    """
+    if config.preset == "quick":
+        todo = "add --preset standard, or leave out --shard: there is nothing to share"
+        raise ConfigError("a preset that trains detectors, for --shard", "--preset quick", todo)
+    works: tuple[Callable[[], object], ...] = (
+        lambda: _judge(real, synthetic, comparison, config, cells, progress),
+        lambda: _utility(real, synthetic, phantom, config, cells, progress),
+    )
+    each(works)
+    raise ShareDone(0, 0, 0)  # nothing can be taught
 
 
 def _evidence(
@@ -161,7 +185,7 @@ def _evidence(
         parts["self_test"] = faults(comparison, plan, EXTRACTORS, alpha=alpha, seed=config.seed)
         progress("comparing with real scans", 5, steps)
     if config.preset != "quick":
-        parts["utility"] = _utility(material, cells, progress)
+        parts["utility"] = _utility(real, synthetic, material.phantom, config, cells, progress)
     return evidence.model_copy(update=parts)
 
 
@@ -204,11 +228,12 @@ def tumours_of(real: Cohort, synthetic: Cohort, comparison: Comparison, plan: Nu
     return tumours(comparison, ours, theirs, plan)
 
 
-def _utility(material: _Material, cells: Path, progress: Tell) -> Utility:
-    real, synthetic = material.real, material.synthetic
+def _utility(
+    real: Cohort, synthetic: Cohort, phantom: Cohort | None, config: EvaluateConfig, cells: Path, progress: Tell
+) -> Utility:
     seen = patients_behind(synthetic, simulated=real.origin == "phantom") or None
     return utility(
-        real, synthetic, material.config, cells, seen=seen, phantom=material.phantom,
+        real, synthetic, config, cells, seen=seen, phantom=phantom,
         progress=lambda done, total: progress("teaching detectors", done, total),
     )  # fmt: skip
 

@@ -45,6 +45,7 @@ WORSE = {
 FARTHEST = 2.0
 """Deviations at which features are cut."""
 
+# As Naeem et al. (2020) have it for density and coverage.
 NEIGHBOURS = 5
 PROJECTIONS = 128
 BLOCK = 500
@@ -70,6 +71,7 @@ def scaled(features: Floats) -> Floats:
         features: (N, D) of real and synthetic images together.
     """
     deviation = features.std(axis=0)
+    # A constant feature becomes 0: divided by its own rounding error it would be noise as loud as the others.
     scale = np.where(deviation > 1e-9, deviation, np.inf)
     return standardised(np.clip((features - features.mean(axis=0)) / scale, -FARTHEST, FARTHEST))[0]
 
@@ -112,6 +114,7 @@ def set_scores(points: Floats, names: Ints, one: Ints, other: Ints, *, blocks: i
     number is that of the whole comparison: a Frechet distance depends on how many images it is of, and must not jump
     where a part is left out.
     """
+    # Seeded by the number of places alone, so that a score does not change with the seed of a run.
     sides = [
         np.array_split(stream(len(places), "evaluation.blocks").permutation(places), blocks) for places in (one, other)
     ]

@@ -40,6 +40,7 @@ def noisy(images: Float32, draws: np.random.Generator) -> Float32:
 
 def checkered(images: Float32) -> Float32:
     """With a checkerboard of 2 %, within the head."""
+    # Every pixel differs from its four neighbours: the pattern of period 2 that strided layers leave.
     down, right = np.indices(images.shape[1:])
     board = np.where((down + right) % 2, 0.02, -0.02).astype(np.float32)
     return np.asarray(np.clip(images + board * (images > 0.02), 0, 1), np.float32)
@@ -126,4 +127,5 @@ def _of_modes(places: Ints, modes: Ints, draws: np.random.Generator) -> Ints:
     """As many places of half of the clusters, drawn with replacement where they are too few."""
     kept = draws.permutation(int(modes.max()) + 1)[: (int(modes.max()) + 1) // 2]
     pool = places[np.isin(modes[places], kept)]
+    # With fewer than are wanted, some come twice.
     return np.asarray(draws.choice(pool if len(pool) else places, len(places), replace=len(pool) < len(places)))

@@ -297,6 +297,7 @@ def cannot_speak(scores: Sequence[Score], alpha: float, tests: int = 1) -> bool:
 
 def worse_than_all(score: Score) -> bool:
     """Whether a score is worse than all of its real-vs-real values."""
+    # That product is one more than the number of values as bad; 1.5 leaves room for rounding.
     return score.p is not None and score.p * (1 + len(score.null)) < 1.5
 
 

@@ -100,7 +100,7 @@ def write_pictures(
 
 def _file_names(cases: Sequence[str], rows: Sequence[int]) -> list[str]:
     """One name each: its case, with its first row where several have the same case or names that look alike."""
-    names = [file_name(case).encode()[:_LONGEST].decode("utf-8", "ignore") for case in cases]
+    names = [file_name(case, _LONGEST) for case in cases]
     count = Counter(name.lower() for name in names)
     return [name if count[name.lower()] == 1 else f"{name}-{row:06d}" for name, row in zip(names, rows, strict=True)]
 

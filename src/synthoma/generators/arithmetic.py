@@ -36,6 +36,7 @@ NEIGHBOURS = 8
 NEAR = 0.25
 """How far they are from it, as a share of its length: as far as Radford et al. went."""
 
+# What is so short beside the codes is rounding, left of images that cancel out: its direction means nothing.
 VANISHED = 1e-6
 
 
@@ -77,6 +78,7 @@ def terms_of(text: str, classes: Sequence[str]) -> list[Term]:
         ConfigError: it is none, with what is wrong.
     """
     parts = re.split(r"\s+([+-])\s+", text.strip())
+    # `split` by a pattern with a group keeps what matched: every second part is a sign.
     signs = [1, *(1 if sign == "+" else -1 for sign in parts[1::2])]
     terms = [_term(sign, part, classes) for sign, part in zip(signs, parts[::2], strict=True)]
     if len(terms) > MOST_TERMS:
@@ -90,6 +92,7 @@ def _term(sign: int, part: str, classes: Sequence[str]) -> Term:
     if part in classes and not part.isdecimal():
         return Term(sign, name=part)
     numbers = [number.strip() for number in part.split(",")]
+    # `isdecimal` alone holds of digits of every script.
     if not all(number.isascii() and number.isdecimal() and int(number) < LARGEST for number in numbers):
         known = f", or a class ({', '.join(classes)})" if classes else ""
         came = f"{part!r} in --arithmetic"
@@ -171,6 +174,7 @@ class Studio:
         codes = torch.from_numpy(np.stack([one.code for one in places]).astype(np.float32))
         if self.styles:
             latents = self.canvas.repeat(len(places), 1, 1, 1)
+            # `flatten` gives a view here, since a plane's rows lie behind one another: the codes arrive in `latents`.
             latents[:, -1].flatten(1)[:, : self.styles] = codes
         else:
             latents = codes.view(len(places), *self.shape)
@@ -179,6 +183,7 @@ class Studio:
             part = slice(start, start + BLOCK)
             mixture = torch.from_numpy(np.stack([one.classes for one in places[part]]).astype(np.float32))
             with _classes_mixed(self.sampler.generator, mixture):
+                # Any class will do: its code gives way to the mixture.
                 planes.append(self.sampler.draw(latents[part], torch.zeros(len(latents[part]), dtype=torch.long)))
         return [grey((image[0] + 1) / 2) for image in np.concatenate(planes)]
 
@@ -189,6 +194,7 @@ def _classes_mixed(generator: nn.Module, mixture: Tensor) -> Iterator[None]:
 
     def mixed(part: nn.Module, _: object, codes: Tensor) -> Tensor:
         assert isinstance(part, nn.Embedding)
+        # Behind the first N stand the zeros that fill a block up; their images are thrown away.
         return torch.cat([mixture @ part.weight, codes[len(mixture) :]])
 
     parts = [part for part in generator.modules() if isinstance(part, nn.Embedding)] if mixture.shape[1] else []

@@ -34,7 +34,9 @@ def augment(
     if probability <= 0:
         return images
     for change in changes:
+        # Drawn on the CPU: the same images are hit on every device.
         hit = (torch.rand(len(images), generator=draws) < probability).to(images.device)
+        # Made of all images, hit or not, so that how much is drawn never depends on a draw.
         changed = _CHANGES[change](images, draws, intensity)
         images = torch.where(hit.view(-1, 1, 1, 1), changed, images)
     return images
@@ -54,6 +56,7 @@ def _brightness(images: Tensor, draws: Generator, intensity: int) -> Tensor:
 def _contrast(images: Tensor, draws: Generator, intensity: int) -> Tensor:
     factor = _uniform(images, draws, 0.7, 1.3)
     part = images[:, :intensity]
+    # Each image's own mean, of all modalities: contrast changes, brightness does not.
     mean = part.mean(dim=(1, 2, 3), keepdim=True)
     return torch.cat([(part - mean) * factor + mean, images[:, intensity:]], dim=1)
 
@@ -62,6 +65,7 @@ def _translation(images: Tensor, draws: Generator, intensity: int) -> Tensor:
     """Shift by up to an eighth of the side; what comes in from outside is background (-1)."""
     reach = max(1, images.shape[-1] // 8)
     moves = torch.randint(-reach, reach + 1, (len(images), 2), generator=draws)
+    # -1 is a scan's background, and that of label planes.
     padded = F.pad(images, [reach] * 4, value=-1.0)
     side = images.shape[-1]
     parts = [

@@ -87,6 +87,7 @@ def _gan_start(
     theirs = bundle.meta.network["network"], ImageShape(**bundle.meta.shape)
     weights = {name: dict(bundle.weights(name)) for name in ("generator", "discriminator")}
     if init == SHIPPED and theirs[0] == network and fitted is not None:
+        # Shipped weights are stored in half precision; what is learned on top of them is smaller than its steps.
         weights = {name: {key: value.float() for key, value in own.items()} for name, own in weights.items()}
         painter, judge = fitted(weights["generator"], weights["discriminator"], shape.channels, shape.labels)
         weights = {"generator": painter, "discriminator": judge}

@@ -55,6 +55,7 @@ class Critic:
 
     def unmasked(self, images: Tensor) -> Tensor:
         """Planes (N, C + L, S, S) of images (N, C, S, S), with empty masks where it judges masks too."""
+        # -1 is "no tumour" in the planes of labels.
         empty = images.new_full((len(images), self.shape.labels, *images.shape[2:]), -1.0)
         return torch.cat([images, empty], dim=1) if self.shape.labels else images
 

@@ -82,12 +82,14 @@ def training_rows(cohort: Cohort, config: GeneratorTraining) -> Ints:
         wanted = "training slices with all modalities" + " and a mask" * config.with_masks
         raise InputError(wanted, came, "check the cohort with `synthoma info`")
     if config.limit is not None and config.limit < len(rows):
+        # Sorted again: rows keep the order of the cohort, however they were drawn.
         rows = np.sort(stream(config.seed, "training.limit").choice(rows, config.limit, replace=False))
     return rows
 
 
 def check_pixels(cohort: Cohort, rows: Ints) -> None:
     """Raise InputError where all of these rows are constant, or one of them holds what is no number."""
+    # A few are enough: one that shows something proves that not all are constant.
     looked_at = cohort.images[spread(rows, 64)]
     if all(np.ptp(image) == 0 for image in looked_at):
         raise InputError("training slices that show something", "constant ones", "look at the cohort's report.html")

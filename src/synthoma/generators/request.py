@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from synthoma.core.config import Config
-from synthoma.core.errors import ConfigError
+from synthoma.core.config import Config, Jobs
+from synthoma.core.fanned import share_of
 from synthoma.core.fields import said
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class GenerateConfig(Config):
     )
     shard: str = Field(
         "1/1",
-        description="draw one part, i/k the i-th of k; together they are what one command would draw",
+        description="draw one part, i/k the i-th of k; together they are what one command would draw. With --parts "
+        "it is a share of the jobs, and the same command without it puts all together",
         examples=["3/8"],
         json_schema_extra=said(metavar="I/K"),
     )
@@ -118,6 +119,8 @@ class GenerateConfig(Config):
         json_schema_extra=said(unset="nothing is left out", metavar="COHORT"),
     )
 
+    jobs: Jobs = 1
+
     def tumour(self) -> Simulation:
         """What is asked of the tumours of simulated patients; empty where nothing is."""
         asked: Simulation = {}
@@ -135,7 +138,4 @@ class GenerateConfig(Config):
         Raises:
             ConfigError: it is not i/k.
         """
-        part, _, parts = self.shard.partition("/")
-        if not (part.isdecimal() and parts.isdecimal()):
-            raise ConfigError("a shard i/k", repr(self.shard), "write for example --shard 1/4")
-        return int(part), int(parts)
+        return share_of(self.shard)

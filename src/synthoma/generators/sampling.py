@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,6 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from synthoma.cohorts.cohort import Cohort, CohortWriter
@@ -18,10 +18,11 @@ from synthoma.cohorts.meta import CohortMeta, Provenance
 from synthoma.cohorts.splits import SPLITS
 from synthoma.core.errors import ConfigError
 from synthoma.core.provenance import software
-from synthoma.core.types import Bytes, Floats, tumour_of
+from synthoma.core.types import Bytes, Float16, Floats, tumour_of
 from synthoma.generators.families import family_of, network_of
 from synthoma.generators.latents import LatentSource
 from synthoma.generators.phantomgan.simulated import simulated_names
+from synthoma.generators.planes import split_planes
 from synthoma.generators.shape import ImageShape
 from synthoma.training.bundle import Bundle, fitting, open_model
 
@@ -31,8 +32,14 @@ BLOCK = 64
 A matrix product may round differently in a batch of another size, or in another row of it.
 """
 
-SPECK = 0.0005
-"""Connected regions of a drawn mask below this share of the picture are removed."""
+Task = tuple[int, int, int]
+"""A block to draw: its first number, and the range of numbers (from, to below) that is wanted of it."""
+
+Piece = tuple[Float16, Bytes, list[dict[str, object]]]
+"""What was drawn: images (N, C, S, S), masks (N, S, S), and a row of slices.csv for each."""
+
+Pieces = Callable[[Sequence[Task]], AbstractContextManager[Iterator[Piece]]]
+"""Draws tasks in order, see ``generators.spreading``."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ class Sampler:
             for start in range(0, len(latents), BLOCK):
                 part, label = latents[start : start + BLOCK], classes[start : start + BLOCK]
                 fill = BLOCK - len(part)
+                # Zeros fill the last block up; in evaluation mode no image sees its neighbours.
                 part = torch.cat([part, part.new_zeros(fill, *part.shape[1:])])
                 label = torch.cat([label, label.new_zeros(fill)])
                 images = self.generator(part, label if self.shape.classes else None)
@@ -163,6 +171,7 @@ def generate_cohort(
     truncation: float = 1.0,
     rejection: Chooser | None = None,
     shard: tuple[int, int] = (1, 1),
+    pieces: Pieces | None = None,
     progress: Callable[[str, int, int], None] = lambda text, done, total: None,
 ) -> Cohort:
     """Draw images number 0 to ``count`` - 1, or one shard of them, into an existing empty folder as a cohort.
@@ -177,6 +186,7 @@ def generate_cohort(
         truncation: factor on the latents, above 0 and at most 1; less is more typical and less various.
         rejection: chooses among candidates for each image, see ``generators.gan.rejection``.
         shard: (i, k) for the i-th of k parts, from 1.
+        pieces: draws, in place of this process, with the same model, seed, class, factor and choice.
         progress: told how far it is.
 
     Raises:
@@ -184,27 +194,17 @@ def generate_cohort(
     """
     check_request(sampler.bundle, count, label=label, truncation=truncation, shard=shard)
     part, parts = shard
-    meta, shape = sampler.bundle.meta, sampler.shape
-    classes = list(meta.classes)
+    # Whole numbers: the end of a shard is the beginning of the next, with none left out or drawn twice.
     first, last = count * (part - 1) // parts, count * part // parts
-    with CohortWriter(folder, channels=shape.channels, size=shape.size) as writer:
-        for start in range(first - first % BLOCK, last, BLOCK):
-            block = range(start, start + BLOCK)
-            numbers = [classes.index(label) if label else index % len(classes) for index in block]
-            labels = torch.tensor(numbers)
-            if rejection is not None:
-                planes = rejection.draw(seed, block, labels)
-            else:
-                planes = sampler.draw(sampler.latents.numbered(seed, block, truncation), labels)
-            indices = range(max(start, first), min(start + BLOCK, last))
-            kept = planes[indices.start - start : indices.stop - start]
-            images, masks = sampler.finished(kept, seed, indices)
-            records = [
-                _record(index, classes[numbers[index - start]], sampler, mask, seed)
-                for index, mask in zip(indices, masks, strict=True)
-            ]
-            writer.add(images, masks, records)
-            progress("drawing images", indices.stop - first, last - first)
+    tasks = [
+        (start, max(start, first), min(start + BLOCK, last)) for start in range(first - first % BLOCK, last, BLOCK)
+    ]
+    own = (draw_piece(sampler, task, seed, label, truncation, rejection) for task in tasks)
+    drawing = nullcontext(own) if pieces is None else pieces(tasks)
+    with CohortWriter(folder, channels=sampler.shape.channels, size=sampler.shape.size) as writer, drawing as drawn:
+        for piece in drawn:
+            writer.add(*piece)
+            progress("drawing images", len(writer.records), last - first)
         described = cohort_meta(sampler, seed, count, shard, truncation, writer.records)
         if rejection is not None:
             kept_share = {"kept_share": rejection.share}
@@ -213,32 +213,25 @@ def generate_cohort(
     return Cohort(folder)
 
 
-def split_planes(planes: Floats, shape: ImageShape, values: tuple[int, ...]) -> tuple[Floats, Bytes]:
-    """Images (N, C, S, S) on the cohort's scale (0 background, 1 bright) and clean masks (N, S, S) of drawn planes.
-
-    A pixel belongs to the label whose plane is highest, if that is above 0. Specks are removed.
-
-    Args:
-        planes: (N, C + L, S, S) in -1..1.
-        shape: says how many of them are images.
-        values: of each label's pixels in a mask (L,).
-    """
-    images = np.clip((planes[:, : shape.channels] + 1) / 2, 0, 1)
-    if not shape.labels:
-        return images, np.zeros((len(planes), shape.size, shape.size), dtype=np.uint8)
-    labels = planes[:, shape.channels :]
-    masks = np.where(labels.max(axis=1) > 0, np.array(values)[labels.argmax(axis=1)], 0).astype(np.uint8)
-    return images, np.stack([without_specks(mask) for mask in masks])
-
-
-def without_specks(mask: Bytes) -> Bytes:
-    """The mask (S, S) without connected tumour regions smaller than ``SPECK`` of the picture."""
-    regions, count = ndimage.label(tumour_of(mask))
-    if not count:
-        return mask
-    sizes = np.bincount(regions.ravel())
-    kept = sizes >= max(2.0, SPECK * mask.size)
-    return np.where(kept[regions], mask, 0).astype(np.uint8)
+def draw_piece(
+    sampler: Sampler, task: Task, seed: int, label: str | None, truncation: float, rejection: Chooser | None
+) -> Piece:
+    """Draw the whole block of a task, and give what is wanted of it; see ``generate_cohort``."""
+    start, first, last = task
+    block, indices = range(start, start + BLOCK), range(first, last)
+    classes = list(sampler.bundle.meta.classes)
+    numbers = [classes.index(label) if label else index % len(classes) for index in block]
+    labels = torch.tensor(numbers)
+    if rejection is not None:
+        planes = rejection.draw(seed, block, labels)
+    else:
+        planes = sampler.draw(sampler.latents.numbered(seed, block, truncation), labels)
+    images, masks = sampler.finished(planes[first - start : last - start], seed, indices)
+    records = [
+        _record(index, classes[numbers[index - start]], sampler, mask, seed)
+        for index, mask in zip(indices, masks, strict=True)
+    ]
+    return images.astype(np.float16), masks, records
 
 
 def _record(index: int, name: str, sampler: Sampler, mask: Bytes, seed: int) -> dict[str, object]:
@@ -302,6 +295,7 @@ def cohort_meta(
 def great_circle(ends: Floats, steps: int) -> Floats:
     """Points (``steps``, D) on the way from one latent to another (2, D), by equal angles (White 2016, slerp)."""
     cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
+    # Rounding may leave a cosine just above 1.
     angle = np.arccos(np.clip(cosine, -1, 1))
     share = np.linspace(0, 1, steps)[:, None]
     if np.sin(angle) > 1e-6:

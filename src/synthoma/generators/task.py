@@ -39,6 +39,7 @@ class GenerativeTask:
         self.material = setup.material
         self.execution, self.judge, self.sheet, self.samples = setup.execution, setup.judge, setup.sheet, setup.samples
         self.batch = self.gan.batch
+        # Layers take their first weights from the global generator: a function of the seed, whatever ran before.
         torch.manual_seed(stream_key(self.config.seed, "training.weights") % 2**63)
         self.generator = on_device(plan.family.generator(self.gan, self.shape), self.execution)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
@@ -86,6 +87,7 @@ class GenerativeTask:
     def snapshot(self, progress: Progress, recent: dict[str, float]) -> Snapshot:
         """Score the averaged generator on images whose latents stay the same through the run."""
         weights = torch.stack([value.detach().abs().max() for value in self.generator.parameters()])
+        # One nan or infinity anywhere comes through `max`, without a look at every weight on the CPU.
         if not bool(torch.isfinite(weights).all()) or not all(map(math.isfinite, recent.values())):
             broken = (
                 "The losses are no longer finite numbers (NaN): training has stopped, and the best snapshot is kept. "
@@ -120,6 +122,7 @@ class GenerativeTask:
         """Classes (N,) of the images that are drawn at a snapshot, as often as among the slices."""
         frequency = np.bincount(self.slices.classes[self.slices.rows], minlength=max(self.shape.classes, 1))
         classes = np.repeat(np.arange(len(frequency)), np.ceil(count * frequency / frequency.sum()).astype(int))
+        # Rounded up and cut after shuffling: no class loses its only image to rounding.
         order = torch.randperm(len(classes), generator=self.draws("snapshot.classes", 0))[:count]
         return torch.from_numpy(classes)[order]
 

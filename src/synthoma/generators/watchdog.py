@@ -144,6 +144,7 @@ class _Yardstick:
         if self.second is None:
             return self.distances(rows, self.references)
         first = rows[~self.second[rows]]
+        # All drawn patients are on one side: there is nobody to stand for others.
         if len(first) in (0, len(rows)):
             return dict.fromkeys(FAMILIES, 0.0)
         return self.distances(rows[self.second[rows]], {name: own[first] for name, own in self.references.items()})
@@ -157,6 +158,7 @@ def _mean_distance(found: dict[str, float], least: dict[str, float]) -> float:
 def _resampled(patients: Array) -> list[Ints]:
     """Images of as many patients, drawn with replacement; none of a single patient, of whom nothing can be learned."""
     own = [np.flatnonzero(patients == name) for name in np.unique(patients)]
+    # The same draws at every snapshot: what they say of two snapshots is paired, and its error is of the difference.
     draws = stream(0, "training.resampled_patients").integers(len(own), size=(RESAMPLES, len(own)))
     return [np.concatenate([own[number] for number in row]) for row in draws] if len(own) > 1 else []
 
@@ -170,6 +172,7 @@ def warnings_of(values: dict[str, float], recent: dict[str, float], *, logits: b
         logits: whether these two are probabilities.
     """
     found = []
+    # nan compares as False throughout: what could not be measured warns of nothing.
     if logits and recent.get("d_real", 0.5) > CONFIDENT and recent.get("d_fake", 0.5) < 1 - CONFIDENT:
         found.append(DISCRIMINATOR_WINS)
     if values["variety"] < COLLAPSED and recent.get("step", EARLY) >= EARLY:
@@ -187,6 +190,7 @@ def _joined(references: dict[str, Floats], features: dict[str, Floats]) -> Float
 def _variety(features: Floats) -> float:
     """Mean distance between different images."""
     squares = (features**2).sum(axis=1)
+    # Rounding leaves squares a little below 0 for equal images.
     distances = np.sqrt(np.clip(squares[:, None] + squares[None] - 2 * features @ features.T, 0, None))
     count = len(features)
     return float(distances.sum() / max(count * (count - 1), 1))

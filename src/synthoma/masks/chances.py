@@ -102,6 +102,7 @@ def read_detection(folder: Path) -> Detection | None:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         came = f"{type(error).__name__}: {error}"
         raise InputError(f"{FINDINGS} as synthoma detect writes it", came, _AGAIN) from error
+    # nan is left out here, since nobody said anything of those slices.
     values = np.append(chances.slices[~np.isnan(chances.slices)], chances.probability)
     if not ((values >= 0) & (values <= 1)).all():
         raise InputError(f"probabilities from 0 to 1 in {FINDINGS}", "others", _AGAIN)
@@ -180,6 +181,7 @@ def chance_scores(patients: Sequence[Judged], draws: int, seed: int) -> ChanceSc
         return None
     chance, truth = (np.concatenate([getattr(one, name) for one in patients]) for name in ("slices", "truth"))
     lengths = [len(one.slices) for one in patients]
+    # Slices of each patient together: patients are drawn, and bring all of theirs.
     rows = np.split(np.arange(len(chance)), np.cumsum(lengths)[:-1])
 
     def calibration(drawn: Ints) -> dict[str, float]:
@@ -209,6 +211,7 @@ def _ranking(truth: Bools, chance: Floats, owner: Ints, count: int, draws: int, 
     scored = weighted_ranking(truth, chance)
 
     def of(drawn: Ints) -> dict[str, float]:
+        # How often a patient was drawn is how often each of its slices counts: nothing is sorted anew.
         return scored(np.bincount(drawn, minlength=count)[owner])
 
     found = bootstrap_many(of, count, limits=SHARE, draws=draws, seed=seed)

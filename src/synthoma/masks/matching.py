@@ -86,6 +86,7 @@ def _keyed(paths: Sequence[Path], root: Path, name: str, notes: ScoringNotes) ->
     passed = 0
     for key, group in groups.items():
         ranks = {path: _read_name(stem_of(path)).rank for path in group}
+        # A drawn mask that was copied beside a prediction would score as a perfect one.
         machine = name != "truth" and _MACHINE in ranks.values()
         best = [path for path in group if ranks[path] == (_MACHINE if machine else min(ranks.values()))]
         passed += len(group) - len(best)
@@ -135,6 +136,7 @@ def matched_files(sides: Mapping[str, Mapping[Key, Path]], roots: Roots, notes: 
     for name, side in sides.items():
         if name == "truth":
             continue
+        # Two files that the user names belong together, whatever they are called.
         two_files = roots["truth"].is_file() and roots[name].is_file()
         partners[name] = dict(zip(truth, side.values(), strict=True)) if two_files else _partners(truth, side)
         if not partners[name]:

@@ -72,6 +72,7 @@ class Packed:
         for side, mask in arrays.items():
             as_masks(masks.truth, mask)
             sides[side].add(mask)
+            # The quickest level: masks are long runs of zeros, which any level packs.
             packed[side] = (zlib.compress(mask.tobytes(), 1), mask.dtype.str, mask.shape)
         nothing = np.zeros((0, 0, 0), dtype=np.uint8)
         return cls(replace(masks, truth=nothing, prediction=nothing, other=None), packed)
@@ -139,6 +140,7 @@ def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance:
         hd95=surface.hd95,
         surface_dice=surface.surface_dice,
         volume=float(counts.tp + counts.fn) * voxel,
+        # Volume of the prediction less that of the truth: what both have (tp) cancels. Above 0 it is too large.
         volume_error=float(counts.fp - counts.fn) * voxel,
         relative_volume_error=float(volume_error(counts)),
     )

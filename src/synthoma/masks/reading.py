@@ -84,13 +84,17 @@ def _read_files(trio: MaskFiles, roots: Roots, spacing: Spacing | None, notes: S
             notes.skip(name_in_results(path, roots[name], name), error)
     if trio.prediction is not None and "predictions" not in read:
         return None
+    # Only now: each side may have made the grid larger, and all must lie on the same one.
     whole = _laid(truth, geometry, shape, grid, notes)
     drawn = {name: _laid(mask, own, shape, grid, notes) for name, (mask, own) in read.items()}
     for name, path in (("predictions", trio.prediction), ("other", trio.other)):
         if name in roots and path is None:
+            # Left out, a hard case without a prediction would raise the mean scores.
             drawn[name] = np.zeros_like(whole)
     if grid is not None:
+        # From (x, y, z) of a grid to (z, y, x) of arrays.
         spacing = (grid.spacing[2], grid.spacing[1], grid.spacing[0])
+    # Laid onto another grid, slices of the mask are no longer those that the probabilities were given for.
     turned = "predictions" in read and drawn["predictions"] is not read["predictions"][0]
     chances = None if turned else _chances(trio.prediction, whole, roots["predictions"], notes)
     return PatientMasks(place, whole, drawn["predictions"], spacing, drawn.get("other"), chances)
@@ -128,6 +132,7 @@ def _covering(
         return shape, grid
     low, high = _field(own, mask.shape, grid)
     top = np.array(shape[::-1]) - 1
+    # Axis by axis a mask is cropped (inside) or larger (around). What only overlaps shows another part of the head.
     inside, around = (low >= 0) & (high <= top), (low <= 0) & (high >= top)
     first, last = np.minimum(low, 0), np.maximum(high, top)
     if (inside | around).all():
@@ -155,7 +160,9 @@ def _laid(mask: Array, own: Geometry | None, shape: _Shape, grid: Geometry | Non
 def _field(own: Geometry, shape: tuple[int, ...], grid: Geometry) -> tuple[Ints, Ints]:
     """First and last voxel (x, y, z) of a mask, counted on a grid."""
     corners = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * (np.array(shape[::-1]) - 1)
+    # On the steps of that grid, whichever way its axes run.
     places = corners @ _steps(own).T + np.array(own.origin) - np.array(grid.origin)
+    # Rounded only to find the field: `paste_onto` refuses a grid whose voxels lie between those of the other.
     counted = np.rint(places @ np.linalg.inv(_steps(grid)).T).astype(np.int64)
     return counted.min(axis=0), counted.max(axis=0)
 
@@ -187,6 +194,7 @@ def _read(path: Path) -> tuple[Array, Geometry | None]:
     if picture.ndim == 3 and (picture == picture[..., :1]).all():
         picture = picture[..., 0]
     if picture.ndim == 3:  # colours tell tumour from black, but their numbers are no labels
+        # One number for each colour, so that too many colours are refused as too many labels are; 24 bits need int32.
         codes = picture.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
         return (_as_labels(codes) > 0).astype(np.uint8)[None], None
     return _as_labels(picture)[None], None
@@ -200,6 +208,7 @@ def _as_labels(values: Array) -> Array:
     """
     present = np.unique(values)
     todo = "save the thresholded mask, with background 0"
+    # nan is no equal of itself, so it is refused too; `unique` sorts it to the end.
     if present[0] < 0 or (present != np.rint(present)).any():
         raise InputError("whole labels from 0 up", f"values from {present[0]:g} to {present[-1]:g}", todo)
     if len(present) > MOST_LABELS:

@@ -28,6 +28,7 @@ Kind = Literal["brats", "labels", "whole"]
 GIVEN = "you said so"
 """Why a convention holds that the user gave."""
 
+# Values that a remark lists: a probability map has thousands.
 _NAMED = 10
 
 
@@ -124,6 +125,7 @@ def _decided(name: str, sides: Mapping[str, Side]) -> Decision:
     side, truth = sides[name], sides["truth"]
     if side.said is not None:
         return _agreed(side.said, side, name)
+    # Its 1 is the whole tumour, even beside a side whose 1 is the core.
     if side.binary:
         return decide(side.masks)
     partner = sides["prediction"] if name == "truth" else truth
@@ -132,6 +134,7 @@ def _decided(name: str, sides: Mapping[str, Side]) -> Decision:
     if model.said is not None and meant is not None and meant.values and side.values <= set(meant.values):
         return replace(model.said, why=f"{model.said.why}, of the side beside it")
     hint = side.hint or (partner.hint if not side.values else truth.hint)
+    # Masks whose names speak for another set say nothing of what these values mean.
     together = [one for one in (side, partner) if one.said is None and not one.binary and one.hint in (hint, None)]
     return decide([mask for one in together for mask in one.masks], hint)
 
@@ -176,6 +179,7 @@ def _values_of(region: str, convention: Convention | None) -> tuple[int, ...]:
     if convention is None or not convention.values:
         return ()
     found = tuple(sorted(value for value, meaning in convention.values.items() if meaning in _INNER[region]))
+    # Every value above 0, so that one which the convention lacks still counts as tumour (see `_strange`).
     return () if region == WHOLE and not _NO_TUMOUR & set(convention.values.values()) else found
 
 
@@ -188,6 +192,7 @@ def _nested(sides: Mapping[str, Side], known: Mapping[str, Decision]) -> Regions
     regions = [_whole(sides, known)]
     for name in (CORE, ENHANCING):
         region = Region(name, {side: _values_of(name, known[side].convention) for side in sides})
+        # A region that neither side ever draws would be empty against empty for every patient.
         if any(sides[side].values & {*region.values[side]} for side in ("truth", "prediction")):
             regions.append(region)
     shown = {

@@ -13,6 +13,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.types import Array, Ints
 from synthoma.metrics.intervals import Interval, bootstrap
 
+# Sums of shares miss 1 by rounding alone. Divided by what is left then, kappa could be any number.
 _ALL_ALIKE = 1e-12
 
 
@@ -45,6 +46,7 @@ def fleiss_kappa(answers: Array) -> float:
     if not len(answers):
         return float("nan")
     readers = answers.shape[1]
+    # Pairs of two different readers: that a reader agrees with itself says nothing.
     counts = np.stack([(answers == kind).sum(axis=1) for kind in np.unique(answers)], axis=1)
     observed = (counts * (counts - 1)).sum(axis=1) / (readers * (readers - 1))
     return _kappa(float(observed.mean()), float((counts.mean(axis=0) / readers) @ (counts.mean(axis=0) / readers)))

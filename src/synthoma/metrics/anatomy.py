@@ -17,6 +17,7 @@ from synthoma.core.types import Array, Bools, Floats, Ints
 HEAD_ABOVE = 0.02
 """Grey value above which a pixel may belong to the head, on the scale 0..1."""
 
+# Images at once, which are held in double precision: memory is the same for any number of them.
 _BLOCK = 128
 # Neighbours within a slice, with diagonals and without; never those of the next slice.
 _SQUARE = np.pad(ndimage.generate_binary_structure(2, 2)[None], ((1, 1), (0, 0), (0, 0)))
@@ -76,13 +77,16 @@ def left_right_asymmetry(images: Array) -> Floats:
     for _, block in _blocks(images):
         head = heads(block)
         width = block.shape[2]
+        # Beyond the frame is background, here and in the mirror below. Repeating the edge would invent tissue there.
         smooth = ndimage.gaussian_filter(block, (0, width / 32, width / 32), mode="constant")
         middle = _mean(np.broadcast_to(np.arange(width, dtype=np.float64), block.shape), head)
         # Twice the axis is rounded: the mirror then falls on whole columns, at most a quarter of a column off.
+        # A blank picture has no axis. Any will do, since its correlation is nan.
         columns = np.round(2 * np.nan_to_num(middle)).astype(int)[:, None] - np.arange(width)
         inside = ((columns >= 0) & (columns < width))[:, None]
         columns = np.clip(columns, 0, width - 1)[:, None]
         mirror = np.where(inside, np.take_along_axis(smooth, columns, axis=2), 0.0)
+        # Both halves together: tissue that is missing on one side is what asymmetry means.
         either = head | (inside & np.take_along_axis(head, columns, axis=2))
         parts.append(1 - _correlation(smooth, mirror, either))
     return _joined(parts)
@@ -110,6 +114,7 @@ def centre_to_edge(images: Array, rings: int = 8) -> Floats:
         apart = [2.0 * max(block.shape[1:]), 1.0, 1.0]
         padded = np.pad(head, ((0, 0), (1, 1), (1, 1)))
         depth = ndimage.distance_transform_edt(padded, sampling=apart)[:, 1:-1, 1:-1]
+        # The outline has a depth of 1, so that the floor of 1 changes blank pictures only.
         share = depth / np.maximum(depth.max(axis=(1, 2), keepdims=True), 1.0)
         ring = np.minimum(((1 - share) * rings).astype(np.int64), rings - 1)
         places = (ring + rings * np.arange(len(block))[:, None, None])[head]
@@ -153,6 +158,7 @@ def lesion_descriptors(images: Array, masks: Array) -> dict[str, Floats]:
     for start, block in _blocks(images):
         lesion = np.asarray(masks[start : start + len(block)]) > 0
         for name, values in _described(block, lesion).items():
+            # Sums over no pixel are 0, which would be an answer: no lesion has a texture of 0.
             parts[name].append(np.where(lesion.any(axis=(1, 2)), values, np.nan))
     return {name: _joined(parts[name]) for name in names}
 
@@ -164,19 +170,24 @@ def _described(images: Floats, lesion: Bools) -> dict[str, Floats]:
     along = np.broadcast_to(np.arange(images.shape[1], dtype=np.float64)[:, None], images.shape)
     right, down = _mean(across, lesion), _mean(along, lesion)
     width = max(2, round(min(images.shape[1:]) / 32))
+    # Within the head, or a lesion at its edge would be compared with air.
     ring = ndimage.binary_dilation(lesion, _SQUARE, iterations=width) & ~lesion & head
+    # border_value=1: where the frame cuts a lesion, the lesion goes on. The cut is no boundary.
     inner = lesion & ~ndimage.binary_erosion(lesion, _CROSS, border_value=1)
     outer = ndimage.binary_dilation(lesion, _CROSS) & ~lesion
     steps = np.gradient(images, axis=(1, 2))
     # A pixel is a square of side 1: its own moment is 1/6, so that single pixels and small discs have a roundness too.
     moment = _mean((across - _column(right)) ** 2 + (along - _column(down)) ** 2, lesion) + 1 / 6
     return {
+        # Ratios are nan where nothing is there to divide by; so are positions without a lesion or a head.
         "area": _ratio(size, head.sum(axis=(1, 2))),
         "right": _offset(right, np.asarray(head.any(axis=1))),
         "down": _offset(down, np.asarray(head.any(axis=2))),
         "contrast": _mean(images, lesion) - _mean(images, ring),
         "texture": np.sqrt(_mean((images - _column(_mean(images, lesion))) ** 2, lesion)),
         "sharpness": _mean(np.hypot(*steps), inner | outer),
+        # A disc of area A has the second moment A / (2 pi) about its middle, and no other shape of that area has so
+        # little.
         "roundness": _ratio(size, 2 * np.pi * moment),
         "parts": _parts(lesion).astype(np.float64),
     }
@@ -191,8 +202,10 @@ def _largest(masks: Bools) -> Bools:
     if not count:
         return masks
     size = np.bincount(labels.ravel())
+    # The background is no region, however large it is.
     size[0] = 0
     flat = labels.reshape(len(masks), -1)
+    # The size of each pixel's own region, not a loop over regions: the largest of every slice is found at once.
     best = np.take_along_axis(flat, size[flat].argmax(axis=1)[:, None], axis=1)
     kept: Bools = (labels == best[:, :, None]) & masks
     return kept
@@ -200,7 +213,10 @@ def _largest(masks: Bools) -> Bools:
 
 def _filled(masks: Bools) -> Bools:
     """Each slice with its holes filled: all that the frame around it cannot reach through the background."""
+    # Regions of the head touch across corners (_SQUARE), so the outside must not (_CROSS): it would leak through an
+    # outline that is one pixel wide and runs aslant.
     outside, _ = ndimage.label(np.pad(~masks, ((0, 0), (1, 1), (1, 1)), constant_values=True), _CROSS)
+    # The corner of each slice is outside, because of the padding: its label is that of all that is outside.
     filled: Bools = (outside != outside[:, :1, :1])[:, 1:-1, 1:-1]
     return filled
 
@@ -209,6 +225,8 @@ def _parts(masks: Bools) -> Ints:
     """Number of connected regions of each slice."""
     labels, count = ndimage.label(masks, _SQUARE)
     _, first = np.unique(labels, return_index=True)
+    # `unique` lists the background first where there is any, so that regions are the last. None spans two slices: the
+    # place of its first pixel tells its slice.
     slices = first[-count:] // labels[0].size if count else np.zeros(0, dtype=np.int64)
     return np.bincount(slices, minlength=len(masks)).astype(np.int64)
 
@@ -216,6 +234,7 @@ def _parts(masks: Bools) -> Ints:
 def _offset(places: Floats, lines: Bools) -> Floats:
     """Places (N,) from the middle of what is True in lines (N, L), in halves of its length; nan where nothing is."""
     first, last = lines.argmax(axis=1), lines.shape[1] - 1 - lines[:, ::-1].argmax(axis=1)
+    # The box ends at the far edge of its last pixel, hence + 1; places are middles of pixels.
     halves = np.where(lines.any(axis=1), (last - first + 1) / 2, np.nan)
     offset: Floats = (places - (first + last) / 2) / halves
     return offset
@@ -232,6 +251,7 @@ def _mean(values: Floats, where: Bools) -> Floats:
 def _correlation(first: Floats, second: Floats, where: Bools) -> Floats:
     one, other = first - _column(_mean(first, where)), second - _column(_mean(second, where))
     spread = np.sqrt(_mean(one**2, where) * _mean(other**2, where))
+    # A flat region has no correlation: a quotient of rounding errors would be any number.
     return _ratio(_mean(one * other, where), np.where(spread > 1e-9, spread, np.nan))
 
 

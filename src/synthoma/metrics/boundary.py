@@ -66,11 +66,15 @@ def boundary(truth: Array, prediction: Array, spacing: Spacing = PIXELS, toleran
     if not (ours.any() and theirs.any()):
         if not (ours.any() or theirs.any()):
             return Boundary(0.0, 1.0)
+        # Infinity would spoil every mean over patients, and leaving the pair out would flatter models that find
+        # nothing.
         return Boundary(float(np.linalg.norm(steps * ours.shape)), 0.0)
     first, second = _surface(ours, steps), _surface(theirs, steps)
     distances = _to_nearest(first, second), _to_nearest(second, first)
     # Multiples of a spacing may miss the tolerance by rounding alone: 3 x 0.7 is above 2.1.
     within = sum(int(np.count_nonzero(part <= tolerance + 1e-9)) for part in distances)
+    # The worse of two percentiles, as MONAI. MedPy takes one percentile of both directions together, which is never
+    # higher.
     farthest = max(float(np.percentile(part, 95)) for part in distances)
     return Boundary(farthest, within / (len(first) + len(second)))
 
@@ -117,17 +121,21 @@ class _Elements:
 def _elements(mask: Bools, spacing: Floats) -> _Elements:
     """Triangles of the surface halfway between voxels (marching cubes), or edges of a single slice's outline."""
     flat = [axis for axis in range(3) if mask.shape[axis] == 1]
+    # Marching cubes looks at every voxel of the array: only the box of the mask is given to it.
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
     start = np.array([part.start for part in box])
     if flat:
         kept = [axis for axis in range(3) if axis != flat[0]]
+        # A rim of zeros closes the surface where the mask ends at the box or at the frame of the scan.
         closed = np.pad(mask[box].squeeze(axis=flat[0]), 1).astype(np.float32)
         lines = [line * spacing[kept] for line in measure.find_contours(closed, 0.5)]
         ends = np.concatenate([np.stack([line[:-1], line[1:]], axis=1) for line in lines])
         places = np.zeros((len(ends), 3))
+        # - 1 for the rim.
         places[:, kept] = ends.mean(axis=1) + (start[kept] - 1) * spacing[kept]
         return _Elements(places, np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1))
     corners, faces, _, _ = measure.marching_cubes(np.pad(mask[box], 1).astype(np.float32), 0.5, spacing=tuple(spacing))
+    # Corners come in float32. Products of their differences are summed over many thousand triangles.
     triangles = corners[faces].astype(np.float64)
     sides = triangles[:, 1:] - triangles[:, :1]
     weights = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1) / 2
@@ -140,9 +148,12 @@ def _surface(mask: Bools, spacing: Floats) -> Floats:
     An axis of one voxel is left out of the search for surfaces: across it, every voxel of a single slice would be one.
     """
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    # Erosion takes what lies beyond the box for background, so a mask that reaches the end of the scan has a surface
+    # there.
     inside = mask[box]
     flat = tuple(axis for axis in range(3) if mask.shape[axis] == 1)
     kept = inside.squeeze(axis=flat)
+    # A grid of a single voxel has no axis left to erode along: the voxel is surface.
     eroded = ndimage.binary_erosion(kept).reshape(inside.shape) if kept.ndim else np.zeros_like(inside)
     places: Floats = (np.argwhere(inside & ~eroded) + [part.start for part in box]) * spacing
     return places

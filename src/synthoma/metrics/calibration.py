@@ -45,7 +45,9 @@ def reliability(truth: Array, probabilities: Floats, *, bins: int = 15) -> Relia
         raise InputError("at least 1 bin", f"{bins}", "use 10 to 20")
     if not len(real):
         return Reliability(np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64))
+    # Ranks are whole numbers, and so are bins: a quotient in floating point could fall to either side of a bin's edge.
     before = rankdata(values, method="min").astype(np.int64) - 1
+    # Bins that nothing fell into, where many probabilities are equal, are closed up.
     places = np.unique(before * bins // len(values), return_inverse=True)[1]
     count = np.bincount(places)
     return Reliability(np.bincount(places, values) / count, np.bincount(places, real) / count, count)
@@ -83,6 +85,7 @@ def _checked(truth: Array, probabilities: Floats) -> tuple[Floats, Floats]:
     if real.ndim != 1 or real.shape != values.shape:
         came = f"{real.shape} and {values.shape}"
         raise InputError("one probability and one answer for each image", came, "score the same images in one order")
+    # nan compares as False, so that it is refused here as well.
     if not (np.isin(real, (0, 1)).all() and ((values >= 0) & (values <= 1)).all()):
         came = "other values"
         raise InputError("answers of 0 and 1, probabilities from 0 to 1", came, "apply a sigmoid or softmax first")

@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 from synthoma.core.errors import InputError
 from synthoma.core.types import Array, Floats, Ints
 
+# A score that is not defined must not count as 0: means over classes and intervals leave nan out.
 NAN = float("nan")
 
 
@@ -38,6 +39,7 @@ def binary_scores(truth: Array, predicted: Array) -> dict[str, float]:
 def scores_of_counts(*, tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
     """As `binary_scores`, from the numbers of answers: yes and right, yes and wrong, no and wrong, no and right."""
     recall, specificity = _ratio(tp, tp + fn), _ratio(tn, tn + fp)
+    # F1 of "yes", and of "no" as if that were looked for.
     halves = [_ratio(2 * hit, 2 * hit + fp + fn) for hit in (tp, tn)]
     return {
         "accuracy": _ratio(tp + tn, tp + fp + fn + tn),
@@ -92,6 +94,7 @@ def weighted_ranking(truth: Array, scores: Floats) -> Callable[[Array], dict[str
     """
     real, values = _answers(truth), _finite(scores)
     _alike(real, values)
+    # Stable, so that images of one score keep their order and a draw gives the same sums on every machine.
     order = np.argsort(-values, kind="stable")
     # A threshold takes all images of one score or none: only the last of equals ends a step.
     ends = np.flatnonzero(np.append(np.diff(values[order]) != 0, True)) if len(values) else np.zeros(0, dtype=np.int64)
@@ -103,10 +106,15 @@ def weighted_ranking(truth: Array, scores: Floats) -> Callable[[Array], dict[str
         if not (found[-1] and alarms[-1]):
             return {"roc_auc": NAN, "pr_auc": NAN, "sensitivity_at_95_specificity": NAN}
         sensitivity, miss = found / found[-1], alarms / alarms[-1]
+        # A draw may leave out all images of the highest scores. Nothing is called yet there: 0 / 0, and a step of no
+        # width.
         precision = found / np.maximum(found + alarms, 1e-300)
         return {
             "roc_auc": float((np.diff(miss) * (sensitivity[1:] + sensitivity[:-1]) / 2).sum()),
+            # A sum of steps, as scikit-learn has it: straight lines between points of this curve are too kind (Davis
+            # and Goadrich 2006).
             "pr_auc": float((np.diff(sensitivity) * precision[1:]).sum()),
+            # An alarm rate of exactly 5 % passes, whatever rounding made of it.
             "sensitivity_at_95_specificity": float(sensitivity[miss <= 0.05 + 1e-12].max()),
         }
 
@@ -130,6 +138,8 @@ def sensitivity_at(truth: Array, scores: Floats, *, specificity: float = 0.95) -
     _alike(real, values)
     if len(np.unique(real)) < 2:
         return NAN
+    # scikit-learn drops thresholds on straight parts of the curve by default. The best that is allowed may be one of
+    # them.
     false_alarms, found, _ = sk.roc_curve(real, values, drop_intermediate=False)
     return float(found[false_alarms <= 1 - specificity + 1e-12].max())
 
@@ -163,6 +173,7 @@ def multiclass_scores(truth: Array, probabilities: Floats, classes: Sequence[str
     areas = {name: ranking_scores(real == at, values[:, at])["roc_auc"] for at, name in enumerate(classes)}
     return {
         "accuracy": _ratio(sum(hits), len(real)),
+        # With one class alone, always naming it would be perfect.
         "balanced_accuracy": _mean(recalls) if np.count_nonzero(there) > 1 else NAN,
         "precision_macro": _mean([_ratio(hit, of) for hit, of in zip(hits, called, strict=True)]),
         "recall_macro": _mean(recalls),
@@ -198,6 +209,7 @@ def weighted_classes(truth: Array, probabilities: Floats, classes: int) -> Calla
 
     def scored(weights: Array) -> dict[str, float]:
         counted = np.asarray(weights, dtype=np.float64)
+        # Weighted counts of the whole table in one pass: a bootstrap comes here some thousand times.
         table = np.bincount(cell, counted, classes * classes).reshape(classes, classes)
         hits, there, called = np.diag(table).tolist(), table.sum(axis=1).tolist(), table.sum(axis=0).tolist()
         each = {

@@ -66,12 +66,14 @@ def _squares(first: Floats, second: Floats) -> Floats:
     """Squared distances (N, M), by one product of matrices; what rounding leaves of equal points is 0."""
     one, other = ((part**2).sum(axis=1) for part in (first, second))
     found = one[:, None] + other - 2 * first @ second.T
+    # Rounding leaves a small number, even below 0, where points are equal. A copy is at distance 0.
     return np.asarray(np.where(found > 1e-12 * (one[:, None] + other), found, 0.0))
 
 
 def _reach(points: Floats, groups: Ints | None, k: int) -> Floats:
     """Squared distance of each point to its k-th neighbour in another group (N,)."""
     own = np.arange(len(points)) if groups is None else np.asarray(groups)
+    # The largest group decides: each of its images has so many fewer neighbours.
     most = int(np.unique(own, return_counts=True)[1].max(initial=0))
     if len(points) - most < k:
         came = f"{len(points)} images" + (f", {most} of one group" if groups is not None else "")
@@ -80,6 +82,7 @@ def _reach(points: Floats, groups: Ints | None, k: int) -> Floats:
         )
     apart = _squares(points, points)
     apart[own[:, None] == own] = np.inf  # with itself among them
+    # `partition` finds the k-th smallest without sorting the rest.
     return np.asarray(np.partition(apart, k - 1, axis=1)[:, k - 1])
 
 
@@ -104,5 +107,6 @@ def authenticity(*, training: Floats, synthetic: Floats) -> float:
         came = f"{len(training)} and {len(synthetic)}"
         raise InputError("2 training images and 1 synthetic one", came, "add images")
     between, reach = cdist(training, synthetic), np.sqrt(_reach(training, None, 1))[:, None]
+    # Where both distances are the same by rights, rounding must not decide.
     near = (between < reach) | np.isclose(between, reach)
     return float(1 - near.any(axis=0).mean())

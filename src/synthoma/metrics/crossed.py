@@ -77,12 +77,14 @@ def crossed_interval(
     everything = np.ones(len(cases), dtype=np.bool_)
     whole = np.asarray(figures(everything), dtype=np.float64)
     known = np.isfinite(whole)
+    # One name may stand for a real and for a synthetic case.
     values, count = whole[known], len(set(zip(cases, kinds, strict=True)))
     if not len(values):
         return Crossed(*(float("nan"),) * 3, count, float("nan"), float("nan"), 0)
     covariance = _jackknife(figures, known, np.asarray(cases), np.asarray(kinds))
     if len(least):
         covariance = _raised(covariance, np.asarray(least, dtype=np.float64)[known])
+    # One reader has no variance between readers to go by.
     return _combined(values, covariance, count, level, fixed=fixed or len(values) == 1)
 
 
@@ -92,6 +94,7 @@ def _jackknife(figures: Figures, known: Bools, cases: Array, kinds: Array) -> Fl
     total = np.zeros((readers, readers))
     for kind in np.unique(kinds):
         names = np.unique(cases[kinds == kind])
+        # A single case cannot be left out; its kind adds no variance.
         if len(names) < 2:
             continue
         left = np.array(
@@ -99,6 +102,7 @@ def _jackknife(figures: Figures, known: Bools, cases: Array, kinds: Array) -> Fl
         )
         # A reader whom this leaves without a figure (one answer of a kind) is as without it.
         gaps = np.nan_to_num(left - np.nanmean(left, axis=0))
+        # (n - 1) / n times the sum: a mean without one case moves n - 1 times less than that case deviates.
         total += (len(names) - 1) / len(names) * gaps.T @ gaps
     return total
 
@@ -110,6 +114,7 @@ def _raised(covariance: Floats, least: Floats) -> Floats:
     wanted = np.sqrt(np.maximum(own, least))
     spread = np.sqrt(np.where(still, 1.0, own))
     correlation = np.where(np.logical_or.outer(still, still), 0.0, covariance / np.outer(spread, spread))
+    # Readers of whom no spread was seen may all err on the same cases: the widest that is possible.
     correlation[np.ix_(still, still)] = 1.0
     return np.asarray(correlation * np.outer(wanted, wanted))
 
@@ -117,13 +122,17 @@ def _raised(covariance: Floats, least: Floats) -> Floats:
 def _combined(values: Floats, covariance: Floats, count: int, level: float, *, fixed: bool) -> Crossed:
     readers, mean = len(values), float(values.mean())
     if fixed:
+        # A covariance over few cases may come out negative; a mean of readers cannot vary less than not at all.
         error, freedom = max(float(covariance.mean()), 0.0) ** 0.5, float("inf")
     else:
         own = float(np.diag(covariance).mean())
         shared = max(float((covariance.sum() - np.trace(covariance)) / (readers * (readers - 1))), 0.0)
+        # Between readers there is no less than what different cases bring to each alone, or cases would count for
+        # nothing.
         between = max(float(values.var(ddof=1)), own - shared, 0.0)
         total = between + readers * shared
         error = (total / readers) ** 0.5
+        # No variance between readers: the cases alone are left, whose error is taken as known.
         freedom = total**2 / (between**2 / (readers - 1)) if between > 0 else float("inf")
     reach = float(stats.t.ppf((1 + level) / 2, freedom)) * error
     return Crossed(mean, mean - reach, mean + reach, count, error, freedom, readers)

@@ -51,9 +51,11 @@ def frechet_distance(*, real: Floats, synthetic: Floats) -> float:
     """
     _need(real, synthetic, 2)
     difference = real.mean(axis=0) - synthetic.mean(axis=0)
+    # Of a single feature `cov` is a number, which `eigh` refuses.
     first, second = np.atleast_2d(np.cov(real, rowvar=False)), np.atleast_2d(np.cov(synthetic, rowvar=False))
     # tr (C1 C2)^(1/2) through the symmetric product, whose eigenvalues are real and not negative.
     values, vectors = linalg.eigh(first)
+    # Rounding leaves eigenvalues a little below 0 where images are fewer than features.
     root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
     overlap = np.sqrt(np.clip(linalg.eigvalsh(root @ second @ root), 0, None)).sum()
     return float(difference @ difference + np.trace(first) + np.trace(second) - 2 * overlap)
@@ -78,8 +80,10 @@ def frechet_infinity(*, real: Floats, synthetic: Floats, points: int = 8, repeat
     if points < 2 or repeats < 1:
         raise InputError("2 points and 1 repeat or more", f"{points} and {repeats}", "use 8 and 8")
     draws = stream(seed, "metrics.frechet_infinity")
+    # Sizes N / 1 to N / 2: evenly spaced in 1 / N, along which the bias is a straight line.
     across, distances = np.linspace(1, 2, points), []
     for inverse in across:
+        # Both sides shrink together, or the slope would mix two biases.
         sizes = [round(len(part) / float(inverse)) for part in (real, synthetic)]
         found = [
             frechet_distance(
@@ -105,6 +109,7 @@ def sliced_wasserstein(*, real: Floats, synthetic: Floats, projections: int = 10
     """
     _need(real, synthetic, 1)
     directions = _directions(real.shape[1], projections, seed)
+    # The middle of each step of the distribution. Of sets of one size these are the values themselves.
     levels = (np.arange(max(len(real), len(synthetic))) + 0.5) / max(len(real), len(synthetic))
     first = _quantiles(real @ directions, levels)
     second = _quantiles(synthetic @ directions, levels)
@@ -114,6 +119,8 @@ def sliced_wasserstein(*, real: Floats, synthetic: Floats, projections: int = 10
 @cache
 def _directions(width: int, count: int, seed: int) -> Floats:
     """Directions of length 1 (width, count); the same ones for every pair of sets."""
+    # The same directions for all pairs: what chance adds is alike in a score and its null, and hardly moves their
+    # ratio.
     drawn = stream(seed, "metrics.sliced_wasserstein").normal(size=(width, count))
     return np.asarray(drawn / np.linalg.norm(drawn, axis=0))
 
@@ -124,6 +131,7 @@ def _quantiles(values: Floats, levels: Floats) -> Floats:
     ordered = np.sort(values, axis=0)
     if len(levels) == len(values):
         return ordered
+    # A set of fewer points repeats some: its distribution has steps, and interpolated values would be nobody's.
     chosen: Floats = ordered[np.minimum((levels * len(values)).astype(int), len(values) - 1)]
     return chosen
 
@@ -134,6 +142,8 @@ def intensity_distances(*, real: Floats, synthetic: Floats) -> dict[str, float]:
         raise InputError("grey values on both sides", "an empty side", "check the cohorts")
     first, second = np.ravel(real), np.ravel(synthetic)
     return {
+        # Only the statistic is used. The exact p, SciPy's choice for up to 10,000 values, would be computed for
+        # nothing.
         "wasserstein_1": float(stats.wasserstein_distance(first, second)),
         "kolmogorov_smirnov": float(stats.ks_2samp(first, second, method="asymp").statistic),
     }

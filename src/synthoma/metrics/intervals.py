@@ -27,7 +27,9 @@ from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Array, Floats, Ints
 
+# Each end of a 95 % interval then rests on 50 draws.
 DRAWS = 2000
+# Places that are held at once: 32 MB.
 _BLOCK = 2**22
 
 FEW = 8
@@ -186,6 +188,7 @@ def paired_difference(
     if not len(gaps):
         return Difference(*(float("nan"),) * 3, 0, float("nan"))
     parts = [gaps[rows].mean(axis=1) for rows in _draws(len(gaps), level, draws, seed)]
+    # Nothing is drawn of fewer than two patients.
     means = np.concatenate(parts or [np.zeros(0)])
     # Draws of exactly 0 count on both sides, which makes p larger rather than smaller.
     least = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
@@ -198,6 +201,7 @@ def paired_difference(
     low, high = _ends(means, level, count)
     # Without a difference the bootstrap alone found one at 5 % in half of the cases with two patients, in 17 % with
     # five (decision 0008).
+    # Patients who all differ alike have no error to divide by; p is then that of their signs.
     p = max(p, 2 * float(stats.t.sf(abs(value) / max(error, 1e-12), count - 1)), 2.0 ** (1 - count))
     if value and error < 1e-12 and count < ALIKE:
         return Difference(value, float("nan"), float("nan"), count, p)
@@ -215,6 +219,7 @@ def _draws(count: int, level: float, draws: int, seed: int) -> Iterator[Ints]:
     if not (0 < level < 1 and draws >= 1):
         raise InputError("a level between 0 and 1 and at least one draw", f"{level} and {draws}", "use 0.95 and 2000")
     generator = stream(seed, "metrics.bootstrap")
+    # In blocks of whole draws: the numbers are those of one long draw, so the size of a block changes nothing.
     block = max(1, _BLOCK // max(count, 1))
     for at in range(0, draws if count > 1 else 0, block):
         yield generator.integers(0, count, (min(block, draws - at), count))
@@ -223,10 +228,12 @@ def _draws(count: int, level: float, draws: int, seed: int) -> Iterator[Ints]:
 def _interval(value: float, draws: Floats, level: float, count: int, limits: Limits) -> Interval:
     """Interval of a figure by its draws, and by Student's t with their deviation where groups are few."""
     low, high = _ends(draws, level, count)
+    # Ends alone may be alike where a median moves in few draws. Then there is a spread, if a rare one.
     if high - low <= _EQUAL and np.nanmax(draws) - np.nanmin(draws) <= _EQUAL:
         return Interval(value, *_ends_of_alike(value, level, count, limits), count)
     if 1 < count < FEW:
         # The deviation of a drawn mean has n in it where that of a mean has n - 1.
+        # nan is no equal of itself: too few draws had a value.
         error = float(np.nanstd(draws)) * (count / (count - 1)) ** 0.5 if low == low else float("nan")
         reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
         low, high = min(low, max(value - reach, limits[0])), max(high, min(value + reach, limits[1]))

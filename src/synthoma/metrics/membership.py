@@ -18,6 +18,7 @@ from synthoma.core.seeding import stream
 from synthoma.core.types import Bools, Floats, Ints
 
 NAN = float("nan")
+# Four groups a side can be relabelled in 70 ways: of three in 20, no p lies below 5 %.
 _LEAST_GROUPS = 4
 
 
@@ -80,16 +81,19 @@ def membership(
     p = control = NAN
     if min(inside, outside) >= _LEAST_GROUPS:
         null = _areas(scores, owner, _sides(len(first), inside, draws, seed, "relabelled"))
+        # The labels as they are count as one relabelling, or p could be 0. Equal areas may differ by rounding.
         p = float((1 + np.count_nonzero(null >= auc - 1e-12)) / (1 + draws))
     if inside >= _LEAST_GROUPS:
         halves = _areas(scores[: len(members)], owner[: len(members)], _sides(inside, inside // 2, draws, seed, "half"))
         control = float(np.quantile(halves, 0.95))
+    # Strictly above it are at most 1 % of the others.
     limit = np.sort(others)[-1 - int(0.01 * len(others))]
     return Membership(auc, float((members > limit).mean()), p, control, len(members), len(others))
 
 
 def _sides(count: int, inside: int, draws: int, seed: int, purpose: str) -> Bools:
     """Random choices (draws, count) of ``inside`` groups each."""
+    # The order of random numbers is a random permutation, for all draws at once.
     order = stream(seed, f"metrics.membership.{purpose}").random((draws, count)).argsort(axis=1)
     chosen: Bools = order < inside
     return chosen
@@ -97,6 +101,7 @@ def _sides(count: int, inside: int, draws: int, seed: int, purpose: str) -> Bool
 
 def _areas(scores: Floats, owner: Ints, sides: Bools) -> Floats:
     """Mann-Whitney areas (D,): scores of the groups chosen in each row of ``sides`` (D, groups) over the others'."""
+    # Ranks do not change with labels: summed by group once, a relabelling is a product of two matrices.
     ranks = np.bincount(owner, stats.rankdata(scores))
     sizes = np.bincount(owner).astype(np.float64)
     count = sides @ sizes

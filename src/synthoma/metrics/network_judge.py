@@ -76,9 +76,11 @@ def network_aucs(
 
 
 def _lesson(groups: Ints, one: Ints, other: Ints, seed: int) -> _Lesson | None:
+    # Evenly over the side: slices lie sorted by patient, and the first 200 would be those of a few.
     sides = [np.asarray(side)[np.linspace(0, len(side) - 1, min(len(side), MOST)).round().astype(int)]
              for side in (one, other)]  # fmt: skip
     folds = min(FOLDS, *(len(np.unique(groups[side])) for side in sides))
+    # With one group there is nobody left to test on once it is learned from.
     if folds < 2:
         return None
     rows = np.concatenate(sides)
@@ -94,6 +96,7 @@ def _aucs(points: Floats, lessons: Sequence[_Lesson], seed: int) -> list[float]:
         for fold in range(lesson.folds):
             test = lesson.fold == fold
             if len(np.unique(lesson.made[test])) == len(np.unique(lesson.made[~test])) == 2:
+                # Networks of two folds have outputs on scales of their own: ranks compare, outputs do not.
                 ranks[test] = shared_ranks(said[test, fold], lesson.made[test])
         known = ~np.isnan(ranks)
         found.append(area(ranks[known], lesson.made[known]) if known.any() else math.nan)
@@ -102,20 +105,24 @@ def _aucs(points: Floats, lessons: Sequence[_Lesson], seed: int) -> list[float]:
 
 def _learn(points: Floats, lessons: Sequence[_Lesson], seed: int) -> Floats:
     """What the network without a fold says of each image of a lesson, (lessons, N, FOLDS)."""
+    # By all images, those of the test fold too. Which side they are of is not seen, so nothing is given away.
     images = torch.from_numpy(np.stack([_standardised(points[lesson.rows]) for lesson in lessons]))
     made = torch.from_numpy(np.stack([lesson.made for lesson in lessons]).astype(np.float32))[..., None]
     fold = torch.from_numpy(np.stack([lesson.fold for lesson in lessons]))[..., None]
     learned = (fold != torch.arange(FOLDS)).float()
+    # A fold that lacks a side divides by 0 else; its sums are 0 then, and no nan spreads to the other networks.
     weights = learned * sum(side / (learned * side).sum(dim=1, keepdim=True).clamp_min(1) for side in (made, 1 - made))
     made = made.expand_as(weights)
     draws, width, count = stream(seed, "metrics.network_judge"), points.shape[1], len(lessons)
 
     def drawn(rows: int, columns: int, scale: float) -> Tensor:
         """The same first weights in all lessons."""
+        # Networks of all lessons begin alike, so that areas differ by images and not by luck of the start.
         first = torch.from_numpy(draws.normal(0, scale, (rows, columns)).astype(np.float32))
         return first.expand(count, rows, columns).clone().requires_grad_()
 
     units = FOLDS * HIDDEN
+    # Sums of standardised features have about deviation 1: tanh is neither flat nor a straight line there.
     inner, outer = drawn(width, units, width**-0.5), drawn(1, units, HIDDEN**-0.5)
     bias = torch.zeros(count, 1, units, requires_grad=True)
 
@@ -128,6 +135,7 @@ def _learn(points: Floats, lessons: Sequence[_Lesson], seed: int) -> Floats:
     parameters = [inner, outer, bias]
     first, second = ([torch.zeros_like(one) for one in parameters] for _ in range(2))
     for step in range(1, STEPS + 1):
+        # A sum: networks share no weight, so each gets the gradient that it would have alone.
         loss = torch.nn.functional.binary_cross_entropy_with_logits(said(), made, weights, reduction="sum")
         slopes = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
@@ -135,6 +143,7 @@ def _learn(points: Floats, lessons: Sequence[_Lesson], seed: int) -> Floats:
                 mean.lerp_(slope, 0.1)
                 square.lerp_(slope**2, 0.001)
                 scaled = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)
+                # Decay beside the gradient and not in it (Loshchilov and Hutter 2019), or Adam would scale it away.
                 one.mul_(1 - RATE * DECAY).addcdiv_(mean, scaled, value=-RATE / (1 - 0.9**step))
     with torch.no_grad():
         return np.asarray(said().double().numpy())
@@ -142,5 +151,6 @@ def _learn(points: Floats, lessons: Sequence[_Lesson], seed: int) -> Floats:
 
 def _standardised(points: Floats) -> Array:
     deviation = points.std(axis=0)
+    # A feature that does not vary is divided by infinity and says nothing; 0 / 0 would be nan in every weight.
     scale = np.where(deviation > 1e-9, deviation, np.inf)
     return np.asarray((points - points.mean(axis=0)) / scale, dtype=np.float32)

@@ -63,6 +63,7 @@ def slice_counts(truth: Array, prediction: Array) -> Counts:
         InputError: another number of axes, or two shapes.
     """
     ours, theirs = as_masks(truth, prediction)
+    # Said out loud, since a sum of booleans had 32 bits on Windows before NumPy 2, and products of counts follow.
     tp, real, drawn = (part.sum(axis=(1, 2), dtype=np.int64) for part in (ours & theirs, ours, theirs))
     return Counts(tp, drawn - tp, real - tp)
 
@@ -94,6 +95,7 @@ def tversky(counts: Counts, *, false_positives: float, false_negatives: float) -
         raise InputError("Tversky weights above 0", f"{false_positives} and {false_negatives}", "use 0.5 for Dice")
     below = counts.tp + false_positives * counts.fp + false_negatives * counts.fn
     filled = below > 0
+    # The inner `where` keeps 0 / 0 from being computed; the outer one puts in what it means.
     return np.where(filled, counts.tp / np.where(filled, below, 1.0), 1.0)
 
 
@@ -160,6 +162,7 @@ def conventions_of(table: Floats) -> dict[str, float]:
     if not len(table):
         return dict.fromkeys(CONVENTIONS, float("nan"))
     tumour_sum, tumour_slices, slice_sum, slices, tp, fp, fn = table[:, :7].sum(axis=0)
+    # Counts came as float64, in which whole numbers are exact up to 2^53.
     pooled = Counts(*(np.asarray(round(part), dtype=np.int64) for part in (tp, fp, fn)))
     return {
         "tumour_slice_mean": float(tumour_sum / tumour_slices) if tumour_slices else float("nan"),

@@ -13,6 +13,7 @@ import numpy as np
 from synthoma.core.errors import InputError
 from synthoma.core.types import Floats
 
+# Only an end: as a rule Newton's method stops long before, where the gradient is `FLAT`.
 STEPS = 100
 TINY = 1e-10
 FLAT = 1e-12
@@ -28,6 +29,7 @@ class Curve:
 
     def chance(self, scores: Floats) -> Floats:
         """Probabilities (N,) in 0..1 of scores (N,), as if half of all were of the first group."""
+        # `exp` overflows at 709.
         return np.asarray(1 / (1 + np.exp(-np.clip(self.slope * np.asarray(scores) + self.offset, -700, 700))))
 
 
@@ -51,8 +53,10 @@ def platt(first: Floats, second: Floats) -> Curve:
         came = f"{count} and {others}" + ("" if np.isfinite(scores).all() else ", some of them nan or infinite")
         raise InputError("finite scores of both groups", came, "give one or more of each")
     centre, spread = scores.mean(), scores.std()
+    # Equal scores say nothing, whatever groups they are of.
     if not spread > 0:
         return Curve(0.0, 0.0)
+    # Newton's method on centred scores of deviation 1: those of a critic may be in the thousands.
     terms = np.stack([(scores - centre) / spread, np.ones_like(scores)], axis=1)
     targets = np.repeat([(count + 1) / (count + 2), 1 / (others + 2)], [count, others])
     weights = np.repeat([0.5 / count, 0.5 / others], [count, others])
@@ -71,8 +75,10 @@ def _newton(terms: Floats, targets: Floats, weights: Floats) -> Floats:
         gradient = terms.T @ (weights * (chance - targets))
         if np.abs(gradient).max() < FLAT:
             break
+        # Where all scores are told apart, chances are 0 and 1 and the curvature vanishes by rounding.
         curvature = (terms * (weights * chance * (1 - chance))[:, None]).T @ terms + TINY * np.eye(len(found))
         way, length = np.linalg.solve(curvature, gradient), 1.0
+        # Far from its goal a full step may overshoot and diverge: it is halved until the loss falls (Lin et al. 2007).
         while length > TINY and _cross_entropy(terms @ (found - length * way), targets, weights) > loss:
             length /= 2
         found = found - length * way
@@ -81,4 +87,5 @@ def _newton(terms: Floats, targets: Floats, weights: Floats) -> Floats:
 
 
 def _cross_entropy(logits: Floats, targets: Floats, weights: Floats) -> float:
+    # `logaddexp` is exact where exp(logit) would overflow.
     return float((weights * (np.logaddexp(0, logits) - targets * logits)).sum())

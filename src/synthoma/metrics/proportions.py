@@ -28,6 +28,7 @@ def wilson(right: int, count: int, *, level: float = 0.95) -> Interval:
     z, share = float(stats.norm.ppf((1 + level) / 2)), right / count
     middle, reach = share + z**2 / (2 * count), z * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
     scale = 1 + z**2 / count
+    # At 0 and at n of n the end is 0 or 1 by the formula, and just beyond it by rounding.
     return Interval(share, max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale), count)
 
 

@@ -15,6 +15,7 @@ from synthoma.metrics.anatomy import HEAD_ABOVE
 from synthoma.metrics.distances import frechet_distance
 from synthoma.metrics.features import SIDE, standard_images
 
+# Of the fixed scale 0..1, not of each image's own range: a level means the same in all of them.
 LEVELS = 16
 DISTANCES = (1, 3)
 SIGMAS = (1, 2, 4)
@@ -96,6 +97,7 @@ def frechet_radiomics_distance(*, real: Floats, synthetic: Floats) -> float:
 
 def _block(images: Floats) -> Floats:
     head = images > HEAD_ABOVE
+    # A value of 1 belongs to the last level. -1 is outside, and takes part in nothing.
     levels = np.where(head, np.minimum((images * LEVELS).astype(np.int64), LEVELS - 1), -1)
     columns = [head.mean(axis=(1, 2)), *_grey(images, head)]
     for distance in DISTANCES:
@@ -115,6 +117,7 @@ def _block(images: Floats) -> Floats:
 
 
 def _mean(values: Floats, head: Bools) -> Floats:
+    # Blank pictures: 0 of 0 pixels is 0.
     return np.asarray(np.where(head, values, 0.0).sum(axis=(1, 2)) / np.maximum(head.sum(axis=(1, 2)), 1))
 
 
@@ -124,6 +127,7 @@ def _moments(values: Floats, head: Bools) -> list[Floats]:
     centred = np.where(head, values - mean[:, None, None], 0.0)
     squares = centred * centred
     deviation = np.sqrt(_mean(squares, head))
+    # Of a flat head skewness is a quotient of rounding errors.
     some = deviation > 1e-6
     scale = np.where(some, deviation, 1.0)
     skewness = np.where(some, _mean(squares * centred, head) / scale**3, 0.0)
@@ -133,6 +137,7 @@ def _moments(values: Floats, head: Bools) -> list[Floats]:
 def _grey(images: Floats, head: Bools) -> list[Floats]:
     # Those outside the head are sorted to the end, where no percentile reaches.
     count = head.sum(axis=(1, 2))
+    # 2 lies above any grey value.
     ordered = np.sort(np.where(head, images, 2.0).reshape(len(images), -1), axis=1)
 
     def percentile(share: float) -> Floats:
@@ -140,6 +145,8 @@ def _grey(images: Floats, head: Bools) -> list[Floats]:
         low = place.astype(np.int64)
         high = np.minimum(low + 1, np.maximum(count - 1, 0))
         ends = np.take_along_axis(ordered, np.stack([low, high], axis=1), axis=1)
+        # Linear between two values, as NumPy's default, but over a number of pixels that differs from picture to
+        # picture.
         return np.where(count > 0, ends[:, 0] + (place - low) * (ends[:, 1] - ends[:, 0]), 0.0)
 
     bins = 32 * np.arange(len(images))[:, None, None] + np.minimum((images * 32).astype(np.int64), 31)
@@ -150,6 +157,7 @@ def _grey(images: Floats, head: Bools) -> list[Floats]:
 
 def _entropy(shares: Floats) -> Floats:
     """Bits of each row of shares (N, K)."""
+    # 0 log 0 is 0.
     return np.asarray(-(shares * np.log2(np.where(shares > 0, shares, 1.0))).sum(axis=1))
 
 
@@ -168,11 +176,13 @@ def cooccurrence(levels: Ints, offset: tuple[int, int]) -> Floats:
     """
     down, right = offset
     height, width = levels.shape[1:]
+    # Only pairs both of whose pixels lie in the picture: nothing is filled in or wrapped round.
     first = levels[:, : height - down, max(-right, 0) : width - max(right, 0)]
     second = levels[:, down:, max(right, 0) : width + min(right, 0)]
     both = (first >= 0) & (second >= 0)
     places = (np.arange(len(levels))[:, None, None] * LEVELS + first) * LEVELS + second
     table = np.bincount(places[both], minlength=len(levels) * LEVELS**2).reshape(-1, LEVELS, LEVELS)
+    # Both ways, so that an offset and its opposite give one table.
     table = table + table.transpose(0, 2, 1)
     return np.asarray(table / np.maximum(table.sum(axis=(1, 2), keepdims=True), 1))
 
@@ -215,11 +225,14 @@ def _runs(lines: Ints, head: Bools) -> Floats:
     """The figures of `_RUNS` (5, N) of runs along lines (Galloway 1975)."""
     count, size = len(lines), lines[0].size
     flat = lines.reshape(-1)
+    # -2 is neither a level nor the filler: the first pixel begins a run.
     starts = np.flatnonzero(np.diff(flat, prepend=-2))
     lengths = np.diff(starts, append=flat.size)
     kept = flat[starts] >= 0
     level, length, image = flat[starts][kept], lengths[kept], starts[kept] // size
+    # Lines end in filler, so no run is as long as a line: each length has a place of its own in `by_length`.
     longest = lines.shape[2]
+    # A blank picture has no run to divide by.
     runs = np.maximum(np.bincount(image, minlength=count), 1)
     by_level = np.bincount(image * LEVELS + level, minlength=count * LEVELS).reshape(count, -1)
     by_length = np.bincount(image * longest + length, minlength=count * longest).reshape(count, -1)
@@ -227,6 +240,7 @@ def _runs(lines: Ints, head: Bools) -> Floats:
         [
             np.bincount(image, 1 / length**2, count) / runs,
             np.bincount(image, length.astype(np.float64) ** 2, count) / runs,
+            # Over squares of the number of runs: as shares, they do not grow with the head.
             (by_level.astype(np.float64) ** 2).sum(axis=1) / runs**2,
             (by_length.astype(np.float64) ** 2).sum(axis=1) / runs**2,
             by_level.sum(axis=1) / np.maximum(head.sum(axis=(1, 2)), 1),
@@ -240,6 +254,7 @@ def _runs(lines: Ints, head: Bools) -> Floats:
 def _edges(images: Floats, sigma: float) -> Floats:
     """Laplacian of Gaussian times sigma squared, as two products with matrices that blur and that curve."""
     unit = np.eye(SIDE)
+    # A Gaussian filter is linear and separable, so the filtered unit matrix does it for all pictures in two products.
     blur = ndimage.gaussian_filter1d(unit, sigma, axis=0, mode="mirror")
     curve = ndimage.gaussian_filter1d(unit, sigma, axis=0, order=2, mode="mirror")
     edges: Floats = sigma**2 * (blur @ images @ curve.T + curve @ images @ blur.T)

@@ -71,6 +71,7 @@ def separation(hits: float, signals: float, alarms: float, noises: float, *, sid
     """D' alone; nan where a kind is absent."""
     if not (signals and noises):
         return float("nan")
+    # Always, not for shares of 0 and 1 alone, so that figures of all readers are alike (decision 0016).
     high, low = stats.norm.ppf([(hits + 0.5) / (signals + 1), (alarms + 0.5) / (noises + 1)])
     return float((high - low) / _factor(side_by_side))
 
@@ -97,11 +98,13 @@ def power(
         side_by_side: both kinds are seen together.
         level: of the interval, 0..1.
     """
+    # Signals lie half of the distance above the middle, noises as far below it, and the bias moves the limit.
     half = d * _factor(side_by_side) / 2
     of_hits = stats.binom.pmf(np.arange(signals + 1), signals, stats.norm.cdf(half - bias))
     of_alarms = stats.binom.pmf(np.arange(noises + 1), noises, stats.norm.cdf(-half - bias))
     hits, alarms = np.meshgrid(np.arange(signals + 1), np.arange(noises + 1), indexing="ij")
     found, _, error, _ = _figures(hits, signals, alarms, noises, side_by_side=side_by_side)
+    # The chances of all outcomes whose interval leaves out 0, on either side of it, are summed.
     return float(np.outer(of_hits, of_alarms)[np.abs(found) > _reach(level) * error].sum())
 
 
@@ -113,6 +116,7 @@ def smallest_seen(
     def lacks(d: float) -> float:
         return power(d, signals, noises, bias=bias, side_by_side=side_by_side) - share
 
+    # Below the largest d' the search has no change of sign to look for.
     if not (signals and noises) or lacks(LARGEST) < 0:
         return float("nan")
     return float(optimize.brentq(lacks, 0.0, LARGEST, xtol=1e-3))

@@ -57,6 +57,7 @@ def mcnemar(first_right: Array, second_right: Array) -> McNemar:
         came = f"{len(first)} and {len(second)}"
         raise InputError("answers of both models to the same cases", came, "score the same cases in one order")
     only_first, only_second = int(np.sum(first > second)), int(np.sum(second > first))
+    # With as many one way as the other, both tails hold the middle: twice the tail is above 1.
     tail = float(stats.binom.cdf(min(only_first, only_second), only_first + only_second, 0.5))
     return McNemar(only_first, only_second, min(1.0, 2 * tail))
 
@@ -167,9 +168,12 @@ def _areas(truth: Array, scores: Sequence[Floats], groups: Sequence[Hashable] | 
     if min(with_yes, with_no) < 2:
         return areas, np.full((len(values),) * 2, NAN)
     of_yes = np.stack([np.bincount(names[yes], row[yes], count) for row in deviations])
+    # Only deviations of cases that the group holds: it may have none of a class.
     of_no = np.stack([np.bincount(names[no], row[no], count) for row in deviations])
     among_yes = with_yes / (with_yes - 1) * (of_yes @ of_yes.T) / positives**2
     among_no = with_no / (with_no - 1) * (of_no @ of_no.T) / negatives**2
+    # A patient may hold slices of both classes. What both sums share then is no chance (Obuchowski 1997, her third
+    # term).
     present = len(np.unique(names))
     between = present / (present - 1) * (of_yes @ of_no.T) / (positives * negatives)
     return areas, among_yes + among_no + between + between.T
@@ -192,6 +196,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     values = np.asarray(p_values, dtype=np.float64).reshape(-1)
     known = np.flatnonzero(~np.isnan(values))
+    # nan compares as False, hence `known` first.
     if bad := [value for value in values[known].tolist() if not 0 <= value <= 1]:
         raise InputError("p values between 0 and 1", f"{bad[0]}", "give p values, not test statistics")
     order = known[np.argsort(values[known], kind="stable")]
@@ -225,6 +230,7 @@ def minimum_detectable_effect(sd: float, count: int, *, power: float = 0.8, alph
     _levels(power, alpha)
     if count < 2:
         return NAN
+    # In standard errors the answer depends on the number of patients alone, and the deviation scales it at the end.
     high = 1.0
     while _power(high, count, alpha) < power:
         high *= 2
@@ -271,6 +277,7 @@ def needed_patients(
                 "an effect that 10^12 patients show", f"{effect} at a deviation of {sd}", "use a larger one"
             )
     low = max(high // 2, 1)
+    # More patients never see less, so the fewest are found by halving.
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
@@ -279,6 +286,7 @@ def needed_patients(
 
 def _power(shift: float, count: int, alpha: float) -> float:
     """Chance that |t| with count - 1 degrees of freedom, shifted by so many standard errors, exceeds its limit."""
+    # SciPy's noncentral t is slow there, or has no number at all; the normal value differs in the fifth digit.
     if count > _MANY:
         limit = float(stats.norm.ppf(1 - alpha / 2))
         return float(stats.norm.sf(limit - shift) + stats.norm.cdf(-limit - shift))

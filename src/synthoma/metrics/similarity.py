@@ -16,12 +16,14 @@ from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Array, Bools, Floats, Ints
 
+# Exponents of five scales (Wang et al. 2003), and the Gaussian window of SSIM (Wang et al. 2004).
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
 _BLOCK = 64
 TWIN_SIDE = 32
 """Side in pixels at which twins are looked for."""
 
+# Rows of the table of all pairs that are held at once.
 _TWIN_BLOCK = 1000
 ALIKE = 0.98
 """Correlation above which two pictures are twins."""
@@ -50,6 +52,7 @@ def ms_ssim(first: Array, second: Array) -> Floats:
         InputError: two shapes, another number of axes, or sides below 11 pixels.
     """
     one, other = _stacks(first, second)
+    # Halved each time, the shorter side must hold one window.
     scales = min(len(_WEIGHTS), int(math.log2(min(one.shape[1:]) / _WINDOW)) + 1)
     weights = torch.tensor(_WEIGHTS[:scales], dtype=torch.float64)
     weights /= weights.sum()
@@ -73,6 +76,7 @@ def _tensor(images: Array) -> Tensor:
 
 
 def _ms_ssim(first: Tensor, second: Tensor, weights: Tensor) -> Tensor:
+    # In double: near-copies have values next to 1, where float32 has few digits left.
     value = torch.ones(len(first), dtype=torch.float64)
     for scale, weight in enumerate(weights.tolist()):
         if scale:
@@ -90,12 +94,14 @@ def _comparisons(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     places = torch.arange(_WINDOW, dtype=torch.float32) - _WINDOW // 2
     kernel = torch.exp(-0.5 * (places / _SIGMA) ** 2)
     kernel /= kernel.sum()
+    # Blurred together: variances and the covariance come from means, squares and the product.
     stacked = torch.cat([first, second, first * first, second * second, first * second], dim=1)
     filters = kernel.expand(5, 1, 1, _WINDOW)
     means = F.conv2d(F.conv2d(stacked, filters, groups=5), filters.transpose(2, 3), groups=5)
     mean_1, mean_2, square_1, square_2, product = means.split(1, dim=1)
     luminance = (2 * mean_1 * mean_2 + 0.01**2) / (mean_1**2 + mean_2**2 + 0.01**2)
     # 0.01 and 0.03 are K1 and K2 of Wang et al. (2004) at a range of grey values of 1: flat windows divide by them.
+    # Rounding may leave this just below 0, which the constant beside it outweighs by far.
     spread = square_1 - mean_1**2 + square_2 - mean_2**2
     return luminance, (2 * (product - mean_1 * mean_2) + 0.03**2) / (spread + 0.03**2)
 
@@ -139,6 +145,7 @@ def psnr(first: Array, second: Array) -> Floats:
         InputError: as ``ms_ssim``.
     """
     one, other = _stacks(first, second)
+    # In double before the difference: 8-bit pictures would wrap round below 0.
     error = ((one.astype(np.float64) - other) ** 2).mean(axis=(1, 2))
     with np.errstate(divide="ignore"):
         return np.asarray(-10 * np.log10(error))
@@ -167,6 +174,7 @@ def mean_pair_similarity(
         raise InputError("at least 1 pair", f"{pairs}", "use 500")
     if groups is not None and len(groups) != len(images):
         raise InputError("one group for each image", f"{len(groups)} for {len(images)}", "give both in one order")
+    # Drawn with replacement: a pair that comes twice is computed once and counts twice.
     places, repeats = np.unique(_pairs(len(images), pairs, groups, seed), axis=0, return_counts=True)
     whole = np.asarray(images)
     values = ms_ssim(whole[places[:, 0]], whole[places[:, 1]])
@@ -241,6 +249,7 @@ def twins(images: Array, apart: Sequence[Hashable], kin: Sequence[Hashable] | No
     if whole.ndim != 3 or len(apart) != len(whole) or (kin is not None and len(kin) != len(whole)):
         came = f"{whole.shape} and {len(apart)} names"
         raise InputError("a stack (N, H, W) and one name for each picture", came, "give both in one order")
+    # Means over what a pixel covers, so that noise and a shift of a pixel hardly change them.
     small = F.adaptive_avg_pool2d(torch.from_numpy(whole)[:, None], TWIN_SIDE)
     straight, mirrored = (_unit(part.flatten(1)) for part in (small, small.flip(3)))
     names, family = _numbered(apart), _numbered(range(len(whole)) if kin is None else kin)
@@ -249,6 +258,7 @@ def twins(images: Array, apart: Sequence[Hashable], kin: Sequence[Hashable] | No
     for start in range(0, len(whole), _TWIN_BLOCK):
         rows = slice(start, start + _TWIN_BLOCK)
         both = torch.stack([straight[rows] @ straight.T, straight[rows] @ mirrored.T])
+        # Also with itself, which has its own name. Masked and not left out: places stay those of the set.
         alike = both.amax(dim=0).masked_fill_(names[rows, None] == names, -1.0)
         best[rows], partner[rows] = alike.max(dim=1)
         turned.append(both.argmax(dim=0).gather(1, partner[rows, None])[:, 0] == 1)
@@ -275,6 +285,7 @@ def _mark_spare(spare: Bools, close: Bools, start: int) -> None:
 def _unit(rows: Tensor) -> Tensor:
     """Rows of mean 0 and length 1; of a flat picture, 0."""
     centred = rows - rows.mean(dim=1, keepdim=True)
+    # Without the floor a flat picture would be 0 / 0, and every picture its twin.
     unit: Tensor = centred / centred.norm(dim=1, keepdim=True).clamp_min(1e-6)
     return unit
 
@@ -321,6 +332,7 @@ def distinct_modes(*, real: Floats, synthetic: Floats, clusters: int = 20, seed:
         raise InputError("1 cluster or more, as many real images, and a synthetic one", came, "use fewer clusters")
     used = min(clusters, len(np.unique(real, axis=0)))
     state = int(stream(seed, "metrics.distinct_modes").integers(2**31))
+    # k-means ends in a minimum nearby: the best of four starts is kept.
     means = KMeans(used, n_init=4, random_state=state).fit(np.asarray(real, dtype=np.float64))
     ours = np.bincount(means.labels_, minlength=used)
     theirs = np.bincount(means.predict(np.asarray(synthetic, dtype=np.float64)), minlength=used)

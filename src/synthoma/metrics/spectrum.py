@@ -20,6 +20,7 @@ LEAST = 32
 BAND = (0.05, 0.45)
 """Frequencies in cycles a pixel over which the slope is fitted; 0.5 is the Nyquist frequency."""
 
+# The peak's own frequency and the eight around it, of which the farthest are 1.41 away.
 PEAK = 1.5
 NEIGHBOURHOOD = (3.0, 8.0)
 """Distances from a Nyquist frequency, in cycles a picture, of what counts as its peak and as its neighbourhood."""
@@ -48,14 +49,17 @@ def spectral_slope(images: Array) -> Floats:
         frequency = np.hypot(*_frequencies(power))
         side = max(power.shape[1:])
         ring = np.round(frequency * side).astype(np.int64)
+        # Ring 0 is dropped below: the mean, and what lies outside the band.
         ring[(frequency < BAND[0]) | (frequency > BAND[1])] = 0
         count = np.bincount(ring.ravel())
         rings = np.flatnonzero(count)
         rings = rings[rings > 0]
         where = (ring.ravel() + np.arange(len(power))[:, None] * len(count)).ravel()
         total = np.bincount(where, power.ravel(), len(power) * len(count)).reshape(len(power), -1)
+        # The mean frequency of those in a ring, not its middle: inner rings hold few places, which lie unevenly.
         radius = np.bincount(ring.ravel(), frequency.ravel())
         across = np.log(radius[rings] / count[rings])
+        # About its mean, the slope of a straight line is one product over another.
         across -= across.mean()
         parts.append(np.log(total[:, rings] / count[rings]) @ across / (across @ across))
     return np.concatenate(parts) if parts else np.zeros(0)
@@ -96,15 +100,18 @@ def _powers(images: Array) -> Iterator[Floats]:
     if whole.ndim != 3 or min(whole.shape[1:]) < LEAST:
         came = f"an array {whole.shape}"
         raise InputError(f"images (N, H, W) of at least {LEAST} pixels a side", came, "give the pictures as generated")
+    # `hanning` repeats its first value at the end. The transform takes pictures to repeat, so the repeat is left out.
     windows = [np.hanning(side + 1)[:-1] for side in whole.shape[1:]]
     window = np.outer(*windows)
     for start in range(0, len(whole), _BLOCK):
+        # What was stored in 8 bits has rounding noise in its high frequencies. Held at 8 bits, all have.
         block = np.round(np.clip(whole[start : start + _BLOCK].astype(np.float64), 0, 1) * 255) / 255
         # The mean under the window, so that nothing of it leaks into the lowest frequencies.
         centred = block - ((block * window).sum(axis=(1, 2)) / window.sum())[:, None, None]
         power = np.abs(fft.fft2(centred * window)) ** 2
         level = power.mean(axis=(1, 2), keepdims=True)
         flat = np.ptp(block, axis=(1, 2)) == 0
+        # A picture made of a few waves has places with no power at all, and no logarithm.
         yield np.where(flat[:, None, None], np.nan, power + 1e-12 * level)
 
 

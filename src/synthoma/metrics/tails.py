@@ -13,7 +13,9 @@ from synthoma.core.errors import InputError
 from synthoma.core.types import Floats
 
 _SHARE = 0.25
+# Honest scores that are all alike would else leave a tail of no width: every other score beyond chance.
 _LEAST_SCALE = 1e-3
+# artanh(1) is infinite, and means of it are too.
 _MOST = 1 - 1e-9
 
 
@@ -38,6 +40,7 @@ class Tail:
     def chance(self, score: float) -> float:
         """Upper limit of the chance that one more such score lies above this one; never more than a quarter is said."""
         excess = max(fisher(score) - self.start, 0.0)
+        # By the longest tail that the scores allow: a chance that is said too small would accuse.
         return float(_SHARE * np.exp(-excess / self.longest))
 
 
@@ -60,11 +63,14 @@ def fit_tail(scores: Floats, groups: Sequence[Hashable]) -> Tail:
         raise InputError("at least 4 scores, with a group each", came, "add held-out scans")
     values = np.array([fisher(score) for score in np.asarray(scores, dtype=np.float64)])
     start = float(np.quantile(values, 1 - _SHARE))
+    # Strictly: where a quarter and more are equal, none exceeds.
     above = values > start
     if not above.any():
         return Tail(start, _LEAST_SCALE, _LEAST_SCALE)
     scale = max(float((values[above] - start).mean()), _LEAST_SCALE)
     degrees = 2 * len({group for group, is_above in zip(groups, above.tolist(), strict=True) if is_above})
+    # Twice the sum of n exponential excesses over their scale is chi-squared with 2n degrees; its 5 % point bounds the
+    # scale.
     return Tail(start, scale, scale * degrees / float(stats.chi2.ppf(0.05, degrees)))
 
 
@@ -118,6 +124,7 @@ def mixture_bound(flagged: int, of: int, planted: Sequence[tuple[int, int]], lev
     """
     high = proportion_bounds(flagged, of, level)[1]
     low = min(proportion_bounds(found, many, 1 - (1 - level) / len(planted))[0] for found, many in planted)
+    # The bound is a share: where copies are hardly found at all, nothing is known.
     return 1.0 if high >= low else high / low
 
 

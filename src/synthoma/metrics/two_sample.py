@@ -11,6 +11,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Array, Bools, Floats, Ints
 
+# Strength of the data against the ridge, as scikit-learn's C: features are many, and images few.
 _C = 0.1
 _MOST_STEPS = 50
 
@@ -48,6 +49,7 @@ def two_sample_auc(
     if real.ndim != 2 or synthetic.ndim != 2 or real.shape[1] != synthetic.shape[1]:
         came = f"{real.shape} and {synthetic.shape}"
         raise InputError("two sets of feature vectors of one length", came, "use one extractor for both")
+    # An object is equal to itself alone, so that each image is a group.
     others = [object() for _ in synthetic] if synthetic_groups is None else synthetic_groups
     if (len(real_groups), len(others)) != (len(real), len(synthetic)):
         came = f"{len(real_groups)} and {len(others)} for {len(real)} and {len(synthetic)}"
@@ -65,6 +67,7 @@ def two_sample_auc(
     scores = _scores(features, made, fold != np.arange(number)[:, None])
     for at in range(number):
         test = fold == at
+        # Both sides must be there to be learned from, and to be ranked among.
         if len(np.unique(made[test])) == len(np.unique(made[~test])) == 2:
             ranks[test] = shared_ranks(scores[at][test], made[test])
     known = ~np.isnan(ranks)
@@ -74,10 +77,13 @@ def two_sample_auc(
 def balanced_folds(names: Ints, made: Ints, number: int, seed: int) -> Ints:
     """Fold of each image: groups by falling size, each to the fold that holds least of its side."""
     sizes = np.stack([np.bincount(names, made == side) for side in (0, 1)], axis=1)
+    # Shares of a side, not images: the smaller side is spread as evenly as the larger one.
     shares = sizes / sizes.sum(axis=0)
     chance = stream(seed, "metrics.two_sample_auc").permutation(len(sizes))
     load, chosen = np.zeros((number, 2)), np.zeros(len(sizes), dtype=np.int64)
+    # Shuffled before a stable sort: groups of one size are dealt by chance and not by name.
     for group in chance[np.argsort(-shares[chance].sum(axis=1), kind="stable")]:
+        # A group of one side counts what that side has in each fold; one of both sides counts both.
         chosen[group] = np.argmin(load @ (shares[group] > 0))
         load[chosen[group]] += shares[group]
     return np.asarray(chosen[names])
@@ -87,12 +93,16 @@ def _scores(features: Floats, made: Ints, learned: Bools) -> Floats:
     """What the model of each fold says of all images (F, N), having learned from some of them (F, N)."""
     shares = learned / learned.sum(axis=1, keepdims=True)
     mean = shares @ features
+    # The difference of squares may come out below 0 by rounding.
     deviation = np.sqrt(np.maximum(shares @ features**2 - mean**2, 0))
+    # What that rounding leaves of a constant feature must not be blown up to deviation 1.
     scale = np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-3), deviation, np.inf)
     scaled = (features - mean[:, None]) / scale[:, None]
     counts = np.stack([(learned & (made == side)).sum(axis=1) for side in (0, 1)], axis=1)
+    # Both sides weigh half, as scikit-learn's "balanced". A row that is not learned from weighs 0.
     weights = _C * learned * learned.sum(axis=1, keepdims=True) / (2 * np.maximum(counts[:, made], 1))
     slopes = logistic_regression(scaled, made, weights)
+    # Without the intercept, which shifts all of a fold alike and changes no rank.
     return np.asarray(np.einsum("fnd,fd->fn", scaled, slopes[:, :-1]))
 
 
@@ -107,9 +117,11 @@ def logistic_regression(features: Floats, made: Ints, weights: Floats) -> Floats
         weights: (F, N) of each row, 0 for those that a model does not learn from.
     """
     rows = np.concatenate([features, np.ones((*features.shape[:2], 1))], axis=2)
+    # The intercept is not held back; 1e-9 keeps the curve invertible where all weights of a model are 0.
     sign, ridge = 2.0 * made - 1, np.append(np.ones(features.shape[2]), 1e-9)
 
     def loss(of: Floats) -> Floats:
+        # `logaddexp` does not overflow for images that are told far apart.
         far = np.logaddexp(0, -sign * np.einsum("fnd,fd->fn", rows, of))
         return np.asarray((weights * far).sum(axis=1) + 0.5 * of**2 @ ridge)
 
@@ -121,6 +133,8 @@ def logistic_regression(features: Floats, made: Ints, weights: Floats) -> Floats
         curve = np.swapaxes(rows * (weights * chance * (1 - chance))[..., None], 1, 2) @ rows + np.diag(ridge)
         step = np.linalg.solve(curve, slope[..., None])[..., 0]
         after = loss(found - step)
+        # Newton overshoots where sides hardly overlap: halved until the loss is no worse, up to rounding, or it never
+        # ends.
         while (worse := after > before + 1e-9 * (1 + before)).any():
             step[worse] /= 2
             after = loss(found - step)

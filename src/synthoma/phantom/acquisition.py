@@ -59,10 +59,12 @@ class Site:
 def draw_site(seed: int, number: int, config: PhantomConfig) -> Site:
     """The scanner of a site: a function of seed, number and configuration."""
     rng = stream(seed, "phantom.site", number)
+    # Evenly in the logarithm: scanners differ by factors.
     level = float(np.exp(rng.uniform(np.log(0.035), np.log(0.13))))
     stripped = bool(rng.random() < 0.5)
     return Site(
         protocol=draw_protocol(rng),
+        # To half millimetres, as protocols have them.
         slice_mm=float(np.clip(np.round(2 * rng.uniform(*config.slice_range)) / 2, *config.slice_range))
         if config.slice_range[0] < config.slice_range[1]
         else config.slice_range[0],
@@ -86,6 +88,7 @@ def sub_slices(centres: Floats, slice_mm: float, gap: float) -> tuple[Floats, in
     if slice_mm < 1.5:
         return centres, 1
     thick = slice_mm * (1 - gap)
+    # The middles of three equal parts of what the slice sees, gap left out.
     return (centres[:, None] + thick * np.array([-1 / 3, 0, 1 / 3])).ravel(), 3
 
 
@@ -108,6 +111,7 @@ def slice_median(codes: Tensor, per_slice: int) -> Tensor:
 def sensitivity(rng: np.random.Generator, site: Site, lattice: Lattice, skin: Tensor) -> Tensor:
     """Coil sensitivity at the nodes, float32 (1, z, y, x): smooth, brighter near the surface, never negative."""
     field = SplineField.draw(rng, 55.0).on(lattice.z, lattice.y, lattice.x)
+    # 40 mm below the skin brightness stays as it is; beyond 70 mm a coil makes no difference.
     depth = skin.clamp(-70, 0) / 100
     return torch.exp(site.bias * field + site.coil * (depth + 0.4))
 
@@ -157,6 +161,7 @@ def expose(
     image = ghosted(image, exposure, site.phase_axis)
     sigma = site.noise[which]
     image += sigma * _normal(rng, image.shape)
+    # After the noise of the raw signal: a point spread smooths both, and noise in images is not white.
     image = _blurred(_blurred(image, 1, site), 2, site)
     # The magnitude of a complex signal with noise in both parts: Rician, never below 0 (Gudbjartsson and Patz 1995).
     image = (image.square_() + (_normal(rng, image.shape) * (0.85 * sigma)).square_()).sqrt_()
@@ -181,6 +186,7 @@ def ghosted(image: Tensor, exposure: Exposure, axis: int) -> Tensor:
     result = image
     for shift, strength in exposure.ghosts:
         step = round(shift * image.shape[axis])
+        # What lies beyond the field of view comes in at the other side, as in a scanner.
         result = result + strength * torch.roll(image, step, axis)
     return result
 
@@ -192,6 +198,7 @@ def _blurred(image: Tensor, axis: int, site: Site) -> Tensor:
     for step, weight in ((1, site.blur), (2, site.ring)):
         result.narrow(axis, step, n - step).add_(image.narrow(axis, 0, n - step), alpha=weight)
         result.narrow(axis, 0, n - step).add_(image.narrow(axis, step, n - step), alpha=weight)
+        # The outermost pixels stand for those beyond them: zeros would darken the frame.
         result.narrow(axis, 0, step).add_(image.narrow(axis, 0, step), alpha=weight)
         result.narrow(axis, n - step, step).add_(image.narrow(axis, n - step, step), alpha=weight)
     return result

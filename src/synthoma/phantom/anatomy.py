@@ -72,6 +72,7 @@ class Traits:
 def draw_traits(rng: np.random.Generator, config: PhantomConfig) -> Traits:
     """Draw one person."""
     age = float(rng.uniform(*config.age))
+    # 0 at the age of 18, 1 at 80.
     old = (age - 18) / 62
     size = rng.normal(0, 0.03)
     scale = np.array([0.96, 0.965, 0.945]) + size + rng.normal(0, [0.02, 0.022, 0.022])
@@ -81,6 +82,7 @@ def draw_traits(rng: np.random.Generator, config: PhantomConfig) -> Traits:
         age=age,
         ventricle_mm=float(np.clip(-0.6 + 2.2 * old + rng.normal(0, 0.8), -1.2, 4.0)),
         atrophy=atrophy,
+        # None before some 30 years (0.2 of the way).
         lesions=float(np.clip(rng.gamma(1.2, 0.25) * max(0.0, old - 0.2), 0, 1)),
         gap_mm=float(0.6 + 1.6 * atrophy + rng.uniform(0, 0.6)),
         scale=(float(scale[0]), float(scale[1]), float(scale[2])),
@@ -145,6 +147,7 @@ def deform(
     for knot_mm, size_mm, outside in WARPS:
         field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x, swift=swift)
         velocity += size_mm * (outside + (1 - outside) * soft) * field
+    # Scaling and squaring: a sixteenth of the velocity is nearly its own exponential, and is doubled four times.
     shift = velocity / 16
     for _ in range(4):
         shift = shift + lattice.displaced(shift, shift)
@@ -162,6 +165,7 @@ def _posed(traits: Traits, points: Tensor) -> Tensor:
 
 
 def _rotation(angles: tuple[float, float, float]) -> Floats:
+    # About x, y and z; as a product on columns, the turn about z comes first.
     (a, b, c), eye = angles, np.eye(3)
     x, y, z = eye.copy(), eye.copy(), eye.copy()
     x[1:, 1:] = [[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]
@@ -179,6 +183,7 @@ def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push) ->
     r = away.square().sum(0, keepdim=True).sqrt()
     inside = r / push.radius_mm
     size = push.shift_mm * torch.where(inside < 1, inside, torch.exp((push.radius_mm - r) / push.reach_mm))
+    # The middle of the tumour has no direction away from itself.
     return lattice.displaced(places, -away / r.clamp_min(1e-3) * size * hold)
 
 
@@ -202,6 +207,7 @@ def build(
     vault = bone - traits.scalp_mm * (1 + 0.18 * wide[2]).clamp_min(0.35)
     # Muscle and skin bridge the hollows of the skull.
     vault = torch.minimum(vault, torch.from_numpy(ndimage.gaussian_filter(vault.numpy(), 2.0)) + 1.0)
+    # Where the vault and the face meet, a smooth union: a minimum alone leaves a crease.
     blend = (8.0 - (vault - face).abs()).clamp_min(0) / 8.0
     skin = torch.minimum(vault, face) - blend.square() * 2.0
     return Body(
@@ -251,6 +257,7 @@ def resolve(
     noise = lattice.expand(body.noise, z, y, x, swift=swift)
     painted = sample(template.labels, unit, "nearest")[0].to(torch.uint8)
     forehead = (unit[2] > -0.13) & (noise[1] > 2.2 * traits.frontal_sinus - 1.2)
+    # What the painted sinus has more than this person's is taken back.
     painted[forehead & (painted <= Tissue.MUCOSA)] = UNSET
     codes = _head_codes(traits, painted, fluid, bone, skin, noise)
     inside = (fluid < 0) & ((painted == UNSET) | (painted >= Tissue.DURA) & (painted < FLESH))

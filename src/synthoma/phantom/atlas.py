@@ -107,7 +107,9 @@ def atlas() -> Atlas:
     faces = [face_distance(*_axes(COARSE_MM), ears=ears) for ears in (False, True)]
     far = _signed(ndimage.zoom(ventricles.astype(np.float32), 0.5, order=1)[: hull.shape[0]] > 0.5, hull.shape)
     far = ndimage.gaussian_filter(far, 1.0)
+    # `gradient` gives (z, y, x), places are (x, y, z).
     slope = np.stack(np.gradient(ndimage.gaussian_filter(far, 1.5), COARSE_MM)[::-1])
+    # Half way between two ventricles nothing points away from either: the floor keeps it from being noise of length 1.
     slope /= np.maximum(np.sqrt((slope**2).sum(0)), 0.3)
     return Atlas(
         matter=torch.from_numpy(np.stack((grey, white))),
@@ -130,6 +132,7 @@ def _signed(inside: Bools, shape: tuple[int, ...]) -> Float32:
     """Signed distance in mm of a mask of 2 mm voxels, negative inside."""
     full = np.zeros(shape, bool)
     full[tuple(slice(0, n) for n in inside.shape)] = inside
+    # Distance outside less distance inside: each is 0 on the other side.
     away = ndimage.distance_transform_edt(~full) - ndimage.distance_transform_edt(full)
     distance: Float32 = (COARSE_MM * away).astype(np.float32)
     return distance
@@ -139,6 +142,7 @@ def _hull(brain: Bools) -> Float32:
     """Distance to the cavity of the skull, 2 mm: the brain with its clefts closed, widely under the vault."""
     coarse = brain[::COARSE_MM, ::COARSE_MM, ::COARSE_MM]
     away = ndimage.distance_transform_edt(~coarse) * COARSE_MM
+    # A closing with a ball of 9 mm, by two distance transforms: as a filter it would take minutes.
     closed = ndimage.distance_transform_edt(away < 9) * COARSE_MM > 8.5
     # Room beyond the box, or the closing would grow towards its lid.
     wide = np.pad(coarse, 16)
@@ -153,6 +157,7 @@ def _hull(brain: Bools) -> Float32:
 def _zoomed(coarse: Float32) -> Float32:
     """A 2 mm field on the 1 mm box."""
     tensor = torch.from_numpy(coarse)[None, None]
+    # Both grids share their ends, so that every other fine sample is a coarse one.
     size = [2 * n - 1 for n in coarse.shape]
     fine = torch.nn.functional.interpolate(tensor, size, mode="trilinear", align_corners=True)
     return fine[0, 0].numpy()
@@ -168,6 +173,7 @@ def _ventricles(grey: Float32, white: Float32, hull: Float32) -> Bools:
     fluid = (grey + white < 0.55) & (lateral & ~cistern | fourth)
     parts, count = ndimage.label(fluid)
     sizes = ndimage.sum_labels(fluid, parts, np.arange(1, count + 1))
+    # Voxels of 1 mm3: smaller pockets of fluid are no ventricle.
     kept: Bools = np.isin(parts, 1 + np.flatnonzero(sizes > 150))
     return kept
 
@@ -178,6 +184,7 @@ def _paint_brain(canvas: Canvas, grey: Float32, white: Float32, hull: Float32, v
     labels, fluid = canvas.labels, grey + white < 0.5
     deep = (hull < -24) & (np.abs(x) < 34) & (y > -36) & (y < 26) & (z > -14) & (z < 24) & (grey > 0.35)
     insula = (np.abs(x) > 30 + 0.12 * np.abs(y)) & (grey > 0.35)
+    # In this order: what is painted later covers what was painted before.
     labels[deep & ~insula & ~fluid & (labels == UNSET)] = Tissue.DEEP_GREY
     inside = hull < 1.0
     # Falx from the vault down to the corpus callosum, tentorium left out: it is thinner than a voxel.
@@ -215,6 +222,7 @@ def _growth(grey: Float32, white: Float32) -> Growth:
         return means
 
     g, w = pooled(grey), pooled(white)
+    # The middle of the first block.
     origin = (X_MM[0] + (n - 1) / 2, Y_MM[0] + (n - 1) / 2, Z_MM[0] + (n - 1) / 2)
     seeds = np.argwhere((w > 0.3) & (g + w > 0.75))
     z, y, x = (seeds * n + np.array(origin[::-1])).T
@@ -223,12 +231,14 @@ def _growth(grey: Float32, white: Float32) -> Growth:
     names = lobe(x, y, z)
     for name, part in SHARES.items():
         here = names == name
+        # Shares are of all gliomas, however many places a lobe has.
         weights[here] *= part / weights[here].sum()
     return Growth(w, g, origin, seeds, weights / weights.sum())
 
 
 def lobe(x: Floats, y: Floats, z: Floats) -> Array:
     """Rough lobe of places in template millimetres: array of names."""
+    # They overlap, and the first that holds is taken (`np.select`): the order matters.
     conditions = [
         (z < -14 + 0.12 * (y + 30)) & (y < -34) | (np.abs(x) < 16) & (y < -8) & (z < -8),
         (np.abs(x) < 26) & (y > -34) & (y < 22) & (z > -12) & (z < 26),

@@ -107,6 +107,7 @@ def draw_protocol(rng: np.random.Generator) -> Protocol:
 def draw_properties(rng: np.random.Generator, tesla: float) -> Floats:
     """Relaxation of one patient's tissues: float64 (256, 4) by tissue code, columns as ``PROPERTIES``."""
     table = np.zeros((256, 4))
+    # Codes that no tissue has: nothing to divide by 0, and no signal, since their density is 0.
     table[:, :2] = 1000.0, 50.0
     tumour = np.clip(rng.normal(0, 1, 4), -1.2, 1.5)
     for tissue, values in PROPERTIES.items():
@@ -115,9 +116,11 @@ def draw_properties(rng: np.random.Generator, tesla: float) -> Floats:
         own = np.clip(rng.normal(0, 1, 4), -2, 2)
         drawn = 0.85 * tumour + 0.5 * own if tissue in TUMOUR_SPREAD else own
         stretch = np.exp(drawn * (s1, s2, 0.015, 0.25))
+        # Factors, not sums: times and densities stay above 0.
         table[tissue] = np.array(values) * stretch
     # Relaxation of fluid hardly depends on the field; that of tissue grows by a fifth or so (T1).
     if tesla > 2:
+        # Fluid is what has a long T1, cysts and cavities too.
         solid = table[:, 0] < 2000
         table[solid, 0] *= 1.2
         table[solid, 1] *= 0.94
@@ -139,6 +142,7 @@ def signals(modality: str, protocol: Protocol, properties: Floats) -> Float32:
     if modality == "t1c":
         t1 = 1 / (1 / t1 + RELAXIVITY * protocol.dose * uptake)
     if modality == "flair":
+        # A magnitude image has no sign: what lies below the null is bright again.
         tr, te, ti = protocol.flair
         recovery = np.abs(1 - 2 * np.exp(-ti / t1) + np.exp(-tr / t1))
     elif modality == "t2":
@@ -148,6 +152,7 @@ def signals(modality: str, protocol: Protocol, properties: Floats) -> Float32:
         tr, te = protocol.t1 if modality == "t1" else protocol.t1c
         recovery = 1 - np.exp(-tr / t1)
         if protocol.inversion:
+            # Inversion-prepared T1 (MPRAGE) is read out by gradient echoes: a short TE, about 2.2 s between inversions.
             te = 4.0
             recovery = np.maximum(1 - 2 * np.exp(-protocol.inversion / t1) + np.exp(-2200.0 / t1), 0.03)
     found = density * recovery * np.exp(-te / t2)

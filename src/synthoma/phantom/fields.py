@@ -39,6 +39,7 @@ class SplineField:
     @staticmethod
     def draw(rng: np.random.Generator, knot_mm: float, channels: int = 1) -> SplineField:
         """Gaussian field of mean 0 and standard deviation about 1 in each channel."""
+        # Four control values bear on every place, those at the ends too.
         n = int(np.ceil(2 * HALF_BOX_MM / knot_mm)) + 4
         values = rng.standard_normal((channels, n, n, n), dtype=np.float32)
         return SplineField(torch.from_numpy(values / _AVERAGED), knot_mm)
@@ -69,8 +70,10 @@ def drawn_on(rng: np.random.Generator, knot_mm: float, axes: Sequence[Floats]) -
 
 def spline_along(values: Tensor, axis: int, position: Floats) -> Tensor:
     """Uniform cubic B-spline along one axis: the values between node 1 + ``position`` and the next."""
+    # Within the box at both ends: four control values from here on must exist.
     first = np.clip(np.floor(position).astype(np.int64), 0, values.shape[axis] - 4)
     t = np.clip(position - first, 0.0, 1.0)
+    # The four pieces of a uniform cubic B-spline, which sum to 1 everywhere.
     weights = ((1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6)
     shape = [1] * values.ndim
     shape[axis] = len(position)
@@ -138,6 +141,7 @@ class Lattice:
             shape[axis] = len(positions)
             weight = torch.from_numpy(np.clip(where - low, 0, 1).astype(np.float32)).reshape(shape)
             a, b = (values.index_select(axis, torch.from_numpy(low + step)) for step in (0, 1))
+            # `lerp` on neighbours, and no matrix product, whose order of sums depends on the threads.
             values = torch.lerp(a, b, weight)
         return values
 
@@ -166,5 +170,6 @@ def unit_grid(shape: torch.Size | tuple[int, ...]) -> Tensor:
 def sample(values: Tensor, where: Tensor, mode: str = "bilinear") -> Tensor:
     """Values (channels, z, y, x) at unit coordinates ``where`` (3, ...): result (channels, ...)."""
     points = where.reshape(3, 1, 1, -1).permute(1, 2, 3, 0).unsqueeze(0)
+    # Outermost samples are the ends of the box (`to_unit`), hence `align_corners=True`.
     found = grid_sample(values.unsqueeze(0), points, mode=mode, padding_mode="border", align_corners=True)
     return found.reshape(values.shape[0], *where.shape[1:])

@@ -108,6 +108,7 @@ def _box_unit(tumour: Tumour, unit: Tensor) -> Tensor:
 
 def _ramp(distance: Tensor, width: float) -> Tensor:
     t = (0.5 - distance / width).clamp(0, 1)
+    # Smooth at both ends: a straight ramp shows as a ring where it begins.
     return t * t * (3 - 2 * t)
 
 

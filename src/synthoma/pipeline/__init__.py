@@ -20,9 +20,10 @@ from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.searching import search
 from synthoma.pipeline.training import planned, train
 from synthoma.pipeline.turing import turing_make, turing_score
+from synthoma.pipeline.working import workers
 
 __all__ = [
     "chain", "demo", "describe", "detect", "diagram", "evaluate", "evaluate_model", "export", "generate",
     "inception", "judge", "kind_of_model", "planned", "prepare", "prepare_phantom", "report", "score_masks",
-    "search", "train", "turing_make", "turing_score", "verify",
+    "search", "train", "turing_make", "turing_score", "verify", "workers",
 ]  # fmt: skip

@@ -43,7 +43,8 @@ def detect(
     """Find and outline tumours in scans: findings, masks in the scans' own geometry, pictures, DICOM SEG.
 
     Args:
-        scans: files or folders: pictures, volumes, DICOM series, or any layout that ``prepare`` reads.
+        scans: files or folders: pictures, volumes, DICOM series, or any layout that ``prepare`` reads; or the address
+            of an archive, dicomweb+https://HOST/PATH, with ``study``.
         output: the folder to write; see ``detection.many.detect_all`` for what it holds.
         model: a run that trained a segmenter, or its model file; None for the shipped one, trained on the phantom.
         config: the settings; or give single ones by name (``threshold=0.4``).
@@ -59,15 +60,17 @@ def detect(
         ConfigError: a setting that the model or this computer cannot follow.
     """
     from synthoma.detection.detect import detect as look
+    from synthoma.hospital.fetched import fetched
     from synthoma.training.bundle import shipped_model
 
     config = settled(DetectConfig, config, settings)
     places = [scans] if isinstance(scans, str | PathLike) else list(scans)
     chosen = shipped_model() if model is None else Path(model)
-    with telling(progress) as told:
-        look([Path(place) for place in places], chosen, Path(output), options=config, force=force, progress=told)
+    with telling(progress) as told, fetched([Path(place) for place in places], config, told) as here:
+        look(here.places, chosen, Path(output), options=here.options, force=force, progress=told)
+        here.send_back(Path(output))
     report(output)
-    return Findings(output, places)
+    return Findings(output, () if here.archives else places)
 
 
 def kind_of_model(model: Place | None) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from functools import partial as partial_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthoma.cohorts import cohort as folders
 from synthoma.core.display import telling
 from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.fanned import fan, whole_work
 from synthoma.core.outputs import new_folder
 from synthoma.core.progress import Progress
+from synthoma.core.provenance import file_digest
 from synthoma.core.resources import check_disk
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Place
@@ -24,6 +26,7 @@ from synthoma.pipeline.simulation import SIMULATED_PATIENTS, simulate_beside
 if TYPE_CHECKING:
     from synthoma.exports.marked import Format
     from synthoma.generators.sampling import Chooser, Sampler
+    from synthoma.generators.spreading import Origin
     from synthoma.phantom import PhantomCohortConfig
     from synthoma.training.bundle import Bundle
     from synthoma.training.meta import Simulation
@@ -52,6 +55,7 @@ def generate(
     only_private: Place | None = None,
     phantom: Place | None = None,
     tumour: Simulation | None = None,
+    jobs: int = 1,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Cohort:
@@ -82,6 +86,7 @@ def generate(
         phantom: cohort of simulated slices that a phantom-gan repaints, prepared as the model's cohort was.
         tumour: of a phantom-gan: what the tumours of new simulated patients are to be (``{"volume_ml": 20.0,
             "volume_spread": 0.0, "lobe": "temporal", "side": "left"}``, any of them).
+        jobs: processes that draw at once; 0 is one a core.
         force: replace an existing cohort.
         progress: told how far it is; None shows it, see ``core.display``.
 
@@ -92,8 +97,9 @@ def generate(
     from synthoma.exports.marked import export
     from synthoma.generators.arithmetic import terms_of
     from synthoma.generators.gan.rejection import Rejection
-    from synthoma.generators.phantomgan.patients import check_patients
+    from synthoma.generators.phantomgan.patients import check_patients, in_order
     from synthoma.generators.sampling import Sampler, check_request, repaints_slices
+    from synthoma.generators.spreading import spread_pieces
     from synthoma.training.bundle import open_model
 
     # Before patients are simulated, which takes a minute.
@@ -113,16 +119,25 @@ def generate(
     place_of_all = new_folder(Path(output), force=force, inputs=(run, phantom, nearest, only_private))
     with telling(progress) as told, place_of_all as partial:
         images = range(wanted * (shard[0] - 1) // shard[1], wanted * shard[0] // shard[1])
-        if phantom is None and patients is None and repaints_slices(bundle) and bundle.meta.simulate is not None:
-            config = _simulation(bundle, tumour or {}, seed)
-            sampler = _own_patients(Path(run), bundle, partial, config, images, label, per_patient or 2, told)
-        else:
-            simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, told, tumour or {})
-            sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
+        own = phantom is None and patients is None and repaints_slices(bundle) and bundle.meta.simulate is not None
+        simulated: Place | None
+        first: int | None = None
+        with whole_work():  # every share of the images needs all of them
+            if own:
+                config = _simulation(bundle, tumour or {}, seed)
+                simulated, first = _own_patients(bundle, partial, config, images, label, per_patient or 2, told)
+            else:
+                simulated = phantom or _own_phantom(Path(run), bundle, partial, patients or 0, seed, told, tumour or {})
+        sampler = Sampler.open(Path(run), Cohort(simulated) if simulated is not None else None, label)
+        sampler = sampler if first is None else in_order(sampler, first)
         rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
         common: dict[str, Any] = {"seed": seed, "truncation": truncation, "shard": shard, "progress": told}
+        if jobs != 1 or fan().elsewhere or fan().config.parts is not None:
+            shown = None if simulated is None else Cohort(simulated)
+            origin = _origin(Path(run), bundle, shown, seed, label, truncation, keep_share, patients is not None, first)
+            common["pieces"] = partial_of(spread_pieces, origin, jobs, partial_of(told, "drawing"))
         cohort = _drawn(sampler, place, wanted, patients is not None, label, rejection, common)
         if only_private is not None:
             cohort = _without_copies(Cohort(only_private), cohort, partial)
@@ -136,6 +151,19 @@ def generate(
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _origin(
+    run: Path, bundle: Bundle, simulated: Cohort | None, seed: int, label: str | None, truncation: float,
+    keep_share: float | None, patients: bool, first: int | None,
+) -> Origin:  # fmt: skip
+    """All that the images depend on, for workers that draw some of them."""
+    from synthoma.generators.spreading import Origin
+
+    place = None if simulated is None else simulated.path.absolute()
+    # Those of a run are there for good; those that were simulated for this command alone are known by their content.
+    known = "" if place is None else file_digest(place / "slices.csv") + file_digest(place / "images.npy")
+    return Origin(run.absolute(), bundle.digest, place, known, seed, label, truncation, keep_share, patients, first)
 
 
 def _check_tumour(bundle: Bundle, tumour: Simulation | None, phantom: Place | None) -> None:
@@ -249,23 +277,20 @@ def _simulation(bundle: Bundle, tumour: Simulation, seed: int) -> PhantomCohortC
 
 
 def _own_patients(
-    run: Path, bundle: Bundle, folder: Path, config: PhantomCohortConfig, images: range, label: str | None,
-    per_patient: int, progress: Progress,
-) -> Sampler:  # fmt: skip
-    """A sampler whose images are of patients who are simulated for them."""
+    bundle: Bundle, folder: Path, config: PhantomCohortConfig, images: range, label: str | None, per_patient: int,
+    progress: Progress,
+) -> tuple[Path, int]:  # fmt: skip
+    """Slices of patients who are simulated for these images, and the number of the image that the first is for."""
     from synthoma.generators.phantomgan.matching import Matching
-    from synthoma.generators.phantomgan.patients import simulated
     from synthoma.generators.phantomgan.simulated import simulated_class
-    from synthoma.generators.sampling import Sampler
     from synthoma.pipeline.own_patients import write_own_patients
 
     meta, place = bundle.meta, folder / SIMULATED
     place.mkdir()
     kinds = tuple(meta.kinds) if label is None else (simulated_class(label),)
     matching = Matching.from_meta(meta.matching) if meta.matching else None
-    own, first = write_own_patients(place, config, images, matching, kinds, per_patient, progress)
-    sampler = Sampler.open(run, own, label)
-    return replace(sampler, latents=simulated(sampler).in_order(first))
+    _, first = write_own_patients(place, config, images, matching, kinds, per_patient, progress)
+    return place, first
 
 
 def _whole_patients(run: Path, sampler: Sampler, label: str | None) -> Sampler | None:

@@ -9,6 +9,7 @@ from synthoma.cohorts import cohort as folders
 from synthoma.core.config import settled
 from synthoma.core.display import telling
 from synthoma.core.errors import ConfigError, OutputError
+from synthoma.core.fanned import fan
 from synthoma.core.outputs import check_output, new_folder
 from synthoma.core.places import check_apart
 from synthoma.core.progress import Progress
@@ -78,7 +79,9 @@ def evaluate(
     config = settled(EvaluateConfig, config, settings)
     ours, theirs = Cohort(real), Cohort(synthetic)
     target = Path(output)
-    cells = config.cells or target.with_name(f"{target.resolve().name}.cells")
+    parts = fan().config.parts
+    usual = parts / "cells" if parts is not None else target.with_name(f"{target.resolve().name}.cells")
+    cells = config.cells or usual
     read = (ours.path, theirs.path, config.phantom, config.run, extractor, turing)
     check_apart(cells, read)
     if keep is not None:

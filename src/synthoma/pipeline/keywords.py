@@ -36,6 +36,7 @@ class PrepareKeywords(TypedDict, total=False):
     split: Sequence[float]
     folds: int
     split_from: Place | None
+    corrections: Place | None
     like: Place | None
     framed: Literal["auto", "yes", "no"]
     origin: Literal["real", "phantom", "synthetic"]
@@ -71,6 +72,7 @@ class PreparePhantomKeywords(TypedDict, total=False):
     split: Sequence[float]
     folds: int
     split_from: Place | None
+    corrections: Place | None
     like: Place | None
     framed: Literal["auto", "yes", "no"]
     origin: Literal["phantom"]
@@ -136,6 +138,9 @@ class DetectKeywords(TypedDict, total=False):
     threshold: float | None
     flip: bool
     dicom_seg: bool
+    dicom_sr: bool
+    study: Sequence[str]
+    send_back: bool
     overlay: bool
     three_d: bool
     saliency: bool
@@ -184,3 +189,14 @@ class TuringMakeKeywords(TypedDict, total=False):
     pixels: int
     matters: float
     seed: int
+
+
+class WorkersKeywords(TypedDict, total=False):
+    """Fields of ``FanoutConfig``."""
+
+    backend: Literal["local", "dask", "ray"]
+    scheduler: str | None
+    address: str | None
+    job_seconds: float | None
+    parts: Place | None
+    shard: str | None

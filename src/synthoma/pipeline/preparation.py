@@ -68,7 +68,9 @@ def prepare(
 
     config = settled(PrepareConfig, config, settings)
     source = Path(folder)
-    place = new_folder(Path(output), force=force, inputs=(config.split_from, config.like), around=(source,))
+    place = new_folder(
+        Path(output), force=force, inputs=(config.split_from, config.like, config.corrections), around=(source,)
+    )
     with telling(progress) as told, place as partial:
         told("listing the folder", 0, 1)
         inventory, config = _understood(source, config)
@@ -85,6 +87,7 @@ def prepare(
 def _understood(source: Path, config: PrepareConfig) -> tuple[Inventory, PrepareConfig]:
     """The cases of a folder or of arrays, and the settings with which they are packed."""
     from synthoma.cohorts.alike import fitted, settings_like, settled, spoken
+    from synthoma.cohorts.corrections import corrected, read_corrections
     from synthoma.scans.arrays import holds_arrays, take_arrays
     from synthoma.scans.layouts import take_inventory
 
@@ -94,10 +97,13 @@ def _understood(source: Path, config: PrepareConfig) -> tuple[Inventory, Prepare
         inventory = take_arrays(source, names, {} if like is None else like.labels)
     else:
         inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=config.convention)
+    fixes = [] if config.corrections is None else read_corrections(config.corrections)
+    inventory = corrected(inventory, fixes) if fixes else inventory
     if like is None:
         return inventory, config
     if (convention := spoken(inventory, like, config)) is not None:
         inventory = take_inventory(source, layout=config.layout, key=secret_key(), convention=convention)
+        inventory = corrected(inventory, fixes) if fixes else inventory
     shown = fitted(inventory, like, config.modalities)
     return settled(shown, settings_like(config, like, shown.cases), like)
 
@@ -137,6 +143,8 @@ def prepare_phantom(
     if config.like is not None:
         came, todo = "simulated patients", "leave --like out"
         raise ConfigError("images of another tool beside --like", came, todo)
+    if config.corrections is not None:
+        raise ConfigError("scans beside --corrections", "simulated patients", "leave --corrections out")
     prepare: Prepare = prepare_case
     cases = phantom_cases(patients, config.seed, config.phantom)
     if config.grid == "slices":

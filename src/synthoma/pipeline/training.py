@@ -14,7 +14,7 @@ from synthoma.core.artefacts import FILE, verified_digest
 from synthoma.core.config import settled
 from synthoma.core.disk import disk_refused, output_error
 from synthoma.core.display import shown
-from synthoma.core.errors import OutputError
+from synthoma.core.errors import ConfigError, OutputError
 from synthoma.core.outputs import claimed, write_checksums
 from synthoma.core.plugins import using
 from synthoma.core.progress import Progress, silent
@@ -99,6 +99,7 @@ def train(
     from synthoma.training.bundle import SHIPPED
     from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
     from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
+    from synthoma.training.team import teamed
     from synthoma.training.tracking import check_tracker, following
 
     start = time.perf_counter()
@@ -112,29 +113,44 @@ def train(
     source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
     for name in ("images.npy", "masks.npy"):  # of any size: what would be learned from them is not cheap
         verified_digest(source.path / name)
-    folder = Path(run)
-    check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
-    with claimed(folder), telling_training(report, progress) as (report, progress):
-        config = continue_run(folder, source, config) if resume else seed_budget(source, planned(source, config))
-        # What is wrong is said before anything is written, or an old run is replaced.
-        explain(config.reasons)
-        plan = _plan(source, config)
-        tell(_checked_needs(plan, folder))
-        if not resume:
-            plan = plan.within(begin_run(folder, source, config, force=force))
-        (folder / FILE).unlink(missing_ok=True)  # from here on its files change
-        for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
-            sweep(place)
-        try:
-            with following(track, folder) as follower:
-                told = report if follower is None else _both(report, follower)
-                _learn(plan, folder, told, progress, resume=resume, begun=start)
-            add_run_page(folder, folder.resolve().name)
-            write_checksums(folder)
-        except (OSError, OutputError) as error:
-            words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
-            raise out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
-    return Run(folder)
+    with teamed(Path(run), resume=resume, cuda=config.device == "cuda") as folder:
+        check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
+        with claimed(folder), telling_training(report, progress) as (report, progress):
+            config = continue_run(folder, source, config) if resume else seed_budget(source, planned(source, config))
+            _check_team(config)
+            # What is wrong is said before anything is written, or an old run is replaced.
+            explain(config.reasons)
+            plan = _plan(source, config)
+            tell(_checked_needs(plan, folder))
+            if not resume:
+                plan = plan.within(begin_run(folder, source, config, force=force))
+            (folder / FILE).unlink(missing_ok=True)  # from here on its files change
+            for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
+                sweep(place)
+            try:
+                with following(track, folder) as follower:
+                    told = report if follower is None else _both(report, follower)
+                    _learn(plan, folder, told, progress, resume=resume, begun=start)
+                add_run_page(folder, folder.resolve().name)
+                write_checksums(folder)
+            except (OSError, OutputError) as error:
+                words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
+                raise out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
+    return Run(run)
+
+
+def _check_team(config: TrainConfig) -> None:
+    """Raise ConfigError where several processes could not train this together."""
+    from synthoma.training.team import team
+
+    if team().size == 1:
+        return
+    if config.kind == "generator":
+        todo = "train generators in one process each, several of them side by side"
+        raise ConfigError("a segmenter or classifier, for torchrun", f"a generator ({config.model})", todo)
+    if config.images is None:
+        todo = "give for example --images 200000: by the clock each process would stop at another step"
+        raise ConfigError("a budget in images, for torchrun", "one in minutes", todo)
 
 
 def _both(report: Report, follower: Follower) -> Report:

@@ -31,6 +31,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 LARGEST = 8 * 2**30
 """Bytes that a packed array may have once it is unpacked."""
 
+# numpy's own limit: headers are parsed as Python literals, and a long one can crash the parser.
 _HEADER = 10_000
 _PLAIN = "an array of numbers or texts"
 _AGAIN = "save it with numpy.save or numpy.savez from plain arrays, not from lists of arrays or objects"
@@ -98,6 +99,7 @@ def take_arrays(source: Path, sequences: Sequence[str], labels: Mapping[int, str
     """
     found = read_arrays(source)
     channels = 1 if found.images.ndim == 3 else found.images.shape[1]
+    # Grey images are often stored with three equal channels; `_study` refuses them where they are not equal.
     grey = channels == 3 and len(sequences) != 3
     names = (PLAIN_MODALITY,) if channels == 1 or grey else tuple(sequences)
     if len(names) != channels and not grey:
@@ -135,6 +137,7 @@ def _study(
                 "a grey image", "a coloured one: its three channels differ", "convert it, or say what it is"
             )
         layers = layers[:1]
+    # torch takes arrays in the machine's own byte order alone.
     layers = layers.astype(layers.dtype.newbyteorder("="), copy=False)
     drawn = None
     if mask is not None:
@@ -151,6 +154,7 @@ def _meaning(masks: Array | None, labels: Mapping[int, str]) -> tuple[int | None
     if masks is None:
         return None, {}
     present = sorted({float(value) for part in masks for value in np.unique(part)} - {0.0})
+    # nan is no equal of itself: it is refused further down, with the values.
     if len(present) > 255 or any(value < 0 or value != int(value) for value in present if value == value):
         todo = "threshold probabilities, or round the values"
         raise InputError("masks of a few whole numbers from 0", f"values such as {present[0]:g}", todo)

@@ -30,6 +30,7 @@ def block_fit(fixed: Resolutions, moving: Resolutions, pose: Pose) -> tuple[floa
         )
         cells = sitk.GetArrayFromImage(placed)
         known = cells >= 0
+        # Half a cell of blur beside it: finer edges would be aliases in cells of 3 mm.
         cells = blurred(cells, known, np.hypot(matching_blur(own, wanted), _CELL / 2) / _CELL)
         # Beside the edge of the field of view there is no slope to speak of.
         seen.append(ndimage.binary_erosion(known) & head_of(cells, np.full(3, _CELL), _CELL))
@@ -42,6 +43,7 @@ def block_fit(fixed: Resolutions, moving: Resolutions, pose: Pose) -> tuple[floa
     scores = np.empty((len(shifts), int(used.sum())))
     for row, shift in zip(scores, shifts, strict=True):
         moved = tuple(slice(_STEPS + s, _STEPS + s + n) for s, n in zip(shift, seen[0].shape, strict=True))
+        # Squared: what is bright on one side of an edge in one sequence may be dark in another.
         row[:] = _per_block((edges[0] * padded[(slice(None), *moved)]).sum(0) ** 2)[used]
     # A block without any edge fits everywhere alike, which is no sign that it fits here.
     fits = (np.abs(shifts[scores.argmax(0)]).sum(1) <= 1) & (scores.max(0) > 0)
@@ -52,6 +54,7 @@ def _directions(cells: Float32, seen: Bools) -> Float32:
     """Direction (3, z, y, x) in which values rise: length near 1 at edges, small in noise, 0 where nothing is seen."""
     slopes = np.array(np.gradient(cells))
     steep = np.sqrt((slopes**2).sum(0))
+    # The edge parameter of Haber and Modersitzki (2006), below which slopes are noise: most of a head has no edge.
     noise = 0.7 * float(np.median(steep[seen])) if seen.any() else 0.0
     return np.asarray(slopes / np.sqrt(steep**2 + noise**2 + 1e-12) * seen, dtype=np.float32)
 

@@ -54,6 +54,7 @@ class Geometry:
     origin: Vector3 = (0.0, 0.0, 0.0)
     direction: Direction = IDENTITY
     thick: bool = True
+    # Not compared: grids are the same where their voxels lie in the same places, whatever their files said.
     placed: bool = field(default=True, compare=False)
     stated: NiftiFrames | None = field(default=None, compare=False, repr=False)
 

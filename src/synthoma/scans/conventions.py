@@ -175,6 +175,7 @@ def decide(masks: Iterable[Sequence[int]], hint: str | None = None) -> Decision:
     each = [tuple(sorted(values)) for values in masks]
     if hint is not None and hint in CONVENTIONS:
         return _of_hint(hint, tuple(sorted({value for values in _usual(each) for value in values})))
+    # At most one in twenty: a few damaged masks must not make a clear set ambiguous.
     if len(each) >= _MANY and 20 * (len(each) - len(_usual(each))) <= len(each):
         each = _usual(each)
     found = tuple(sorted({value for values in each for value in values}))
@@ -184,10 +185,12 @@ def decide(masks: Iterable[Sequence[int]], hint: str | None = None) -> Decision:
         return Decision(WHOLE, f"the only value is {found[0]}", values=found)
     if all(len(values) <= 1 for values in each):
         return Decision(WHOLE, "each mask has one value alone, which may be its type", values=found)
+    # BraTS 2012 means the same by these three: its 3 is core too, and nobody drew one.
     if found == (1, 2, 4):
         return Decision(BRATS_2017, "the values are 1, 2 and 4", values=found)
     if found[-1] <= MOST_LABEL:
         fitting = [one for one in CONVENTIONS.values() if one.values and set(found) <= set(one.values)]
+        # Without a 4, BraTS 2017 and 2023 mean the same: one of both is choice enough.
         names = tuple(one.name for one in fitting if one is not BRATS_2017 or 4 in found)
         return Decision(None, "several conventions have these", names, found)
     return Decision(None, "no convention that is known here has these", ("whole-tumour",), found)
@@ -240,6 +243,8 @@ def labelled(values: Array, convention: Convention) -> tuple[Bytes, dict[int, st
         InputError: values that the convention does not have.
     """
     present = np.unique(values)
+    if not np.isfinite(present).all():
+        raise InputError("mask values that are whole numbers from 0 up", _listed(present), _REMOVE)
     if present.size and (present[0] < 0 or (np.abs(present - np.rint(present)) > ROUNDING).any()):
         raise InputError("mask values that are whole numbers from 0 up", _listed(present), _REMOVE)
     values = values if values.dtype.kind in "iub" else np.rint(values)

@@ -46,12 +46,14 @@ _OURS = (
     "name that folder itself where it is meant"
 )
 _UNSEEN = {"__macosx", "thumbs.db", "desktop.ini", "@eadir"}
+# The longest head that is looked at: 540 bytes of NIfTI-2, and four that announce extensions.
 _LOOK_BYTES = 544
 _PACKED = (".nii.gz", ".hdr.gz", ".img.gz", ".mha.gz", ".nrrd.gz")
 
 
 def natural(name: str | Path) -> tuple[tuple[int, int, str], ...]:
     """Sorting key that puts ``slice_2`` before ``slice_10``."""
+    # A number's rank stands before its value, so that numbers and texts are never compared with one another.
     parts = re.split(r"(\d+)", str(name))
     return tuple((0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part) for part in parts)
 
@@ -206,6 +208,7 @@ def _kind_of_bytes(head: bytes, stream: BinaryIO) -> Kind:
             return kind
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "webp"
+    # Many a text begins with BM: the length of the second header must be one of those that exist.
     if head.startswith(b"BM") and head[14:18] in {
         size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)
     }:
@@ -233,6 +236,7 @@ def _is_analyze(head: bytes) -> bool:
     order = next((order for order in "<>" if head[:4] == struct.pack(order + "i", 348)), None)
     if order is None or len(head) < 348:
         return False
+    # In the header dim[8] begins at byte 40, datatype at 70, and bitpix right behind it.
     count, *axes = struct.unpack_from(order + "8h", head, 40)
     code, bits = struct.unpack_from(order + "2h", head, 70)
     widths = {1: (1,), 2: (8,), 4: (16,), 8: (32,), 16: (32,), 32: (64,), 64: (64,), 128: (24,)}

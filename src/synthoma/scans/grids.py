@@ -62,6 +62,7 @@ def onto_grid(volume: Volume, reference: Volume) -> Volume:
         came = f"two that share {100 * share:.0f} % of their space"
         raise InputError("modalities of one patient position", came, "register them onto one grid first")
     moving = sitk.Cast(to_itk(volume), sitk.sitkFloat32)
+    # A grid of zeros without memory of its own: only where it lies is asked of it.
     fixed = to_itk(Volume(np.broadcast_to(np.uint8(0), reference.voxels.shape), reference.geometry))
     resampled = sitk.Resample(moving, fixed, sitk.Transform(), sitk.sitkLinear, 0.0)
     return Volume(sitk.GetArrayFromImage(resampled), reference.geometry)
@@ -89,12 +90,15 @@ def paste_onto(mask: Volume, reference: Geometry, shape: tuple[int, int, int]) -
     turn = inverse @ _steps(mask.geometry)
     start = inverse @ np.subtract(mask.geometry.origin, reference.origin)
     whole_turn, whole_start = np.rint(turn), np.rint(start)
+    # One step of 1 or -1 in each row and column: axes that change places or run backwards, and no turn in between.
     is_turn = np.all(np.abs(whole_turn).sum(axis=0) == 1) and np.all(np.abs(whole_turn).sum(axis=1) == 1)
     if not is_turn or np.abs(turn - whole_turn).max() > 1e-3 or np.abs(start - whole_start).max() > 0.01:
         return None
     axes = np.abs(whole_turn).argmax(axis=1)  # the mask's axis that runs along each axis of the grid
     signs = whole_turn.sum(axis=1)
+    # Arrays are (z, y, x) and geometry is (x, y, z), hence the transpose.
     turned = mask.voxels.T.transpose(axes)[tuple(slice(None, None, int(sign)) for sign in signs)]
+    # An axis that runs backwards starts at its far end.
     low = whole_start.astype(np.int64) - np.where(signs < 0, np.array(turned.shape) - 1, 0)
     into = [
         slice(max(0, at), max(0, min(at + n, top))) for at, n, top in zip(low, turned.shape, shape[::-1], strict=True)
@@ -127,6 +131,7 @@ def _box(volume: Volume) -> tuple[Array, Array]:
     geometry = volume.geometry
     assert geometry is not None
     size = np.array(volume.voxels.shape[::-1])
+    # Outer corners of voxels, not their middles: half a voxel more on every side.
     corners = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * size - 0.5
     points = corners @ _steps(geometry).T + np.array(geometry.origin)
     return points.min(axis=0), points.max(axis=0)

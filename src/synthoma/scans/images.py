@@ -97,6 +97,7 @@ def grey(array: Array) -> Array:
 
 def _luminance(colours: Array, *, whole: bool) -> Array:
     mixed: Array = colours @ _LUMINANCE
+    # Rounded, since `astype` cuts: a product may lie just below its whole number.
     return (np.rint(mixed) if whole else mixed).astype(colours.dtype)
 
 
@@ -110,6 +111,7 @@ def _decoding() -> Iterator[None]:
     """Turn whatever the decoder raises or warns about into one InputError."""
     try:
         with warnings.catch_warnings():
+            # Pillow only warns of some damage, and of sizes just below those that it refuses.
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", PendingDeprecationWarning)
@@ -190,5 +192,6 @@ def _of_band(picture: Image.Image, mode: str) -> Array:
 
 def _over_black(layers: Bytes) -> Bytes:
     """Composite (H, W, C + alpha) uint8 over black: (H, W, C). Opaque pixels keep their exact value."""
+    # 16 bits are enough for 255 * 255 + 127; half of the divisor is added so that the division rounds.
     alpha = layers[..., -1:].astype(np.uint16)
     return ((layers[..., :-1] * alpha + 127) // 255).astype(np.uint8)

@@ -28,11 +28,14 @@ def intensity_window(image: Array, method: Normalisation) -> tuple[float, float]
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
+    # Not the least value: a few voxels of padding or overshoot are not the background.
     offset = float(np.percentile(values, 0.5))
     peak = float(np.percentile(values, 99.9)) - offset
+    # Air is most of a volume: with it, percentiles would depend on how much was left around the head.
     tissue = values[values > offset + 0.08 * peak]
     if tissue.size == 0:
         tissue = values
+    # `or 1.0`: an image of one value is divided by something.
     return offset, float(np.percentile(tissue, 99.5)) - offset or 1.0
 
 
@@ -53,6 +56,7 @@ def known_method(name: object) -> Normalisation:
 
 def extremes(image: Array) -> tuple[float, float]:
     """Least and largest value of an image that are numbers; 0 and 0 where none is."""
+    # Where any value is nan or infinite one of these is: sound images need no copy of their finite values.
     low, high = float(image.min()), float(image.max())
     if np.isfinite(low) and np.isfinite(high):
         return low, high

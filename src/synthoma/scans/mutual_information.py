@@ -47,6 +47,7 @@ class MutualInformation:
         start = self._corner - axes @ np.full(3, reach)
         placed = sitk.Resample(
             other, size.tolist(), pose.to_itk(), sitk.sitkLinear, start.tolist(), self._step.tolist(),
+            # Intensities are 0 to 1: -1 marks what the series does not show.
             axes.ravel().tolist(), -1.0,
         )  # fmt: skip
         values = sitk.GetArrayFromImage(placed)
@@ -58,12 +59,14 @@ class MutualInformation:
         own = sitk.GetArrayFromImage(image)
         own = blurred(own, np.ones(own.shape, bool), matching_blur(spacing**2, thick) / spacing)
         places = np.argwhere(head_of(own, spacing, _RIM))
+        # Every k-th voxel, and none at random: the same input gives the same bytes.
         places = places[:: max(1, len(places) // _SAMPLES[mm])]
         self._bins = np.clip((own[tuple(places.T)] * _BINS).astype(np.int64), 0, _BINS - 1)
         points = places[:, ::-1] * spacing
         self._middle = points.mean(0) if len(points) else np.zeros(3)
         self._points, self._reach = np.ascontiguousarray((points - self._middle).T), reach
         line = np.arange(_BINS)
+        # A Parzen window of one bin (Gaussian); each column sums to 1, so that no share is lost at the ends.
         window = np.exp(-0.5 * (line[:, None] - line) ** 2)
         self._window = window / window.sum(0)
 
@@ -81,6 +84,7 @@ class MutualInformation:
         places = (arms + (self._middle + x[3:] + self._reach)[:, None]) / self._step[:, None]
         inside = np.ones(places.shape[1], dtype=np.bool_)
         for place, side in zip(places, self._values.shape[::-1], strict=True):
+            # Places below the last voxel have all eight corners to interpolate between.
             inside &= (place >= 0) & (place < side - 1)
         kept = np.flatnonzero(inside)
         low = places[:, kept].astype(np.int64)
@@ -88,11 +92,13 @@ class MutualInformation:
         at = low[0] + columns * (low[1] + rows * low[2])
         known = self._known.ravel()[at]
         kept, at, low = kept[known], at[known], low[:, known]
+        # 0 is worse than anything: the measure is at least 1, and its cost at most -300.
         if len(kept) == 0 or len(kept) < _LEAST_SHARED * places.shape[1]:
             return 0.0, np.zeros(6)
         values, slopes = self._interpolated(at, places[:, kept] - low)
         cost, weight = self._information(self._bins[kept], values)
         push, arms = slopes * weight, arms[:, kept]
+        # The derivative by a turn is a torque: arm cross push.
         torque = [
             (arms[1] * push[2] - arms[2] * push[1]).sum(),
             (arms[2] * push[0] - arms[0] * push[2]).sum(),
@@ -122,10 +128,12 @@ class MutualInformation:
 
     def _information(self, bins: Ints, values: Floats) -> tuple[float, Floats]:
         """The cost, and its derivative (N,) with respect to each sampled value."""
+        # The last bin is the upper one of a pair, also for a value of exactly its place.
         lower = np.minimum(values.astype(np.int64), _BINS - 2)
         share, cell, cells = values - lower, bins * _BINS + lower, _BINS * _BINS
         joint = np.bincount(cell, 1 - share, cells) + np.bincount(cell + 1, share, cells)
         joint = self._window @ (joint.reshape(_BINS, _BINS) / len(cell)) @ self._window.T
+        # Empty cells have no logarithm; times their share they would be 0.
         one, two, log = joint.sum(1), joint.sum(0), np.log(joint + 1e-12)
         log_two = np.log(two + 1e-12)
         apart = -float((one * np.log(one + 1e-12)).sum() + (two * log_two).sum())

@@ -86,6 +86,7 @@ class Part:
     why: str
 
 
+# The same names of folders come back in thousands of paths.
 @lru_cache(maxsize=65536)
 def read_part(text: str) -> Part:
     """Read one name.
@@ -97,6 +98,7 @@ def read_part(text: str) -> Part:
     tool = len(bare) < len(text)
     bare = _ENTITY.sub("", bare).strip("_-. ")
     bare = _CE_ENTITY.sub("postcontrast", _WITH.sub("postcontrast", _WITHOUT.sub("precontrast", bare)))
+    # After the contrast agents: "pre" and "post" that are still there are of a treatment, if of anything.
     bare = _OPERATION.sub(lambda match: f"{match[1]}{match[2]}".lower(), bare)
     patient, visit, start, end = _known_id(bare)
     tokens = tokens_of(bare, start, end)

@@ -35,6 +35,7 @@ def to_lps(study: Study) -> Study:
         axis = axes[target]
         column = matrix[:, axis]
         if flips[target]:
+            # The first voxel is now the one at the other end of the axis.
             origin = origin + column * geometry.spacing[axis] * (shape[axis] - 1)
             column = -column
         columns.append(column)
@@ -42,6 +43,7 @@ def to_lps(study: Study) -> Study:
     turned = Geometry(
         spacing=(spacing[0], spacing[1], spacing[2]),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
+        # + 0.0 turns -0.0 into 0.0, which would be written with its sign.
         direction=tuple(float(value) + 0.0 for value in np.stack(columns, axis=1).ravel()),  # type: ignore[arg-type]
     )
     images = {name: turn(image) for name, image in study.images.items()}

@@ -110,6 +110,7 @@ def register(fixed: Volume, moving: Volume) -> Registered:
     pose = mean_pose(there, back, head.mean(0)) if apart <= MOST_APART else there
     share, count = block_fit(one, other, pose)
     centre = head.mean(0)
+    # Turned about the centre of the head, its shift is how far that centre moves.
     transform = RigidTransform(nine_of(pose.matrix), three_of(pose(centre) - centre), three_of(centre))
     seen = sitk.Resample(
         sitk.Cast(to_itk(moving), sitk.sitkFloat32), frame_of(fixed), transform.to_itk(), sitk.sitkLinear, 0.0

@@ -37,6 +37,7 @@ class Resolutions:
         if not np.isfinite(volume.voxels).all():
             raise InputError(f"a {role} series of finite voxels", "NaN or infinite ones", "repair or leave it out")
         offset, scale = intensity_window(volume.voxels, "robust")
+        # Cut to 0..1, over which the bins of the joint histogram are spread.
         voxels = np.clip((volume.voxels.astype(np.float32) - np.float32(offset)) / np.float32(scale), 0, 1)
         self._whole = to_itk(Volume(voxels, volume.geometry))
         self._levels: dict[float, sitk.Image] = {}
@@ -48,6 +49,7 @@ class Resolutions:
             sides = zip(source.GetSpacing(), source.GetSize(), strict=True)
             # At least four voxels are left along every axis.
             factors = [int(np.clip(round(mm / step), 1, size // _LEAST_VOXELS)) for step, size in sides]
+            # Means and not every k-th voxel: noise goes down with the size, and nothing aliases.
             self._levels[mm] = sitk.BinShrink(source, factors)
         return self._levels[mm]
 
@@ -59,11 +61,13 @@ class Resolutions:
         places = np.argwhere(head if head.any() else np.ones_like(head))
         places = places[:: max(1, len(places) // 500)]
         steps = axes_of(image) * np.array(image.GetSpacing())
+        # From (z, y, x) of arrays to (x, y, z).
         return np.asarray(places[:, ::-1] @ steps.T + np.array(image.GetOrigin()))
 
 
 def head_of(voxels: Float32, spacing: Floats, rim: float) -> Bools:
     """Where the head is, bool (z, y, x), with so many mm around it."""
+    # Opened: single bright voxels of noise in the air are no head.
     head = ndimage.binary_opening(voxels > _HEAD)
     sides = [2 * round(rim / step) + 1 for step in spacing[::-1]]
     return np.asarray(ndimage.maximum_filter(head.astype(np.uint8), sides) > 0)
@@ -79,8 +83,10 @@ def blurred(voxels: Float32, known: Bools, sigma: Floats) -> Float32:
     """Gaussian blur (sigma in voxels, x first) of what is known (z, y, x); what is not known does not leak in."""
     if not sigma.any():
         return np.where(known, voxels, np.float32(0))
+    # Normalised convolution (Knutsson and Westin 1993): what was blurred, over how much of it was known.
     weight = ndimage.gaussian_filter(known.astype(np.float32), sigma[::-1], truncate=3)
     total = ndimage.gaussian_filter(np.where(known, voxels, np.float32(0)), sigma[::-1], truncate=3)
+    # Where nothing known is near there is nothing to divide by.
     return np.asarray(total / np.maximum(weight, 1e-3), dtype=np.float32)
 
 

@@ -41,8 +41,7 @@ class RigidTransform:
         return RigidTransform(nine_of(matrix.T), three_of(-shift), three_of(np.array(self.centre) + shift))
 
     def to_itk(self) -> sitk.AffineTransform:
-        """The same for SimpleITK."""
-        """For ``sitk.Resample(moving, fixed, ...)``."""
+        """The same for SimpleITK, for ``sitk.Resample(moving, fixed, ...)``."""
         return sitk.AffineTransform(self.rotation, self.translation, self.centre)
 
     def to_meta(self) -> dict[str, list[float]]:
@@ -93,6 +92,7 @@ def turn_of(vector: Floats) -> tuple[Floats, Floats]:
     angle = float(np.linalg.norm(vector))
     x, y, z = vector
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    # sin(a) / a is 0 / 0 without a turn; to first order nothing is lost so near to it.
     if angle < 1e-6:
         return np.eye(3) + cross, np.eye(3) + cross / 2
     a, b = np.sin(angle) / angle, (1 - np.cos(angle)) / angle**2

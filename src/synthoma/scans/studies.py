@@ -128,6 +128,7 @@ def _bodies(images: Sequence[PathReading]) -> list[list[PathReading]]:
     by_rest: dict[str, list[PathReading]] = defaultdict(list)
     for one in images:
         by_rest[canonical(one.rest)].append(one)
+    # The most complete set of names first: it is the study that lone files join.
     ordered = sorted(by_rest.items(), key=lambda item: (-len({one.sequence for one in item[1]}), len(item[0]), item[0]))
     bodies: list[list[PathReading]] = []
     for _, files in ordered:

@@ -19,6 +19,7 @@ LEFT_RIGHT = "left and right are not certain"
 
 _MOST_MOVED = 0.02
 """Share of the longest side that straightening may move a corner by; a tilted gantry moves it farther."""
+# mm: what lies a thousand kilometres away is damage.
 _FARTHEST = 1e9
 _AGAIN = "export it again from its source, or remove it from the folder"
 _STRAIGHTEN = "resample it onto straight axes first, for example with nilearn's resample_img or FSL's flirt -applyxfm"
@@ -144,6 +145,7 @@ def nifti_placement(stated: NiftiFrames, shape: Shape3, *, flat: bool = False, d
     qform: Placement | None = None
     if stated.qform_code and np.isfinite([*stated.quaternion, *sides]).all():
         turn = _rotation(stated.quaternion, double)
+        # qfac: anything but -1 and 1 means 1 (nifti1.h).
         sign = stated.pixdim[0] if stated.pixdim[0] in (-1.0, 1.0) else 1.0
         matrix, origin = turn * (sides * (1.0, 1.0, sign)), np.array(stated.offset)
         qform = _from_ras(matrix * scale, origin * scale, thick, stated)
@@ -178,6 +180,7 @@ def _rotation(quaternion: tuple[float, ...], double: bool) -> Array:
     """Rotation matrix of a unit quaternion of which b, c and d are given (nifti1.h)."""
     b, c, d = quaternion
     left = 1.0 - (b * b + c * c + d * d)
+    # Of a half turn b, c and d have length 1, or a little more by rounding: a is 0 then, as nibabel decides it.
     a = 0.0 if left < 3 * np.finfo(np.float64 if double else np.float32).eps else np.sqrt(left)
     a, b, c, d = np.array([a, b, c, d]) / np.sqrt(a * a + b * b + c * c + d * d)  # rounding may have made it longer
     return np.array(
@@ -204,6 +207,7 @@ def frames_of(geometry: Geometry, shape: Shape3) -> NiftiFrames:
             return geometry.stated
     axes = TO_LPS @ np.array(geometry.direction).reshape(3, 3)
     offset = TO_LPS @ np.array(geometry.origin)
+    # A quaternion can only turn: that the third axis is mirrored stands in pixdim[0].
     sign = 1.0 if np.linalg.det(axes) > 0 else -1.0
     rows = np.column_stack([axes * geometry.spacing, offset])
     return NiftiFrames(
@@ -252,6 +256,7 @@ def analyze_placement(sides: Array, first: Array, shape: Shape3) -> Placement:
     thick = not np.any(sides == 0)
     sides = np.where(sides == 0, 1.0, np.abs(sides))
     placement = _around_centre(sides, shape)
+    # Other programs leave other things in this field: what lies far outside of the grid is no origin.
     if np.any(first) and np.all(first > -np.array(shape)) and np.all(first < 2 * np.array(shape)):
         placement = replace(placement, origin=-placement.matrix @ (first - 1))
     return replace(placement, thick=thick, remarks=remarks)
@@ -267,4 +272,5 @@ def mgh_placement(sides: Array, axes: Array, centre: Array, shape: Shape3) -> Pl
         shape: axis lengths, x first.
     """
     matrix = axes * sides
+    # FreeSurfer counts the centre as voxel n / 2, not as (n - 1) / 2: half a voxel beside the middle.
     return _from_ras(matrix, centre - matrix @ np.array(shape) / 2)

@@ -38,6 +38,7 @@ _WRITABLE = (".nii", ".nii.gz", ".mha", ".nrrd")
 _NIFTI_CODES = {
     "u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768, "i8": 1024, "u8": 1280
 }  # fmt: skip
+# Lengths of axes are 16-bit numbers in NIfTI-1.
 _LONGEST_IN_NIFTI = 2**15 - 1
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -120,9 +121,11 @@ def _decoded(header: Header, channel: int) -> Array:
     if count * wide > MAX_BYTES:
         came = f"{'x'.join(map(str, header.shape))} voxels of {wide} bytes"
         raise InputError(f"a volume of at most {MAX_BYTES // 2**20} MiB in memory", came, "crop or resample it")
+    # Doubles hold every 32-bit number exactly, before it is scaled.
     voxels = np.empty(count, np.float64 if scaled else header.dtype.newbyteorder("="))
     place, rest = 0, b""
     for chunk in _payload(header, start, first, last):
+        # A chunk may end inside a number, or between the channels of a voxel: the rest waits for the next one.
         rest += chunk
         whole = len(rest) // (step * item)
         numbers = np.frombuffer(rest, header.dtype, whole * step)[channel if step > 1 else 0 :: step]
@@ -204,6 +207,7 @@ def _write_nifti(volume: Volume, path: Path, *, compress: bool, description: str
         came = f"{x}x{y}x{z}"
         raise InputError(f"axes of at most {_LONGEST_IN_NIFTI} voxels for NIfTI", came, "choose the suffix .nrrd")
     header = _nifti_header((x, y, z), voxels.dtype, frames_of(volume.geometry or Geometry((1.0, 1.0, 1.0)), (x, y, z)))
+    # `descrip` has 80 bytes, the last of which ends the text.
     text = description.encode("ascii", "replace")[:79]
     header[148 : 148 + len(text)] = text
     with path.open("wb") as file:
@@ -220,9 +224,11 @@ def _nifti_header(shape: Shape3, dtype: np.dtype[np.generic], frames: NiftiFrame
     """The 348 bytes of nifti1.h, little-endian."""
     header = bytearray(348)
     struct.pack_into("<i", header, 0, 348)
+    # Three axes; the others have length 1, as readers expect of a single volume.
     struct.pack_into("<8h", header, 40, 3, *shape, 1, 1, 1, 1)
     struct.pack_into("<2h", header, 70, _NIFTI_CODES[dtype.str[1:]], 8 * dtype.itemsize)
     _put(header, 76, (*frames.pixdim, 0.0, 0.0, 0.0, 0.0))
+    # Voxels begin after the 348 bytes of the header and the four that say that no extension follows.
     _put(header, 108, (352.0, 1.0, 0.0))
     header[123] = frames.units
     struct.pack_into("<2h", header, 252, frames.qform_code, frames.sform_code)

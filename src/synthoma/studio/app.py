@@ -15,13 +15,22 @@ from starlette.types import ASGIApp
 from synthoma.core.errors import SynthomaError
 from synthoma.studio import screens, shown
 from synthoma.studio.gate import Gate, told_of
+from synthoma.studio.masks import Masks
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Studio, look_of_pages, see
+from synthoma.studio.turing import Turing
+from synthoma.studio.understood import Understood
+from synthoma.studio.wall import Wall
 
 STATIC = {
     "studio.css": ("synthoma.studio", "static/studio.css", "text/css"),
     "studio.js": ("synthoma.studio", "static/studio.js", "text/javascript"),
     "viewer.js": ("synthoma.studio", "static/viewer.js", "text/javascript"),
+    "reading.js": ("synthoma.studio", "static/reading.js", "text/javascript"),
+    "curves.js": ("synthoma.studio", "static/curves.js", "text/javascript"),
+    "uplot.js": ("synthoma.studio", "vendor/uPlot.iife.min.js", "text/javascript"),
+    "uplot.css": ("synthoma.studio", "vendor/uPlot.min.css", "text/css"),
+    "uplot-licence.txt": ("synthoma.studio", "vendor/LICENSE", "text/plain"),
     "niivue.js": ("synthoma.reports", "vendor/niivue.umd.js", "text/javascript"),
     "niivue-licence.txt": ("synthoma.reports", "vendor/LICENSE", "text/plain"),
 }
@@ -38,8 +47,12 @@ def application(studio: Studio) -> ASGIApp:
         Route("/login", _login_page(studio)),
         Route("/login", _login(studio), methods=["POST"]),
         Route("/static/{name}", _static),
+        *Understood(studio).routes(),
         *pages.routes(),
         *pictures.routes(),
+        *Wall(studio).routes(),
+        *Turing(studio).routes(),
+        *Masks(studio).routes(),
     ]
     handlers = {
         RefusedError: lambda request, error: refuse(request, error),

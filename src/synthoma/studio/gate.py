@@ -32,6 +32,7 @@ LOG = logging.getLogger("synthoma.studio")
 OPEN = ("/enter", "/login", "/static/")
 """Addresses that nobody needs a cookie for: they show nothing of anybody."""
 UPLOADING = ("/upload", "/detect/upload")
+DRAWING = "/correct/"
 CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _READS = frozenset({"GET", "HEAD"})
 
@@ -205,13 +206,19 @@ class Gate:
         if scope["type"] != "http":
             return
         request = Request(scope)
-        limit = self.limits.upload_bytes if scope["path"] in UPLOADING else self.limits.form_bytes
+        limit = self._limit(scope["path"])
         try:
             self._check(request, limit)
         except RefusedError as refusal:
             await self.refuse(request, refusal)(scope, receive, _with_headers(send))
             return
         await self.app(scope, _counted(receive, limit), _with_headers(send))
+
+    def _limit(self, path: str) -> int:
+        """Bytes that may be sent to an address."""
+        if path in UPLOADING:
+            return self.limits.upload_bytes
+        return self.limits.mask_bytes if path.startswith(DRAWING) else self.limits.form_bytes
 
     def _check(self, request: Request, limit: int) -> None:
         door = self.door

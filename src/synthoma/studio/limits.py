@@ -16,6 +16,7 @@ class Limits:
         files: of one upload, those in ZIP files included.
         ratio: how many times larger a file of a ZIP may be than what is packed.
         depth: folders in folders.
+        mask_bytes: a mask that was drawn.
         form_bytes: any other form.
     """
 
@@ -23,4 +24,5 @@ class Limits:
     files: int = 20_000
     ratio: int = 200
     depth: int = 8
+    mask_bytes: int = 64 * 2**20
     form_bytes: int = 64 * 2**10

@@ -8,12 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from synthoma.core.untrusted import printable
 from synthoma.studio.places import UPLOADS, Places
 from synthoma.studio.refusal import RefusedError
 
-Kind = Literal["cohort", "synthetic", "generator", "segmenter", "classifier", "unfinished run", "verdict", "findings"]
+Kind = Literal[
+    "cohort",
+    "synthetic",
+    "generator",
+    "segmenter",
+    "classifier",
+    "unfinished run",
+    "verdict",
+    "findings",
+    "blinded set",
+    "readers",
+]
 
 _LARGEST = 64 * 2**20
 """Bytes of JSON that are read for a look."""
@@ -23,6 +35,7 @@ _MOST = 500
 SCREENS: dict[Kind, str] = {
     "cohort": "cohort", "synthetic": "cohort", "generator": "run", "segmenter": "run", "classifier": "run",
     "unfinished run": "run", "verdict": "evaluation", "findings": "findings",
+    "blinded set": "reading", "readers": "readers",
 }  # fmt: skip
 """The screen that shows each kind."""
 
@@ -75,6 +88,24 @@ def artefact(places: Places, path: Path) -> Found | None:
     return None
 
 
+def expected(places: Places, at: str, *kinds: Kind) -> tuple[Path, Found]:
+    """The artefact at an address, if it is one of these kinds.
+
+    Raises:
+        RefusedError: it is another one, or none.
+    """
+    path = places.find(at)
+    found = artefact(places, path)
+    if found is None or found.kind not in kinds:
+        raise RefusedError(404, " or ".join(kinds), "something else", "choose one at home")
+    return path, found
+
+
+def quoted(at: str) -> str:
+    """An address as a part of one in the browser."""
+    return quote(at)
+
+
 def json_of(path: Path) -> Facts:
     """A JSON object; empty where there is none that can be read."""
     try:
@@ -86,10 +117,10 @@ def json_of(path: Path) -> Facts:
     return found if isinstance(found, dict) else {}
 
 
-def text(facts: Facts, name: str) -> str:
-    """An entry as text; empty where there is none."""
+def text(facts: Facts, name: str, most: int = 200) -> str:
+    """An entry as text of so many characters at most; empty where there is none."""
     value = facts.get(name, "")
-    return str(value)[:200] if isinstance(value, str | int | float) else ""
+    return str(value)[:most] if isinstance(value, str | int | float) else ""
 
 
 def text_of_any_length(facts: Facts, name: str) -> str:
@@ -102,6 +133,12 @@ def inner(facts: Facts, name: str) -> Facts:
     """An entry that is an object itself."""
     value = facts.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def files_of(facts: Facts) -> list[str]:
+    """Names of the files of a finding, none of which leads elsewhere."""
+    lists = [one for one in inner(facts, "files").values() if isinstance(one, list)]
+    return [str(name) for one in lists for name in one if "/" not in str(name) and str(name) != "view.json"][:40]
 
 
 def _cohort(path: Path) -> tuple[Kind, str]:
@@ -144,7 +181,19 @@ def _findings(path: Path) -> tuple[Kind, str]:
     return "findings", f"{text(facts, 'with_tumour')} of {text(facts, 'scans')} scans said to show tumour"
 
 
-_TOLD = {"cohort.json": _cohort, "run.json": _run, "evaluation.json": _verdict, "detection.json": _findings}
+def _blinded(path: Path) -> tuple[Kind, str]:
+    facts = json_of(path / "set.json")
+    return "blinded set", f"{text(facts, 'number')} {text(facts, 'design')}, {text(facts, 'sequence')}"
+
+
+def _readers(path: Path) -> tuple[Kind, str]:
+    return "readers", text(inner(json_of(path / "readers.json"), "verdict"), "word")
+
+
+_TOLD = {
+    "cohort.json": _cohort, "run.json": _run, "evaluation.json": _verdict, "detection.json": _findings,
+    "set.json": _blinded, "readers.json": _readers,
+}  # fmt: skip
 """By the file that tells an artefact."""
 
 

@@ -12,7 +12,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from synthoma.studio import look, uploads
-from synthoma.studio.orders import MODALITIES, MODELS, PRESETS, SLICES, Desk, Form, Order
+from synthoma.studio.orders import (
+    FILES,
+    FIRST_LOOK,
+    LOBES,
+    MODALITIES,
+    MODELS,
+    PRESETS,
+    SIDES,
+    SLICES,
+    Desk,
+    Form,
+    Order,
+)
 from synthoma.studio.queue import amount
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.store import Job
@@ -20,11 +32,14 @@ from synthoma.studio.studio import Screen, Studio, see, texts
 
 __all__ = ["Screen", "Screens"]
 
+MODEL = "model.safetensors"
+"""The file of a run that holds its model."""
+
 Ordered = Callable[[Desk, Form], Order]
 
 ORDERS: dict[str, Ordered] = {
     "prepare": Desk.prepare, "simulate": Desk.simulate, "train": Desk.train, "generate": Desk.generate,
-    "evaluate": Desk.evaluate, "detect": Desk.detect,
+    "evaluate": Desk.evaluate, "detect": Desk.detect, "export": Desk.export, "turing": Desk.turing,
 }  # fmt: skip
 """What each form orders, by its address."""
 
@@ -43,9 +58,9 @@ class Screens:
         """Which address shows what."""
         change = self.studio.change
         pages: dict[str, Screen] = {
-            "/": self.home, "/drop": self.drop, "/scans/{at:path}": self.scans, "/train": self.train,
+            "/": self.home, "/drop": self.drop, "/train": self.train,
             "/synthetic": self.synthetic, "/verdict": self.verdict, "/detect": self.detect, "/jobs": self.jobs,
-            "/job/{id}": self.job, "/job/{id}/state": self.state, "/turing": self.turing,
+            "/job/{id}": self.job, "/job/{id}/state": self.state,
         }  # fmt: skip
         return [
             *(Route(address, screen) for address, screen in pages.items()),
@@ -79,18 +94,6 @@ class Screens:
             sizes={"modalities": MODALITIES, "slices": SLICES},
         )  # fmt: skip
 
-    def scans(self, request: Request) -> Response:
-        """What was understood of scans, and how they become a cohort."""
-        at = request.path_params["at"]
-        path = self.studio.places.find(at)
-        job = self.studio.store.last(str(path), look=True)
-        facts = self.studio.queue.result(job) if job is not None and job.state == "done" else {}
-        name = path.name if path.parent.name != "uploads" else look.upload_name(self.studio.places, path)
-        return self.studio.page(
-            request, "scans.html", "Scans", at=at, name=name, job=job, understood=_understood(facts),
-            kind=look.text(facts, "kind"), sizes={"modalities": MODALITIES, "slices": SLICES},
-        )  # fmt: skip
-
     def train(self, request: Request) -> Response:
         """A model is trained on a cohort."""
         chosen = request.query_params.get("at", "")
@@ -101,10 +104,14 @@ class Screens:
 
     def synthetic(self, request: Request) -> Response:
         """A synthetic cohort is drawn."""
-        chosen = request.query_params.get("at", "")
+        generators = self._found("generator")
+        asked = request.query_params.get("at", "")
+        chosen = next((one for one in generators if one.at == asked), generators[0] if generators else None)
+        facts = look.model_facts(self.studio.places.find(chosen.at) / MODEL) if chosen is not None else {}
         return self.studio.page(
-            request, "synthetic.html", "Synthetic", chosen=chosen, generators=self._found("generator"),
-            cohorts=self._found("synthetic"),
+            request, "synthetic.html", "Synthetic", chosen=chosen, generators=generators, can=_can(facts),
+            cohorts=self._found("synthetic"), real=self._found("cohort"), lobes=LOBES, sides=SIDES, files=FILES,
+            first=FIRST_LOOK,
         )  # fmt: skip
 
     def verdict(self, request: Request) -> Response:
@@ -126,10 +133,6 @@ class Screens:
             model=request.query_params.get("model", ""), limits=self.studio.limits,
         )  # fmt: skip
 
-    def turing(self, request: Request) -> Response:
-        """Where the visual Turing test is."""
-        return self.studio.page(request, "turing.html", "Turing test")
-
     # Jobs -------------------------------------------------------------------------------------------------------------
 
     def jobs(self, request: Request) -> Response:
@@ -143,6 +146,7 @@ class Screens:
         return self.studio.page(
             request, "job.html", job.title, job=job, log=self.studio.queue.log(job), result=self._screen(job),
             command=shlex.join(["synthoma", *job.words]), said=said if isinstance(said, list) else [],
+            place=job.output if job.kind != "look" else "",
             sheet=self.studio.places.address(Path(job.output)) if job.kind == "train" else "",
         )  # fmt: skip
 
@@ -228,10 +232,17 @@ class Screens:
         return see(f"/job/{job.id}")
 
 
-def _understood(facts: look.Facts) -> list[str]:
-    """What was understood of a folder of scans, as lines; empty where it is something else."""
-    if facts.get("kind") != "scans":
-        return []
-    from synthoma.cohorts.understanding import lines_of
+def _can(facts: look.Facts) -> dict[str, object]:
+    """What a generator offers: which classes it can choose, whether it simulates tumours, whether a judge stands by.
 
-    return lines_of(facts)
+    Args:
+        facts: what its model file says.
+    """
+    network, shape = look.inner(facts, "network"), look.inner(facts, "shape")
+    repaints, classes = network.get("network") == "repaint", facts.get("classes")
+    names = [str(name) for name in classes] if isinstance(classes, list) else []
+    return {
+        "classes": names if shape.get("classes") or repaints else [],
+        "tumours": repaints,
+        "judge": bool(facts.get("realness")),
+    }

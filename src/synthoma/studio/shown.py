@@ -4,29 +4,75 @@ from __future__ import annotations
 
 import base64
 import binascii
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from synthoma.evaluation.readers.blinded import KEY, SET
 from synthoma.studio import look
+from synthoma.studio.curves import curves
 from synthoma.studio.gate import PAGE_POLICY
 from synthoma.studio.learning import lesson, picture
+from synthoma.studio.masks import corrected_of, probabilities
 from synthoma.studio.orders import MODALITIES
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Screen, Studio
 
-if TYPE_CHECKING:
-    from synthoma.cohorts.cohort import Cohort
-
-A_PAGE = 60
-"""Thumbnails."""
-_TILE = 128
-"""Least side of a thumbnail in pixels."""
 _VOLUMES = (".nii", ".nii.gz")
+
+
+MOST_VERDICTS = 8
+"""Side by side."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a verdict says, for a column beside others.
+
+    Attributes:
+        found: the artefact.
+        word, because: the verdict.
+        lights: question, state, figure and text of each.
+        compared: what was compared, in words.
+        held_out: tells whether two verdicts stand on the same real slices.
+    """
+
+    found: look.Found
+    word: str
+    because: str
+    lights: list[dict[str, str]]
+    compared: list[str]
+    held_out: str
+
+    def light(self, question: str) -> dict[str, str]:
+        """The answer to a question; empty where there is none."""
+        return next((one for one in self.lights if one["question"] == question), dict.fromkeys(LIGHT, ""))
+
+
+LIGHT = ("question", "state", "figure", "text")
+
+
+def _verdict(path: Path, found: look.Found) -> Judged:
+    facts = look.json_of(path / "evaluation.json")
+    lights = facts.get("lights")
+    rows = [one for one in lights if isinstance(one, dict)] if isinstance(lights, list) else []
+    verdict, compared = look.inner(facts, "verdict"), look.inner(facts, "compared")
+    said = {
+        "real slices to learn from": "training", "patients or groups held out": "held_out_groups",
+        "synthetic slices looked at": "synthetic", "slices on each side": "count", "sequence": "modality",
+    }  # fmt: skip
+    lines = [f"{words}: {text}" for words, name in said.items() if (text := look.text(compared, name))]
+    preset, real = look.text(facts, "preset"), look.inner(look.inner(facts, "provenance"), "real")
+    rows_of = look.inner(compared, "rows").get("held_out")
+    held_out = f"{look.text(real, 'images_sha256')} {rows_of} {look.text(compared, 'modality')}"
+    return Judged(
+        found, look.text(verdict, "word"), look.text(verdict, "because", 2000),
+        [{name: look.text(one, name, 2000) for name in LIGHT} for one in rows],
+        [*lines, *([f"preset: {preset}"] if preset else [])], held_out,
+    )  # fmt: skip
 
 
 class Shown:
@@ -42,8 +88,8 @@ class Shown:
     def routes(self) -> list[Route]:
         """Which address shows what."""
         pages: dict[str, Screen] = {
-            "/cohort": self.cohorts, "/cohort/{at:path}": self.cohort, "/thumb/{at:path}": self.thumb,
-            "/run/{at:path}": self.run, "/sheet/{at:path}": self.sheet, "/evaluation/{at:path}": self.evaluation,
+            "/run/{at:path}": self.run, "/sheet/{at:path}": self.sheet, "/curves/{at:path}": self.curves,
+            "/evaluation/{at:path}": self.evaluation, "/verdicts": self.verdicts,
             "/findings/{at:path}": self.findings, "/view/{at:path}": self.view, "/volume/{at:path}": self.volume,
             "/report/{at:path}": self.report, "/file/{at:path}": self.file, "/learn": self.learn,
             "/learn/{name}": self.learn_picture,
@@ -51,51 +97,7 @@ class Shown:
         return [Route(address, screen) for address, screen in pages.items()]
 
     def _artefact(self, request: Request, *kinds: look.Kind) -> tuple[Path, look.Found]:
-        path = self.studio.places.find(request.path_params["at"])
-        found = look.artefact(self.studio.places, path)
-        if found is None or found.kind not in kinds:
-            raise RefusedError(404, " or ".join(kinds), "something else", "choose one at home")
-        return path, found
-
-    # Cohorts ----------------------------------------------------------------------------------------------------------
-
-    def cohorts(self, request: Request) -> Response:
-        """The cohorts that are there."""
-        found = [one for one in look.artefacts(self.studio.places) if one.kind in ("cohort", "synthetic")]
-        return self.studio.page(request, "cohorts.html", "Cohorts", found=found)
-
-    def cohort(self, request: Request) -> Response:
-        """A wall of thumbnails."""
-        path, found = self._artefact(request, "cohort", "synthetic")
-        cohort, asked = opened(path), request.query_params
-        table = cohort.slices
-        label, split, modality = (asked.get(name, "") for name in ("label", "split", "modality"))
-        rows = cohort.rows(split=split or None, label=label or None)
-        pages = max(1, -(-len(rows) // A_PAGE))
-        number = min(max(_number(asked.get("page", "1")), 1), pages)
-        chosen = rows[(number - 1) * A_PAGE : number * A_PAGE]
-        shown = table.iloc[chosen]
-        tiles = [
-            {"row": int(row), "label": name, "split": part, "group": group}
-            for row, name, part, group in zip(chosen, shown["label"], shown["split"], shown["group"], strict=True)
-        ]
-        asked_for = {"label": label, "split": split, "modality": modality}
-        return self.studio.page(
-            request, "cohort.html", found.name, found=found, tiles=tiles, number=number, pages=pages, count=len(rows),
-            asked=asked_for, modalities=cohort.modalities,
-            labels=_counts(table["label"]), splits=_counts(table["split"]),
-        )  # fmt: skip
-
-    def thumb(self, request: Request) -> Response:
-        """A slice as a picture, with the outline of its mask."""
-        path, _ = self._artefact(request, "cohort", "synthetic")
-        cohort, row = opened(path), _number(request.query_params.get("row", ""))
-        if not 0 <= row < len(cohort):
-            raise RefusedError(404, "a slice of the cohort", "a number of none", "choose one on its page")
-        name = request.query_params.get("modality") or cohort.modalities[0]
-        if name not in cohort.modalities:
-            raise RefusedError(404, "a sequence of the cohort", "another one", "choose one on its page")
-        return Response(thumbnail(cohort, row, cohort.modalities.index(name)), media_type="image/png")
+        return look.expected(self.studio.places, request.path_params["at"], *kinds)
 
     # Runs and verdicts ------------------------------------------------------------------------------------------------
 
@@ -120,16 +122,35 @@ class Shown:
             raise RefusedError(404, "a sheet of samples", "none yet", "wait for the first snapshot")
         return FileResponse(sheet, media_type="image/png")
 
+    def curves(self, request: Request) -> Response:
+        """Losses and scores of a training so far, for its drawing; none while there are none."""
+        try:
+            run = self.studio.places.find(request.path_params["at"])
+        except RefusedError as refusal:
+            if refusal.status != 404:
+                raise
+            return JSONResponse({"images": [], "curves": {}})
+        return JSONResponse(curves(run))
+
+    def verdicts(self, request: Request) -> Response:
+        """Several verdicts side by side."""
+        chosen = list(dict.fromkeys(request.query_params.getlist("at")))[:MOST_VERDICTS]
+        if not chosen:
+            raise RefusedError(404, "verdicts to compare", "none", "choose some on the page of verdicts")
+        columns = [_verdict(*look.expected(self.studio.places, at, "verdict")) for at in chosen]
+        questions = list(dict.fromkeys(light["question"] for one in columns for light in one.lights))
+        rows = [(name, [one.light(name) for one in columns]) for name in questions]
+        return self.studio.page(
+            request, "verdicts.html", "Verdicts side by side", columns=columns, rows=rows,
+            alike=len({one.held_out for one in columns}) == 1,
+        )  # fmt: skip
+
     def evaluation(self, request: Request) -> Response:
         """The lights of a verdict."""
         path, found = self._artefact(request, "verdict")
-        facts = look.json_of(path / "evaluation.json")
-        lights = facts.get("lights")
-        rows = [one for one in lights if isinstance(one, dict)] if isinstance(lights, list) else []
-        names = ("question", "state", "figure", "text")
-        shown = [{name: look.text(one, name) for name in names} for one in rows]
-        verdict = {name: look.text(look.inner(facts, "verdict"), name) for name in ("word", "because")}
-        return self.studio.page(request, "evaluation.html", found.name, found=found, lights=shown, verdict=verdict)
+        one = _verdict(path, found)
+        verdict = {"word": one.word, "because": one.because}
+        return self.studio.page(request, "evaluation.html", found.name, found=found, lights=one.lights, verdict=verdict)
 
     # Findings ---------------------------------------------------------------------------------------------------------
 
@@ -152,8 +173,8 @@ class Shown:
             "volume": f"{volume:.1f} ml" if isinstance(volume, int | float) else "",
             "side": look.text(facts, "side"),
             "remarks": [str(one) for one in remarks][:10] if isinstance(remarks, list) else [],
-            "files": [f"{entry.at}/{name}" for name in _files(facts)],
-            "solid": any(name.endswith(_VOLUMES) for name in _files(facts)),
+            "files": [f"{entry.at}/{name}" for name in look.files_of(facts)],
+            "solid": any(name.endswith(_VOLUMES) for name in look.files_of(facts)),
         }
 
     def view(self, request: Request) -> Response:
@@ -163,11 +184,15 @@ class Shown:
         if case is None:
             raise RefusedError(404, "findings of a scan", "something else", "choose a scan on the page of findings")
         above = self.studio.places.find(at).parent
-        threshold = look.inner(look.json_of(self.studio.places.find(at) / "findings.json"), "thresholds")
+        folder = self.studio.places.find(at)
+        facts = look.json_of(folder / "findings.json")
+        threshold = look.inner(facts, "thresholds")
         first = next((value for value in threshold.values() if isinstance(value, int | float)), 0.5)
         return self.studio.page(
             request, "view.html", str(case["name"]), case=case, at=at, above=self.studio.places.address(above),
             scan=self._source(above), threshold=first, modalities=MODALITIES, coarse=self._full(above) is None,
+            chances=[name.removesuffix(".nii.gz") for name in probabilities(facts)], corrected=corrected_of(folder),
+            labels=_labels(facts), may=folder.is_relative_to(self.studio.places.workspace),
         )  # fmt: skip
 
     def _source(self, findings: Path) -> str:
@@ -195,11 +220,13 @@ class Shown:
         """A scan or its mask as NIfTI: the files themselves, or the small copies that the findings carry."""
         folder = self.studio.places.find(request.path_params["at"])
         what = request.query_params.get("what", "")
+        if what.isdigit():
+            return self._chance(folder, int(what))
         if what not in ("scan", "mask"):
             raise RefusedError(404, "scan or mask", "something else", "choose a scan on the page of findings")
         full = self._full(folder.parent)
         if full is not None:
-            names = _files(look.json_of(folder / "findings.json"))
+            names = look.files_of(look.json_of(folder / "findings.json"))
             mask = next((name for name in names if name.endswith("_mask.nii.gz")), None)
             if mask is not None:
                 path = full if what == "scan" else self.studio.places.find(f"{request.path_params['at']}/{mask}")
@@ -213,6 +240,14 @@ class Shown:
             raise RefusedError(404, "a volume to show", "findings without one", "look at the page of the findings")
         return Response(content, media_type="application/octet-stream")
 
+    def _chance(self, folder: Path, number: int) -> Response:
+        """The probability of one target, on the grid of the scan."""
+        names = probabilities(look.json_of(folder / "findings.json"))
+        if not 0 <= number < len(names):
+            raise RefusedError(404, "a probability of the findings", "none of that number", "look at the scan again")
+        path = self.studio.places.find(f"{self.studio.places.address(folder)}/{names[number]}")
+        return FileResponse(path, media_type="application/octet-stream")
+
     # Files ------------------------------------------------------------------------------------------------------------
 
     def report(self, request: Request) -> Response:
@@ -225,6 +260,10 @@ class Shown:
         path = self.studio.places.find(request.path_params["at"])
         if not path.is_file():
             raise RefusedError(404, "a file", "a folder", "choose a file")
+        if path.name == KEY and (path.parent / SET).is_file():
+            raise RefusedError(
+                403, "a file that readers may see", "the key of a blinded set", "take it from its folder"
+            )
         return FileResponse(path, media_type="application/octet-stream", filename=path.name)
 
     def learn(self, request: Request) -> Response:
@@ -240,30 +279,6 @@ class Shown:
         return Response(content, media_type="image/svg+xml" if name.endswith(".svg") else "image/png")
 
 
-def opened(path: Path) -> Cohort:
-    """A cohort, opened once for each of its states."""
-    return _opened(path, (path / "cohort.json").stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=8)
-def _opened(path: Path, _written: int) -> Cohort:
-    from synthoma.cohorts.cohort import Cohort
-
-    return Cohort(path)
-
-
-def thumbnail(cohort: Cohort, row: int, channel: int) -> bytes:
-    """A slice as the bytes of a PNG, with the outline of its mask."""
-    import numpy as np
-
-    from synthoma.core.pictures import grey, outlined, png
-
-    times = max(1, -(-_TILE // cohort.size))
-    larger = np.ones((times, times), np.uint8)
-    image = grey(np.asarray(cohort.images[row, channel], np.float32))
-    return png(outlined(np.kron(image, larger), np.kron(np.asarray(cohort.masks[row]), larger)))
-
-
 def newest_sheet(run: Path) -> Path | None:
     """The newest sheet of samples of a run, else the drawing of its progress."""
     sheets = sorted((run / "samples").glob("*.png"), key=lambda path: path.stat().st_mtime)
@@ -271,17 +286,8 @@ def newest_sheet(run: Path) -> Path | None:
     return sheets[-1] if sheets else progress if progress.is_file() else None
 
 
-def _counts(column: object) -> dict[str, int]:
-    from collections import Counter
-
-    return dict(sorted(Counter(map(str, column)).items()))  # type: ignore[call-overload]
-
-
-def _files(facts: look.Facts) -> list[str]:
-    """Names of the files of a finding, none of which leads elsewhere."""
-    lists = [one for one in look.inner(facts, "files").values() if isinstance(one, list)]
-    return [str(name) for one in lists for name in one if "/" not in str(name) and str(name) != "view.json"][:40]
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+def _labels(facts: look.Facts) -> dict[int, str]:
+    """What values of the mask mean: those that a brush can draw."""
+    named = look.inner(facts, "labels")
+    found = {int(value): str(name)[:40] for value, name in named.items() if str(value).isdigit() and 0 < int(value) < 5}
+    return dict(sorted(found.items())) or {1: "tumour"}

@@ -1,4 +1,4 @@
-"""Jobs in SQLite: what a killed server knows again."""
+"""Jobs, changes and answers in SQLite: what a killed server knows again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "stopped"]
 """stopped: the studio ended while it ran; it can go on."""
-Kind = Literal["look", "prepare", "train", "generate", "evaluate", "detect"]
+Kind = Literal["look", "prepare", "train", "generate", "evaluate", "detect", "export", "turing"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 OVER: tuple[State, ...] = ("done", "failed", "cancelled", "stopped")
@@ -28,6 +28,19 @@ MIGRATIONS = (
         total REAL NOT NULL DEFAULT 0, seconds_left REAL, error TEXT NOT NULL DEFAULT ''
     );
     CREATE INDEX jobs_by_state ON jobs (state);
+    """,
+    """
+    CREATE TABLE edits (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, cohort TEXT NOT NULL, state TEXT NOT NULL, what TEXT NOT NULL,
+        made REAL NOT NULL
+    );
+    CREATE INDEX edits_by_cohort ON edits (cohort, state);
+    CREATE TABLE answers (
+        seal TEXT NOT NULL, reader TEXT NOT NULL, item TEXT NOT NULL, answer TEXT NOT NULL, confidence TEXT NOT NULL,
+        quality TEXT NOT NULL, remark TEXT NOT NULL, seconds REAL, made REAL NOT NULL,
+        PRIMARY KEY (seal, reader, item)
+    );
+    CREATE TABLE closed (seal TEXT PRIMARY KEY, made REAL NOT NULL);
     """,
 )
 """Each is run once, in order; ``user_version`` of the file counts them."""
@@ -91,14 +104,15 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._open() as data:
+        with self.opened() as data:
             data.execute("PRAGMA journal_mode=WAL")
             (version,) = data.execute("PRAGMA user_version").fetchone()
             for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
                 data.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """The file, for one change or question."""
         data = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         try:
             yield data
@@ -108,7 +122,7 @@ class Store:
     def add(self, kind: Kind, title: str, words: tuple[str, ...], output: str = "") -> Job:
         """Put a new job at the end of the queue."""
         job = Job(secrets.token_hex(6), kind, title, words, output)
-        with self._open() as data:
+        with self.opened() as data:
             data.execute(
                 "INSERT INTO jobs (id, kind, title, words, output, state, made) VALUES (?, ?, ?, ?, ?, 'queued', ?)",
                 (job.id, kind, title, json.dumps(words), output, job.made),
@@ -132,7 +146,7 @@ class Store:
         )
 
     def _jobs(self, rest: str, *values: str) -> list[Job]:
-        with self._open() as data:
+        with self.opened() as data:
             rows = data.execute(f"SELECT {_COLUMNS} FROM jobs {rest}", values).fetchall()
         return [_job(row) for row in rows]
 
@@ -143,7 +157,7 @@ class Store:
     def next(self, kinds: tuple[Kind, ...]) -> Job | None:
         """Take the oldest queued job of some kinds: it is running from now on, for this caller alone."""
         marks = ", ".join("?" * len(kinds))
-        with self._open() as data:
+        with self.opened() as data:
             row = data.execute(
                 f"UPDATE jobs SET state = 'running', began = ?, ended = NULL, error = '', phase = '', done = 0, "
                 f"total = 0, seconds_left = NULL, process = NULL, born = '' WHERE number = (SELECT number FROM jobs "
@@ -178,7 +192,7 @@ class Store:
         return self._set(change, json.dumps(words), job, *OVER) == 1
 
     def _set(self, change: str, *values: str | float | None) -> int:
-        with self._open() as data:
+        with self.opened() as data:
             return data.execute(f"UPDATE jobs SET {change}", values).rowcount
 
 

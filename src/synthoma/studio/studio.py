@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from synthoma.studio.places import Places
 from synthoma.studio.queue import Queue, amount
 from synthoma.studio.store import Job, Store
 
+MOST_FIELDS = 1000
+"""Of a form: a table of cases to correct has five a case."""
+
 Screen = Callable[[Request], Response]
 Change = Callable[[Request, FormData], Response]
 
@@ -32,6 +36,13 @@ SCREENS = (
     ("/verdict", "Verdict"), ("/detect", "Detect"), ("/turing", "Turing test"), ("/jobs", "Jobs"), ("/learn", "Learn"),
 )  # fmt: skip
 """Address and title of each screen of the menu."""
+
+
+PART_OF = {
+    "/scans": "/drop", "/run": "/train", "/evaluation": "/verdict", "/verdicts": "/verdict", "/findings": "/detect",
+    "/view": "/detect", "/reading": "/turing", "/read": "/turing", "/readers": "/turing", "/job": "/jobs",
+}  # fmt: skip
+"""Screens of the menu that further pages belong to."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ class Studio:
         store, queue: jobs.
         door: who may come in.
         limits: how much may be sent.
+        writing: held by who chooses a new place and fills it at once.
     """
 
     places: Places
@@ -50,12 +62,14 @@ class Studio:
     queue: Queue
     door: Door
     limits: Limits = field(default_factory=Limits)
+    writing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def page(self, request: Request, template: str, title: str, status: int = 200, **content: object) -> Response:
         """A page for the one who asks."""
         session = request.cookies.get(self.door.cookie, "")
         csrf = self.door.sessions.get(session, "")
-        here = "/" + str(request.scope["path"]).strip("/").partition("/")[0]
+        first = "/" + str(request.scope["path"]).strip("/").partition("/")[0]
+        here = PART_OF.get(first, first)
         text = (
             _templates()
             .get_template(template)
@@ -90,7 +104,9 @@ class Studio:
             if given is not None:  # then it is known before anything is read
                 self.door.check_csrf(request, given)
             most = self.limits.files
-            async with request.form(max_files=most, max_fields=200, max_part_size=self.limits.form_bytes) as form:
+            async with request.form(
+                max_files=most, max_fields=MOST_FIELDS, max_part_size=self.limits.form_bytes
+            ) as form:
                 if given is None:
                     self.door.check_csrf(request, form.get("csrf"))
                 return await run_in_threadpool(work, request, form)
@@ -101,6 +117,11 @@ class Studio:
 def texts(form: FormData) -> dict[str, str]:
     """The fields of a form that are texts."""
     return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def number_in(text: str) -> int:
+    """A whole number of at most nine digits; -1 for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
 def see(address: str) -> Response:

@@ -81,6 +81,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], meta: Mapping[str, obje
     # Each tensor is copied: the format refuses weights that a network holds under two names.
     contiguous = {name: tensors[name].detach().cpu().clone(memory_format=CONTIGUOUS) for name in sorted(tensors)}
     blank = to_bytes(contiguous, {"synthoma": json.dumps({**meta, "sha256": _BLANK}, sort_keys=True)})
+    # Once, and of one length: no other byte moves, and the checksum can be taken with zeros again.
     write_bytes(path, blank.replace(_seal(_BLANK), _seal(bytes_digest(blank)), 1))
 
 
@@ -126,6 +127,7 @@ def _blank_digest(path: Path, stated: str) -> str:
     """SHA-256 of a file with zeros in the place of the checksum that it states."""
     with path.open("rb") as file:
         start = file.read(8)
+        # The first eight bytes of a damaged file may promise any length.
         header = file.read(min(int.from_bytes(start, "little"), path.stat().st_size))
         known = hashlib.sha256(start + header.replace(_seal(stated), _seal(_BLANK), 1))
         while block := file.read(_BLOCK):

@@ -53,6 +53,8 @@ def restore_optimiser(prefix: str, optimiser: Optimizer, bundle: Bundle) -> None
     for name, value in bundle.weights(prefix).items():
         number, moment = name.split(".", 1)
         parameter = parameters[int(number)]
+        # The file holds them contiguous. A fused step walks through memory: moments in another layout than their
+        # weights would be taken for those of other weights.
         laid_out = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
         state.setdefault(int(number), {})[moment] = laid_out
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
@@ -71,6 +73,7 @@ def save_checkpoint(run: Path, tensors: dict[str, Tensor], meta: Mapping[str, ob
     # Names of one length sort as their numbers do.
     path = folder / f"step-{meta['step']:09d}.safetensors"
     save_tensors(path, tensors, {"schema": CHECKPOINT, **meta})
+    # Newer ones than this are left from before the run went on.
     kept = [old for old in _all(run) if old <= path][-keep:]
     for other in set(_all(run)) - set(kept):
         other.unlink()

@@ -19,6 +19,7 @@ from synthoma.core.provenance import bytes_digest
 from synthoma.core.whole_files import write_json
 
 TRIAL_STEPS = 4
+# A file that asks for more was not written here: torch would try to start them.
 MOST_THREADS = 4096
 
 
@@ -41,6 +42,7 @@ class Execution:
     def apply(self) -> None:
         """Set the number of threads of this process, and let CUDA add up in one order only."""
         torch.set_num_threads(self.threads)
+        # `benchmark` times algorithms and may choose another one at the next run, which rounds differently.
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
     @property
@@ -66,6 +68,7 @@ def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf1
         return Execution("cuda", torch.get_num_threads(), channels_last=True, bf16=half)
     if device == "mps":
         return Execution("mps", torch.get_num_threads(), channels_last=False, bf16=False)
+    # On another machine, or with another torch, something else may be quicker.
     key = f"{name} | {platform.machine()} {usable_cores()} cores | torch {torch.__version__} | bf16 {bf16}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthoma" / "calibration"
     file = cache / f"{bytes_digest(key.encode())[:16]}.json"
@@ -97,6 +100,7 @@ def _seconds(execution: Execution, trial: Callable[[Execution], None]) -> float:
         start = time.perf_counter()
         trial(execution)
         times.append(time.perf_counter() - start)
+    # Whatever else runs only adds time: the least is nearest to the truth.
     return min(times)
 
 

@@ -12,6 +12,7 @@ def ema_decay(batch: int, images: float, half_life: float, ramp: float = 0.05) -
     In the beginning the half-life is at most ``ramp`` times the images seen so far, so that the average does not
     carry the random weights of the start for long.
     """
+    # Relative to what was seen: an average with the full memory from the start shows random weights for long.
     current = min(half_life, max(images, 1.0) * ramp)
     return float(0.5 ** (batch / current)) if current > 0 else 0.0
 

@@ -36,6 +36,7 @@ def training_needs(
         keep: checkpoints that are kept; one more lies there while the oldest is being replaced.
         seconds: how long it runs, where that is known.
     """
+    # 4 bytes: single precision.
     weights = 4.0 * sum(layer.parameters for layers in networks.values() for layer in layers)
     given = 4.0 * batch * sum(math.prod(layer.shape) for layers in networks.values() for layer in layers if layer.shape)
     return Needs(

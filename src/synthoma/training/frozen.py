@@ -17,6 +17,7 @@ def held_still(network: nn.Module) -> Iterator[None]:
     norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
     network.requires_grad_(False)
     for norm in norms:
+        # In training mode torch then normalises by the batch, and leaves its running figures alone.
         norm.track_running_stats = False
     try:
         yield

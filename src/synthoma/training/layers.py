@@ -27,6 +27,7 @@ def layers_of(network: nn.Module, *inputs: Tensor) -> list[Layer]:
     def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(module: nn.Module, _: object, output: Tensor) -> None:
             count = sum(parameter.numel() for parameter in module.parameters())
+            # torch renames the class of a layer whose weights are parametrised (spectral norm).
             kind = type(module).__name__.removeprefix("Parametrized")
             rows.append(Layer(name, kind, tuple(output.shape[1:]), count))
 

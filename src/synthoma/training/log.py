@@ -81,6 +81,7 @@ def read_log(path: Path) -> list[LogEntry]:
     """
     verify(path)
     try:
+        # What stands behind the last line's end was being written when the training was killed.
         whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
         entries = [json.loads(line) for line in whole.splitlines() if line]
     except (OSError, ValueError, RecursionError) as error:

@@ -91,6 +91,7 @@ class Snapshot:
         behind = self.score - score
         if behind <= 0 or len(self.resampled) < 2 or len(self.resampled) != len(resampled):
             return behind <= 0
+        # Both were scored on the same draws of patients, so their difference has less error than either score.
         return behind <= BY_CHANCE * float(np.std(np.subtract(self.resampled, resampled), ddof=1))
 
 
@@ -203,6 +204,7 @@ def run_loop(
     try:
         while budget.share(progress) < 1 and not budget.lost_patience(progress) and not progress.ended:
             # One step.
+            # Keys have 128 bits, and torch takes seeds of 64.
             torch.manual_seed(stream_key(seed, "training.step", progress.step) % 2**63)
             meter.add(task.step(progress.step, min(budget.share(progress), 1.0)))
             progress.step += 1
@@ -301,6 +303,7 @@ class _Meter:
     def add(self, losses: dict[str, Tensor]) -> None:
         """Take the losses of one step."""
         for name, value in losses.items():
+            # Summed where they are, since asking a GPU for a number at each step would make it wait.
             self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach()
         self.steps += 1
 

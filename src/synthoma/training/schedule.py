@@ -18,6 +18,7 @@ WARM_UP = 0.04
 def one_cycle(share: float) -> float:
     """Factor on the learning rate: up in a straight line at first, then down along half a cosine to 0."""
     if share < WARM_UP:
+        # Never 0, or the first step of a short training would do nothing.
         return max(share, 0.002) / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
 
@@ -46,11 +47,13 @@ class Plateau:
             threshold=delta,
             threshold_mode="abs",
             min_lr=least,
+            # By default PyTorch leaves a rate as it is that would fall by less than 1e-8.
             eps=0.0,
         )
 
     def see(self, score: float) -> None:
         """Take note of the score of a snapshot."""
+        # PyTorch would count nan as a bad snapshot.
         if math.isfinite(score):
             self.scheduler.step(score)
 

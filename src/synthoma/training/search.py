@@ -126,7 +126,9 @@ class Search:
                 raise optuna.TrialPruned("no score")
             return score
 
+        # As many failures end it too: where nothing can be trained it would go on for ever.
         while (done := len(self.ranked())) < trials and len(broken) < trials:
+            # NumPy's generators behind Optuna take seeds of 32 bits.
             key = stream_key(self.seed, "search.proposals", done + len(broken)) % 2**32
             self.study.sampler = optuna.samplers.TPESampler(seed=key)
             self.study.optimize(objective, n_trials=1)

@@ -71,6 +71,7 @@ class Follower:
                 lines = file.read()
         except OSError:  # not begun yet
             return
+        # A line that is only half written waits for the next look.
         whole = lines[: lines.rfind(b"\n") + 1]
         self.read += len(whole)
         for line in whole.splitlines():

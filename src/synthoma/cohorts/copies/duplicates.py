@@ -153,6 +153,7 @@ def _owners(patients: Sequence[str | None] | None, count: int) -> Ints:
     numbers: dict[str, int] = {}
     known = [None] * count if patients is None else patients
     return np.array(
+        # Unknown patients get numbers that no known one has, so that none bars another.
         [count + i if not name else numbers.setdefault(name, len(numbers)) for i, name in enumerate(known)],
         dtype=np.int64,
     )
@@ -206,6 +207,7 @@ def _link_copies(
         for link in _copies(views, queries, near, threshold, progress, jobs):
             links.add(link)
         joined = links.groups[queries] == links.groups[near]
+        # As many joined neighbours as were looked at: there may be more of its copies behind them.
         waiting = torch.from_numpy(np.flatnonzero(np.bincount(queries[joined]) == neighbours))
         progress = None  # later rounds are short
 
@@ -218,6 +220,7 @@ def _embedding(fingerprints: Tensor, blank: Tensor) -> Tensor:
     plain = fingerprints[~blank, 0]
     if len(plain) == 0:
         return torch.zeros(*fingerprints.shape[:2], 1)
+    # A coefficient that never varies would be divided by 0.
     mean, spread = plain.mean(0), plain.std(0, correction=0).clamp_min(1e-6)
     plain = (plain - mean) / spread
     # NumPy in double precision: a few equal images leave a matrix of rank 0, on which float32 does not converge.
@@ -225,6 +228,7 @@ def _embedding(fingerprints: Tensor, blank: Tensor) -> Tensor:
     variance = torch.from_numpy(variances[-_DIMENSIONS:]).float()
     axes = torch.from_numpy(np.ascontiguousarray(vectors[:, -_DIMENSIONS:])).float()
     # Directions without variance hold rounding errors only.
+    # variance ** -0.5 would whiten wholly; half of that exponent goes half way.
     scale = torch.where(variance > 1e-5 * variance[-1], variance.clamp_min(1e-9) ** -0.25, 0) / spread[:, None]
     return torch.nn.functional.normalize((fingerprints - mean) @ (axes * scale), dim=-1)
 
@@ -243,6 +247,7 @@ def _neighbours(
         for stretch in range(1, points.shape[1]):
             torch.maximum(likeness, points[rows, stretch] @ targets, out=likeness)
         barred = (group[rows, None] == group) | (owner[rows, None] == owner) | blank
+        # No scalar product of unit vectors is below -1.
         value, near = likeness.masked_fill_(barred, -2.0).topk(count, dim=1)
         allowed = value > -2.0
         return rows[:, None].expand(-1, count)[allowed], near[allowed]
@@ -263,6 +268,7 @@ def _copies(
 ) -> Iterator[Link]:
     """The pairs that registration confirms; each is tried once, whichever image named the other."""
     total, done = len(views.blank), 0
+    # A pair as one number, the smaller place first: named from both sides, it is registered once.
     keys = np.unique(np.minimum(queries, near) * total + np.maximum(queries, near))
     chunks = [(torch.from_numpy(part // total), torch.from_numpy(part % total)) for part in _cut(keys)]
     poses = _each(registration.register, [(views, *chunk) for chunk in chunks], jobs)
@@ -292,6 +298,7 @@ def _pairs(links: Links, order: Ints) -> tuple[Pair, ...]:
             first=int(min(first[i], second[i])),
             second=int(max(first[i], second[i])),
             kind=link.exact or ("near" if still[i] else "transformed"),
+            # Rounding may leave a correlation just above 1.
             score=min(1.0, link.score),
             flip=bool(move.flip[i]),
             rotation_deg=float(move.rotation_deg[i]),
@@ -307,6 +314,7 @@ def _pairs(links: Links, order: Ints) -> tuple[Pair, ...]:
 def _first_of_group(groups: Ints, order: Ints) -> Ints:
     """Group of each image in input order, named by its smallest position there."""
     named = np.full(len(order), len(order), dtype=np.int64)
+    # An assignment by index would keep the last of several positions, not the smallest.
     np.minimum.at(named, groups, order)
     result = np.empty_like(named)
     result[order] = named[groups]

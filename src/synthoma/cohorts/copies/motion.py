@@ -31,7 +31,9 @@ def motion(maps: Floats, *, reverse: Bools) -> Motion:
     linear = np.where(reverse[:, None, None], pulled, pushed)
     shift = np.where(reverse[:, None], offset, -(pushed @ offset[..., None])[..., 0])
     flip = np.linalg.det(linear) < 0
+    # The nearest turn of a map that squeezes a little (polar decomposition): copies were cropped and saved again.
     u, size, v = np.linalg.svd(linear)
+    # Without the mirror: the sign of the first column goes where it flips, the second stays.
     turn = (u @ v) * np.where(flip, -1.0, 1.0)[:, None, None] ** np.array([1.0, 0.0])
     rotation = np.degrees(np.arctan2(turn[:, 0, 1], turn[:, 0, 0]))
     return Motion(flip, rotation, np.sqrt(size.prod(1)), shift[:, 0], shift[:, 1])

@@ -38,6 +38,7 @@ _LOCAL = 4.0  # px: how far "local strength" reaches
 _FLOOR = 0.1  # share of the picture's rms detail below which detail fades out instead of being amplified
 _NOISE = 0.003  # share of the intensity range below which detail is taken for noise
 _SPECTRUM = 128  # px: the spectrum is zero-padded to this side so that a polar grid can sample it finely
+# Angles over half a turn: the spectrum of a real picture is the same on the other half.
 _RADII, _ANGLES, _HARMONICS = 32, 64, 12
 _STRETCHES = ((1.0, 1.0), (1.07, 1.07), (1.14, 1.14), (1.1, 1.0), (1.0, 1.1), (1.2, 1.0), (1.0, 1.2))
 _ZOOM_STEPS = 2  # log radii tried to either side, 6.6 % each
@@ -85,6 +86,7 @@ class Poses:
 @cache
 def _gaussian(side: int, sigma: float) -> Tensor:
     """Blur as a (side, side) matrix; rows sum to 1, so that the border is not darkened."""
+    # Distances from row to row, so that one matrix blurs every line.
     place = torch.arange(side, dtype=torch.float32)
     weights = torch.exp(-0.5 * ((place[:, None] - place) / sigma) ** 2)
     return weights / weights.sum(1, keepdim=True)
@@ -109,6 +111,7 @@ def _polar_grid(stretch: tuple[float, float]) -> Tensor:
     angle = torch.arange(_ANGLES) * (math.pi / _ANGLES)
     radius = torch.logspace(math.log10(_LOWEST), math.log10(_HIGHEST), _RADII)[:, None] * _SPECTRUM
     place = torch.stack([radius * torch.cos(angle), -radius * torch.sin(angle)], -1) * torch.tensor(stretch)
+    # Frequency 0 stands at half the side after `fftshift`; grid_sample counts from -1 to 1 over the first to the last.
     return ((place + _SPECTRUM / 2) / (_SPECTRUM - 1) * 2 - 1)[None]
 
 
@@ -126,6 +129,7 @@ def _harmonics(spectrum: Tensor, stretch: tuple[float, float]) -> Tensor:
     grid = _polar_grid(stretch).expand(len(spectrum), -1, -1, -1)
     polar = torch.nn.functional.grid_sample(spectrum[:, None], grid, align_corners=True)[:, 0]
     polar = polar - polar.mean(-1, keepdim=True)
+    # Of length 1, so that peaks of all pairs are held against one gate.
     polar = polar / polar.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-9)
     harmonics: Tensor = torch.fft.rfft(polar, dim=-1)[..., : _HARMONICS + 1].contiguous()
     return harmonics
@@ -139,6 +143,7 @@ def prepare(thumbnails: Float32) -> Views:
     # Blank pictures are zeroed, or the division would blow rounding errors up into detail.
     scaled = (pictures - low) / (high - low).clamp_min(1e-30) * ~blank[:, None, None]
     fine = _detail(scaled)
+    # Blurred before it is halved, or what is finer than a coarse pixel would come out as aliases.
     coarse = torch.nn.functional.avg_pool2d(_blur(fine, 1.0)[:, None], 2)[:, 0]
     spectrum = _log_spectrum(fine)
     harmonics = [_harmonics(spectrum, stretch) for stretch in _STRETCHES]
@@ -167,6 +172,7 @@ def _poses_of_spectrum(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, T
         inner, outer = slice(max(0, -step), _RADII - max(0, step)), slice(max(0, step), _RADII - max(0, -step))
         a, b = first[:, outer], second[:, inner]
         cross = torch.stack([(a.conj() * b).sum(1), (a * b).sum(1)], 1)
+        # Back from harmonics: the correlation at all 64 turns in one short transform.
         curves.append(torch.fft.irfft(cross, n=_ANGLES))
     curve = torch.stack(curves, 2)
     peak, place = curve.flatten(2).max(-1)
@@ -221,6 +227,7 @@ def _shifts(first: Tensor, second: Tensor, linear: Tensor) -> tuple[Tensor, Tens
     target = torch.fft.rfft2(second).repeat_interleave(tried, 0)
     curve = torch.fft.irfft2(torch.fft.rfft2(turned).conj() * target, s=(_COARSE, _COARSE))
     width = 2 * _REACH + 1
+    # Negative shifts stand at the far end of the curve: rolled, all up to `_REACH` lie in one corner.
     near = curve.roll((_REACH, _REACH), (1, 2))[:, :width, :width].flatten(1)
     peak, at = near.max(1)
     power = turned.square().sum((1, 2)) * second.square().sum((1, 2)).repeat_interleave(tried)
@@ -256,6 +263,7 @@ def _refine(first: Tensor, second: Tensor, maps: Tensor, steps: int) -> Tensor:
     unit = torch.tensor([side / 2, side / 2, 1.0])
     jacobian = (slope[:, :, None] * (_places(side) / unit).T).reshape(count, 6, side * side)
     normal = jacobian @ jacobian.mT
+    # Damped (Levenberg-Marquardt): where a picture has no detail across one direction there is nothing to solve for.
     damped = normal + torch.diag_embed(1e-3 * normal.diagonal(dim1=1, dim2=2) + 1e-6)
     inverse = torch.linalg.inv(damped)
     bottom = torch.tensor([[[0.0, 0.0, 1.0]]]).expand(count, 1, 3)
@@ -278,6 +286,7 @@ def _agreement(first: Tensor, second: Tensor, maps: Tensor) -> Tensor:
     seen, valid = _warp(first, maps)
     seen, fixed = seen * valid, second * valid
     power = torch.stack([_blur(seen.square(), _WINDOW), _blur(fixed.square(), _WINDOW)])
+    # Where neither shows anything there is no correlation, rather than one of rounding errors.
     local = _blur(seen * fixed, _WINDOW) / power.prod(0).sqrt().clamp_min(1e-6)
     shared = power.amin(0)
     ordered, at = local.flatten(1).sort(1)
@@ -298,6 +307,7 @@ def _coarse_pose(first: Tensor, second: Tensor, angle: Tensor, zoom: Tensor) -> 
     Heads are so symmetric that the whole-pixel search alone often takes the wrong state.
     """
     start, maps = _start(first, second, angle, zoom)
+    # -1 for what is not tried: it loses to any pose that was.
     correlation = torch.full_like(start, -1.0)
     pair, state = (start >= _MIN_SHIFT).nonzero(as_tuple=True)
     refined = _refine(first[pair], second[pair], maps[pair, state], steps=6)

@@ -37,6 +37,7 @@ def thumbnail(image: Array) -> Float32:
     low, high = float(image.min()), float(image.max())
     if not high > low:
         return np.zeros((SIDE, SIDE), dtype=np.float32)
+    # In double precision: single would round whole numbers above 2 ** 24, and with them the range.
     scaled = ((image.astype(np.float64) - low) / (high - low)).astype(np.float32)
     square = _square(scaled)
     return _resize(square, SIDE, SIDE).clip(0, 1)
@@ -45,6 +46,7 @@ def thumbnail(image: Array) -> Float32:
 def _square(picture: Float32) -> Float32:
     """The square around the content of a picture in [0, 1]; black where it reaches over the edge."""
     step = max(picture.shape) / SIDE
+    # At thumbnail size, so that thresholds mean the same for a picture of any size.
     small = _resize(picture, *(max(1, round(length / step)) for length in picture.shape))
     # Edges rather than brightness: these stay where they are under gamma, noise and a grey background.
     smooth = ndimage.gaussian_filter(small, 1.0)
@@ -53,6 +55,7 @@ def _square(picture: Float32) -> Float32:
     spans = [_span(content.mean(1 - axis), picture.shape[axis]) for axis in (0, 1)]
     side = max(*(end - begin for begin, end in spans), int(np.ceil(_CLOSEST * max(picture.shape))))
     row, column = ((begin + end - side) // 2 + side for begin, end in spans)
+    # Padded by its side all round: the square may reach over any edge.
     return np.pad(picture, side)[row : row + side, column : column + side]
 
 

@@ -145,6 +145,7 @@ class CriticClassifier(nn.Module):
         self.critic.head.requires_grad_(False)  # judges real or not; of no use here
         self.frozen = frozen
         features = sum(layer.out_channels for layer in self.critic.layers if isinstance(layer, nn.Conv2d))
+        # Without gain and shift, which the linear layer behind it has anyway.
         self.norm = nn.BatchNorm1d(features * 16, affine=False)
         self.head = nn.Linear(features * 16, classes)
 

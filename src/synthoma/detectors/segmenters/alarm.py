@@ -43,6 +43,7 @@ LEAST_SLOPE = 0.01
 """Below it a network's figures say next to nothing of whether there is a tumour."""
 
 BLOCK = 32
+# A step moves by 1 at most, so that no coefficient can become larger than this.
 STEPS = 60
 
 Variants = dict[str, list[list[int]]]
@@ -60,12 +61,14 @@ def fitted(ill: Floats, healthy: Floats) -> Calibration | None:
     """
     if min(len(ill), len(healthy)) < LEAST:
         return None
+    # Figures near 0 and 1 differ by decades; their logits lie on the scale on which the curve is a straight line.
     slope, offset = _line(logits(ill), logits(healthy))
     if slope < LEAST_SLOPE:
         return None
     whole = Calibration(slope, offset, 0.5, len(ill), 0, len(healthy), 0)
     limit = max(0.5, _limit(whole.chance(healthy)) if len(healthy) >= ENOUGH else 0.0)
     found, alarms = (int((whole.chance(figures) >= limit).sum()) for figures in (ill, healthy))
+    # Rounded as the model file has them: what is counted here is what will be said later.
     return Calibration(round(slope, 6), round(offset, 6), limit, len(ill), found, len(healthy), alarms)
 
 
@@ -73,8 +76,10 @@ def _line(ill: Floats, healthy: Floats) -> tuple[float, float]:
     """Slope and offset of the logistic regression of logits, by Newton's method."""
     figures = np.concatenate([ill, healthy])
     truth = np.repeat([1.0, 0.0], [len(ill), len(healthy)])
+    # Each kind weighs half of all, so that the chance is one as if half of the scans were ill.
     weights = np.repeat([len(figures) / (2 * len(ill)), len(figures) / (2 * len(healthy))], [len(ill), len(healthy)])
     terms = np.stack([figures, np.ones_like(figures)], axis=1)
+    # The slope alone is held back. An offset has no usual size: it depends on how a network was trained.
     prior = np.diag([1.0, 0.0])
     line = np.zeros(2)
     for _ in range(STEPS):
@@ -92,6 +97,7 @@ def _limit(healthy: Floats) -> float:
     """The lowest chance, of four digits, that at most ``FALSE_ALARMS`` of the scans without tumour reach."""
     # A product that should be whole may lie a rounding error below it.
     allowed = int(FALSE_ALARMS * len(healthy) + 1e-9)
+    # The next number of four digits above that scan's chance, so that it stays below the limit itself.
     return min(math.floor(float(np.sort(healthy)[::-1][allowed]) * 1e4 + 1) / 1e4, 1.0)
 
 
@@ -185,6 +191,7 @@ def _of_pictures(slices: LabelledSlices, cases: list[tuple[Ints, Floats]]) -> tu
     table = slices.cohort.slices
     tissue = table["tissue"].to_numpy(float) if "tissue" in table else np.ones(len(table))
     if "pixel_mm" in table:
+        # In mm2 where pixels have a size: pictures that were framed one by one have pixels of their own.
         tissue = tissue * np.nan_to_num(table["pixel_mm"].to_numpy(float), nan=1.0) ** 2
     ill, healthy = [], []
     for rows, figures in cases:
@@ -227,6 +234,7 @@ class _Asked:
             if self.mirrored:
                 maps = (maps + self.network(placed.flip(-1)).float().sigmoid().flip(-1)) / 2
             values = slice_probabilities(maps[:, 0].cpu().numpy())
+            # A blank slice would count as a healthy one of chance 0, and make the others look better told apart.
             values[(images.abs().amax(dim=(1, 2, 3, 4)) <= 0).numpy()] = np.nan
             found.append(values)
         return np.concatenate(found)

@@ -37,6 +37,7 @@ def slice_probabilities(maps: Float32) -> Floats:
     """
     flat = maps.reshape(len(maps), -1)
     count = min(max(LEAST_TOP, round(TOP_SHARE * flat.shape[1])), flat.shape[1])
+    # `partition` puts the highest last without sorting tens of thousands of pixels.
     top = np.partition(flat, flat.shape[1] - count, axis=1)[:, -count:]
     return np.asarray(top.mean(axis=1, dtype=np.float64))
 
@@ -52,6 +53,7 @@ def scan_probability(slices: Floats) -> float:
 def logits(values: Floats) -> Floats:
     """Logarithm of the odds of values in 0..1; those at the ends are finite too."""
     near = np.clip(np.asarray(values, dtype=np.float64), _LEAST, 1 - _LEAST)
+    # log1p keeps the digits of 1 - p where p is tiny.
     return np.asarray(np.log(near) - np.log1p(-near))
 
 

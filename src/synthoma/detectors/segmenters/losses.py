@@ -50,6 +50,7 @@ def segmentation_loss(
     if name in ("tversky", "focal-tversky"):
         known = weights or Tversky()
         missed, smooth = known.false_negatives, known.smooth
+        # 1 - 0.7 is 0.30000000000000004.
         shares = {"false_negatives": missed, "false_positives": round(1 - missed, 12), "smooth": smooth}
         if name == "tversky":
             return tversky_loss(logits, targets, **shares)

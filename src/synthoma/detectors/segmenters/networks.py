@@ -18,6 +18,7 @@ from synthoma.core.errors import ConfigError
 from synthoma.detectors.settings import FROM_GAN, SegmenterNetwork
 from synthoma.generators.gan.dcgan import Discriminator, Generator
 
+# Two, then 7, 14 and 28 pixels: the seed project's layers fit no other side.
 MASK_SEED_SIZE = 28
 
 
@@ -118,6 +119,7 @@ class ResidualUNet(nn.Module):
             maps = block(maps)
             seen.append(maps)
         for level in reversed(range(len(self.up))):
+            # Narrowed while the maps are small: a quarter of the work.
             wider = F.interpolate(self.reduce[level](maps), scale_factor=2.0, mode="nearest")
             maps = self.up[level](torch.cat([wider, seen[level]], dim=1))
         return F.pixel_shuffle(self.head(maps), self.stem)
@@ -134,6 +136,7 @@ class ResidualBlock(nn.Module):
         self.second_norm = nn.BatchNorm2d(after)
         same = before == after and stride == 1
         self.shortcut = nn.Identity() if same else nn.Conv2d(before, after, 1, bias=False)
+        # A strided 1x1 convolution would read one pixel in four; means read all (He et al. 2019, ResNet-D).
         self.pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:

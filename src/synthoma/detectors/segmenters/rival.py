@@ -13,6 +13,7 @@ from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.frozen import held_still
 
+# With a longer memory of the gradient than 0.5 the game oscillates (Radford et al. 2015).
 BETAS = (0.5, 0.999)
 
 Shown = Literal["scaled", "tanh", "seed"]

@@ -89,6 +89,7 @@ def opened(bundle: Bundle, cohort: Cohort, rows: Ints, device: str) -> Asked:
     check_scale(cohort)
     seen = (settings.context, float(meta.step_mm or STEP_MM))
     slices = LabelledSlices(cohort, rows, meta.modalities, (), seen, meta.classes, scale=settings.scale)
+    # Left and right lie in the plane of the others; a sagittal slice mirrored would have its face at the back.
     twice = meta.kind == "segmenter" and cohort.meta.plane != "sagittal"
     return Asked(network.to(device).eval().requires_grad_(False), slices, device, twice)
 

@@ -29,6 +29,7 @@ def classifier_scores(
     scored = weighted_classes(truth, chances, len(classes))
 
     def scores(drawn: Ints) -> dict[str, float]:
+        # Patients that are drawn twice weigh twice: no slice is copied, so each of the many draws is cheap.
         return scored(np.bincount(drawn, minlength=count)[place])
 
     found = {
@@ -56,6 +57,7 @@ def classifier_scores(
         recall=found["recall_macro"],
         f1=found["f1_macro"],
         auc=found["auc_macro"],
+        # The accuracy of always saying the commonest class, which every accuracy is to be held against.
         commonest=float(np.bincount(truth).max() / len(truth)),
         confusion=tuple(map(tuple, confusion(truth, called, range(len(classes))).tolist())),
         per_class=per_class,

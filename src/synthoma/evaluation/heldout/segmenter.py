@@ -83,6 +83,7 @@ def _patients(
     """The masks of each patient, one after the other; what they overlap in each slice is added to ``told``."""
     known = read_calibrations(meta.calibration or {})
     table = cohort.slices.iloc[rows].assign(row=rows)
+    # In the order of the scan: distances between surfaces take neighbours in the array for neighbours in the head.
     order = [name for name in ("case", "slice") if name in table]
     groups = table.sort_values(order, kind="stable").groupby(table["group"].astype(str), sort=True)
     for number, (name, members) in enumerate(groups):
@@ -90,6 +91,7 @@ def _patients(
         own = members["row"].to_numpy()
         maps = asked.maps(own)
         truth = np.asarray(cohort.masks[own])
+        # (n, T, S, S) of the network to (T, n, S, S), a map of the whole patient for each target.
         labels = label_map(maps.swapaxes(0, 1), meta.threshold, meta.targets)
         truth, labels = (truth, labels) if parted else (_binary(tumour_of(truth)), _binary(labels > 0))
         told.append((str(name), slice_counts(tumour_of(truth), labels)))

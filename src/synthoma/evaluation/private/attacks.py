@@ -19,6 +19,7 @@ ATTACKED = 300
 def distance_attack(comparison: Comparison, others: Ints, seed: int) -> Attack | None:
     """Members are the slices that have a synthetic one near them."""
     draws = stream(seed, "evaluation.membership")
+    # Drawn, and not the first ones: rows are sorted by patient.
     members = np.sort(draws.permutation(len(comparison.training))[:ATTACKED])
     others = np.sort(draws.permutation(others)[:ATTACKED])
     drawn = Gallery(comparison.synthetic)

@@ -72,6 +72,7 @@ class Rule:
         tests = {
             "ranks": rank_p(len(flagged), len(scores), self.rank, self.honest),
             "tail": float(stats.binom.sf(len(flagged) - 1, len(scores), self.tail.chance(self.threshold))),
+            # Of the nearest of N: as many chances as there are slices (Bonferroni).
             "nearest": min(alone, default=1.0),
         }
         certain = sum(3 * p < alpha for p in alone)
@@ -83,6 +84,7 @@ def rule_of(honest: Floats, groups: Sequence[str], copies: Floats) -> Rule:
     if len(honest) < LEAST or len(set(groups)) < 2:
         return Rule(1.0, 1, len(honest), None)
     tail = fit_tail(honest, groups)
+    # One more honest slice is above the k-th highest of n with chance k / (n + 1), whatever the distribution.
     rank = max(1, int(FALSE_ALARMS * (len(honest) + 1)))
     reached = float(np.sort(honest)[-rank])
     if len(honest) + 1 < 1 / FALSE_ALARMS:
@@ -115,6 +117,7 @@ def judged(search: Search, comparison: Comparison, alpha: float) -> Kind:
         threshold=rule.threshold,
         flagged=int(flagged.sum()),
         of=len(flagged),
+        # The bound is one of what was searched. Of lesions that is only the slices that show one.
         upper_share=bound * len(flagged) / many if rule.tail else 1.0,
         recall=recall,
         alterations=tuple(_alteration(name, *pair) for name, pair in hits.items()),

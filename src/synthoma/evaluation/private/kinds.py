@@ -87,6 +87,7 @@ def whole_slices(
         seed: of the planted copies.
     """
     draws = stream(seed, "evaluation.canaries")
+    # Rounded up, so that no alteration is measured by fewer than asked for.
     measured = max(LEAST_MEASURED, -(-canaries // len(MOTIONS)))
     planted = {}
     for motion in MOTIONS:
@@ -139,6 +140,7 @@ def lesion_patches(comparison: Comparison, others: Ints, canaries: int, seed: in
     sources = draws.integers(0, len(known.rows), setting + measured)
     hosts = draws.choice(others, len(sources))
     origin = known.rows[sources]
+    # Hosts are held-out slices: a host that was learned from would be found by itself.
     images, places = implanted(comparison.held_out[hosts], _images(comparison.gallery, origin), theirs[origin], draws)
     planted = lesions(images, places)  # less those that became too small
     split = int((planted.rows < setting).sum())
@@ -173,6 +175,7 @@ def _searched(
 
 def _planted(near: Nearest, sources: Ints, setting: int) -> Planted:
     """What was found of planted copies (P,), of which the first ones set the threshold."""
+    # Of a blend either source is the right one.
     right = (near.candidates if near.candidates.shape[1] == 2 else near.index[:, None]) == sources[:, None]
     share = float(right.any(axis=1)[setting:].mean()) if len(sources) > setting else 0.0
     return Planted(near.score[:setting], near.score[setting:], share)

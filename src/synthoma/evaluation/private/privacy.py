@@ -135,6 +135,7 @@ def copies(
     result = Privacy(
         word="CANNOT TELL",
         because="",
+        # The kinds share the level (Bonferroni).
         p=min(1.0, tests * min([kind.p for kind in kinds] + ([patients.p] if patients else []))),
         tests=first.tests,
         certain=first.certain,
@@ -258,6 +259,7 @@ def _twins(comparison: Comparison, looked: Ints, nearest: Nearest) -> Bools:
     The duplicate search's own score decides. Left in the null, hidden twins blind the search: the threshold rises to 1.
     """
     twins = np.zeros(len(nearest.score), dtype=np.bool_)
+    # Registration is slow, so only those are looked at that can be twins at all.
     near = np.flatnonzero(nearest.score > TWIN_FROM)
     for part in (near[at : at + 128] for at in range(0, len(near), 128)):
         slices = [*comparison.held_out[looked[part]], *comparison.gallery[nearest.index[part]]]

@@ -73,6 +73,7 @@ def volumes(
             recall=None, patients=(), quarantine=(),
         )  # fmt: skip
     usual = np.array([one.value for one in honest])
+    # The spread of one more patient about the mean of so few: its own, and that of the mean.
     spread = max(float(usual.std(ddof=1)), _LEAST_SPREAD) * math.sqrt(1 + 1 / len(usual))
     reached = float(usual.mean() + spread * stats.t.isf(0.01, len(usual) - 1))
     threshold = max(reached, (reached + float(np.quantile(planted[:SETTING], 0.1))) / 2)
@@ -88,6 +89,7 @@ def volumes(
         slices_each=slices,
         null=len(honest),
         flagged=len(flagged),
+        # The nearest of so many patients (Bonferroni).
         p=min(1.0, len(drawn) * float(chances[flagged].min(initial=1.0))),
         threshold=threshold,
         upper_share=share_bound(len(flagged), len(drawn), hits, of),
@@ -135,12 +137,14 @@ def _planted(comparison: Comparison, gallery: Gallery, numbers: Ints, slices: in
 
 def _evidence(near: Nearest, rows: Ints, numbers: Ints) -> _Evidence:
     """Evidence of the slices ``rows``, in order, for the training patient they resemble most."""
+    # A negative correlation speaks for nobody; summed up it would speak against.
     candidates, likeness = near.candidates[rows], np.clip(near.likeness[rows], 0, None)
     best = _Evidence(0.0, -1)
     for group in np.unique(numbers[candidates]).tolist():
         mine = numbers[candidates] == group
         strength = [fisher(float(score)) for score in np.where(mine, likeness, 0).max(axis=1)]
         place = candidates[np.arange(len(rows)), np.where(mine, likeness, -1).argmax(axis=1)]
+        # A volume may run the other way: upside down.
         value = max(_chain(strength, place), _chain(strength, -place)) / len(rows)
         if value > best.value:
             best = _Evidence(value, group)

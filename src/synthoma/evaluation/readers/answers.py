@@ -146,6 +146,7 @@ def _choice(text: str, shown: TuringSet, where: str, faults: list[str]) -> Truth
 def _level(text: str, name: str, where: str, faults: list[str]) -> int | None:
     if text.lower() in _LEFT_OUT:
         return None
+    # Spreadsheets write 4.0, and 4,0 in some languages.
     if re.fullmatch(r"[1-5]([.,]0*)?", text):
         return int(text[0])
     faults.append(f"{where}: {name} {_shown(text)}")
@@ -159,6 +160,7 @@ def _seconds(text: str, where: str, faults: list[str]) -> float | None:
         value = float(text.replace(",", "."))
     except ValueError:
         value = math.nan
+    # Comparisons with nan are False, so it is refused with the rest.
     if 0 <= value < math.inf:
         return value
     faults.append(f"{where}: seconds {_shown(text)}")
@@ -167,6 +169,7 @@ def _seconds(text: str, where: str, faults: list[str]) -> float | None:
 
 def _item(text: str, items: Iterable[str]) -> str | None:
     """The item that is meant: spreadsheets turn 007 into 7 or 7.0."""
+    # At most 9 digits: `int` raises ValueError beyond 4,300 of them.
     number = re.fullmatch(r"0*(\d{1,9})(?:[.,]0+)?", text)
     name = f"{int(number.group(1)):03d}" if number else text
     return name if name in items else None
@@ -191,6 +194,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     text = _decoded(data, path)
     first = text.split("\n", 1)[0]
     if first.lower().startswith("sep=") and len(first.strip()) == 5:  # Excel's own way to name the separator
+        # An empty line in its place: numbers of lines in errors stay those of the file.
         text = f"\n{text.split(chr(10), 1)[1] if chr(10) in text else ''}"
         first = text[1:].split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
@@ -209,6 +213,7 @@ def _decoded(data: bytes, path: Path) -> str:
         encodings: tuple[str, ...] = ("utf-16",)
     else:
         encodings = ("utf-8-sig", "cp1252")
+    # cp1252 takes nearly any bytes, so it comes last. A zero byte betrays UTF-16 without a mark, or no text at all.
     for encoding in encodings:
         try:
             text = data.decode(encoding)

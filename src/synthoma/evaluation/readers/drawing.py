@@ -72,6 +72,7 @@ def drawn(real: Cohort, synthetic: Cohort, config: TuringConfig) -> Drawn:
     classes: list[str] = []
     cases = tuple(np.asarray(cohort.slices["group"].astype(str)) for cohort in (real, synthetic))
     used = Counter[str](), Counter[str]()
+    # Classes of few patients choose first: those of many can then avoid whoever was shown already.
     scarce = sorted(quotas, key=lambda label: (len(set(cases[0][rows[labels[0] == label]])), label))
     for number, label in enumerate(scarce):
         sides = ((rows[labels[0] == label], cases[0], used[0]), (made[labels[1] == label], cases[1], used[1]))
@@ -95,6 +96,7 @@ def quotas_of(labels: Sequence[str], number: int) -> dict[str, int]:
     counts = Counter(labels)
     shares = {label: number * count / counts.total() for label, count in sorted(counts.items())}
     quotas = {label: int(share) for label, share in shares.items()}
+    # The largest remainder first. The sort is stable, so ties go by the name of the class, not by the order of rows.
     by_rest = sorted(shares, key=lambda label: quotas[label] - shares[label])
     for label in by_rest[: number - sum(quotas.values())]:
         quotas[label] += 1
@@ -138,6 +140,7 @@ def _spread(order: Ints, names: Array, count: int, used: Counter[str]) -> list[i
     """The first so many rows in this order, nobody twice before everybody was taken once; ``used`` counts along."""
     left, chosen = order.tolist(), []
     for _ in range(count):
+        # `min` takes the first of equals: among patients shown equally often the drawn order decides.
         place = min(range(len(left)), key=lambda at: used[names[left[at]]])
         row = left.pop(place)
         used[names[row]] += 1

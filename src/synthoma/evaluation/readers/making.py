@@ -169,6 +169,7 @@ def _key_item(
 def _order(names: Sequence[str], twins: Sequence[tuple[str, str]], seed: int, reader: int) -> tuple[str, ...]:
     """An order of a reader's own, in which repeats are far from what they repeat."""
     draws = stream(seed, "turing.order", reader)
+    # Without repeats every order is as good.
     tried: list[list[str]] = [draws.permutation(np.array(names)).tolist() for _ in range(_SHUFFLES if twins else 1)]
 
     def nearest(number: int) -> int:
@@ -201,5 +202,6 @@ def _slice(cohort: Cohort, row: int, sequence: str, pixels: int) -> Bytes:
 def plain_png(picture: Bytes) -> bytes:
     """Grey values (rows, columns) as a PNG file whose size says nothing: it is not compressed."""
     buffer = io.BytesIO()
+    # Compressed, noise would make larger files: a listing of the folder would tell the kinds apart.
     Image.fromarray(picture).save(buffer, "PNG", compress_level=0)
     return buffer.getvalue()

@@ -139,6 +139,7 @@ def _quality(real: Mapping[str, float], synthetic: Mapping[str, float]) -> Quali
         synthetic=float(np.mean(theirs)),
         real_pictures=len(ours),
         synthetic_pictures=len(theirs),
+        # U counts pairs in which the real picture is marked higher, ties half: over all pairs it is a chance.
         superiority=float(test.statistic) / (len(ours) * len(theirs)),
         p=float(test.pvalue) if len({*ours, *theirs}) > 1 else 1.0,
     )
@@ -218,6 +219,7 @@ def _independent(table: Tally) -> bool:
 
 
 def _variance(interval: Interval) -> float:
+    # Half of a normal interval at 95 % is 1.96 standard errors.
     return float(((interval.high - interval.low) / (2 * stats.norm.ppf(0.975))) ** 2)
 
 
@@ -228,6 +230,7 @@ def _of_share(share: Share) -> float:
 
 
 def _clipped(found: Crossed) -> Figure:
+    # Intervals by Student's t do not know that shares end at 0 and 1.
     return Figure(value=found.value, low=max(0.0, found.low), high=min(1.0, found.high))
 
 

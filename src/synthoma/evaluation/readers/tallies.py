@@ -36,6 +36,7 @@ class Tally:
     @property
     def right(self) -> Floats:
         """(N, R) 1 where an answer is right, 0 where wrong, nan where missing."""
+        # nan equals nothing: without `where`, a missing answer would count as a wrong one.
         return np.where(np.isnan(self.called), np.nan, self.called == self.signal[:, None])
 
     def counts(self, reader: int, keep: Bools | None = None) -> tuple[int, int, int, int]:
@@ -66,6 +67,7 @@ class Tally:
 
 def tally(items: Sequence[KeyItem], answers: Mapping[str, Answers], design: Design) -> Tally:
     """Answers of all readers to the items that are no repeats."""
+    # The second showing of a picture is no further evidence: it tells how steady a reader is (`answered_twice`).
     firsts = tuple(item for item in items if item.repeats is None)
     hit = ANSWERS[design][0]
     called = np.full((len(firsts), len(answers)), np.nan)
@@ -107,6 +109,7 @@ def answered_twice(items: Sequence[KeyItem], given: Answers) -> tuple[Array, Arr
         if item.repeats is None or one is None or other is None or one.choice is None or other.choice is None:
             continue
         found.append((one.choice == truth[item.repeats], other.choice == item.truth))
+    # Of no pairs the array is (0,), which has no columns: `reshape` makes it (0, 2).
     both = np.array(found, dtype=np.int64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
 

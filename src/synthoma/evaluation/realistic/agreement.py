@@ -96,6 +96,7 @@ def worst(values: Floats, wanted: float) -> Ints:
     """The lowest of some values (N,), by position: as many as must go for the mean of the others to be as wanted."""
     order = np.argsort(values, kind="stable")
     without = np.cumsum(values[order][::-1])[::-1] / np.arange(len(values), 0, -1)  # the lowest 0, 1, 2 ... of them
+    # Means that are equal by rights may differ by rounding, and nobody would go for that.
     return order[: int((without < wanted - 1e-9).sum())]
 
 

@@ -28,6 +28,7 @@ def measured(images: Array) -> dict[str, Floats]:
     rings = centre_to_edge(images, RINGS)
     found = {
         "mean brightness of the head": _mean_inside(images),
+        # Without the outermost ring, half of whose pixels are air.
         "centre brighter than edge": rings[:, : RINGS // 2].mean(axis=1) - rings[:, RINGS // 2 : -1].mean(axis=1),
         "left-right asymmetry": left_right_asymmetry(images),
         "area of the head": head_area(images),
@@ -77,6 +78,7 @@ def compared(real: dict[str, Floats], synthetic: dict[str, Floats], plan: NullPl
     for name, ours in real.items():
         values = np.concatenate([ours, synthetic[name]])
         held, made = (values[rows][np.isfinite(values[rows])] for rows in (plan.held, plan.synthetic))
+        # The scale is that of all real slices: held-out ones alone are too few to set it.
         scale = float(np.nanstd(ours))
         if min(len(held), len(made)) < LEAST or scale < 1e-12:
             continue

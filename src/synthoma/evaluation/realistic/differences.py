@@ -59,6 +59,7 @@ def what_differs(radiomics: Floats, plan: NullPlan) -> tuple[Difference, ...]:
     """
     real = radiomics[: len(plan.groups)]
     scale = real.std(axis=0)
+    # A feature in which real slices do not vary has no deviation to count in: its gap is 0.
     safe = np.where(scale > 1e-9, scale, np.inf)
 
     def gaps(one: Ints, other: Ints) -> Floats:
@@ -91,6 +92,7 @@ def intensities(comparison: Comparison) -> Intensities:
     shares = {
         name: (np.histogram(part, edges)[0] / max(part.size, 1)).round(6).tolist() for name, part in values.items()
     }
+    # Every k-th value: a distance of 200,000 is as good as one of millions, and sorting them is what it costs.
     thin = {name: part[:: max(1, part.size // 200_000)] for name, part in values.items()}
     if not thin["synthetic"].size:  # black pictures have no grey values
         thin["synthetic"] = np.zeros(1, np.float32)

@@ -29,6 +29,8 @@ def distinguished(
         {"linear": a logistic regression, "network": one with a hidden layer}, see ``nulls.weighed``.
     """
     names = group_numbers(plan.groups, made_by)
+    # So many that the least p, 1 / (1 + n), is at most half of the level: distances and models share it. Each of them
+    # costs the training of two models.
     enough = math.ceil(2 / alpha - 1e-9) - 1
     null = plan.divisions[:enough]
     pairs = [(plan.held, plan.synthetic), *null, *((plan.held, other) for other in plan.others)]

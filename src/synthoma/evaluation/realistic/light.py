@@ -80,6 +80,7 @@ def _differs(
 ) -> bool:
     """Whether synthetic slices differ from held-out ones by more than chance, and by enough to matter."""
     known = [p for p in (far, classified) if p is not None]
+    # Two tests share the level (Bonferroni).
     least = min((len(known) * p for p in known), default=1.0)
     # What is beyond chance and yet small does not matter: a model of many features finds the smallest flaw.
     differs = least <= thresholds.alpha and ratio > thresholds.realistic_ratio

@@ -34,7 +34,7 @@ def repainted(comparison: Comparison, synthetic: Cohort, phantom: Cohort, *, see
     channel = phantom.modalities.index(comparison.modality)
     sources = np.clip(phantom.images[found[known], channel].astype(np.float32), 0, 1)
     made = comparison.synthetic[known]
-    others = sources[np.roll(stream(seed, "evaluation.pairs").permutation(len(known)), 1)]
+    others = sources[another(len(known), seed)]
     return Repainted(
         n=len(known),
         ssim=_mean(ssim(made, sources)),
@@ -42,6 +42,14 @@ def repainted(comparison: Comparison, synthetic: Cohort, phantom: Cohort, *, see
         psnr=_mean(psnr(made, sources)),
         psnr_others=_mean(psnr(made, others)),
     )
+
+
+def another(count: int, seed: int) -> Ints:
+    """For each of at least two slices another one (count,), each once: the next in a shuffled circle."""
+    order = stream(seed, "evaluation.pairs").permutation(count)
+    found = np.empty_like(order)
+    found[order] = np.roll(order, 1)
+    return found
 
 
 def _sources(comparison: Comparison, synthetic: Cohort, phantom: Cohort) -> Ints:

@@ -94,6 +94,7 @@ def stages(arm: Arm, material: Material, *, seed: int, steps: int) -> tuple[Stag
     if arm.kind == "plain":
         return (Stage((real,), steps, augment=False),)
     if arm.kind == "duplicated":
+        # Twice the same source: batches are drawn as those of a mixture are, and only the images differ.
         return (Stage((real, real), steps, share),)
     if arm.kind == "phantom":
         assert material.phantom is not None
@@ -110,6 +111,7 @@ def chosen_rows(arm: Arm, material: Material, seed: int) -> Ints:
     """Rows of the arm's real patients; fewer than one has are drawn anew for each seed, the same ones in all arms."""
     if arm.patients == 0:
         return np.zeros(0, np.int64)
+    # Sorted, so that a seed draws the same patients whatever their order in the cohort.
     had = np.array(sorted(material.had))
     if arm.patients is None:
         kept = set(had)

@@ -69,6 +69,7 @@ def _comparison(
     against = paired(scores[name].scores, scores[CONTROL].scores, noise, name, alpha)
     against_real = paired(scores[name].scores, scores["real"].scores, noise, f"{name} real", alpha)
     spread = max(against.spread, against_real.spread)
+    # McNemar's test wants a yes or no of each patient: above a half, over the seeds, is a yes.
     ours, theirs = (scores[arm].raw.mean(axis=0) > 0.5 for arm in (name, CONTROL))
     test = mcnemar(ours, theirs)
     more = {"delong": _areas(answers[name], answers[CONTROL], held_out)} if held_out.outlined else {}
@@ -112,6 +113,7 @@ def decision(comparisons: Mapping[str, Comparison], patients: int, what: str, th
         because = f"{what} {_said(worst)} against real scans duplicated to the same count"
         return Decision("HARMS", because, last)
     found = math.nan if best.minimum_detectable is None else best.minimum_detectable
+    # So written that nan, where nobody knows what would have been found, counts as too much.
     if not found <= thresholds.least_effect:
         todo = _needed(best, thresholds, len(mixed))
         because = (
@@ -132,6 +134,7 @@ def _needed(best: Comparison, thresholds: Thresholds, mixtures: int) -> str:
     least = thresholds.least_effect
     wider: Difference = max(best, best.against_real, key=lambda entry: entry.spread)
     shake = wider.shake or 0.0
+    # More patients do not lessen what seeds shake, so that part is counted apart.
     own = math.sqrt(max(wider.spread**2 - wider.n * shake**2, 0))
     needed = needed_patients(own, least, noise=shake, alpha=thresholds.alpha / mixtures)
     return f"{least:g} needs about {needed}" if needed else f"{least:g} needs more seeds, and patients"

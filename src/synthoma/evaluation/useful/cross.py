@@ -82,12 +82,14 @@ def kept_back(synthetic: Source, test: DetectorTest, seed: int) -> Bools | None:
     table = synthetic.cohort.slices.iloc[synthetic.rows]
     groups = table["group"].astype(str).to_numpy()
     kind = (table["tumour_pixels"].to_numpy() > 0).astype(str) if test.task == "outline" else table["label"].to_numpy()
+    # The largest of its slices' kinds: "True" sorts behind "False", so one slice with tumour makes a group with tumour.
     of_group = {name: max(kind[groups == name].tolist()) for name in sorted(set(groups))}
     chosen: set[str] = set()
     for one in sorted(set(of_group.values())):
         names = [name for name, other in of_group.items() if other == one]
         if len(names) < LEAST_GROUPS:
             continue
+        # Of one group there is no interval.
         count = max(2, round(KEPT_BACK * len(names)))
         order = stream(seed, f"evaluation.cross.{one}").permutation(len(names))
         chosen |= {names[at] for at in order[:count].tolist()}

@@ -26,8 +26,10 @@ def paired(first: Floats, second: Floats, noise: float, name: str, alpha: float 
     means of so many seeds: other weights and batches would have given another difference on the same patients.
     """
     gaps = first.mean(axis=0) - second.mean(axis=0)
+    # Each mean is one of so many seeds, drawn by themselves: their variances add up.
     shake = noise * float(np.sqrt(1 / len(first) + 1 / len(second)))
     draws = shaken_draws(gaps, shake, name)
+    # Draws of exactly 0 count on both sides, which makes p larger rather than smaller.
     least = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
     p = min(1.0, 2 * (int(least) + 1) / (len(draws) + 1))
     error, value = _error(gaps, shake), float(gaps.mean())
@@ -69,6 +71,7 @@ def shaken_draws(values: Floats, shake: float, name: str) -> Floats:
         shake: standard error from seeds alone.
         name: of the random draws.
     """
+    # Seed 0: an evaluation that is read again, or continued, has the same interval.
     generator = stream(0, f"evaluation.utility.{name}")
     picked = generator.integers(0, len(values), (DRAWS, len(values)))
     return np.asarray(values[picked].mean(axis=1) + shake * generator.normal(size=DRAWS))

@@ -1,4 +1,4 @@
-"""Many trainings as independent jobs: through joblib, resumable, and none that is finished is ever run again."""
+"""Many trainings as independent jobs: spread, resumable, and none that is finished is ever run again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import read_json, sealed, unsealed, verified_digest
 from synthoma.core.errors import InputError
+from synthoma.core.fanned import ShareDone, fan, ours
 from synthoma.core.fanout import spread
 from synthoma.core.provenance import bytes_digest, software
 from synthoma.core.whole_files import write_json
@@ -55,6 +56,7 @@ class Cell:
             "seed": self.seed,
             "stages": [
                 {"sources": [_identity(source) for source in stage.sources], "steps": stage.steps,
+                 # With one source the share changes nothing: cells that differ in it alone are one.
                  "share": stage.share if len(stage.sources) > 1 else None, "augment": stage.augment}
                 for stage in self.stages
             ],
@@ -80,24 +82,31 @@ def run_cells(
         cells: the trainings.
         folder: one JSON file a finished cell.
         device: "auto", "cpu", "cuda" or "mps".
-        jobs: trainings at once; by default one a core, one on a GPU, or as `joblib.parallel_config` says, which also
-            chooses between local processes and a Ray or Dask cluster that shares the disk.
+        jobs: trainings at once; by default one a core, one on a GPU, or as `joblib.parallel_config` says. A cluster
+            (`core.fanout`) has as many as it has cores.
         progress: told how many are finished.
+
+    Raises:
+        ShareDone: only a share of the trainings was wanted, and is done.
     """
     folder = folder.resolve()  # a worker elsewhere may stand in another folder
     folder.mkdir(parents=True, exist_ok=True)
+    by_key = {cell.key(): cell for cell in reversed(cells)}
     keys = [cell.key() for cell in cells]
-    missing = {key: cell for key, cell in zip(keys, cells, strict=True) if not (folder / f"{key}.json").is_file()}
-    wanted = len(set(keys))
-    progress(wanted - len(missing), wanted)
+    wanted = ours(list(dict.fromkeys(keys)))
+    missing = [key for key in wanted if not (folder / f"{key}.json").is_file()]
+    finished_before = len(wanted) - len(missing)
+    progress(finished_before, len(wanted))
     if missing:
         chosen = choose_device(device)
         count = jobs or _usual_jobs(chosen, len(missing))
-        execution = _execution(chosen, count)
-        calls = [(cell, folder / f"{key}.json", execution) for key, cell in missing.items()]
+        execution = _execution(chosen)
+        calls = [(by_key[key], folder / f"{key}.json", execution) for key in missing]
         with spread(_run_cell, calls, count, ordered=False) as finished:
-            for done, _ in enumerate(finished, start=wanted - len(missing) + 1):
-                progress(done, wanted)
+            for done, _ in enumerate(finished, start=finished_before + 1):
+                progress(done, len(wanted))
+    if fan().share is not None:
+        raise ShareDone(len(wanted), finished_before, len(set(keys)))
     return [_read(folder / f"{key}.json") for key in keys]
 
 
@@ -110,11 +119,15 @@ def _usual_jobs(device: str, cells: int) -> int:
     return 1 if device != "cpu" else min(usable_cores(), cells)
 
 
-def _execution(device: str, jobs: int) -> Execution:
-    """Many trainings of one thread each beat one of many threads."""
+def _execution(device: str) -> Execution:
+    """Many trainings of one thread each beat one of many threads.
+
+    It is one thread too where fewer trainings than cores are left: sums that several threads add up depend on their
+    number, and a training has the same bytes wherever it runs.
+    """
     if device != "cpu":
         return Execution(device, 1, channels_last=device == "cuda", bf16=device == "cuda")
-    return Execution("cpu", max(1, usable_cores() // jobs), channels_last=True, bf16=fast_bf16())
+    return Execution("cpu", 1, channels_last=True, bf16=fast_bf16())
 
 
 def _run_cell(cell: Cell, file: Path, execution: Execution) -> None:

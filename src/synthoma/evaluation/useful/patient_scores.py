@@ -93,6 +93,7 @@ def patient_scores(answers: Sequence[Answers], held_out: HeldOut) -> PatientScor
 def _volume_dice(belongs: Floats, answers: Answers) -> Floats:
     """Dice of each patient (P,) over all slices together; ``belongs`` (P, N) says whose each slice is."""
     total = belongs @ (answers.called_pixels + answers.tumour_pixels)
+    # Nobody without tumour is asked (`ill`), so that the floor of 1 never decides.
     return np.asarray(2 * (belongs @ answers.found_pixels) / np.maximum(total, 1))
 
 

@@ -192,6 +192,7 @@ class _Training:
         )
         for step in range(stage.steps):
             task.step(step, step / stage.steps)
+        # The averaged weights are what goes on and what answers; in the next stage they learn again.
         self.network = task.average.requires_grad_(True)
 
     def answer(self, seconds: float) -> Answers:
@@ -221,6 +222,7 @@ class _Training:
 
     def _slices(self, source: Source) -> LabelledSlices:
         targets = (WHOLE,) if self.test.task == "outline" else ()
+        # One slice at a time: the distance in mm would count for neighbours only.
         return LabelledSlices(
             source.cohort, source.rows, self.test.modalities, targets, (1, 4.0), tuple(self.test.classes)
         )

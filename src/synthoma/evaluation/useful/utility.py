@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import InputError
+from synthoma.core.fanned import each
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.evaluation.useful.arms import CONTROL, Arm, Material, arms_of, stages
 from synthoma.evaluation.useful.comparing import comparisons_of, decision
@@ -22,7 +24,7 @@ from synthoma.evaluation.useful.differences import seed_noise
 from synthoma.evaluation.useful.grid import Cell, run_cells
 from synthoma.evaluation.useful.material import prepared
 from synthoma.evaluation.useful.patient_scores import HeldOut, arm_result, patient_scores
-from synthoma.evaluation.useful.result import Utility
+from synthoma.evaluation.useful.result import CrossTable, Utility
 from synthoma.evaluation.useful.trainings import Answers, DetectorTest
 from synthoma.evaluation.useful.worth import worth
 
@@ -57,10 +59,13 @@ def utility(
         material, test = prepared(real, synthetic, config, seen=seen, phantom=phantom)
     except InputError as error:
         return Utility(word="CANNOT TELL", because=f"not tested: {error}", arms={})
-    results = [_of_detector(material, test, config, cells, size, progress) for size in config.utility.detectors]
-    if config.utility.cross:
-        sized = replace(test, detector=config.utility.detectors[0])
-        results[0] = results[0].model_copy(update={"cross": cross_table(material, sized, config, cells, progress)})
+    sizes, results, tables = config.utility.detectors, list[Utility](), list[CrossTable | None]()
+    crossed = replace(test, detector=sizes[0])
+    arms = [partial(_of_detector, material, test, config, cells, size, progress) for size in sizes]
+    cross = [partial(cross_table, material, crossed, config, cells, progress)] if config.utility.cross else []
+    each((lambda: results.extend(each(arms)), lambda: tables.extend(each(cross))))
+    if tables:
+        results[0] = results[0].model_copy(update={"cross": tables[0]})
     # The first detector is the one that decides; the others show whether it is alone with what it says.
     others = tuple(results[1:])
     return results[0].model_copy(update={"other_detectors": others}) if others else results[0]

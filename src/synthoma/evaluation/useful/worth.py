@@ -59,6 +59,7 @@ def worth(
     seeds, patients = chosen.shape
     levels = np.stack([real[count].mean(axis=0) for count in counts])
     steps = np.log(np.array(counts) / had)
+    # A least-squares line is a weighted sum of its points: the first row of the pseudo-inverse gives the slope.
     slope, anchor = np.linalg.pinv(np.stack([steps, np.ones(len(steps))], axis=1))[0], (steps == 0).astype(np.float64)
     # Fewer patients are other patients for each seed: what that varies by belongs to the curve.
     shaken = np.array([max(noise, float(real[count].mean(axis=1).std(ddof=1))) ** 2 / seeds for count in counts])
@@ -78,6 +79,7 @@ def worth(
     value, low, high, because = None, None, None, FLAT
     if ends is not None:
         low, high = further(ends[0]), further(ends[1])
+        # `further` was cut at `most`, so the two are equal but for rounding.
         if low <= counts[0] - had and high >= most - 1e-9:
             because = f"its interval holds all of the curve, from {counts[0]} to {had + most:.0f} patients"
             low = high = None
@@ -152,6 +154,7 @@ def ratio_interval(above: float, below: float, errors: Floats, count: int) -> tu
     square, half, rest = below**2 - t2 * errors[1, 1], above * below - t2 * errors[0, 1], above**2 - t2 * errors[0, 0]
     if below <= LEAST_SLOPE or square <= 0:
         return None
+    # Below 0 by rounding alone: r = g / b is in the set whatever the errors are.
     root = float(np.sqrt(max(half**2 - square * rest, 0.0)))
     return (half - root) / square, (half + root) / square
 

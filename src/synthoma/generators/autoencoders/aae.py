@@ -30,6 +30,7 @@ class AdversarialCodesTask(CodingTask):
         super().__init__(setup)
         self.judge_of_codes = on_device(CodeJudge(self.gan.latent), self.execution)
         self.judging = optimiser_of(self.gan, self.judge_of_codes.parameters(), self.gan.critic_rate)
+        # Moments of its own for weights that both games move: what rebuilding asks for would else drown the other.
         self.encoding = optimiser_of(self.gan, self.generator.encoder.parameters(), self.gan.generator_rate)
 
     def step(self, step: int, share: float) -> dict[str, Tensor]:
@@ -41,6 +42,7 @@ class AdversarialCodesTask(CodingTask):
         rebuilding = squared_error(planes, self.generator.decode(self.generator.encode(planes), label))
         moved(self.optimiser, rebuilding)
         prior = self.latents(self.batch, self.draws("latents", step))
+        # Encoded anew, since the step before has moved the encoder.
         codes = self.generator.encode(planes)
         on_prior, on_codes = self.judge_of_codes(prior), self.judge_of_codes(codes.detach())
         telling = discriminator_loss("bce", on_prior, on_codes, smoothing=self.gan.label_smoothing)

@@ -22,6 +22,7 @@ class EquilibriumTask(AdversarialTask):
 
     def __init__(self, setup: GenerativeSetup) -> None:
         super().__init__(setup)
+        # As in the paper: at first the autoencoder learns from real slices alone.
         self.share = 0.0  # k
         self.real_error = 0.0  # of the discriminator's last batch
 
@@ -29,6 +30,7 @@ class EquilibriumTask(AdversarialTask):
         draws = self.draws("discriminator", turn.number)
         with self.precision():
             seen = [self._augmented(planes, draws) for planes in (turn.real, turn.drawn.detach())]
+            # This discriminator's scores are minus its errors; the loss is of errors.
             real, fake = (-self.discriminator(planes, turn.label).float() for planes in seen)
         loss = equilibrium_loss(real, fake, self.share)
         self._move_discriminator(loss)

@@ -43,8 +43,10 @@ class DenoisingTask(CodingTask):
     @torch.no_grad()
     def fit_density(self) -> None:
         """Fit the density to the codes that the averaged encoder makes of the training slices."""
+        # Evenly spaced: rows are sorted by patient, and the first ones would be those of a few.
         rows = spread(np.arange(len(self.slices)), CODED)
         batches = [self.slices.fetch(rows[at : at + SHEET]) for at in range(0, len(rows), SHEET)]
+        # Clean slices: codes of noised ones spread wider than those that images are to be drawn from.
         codes = torch.cat([self.average.encode(self.placed(batch.planes())).cpu() for batch in batches])
         classes = torch.cat([batch.classes for batch in batches]) if self.shape.classes else torch.zeros(len(rows))
         if not bool(torch.isfinite(codes).all()):

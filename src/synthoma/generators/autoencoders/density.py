@@ -51,12 +51,15 @@ def fit_mixture(codes: Tensor, count: int, draws: torch.Generator) -> Mixture:
     Returns:
         float64 on the CPU.
     """
+    # Covariances have directions in which codes hardly vary: in single precision they may lose their Cholesky factor.
     codes = codes.double().cpu()
     number, length = codes.shape
     used = max(1, min(count, number // 2))
     whole = _covariance(codes)
+    # Relative to the codes' own scale; the inner floor is for codes that are all alike.
     floor = LEAST_SPREAD * (whole.trace() / length).clamp_min(LEAST_SPREAD) * torch.eye(length, dtype=codes.dtype)
     means = codes[torch.randperm(number, generator=draws)[:used]]
+    # All begin with the spread of the whole: components that begin narrow keep the codes that they begin at.
     mixture = Mixture(torch.full((used,), 1 / used, dtype=codes.dtype), means, (whole + floor).expand(used, -1, -1))
     for _ in range(ROUNDS if used > 1 else 1):
         mixture = _maximised(codes, belonging(codes, mixture), floor)
@@ -74,6 +77,7 @@ def belonging(codes: Tensor, mixture: Mixture) -> Tensor:
     away = (codes[None] - mixture.means[:, None]).transpose(1, 2)
     whitened = torch.linalg.solve_triangular(factors, away, upper=False)
     volume = factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    # A component that lost all codes has a weight of 0, whose logarithm is minus infinity and whose share stays 0.
     logarithms = mixture.weights.log() - volume - whitened.square().sum(dim=1).T / 2
     belongs: Tensor = logarithms.softmax(dim=1)
     return belongs
@@ -83,6 +87,7 @@ def _maximised(codes: Tensor, belongs: Tensor, floor: Tensor) -> Mixture:
     """The mixture that is likeliest where codes (N, Z) belong to components as said (N, K)."""
     length = codes.shape[1]
     sizes = belongs.sum(dim=0)
+    # An empty component would divide by 0, and spread nan to all others at the next round.
     means = (belongs.T @ codes) / sizes.clamp_min(1e-12)[:, None]
     away = codes[None] - means[:, None]
     scatter = (belongs.T[:, :, None] * away).transpose(1, 2) @ away
@@ -138,6 +143,7 @@ class CodeDensity(nn.Module):
         """Draw codes."""
         single = label is None or len(self.weights) == 1
         group = latent.new_zeros(len(latent), dtype=torch.long) if single or label is None else label
+        # atan2 gives -pi..pi; as a share of the circle it is 0..1, evenly.
         place = torch.atan2(latent[:, 1], latent[:, 0]) / (2 * math.pi) + 0.5
         # Not beyond the last component with any weight: sums of weights may round to less than 1.
         ends = self.weights.cumsum(dim=1)

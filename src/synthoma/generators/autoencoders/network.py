@@ -32,6 +32,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList([ShrinkingBlock(before, after) for before, after in pairwise(widths)])
         self.head = nn.Linear(widths[-1] * 16, code)
         scale_weights(self.stem, 1.0)
+        # Over the root of the inputs: codes begin about as large as the features that they are sums of.
         nn.init.normal_(self.head.weight, 0.0, self.head.in_features**-0.5)
         nn.init.zeros_(self.head.bias)
 

@@ -60,7 +60,10 @@ class FlowGenerator(nn.Module):
         """
         share = time.view(-1, 1, 1, 1)
         variance = share**2 + (1 - share) ** 2 * SPREAD**2
+        # The best straight-line guess of noise - data from the input: their covariance over the input's variance, for
+        # independent data of deviation SPREAD.
         known = (share - (1 - share) * SPREAD**2) / variance
+        # The deviation of what that guess leaves: so the network's output has unit variance at every time.
         unknown = SPREAD / variance.sqrt()
         drawn: Tensor = self.network(images / variance.sqrt(), time, label)
         return known * images + unknown * drawn
@@ -69,6 +72,7 @@ class FlowGenerator(nn.Module):
         """Draw images."""
 
         def velocity(images: Tensor, time: float) -> Tensor:
+            # Steps are summed in the precision of the noise, also where the network runs in half of it.
             return self.velocity(images, images.new_full((len(images),), time), label).to(images.dtype)
 
         return integrate(velocity, noise, self.steps).clamp(-1, 1)
@@ -106,6 +110,7 @@ class VelocityNetwork(nn.Module):
         self.up = nn.ModuleList(SteeredBlock(2 * b, a) for a, b in reversed([*pairwise([width, *widths])]))
         self.norm = _norm(width)
         self.leave = nn.Conv2d(width, planes * STEM**2, 3, padding=1)
+        # An untrained network adds nothing: the flow begins with the straight-line guess.
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
@@ -114,6 +119,7 @@ class VelocityNetwork(nn.Module):
         code = self.code(waves(time))
         if self.embedding is not None:
             code = code + self.embedding(label)
+        # Once for all blocks, each of which has a layer of its own behind it.
         code = F.silu(code)
         maps = self.entry(F.pixel_unshuffle(images, STEM))
         kept = []
@@ -138,10 +144,12 @@ class SteeredBlock(nn.Module):
         self.second = nn.Conv2d(after, after, 3, padding=1)
         self.steer = nn.Linear(CODE, 2 * after)
         self.past = nn.Conv2d(before, after, 1) if before != after else nn.Identity()
+        # The branch begins at its bias alone, so that a deep chain passes what it is given.
         nn.init.zeros_(self.second.weight)
 
     def forward(self, maps: Tensor, code: Tensor) -> Tensor:
         """(B, before, H, W) and (B, CODE) -> (B, after, H, W)."""
+        # A gain about 1: where `steer` gives 0, nothing changes.
         gain, shift = self.steer(code)[:, :, None, None].chunk(2, dim=1)
         inside = self.second_norm(self.first(F.silu(self.first_norm(maps)))) * (1 + gain) + shift
         changed: Tensor = self.past(maps) + self.second(F.silu(inside))
@@ -150,6 +158,7 @@ class SteeredBlock(nn.Module):
 
 def waves(time: Tensor) -> Tensor:
     """Times (B,) in 0..1 as sines and cosines (B, 2 * WAVES) of rising frequency."""
+    # Low frequencies tell early from late, high ones neighbouring times.
     frequency = math.pi * torch.logspace(0, 3, WAVES, device=time.device)
     angle = time[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], dim=1)

@@ -44,9 +44,11 @@ class FlowTask(GenerativeTask):
         data, noise, times = self.placed(planes), self.placed(noise), times.to(self.execution.device)
         with self.precision():
             velocity = self.generator.velocity(point_on_path(data, noise, times), times, self.classes(batch.classes))
+        # The error of a velocity near its goal is too small for half precision.
         loss = velocity_loss(velocity.float(), data, noise)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        # One batch with a large error must not undo many steps.
         nn.utils.clip_grad_norm_(self.generator.parameters(), LARGEST_GRADIENT)
         self.optimiser.step()
         self.count_images()

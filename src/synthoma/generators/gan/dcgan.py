@@ -59,6 +59,8 @@ class Generator(nn.Module):
         self.stem = nn.Linear(latent * (2 if classes else 1), widths[0] * 16)
         layers: list[nn.Module] = [_norm(norm, widths[0]), nn.ReLU()]
         for before, after in pairwise(widths):
+            # A kernel that the stride divides meets all inner pixels equally often: less of a checkerboard (Odena et
+            # al. 2016).
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), _norm(norm, after), nn.ReLU()]
         layers.append(nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1))
         self.layers = nn.Sequential(*layers)
@@ -73,6 +75,8 @@ class Generator(nn.Module):
     def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
         """Draw images."""
         if self.virtual:
+            # The reference goes along, since virtual batch norm takes its figures from it; its images are cut off
+            # again.
             latent = torch.cat([self.get_buffer("reference"), latent])
             label = None if label is None else torch.cat([self.get_buffer("reference_label"), label])
         maps = self.stem(with_class(latent, label, self.embedding))
@@ -117,6 +121,8 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         for step, (before, after) in enumerate(pairwise(widths)):
             layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            # Not the first layer: with batch norm at its input a discriminator makes samples oscillate (Radford et al.
+            # 2015, 3).
             if step:
                 layers.append(_norm(norm, after))
             layers.append(nn.LeakyReLU(0.2))
@@ -128,6 +134,7 @@ class Discriminator(nn.Module):
         self.embedding = nn.Embedding(classes, widths[-1]) if classes else None
         _normal_weights(self)
         if spectral:
+            # After the weights are drawn: spectral norm takes them over and hides them behind a parametrisation.
             for layer in [*self.layers, self.head, self.embedding]:
                 if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
                     nn.utils.parametrizations.spectral_norm(layer)
@@ -140,6 +147,7 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         """Judge images."""
         maps = self.features(images)
+        # Before the batch's deviation joins: that is of all images and not of a class.
         pooled = maps.sum(dim=(2, 3))
         if self.minibatch_deviation:
             maps = torch.cat([maps, batch_deviation(maps)], dim=1)
@@ -151,6 +159,7 @@ class Discriminator(nn.Module):
 
 def batch_deviation(maps: Tensor) -> Tensor:
     """Mean over features and places of the batch's standard deviation, as one constant map (B, 1, H, W)."""
+    # Of a batch of equal images the root would have an infinite slope; of one image an unbiased variance is nan.
     deviation = maps.var(dim=0, unbiased=False).add(1e-8).sqrt().mean()
     return deviation.expand(len(maps), 1, *maps.shape[2:])
 

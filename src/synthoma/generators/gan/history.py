@@ -30,6 +30,8 @@ class PastWeights:
         self.count += 1
         with torch.no_grad():
             for mean, parameter in zip(self.means, self.parameters, strict=True):
+                # A running mean moves by less and less. A sum over all steps would lose the digits of the newest
+                # weights.
                 mean += (parameter - mean) / self.count
         return distance_from_the_past(self.parameters, self.means)
 

@@ -103,8 +103,10 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         mix: uniform draws in 0..1, (B,).
     """
     weight = mix.view(-1, 1, 1, 1)
+    # A leaf of its own: the penalty is on the critic's slope there, and must not reach the generator.
     between = (weight * real + (1 - weight) * fake).detach().requires_grad_(True)
     # The sum's gradient is that of each image alone, as long as outputs do not depend on other images of the batch.
+    # Kept for a second derivative: the penalty itself is made small by the weights.
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty

@@ -70,6 +70,7 @@ class Rejection:
         limits = []
         for number in range(max(sampler.shape.classes, 1)):
             classes = torch.full((REFERENCE,), number)
+            # Seed 0 whatever the cohort's: all shards, and all cohorts of one model, go by the same limits.
             latents = sampler.latents.numbered(stream_key(0, "synthesis.reference"), range(REFERENCE), truncation)
             limits.append(float(np.quantile(plain.scores(sampler.draw(latents, classes), classes), 1 - share)))
         return cls(sampler, plain.discriminator, share, truncation, tuple(limits))

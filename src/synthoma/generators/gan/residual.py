@@ -81,6 +81,7 @@ class ResidualGenerator(nn.Module):
         self.head = nn.Conv2d(widths[-1], channels, 3, padding=1)
         nn.init.normal_(self.stem.weight, 0.0, self.stem.in_features**-0.5)  # maps of deviation 1 from a normal latent
         nn.init.zeros_(self.stem.bias)
+        # Half of that scale: first images have deviation 0.5, within the -1 to 1 where the cut has its full slope.
         nn.init.normal_(self.head.weight, 0.0, (9 * widths[-1]) ** -0.5 / 2)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
@@ -195,6 +196,7 @@ class SkipExcitation(nn.Module):
     def forward(self, small: Tensor, large: Tensor) -> Tensor:
         """Scale the large maps."""
         pooled = F.avg_pool2d(small, small.shape[2] // 4)
+        # Twice the sigmoid is 1 at 0: small weights leave the maps as they are.
         factors = 2 * torch.sigmoid(self.second(F.leaky_relu(self.first(pooled), SLOPE)))
         scaled: Tensor = large * factors
         return scaled
@@ -231,6 +233,7 @@ def _doubled(maps: Tensor) -> Tensor:
         last = maps.shape[axis] - 1
         before = torch.cat([maps.narrow(axis, 0, 1), maps.narrow(axis, 0, last)], axis)
         after = torch.cat([maps.narrow(axis, 1, last), maps.narrow(axis, last, 1)], axis)
+        # Middles of the new pixels lie a quarter of a pixel from that of the old one, on either side.
         maps = torch.stack([maps.lerp(before, 0.25), maps.lerp(after, 0.25)], axis + 1).flatten(axis, axis + 1)
     return maps
 

@@ -63,6 +63,7 @@ class AdversarialTask(GenerativeTask):
         build = setup.plan.family.discriminator
         assert build is not None
         self.discriminator = on_device(build(self.gan, self.shape), self.execution)
+        # The last one before losses broke, if they do: what a finished model carries.
         self.sound = copied(self.discriminator)
         self.generator_optimiser = optimiser_of(self.gan, self.generator.parameters(), self.gan.generator_rate)
         self.discriminator_optimiser = optimiser_of(self.gan, self.discriminator.parameters(), self.gan.critic_rate)
@@ -85,6 +86,7 @@ class AdversarialTask(GenerativeTask):
         first, last = step * self.gan.critic_steps, (step + 1) * self.gan.critic_steps - 1
         for number in range(first, last):
             with torch.no_grad():
+                # No gradient to the generator: these images teach the discriminator alone.
                 turn = self._turn(number)
             self._train_discriminator(turn)
         turn = self._turn(last)  # one set of images for both: drawing is dear
@@ -131,6 +133,7 @@ class AdversarialTask(GenerativeTask):
                 total = total + self.gamma_factor * weight * every * penalty
         self._move_discriminator(total)
         if self.gan.augment_target is not None:
+            # Of outputs that are there anyway, on pictures as the discriminator saw them (Karras et al. 2020).
             sign = overfitting(on_real, on_fake, shift_free=self.gan.loss in SHIFT_FREE)
             limits = (self.gan.augment_ramp, self.gan.augment_probability)
             self.probability = adapted_probability(self.probability, sign, self.gan.augment_target, len(real), *limits)
@@ -144,6 +147,7 @@ class AdversarialTask(GenerativeTask):
         self._with_past("discriminator", loss).backward()
         self.discriminator_optimiser.step()
         if self.gan.clip:
+            # After the step, so that the limit of Wasserstein's critic always holds (Arjovsky et al. 2017).
             with torch.no_grad():
                 for parameter in self.discriminator.parameters():
                     parameter.clamp_(-self.gan.clip, self.gan.clip)

@@ -31,6 +31,7 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, A) -> o (B, K)."""
         rows = (features @ self.tensor).view(-1, self.kernels, self.depth)
+        # Every image against every other: (B, B, K), which is why batches stay small with it.
         apart = (rows[:, None] - rows[None]).abs().sum(dim=3)
         nearness: Tensor = torch.exp(-apart).sum(dim=1) - 1
         return nearness

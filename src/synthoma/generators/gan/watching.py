@@ -54,8 +54,10 @@ def best_cut(real: Floats, generated: Floats) -> float:
         generated: scores (M,) of generated ones, one or more.
     """
     known = np.unique(np.concatenate([real, generated]))
+    # Also below all scores and above all: a discriminator may be right to call everything one thing.
     cuts = np.concatenate([[known[0] - 1], (known[1:] + known[:-1]) / 2, [known[-1] + 1]])
     accuracies = np.array([accuracy(real, generated, cut) for cut in cuts])
+    # Accuracies of two cuts that should be equal may differ by rounding.
     best = np.flatnonzero(accuracies >= accuracies.max() - 1e-12)
     return float(cuts[best[len(best) // 2]])
 
@@ -135,6 +137,7 @@ class Watch:
         look generated to it. None counts before a discriminator was ``AHEAD`` once.
         """
         held_out, learned = figures["d_accuracy_held_out"], figures["d_accuracy_training"]
+        # Without held-out slices these are nan: the comparisons are False, and no snapshot ever counts.
         told = learned > BY_HEART or abs(figures["d_auc_held_out"] - 0.5) > RANKED - 0.5
         cannot_tell = abs(held_out - 0.5) <= BAND and not told
         self.fooled = self.fooled + 1 if self.was_ahead and cannot_tell else 0
@@ -183,4 +186,5 @@ def outputs(network: nn.Module, planes: Tensor, classes: Tensor | None, place: C
 
 
 def _mean_probability(logits: Floats) -> float:
+    # Cut where the probability is 0 or 1 anyway: `exp` would overflow far out.
     return float((1 / (1 + np.exp(-np.clip(logits, -60, 60)))).mean())

@@ -7,6 +7,8 @@ that they can be written as volumes. Anatomy goes on from slice to slice because
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ from synthoma.core.seeding import stream
 from synthoma.core.types import Bytes, Float32, Floats, Ints, tumour_of
 from synthoma.generators.phantomgan.latents import SimulatedLatents
 from synthoma.generators.phantomgan.simulated import SimulatedSlices, class_of
-from synthoma.generators.sampling import Sampler, cohort_meta, repaints_slices, split_planes
+from synthoma.generators.planes import split_planes
+from synthoma.generators.sampling import Piece, Pieces, Sampler, cohort_meta, repaints_slices
 from synthoma.training.bundle import Bundle
 
 KEPT = ("slice", "step_mm", "pixel_mm")
@@ -49,6 +52,15 @@ def simulated(sampler: Sampler) -> SimulatedLatents:
     return sampler.latents
 
 
+def in_order(sampler: Sampler, first: int) -> Sampler:
+    """The same sampler with its first simulated slice for image number ``first``, and each other one for the next.
+
+    Raises:
+        ConfigError: it draws from something else.
+    """
+    return replace(sampler, latents=simulated(sampler).in_order(first))
+
+
 def generate_patients(
     sampler: Sampler,
     folder: Path,
@@ -57,6 +69,7 @@ def generate_patients(
     seed: int = 0,
     truncation: float = 1.0,
     shard: tuple[int, int] = (1, 1),
+    pieces: Pieces | None = None,
     progress: Callable[[str, int, int], None] = lambda text, done, total: None,
 ) -> Cohort:
     """Draw patients number 0 to ``count`` - 1, or one shard of them, into an existing empty folder as a cohort.
@@ -72,28 +85,36 @@ def generate_patients(
         seed: patient k is a function of (model, simulated cohort, seed, k).
         truncation: factor on the noise, above 0 and at most 1; less is more typical and less various.
         shard: (i, k) for the i-th of k parts, from 1.
+        pieces: draws, in place of this process, with the same model, seed and factor.
         progress: told how far it is.
 
     Raises:
         ConfigError: a model that repaints nothing.
     """
     check_patients(sampler.bundle)
-    latents = simulated(sampler)
     part, parts = shard
     first, last = count * (part - 1) // parts, count * part // parts
-    names, members, chances = patients_of(latents.source)
-    with CohortWriter(folder, channels=sampler.shape.channels, size=sampler.shape.size) as writer:
-        for number in range(first, last):
-            turn, place = divmod(number, len(names))
-            chosen = int(order_of(chances, stream(seed, "synthesis.patients", turn))[place])
-            images, masks = _repainted(sampler, members[chosen], seed, number, truncation)
-            writer.add(images, masks, _records(sampler, members[chosen], masks, number, names[chosen]))
-            progress("drawing patients", number + 1 - first, last - first)
+    tasks = [(number, number, number + 1) for number in range(first, last)]
+    own = (draw_patient(sampler, number, seed, truncation) for number in range(first, last))
+    drawing = nullcontext(own) if pieces is None else pieces(tasks)
+    with CohortWriter(folder, channels=sampler.shape.channels, size=sampler.shape.size) as writer, drawing as drawn:
+        for done, piece in enumerate(drawn, start=1):
+            writer.add(*piece)
+            progress("drawing patients", done, last - first)
         described = cohort_meta(sampler, seed, count, shard, truncation, writer.records)
         made = described.provenance.model_copy(update={"drawn": "patients"})
         described = described.model_copy(update={"provenance": made})
         writer.finish(pd.DataFrame(writer.records), described)
     return Cohort(folder)
+
+
+def draw_patient(sampler: Sampler, number: int, seed: int, truncation: float) -> Piece:
+    """Draw one whole patient, see ``generate_patients``."""
+    names, members, chances = patients_of(simulated(sampler).source)
+    turn, place = divmod(number, len(names))
+    chosen = int(order_of(chances, stream(seed, "synthesis.patients", turn))[place])
+    images, masks = _repainted(sampler, members[chosen], seed, number, truncation)
+    return images.astype(np.float16), masks, _records(sampler, members[chosen], masks, number, names[chosen])
 
 
 def patients_of(source: SimulatedSlices) -> tuple[list[str], list[Ints], Floats]:

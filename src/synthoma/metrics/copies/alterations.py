@@ -66,6 +66,7 @@ def altered(images: Array, draws: np.random.Generator, motion: Motion = ANYHOW) 
 def altered_alike(images: Array, draws: np.random.Generator) -> Float32:
     """Copies (N, H, W) of the slices of a volume, all moved alike (`ANYHOW`), each retouched by itself."""
     seed = int(draws.integers(2**32))
+    # A generator from one seed for each slice: all are moved by the same numbers, as a volume is.
     same = [moved(image, np.random.default_rng(seed), ANYHOW) for image in images]
     return np.stack([retouched(image, draws) for image in same])
 
@@ -89,8 +90,11 @@ def cropped(images: Array, draws: np.random.Generator) -> Float32:
     for at, image in enumerate(images):
         size = draws.uniform(*CROP)
         middle = (np.array(image.shape) - 1) / 2
+        # 1 - 1 / size of the side is what a crop may wander without leaving the picture.
         start = draws.uniform(0, 1, 2) * (1 - 1 / size) * 2 * middle
         picture = image[:, ::-1] if draws.random() < 0.5 else image
+        # `affine_transform` takes the map from places of the result back to places of the picture, so zooming in
+        # divides.
         part = ndimage.affine_transform(picture.astype(np.float32), np.eye(2) / size, start, order=1)
         crops[at] = retouched(part, draws)
     return crops
@@ -106,16 +110,19 @@ def implanted(hosts: Array, images: Array, tumours: Bools, draws: np.random.Gene
     for at, (host, image, tumour) in enumerate(zip(hosts, images, tumours, strict=True)):
         side = host.shape[0]
         near = ndimage.binary_dilation(tumour, iterations=max(1, round(_RIM * side / 64)))
+        # A hard rim would be an edge that no scan has, and a search could find the edge in place of the lesion.
         weight = ndimage.gaussian_filter(near.astype(np.float32), _SOFT * side / 64)
         layers = np.stack([image.astype(np.float32), weight, tumour.astype(np.float32)])
         layers = layers[:, :, ::-1] if draws.random() < 0.5 else layers
         lesion = np.array(ndimage.center_of_mass(layers[2])) if tumour.any() else np.full(2, (side - 1) / 2)
+        # Within the middle half: of a lesion that is pushed over the frame nothing would be left to find.
         place = np.clip(lesion + draws.uniform(-1, 1, 2) * _PASTED_SHIFT * side, 0.25 * side, 0.75 * side)
         matrix = _inverse(draws.uniform(-_PASTED_TURN, _PASTED_TURN), draws.uniform(*_PASTED_ZOOM))
         image, weight, shown = (
             ndimage.affine_transform(layer, matrix, lesion - matrix @ place, order=1) for layer in layers
         )
         pictures[at] = retouched(host * (1 - weight) + image * weight, draws)
+        # Interpolated masks have values in between: half is the outline.
         places[at] = shown > 0.5
     return pictures, places
 
@@ -128,6 +135,7 @@ def moved(image: Array, draws: np.random.Generator, motion: Motion) -> Float32:
     turn, zoom = draws.uniform(-motion.turn, motion.turn), draws.uniform(*motion.zoom)
     shift = draws.uniform(-1, 1, 2) * motion.shift * image.shape[0]
     matrix, centre = _inverse(turn, zoom), (np.array(image.shape) - 1) / 2
+    # Turned and zoomed about the middle, then shifted: `affine_transform` turns about the corner.
     start = centre - matrix @ (centre + shift)
     result: Float32 = ndimage.affine_transform(picture.astype(np.float32), matrix, start, order=1)
     return result
@@ -135,6 +143,7 @@ def moved(image: Array, draws: np.random.Generator, motion: Motion) -> Float32:
 
 def retouched(image: Array, draws: np.random.Generator) -> Float32:
     """The image (H, W) with another gamma and noise, cut to 0..1."""
+    # Cut first: a value below 0 has no real power.
     curved = np.clip(image, 0, 1) ** draws.uniform(0.85, 1.15)
     return np.clip(curved + draws.normal(0, 0.02, image.shape), 0, 1).astype(np.float32)
 

@@ -51,6 +51,7 @@ class Blends:
         self.fine = torch.cat(list(in_blocks(detail, self.training, 256)))
         self.coarse = halved(self.fine)
         self.rows = unit(self.coarse.flatten(1)).T.contiguous()
+        # Likenesses of a block are held at once: queries, rough positions, first candidates, training images.
         self.block = max(1, min(_BLOCK, _CELLS // (len(_rough()) * _FIRST * len(self.training))))
 
     def nearest(self, queries: Array) -> Nearest:
@@ -70,17 +71,22 @@ class Blends:
         """Score and mirror state (B,), both sources and the likeness of each alone (B, 2), the stronger first."""
         count = len(queries)
         band = detail(queries)
+        # A blend has weaker detail than its sources. Fixed floors, in `refine` and `_fit`, then weigh alike for all
+        # queries.
         query = band * (_STRENGTH / band.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-6))
         small = halved(query)
 
         # The first source, and what it leaves unexplained.
         index, maps = self._roughly(small, _TRIED)
         whole = small[owners(count, index.shape[1])]
+        # At half the size first: Gauss-Newton only finds what lies within about a pixel of where it starts.
         maps = refine(self.coarse[index.flatten()], whole, maps, _STEPS)
         seen, _ = warp(self.coarse[index.flatten()], maps)
         best = _alike(seen, whole).view(count, -1).topk(min(_FIRST, index.shape[1]), dim=1).indices
         first, ours, seen = take(index, best), take(maps.view(count, -1, 2, 3), best), take(_rows(seen, count), best)
         whole = small[owners(count, best.shape[1])]
+        # Without a mean to take off, the best fit of one picture is this ratio. What it leaves is searched for the
+        # other.
         gain = (seen * whole).sum((1, 2)) / seen.square().sum((1, 2)).clamp_min(1e-9)
         rest = whole - gain[:, None, None] * seen
 
@@ -99,6 +105,7 @@ class Blends:
         at = score.view(count, -1).argmax(dim=1, keepdim=True)
         sources = take(_rows(torch.stack([first, second], 1), count), at)
         alike = take(_rows(torch.stack([one, two], 1), count), at)
+        # A map with a negative determinant mirrors.
         mirrored = torch.linalg.det(torch.stack([ours, theirs], 1)[..., :2]) < 0
         order = alike.argsort(dim=1, descending=True)
         stronger = take(_rows(mirrored, count), at).gather(1, order)[:, 0]
@@ -107,9 +114,11 @@ class Blends:
     def _roughly(self, pictures: Tensor, most: int) -> tuple[Tensor, Tensor]:
         """The training images most like pictures (P, 32, 32): indices (P, K), and maps (P * K, 2, 3) to them."""
         rough = _rough()
+        # The queries are moved, not the gallery: 18 views of a few pictures in place of 18 of every training image.
         views, _ = warp(pictures.repeat_interleave(len(rough), dim=0), rough.repeat(len(pictures), 1, 1))
         alike, state = (unit(views.flatten(1)) @ self.rows).view(len(pictures), len(rough), -1).max(dim=1)
         index = alike.topk(min(most, len(self.training)), dim=1).indices
+        # Views say where the query's places come from; what is asked for goes from the query to the training image.
         return index, inverse(rough[state.gather(1, index)].flatten(0, 1))
 
     def _together(
@@ -119,6 +128,7 @@ class Blends:
         ours, theirs = doubled(ours), doubled(theirs)
         one, two = self.fine[first], self.fine[second]
         left, right = warp(one, ours)[0], warp(two, theirs)[0]
+        # One after the other: fitting both at once would need a system of eight unknowns, of sources that overlap.
         for _ in range(_ROUNDS):
             _, _, weight = _fit(query, left, right)
             ours = refine(one, query - weight[:, None, None] * right, ours, 2)
@@ -151,7 +161,9 @@ def _fit(query: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, 
     q, a, b = query.flatten(1), first.flatten(1), second.flatten(1)
     aa, bb, ab = (a * a).sum(1), (b * b).sum(1), (a * b).sum(1)
     qa, qb = (q * a).sum(1), (q * b).sum(1)
+    # Two sources that are the same picture leave no single answer. The floor keeps their weights finite.
     determinant = (aa * bb - ab * ab).clamp_min(1e-9)
+    # No blend takes a picture with a negative weight. The negative of a head would explain some of anything.
     one = ((qa * bb - qb * ab) / determinant).clamp_min(0)
     two = ((qb * aa - qa * ab) / determinant).clamp_min(0)
     # Where one is left out, the other is fitted alone.

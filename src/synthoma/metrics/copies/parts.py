@@ -33,11 +33,13 @@ class Crops:
 
     def __init__(self, training: Array) -> None:
         squares = [_squares(part) for part in parts(training, 256)]
+        # Nine squares a picture: with quarter turns and all sizes the search would be dear, and crops are upright.
         self.gallery = Gallery(np.concatenate(squares), upright=True)
 
     def nearest(self, queries: Array) -> Nearest:
         """The training image of which a part is most like each query (N, H, W)."""
         found, each = self.gallery.nearest(queries), len(_STARTS) ** 2
+        # Squares of one image lie side by side (`_squares`), so the quotient is its number.
         return Nearest(found.index // each, found.score, found.mirrored, found.candidates // each, found.likeness)
 
 
@@ -47,6 +49,7 @@ def _squares(images: Array) -> Float16:
     cut = [standard[:, down : down + _INNER, right : right + _INNER] for down in _STARTS for right in _STARTS]
     squares = torch.stack(cut, dim=1).flatten(0, 1)
     enlarged = F.interpolate(squares[:, None], size=(SIDE, SIDE), mode="bilinear")[:, 0]
+    # Half precision is finer than the 8 bits of the pictures, and nine squares of each are held.
     return enlarged.numpy().astype(np.float16)
 
 
@@ -68,14 +71,17 @@ class Lesions:
 def lesions(images: Array, masks: Bools) -> Lesions:
     """The images (N, H, W) whose masks (N, H, W) hold a lesion of 40 px (of 64 x 64) or more, with it in the middle."""
     scale = SIDE**2 / (masks.shape[1] * masks.shape[2])
+    # Masks may be of any size: areas are counted as at 64 x 64.
     rows = np.flatnonzero(masks.sum((1, 2)) * scale >= _LEAST_LESION)
     pictures = standard_images(images[rows])[:, 0].numpy() if len(rows) else np.zeros((0, SIDE, SIDE), np.float32)
     small = standard_images(masks[rows].astype(np.float32))[:, 0].numpy() > 0.5 if len(rows) else pictures > 0
     moved, windows = np.empty_like(pictures), np.empty_like(pictures)
     for at, (picture, mask) in enumerate(zip(pictures, small, strict=True)):
         middle = (SIDE - 1) / 2 - np.array(ndimage.center_of_mass(mask))
+        # Whole pixels. Interpolation would blur the rims, which are all that is compared.
         down, right = np.round(middle).astype(int).tolist()
         moved[at] = _placed(picture, down, right)
+        # Dilated after the move: a rim at the frame would else be cut.
         near = ndimage.binary_dilation(_placed(mask, down, right), iterations=_RIM)
         windows[at] = ndimage.gaussian_filter(near.astype(np.float32), _SOFT)
     return Lesions(rows, moved, windows)
@@ -83,5 +89,6 @@ def lesions(images: Array, masks: Bools) -> Lesions:
 
 def _placed(picture: Array, down: int, right: int) -> Array:
     """The picture moved by whole pixels, 0 where nothing was."""
+    # Padding by a whole side takes any shift; slicing with negative places would wrap round.
     padded = np.pad(picture, SIDE)
     return padded[SIDE - down : 2 * SIDE - down, SIDE - right : 2 * SIDE - right]

@@ -40,13 +40,16 @@ _EDGE = 1.0  # px: how near to its edge a picture is not trusted
 def detail(images: Array, band: Band = HEAD) -> Tensor:
     """Difference of Gaussians (N, 64, 64); all zero where an image has nothing but rounding errors."""
     standard = standard_images(images)
+    # The coarser blur takes away shading, the finer one noise: both change in a copy that was retouched.
     difference = (blur(standard, band[0]) - blur(standard, band[1]))[:, 0]
+    # What is only rounding must not be amplified by `evened` or a correlation.
     return difference * (difference.square().mean((1, 2), keepdim=True).sqrt() > _FAINT)
 
 
 def evened(details: Tensor) -> Tensor:
     """Detail (N, s, s) divided by its local strength: a bright skull counts no more than faint gyri."""
     power = details.square()[:, None]
+    # Relative and absolute: air beside a head, and pictures of next to nothing, both stay dark.
     floor = _FLOOR**2 * power.mean((2, 3), keepdim=True) + _FAINT**2
     even: Tensor = details / (blur(power, _LOCAL) + floor).sqrt()[:, 0]
     return even
@@ -58,6 +61,7 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     places = torch.arange(-reach, reach + 1, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (places / sigma) ** 2)
     kernel = kernel / kernel.sum()
+    # Zeros beyond the frame would draw an edge along it, which all pictures would have in common.
     padded = F.pad(images, [reach] * 4, mode="reflect")
     return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
 
@@ -90,12 +94,14 @@ def warp(images: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     Beyond the edge is 0.
     """
     side = images.shape[-1]
+    # Middles of pixels: the outermost ones are half a pixel from the edge, as `align_corners=False` takes it.
     line = (torch.arange(side) - (side - 1) / 2) / (side / 2)
     # grid_sample counts places in half sides, from -1 to 1.
     across = maps[:, :, 0, None] * line
     along = maps[:, :, 1, None] * line + maps[:, :, 2, None] / (side / 2)
     place = across[:, :, None, :] + along[..., None]
     seen = F.grid_sample(images[:, None], place.permute(0, 2, 3, 1), align_corners=False)[:, 0]
+    # Interpolated against zeros beyond the edge: such pixels are darker than the picture is.
     inside = place.abs() < 1 - 2 * _EDGE / side
     return seen, (inside[:, 0] & inside[:, 1]).float()
 
@@ -120,6 +126,7 @@ def refine(moving: Tensor, fixed: Tensor, maps: Tensor, steps: int, weight: Tens
     side = fixed.shape[-1]
     line = torch.arange(side) - (side - 1) / 2
     right, down = torch.zeros_like(fixed), torch.zeros_like(fixed)
+    # Central differences; the outermost pixels lack a neighbour and have no say.
     right[:, :, 1:-1] = (fixed[:, :, 2:] - fixed[:, :, :-2]) / 2
     down[:, 1:-1] = (fixed[:, 2:] - fixed[:, :-2]) / 2
     # How the fixed picture changes with a shift to the right or downwards, a turn and a zoom, all by about a pixel.
@@ -127,15 +134,19 @@ def refine(moving: Tensor, fixed: Tensor, maps: Tensor, steps: int, weight: Tens
     slope = torch.stack([right, down, turned / (side / 2), zoomed / (side / 2)], dim=1).flatten(2)
     weighed = slope if weight is None else slope * weight.flatten(1)[:, None]
     normal = weighed @ slope.mT
+    # Damped (Levenberg-Marquardt): a flat picture, or a round one for its turn, leaves nothing to solve for.
     damped = normal + torch.diag_embed(1e-3 * normal.diagonal(dim1=1, dim2=2) + 1e-6)
+    # Slopes are the fixed picture's, which does not move: solved for once, used in all steps (inverse compositional).
     solve = torch.linalg.inv(damped) @ weighed
     target, most = fixed.flatten(1), torch.tensor(_MOST)
     for _ in range(steps):
         seen, valid = (part.flatten(1) for part in warp(moving, maps))
         counts = valid if weight is None else valid * weight.flatten(1)
         gain = (seen * target * counts).sum(1) / (seen.square() * counts).sum(1).clamp_min(1e-9)
+        # A gain below 0 would match a picture with its negative.
         error = (gain.clamp_min(0)[:, None] * seen - target) * valid
         step = (solve @ error[..., None])[..., 0] * torch.tensor([1.0, 1.0, 2 / side, 2 / side])
+        # Slopes hold for about a pixel. A longer step leads away as often as not.
         x, y, turn, zoom = step.clamp(-most, most).unbind(1)
         # The fixed picture would have to move by the step; the map is followed by the inverse of that motion.
         cosine, sine = turn.cos() * (1 + zoom), turn.sin() * (1 + zoom)
@@ -171,6 +182,7 @@ def in_blocks(search: Callable[[Array], T], queries: Array, size: int) -> Iterat
         with torch.inference_mode(), single_threaded():
             return search(block)
 
+    # `map` gives results in the order of the blocks, whichever ends first.
     with single_threaded(), ThreadPoolExecutor(threads) as pool:
         yield from pool.map(alone, parts(queries, size))
 

@@ -105,6 +105,7 @@ class Gallery:
         spectra = torch.cat([spectrum for _, spectrum in made])
         self.axes = _axes(spectra)
         self.points = (spectra @ self.axes).T.contiguous()
+        # Likenesses to all training images in all states are held at once: fewer queries where these are many.
         self.block = max(1, min(_BLOCK, _CELLS // (len(_states(upright)) * len(training))))
 
     def nearest(self, queries: Array, windows: Array | None = None) -> Nearest:
@@ -147,6 +148,7 @@ class Gallery:
         index = index.repeat_interleave(2, dim=1)
         score, maps = _shifted(coarse[owners(count, 2 * listed)], self.coarse[index.flatten()], linear)
 
+        # Only the few best are refined: a Gauss-Newton step costs more than all that came before it.
         best = score.view(count, -1).topk(min(_CANDIDATES, 2 * listed), dim=1).indices
         index, maps = take(index, best), take(maps.view(count, -1, 2, 3), best)
         moving, fixed = coarse[owners(count, best.shape[1])], self.coarse[index]
@@ -156,9 +158,13 @@ class Gallery:
 
         best = likeness.topk(min(_FINALISTS, likeness.shape[1]), dim=1).indices
         index, maps = take(candidates, best), take(maps.view(count, -1, 2, 3), best)
+        # Details at full size are not held for all training images (16 kB each) but made anew for the finalists.
         (target, even), owner = self._details(index.numpy()), owners(count, best.shape[1])
         maps = refine(fine[owner], even, doubled(maps), _FINE_STEPS)
+        # Evened detail finds positions, plain detail scores them: a few copies more of a hundred are found so (decision
+        # 0012).
         score, at = _likeness(plain[owner], target, maps).view(count, -1).max(dim=1, keepdim=True)
+        # Whichever way it was turned: mirrored maps alone have a negative determinant.
         mirrored = torch.linalg.det(maps[:, :, :2]).view(count, -1) < 0
         return take(index.view(count, -1), at), score[:, 0], take(mirrored, at), candidates, likeness
 
@@ -177,6 +183,7 @@ def _axes(spectra: Tensor) -> Tensor:
         axes: Tensor = torch.linalg.qr(spectra.T).Q
         return axes
     power = (spectra.T @ spectra).double().numpy()
+    # `eigh` gives eigenvalues in rising order: the last axes hold most.
     _, vectors = linalg.eigh(power, subset_by_index=[len(power) - _COMPONENTS, len(power) - 1])
     return torch.from_numpy(np.ascontiguousarray(vectors)).float()
 
@@ -195,6 +202,7 @@ def _prepared(_: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _coarse(fine: Tensor) -> Tensor:
+    # Blurred before it is halved, or what is finer than a coarse pixel would come out as aliases.
     return halved(blur(fine[:, None], 1.0)[:, 0])
 
 
@@ -203,6 +211,7 @@ def _polar_grid() -> Tensor:
     """Places (radii, angles, 2) on the centred spectrum, half a turn only: magnitudes repeat after 180 degrees."""
     angle = torch.arange(_ANGLES) * (math.pi / _ANGLES)
     radius = torch.logspace(math.log10(_LOWEST), math.log10(_HIGHEST), _RADII)[:, None] * _SPECTRUM
+    # Rows count downwards and angles upwards, hence the minus.
     place = torch.stack([radius * torch.cos(angle), -radius * torch.sin(angle)], -1)
     return (place + _SPECTRUM / 2) / (_SPECTRUM - 1) * 2 - 1
 
@@ -212,8 +221,10 @@ def _spectrum(fine: Tensor) -> Tensor:
     ramp = torch.arange(SIDE) + 0.5
     fade = torch.sin((torch.minimum(ramp, SIDE - ramp) / _FADE).clamp(max=1) * (math.pi / 2)).square()
     magnitude = torch.fft.fft2(fine * fade * fade[:, None], s=(_SPECTRUM, _SPECTRUM)).abs()
+    # Power falls by decades with frequency: without the logarithm the lowest ring alone would decide.
     centred = torch.log1p(torch.fft.fftshift(magnitude, dim=(-2, -1)))
     polar = F.grid_sample(centred[:, None], _polar_grid().expand(len(fine), -1, -1, -1), align_corners=True)[:, 0]
+    # How power falls with frequency is much the same in all heads, and says nothing of the turn.
     return polar - polar.mean(-1, keepdim=True)
 
 
@@ -228,6 +239,7 @@ def _states(upright: bool) -> Tensor:
 
 def _turned(spectra: Tensor, states: Tensor) -> Tensor:
     """Spectra (N, S, radii, angles) in these states (S, 3)."""
+    # A mirror sends each angle to its negative. Flipping alone would send the first to the last, so one step back.
     mirrored = (spectra, spectra.flip(2).roll(1, 2))
     return torch.stack(
         [
@@ -253,6 +265,7 @@ def _shifted(moving: Tensor, fixed: Tensor, linear: Tensor) -> tuple[Tensor, Ten
     """Best correlation (P,) over whole-pixel shifts at the coarse side, and the maps (P, 2, 3) with that shift."""
     still = torch.cat([linear, torch.zeros(len(linear), 2, 1)], dim=2)
     turned, _ = warp(moving, still)
+    # The product of spectra is a correlation that wraps round. Only short shifts are read, of which little wraps.
     curve = torch.fft.irfft2(torch.fft.rfft2(turned).conj() * torch.fft.rfft2(fixed), s=(COARSE, COARSE))
     width = 2 * _REACH + 1
     peak, at = curve.roll((_REACH, _REACH), (1, 2))[:, :width, :width].flatten(1).max(dim=1)

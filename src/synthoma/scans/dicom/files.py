@@ -26,6 +26,7 @@ SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsS
 _PIXEL_DATA = Tag("PixelData")
 _LOOK_BYTES = 544
 
+# Its warnings quote what stands in elements, which may be a patient's name.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
@@ -101,6 +102,7 @@ def frames_of(header: Dataset) -> list[Dataset]:
     frames = []
     for own in header[PER_FRAME].value:
         flat = Dataset()
+        # The frame's own groups come last, so that they win.
         for groups in (shared[0], own):
             for element in groups:
                 for inner in (element.value or [])[:1] if element.VR == "SQ" else ():

@@ -23,6 +23,7 @@ VRS = LONG_VRS | frozenset(
 _ENOUGH = 3
 _FIRST_MOST = 0x0018
 """The first element of a data set is one of those up to the SOP Instance UID (0008,0018)."""
+# "Undefined length" (PS3.5, 7.1.1): a delimiter ends such a value.
 _UNDEFINED = 0xFFFFFFFF
 
 
@@ -50,6 +51,7 @@ def _is_chain(head: bytes, size: int, *, explicit: bool) -> bool:
     """Whether elements follow one another: rising tags of the first group, even lengths that the file has room for."""
     place, last, count = 0, -1, 0
     first = head[:2]
+    # 12 bytes: the longest header of an element.
     while count < 2 * _ENOUGH and place + 12 <= len(head):
         if head[place : place + 2] != first:
             return count >= _ENOUGH
@@ -60,6 +62,7 @@ def _is_chain(head: bytes, size: int, *, explicit: bool) -> bool:
         count += 1
         if length == _UNDEFINED:
             return count >= _ENOUGH
+        # Values have even lengths (PS3.5, 7.1.1).
         if length % 2 or place + header + length > size:
             return False
         place, last = place + header + length, element

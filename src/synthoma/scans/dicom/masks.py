@@ -149,6 +149,7 @@ _HEADER = (
     "ROIContourSequence", "FrameOfReferenceUID", "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence",
     "SourceImageSequence", SHARED, PER_FRAME,
 )  # fmt: skip
+# Sequences inside sequences that are followed; a hostile file may nest them without end.
 _DEEPEST = 12
 
 
@@ -162,6 +163,7 @@ def _references(header: Dataset, key: bytes) -> tuple[frozenset[str], frozenset[
         if instance := text(item, "ReferencedSOPInstanceUID"):
             stored = item.get("ReferencedFrameNumber") or 1
             indices = [stored] if isinstance(stored, (int, str)) else list(stored)
+            # DICOM counts frames from 1.
             planes |= {plane_name(instance, int(index) - 1, key) for index in indices}
     places = Counter(found["FrameOfReferenceUID"]).most_common(1)
     series = frozenset(series_name(uid, key) for uid in found["SeriesInstanceUID"])

@@ -109,6 +109,7 @@ def _by_gdcm(dataset: Dataset, syntax: UID) -> Array:
     bare = Dataset()
     bare.SOPClassUID, bare.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
     for keyword in _SHAPE_OF:
+        # What decoding needs goes into that file, and nothing of the patient.
         setattr(bare, keyword, dataset[keyword].value)
     bare.SamplesPerPixel, bare.PhotometricInterpretation, bare.NumberOfFrames = 1, "MONOCHROME2", count
     bare.PixelData = encapsulate(frames)
@@ -139,6 +140,7 @@ def _jpeg_shape(stream: bytes) -> tuple[int, int, int] | None:
     place = 2
     while place + 10 <= len(stream) and stream[place] == 0xFF:
         marker, length = struct.unpack_from(">BH", stream, place + 1)
+        # Markers of frames are C0 to CF, but for C4, C8 and CC: tables, an extension, and arithmetic conditioning.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             _, rows, columns, components = struct.unpack_from(">B2HB", stream, place + 4)
             return rows, columns, components
@@ -149,6 +151,7 @@ def _jpeg_shape(stream: bytes) -> tuple[int, int, int] | None:
 def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:
     """Stored values as real ones, low to high from dark to bright."""
     if dataset.PhotometricInterpretation == "MONOCHROME1":
+        # Turned round within the range of what may be stored: signed numbers about -1/2, unsigned from the top.
         stored = (-1 if int(dataset.PixelRepresentation) else 2 ** int(dataset.BitsStored) - 1) - stored
     slope, intercept = (
         float(default if frame.get(tag) is None else frame.get(tag))
@@ -158,7 +161,11 @@ def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:
         raise InputError("a finite rescale", f"slope {slope}, intercept {intercept}", AGAIN)
     if (slope, intercept) == (1, 0):
         return stored
+    # Products in the stored type would wrap round.
     values = stored.astype(np.int64)
     if slope.is_integer() and intercept.is_integer() and max(abs(slope), abs(intercept)) < 2**14:
-        return np.asarray((values * int(slope) + int(intercept)).astype(np.int32))
+        values = values * int(slope) + int(intercept)
+        held = np.iinfo(np.int32)  # 32-bit pixels may reach beyond it, and would wrap round
+        fits = values.size == 0 or (values.min() >= held.min and values.max() <= held.max)
+        return np.asarray(values.astype(np.int32) if fits else values)
     return (values * slope + intercept).astype(np.float32)

@@ -38,6 +38,7 @@ def nearest_voxels(volume: Bytes, axes: Floats, origin: Floats, grid: Geometry, 
     back = np.linalg.inv(axes)
     matrix, offset = back @ axes_of_grid(grid), back @ (np.array(grid.origin) - origin)
     # Both are for (x, y, z); arrays are (z, y, x).
+    # order=0: interpolated labels would be those of other tissue.
     turned = affine_transform(
         volume, matrix[::-1, ::-1], offset[::-1], shape, order=0, mode="constant", prefilter=False
     )

@@ -41,6 +41,7 @@ def read_segmentation(mask: DicomMask, series: Series, grid: Geometry) -> tuple[
         return regions, False
     stored = stored_frames(dataset, syntax, regular_size(mask.file))
     groups = frames_of(dataset)
+    # PixelSpacing gives the distance of rows (y) first, then that of columns (x).
     axes, spacing = numbers(groups[0], "ImageOrientationPatient", 6), numbers(groups[0], "PixelSpacing", 2)[::-1]
     apart = float(groups[0].get("SpacingBetweenSlices") or 0)
     drawn = False
@@ -63,6 +64,7 @@ def _marked(dataset: Dataset, group: Dataset, pixels: Array, number: int) -> Boo
         return np.asarray(pixels == number)
     if int(group.ReferencedSegmentNumber) != number:
         return None
+    # A fraction counts where it is at least half.
     least = float(dataset.get("MaximumFractionalValue") or 255) / 2 if kind == "FRACTIONAL" else 1
     return np.asarray(pixels >= least)
 
@@ -83,6 +85,7 @@ def _on_grid(
         height, width = frame.marked.shape
         rows, columns = (slice(max(0, first), max(0, first + size)) for first, size in ((row, height), (column, width)))
         seen = target[plane, rows, columns]
+        # `seen` is a view of the target. Frames of one region may share a slice, hence "or".
         seen |= frame.marked[max(0, -row) :, max(0, -column) :][: seen.shape[0], : seen.shape[1]]
     return target
 
@@ -90,6 +93,7 @@ def _on_grid(
 def _offset(frame: _Frame, series: Series, grid: Geometry) -> tuple[int, int, int] | None:
     """Slice, row and column of the series at which a frame starts; None where it lies between."""
     matrix = np.array(grid.direction).reshape(3, 3)
+    # Columns of the direction are the unit axes, so the product is the way along each of them.
     away = (frame.position - np.array([plane.position for plane in series.planes])) @ matrix / np.array(grid.spacing)
     nearest = int(np.abs(away[:, 2]).argmin())
     column, row, along = away[nearest]
@@ -108,6 +112,7 @@ def _resampled(
     axes, spacing, apart = own
     normal = np.cross(axes[:3], axes[3:])
     places = np.array([frame.position @ normal for frame in frames])
+    # To a micrometre: positions are decimal texts, and the same plane may differ in its last digit.
     between = np.diff(np.unique(np.round(places, 3)))
     nearest = float(between.min()) if between.size else grid.spacing[2]
     fitting = (step for step in (apart, nearest) if step > 0 and are_whole((places - places.min()) / step))

@@ -96,6 +96,7 @@ def combined(regions: Mapping[Part, Bools]) -> tuple[Bytes, Mapping[int, str]]:
 
 def part_of(name: str) -> Part:
     """Which part of a tumour a segment's name means, in whatever spelling; "unknown" where it says nothing."""
+    # By hand, since NFKD below takes accents off letters and leaves œ in one piece.
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("œ", "oe").replace("Œ", "OE"))
     spaced = spaced.replace("+", " plus ")
     plain = "".join(c for c in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(c)).upper()

@@ -191,6 +191,7 @@ def _shared(header: Dataset, frame: Dataset, path: Path, key: bytes) -> _Slice:
     """What the slices of one series have in common."""
     axes = numbers(frame, "ImageOrientationPatient", 6)
     columns, rows = np.array(axes[:3]), np.array(axes[3:])
+    # To a hundredth: cosines are written with few digits.
     if abs(np.linalg.norm(columns) - 1) > 0.01 or abs(np.linalg.norm(rows) - 1) > 0.01 or abs(columns @ rows) > 0.01:
         raise InputError("orthogonal image axes of length 1", f"{axes}", AGAIN)
     between_rows, between_columns = numbers(frame, "PixelSpacing", 2)
@@ -242,6 +243,7 @@ def _join(orientations: list[list[_Member]], member: _Member) -> None:
     """Put a slice beside those of its orientation, whose digits may vary a little from slice to slice."""
     axes = np.array(member[0].axes)
     for members in orientations:
+        # Direction cosines are written with few digits, and vary a little within one series.
         if np.abs(axes - members[0][0].axes).max() < 0.005:
             members.append(member)
             return
@@ -252,6 +254,7 @@ def _series(members: Sequence[_Member], clashing: set[Path]) -> Series:
     """Series of slices, sorted by their position along the normal; a guess that not all share is none."""
     first = members[0][0]
     normal = normal_of(first.axes)
+    # Along the normal: file names and instance numbers may run either way, or say nothing.
     planes = sorted((plane for _, plane in members), key=lambda plane: (float(normal @ plane.position), plane.name))
     if len({slice_.modality for slice_, _ in members}) > 1:
         first = replace(first, modality=PLAIN_MODALITY, by="words")

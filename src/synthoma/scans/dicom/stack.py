@@ -94,6 +94,7 @@ def read_series(series: Series) -> Volume:
         InputError: slices missing, twice, unevenly spaced or sheared; pixels damaged or of an unknown compression.
     """
     geometry, jitter = _geometry(series)
+    # Said before anything is decoded.
     most = MAX_BYTES // 8  # float32, slice by slice and stacked
     if len(series.planes) * math.prod(series.shape) > most:
         came = f"{len(series.planes)} slices of {series.shape[0]}x{series.shape[1]}"
@@ -148,12 +149,14 @@ def _geometry(series: Series) -> tuple[Geometry, Floats | None]:
     start, step, jitter = _even_stack(places) if len(places) > 1 else (places[0], series.thickness or 1.0, None)
     aside = positions - np.outer(places, normal)
     shift = float(np.abs(aside - aside[0]).max())
+    # A tilted gantry: the axes would not be at right angles, and no rounding of positions goes so far.
     if shift > max(0.1 * step, 0.1):
         raise InputError("slices stacked along their normal", f"some shifted by {shift:.1f} mm (tilted gantry)", AGAIN)
     columns, rows = (np.array(series.axes[i : i + 3]) for i in (0, 3))
     matrix = np.stack([columns / np.linalg.norm(columns), rows / np.linalg.norm(rows), normal], axis=1)
     x, y = series.spacing
     direction = cast(Direction, tuple(float(value) + 0.0 for value in matrix.ravel()))
+    # The first place of the even stack, not of the first slice.
     moved = positions[0] + (start - places[0]) * normal
     origin = series.planes[0].position if jitter is None else cast(Vector3, tuple(float(value) for value in moved))
     return Geometry((x, y, float(step)), origin, direction, thick), jitter
@@ -170,9 +173,11 @@ def _even_stack(places: Floats) -> tuple[float, float, Floats | None]:
         came = f"{twice} of {len(places)} positions taken twice"
         raise InputError("one slice a position", came, "separate the echoes or time points that share the series")
     if not np.any(np.abs(steps - step) > max(0.02 * step, 0.02)):
+        # From end to end, so that the rounding of single positions cancels.
         return float(places[0]), float(places[-1] - places[0]) / (len(places) - 1), None
     slope, start = np.polyfit(np.arange(len(places)), places, 1)
     off = places - (start + slope * np.arange(len(places)))
+    # Nearer than half a slice in any case, or slices would change their order.
     if np.abs(off).max() <= min(max(JITTER_SHARE * slope, JITTER_MM), _JITTER_MOST * slope):
         return float(start), float(slope), off / slope
     gaps = int(np.rint(steps[steps > 1.5 * step] / step - 1).sum())
@@ -187,6 +192,7 @@ def _evened(voxels: Array, jitter: Floats) -> Float32:
     places = np.arange(len(voxels)) + jitter
     even = np.empty(voxels.shape, dtype=np.float32)
     for index in range(len(voxels)):
+        # At the ends the outermost pair is used; the share is cut, so that nothing is extrapolated.
         after = int(np.clip(np.searchsorted(places, index), 1, len(voxels) - 1))
         share = np.clip((index - places[after - 1]) / (places[after] - places[after - 1]), 0, 1)
         even[index] = (1 - share) * voxels[after - 1] + share * voxels[after]

@@ -45,6 +45,7 @@ def _closed(item: Dataset) -> list[Floats]:
         stored = np.array([float(value) for value in contour.get("ContourData") or ()])
         if stored.size % 3 or not np.isfinite(stored).all():
             raise InputError("contours of points in space", f"{stored.size} numbers", AGAIN)
+        # Three points at least, or nothing is enclosed.
         if stored.size >= 9:
             found.append(stored.reshape(-1, 3))
     return found
@@ -61,6 +62,7 @@ def _fill(region: Bools, contours: Sequence[Floats], grid: Geometry, *, own: boo
         indices = (points - np.array(grid.origin)) @ matrix.T  # columns, rows, slices
         if np.ptp(indices[:, 2]) > 0.5:
             raise InputError("contours in the planes of their series", "some across them", AGAIN)
+        # To a hundredth of a slice: contours of one plane may differ in the last digit of their decimal texts.
         levels.setdefault(round(float(indices[:, 2].mean()), 2), []).append(indices[:, :2])
     places = np.array(sorted(levels))
     apart = float(np.diff(places).min()) if len(places) > 1 and not own else 1.0
@@ -82,7 +84,9 @@ def filled(contours: Sequence[Floats], shape: tuple[int, ...]) -> Bools:
 
 def _cross(inside: Bools, start: Floats, end: Floats) -> None:
     """Turn the pixels to the left of an edge inside out, row by row (even-odd rule)."""
+    # From the upper to the lower end, since a row is crossed whichever way the contour runs.
     (x0, y0), (x1, y1) = (start, end) if start[1] <= end[1] else (end, start)
+    # The first row counts and the last does not: at a vertex one of the two edges is crossed.
     first, last = max(0, math.ceil(y0)), min(len(inside), math.ceil(y1))
     if first < last:
         rows = np.arange(first, last)
@@ -100,6 +104,7 @@ def _touch(edge: Bools, start: Floats, end: Floats) -> None:
     y, x = np.mgrid[top:bottom, left:right].astype(float)
     along = np.array(end) - start
     length = float(along @ along)
+    # A contour may hold a point twice in a row.
     share = ((x - start[0]) * along[0] + (y - start[1]) * along[1]) / length if length else np.zeros_like(x)
     share = np.clip(share, 0, 1)
     away = np.hypot(x - start[0] - share * along[0], y - start[1] - share * along[1])

@@ -101,6 +101,7 @@ def checked_axes(declared: tuple[int, ...], channel_axis: int | None = None) -> 
     space = tuple(length for axis, length in enumerate(declared) if axis != channel_axis)
     if not 2 <= len(space) <= 7 or len(declared) > 7 or min(declared) < 1:
         raise InputError("two or three axes of positive length", f"a header that declares {stored}", AGAIN)
+    # Python's integers have no end: a product of NumPy's could wrap round to one that passes.
     if math.prod(declared) > MAX_VOXELS:
         raise InputError(f"a volume of at most {MAX_VOXELS} voxels", f"a header that declares {stored}", AGAIN)
     many = [

@@ -42,6 +42,7 @@ def metaimage_header(path: Path) -> Header:
     return Header(
         declared, shape, np.dtype((">" if high_first else "<") + _META_TYPES[fields["ElementType"]]), data,
         _meta_placement(fields, count), channels, interleaved=many > 1,
+        # -1 says that the voxels are the file's last bytes, whatever stands before them.
         start=None if ahead == -1 else end if local else 0, ahead=max(ahead, 0), compressed=compressed,
     )  # fmt: skip
 

@@ -60,6 +60,7 @@ def nifti_header(path: Path) -> Header:
         get("3f", 256, 352),
         get("3f", 268, 376),
         get("12f", 280, 400),
+        # One byte in NIfTI-1, four in NIfTI-2, of which the low one is used.
         get("B", 123, 500)[0] & 0xFF,
     )
     placement = nifti_placement(stated, shape, flat=count == 2, double=not first)

@@ -94,6 +94,7 @@ def _nrrd_placement(fields: dict[str, str], axes: list[int]) -> Placement:
     if directions is None:
         sides = _listed(fields.get("spacings"), axes, 1.0)
         first = _listed(fields.get("axis mins"), axes, np.nan)
+        # Of cells "axis mins" is the outer edge; voxels are counted by their middles.
         if (fields.get("centers", "").split() or ["cell"])[-1] != "node":
             first = first + sides / 2
         return padded_to_three(np.diag(sides), first if np.isfinite(first).all() else np.zeros(len(axes)))

@@ -26,6 +26,7 @@ def chosen_series(members: list[Series]) -> tuple[list[Series], list[tuple[Serie
         return sorted(members, key=lambda one: (-len(one.planes), one.series)), []
     first = "flair" if "flair" in known else known[0]
     reference = min(named[first], key=lambda one: rank_of(one, None))
+    # The reference was chosen without one: ranked beside itself, another series could have won.
     best = {name: min(named[name], key=lambda one: rank_of(one, reference)) for name in known} | {first: reference}
     in_use = {path for one in best.values() for path in one.files}
     left = [

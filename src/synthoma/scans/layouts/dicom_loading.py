@@ -92,6 +92,7 @@ def brought_together(
     """
     kept, remarks, facts = dict[str, Volume](), list[str](), dict[str, str]()
     for name, volume in volumes.items():
+        # Two files that state no frame are not known to share one: None is not equal to None here.
         if name == reference or (frames[name] is not None and frames[name] == frames[reference]):
             kept[name] = volume
             continue

@@ -187,6 +187,7 @@ def _drawn_on(mask: DicomMask, group: Sequence[Series], members: Sequence[Series
     fitting = [one for one in members if _belongs(mask, one) and mask.series]
 
     def agreement(one: Series) -> tuple[int, bool]:
+        # The series with most of the slices that the mask names; of equals the one whose grid the study has anyway.
         return sum(plane.name in mask.planes for plane in one.planes), one is reference
 
     return mask, max(fitting, key=agreement, default=reference)

@@ -92,6 +92,7 @@ def load_slice(path: Path, *, with_mask: bool) -> Study:
 def _plane(group: h5py.Group, name: str) -> Array:
     """A matrix as rows and columns."""
     stored = group[name]
+    # Before anything is read: the header of a hostile file may state any size.
     if len(stored.shape) != 2 or not 0 < np.prod(stored.shape) <= MAX_PIXELS or stored.dtype.kind not in "iufb":
         raise InputError("a matrix of numbers", f"{name} of shape {tuple(stored.shape)}", _AGAIN)
     plane = np.asarray(stored).T

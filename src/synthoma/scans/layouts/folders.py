@@ -19,6 +19,7 @@ from synthoma.scans.layouts.pairs import is_drawing, pair
 from synthoma.scans.names import place_word, read_part
 
 _PICTURE_FORMATS = frozenset({"PNG", "JPEG", "TIFF"})
+# More folders of pictures than that are taken for people, not for classes.
 _MOST_CLASSES = 30
 _NUMBERED = re.compile(r"(?P<start>.*?)(?P<number>\d+)")
 _ROBOFLOW = re.compile(r"(?P<source>.+?)(?:_(?:jpe?g|png|tiff?|bmp))?\.rf\.[0-9a-f]{8,}", re.IGNORECASE)
@@ -109,6 +110,7 @@ def _folders_of_patients(listing: Listing, images: Sequence[Path]) -> frozenset[
 
 def _source_of(stem: str) -> str:
     """Name of the picture that this one is an altered copy of: its own, where no word of a tool says that it is one."""
+    # In a loop: a copy of a copy carries the words of both tools.
     while match := _ROBOFLOW.fullmatch(stem) or _AUGMENTED.fullmatch(stem) or _PREFIXED.fullmatch(stem):
         stem = match["source"]
     return stem

@@ -28,6 +28,7 @@ UNSETTLED = Decision(None, "nobody has looked at all masks yet", ("whole-tumour"
 MOSTLY_ZERO = 0.5
 """Least share of background in a volume that is taken for a mask by its content."""
 
+# Share of the frame that is marked: tumours hardly ever touch it.
 _INVERTED = 0.9
 
 
@@ -43,6 +44,7 @@ class MaskError(InputError):
         super().__init__(error.expected, error.came, error.todo)
         self.study = study
 
+    # Worker processes send it: an exception is made again from its texts (`args`), which `__init__` does not take.
     def __reduce__(self) -> tuple[type[MaskError], tuple[InputError, Study]]:
         return MaskError, (InputError(self.expected, self.came, self.todo), self.study)
 
@@ -93,6 +95,7 @@ def looks_like_mask(voxels: Array) -> bool:
     """
     if voxels.size == 0 or np.count_nonzero(voxels) > (1 - MOSTLY_ZERO) * voxels.size:
         return False
+    # A sample first: it shows too many values of nearly every image, and sorting a whole volume is slow.
     sample = np.unique(voxels.ravel()[:: max(1, voxels.size // 2**16)])
     if sample.size > MOST_LABELS // 2:
         return False

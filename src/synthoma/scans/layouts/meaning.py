@@ -26,6 +26,7 @@ LABELS_FILE = "dataset.json"
 
 _FINDINGS = "findings.json"
 _LOOKED_AT = 40
+# A dataset.json lists files and labels; what is larger than this is something else.
 _MOST_BYTES = 2**24
 
 
@@ -149,7 +150,10 @@ def _by_place(masks: Sequence[Sequence[Path]], doubt: Decision) -> Decision:
             mask = np.concatenate([load_mask(path) for path in files])
         except InputError:
             continue
-        inside = ndimage.binary_erosion(np.pad(mask > 0, 1))[1:-1, 1:-1, 1:-1]
+        cross = ndimage.generate_binary_structure(3, 1)
+        for axis in np.flatnonzero(np.array(mask.shape) < 3):  # across a single slice everything is rim
+            cross = np.take(cross, [1], axis)
+        inside = ndimage.binary_erosion(np.pad(mask > 0, 1), cross)[1:-1, 1:-1, 1:-1]
         rim = (mask > 0) & ~inside
         counts = {value: int((rim & (mask == value)).sum()) for value in outer}
         for value, other in ((1, 2), (2, 1)):
@@ -168,6 +172,7 @@ def _values(files: Sequence[Path]) -> tuple[int, ...]:
         return ()
     if (np.abs(present - np.rint(present)) > ROUNDING).any():
         return ()  # no labels: said when its case is read
+    # They rise: the first 64 whole numbers already reach beyond every convention.
     return tuple(dict.fromkeys(int(value) for value in np.rint(present[:64]).tolist() if value > 0))
 
 

@@ -94,6 +94,7 @@ def _alone_together(
 
 def _best(masks: Sequence[Path]) -> Path | None:
     """Of several masks of one picture the one that a person drew last; None where names do not say which."""
+    # A machine's mask (2) comes last here, behind a name that says tumour and not mask (3).
     order = {0: 0, 1: 1, 3: 2, 2: 3}
     ranked = sorted(masks, key=lambda path: order[read_part(stem_of(path)).rank])
     ranks = [order[read_part(stem_of(path)).rank] for path in ranked]

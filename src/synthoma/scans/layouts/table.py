@@ -82,9 +82,11 @@ def _text_rows(table: Path) -> list[Row]:
     with open_file(table) as stream:
         content = stream.read()
     try:
+        # Excel begins UTF-8 with a mark, which would become part of the first column's name.
         text = content.decode("utf-8-sig")
         header = text.partition("\n")[0]
         separator = "\t" if suffix_of(table) == ".tsv" else ";" if ";" in header and "," not in header else ","
+        # Strict: otherwise a quote that is never closed takes all later rows into one cell, in silence.
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         columns = _columns(next(reader, []))
         return [_row(columns, values, line) for line, values in enumerate(reader, start=2) if any(values)]
@@ -120,6 +122,8 @@ def _parquet_rows(table: Path) -> list[Row]:
         with parquet.ParquetFile(table) as stored:
             meta = stored.metadata
             size = sum(meta.row_group(index).total_byte_size for index in range(meta.num_row_groups))
+            # Rows are counted too: a column of one value takes next to nothing in the file, and an object a row in
+            # memory.
             if size > MAX_TABLE_BYTES or meta.num_rows * meta.num_columns > MAX_TABLE_BYTES // 8:
                 raise InputError(f"a table of at most {MAX_TABLE_BYTES} bytes", f"{size}", "split it")
             content = stored.read().to_pydict()
@@ -196,6 +200,7 @@ def _files(root: Path, rows: list[Row], column: str) -> tuple[Path, ...]:
         value = row.get(column, "")
         if not value:
             raise InputError(f"a file in the column {column!r} of each row of a case", "an empty one", "fill it in")
+        # A zero byte would make `resolve` raise ValueError.
         if "\0" in value or not (root / value).resolve().is_relative_to(root.resolve()):
             came = f"{printable(value)[:80]!r}"
             raise InputError("files below the folder of the table", came, "move the table above its files")

@@ -66,4 +66,40 @@
     });
     form.addEventListener("submit", () => { said.textContent = "Sending …"; });
   }
+
+  /* Sliders say where they stand. */
+  for (const input of document.querySelectorAll("[data-shown]")) {
+    const said = input.parentElement.querySelector("output"), tell = () => { said.textContent = input.value; };
+    input.addEventListener("input", tell);
+    tell();
+  }
+
+  /* How many patients are held out, as a form of corrections stands; the server says the same without this. */
+  for (const form of document.querySelectorAll("[data-meter]")) {
+    const said = form.querySelector(".meter"), least = Number(form.dataset.meter);
+    if (!said || !form.querySelector("[data-patient]")) continue;
+    const complete = !form.querySelector("[data-more]");
+    const tell = () => {
+      const parts = new Map();
+      for (const input of form.querySelectorAll("[data-patient]")) {
+        const number = input.name.slice("patient_".length);
+        if (form.elements["out_" + number].checked) continue;
+        const patient = input.value.trim() || input.dataset.patient, part = form.elements["part_" + number].value;
+        if (part || !parts.has(patient)) parts.set(patient, part);
+      }
+      const count = parts.size, chosen = [...parts.values()];
+      let held = chosen.filter((part) => part === "test" || part === "validation").length;
+      const free = chosen.filter((part) => !part).length;
+      for (const name of ["test", "validation"]) {
+        const share = Number(form.elements[name].value);
+        if (share > 0 && !chosen.includes(name)) held += Math.max(1, Math.round(free * share / 100));
+      }
+      held = Math.min(held, Math.max(count - 1, 0));
+      const begin = held + " of " + count + " patients are held out of training";
+      if (count < least + 2) said.textContent = begin + ". A verdict on usefulness takes " + least + " and 2 to learn from: it will read CANNOT TELL.";
+      else if (held < least) said.textContent = begin + ". A verdict on usefulness takes " + least + ": hold out more, or it will read CANNOT TELL.";
+      else said.textContent = begin + ": enough for a verdict on usefulness (" + least + " or more with tumour).";
+    };
+    if (complete) form.addEventListener("input", tell);
+  }
 })();

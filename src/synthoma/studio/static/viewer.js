@@ -7,20 +7,113 @@
     return;
   }
   const { Niivue, NVImage, SHOW_RENDER, MULTIPLANAR_TYPE } = window.niivue;
+  const own = (id) => document.getElementById(id), at = canvas.dataset.at;
   const view = new Niivue({
     backColor: [0, 0, 0, 1], crosshairColor: [1, 0.75, 0.2, 0.8], crosshairWidth: 0.5, dragAndDropEnabled: false,
     isColorbar: false, isRadiologicalConvention: true, multiplanarShowRender: SHOW_RENDER.ALWAYS,
     multiplanarLayout: MULTIPLANAR_TYPE.GRID, loadingText: "", show3Dcrosshair: false, logLevel: "error",
     onLocationChange: (place) => { where.textContent = place.string; },
   });
+  const load = (what, options) => NVImage.loadFromUrl({ url: "/volume/" + at + "?what=" + what, name: what + ".nii.gz", ...options });
+
+  /* What lies above a threshold, with its volume; the volume is counted once, by thousandths. */
+  function threshold(maskShown) {
+    const slider = own("threshold");
+    if (!slider) return;
+    let chance = null, above = null, voxel = 0, asked = 0;
+    async function fetched() {
+      const target = own("target") ? own("target").value : "0", mine = ++asked;
+      const found = await load(target, { colormap: "red", opacity: 0.5, cal_min: Number(slider.value), cal_max: 1 });
+      if (mine !== asked) return;
+      if (chance) view.removeVolume(chance);
+      chance = found;
+      const counts = new Float64Array(1001);
+      for (const value of chance.img) counts[Math.max(0, Math.min(1000, Math.floor(value * 1000)))] += 1;
+      above = counts;
+      for (let place = 999; place >= 0; place -= 1) above[place] += above[place + 1];
+      voxel = Math.abs(chance.hdr.pixDims[1] * chance.hdr.pixDims[2] * chance.hdr.pixDims[3]) / 1000;
+      view.addVolume(chance);
+    }
+    function told() {
+      const value = Number(slider.value);
+      own("at").textContent = value.toFixed(2);
+      if (!above) return;
+      own("ml").textContent = (above[Math.round(value * 1000)] * voxel).toFixed(1) + " ml lie above it";
+      chance.cal_min = value;
+      view.updateGLVolume();
+    }
+    async function shown() {
+      own("chance").disabled = true;
+      if (!above || own("target")) await fetched();
+      own("chance").disabled = false;
+      view.setOpacity(view.volumes.indexOf(chance), own("chance").checked ? 0.5 : 0);
+      maskShown(!own("chance").checked);
+      told();
+    }
+    own("chance").addEventListener("change", shown);
+    if (own("target")) own("target").addEventListener("change", () => { own("chance").checked = true; shown(); });
+    slider.addEventListener("input", () => {
+      if (!own("chance").checked) { own("chance").checked = true; shown(); } else told();
+    });
+    if (own("take")) own("take").addEventListener("click", () => {
+      const form = new FormData();
+      form.append("threshold", slider.value);
+      send("/threshold/" + at, form);
+    });
+  }
+
+  async function send(address, form) {
+    const said = own("saved");
+    said.textContent = "Saving …";
+    try {
+      const answer = await fetch(address, { method: "POST", body: form, headers: { "x-csrf": canvas.dataset.csrf, accept: "application/json" } });
+      const told = await answer.json();
+      if (!answer.ok) { said.textContent = "Not saved: " + told.error; return; }
+      const link = document.createElement("a");
+      link.href = "/file/" + at + "/" + encodeURIComponent(told.file);
+      link.textContent = told.file;
+      said.replaceChildren("Saved beside the finding, as corrected by hand: ", link, told.volume_ml === null ? "" : " (" + told.volume_ml.toFixed(1) + " ml)");
+    } catch (error) {
+      said.textContent = "Not saved: the studio does not answer (" + error.message + ")";
+    }
+  }
+
+  /* A brush on the mask that the model made: what is saved lies on the scan's own grid. */
+  function brush(mask, maskShown) {
+    const pen = own("brush");
+    if (!pen) return;
+    let begun = false;
+    function chosen() {
+      if (pen.value === "") { view.setDrawingEnabled(false); return; }
+      if (!begun) {
+        begun = true;
+        view.loadDrawing(mask.clone());
+        maskShown(false);
+        own("save").disabled = false;
+      }
+      view.opts.penSize = Number(own("width").value);
+      view.setDrawingEnabled(true);
+      view.setPenValue(Number(pen.value), own("filled").checked);
+    }
+    for (const id of ["brush", "filled", "width"]) own(id).addEventListener("change", chosen);
+    own("undo").addEventListener("click", () => { if (begun) view.drawUndo(); });
+    own("save").addEventListener("click", async () => {
+      const bytes = await view.saveImage({ filename: "", isSaveDrawing: true });
+      if (!(bytes instanceof Uint8Array)) { own("saved").textContent = "Not saved: nothing was drawn"; return; }
+      const form = new FormData();
+      form.append("mask", new Blob([bytes]), "mask.nii");
+      send("/correct/" + at, form);
+    });
+  }
+
   try {
     await view.attachToCanvas(canvas);
     view.setSliceType(view.sliceTypeMultiplanar);
-    const load = (what, options) => NVImage.loadFromUrl({ url: "/volume/" + canvas.dataset.at + "?what=" + what, name: what + ".nii.gz", ...options });
     const scan = await load("scan", { colormap: "gray" });
     view.addVolume(scan);
-    view.addVolume(await load("mask", { colormap: "green", opacity: 0.5, cal_min: 0.1, cal_max: 1 }));
-    const low = scan.cal_min, high = scan.cal_max, own = (id) => document.getElementById(id);
+    const mask = await load("mask", { colormap: "green", opacity: 0.5, cal_min: 0.1, cal_max: 1 });
+    view.addVolume(mask);
+    const low = scan.cal_min, high = scan.cal_max;
     const grey = () => {
       const span = high - low;
       scan.cal_min = low + span * own("low").value / 100;
@@ -29,11 +122,15 @@
     };
     own("low").addEventListener("input", grey);
     own("high").addEventListener("input", grey);
-    own("opacity").addEventListener("input", (event) => view.setOpacity(1, event.target.value / 100));
+    const maskShown = (on) => { view.setOpacity(1, on ? own("opacity").value / 100 : 0); };
+    own("opacity").addEventListener("input", (event) => { view.setOpacity(1, event.target.value / 100); view.setDrawOpacity(event.target.value / 100); });
     const types = { multi: view.sliceTypeMultiplanar, axial: view.sliceTypeAxial, coronal: view.sliceTypeCoronal, sagittal: view.sliceTypeSagittal, render: view.sliceTypeRender };
     own("planes").addEventListener("change", (event) => view.setSliceType(types[event.target.value]));
+    threshold(maskShown);
+    brush(mask, maskShown);
     where.textContent = "";
     canvas.dataset.ready = "yes";
+    window.studioView = view;
   } catch (error) {
     where.textContent = "It cannot be shown here (" + error.message + "). The report shows the slices.";
   }

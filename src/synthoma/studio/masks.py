@@ -1,0 +1,175 @@
+"""Masks that a person corrected: checked against the one that the model made, and saved beside it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from synthoma.core.provenance import file_digest
+from synthoma.core.whole_files import write_json
+from synthoma.studio import look
+from synthoma.studio.refusal import RefusedError
+from synthoma.studio.studio import Studio, texts
+
+if TYPE_CHECKING:
+    from synthoma.core.types import Bytes
+    from synthoma.scans.case import Volume
+
+MASK = "_mask.nii.gz"
+BY_HAND = "_corrected_by_hand"
+NOTE = "corrected by hand, not by a model"
+_LARGEST_LABEL = 4
+
+
+class Masks:
+    """Takes corrected masks in.
+
+    Args:
+        studio: where findings lie.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def routes(self) -> list[Route]:
+        """The addresses that take them."""
+        return [
+            Route("/correct/{at:path}", self.studio.change(self.correct), methods=["POST"]),
+            Route("/threshold/{at:path}", self.studio.change(self.threshold), methods=["POST"]),
+        ]
+
+    def correct(self, request: Request, form: FormData) -> Response:
+        """Save a mask that was drawn: a NIfTI file on the grid of the scan."""
+        folder, name, original = self._finding(request)
+        sent = form.get("mask")
+        if not isinstance(sent, UploadFile):
+            raise RefusedError(422, "a mask", "none", "draw one first")
+        with TemporaryDirectory(dir=self.studio.places.own) as aside:
+            # The content tells: what begins as gzip does is one.
+            content = sent.file.read(self.studio.limits.mask_bytes + 1)
+            path = Path(aside) / ("drawn.nii.gz" if content[:2] == b"\x1f\x8b" else "drawn.nii")
+            path.write_bytes(content)
+            drawn = _checked(path, original)
+        return JSONResponse(_saved(folder, name, drawn, original, "drawn"), 201)
+
+    def threshold(self, request: Request, form: FormData) -> Response:
+        """Save what lies above a threshold of the probability, where one tumour was looked for."""
+        import numpy as np
+
+        from synthoma.scans.volumes import read_volume
+
+        folder, name, original = self._finding(request)
+        try:
+            value = float(texts(form).get("threshold", ""))
+        except ValueError:
+            value = float("nan")
+        if not 0 < value < 1:
+            raise RefusedError(422, "a threshold between 0 and 1", "something else", "use the slider")
+        files = probabilities(look.json_of(folder / "findings.json"))
+        if len(files) != 1:
+            came = f"{len(files)} of them"
+            raise RefusedError(422, "the probability of one kind of tumour", came, "use the brush")
+        chance = read_volume(self._inside(folder, files[0])).voxels
+        if chance.shape != original.voxels.shape:
+            raise RefusedError(422, "a probability on the grid of the mask", "another grid", "look at the scan again")
+        made = (chance >= value).astype(np.uint8)
+        return JSONResponse(_saved(folder, name, made, original, f"probability at least {value:g}"), 201)
+
+    def _finding(self, request: Request) -> tuple[Path, str, Volume]:
+        """The folder of a scan's findings, the name of its mask, and the mask that the model made."""
+        from synthoma.scans.volumes import read_volume
+
+        folder = self.studio.places.find(request.path_params["at"])
+        facts = look.json_of(folder / "findings.json")
+        if not folder.is_relative_to(self.studio.places.workspace):
+            raise RefusedError(
+                403, "findings in the workspace", "some that are only read", "look at the scan again here"
+            )
+        name = next((one for one in look.files_of(facts) if one.endswith(MASK)), None)
+        if name is None:
+            raise RefusedError(404, "findings of a volume, with a mask", "something else", "choose a scan")
+        return folder, name.removesuffix(".nii.gz"), read_volume(self._inside(folder, name))
+
+    def _inside(self, folder: Path, name: str) -> Path:
+        return self.studio.places.find(f"{self.studio.places.address(folder)}/{name}")
+
+
+def probabilities(facts: look.Facts) -> list[str]:
+    """Names of the volumes that hold probabilities of a finding."""
+    names = look.inner(facts, "files").get("probabilities")
+    known = set(look.files_of(facts))
+    return (
+        [str(one) for one in names if str(one) in known and str(one).endswith(".nii.gz")]
+        if isinstance(names, list)
+        else []
+    )
+
+
+def corrected_of(folder: Path) -> list[str]:
+    """Names of the masks of a finding that a person made, the newest last."""
+    return sorted((path.name for path in folder.glob(f"*{BY_HAND}*.nii.gz")), key=lambda name: (len(name), name))
+
+
+def _checked(path: Path, original: Volume) -> Bytes:
+    """The labels of a mask that was sent, if it lies on the grid of the original.
+
+    Raises:
+        RefusedError: another grid, or values that are no labels.
+    """
+    import numpy as np
+
+    from synthoma.scans.volumes import read_volume
+
+    drawn = read_volume(path)
+    if drawn.voxels.shape != original.voxels.shape:
+        came = "x".join(map(str, drawn.voxels.shape[::-1]))
+        raise RefusedError(422, "a mask on the grid of the scan", f"one of {came} voxels", "reload the page")
+    if drawn.geometry is not None and original.geometry is not None:
+        ours, theirs = original.geometry, drawn.geometry
+        numbers = [(*one.spacing, *one.origin, *one.direction) for one in (ours, theirs)]
+        # Single precision and a quaternion lie between: a hundredth of a millimetre is no other place.
+        if not np.allclose(numbers[0], numbers[1], atol=0.01, rtol=1e-4):
+            raise RefusedError(422, "a mask on the grid of the scan", "one that lies elsewhere", "reload the page")
+    labels = np.unique(drawn.voxels)
+    if not np.isin(labels, np.arange(_LARGEST_LABEL + 1)).all():
+        raise RefusedError(422, f"labels from 0 to {_LARGEST_LABEL}", "other values", "use the brush of the page")
+    return np.asarray(drawn.voxels, np.uint8)
+
+
+def _saved(folder: Path, name: str, mask: Bytes, original: Volume, how: str) -> dict[str, object]:
+    """Write a mask under a name that is free, in the scan's own geometry, and a note of where it came from."""
+    import numpy as np
+
+    from synthoma.scans.case import Volume
+    from synthoma.scans.volumes import write_volume
+
+    number, path = 1, folder / f"{name}{BY_HAND}.nii.gz"
+    while True:
+        try:
+            path.touch(exist_ok=False)  # taken at once: two people may save together
+            break
+        except FileExistsError:
+            number += 1
+            path = folder / f"{name}{BY_HAND}_{number}.nii.gz"
+    write_volume(Volume(mask, original.geometry), path, description=NOTE)
+    voxel = float(np.prod(original.geometry.spacing)) if original.geometry is not None else float("nan")
+    known = original.geometry is not None and original.geometry.thick
+    facts: dict[str, object] = {
+        "file": path.name,
+        "note": NOTE,
+        "how": how,
+        "of": f"{name}.nii.gz",
+        "of_sha256": file_digest(folder / f"{name}.nii.gz"),
+        "volume_ml": round(int((mask > 0).sum()) * voxel / 1000, 3) if known else None,
+        "changed_voxels": int((mask != original.voxels).sum()),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%S"),
+    }
+    write_json(folder / path.name.replace(".nii.gz", ".json"), facts)
+    return facts

@@ -1,0 +1,184 @@
+"""Several processes that train one network together, as `torchrun` starts them: same batches, same weights, less time.
+
+Every process draws the whole batch and computes its own rows of it. Outputs are put together before the loss, which is
+so that of the whole batch whatever it is (a Dice over the batch is no mean over slices), and gradients are added up. So
+a step does what one process does, to rounding. That is not how DistributedDataParallel does it, whose mean of the
+processes' losses is another loss here. Sums are taken in one order, so all processes have the same bits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+import torch.distributed as processes
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from synthoma.core.errors import ConfigError
+
+PATIENCE = timedelta(minutes=30)
+"""How long the others are waited for: reading a large cohort may take one of them longer."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of one training.
+
+    Attributes:
+        number: of this process, from 0; the first one writes the run.
+        size: how many they are.
+        near: how many of them share this computer.
+    """
+
+    number: int = 0
+    size: int = 1
+    near: int = 1
+
+    def rows(self, batch: int) -> slice:
+        """The rows of a batch that this process computes."""
+        return slice(batch * self.number // self.size, batch * (self.number + 1) // self.size)
+
+    def joined(self, outputs: Tensor, batch: int) -> Tensor:
+        """Outputs (B, ...) of the whole batch, of which those of this process (b, ...) can be differentiated."""
+        if self.size == 1:
+            return outputs
+        rows = self.rows(batch)
+        whole = outputs.new_zeros(batch, *outputs.shape[1:])
+        whole[rows] = outputs.detach()
+        processes.all_reduce(whole)  # of every row all summands but one are 0: nothing is rounded
+        return torch.cat([whole[: rows.start], outputs, whole[rows.stop :]])
+
+    def add_gradients(self, network: nn.Module) -> None:
+        """Give every process the sum of all processes' gradients."""
+        if self.size == 1:
+            return
+        found = [weight.grad for weight in network.parameters() if weight.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in found])
+        processes.all_reduce(flat)
+        at = 0
+        for gradient in found:
+            gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient))
+            at += gradient.numel()
+
+    def share_norms(self, network: nn.Module, batch: int) -> None:
+        """Let batch norm take its mean and variance over the whole batch.
+
+        Raises:
+            ConfigError: more processes than slices in a batch.
+        """
+        if self.size == 1:
+            return
+        if batch < self.size:
+            came = f"{self.size} processes for batches of {batch}"
+            raise ConfigError("a slice of each batch for every process", came, "start fewer, or use larger batches")
+        for part in network.modules():
+            if isinstance(part, _BatchNorm):
+                part.forward = MethodType(_norm_of_all, part)  # type: ignore[method-assign]
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; backward, the sum of what they all want of it."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        processes.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, *wanted: Tensor) -> Tensor:
+        return _Sum.forward(None, wanted[0])
+
+
+def _sum_of_all(values: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+    return total
+
+
+def _norm_of_all(own: _BatchNorm, images: Tensor) -> Tensor:
+    """Batch norm over the rows of all processes (Ioffe and Szegedy 2015); PyTorch's own for that knows GPUs alone.
+
+    Args:
+        own: the layer.
+        images: this process's rows (b, C, ...).
+    """
+    if not own.training:
+        return type(own).forward(own, images)
+    values, over = images.float(), [0, *range(2, images.ndim)]
+    count = values.new_tensor(values.numel() / values.shape[1])
+    processes.all_reduce(count)
+    # In two passes, as one process does: the square of a mean taken off a mean of squares would lose digits. Backward,
+    # this sum adds up what every process's rows want of mean and variance.
+    mean = _sum_of_all(values.sum(over)) / count
+    shape = [1, -1, *[1] * (images.ndim - 2)]
+    centred = values - mean.view(shape)
+    variance = _sum_of_all(centred.square().sum(over)) / count
+    if own.track_running_stats and own.running_mean is not None and own.running_var is not None:
+        with torch.no_grad():
+            assert own.num_batches_tracked is not None
+            own.num_batches_tracked.add_(1)
+            share = 1 / float(own.num_batches_tracked) if own.momentum is None else own.momentum
+            own.running_mean.lerp_(mean.detach(), share)
+            own.running_var.lerp_(variance.detach() * count / (count - 1), share)
+    normal = centred * torch.rsqrt(variance + own.eps).view(shape)
+    if own.affine:
+        normal = normal * own.weight.view(shape) + own.bias.view(shape)
+    return normal.to(images.dtype)
+
+
+_TEAM: ContextVar[Team | None] = ContextVar("team", default=None)
+
+
+def team() -> Team:
+    """The processes that train together here; one alone where nothing else was said."""
+    return _TEAM.get() or Team()
+
+
+@contextmanager
+def teamed(run: Path, *, resume: bool, cuda: bool) -> Iterator[Path]:
+    """Join the others that torchrun started; the run's folder, for all but the first one that thrown away at the end.
+
+    Args:
+        run: folder of the run, which all processes can read.
+        resume: whether it is there, and goes on.
+        cuda: whether each computes on a GPU of its own.
+
+    Raises:
+        ConfigError: the others cannot be joined.
+    """
+    if int(os.environ.get("WORLD_SIZE") or 1) == 1:
+        yield run
+        return
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or 0))
+    try:
+        processes.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+    except (ValueError, RuntimeError) as error:
+        todo = "start it with `torchrun --nproc-per-node K -m synthoma train ...`, or unset WORLD_SIZE"
+        raise ConfigError("processes that find each other", str(error)[:120], todo) from None
+    here = Team(processes.get_rank(), processes.get_world_size(), int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
+    before = _TEAM.set(here)
+    aside = Path(tempfile.mkdtemp(prefix="synthoma-follower-")) if here.number else None
+    place = run if aside is None else aside / "run"
+    try:
+        if aside is not None and resume:
+            shutil.copytree(run, place)
+        processes.barrier()  # the first one changes the folder only when all have read it
+        yield place
+        processes.barrier()  # nobody says that it is done before the first one has written everything
+    finally:
+        _TEAM.reset(before)
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+        processes.destroy_process_group()

@@ -1,0 +1,1 @@
+"""Archives and scanners, with real ones where they are installed."""
