@@ -14,7 +14,7 @@ import synthoma
 
 SOURCE = Path(synthoma.__file__).parent
 MAP = Path(__file__).parents[1] / "docs" / "architecture.md"
-LINE = re.compile(r"\| (\d) \| `(\w+)` \| [^|]+ \| ([^|]*)\|")
+LINE = re.compile(r"\| (\d+) \| `(\w+)` \| [^|]+ \| ([^|]*)\|")
 FREE = ("", "_version", "__main__")
 """The package, its version, and what `python -m synthoma` runs."""
 

@@ -21,7 +21,7 @@ WIDTH, FLOOR, BOX, HIGH = 900, 84, 128, 38
 
 def rooms() -> dict[str, int]:
     """Floor of each room, from the table of the map."""
-    found = re.findall(r"\| (\d) \| `(\w+)` \|", MAP.read_text(encoding="utf-8"))
+    found = re.findall(r"\| (\d+) \| `(\w+)` \|", MAP.read_text(encoding="utf-8"))
     return {name: int(floor) for floor, name in found}
 
 

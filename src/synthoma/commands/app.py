@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "report": "Write the self-contained HTML page of an artefact.",
     "studio": "The whole chain in a browser, on this computer alone: nothing leaves it.",
     "listen": "Be a DICOM node: each study that is sent here is looked at, and what was found is sent on.",
+    "serve": "Answer other programs: scans are sent by HTTP, findings and masks fetched.",
     "demo": "Run the chain on simulated patients: nothing to download, no data needed, about three minutes on two "
     "cores.",
 }

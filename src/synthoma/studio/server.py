@@ -83,7 +83,7 @@ def serve(
         InputError: a folder is not there, or another studio has the workspace.
     """
     password = password_for(host, password_file)
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         door = Door(host, listener.getsockname()[1], password)
         studio = made(workspace, folders, door, at_once=at_once)
         with _alone(studio.places.own / "lock", workspace), _logged(studio.places.own / REFUSED):
@@ -100,7 +100,7 @@ def serve(
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that is bound; it is listened to before anybody is told the address."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
