@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from synthoma.core.fanned import Fan
 from synthoma.core.untrusted import visible
+
+if TYPE_CHECKING:
+    from synthoma.core.fanned import Fan
 
 LISTED = 12
 """Items of a list that are shown."""
