@@ -74,3 +74,10 @@ def test_thresholds_of_the_evaluate_page_are_those_of_the_code() -> None:
     section = text[text.index("## Thresholds in a file") : text.index("## Reading the report")]
     table = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section, flags=re.M))
     assert {name: float(value) for name, value in table.items()} == Thresholds().model_dump()
+
+
+def test_the_front_page_is_read_in_three_minutes() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)  # addresses of links are not read
+    assert len([word for word in text.split() if re.search(r"\w", word)]) <= 700
