@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import joblib
 import pytest
 
+from synthoma.core import fanout
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.fanned import FanoutConfig, each, fan, fanned
 from synthoma.core.fanout import spread
@@ -216,3 +220,40 @@ def _share() -> object:
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError), fanned(FanoutConfig.resolve(flags=settings)):
         pytest.fail("it began")
+
+
+class _Deaf:
+    """An engine whose first jobs nobody waits for, as where loky's own thread has ended."""
+
+    workers, shared = 2, True
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.closed:
+            future.set_result(function(*arguments))
+        return future
+
+    def lost(self, error: BaseException) -> bool:
+        return False
+
+    def abandon(self, future: Future[Any]) -> None:
+        raise AssertionError("no job took too long")
+
+    def answers(self) -> bool:
+        return bool(self.closed)
+
+    def close(self, *, kill: bool = False) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("limit", [None, 60.0])
+def test_jobs_whose_results_nobody_waits_for_are_begun_again(
+    limit: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "LOOK_S", 0.01)
+    engine = _Deaf()
+    assert list(fanout._watched(engine, abs, [(-1,), (-2,), (-3,)], True, limit)) == [1, 2, 3]
+    assert engine.closed == 1

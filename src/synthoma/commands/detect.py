@@ -73,9 +73,9 @@ def run(
         rows = look(
             here.places, model or shipped_model(), output, options=here.options, force=force, progress=display.work
         )
-        if share_told(fan):
-            return
         sent = here.send_back(output)
+    if share_told(fan):
+        return
     page = pipeline.report(output)
     _print_findings(rows, output, page)
     if here.options.send_back:

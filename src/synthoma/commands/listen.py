@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from synthoma.commands.options import Given, Model, takes
+from synthoma.commands.options import FolderOfNode, Given, Model, takes
 from synthoma.commands.printing import say
 from synthoma.detection.settings import DetectConfig
 from synthoma.hospital.settings import ListenConfig
@@ -18,9 +15,6 @@ EXAMPLES = (
     "synthoma listen -o inbox --send-to dicomweb+https://pacs.example/dicom-web --model run",
     "synthoma listen -o inbox --tls-cert node.pem --tls-key node.key --tls-ca hospital-ca.pem",
 )
-Folder = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder for studies and the audit log; an earlier one is gone on with.")
-]
 
 
 @takes(
@@ -29,7 +23,7 @@ Folder = Annotated[
     *("tls_cert", "tls_key", "tls_ca"),
 )
 @takes(DetectConfig, "threshold", "probabilities", "device", into="looking")
-def run(given: Given, looking: Given, output: Folder = Path("inbox"), model: Model = None) -> None:
+def run(given: Given, looking: Given, output: FolderOfNode = Path("inbox"), model: Model = None) -> None:
     """Run the command."""
     from synthoma.hospital.inbox import Study
     from synthoma.hospital.listen import Listener

@@ -205,3 +205,11 @@ PasswordFile = Annotated[
 ]
 AtOnce = Annotated[int, typer.Option("--at-once", metavar="N", min=1, max=16, help="Commands that work at a time.")]
 NoOpen = Annotated[bool, typer.Option("--no-open", metavar="", help="Do not open the browser.")]
+
+# listen, serve
+FolderOfNode = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder for studies and the audit log; an earlier one is gone on with.")
+]
+FolderOfService = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder for requests and results; an earlier one is gone on with.")
+]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from synthoma.commands.options import Given, Model, takes
+from synthoma.commands.options import FolderOfService, Given, Model, takes
 from synthoma.commands.printing import say, tell
 from synthoma.commands.progress import as_json
 from synthoma.core.errors import ConfigError
@@ -18,16 +15,13 @@ EXAMPLES = (
     "synthoma serve -o service",
     "synthoma serve -o service --folder scans/ --token-file token.txt --at-once 2",
 )
-Folder = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder for requests and results; an earlier one is gone on with.")
-]
 
 
 @takes(
     ServeConfig,
     *("host", "port", "token_file", "folder", "at_once", "waiting", "longest_s", "upload_gib", "keep_hours"),
 )
-def run(given: Given, output: Folder = Path("service"), model: Model = None) -> None:
+def run(given: Given, output: FolderOfService = Path("service"), model: Model = None) -> None:
     """Run the command."""
     try:
         from synthoma.service.serve import Service

@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -39,6 +40,9 @@ class Engine(Protocol):
 
     def abandon(self, future: Future[Any]) -> None:
         """End a job that takes too long, and the process that it hangs in. Other jobs may be lost with it."""
+
+    def answers(self) -> bool:
+        """Whether somebody still waits for results of workers: if not, none of what runs will ever end."""
 
     def close(self, *, kill: bool = False) -> None:
         """Give the workers back; with ``kill``, end those that still work."""
@@ -79,10 +83,20 @@ class LocalEngine:
         """End all workers: they share pipes, so that one cannot be ended alone."""
         self.close(kill=True)
 
+    def answers(self) -> bool:
+        """Whether loky's own thread lives: a warning that is taken for an error ends it, and it tells nobody."""
+        thread = getattr(self._pool, "_executor_manager_thread", None)
+        return thread is None or bool(thread.is_alive())
+
     def close(self, *, kill: bool = False) -> None:
         """Let the workers rest, or end them."""
         if kill and self._pool is not None:
+            processes = list((self._pool._processes or {}).values())
             self._pool.shutdown(wait=True, kill_workers=True)
+            for process in processes:  # where loky's own thread has ended, nobody else does it
+                with suppress(ValueError, OSError):  # it was ended, and is closed
+                    if process.is_alive():
+                        process.terminate()
         self._pool = None
 
 
@@ -146,6 +160,10 @@ class DaskEngine:
     def lost(self, error: BaseException) -> bool:
         """Whether workers ended again and again, or the scheduler forgot the job."""
         return isinstance(error, (self._killed, asyncio.CancelledError, CancelledError))
+
+    def answers(self) -> bool:
+        """The cluster watches over its own."""
+        return True
 
     def abandon(self, future: Future[Any]) -> None:
         """Restart the worker that it hangs in; Dask begins its other jobs again."""
@@ -219,6 +237,10 @@ class RayEngine:
         """Whether the worker or its machine ended, or was ended for want of memory."""
         known = self._ray.exceptions
         return isinstance(error, (known.WorkerCrashedError, known.NodeDiedError, known.OutOfMemoryError))
+
+    def answers(self) -> bool:
+        """The cluster watches over its own."""
+        return True
 
     def abandon(self, future: Future[Any]) -> None:
         """End the process that it hangs in."""

@@ -34,6 +34,9 @@ LOOK_EVERY = 0.5
 ATTEMPTS = 3
 """How often a job may be begun whose worker dies or that takes too long."""
 
+LOOK_S = 5.0
+"""Seconds between two looks whether anybody still waits for the workers' results."""
+
 AHEAD = 4
 """For each worker, so many results may wait for an earlier one: they are held in memory."""
 
@@ -149,9 +152,13 @@ def _finished(
     Raises:
         InputError: a job that was lost too often.
     """
-    oldest = min(job.since for job in running.values())
-    done, _ = wait(running, None if limit is None else max(0.0, oldest + limit - time.monotonic()), FIRST_COMPLETED)
-    results, lost = [], []
+    done = _awaited(engine, running, limit)
+    results: list[tuple[_Job, Any]] = []
+    lost: list[_Job] = []
+    if not engine.answers() and not done:
+        engine.close(kill=True)
+        lost += running.values()
+        running.clear()
     for future in done:
         job = running.pop(future)
         if (error := future.exception()) is None:
@@ -160,7 +167,7 @@ def _finished(
             lost.append(job)
         else:
             raise error
-    if limit is not None and not done:
+    if limit is not None and not done and not lost:
         late = time.monotonic() - limit
         for future in [future for future, job in running.items() if job.since <= late]:
             job = running.pop(future)
@@ -171,6 +178,16 @@ def _finished(
         _check(job, "ended its worker (without a word, which the system does where memory is short)")
         waiting.append(job)
     return results
+
+
+def _awaited(engine: Engine, running: dict[Future[Any], _Job], limit: float | None) -> set[Future[Any]]:
+    """Jobs that are done; none when the oldest one has reached its limit, or nobody waits for workers any more."""
+    end = None if limit is None else min(job.since for job in running.values()) + limit
+    while True:
+        rest = LOOK_S if end is None else min(LOOK_S, max(0.0, end - time.monotonic()))
+        done, _ = wait(running, rest, FIRST_COMPLETED)
+        if done or (end is not None and time.monotonic() >= end) or not engine.answers():
+            return done
 
 
 def _check(job: _Job, how: str) -> None:

@@ -26,7 +26,7 @@ class ListenConfig(Config):
         examples=["0.0.0.0"],
         json_schema_extra=said(metavar="ADDRESS"),
     )
-    port: int = Field(11112, ge=0, le=65535, description="port to listen at; 0 takes a free one")
+    port: int = Field(11112, ge=0, le=65535, description="port to listen at; 0 takes a free one", examples=[104])
     allow: tuple[str, ...] = Field(
         (),
         description="AE titles that may send",
@@ -55,7 +55,9 @@ class ListenConfig(Config):
         json_schema_extra=said(unit="seconds", flag="--time-limit"),
     )
     keep_images: bool = Field(
-        False, description="keep the images of a study after looking at them; else only what was found stays"
+        False,
+        description="keep the images of a study after looking at them; else only what was found stays",
+        examples=[True],
     )
     free_gib: float = Field(
         1.0,

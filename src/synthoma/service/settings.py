@@ -18,7 +18,7 @@ class ServeConfig(Config):
         examples=["0.0.0.0"],
         json_schema_extra=said(metavar="ADDRESS"),
     )  # fmt: skip
-    port: int = Field(8000, ge=0, le=65535, description="port to listen at; 0 takes a free one")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen at; 0 takes a free one", examples=[8080])
     token_file: Path | None = Field(
         None, description="file whose first line every request must bring as a bearer token, 16 characters or more",
         examples=[Path("token.txt")], json_schema_extra=said(metavar="FILE", unset="a random one, shown at the start"),
