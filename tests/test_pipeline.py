@@ -265,10 +265,11 @@ def test_search_ranks_its_trials(chain: Path, tmp_path: Path) -> None:
     assert best["trial"] == table["trial"].iloc[0]
 
 
+@pytest.mark.slow
 def test_the_python_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
     monkeypatch.chdir(tmp_path)
     for block in code:
-        shorter = block.replace("images=2000", "images=480").replace("phantom(12,", "phantom(8,")
+        shorter = block.replace("images=2000", "images=480").replace("phantom(12,", "phantom(6,")
         exec(compile(shorter, "README.md", "exec"), {})
     assert (tmp_path / "evaluation" / "report.html").is_file()
