@@ -46,5 +46,6 @@ def simulate_beside(
     from synthoma.phantom import phantom_beside
 
     config = phantom_beside(look, prepared, **simulate)
-    config = config.model_copy(update={"seed": seed % 2**31})
+    # As coarse as the slices, as those that are simulated for drawn images are: what repaints must know their look.
+    config = config.model_copy(update={"seed": seed % 2**31, "grid": "slices"})
     prepare_phantom(patients, folder, config=config, progress=progress)

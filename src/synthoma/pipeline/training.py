@@ -266,12 +266,11 @@ def planned(cohort: Place, config: TrainConfig) -> TrainConfig:
 
 def _seconds_a_patient(source: folders.Cohort, config: TrainConfig) -> float:
     """How long one core of this machine takes to simulate a patient beside a cohort."""
-    from synthoma.phantom import phantom_beside, phantom_cases
+    from synthoma.phantom import phantom_beside, prepared_patient
 
-    (patient,) = phantom_cases(1, config.seed, phantom_beside(look_of(source), {}).phantom)
-    times = []
+    prepared, times = phantom_beside(look_of(source), source.meta.provenance.config or {}), []
     for _ in range(2):  # the first reads the template too
         start = time.perf_counter()
-        patient.load()
+        prepared_patient(config.seed, 0, prepared)
         times.append(time.perf_counter() - start)
     return min(times)
