@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import suppress
@@ -18,6 +20,9 @@ from synthoma.core.errors import ConfigError
 
 RETRIES = 3
 """How often a cluster itself begins a job again whose worker was lost, before it says so."""
+
+LOOK_EVERY = 0.5
+"""Seconds after which a worker looks again whether its command still lives."""
 
 IDLE = 300.0
 """Seconds that local workers without work are kept: loading the networks' libraries takes them several."""
@@ -108,7 +113,20 @@ def _pool(workers: int) -> Any:
     threads = str(max(1, cpu_count() // workers))
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     env = {name: os.environ.get(name, threads) for name in names}
-    return get_memmapping_executor(workers, timeout=IDLE, env=env, max_nbytes=None)
+    # From a worker's first moment on: a command may be killed before it has given it anything to do.
+    begun = {"initializer": follow, "initargs": (os.getpid(),)}
+    return get_memmapping_executor(workers, timeout=IDLE, env=env, max_nbytes=None, **begun)
+
+
+def follow(parent: int) -> None:
+    """End this process when its parent has gone: a killed command cannot say so, and loky waits for 300 seconds."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class DaskEngine:

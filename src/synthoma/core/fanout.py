@@ -11,14 +11,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,9 +25,6 @@ from synthoma.core.errors import InputError
 from synthoma.core.fanned import fan, whole_work
 
 Result = TypeVar("Result")
-
-LOOK_EVERY = 0.5
-"""Seconds after which a worker looks again whether its command still lives."""
 
 ATTEMPTS = 3
 """How often a job may be begun whose worker dies or that takes too long."""
@@ -211,28 +206,12 @@ def _is_worker() -> bool:
 
 
 def _led(command: tuple[str, int, Path], function: Callable[..., Result], *arguments: object) -> Result:
-    """Call it in a worker that ends with its command, where it is its child, and stands in the command's folder."""
+    """Call it in a worker that stands in the command's folder."""
     host, parent, folder = command
     if (host, parent) == _here()[:2]:
         with whole_work():
             return function(*arguments)
-    # Only loky's workers are children of their command: one of a cluster has another master, and work that is not
-    # spread is done by the command itself, which may be a worker of somebody's own program.
-    if multiprocessing.current_process().name.startswith("LokyProcess") and os.getppid() == parent:
-        _follow(parent)
     # Workers are kept from one call to the next, and a notebook may have gone to another folder in between.
     if Path.cwd() != folder and folder.is_dir():
         os.chdir(folder)
     return function(*arguments)
-
-
-@cache
-def _follow(parent: int) -> None:
-    """End this process when its parent has gone: a killed command cannot say so, and loky waits for 300 seconds."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(LOOK_EVERY)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
