@@ -52,7 +52,7 @@ def test_a_slower_machine_simulates_fewer_patients(tmp_path: Path, monkeypatch: 
     assert _planned(cohort, minutes=minutes).simulate == 40
     # Images are no time: nothing is measured.
     monkeypatch.setattr(synthoma.pipeline.training, "_seconds_a_patient", None)
-    assert _planned(cohort, images=1000).simulate == 200
+    assert _planned(cohort, images=1000).simulate == 600
 
 
 def test_pictures_of_unknown_sequence_too_but_without_masks(tmp_path: Path) -> None:

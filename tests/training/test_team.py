@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,11 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cohort(place, images, None, masks, splits=splits, origin="real", mask_names=names).path
 
 
-def train(cohort: Path, run: Path, processes: int, *more: str, images: int = 160) -> subprocess.Popen[str]:
+def train(
+    cohort: Path, run: Path, processes: int, *more: str, images: int = 160, settings: Sequence[str] = SETTINGS
+) -> subprocess.Popen[str]:
     command = ["-m", "synthoma", "train", str(cohort), "-o", str(run)]
-    command += [*more] if "--resume" in more else [*SETTINGS, "--images", str(images), *more]
+    command += [*more] if "--resume" in more else [*settings, "--images", str(images), *more]
     if processes > 1:
         command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *command]
     env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
@@ -86,7 +89,7 @@ def test_two_processes_train_what_one_trains_and_either_goes_on(cohort: Path, tm
 
 @pytest.mark.slow
 def test_what_cannot_be_trained_together_is_said(cohort: Path, tmp_path: Path) -> None:
-    process = train(cohort, tmp_path / "run", 2, "--model", "dcgan")
+    process = train(cohort, tmp_path / "run", 2, "--model", "dcgan", settings=())
     _, errors = process.communicate(timeout=200)
     assert process.returncode != 0
     assert "expected a segmenter or classifier, for torchrun" in errors
