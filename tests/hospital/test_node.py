@@ -129,6 +129,30 @@ def test_a_full_disk_is_said_to_the_sender_and_leaves_nothing_torn(
     until(lambda: "found" in node.states())
 
 
+def test_a_study_of_which_an_image_was_refused_is_not_looked_at(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sender says goodbye all the same; when it sends the whole study again, all goes on."""
+    node = start(look=quiet, free_gib=1)
+    room, asked = namedtuple("room", "total used free"), []
+
+    def usage(path: Path) -> object:
+        asked.append(path)
+        return room(10, 10, 2**40 if len(asked) <= 3 else 0)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    files = series(tmp_path / "in")
+    with pytest.raises(InputError, match="0xa700"):
+        send(files, peer(node))
+    until(lambda: node.states() == ["interrupted"])
+    time.sleep(1)
+    assert node.states() == ["interrupted"]
+    monkeypatch.undo()
+    send(files, peer(node))
+    until(lambda: node.states() == ["found"])
+    assert [one["images"] for one in node.audit() if one["event"] == "looked at"] == [6]
+
+
 def test_two_studies_at_once_stay_apart(start: Start, tmp_path: Path) -> None:
     node = start(look=quiet)
     studies = [series(tmp_path / name) for name in ("a", "b", "c")]

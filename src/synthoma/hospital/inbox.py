@@ -63,6 +63,7 @@ class Inbox:
         self._key, self._lock = secret_key(), threading.RLock()
         self._last: dict[str, float] = {}
         self._senders: dict[str, set[int]] = {}
+        self._refused: set[int] = set()
         self._studies = {study.name: study for place in sorted(self.folder.iterdir()) if (study := _read(place))}
         for study in self._studies.values():  # what a process that ended left in the middle
             sweep(self.folder / study.name / RECEIVED)
@@ -103,15 +104,23 @@ class Inbox:
             self._last[name] = self._clock()
         return study
 
+    def refuse(self, sender: int) -> None:
+        """An image of a sender was not kept: what it sent is no whole study, though it says goodbye."""
+        with self._lock:
+            self._refused.add(sender)
+
     def end(self, sender: int, *, cut: bool) -> list[Study]:
         """A sender has gone; ``cut`` where it did not say goodbye. Returns its studies."""
         with self._lock:
+            refused = sender in self._refused
+            self._refused.discard(sender)  # its number may be another's later
             found = [self._studies[name] for name, senders in self._senders.items() if sender in senders]
             for study in found:
                 self._senders[study.name].discard(sender)
                 self._last[study.name] = self._clock()
-                if cut and study.state == "receiving":
-                    self._set(study, "interrupted", "its sender was cut off")
+                if (cut or refused) and study.state == "receiving":
+                    why = "an image could not be kept" if refused else "its sender was cut off"
+                    self._set(study, "interrupted", why)
             return found
 
     def next_complete(self) -> Study | None:

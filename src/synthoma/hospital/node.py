@@ -94,6 +94,7 @@ class Node:
         except (
             Exception
         ) as error:  # hostile or broken data: pydicom's errors are many, and may quote the patient's data
+            self._inbox.refuse(sender)
             self._audit.write("refused", why=type(error).__name__, sender=_title(event))
             return NOT_READABLE
         try:
@@ -101,6 +102,7 @@ class Node:
                 raise OSError("less room than --keep-free")
             self._inbox.store(study, image, content, sender)
         except (OSError, InputError) as error:
+            self._inbox.refuse(sender)
             self._audit.write("out of room", study=self._audit.name(study), why=type(error).__name__)
             return FULL
         return SUCCESS
