@@ -158,7 +158,7 @@ def test_what_an_interrupted_simulation_left_is_removed(tmp_path: Path, monkeypa
 def test_train_and_generate_in_two_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No phantom cohort is made by hand; the model file alone is enough to draw labelled images."""
     monkeypatch.setattr(synthoma.pipeline.training, "SIMULATED_PATIENTS", 3)
-    monkeypatch.setattr(synthoma.pipeline.generation, "SIMULATED_PATIENTS", 3)
+    monkeypatch.setattr(synthoma.pipeline.asked, "SIMULATED_PATIENTS", 3)
     cohort = _cohort(tmp_path / "real")
     run = synthoma.train(cohort, tmp_path / "run", model="auto", minutes=0.01, snapshots=1, simulate=2).path
     written = TrainConfig.resolve(run / "config.toml")

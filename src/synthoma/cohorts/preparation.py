@@ -15,6 +15,7 @@ import numpy as np
 from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.cohorts.corrections import BY_HAND, parts_by_hand, remaining_shares
 from synthoma.cohorts.kept_cases import KEPT_CASES
+from synthoma.cohorts.lists import write_lists
 from synthoma.cohorts.meanings import Meanings
 from synthoma.cohorts.meta import CohortMeta, Provenance
 from synthoma.cohorts.patient_names import Veil, hidden, sources_of, with_pseudonyms
@@ -27,7 +28,6 @@ from synthoma.cohorts.splits import (
     group_profiles,
     join_groups,
     read_split,
-    write_nnunet_splits,
 )
 from synthoma.cohorts.understanding import held_out, shortened, warnings_of
 from synthoma.core.errors import InputError
@@ -36,8 +36,6 @@ from synthoma.core.progress import Progress, named, silent
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import remember
 from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Floats, Ints
-from synthoma.core.untrusted import csv_of_frame, printable
-from synthoma.core.whole_files import write_text
 from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.scans.conventions import WHOLE, Decision
 from synthoma.scans.layouts.meaning import decision_of, with_decision
@@ -125,7 +123,7 @@ def pack(
         remarks = [*([said] if said else []), *shortened(remarks)]
         meta = _meta(table, inventory, config, channels, meanings.of_cohort(), remarks, source)
         writer.finish(_tidy(table), meta)
-    _write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
+    write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
     return Cohort(folder)
 
 
@@ -315,37 +313,3 @@ def _meta(
         remarks=tuple(remarks),
         provenance=Provenance(source=source, config=settings, software=dict(software())),
     )
-
-
-def _write_lists(
-    folder: Path,
-    table: pd.DataFrame,
-    searched: list[int],
-    found: Duplicates | None,
-    skipped: list[Skipped],
-) -> None:
-    """The lists beside the cohort: skipped files, duplicate pairs, and the split in nnU-Net's form."""
-    import pandas as pd
-
-    rows = [(printable(item.path), item.what, item.reason) for item in skipped]
-    listing = pd.DataFrame(rows, columns=["path", "kind", "reason"])
-    write_text(folder / "skipped.csv", csv_of_frame(listing))
-    if found is not None:
-        pairs = _pair_table(table, searched, found)
-        write_text(folder / "duplicates.csv", csv_of_frame(pairs))
-    write_nnunet_splits(folder / "splits_final.json", table)
-
-
-def _pair_table(table: pd.DataFrame, searched: list[int], found: Duplicates) -> pd.DataFrame:
-    """One row a pair: rows of slices.csv, where both come from, and how one becomes the other."""
-    import pandas as pd
-
-    columns = ["first", "second", "first_source", "second_source", "first_label", "second_label"]
-    columns += ["kind", "score", "flip", "rotation_deg", "shift_x", "shift_y"]
-    rows = []
-    for pair in found.pairs:
-        first, second = searched[pair.first], searched[pair.second]
-        names = [table[column].iat[row] for column in ("source", "label") for row in (first, second)]
-        motion = [pair.flip, round(pair.rotation_deg, 2), round(pair.shift_x, 2), round(pair.shift_y, 2)]
-        rows.append([first, second, *names, pair.kind, round(pair.score, 4), *motion])
-    return pd.DataFrame(rows, columns=columns)

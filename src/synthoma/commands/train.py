@@ -29,6 +29,7 @@ from synthoma.core.errors import ConfigError
 from synthoma.settings import TrainConfig
 
 if TYPE_CHECKING:
+    from synthoma.core.display import Display
     from synthoma.training.tracking import TrackerName
 
 EXAMPLES = (
@@ -87,13 +88,7 @@ def run(
         check_apart(output, [config])
     with shown() as display:
         if search is not None:
-            settings = settings if resume else pipeline.planned(cohort, settings)
-            _explain(settings.reasons)
-            best = pipeline.search(
-                cohort, output, search, config=settings, resume=resume, force=force, report=display.training
-            )
-            say(f"best settings: {best}\npage: {output / 'report.html'}")
-            say(f"train with them: synthoma train {cohort} -o RUN --config {output / 'best.toml'}")
+            _search(cohort, output, search, settings, display, resume=resume, force=force)
             return
         made = pipeline.train(
             cohort,
@@ -108,6 +103,19 @@ def run(
             explain=_explain,
         )
     say(f"model: {made.path / 'model.safetensors'}\npage: {made.path / 'report.html'}")
+
+
+def _search(
+    cohort: Path, output: Path, trials: int, settings: TrainConfig, display: Display, *, resume: bool, force: bool
+) -> None:
+    """Try settings, and say which were best."""
+    from synthoma import pipeline
+
+    settings = settings if resume else pipeline.planned(cohort, settings)
+    _explain(settings.reasons)
+    best = pipeline.search(cohort, output, trials, config=settings, resume=resume, force=force, report=display.training)
+    say(f"best settings: {best}\npage: {output / 'report.html'}")
+    say(f"train with them: synthoma train {cohort} -o RUN --config {output / 'best.toml'}")
 
 
 def _follows() -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from synthoma.evaluation.result import Evaluation, Light, Question
 from synthoma.reports.blocks import Block, Section
-from synthoma.reports.fidelity_blocks import diverse, faults, realistic
+from synthoma.reports.fault_blocks import faults
+from synthoma.reports.fidelity_blocks import diverse, realistic
 from synthoma.reports.literature import studies
 from synthoma.reports.privacy_blocks import private
 from synthoma.reports.readers_blocks import readers_block

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from fastapi import Body, Depends, FastAPI, HTTPException, Request
+from fastapi import Body, Depends, FastAPI, HTTPException, Request, params
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -92,7 +92,6 @@ def application(jobs: Jobs, places: Places, options: ServeConfig, token: str, me
             raise HTTPException(401, "expected the service's bearer token", {"WWW-Authenticate": "Bearer"})
 
     inside = [Depends(known)]
-    limits = Limits(upload_bytes=int(options.upload_gib * _GIB))
 
     @app.exception_handler(RefusedError)
     async def refused(_: Request, error: RefusedError) -> Response:
@@ -108,6 +107,15 @@ def application(jobs: Jobs, places: Places, options: ServeConfig, token: str, me
         """Counts and times for Prometheus."""
         return PlainTextResponse(generate_latest(metrics.registry))
 
+    _add_requests(app, inside, jobs, places, options)
+    _add_answers(app, inside, jobs)
+    return app
+
+
+def _add_requests(app: FastAPI, inside: list[params.Depends], jobs: Jobs, places: Places, options: ServeConfig) -> None:
+    """The addresses at which scans are asked about."""
+    limits = Limits(upload_bytes=int(options.upload_gib * _GIB))
+
     @app.post("/detect", status_code=202, dependencies=inside)
     async def detect(request: Request, named: Annotated[Named | None, Body()] = None) -> Answer:
         """Look at scans: JSON with a path, or a form (multipart) with files and, as fields, the same options."""
@@ -122,17 +130,26 @@ def application(jobs: Jobs, places: Places, options: ServeConfig, token: str, me
         """Look at files that are sent: a form (multipart) with one or more of them; ZIP files are unpacked."""
         if jobs.full():
             raise HTTPException(429, f"expected at most {options.waiting} waiting requests; try again later")
-        length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > limits.upload_bytes:
-            raise HTTPException(413, f"expected a length of at most {limits.upload_bytes:,} bytes")
-        if request.headers.get("content-type", "").partition(";")[0].strip() not in _FORMS:
-            raise HTTPException(415, "expected a form: multipart/form-data")
+        _check_form(request, limits)
         async with request.form(max_files=limits.files, max_fields=20, max_part_size=limits.form_bytes) as form:
             files = [value for _, value in form.multi_items() if not isinstance(value, str)]
             fields = {name: value for name, value in form.items() if isinstance(value, str)}
             asked = _options(fields)
             scans = await run_in_threadpool(take, places, limits, files)
         return _answer(jobs, jobs.add(scans, asked, sent=True))
+
+
+def _check_form(request: Request, limits: Limits) -> None:
+    """Refuse what is no form, or too long, before any of it is read."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > limits.upload_bytes:
+        raise HTTPException(413, f"expected a length of at most {limits.upload_bytes:,} bytes")
+    if request.headers.get("content-type", "").partition(";")[0].strip() not in _FORMS:
+        raise HTTPException(415, "expected a form: multipart/form-data")
+
+
+def _add_answers(app: FastAPI, inside: list[params.Depends], jobs: Jobs) -> None:
+    """The addresses at which a request is followed, and its files are fetched or removed."""
 
     @app.get("/jobs/{number}", dependencies=inside)
     def state(number: str) -> Answer:
@@ -151,8 +168,6 @@ def application(jobs: Jobs, places: Places, options: ServeConfig, token: str, me
     def forget(number: str) -> None:
         """Remove a request and what was found."""
         jobs.remove(_job(jobs, number))
-
-    return app
 
 
 def _job(jobs: Jobs, number: str) -> Job:
