@@ -15,7 +15,7 @@ from synthoma.core.progress import Progress
 from synthoma.core.provenance import software
 from synthoma.core.records import Record
 from synthoma.core.whole_files import write_json, write_text
-from synthoma.exports import bids, coco, huggingface, nifti, nnunet, yolo
+from synthoma.exports import bids, coco, dicom, huggingface, nifti, nnunet, yolo
 from synthoma.exports.cases import Piece, pieces
 from synthoma.exports.findings import FORMS as FORMS_OF_FINDINGS
 from synthoma.exports.findings import export_findings
@@ -61,12 +61,6 @@ def _write_png(job: Job) -> list[Piece]:
     return found
 
 
-def _write_dicom(job: Job) -> list[Piece]:
-    found = pieces(job.cohort, slices=True)
-    write_pictures(job.cohort, job.folder, "dicom", job.progress, who=True)
-    return found
-
-
 FORMS: dict[FormName, Callable[[Job], list[Piece]]] = {
     "nnunet": nnunet.write,
     "monai": nifti.write_monai,
@@ -77,7 +71,7 @@ FORMS: dict[FormName, Callable[[Job], list[Piece]]] = {
     "coco": coco.write,
     "yolo": yolo.write,
     "png": _write_png,
-    "dicom": _write_dicom,
+    "dicom": dicom.write,
 }
 """Form -> what writes it; ``names.ABOUT`` has its words."""
 

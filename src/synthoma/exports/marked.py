@@ -71,7 +71,7 @@ def write_pictures(
         folder: where to.
         form: of the files.
         progress: told how far it is.
-        who: write cases.csv whatever the form, and say in it of which patient, group and split each slice is.
+        who: say in cases.csv of which patient, group and split each slice is.
 
     Raises:
         ConfigError: real scans as DICOM, which says in many places that it shows nobody.
@@ -94,7 +94,7 @@ def write_pictures(
         paths = _paths(case, place, images, mask) if form == "png" else {}
         rows.append({"case": case, "label": label, **known, **paths})
         progress("writing files", row + 1, len(cohort))
-    if form == "png" or who:
+    if form == "png":
         write_text(folder / "cases.csv", csv_text(list(rows[0]), rows))
 
 

@@ -65,7 +65,7 @@ ABOUT: dict[FormName, About] = {
         "`synthoma prepare`, or any viewer of pictures",
         "synthoma prepare OUT -o COHORT",
     ),
-    "dicom": About("DICOM secondary captures of nobody", "any DICOM viewer", "dcmdump OUT/CASE/flair.dcm"),
+    "dicom": About("DICOM series of nobody, with DICOM SEG", "any DICOM viewer", "dcmdump OUT/CASE/seg.dcm"),
     "onnx": About(
         "a trained segmenter or classifier as ONNX",
         "ONNX Runtime, in any language or a browser",
