@@ -41,6 +41,9 @@ TEXT_COLUMNS = (
 )  # fmt: skip
 """Columns of slices.csv that are text even where they look like numbers; an empty cell is an empty text."""
 
+_GAPS = ["", "nan", "NaN", "NA", "<NA>", "N/A", "n/a", "#N/A", "null", "NULL", "None"]
+"""What a cell of a column of numbers holds where there is none."""
+
 REQUIRED_COLUMNS = ("case", "group", "split", "label")
 
 
@@ -113,14 +116,11 @@ class Cohort:
     @cached_property
     def slices(self) -> pd.DataFrame:
         """slices.csv as a table, one row a slice, in the order of the arrays."""
-        import pandas as pd
         from pandas.api.types import is_numeric_dtype
 
         path = self.path / "slices.csv"
         try:
-            table = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, "str"))
-            # Texts as they stand: a class may be called None.
-            texts = pd.read_csv(path, usecols=lambda name: name in TEXT_COLUMNS, dtype="str", keep_default_na=False)
+            table = _read_table(path)
         except (OSError, ValueError) as error:
             raise CohortError("a readable slices.csv", f"{path}: {error}", "prepare the cohort again") from None
         absent = [column for column in REQUIRED_COLUMNS if column not in table]
@@ -132,7 +132,8 @@ class Cohort:
                 todo = "prepare the cohort again"
                 raise CohortError(f"a number in every cell of {column} in slices.csv", "something else", todo)
         for column in TEXT_COLUMNS:  # a cohort made by hand may lack what it does not need
-            table[column] = texts[column].map(content_of_cell) if column in texts else ""
+            if column not in table:
+                table[column] = ""
         if "tumour_pixels" not in table:
             table["tumour_pixels"] = np.concatenate(
                 [tumour_of(masks).sum(axis=(1, 2)) for _, _, masks in self.batches()]
@@ -176,6 +177,30 @@ class Cohort:
         scale = np.array([record.get(f"scale_{name}", 1.0) for name in self.modalities], dtype=np.float32)
         offset = np.array([record.get(f"offset_{name}", 0.0) for name in self.modalities], dtype=np.float32)
         return np.asarray(self.images[row], np.float32) * scale[:, None, None] + offset[:, None, None]
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """slices.csv: texts as they stand (a class may be called None), numbers as numbers, in the file's order of columns.
+
+    Texts of a million slices are few: each is held, and freed of what keeps a spreadsheet from running it, once.
+    """
+    import pandas as pd
+    from pandas.api.types import is_string_dtype
+
+    names = list(pd.read_csv(path, nrows=0))
+    texts = [name for name in names if name in TEXT_COLUMNS]
+    gaps: dict[str, Sequence[str]] = {str(name): _GAPS for name in names if name not in TEXT_COLUMNS}
+    table = pd.read_csv(path, dtype=dict.fromkeys(texts, "category"), keep_default_na=False, na_values=gaps)
+    # pandas reads categories that look like numbers as such, and 007 is a name.
+    numbers = [name for name in texts if not is_string_dtype(table[name].cat.categories)]
+    if numbers:
+        exact = pd.read_csv(path, usecols=numbers, dtype="str", keep_default_na=False)
+        table = table.assign(**{name: exact[name].astype("category") for name in numbers})
+    for name in texts:
+        column = table[name].cat
+        known = pd.Series([content_of_cell(str(text)) for text in column.categories], dtype="str")
+        table[name] = known.take(column.codes.to_numpy()).set_axis(table.index)
+    return table
 
 
 class CohortWriter:
