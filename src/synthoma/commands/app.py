@@ -17,6 +17,7 @@ import typer.main
 from synthoma._version import __version__
 from synthoma.commands.mistakes import USAGE, explained, nearest
 from synthoma.commands.printing import say
+from synthoma.commands.stores import stored_places
 from synthoma.core.errors import COMMAND_LINE, ConfigError, OutputError, SynthomaError
 
 COMMANDS: dict[str, str] = {
@@ -140,7 +141,8 @@ def _run() -> int:
         ConfigError: it cannot be read.
     """
     try:
-        code = app(standalone_mode=False)
+        with stored_places(sys.argv[1:]) as words:
+            code = app(words, standalone_mode=False)
     except typer.Abort:
         say("Aborted!", to=sys.stderr)
         return 1

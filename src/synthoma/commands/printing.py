@@ -21,8 +21,14 @@ KEPT: ContextVar[list[str] | None] = ContextVar("kept", default=None)
 """What was said and not printed, since it goes into an object at the end; None where it is printed."""
 
 
+CALLED: ContextVar[Mapping[str, str]] = ContextVar("called", default={})  # noqa: B039
+"""Folders that stand for a place elsewhere, and what the user calls it."""
+
+
 def say(text: str, *, end: str = "\n", to: TextIO | None = None) -> None:
     """Print a text; what names in it would make a terminal do is shown instead."""
+    for local, called in CALLED.get().items():
+        text = text.replace(local, called)
     if to is None and (kept := KEPT.get()) is not None:
         kept.extend(text.splitlines())
         return

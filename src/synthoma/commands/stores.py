@@ -1,0 +1,180 @@
+"""Object stores: ``s3://BUCKET/COHORT`` where a folder may stand, on any command line.
+
+Arrays are mapped from the disk, and nothing half-written may be taken for whole. So what is read is fetched first, and
+what is made is sent when it is complete: its own marks (``cohort.json`` and the like) last, so that a transfer that was
+cut off is no artefact.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from synthoma.commands.printing import CALLED, say
+from synthoma.core.errors import ConfigError, InputError, OutputError, SynthomaError
+
+_ADDRESS = re.compile(r"(?P<scheme>s3|gs|gcs|abfs|az|file|memory)://(?P<place>[^/].*|/.+)")
+_EXTRA = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+_OUTPUTS = ("-o", "--output")
+_KEPT = ("--parts",)
+"""Options whose folder is read and written."""
+
+MARKS = (
+    "index.csv", "model.safetensors", "cohort.json", "evaluation.json", "findings.json", "export.json", "report.html",
+)  # fmt: skip
+"""Files that are sent last, in this order: without them a folder is no artefact."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A place in a store and the folder that stands for it meanwhile.
+
+    Attributes:
+        address: as it was typed.
+        local: the folder or file.
+        read: it is fetched before the command, where it is there.
+        needed: it must be there.
+        written: it is sent after the command.
+        kept: it is sent also where the command failed: what was finished is not done again.
+    """
+
+    address: str
+    local: Path
+    read: bool
+    needed: bool
+    written: bool
+    kept: bool
+
+
+@contextmanager
+def stored_places(words: Sequence[str]) -> Iterator[list[str]]:
+    """The words of a command line with folders of this computer in place of addresses of stores.
+
+    What is written is sent when the block ends without an error.
+
+    Raises:
+        ConfigError: a store whose package is not installed, or an output that is there already.
+        InputError: nothing there, or no way in.
+        OutputError: the store does not take what was made.
+    """
+    if not any(_ADDRESS.fullmatch(word.partition("=")[2] if word.startswith("--") else word) for word in words):
+        yield list(words)
+        return
+    with TemporaryDirectory(prefix="synthoma-") as folder:
+        told, places = _translated(words, Path(folder))
+        for place in places:
+            _fetch(place, forced="--force" in words)
+        before = CALLED.set({str(place.local): place.address for place in places})
+        done = False
+        try:
+            yield told
+            done = True
+        except SynthomaError as error:
+            raise _as_typed(error, places) from None
+        finally:
+            CALLED.reset(before)
+            for place in places:
+                if (place.kept or (done and place.written)) and place.local.exists():
+                    _send(place)
+
+
+def _as_typed(error: SynthomaError, places: Sequence[Stored]) -> SynthomaError:
+    """The error with addresses where folders of this computer stand for them."""
+    parts = [error.expected, error.came, error.todo]
+    for place in places:
+        parts = [part.replace(str(place.local), place.address) for part in parts]
+    error.expected, error.came, error.todo = parts
+    return error
+
+
+def _translated(words: Sequence[str], folder: Path) -> tuple[list[str], list[Stored]]:
+    """The words with local places, and what stands for what."""
+    goes_on = bool({"--resume", "--force"} & set(words)) or (words[:1] and words[0] in ("run", "listen", "serve"))
+    told, places = [], list[Stored]()
+    for at, word in enumerate(words):
+        option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if not _ADDRESS.fullmatch(value):
+            told.append(word)
+            continue
+        option = option or (words[at - 1] if at else "")
+        written, kept = option in _OUTPUTS, option in _KEPT
+        # The last part of an address names an artefact's folder, and titles are made of it.
+        local = folder / str(at) / (value.rstrip("/").rpartition("/")[2] or "place")
+        local.parent.mkdir()
+        read = not written or bool(goes_on and "--force" not in words)
+        places.append(Stored(value, local, read, needed=not (written or kept), written=written or kept, kept=kept))
+        told.append(f"{option}{sign}{local}" if sign else str(local))
+    return told, places
+
+
+def _system(address: str) -> tuple[Any, str]:
+    """The store of an address, and the place in it.
+
+    Raises:
+        ConfigError: its package is not installed.
+    """
+    import fsspec
+
+    try:
+        system, place = fsspec.core.url_to_fs(address)
+    except ImportError:
+        package = _EXTRA.get(address.partition(":")[0], "the package of this store")
+        todo = f"install it (pip install {package}; of s3 also pip install 'synthoma[s3]')"
+        raise ConfigError(f"the Python package {package} for {address}", "an installation without it", todo) from None
+    return system, place
+
+
+def _fetch(place: Stored, *, forced: bool) -> None:
+    """Bring what is read to this computer, and see that nothing is overwritten unasked."""
+    system, there = _system(place.address)
+    try:
+        exists = system.exists(there)
+        if place.needed and not exists:
+            raise InputError(f"a file or folder at {place.address}", "nothing", "check the address")
+        if place.written and not place.read and exists and not forced:
+            todo = "choose another place, or add --force to replace it"
+            raise OutputError("a free place for the output", f"{place.address}, which exists", todo)
+        if place.read and exists:
+            say(f"fetching {place.address}", to=sys.stderr)
+            system.get(there.rstrip("/"), str(place.local), recursive=True)
+    except (InputError, OutputError):
+        raise
+    except Exception as error:  # each store has errors of its own
+        raise InputError(f"a store that answers for {place.address}", _words(error), _WAY_IN) from None
+
+
+_WAY_IN = "check the address, the network and the credentials (of s3: AWS_PROFILE, AWS_ENDPOINT_URL and the like)"
+
+
+def _send(place: Stored) -> None:
+    """Send what was made: marks last, and what was there before and is no more is removed."""
+    system, there = _system(place.address)
+    there = there.rstrip("/")
+    single = place.local.is_file()
+    files = [place.local] if single else sorted(path for path in place.local.rglob("*") if path.is_file())
+    files.sort(key=lambda path: MARKS.index(path.name) if path.name in MARKS else -1)
+    say(f"sending {len(files):,} files to {place.address}", to=sys.stderr)
+    try:
+        earlier = set(system.find(there)) if system.exists(there) else set()
+        # An old mark beside new arrays would be an artefact that never was.
+        for path in sorted(earlier, key=lambda path: path.rpartition("/")[2] not in MARKS):
+            system.rm_file(path)
+        for path in files:
+            to = there if single else f"{there}/{path.relative_to(place.local).as_posix()}"
+            system.makedirs(to.rpartition("/")[0], exist_ok=True)
+            system.put_file(str(path), to)
+            if system.size(to) != path.stat().st_size:
+                raise OSError(f"{to} arrived with another size")
+    except Exception as error:  # each store has errors of its own
+        todo = f"{_WAY_IN}, then run the command again: what was sent so far is no whole artefact"
+        raise OutputError(f"a store that takes files at {place.address}", _words(error), todo) from None
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
