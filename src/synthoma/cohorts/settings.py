@@ -132,6 +132,12 @@ class PrepareConfig(Config):
         examples=[4],
     )
     crop: bool = Field(True, description="crop to the head before resizing", examples=[False])
+    strip: bool = Field(
+        False,
+        description="set what lies outside the brain to air before anything else; scans in which no brain is found for "
+        "sure are skipped, and a model that learns from the cohort strips what it is shown",
+        examples=[True],
+    )
     normalise: Normalisation = Field(
         "robust",
         description="what grey values are scaled by: robust by the tissue's 99.5th percentile, unit by the full range",

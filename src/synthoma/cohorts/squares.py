@@ -46,6 +46,8 @@ class FramingRule:
         resampling: how slices are resized.
         pad: side of the square that each slice is centred in first, in its own pixels; None for none.
         window: (start, stop): the rows and columns of it that are kept; None for all.
+        strip: whether what lies outside the brain is air. Who loads a scan sees to it (``segmenters.tissues``): where
+            the brain is must be known before a slice is framed.
     """
 
     crop: bool = True
@@ -54,6 +56,7 @@ class FramingRule:
     resampling: Resampling = "area"
     pad: int | None = None
     window: tuple[int, int] | None = None
+    strip: bool = False
 
     @classmethod
     def of(cls, prepared: Mapping[str, Any]) -> Self:
@@ -71,6 +74,7 @@ class FramingRule:
             resampling=prepared.get("resampling") or "area",
             pad=prepared.get("pad"),
             window=None if window is None else (int(window[0]), int(window[1])),
+            strip=bool(prepared.get("strip", False)),
         )
         if rule.fitting not in get_args(Fitting) or rule.resampling not in get_args(Resampling):
             raise ValueError("a fitting and a resampling that exist")
@@ -84,7 +88,7 @@ class FramingRule:
         return box if self.window is None else part_of(box, *self.window)
 
 
-FRAMED = ("normalise", "crop", "fitting", "resampling", "pad", "window")
+FRAMED = ("normalise", "crop", "fitting", "resampling", "pad", "window", "strip")
 """The settings of ``prepare`` that make it."""
 
 USUAL = FramingRule()

@@ -19,6 +19,7 @@ from synthoma.detection.settings import DetectConfig
 EXAMPLES = (
     "synthoma detect scan.nii.gz -o found",
     "synthoma detect patients/ -o found --open",
+    "synthoma detect scan.nii.gz -o found --tissues",
     "synthoma detect BraTS2018/ --model run -o found --probabilities",
     "synthoma detect pictures/ --model gan-run -o scores.csv",
     "synthoma detect hospital/ -o found --backend dask --scheduler tcp://head:8786",
@@ -29,7 +30,7 @@ EXAMPLES = (
 @takes(
     DetectConfig,
     *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
-    *("probabilities", "rle"),
+    *("probabilities", "rle", "tissues", "inside_brain"),
     *("dicom_sr", "study", "send_back"),
     *("layout", "convention", "device", "jobs"),
 )

@@ -32,6 +32,7 @@ EXAMPLES = (
     "synthoma prepare kaggle_3m -o lgg --modalities flair --size 64 --slices tumour",
     "synthoma prepare BraTS2018 -o brats --merge whole-tumour --every 3",
     "synthoma prepare kaggle253 -o pictures --recipe dcgan-seed --augment 4",
+    "synthoma prepare hospital/ -o brains --strip",
     "synthoma prepare my-gan/samples --like cohort -o synthetic",
     "synthoma prepare --phantom 40 -o phantom --set phantom.skull=stripped",
     "synthoma prepare BraTS2018 -o brats --parts brats.parts --shard 3/16",
@@ -40,7 +41,19 @@ EXAMPLES = (
 
 @takes(
     PrepareConfig,
-    *("recipe", "layout", "modalities", "plane", "size", "crop", "fitting", "tile", "normalise", "convention"),
+    *(
+        "recipe",
+        "layout",
+        "modalities",
+        "plane",
+        "size",
+        "crop",
+        "strip",
+        "fitting",
+        "tile",
+        "normalise",
+        "convention",
+    ),
     *(
         "merge",
         "classes",

@@ -6,10 +6,11 @@ import numpy as np
 
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.core.types import REGIONS, tumour_of
+from synthoma.detection.brain import lobes_of, tissue_findings
 from synthoma.detection.coding import to_rle
 from synthoma.detection.findings import dice, measurements, side, tidy
 from synthoma.detection.regions import largest_regions
-from synthoma.detection.scan_findings import Description, FoundSlice
+from synthoma.detection.scan_findings import Description, FoundSlice, Region
 from synthoma.detection.seen import Seen
 from synthoma.detectors.segmenters.label_maps import meanings
 from synthoma.scans.orientation import from_plane
@@ -32,7 +33,7 @@ def describe(seen: Seen) -> Description:
             **measurements(seen.regions, framing.source, axis, framing.pixel_mm).content(),
             "side": where,
             "left_of_midline": tidy(shift),
-            "largest_regions": largest_regions(seen.mask, image, framing.source),
+            "largest_regions": _placed(largest_regions(seen.mask, image, framing.source), seen),
             "slice_axis": "zyx"[axis],
             "index_convention": "slices and voxels are counted from 0, as the scan's file holds them",
             "slices": _tumour_slices(seen),
@@ -44,8 +45,24 @@ def describe(seen: Seen) -> Description:
             "missing": list(framing.missing),
             "taken_for": seen.guessed,
             **_agreement(seen),
+            **_tissues(seen),
         }
     )
+
+
+def _placed(regions: list[Region], seen: Seen) -> list[Region]:
+    """Regions with their lobes, where tissues were asked for."""
+    if seen.tissues is None:
+        return regions
+    centres = [[float(one.centroid_voxel[axis] or 0) for axis in "zyx"] for one in regions]
+    names = lobes_of(centres, seen.tissues, seen.study.geometry)
+    return [one.model_copy(update={"lobe": name}) for one, name in zip(regions, names, strict=True)]
+
+
+def _tissues(seen: Seen) -> dict[str, object]:
+    """The head's tissues in numbers, where they were asked for and voxels have a size."""
+    found = None if seen.tissues is None else tissue_findings(seen.tissues, seen.study.geometry)
+    return {} if found is None else {"tissues": found}
 
 
 def _tumour_slices(seen: Seen) -> list[FoundSlice]:

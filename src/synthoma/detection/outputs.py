@@ -23,6 +23,7 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.detection.view import FILE as VIEW
 from synthoma.detection.view import write_view
 from synthoma.detection.words import size_text, track_record
+from synthoma.detectors.segmenters.tissues import TissueMap
 from synthoma.scans.case import Case, Volume
 from synthoma.scans.files import SUFFIXES
 
@@ -73,6 +74,8 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
     files = {"mask": _write_mask(folder, name, seen)}
     if options.probabilities:
         files["probabilities"] = _write_probabilities(folder, name, seen)
+    if seen.tissues is not None:
+        files["tissues"] = _write_tissues(folder, name, seen.tissues, seen)
     if options.dicom_seg or options.dicom_sr:
         _add_dicom_seg(folder, name, seen, detector, files, remarks)
     if options.dicom_sr and "dicom_seg" in files:
@@ -128,6 +131,13 @@ def _write_probabilities(folder: Path, name: str, seen: Seen) -> list[str]:
         else:
             written.append(_write_volume(folder, f"{name}_{kind}", layers, seen))
     return written
+
+
+def _write_tissues(folder: Path, name: str, tissues: TissueMap, seen: Seen) -> list[str]:
+    """The map of tissues on the scan's own grid; of pictures as grey values of the tissues' numbers."""
+    if not seen.pictures:
+        return [_write_volume(folder, f"{name}_tissues", tissues.labels, seen)]
+    return _write_pictures(folder, name, "tissues", tissues.labels, seen)
 
 
 def _write_volume(folder: Path, stem: str, voxels: Array, seen: Seen) -> str:

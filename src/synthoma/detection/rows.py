@@ -12,7 +12,8 @@ from synthoma.scans.layouts.dicom_loading import reference_series
 
 COLUMNS = (
     "case", "probability", "has_tumour", "type", "volume", "unit", "volume_ml", "diameter", "diameter_unit", "side",
-    "dice", "taken_for", "mask", "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask",
+    "dice", "lobe", "brain_ml", "grey_ml", "white_ml", "csf_ml", "midline_shift_mm",
+    "taken_for", "mask", "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask",
     "remarks", "notice",
 )  # fmt: skip
 PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability", "notice")
@@ -32,6 +33,12 @@ class ScanRow(TypedDict):
     diameter_unit: str
     side: str
     dice: float | None
+    lobe: str
+    brain_ml: float | None
+    grey_ml: float | None
+    white_ml: float | None
+    csf_ml: float | None
+    midline_shift_mm: float | None
     mask: str
     overlay: str
     dicom_seg: str
@@ -67,6 +74,9 @@ def scan_row(case: Case, name: str, findings: ScanFindings, seen: Seen) -> ScanR
 
     diameter = findings.diameter
     scores = findings.dice or {}
+    tissues = findings.tissues
+    sizes = {} if tissues is None else tissues.volumes_ml
+    fluids = [sizes.get(name) for name in ("ventricles", "outer fluid")]
     return {
         "case": case.name,
         "probability": findings.probability,
@@ -79,6 +89,12 @@ def scan_row(case: Case, name: str, findings: ScanFindings, seen: Seen) -> ScanR
         "diameter_unit": findings.diameter_unit,
         "side": findings.side or "",
         "dice": next(iter(scores.values()), None),
+        "lobe": "; ".join(f"{one.side or ''} {one.lobe}".strip() for one in findings.largest_regions if one.lobe),
+        "brain_ml": None if tissues is None else tissues.brain_ml,
+        "grey_ml": sizes.get("grey matter"),
+        "white_ml": sizes.get("white matter"),
+        "csf_ml": None if tissues is None else round(sum(size or 0.0 for size in fluids), 1),
+        "midline_shift_mm": None if tissues is None else tissues.midline_shift_mm,
         "mask": first("mask"),
         "overlay": first("overlay"),
         "dicom_seg": first("dicom_seg"),

@@ -6,15 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from synthoma.cohorts.squares import Framing, frame, from_squares, to_squares
-from synthoma.core.errors import SynthomaError
+from synthoma.cohorts.squares import Framing, FramingRule, frame, from_squares, to_squares
+from synthoma.core.errors import InputError, SynthomaError
+from synthoma.core.types import Float32
 from synthoma.detection.classes import opened
 from synthoma.detection.detector import Detector
+from synthoma.detection.inside import brain_of_squares, confined, learned_from_gliomas, tissue_probabilities
 from synthoma.detection.seen import Seen, kind_of
 from synthoma.detection.sequences import fitted, guessed_sequence
 from synthoma.detection.settings import DetectConfig
 from synthoma.detectors.segmenters.chances import calibration_of
 from synthoma.detectors.segmenters.label_maps import label_map
+from synthoma.detectors.segmenters.tissues import TissueMap, on_grid, shipped_tissues, stripped
 from synthoma.scans.case import Case, Study
 
 
@@ -24,7 +27,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     Raises:
         InputError: a scan that cannot be read, or whose modalities the model cannot do without.
     """
-    loaded = case.load()
+    loaded = _as_learned(case.load(), detector.rule)
     study, remarks = fitted(loaded, detector, options.shows)
     guessed = guessed_sequence(loaded, detector, options.shows)
     remarks += loaded.remarks
@@ -32,12 +35,16 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     pixels = to_squares(framing)
     # Only where left and right are columns is a mirrored slice a head that may be.
     maps = detector.probabilities(pixels, framing.step_mm, flip=options.flip and framing.plane != "sagittal")
+    maps, tissues, told = _of_the_head(study, framing, pixels, maps, detector, options)
+    remarks += told
     probabilities = from_squares(maps, framing)
     thresholds = detector.thresholds
     if options.threshold is not None:
         thresholds = (options.threshold,) * len(thresholds)
     remarks += _unknown_of(framing, detector)
     labels = label_map(probabilities, thresholds, detector.targets)
+    if tissues is not None:
+        tissues = tissues.with_tumour(labels > 0)
     calibration = calibration_of(
         detector.calibrations, kind_of(framing), tuple(framing.images), guessed=guessed is not None
     )
@@ -60,6 +67,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         guessed=guessed,
         types={},
         remarks=tuple(remarks),
+        tissues=tissues,
     )
     if seen.has_tumour != bool(seen.mask.any()):
         remarks.append(
@@ -68,7 +76,41 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
             else "the scan says tumour, but no pixel reached the threshold: look at the picture"
         )
         seen = replace(seen, remarks=tuple(remarks))
-    return _with_type(seen, loaded, options)
+    return _with_type(seen, loaded, options, detector.rule)
+
+
+def _as_learned(study: Study, rule: FramingRule) -> Study:
+    """A scan without its skull, for a model that learned from such scans; as it is where no brain is found for sure."""
+    if not rule.strip:
+        return study
+    try:
+        return stripped(study)
+    except InputError:
+        told = "the model learned from stripped scans, but no brain was found for sure: it saw the whole head"
+        return replace(study, remarks=(*study.remarks, told))
+
+
+def _of_the_head(
+    study: Study, framing: Framing, pixels: Float32, maps: Float32, detector: Detector, options: DetectConfig
+) -> tuple[Float32, TissueMap | None, list[str]]:
+    """Maps without what lies outside the brain; the head's tissues, where they are asked for; what is to be said."""
+    confines = options.inside_brain and learned_from_gliomas(detector) and shipped_tissues().takes(framing)
+    thresholds = detector.thresholds if options.threshold is None else (options.threshold,) * len(detector.thresholds)
+    # Where nothing is outlined there is nothing to leave out.
+    confines = confines and bool((maps[:, 0] >= thresholds[0]).any())
+    if not confines and not options.tissues:
+        return maps, None, []
+    remarks = []
+    if confines:
+        inside = confined(maps, thresholds, brain_of_squares(framing, pixels))
+        maps, remarks = inside.maps, [inside.remark] if inside.remark else []
+    tissues = None
+    if options.tissues:
+        squares, chances = tissue_probabilities(study, framing, pixels)
+        tissues = on_grid(chances, squares)
+        if not tissues.sure:
+            remarks.append("no brain was found for sure: do not rely on the map of tissues")
+    return maps, tissues, remarks
 
 
 def _unknown_of(framing: Framing, detector: Detector) -> list[str]:
@@ -86,13 +128,14 @@ def _unknown_of(framing: Framing, detector: Detector) -> list[str]:
     return remarks
 
 
-def _with_type(seen: Seen, loaded: Study, options: DetectConfig) -> Seen:
+def _with_type(seen: Seen, loaded: Study, options: DetectConfig, detector_rule: FramingRule) -> Seen:
     """The same with the chances of each type, where a tumour was outlined and somebody asked for its type."""
     if options.type_model is None or not seen.mask.any():
         return seen
     classifier = opened(options.type_model)
     shows = options.shows if options.shows in classifier.modalities else None
     try:
+        loaded = loaded if detector_rule.strip else _as_learned(loaded, classifier.rule)
         shown_to, more = fitted(loaded, classifier, shows)
         outlined = np.asarray(seen.in_plane(seen.mask).any(axis=(1, 2)))
         chances = classifier.of_study(shown_to, outlined, seen.framing.plane)

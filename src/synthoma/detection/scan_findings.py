@@ -10,6 +10,7 @@ from pydantic import Field
 from synthoma.core.artefacts import read_artefact
 from synthoma.core.records import Number, Record
 from synthoma.core.whole_files import write_json
+from synthoma.detection.brain import TissueFindings
 from synthoma.detection.result import SCHEMA, ModelIdentity
 
 FILE = "findings.json"
@@ -33,6 +34,7 @@ class Region(Record):
     diameter: Number = Field(description="the largest, in the ``diameter_unit`` of the whole; None in a picture")
     side: Side | None = Field(description="the patient's")
     centroid_voxel: dict[str, Number] = Field(description="mean index by axis (z, y, x)")
+    lobe: str | None = Field(default=None, description="an estimate; missing where nobody asked for tissues")
 
 
 class Measurements(Record):
@@ -83,6 +85,7 @@ class Place(Record):
     taken_for: str | None = Field(description="sequence that a picture was taken for without saying so; else None")
     dice: dict[str, Number] | None = Field(default=None, description="by target; missing where the scan has no mask")
     dice_convention: str | None = Field(default=None, description="missing likewise")
+    tissues: TissueFindings | None = Field(default=None, description="of the head; missing where nobody asked")
 
 
 class Description(Place, Measurements, Answer):

@@ -11,6 +11,7 @@ from synthoma.cohorts.squares import Framing
 from synthoma.core.types import PLAIN_MODALITY, Bools, Bytes, Float32, Floats
 from synthoma.detectors.segmenters.chances import Calibration, Kind, scan_probability, slice_probabilities
 from synthoma.detectors.segmenters.label_maps import target_masks
+from synthoma.detectors.segmenters.tissues import TissueMap
 from synthoma.scans.case import Case, Study
 from synthoma.scans.orientation import to_lps, to_plane
 
@@ -34,6 +35,7 @@ class Seen:
         guessed: the sequence that a picture was taken for without saying so itself; else None.
         types: probability of each class, where a classifier was asked; else empty.
         remarks: what the reader of the result should know.
+        tissues: of the head, on the scan's own grid; None where nobody asked.
     """
 
     case: Case
@@ -50,6 +52,7 @@ class Seen:
     guessed: str | None
     types: dict[str, float]
     remarks: tuple[str, ...]
+    tissues: TissueMap | None = None
 
     @property
     def pictures(self) -> bool:

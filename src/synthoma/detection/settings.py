@@ -45,6 +45,18 @@ class DetectConfig(Config):
     )
     saliency: bool = Field(False, description="draw what the network looked at", examples=[True])
     probabilities: bool = Field(False, description="write the probability of each pixel", examples=[True])
+    tissues: bool = Field(
+        False,
+        description="write a map of the head's tissues (grey and white matter, ventricles, fluid, skull, eyes), their "
+        "volumes, lobes and the shift of the midline",
+        examples=[True],
+    )
+    inside_brain: bool = Field(
+        True,
+        description="leave out what is outlined outside the brain, where the model knows simulated gliomas only and a "
+        "brain is found for sure",
+        examples=[False],
+    )
     rle: bool = Field(
         False, description="write each scan's whole mask as run-length code and as a flat list", examples=[True]
     )

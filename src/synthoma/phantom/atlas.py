@@ -14,6 +14,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from synthoma.core.lobes import lobe
 from synthoma.core.types import Array, Bools, Float32, Floats
 from synthoma.phantom.head import UNSET, Canvas, face_distance, paint_head
 from synthoma.phantom.tissue import Tissue
@@ -234,16 +235,3 @@ def _growth(grey: Float32, white: Float32) -> Growth:
         # Shares are of all gliomas, however many places a lobe has.
         weights[here] *= part / weights[here].sum()
     return Growth(w, g, origin, seeds, weights / weights.sum())
-
-
-def lobe(x: Floats, y: Floats, z: Floats) -> Array:
-    """Rough lobe of places in template millimetres: array of names."""
-    # They overlap, and the first that holds is taken (`np.select`): the order matters.
-    conditions = [
-        (z < -14 + 0.12 * (y + 30)) & (y < -34) | (np.abs(x) < 16) & (y < -8) & (z < -8),
-        (np.abs(x) < 26) & (y > -34) & (y < 22) & (z > -12) & (z < 26),
-        (np.abs(x) > 18) & (z < 2 - 0.25 * (y + 10)) & (y < 26) & (y > -62) & (z < 12),
-        y < -72,
-        (y > 0) | (y > -22) & (z > 34),
-    ]
-    return np.select(conditions, ["posterior fossa", "deep", "temporal", "occipital", "frontal"], "parietal")

@@ -56,7 +56,7 @@ def phantom_beside(
     modalities = tuple(look.modalities)
     plain = modalities == (PLAIN_MODALITY,)
     phantom = PhantomConfig(
-        skull=skull,
+        skull="stripped" if prepared.get("strip") else skull,
         volume_ml=volume_ml,
         volume_spread=volume_spread,
         lobe=lobe,

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from synthoma.core.tissues import HeadTissue
 from synthoma.core.types import Bytes
 
 
@@ -56,10 +57,30 @@ REGION_OF: dict[Tissue, int] = {
 }
 """Tissue code -> value of the mask as named in ``synthoma.core.types.REGIONS``; all other tissue is 0."""
 
+HEAD_TISSUES: dict[HeadTissue, tuple[Tissue, ...]] = {
+    HeadTissue.BACKGROUND: (Tissue.AIR,),
+    HeadTissue.GREY: (Tissue.GREY, Tissue.DEEP_GREY),
+    HeadTissue.WHITE: (Tissue.WHITE, Tissue.LESION),
+    HeadTissue.VENTRICLE: (Tissue.VENTRICLE, Tissue.CHOROID),
+    HeadTissue.FLUID: (Tissue.CSF, Tissue.CAVITY),
+    HeadTissue.TUMOUR: tuple(REGION_OF),
+    HeadTissue.EYE: (Tissue.VITREOUS, Tissue.LENS),
+    HeadTissue.VESSEL: (Tissue.ARTERY, Tissue.SINUS),
+}
+"""Kinds of a tissue map -> codes; every other code is ``HeadTissue.HEAD``."""
+
 
 def mask_of(tissue: Bytes) -> Bytes:
     """The tumour mask (values 0 to 3) of a tissue map of any shape."""
     table = np.zeros(256, np.uint8)
     for code, region in REGION_OF.items():
         table[code] = region
+    return table[tissue]
+
+
+def head_tissue_of(tissue: Bytes) -> Bytes:
+    """The kinds that a tissue map of a scan tells apart (``core.tissues.HeadTissue``), of a map of codes."""
+    table = np.full(256, HeadTissue.HEAD, np.uint8)
+    for kind, codes in HEAD_TISSUES.items():
+        table[list(codes)] = kind
     return table[tissue]

@@ -15,8 +15,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from synthoma.core.lobes import lobe
 from synthoma.core.types import Array, Bools, Float32, Floats
-from synthoma.phantom.atlas import GROWTH_MM, Growth, lobe
+from synthoma.phantom.atlas import GROWTH_MM, Growth
 from synthoma.phantom.config import PhantomConfig, Side
 from synthoma.phantom.fields import by_matrices, spline_along
 from synthoma.phantom.tissue import Tissue

@@ -24,6 +24,7 @@ class PrepareKeywords(TypedDict, total=False):
     tile: int | None
     augment: int
     crop: bool
+    strip: bool
     normalise: Literal["robust", "unit"]
     apart: bool
     convention: str | None
@@ -60,6 +61,7 @@ class PreparePhantomKeywords(TypedDict, total=False):
     tile: int | None
     augment: int
     crop: bool
+    strip: bool
     normalise: Literal["robust", "unit"]
     apart: bool
     convention: str | None
@@ -145,6 +147,8 @@ class DetectKeywords(TypedDict, total=False):
     three_d: bool
     saliency: bool
     probabilities: bool
+    tissues: bool
+    inside_brain: bool
     rle: bool
     shows: str | None
     type_model: Place | None

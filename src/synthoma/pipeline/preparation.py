@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -74,6 +76,7 @@ def prepare(
     with telling(progress) as told, place as partial:
         told("listing the folder", 0, 1)
         inventory, config = _understood(source, config)
+        inventory = _stripping(inventory) if config.strip else inventory
         check_apart(Path(output), (place for case in inventory.cases for place in case.sources))
         hidden = inventory.layout == "dicom" or config.pseudonyms
         if tell is not None:
@@ -82,6 +85,15 @@ def prepare(
         _packed(inventory, partial, config, source="hidden" if hidden else source.name, progress=told)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _stripping(inventory: Inventory) -> Inventory:
+    """Cases that are stripped when they are loaded."""
+    from synthoma.detectors.segmenters.tissues import load_stripped, shipped_tissues
+
+    shipped_tissues()  # says before hours of reading that it is missing
+    cases = (replace(case, load=partial(load_stripped, case.load)) for case in inventory.cases)
+    return replace(inventory, cases=tuple(cases))
 
 
 def _understood(source: Path, config: PrepareConfig) -> tuple[Inventory, PrepareConfig]:
@@ -145,6 +157,8 @@ def prepare_phantom(
         raise ConfigError("images of another tool beside --like", came, todo)
     if config.corrections is not None:
         raise ConfigError("scans beside --corrections", "simulated patients", "leave --corrections out")
+    if config.strip:  # whoever is simulated needs no network to lose the head
+        config = config.model_copy(update={"phantom": config.phantom.model_copy(update={"skull": "stripped"})})
     prepare: Prepare = prepare_case
     cases = phantom_cases(patients, config.seed, config.phantom)
     if config.grid == "slices":

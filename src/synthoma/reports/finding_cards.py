@@ -174,6 +174,7 @@ def _facts(found: ScanFindings) -> tuple[tuple[str, str], ...]:
         facts.append(("side", _side(found.side, found)))
         facts.append(("slices with tumour", f"{len(found.slices)} of {len(found.slice_probabilities)}"))
         facts.append(("separate regions", f"{found.regions}"))
+    facts += _tissues(found)
     if found.type:
         chance = found.type_probabilities.get(found.type)
         facts.append(("likeliest type", f"{found.type} ({_two(chance)})"))
@@ -185,6 +186,22 @@ def _facts(found: ScanFindings) -> tuple[tuple[str, str], ...]:
     if found.taken_for:
         facts.append(("taken for", f"{PROSE.get(found.taken_for, found.taken_for)} (the file does not say)"))
     return tuple((name, text) for name, text in facts if text != NONE)
+
+
+def _tissues(found: ScanFindings) -> list[tuple[str, str]]:
+    """Lobes, volumes of tissues and the shift of the midline, where they were asked for."""
+    lobes = list(dict.fromkeys(one.lobe for one in found.largest_regions if one.lobe))
+    facts = [("lobe (estimated)", ", ".join(lobes))] if lobes else []
+    tissues = found.tissues
+    if tissues is None:
+        return facts
+    sizes = {"brain": tissues.brain_ml, **tissues.volumes_ml}
+    shown = ("brain", "grey matter", "white matter", "ventricles", "outer fluid")
+    facts += [(f"{name} (estimated)", f"{sizes[name]:,.0f} ml") for name in shown if sizes.get(name)]
+    if (shift := tissues.midline_shift_mm) is not None:
+        way = f" to the patient's {'left' if shift > 0 else 'right'}" if abs(shift) >= 1 else ""
+        facts.append(("midline shift (estimated)", f"{abs(shift):.0f} mm{way}"))
+    return facts
 
 
 def _side(side: str | None, found: ScanFindings) -> str:
