@@ -30,6 +30,7 @@ _PROTOCOLS = 96
 SHOWN: dict[str, float] = {"t1": 1.25, "t1c": 1.2, "t2": 0.65, "flair": 0.55}
 """How much of the simulated contrast between tumour and white matter scans show after the windows of their scanners:
 what was measured in gliomas of 45 patients of three hospitals, over what the protocol that fits them gives."""
+_UPTAKE = 0.6  # the same for what takes up contrast agent
 _OWN_SHARE = 0.2  # standard deviation of the logarithm of that from one tumour to the next
 
 
@@ -84,7 +85,7 @@ def parts_of(shape: Shape, request: Request, tissue: TissueMap, regions: Bytes |
         hard = np.where(deep.numpy() > 0.5, 1 + parts.argmax(0).numpy(), 0)
         mask = np.where(shape.mask(tissue).ravel(), mask_of(codes[hard]), 0).reshape(shape.whole.shape)
         regions = mask.astype(np.uint8)
-    return Parts(fractions, kinds, regions)
+    return Parts(np.asarray(fractions, np.float32), kinds, regions)
 
 
 def _enhancing(request: Request, core: torch.Tensor, whole: torch.Tensor) -> Biology:
@@ -133,7 +134,9 @@ def sequence_of(name: str, levels: tuple[float, float, float]) -> str:
     return min(("flair", "t1", "t2"), key=lambda one: _protocol(one, levels)[1])
 
 
-def ratios_of(rng: np.random.Generator, tissue: TissueMap, seen: Mapping[str, float] | None = None) -> dict[str, Floats]:
+def ratios_of(
+    rng: np.random.Generator, tissue: TissueMap, seen: Mapping[str, float] | None = None
+) -> dict[str, Floats]:
     """Grey value of each tissue code (256,) relative to white matter, by modality, of one tumour.
 
     Args:
@@ -155,9 +158,9 @@ def ratios_of(rng: np.random.Generator, tissue: TissueMap, seen: Mapping[str, fl
         usual = float(ratio[[Tissue.OEDEMA, Tissue.CORE]].mean()) - 1
         if seen is not None and name in seen and usual * (seen[name] - 1) > 0:
             share = float(np.clip((seen[name] - 1) / usual, 0.3, 2.0))
-        # What lies on the other side of white matter (enhancing tissue in T1c) keeps its own contrast.
+        # What lies on the other side of white matter (enhancing tissue in T1c) keeps a contrast of its own.
         same = (ratio > 1) == (usual > 0)
-        found[name] = np.where(same, 1 + (ratio - 1) * share * own, ratio)
+        found[name] = np.where(same, 1 + (ratio - 1) * share * own, 1 + (ratio - 1) * _UPTAKE)
     return found
 
 
@@ -176,7 +179,9 @@ def painted(
         own = image[shape.box]
         base = _white_level(own, tissue, shape, tissue.levels[name][WHITE], scan)
         ratio = np.array([1 + request.contrast * (ratios[name][kind] - 1) for kind in parts.kinds], np.float32)
-        colour = np.tensordot(np.maximum(ratio, 0.05), parts.fractions, 1)
+        # Nothing in a tumour is darker than the scan's own fluid.
+        floor = np.float32(tissue.levels[name][FLUID] / max(tissue.levels[name][WHITE], 1e-6))
+        colour = np.tensordot(np.maximum(ratio, min(floor, np.float32(1))), _blurred(parts.fractions, scan), 1)
         target = base * colour * texture
         smooth = ndimage.gaussian_filter(own, anisotropic(1.2, scan.spacing, True))
         grain = own - smooth
@@ -188,6 +193,14 @@ def painted(
         new = np.minimum(new, max(float(np.percentile(image, 99.8)), float(own.max())))
         result[name] = np.where(touched, new, own).astype(np.float32)
     return result
+
+
+def _blurred(fractions: Float32, scan: Scan) -> Float32:
+    """Fractions as a scanner sees them: each pixel has some of its neighbours', in sum as much as it had."""
+    total = fractions.sum(0)
+    sigma = max(0.7, 0.7 / min(scan.spacing[1:]))
+    soft = ndimage.gaussian_filter(fractions, (0, 0, sigma, sigma))
+    return np.asarray(soft * (total / np.maximum(soft.sum(0), 1e-6)), np.float32)
 
 
 def _white_level(own: Float32, tissue: TissueMap, shape: Shape, level: float, scan: Scan) -> Float32:

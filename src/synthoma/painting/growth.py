@@ -127,7 +127,9 @@ def _grown(
         ball = _distance(box, target, scan) - radius
         whole, core = 0.4 * whole + 0.6 * ball, core - 0.6 * whole + 0.6 * ball
     whole = whole + biology.spare_mm * (tissue.grey[box] - 0.3) + 0.5 * biology.patchy * fields[0]
-    return _fitted(Shape(box, whole.astype(np.float32), core.astype(np.float32), fields), biology, scan, tissue, allowed)
+    return _fitted(
+        Shape(box, whole.astype(np.float32), core.astype(np.float32), fields), biology, scan, tissue, allowed
+    )
 
 
 def _fitted(shape: Shape, biology: Biology, scan: Scan, tissue: TissueMap, allowed: Bools) -> Shape:

@@ -79,7 +79,9 @@ def pasted(
     box, places = _places(lesion, scan, start, factor, turn, mirrored)
     whole = ndimage.map_coordinates(lesion.whole, places, order=1, mode="nearest", output=np.float32) * factor
     # Beyond what was cut out nothing is known of it.
-    beyond = np.any([(at < 0) | (at > side - 1) for at, side in zip(places, lesion.whole.shape, strict=True)][1:], axis=0)
+    beyond = np.any(
+        [(at < 0) | (at > side - 1) for at, side in zip(places, lesion.whole.shape, strict=True)][1:], axis=0
+    )
     whole = np.where(beyond, np.maximum(whole, 4.0), whole)
     room = room_of(tissue)[box] & allowed[box]
     distances = np.sort(whole[room])

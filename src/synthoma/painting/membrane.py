@@ -52,7 +52,12 @@ def membrane(values: Float32, hole: Bools, spacing: Spacing) -> Float32:
     index = np.concatenate((np.arange(count), *rows)), np.concatenate((np.arange(count), *columns))
     matrix = coo_matrix((np.concatenate((diagonal + 1e-9, *weights)), index), shape=(count, count)).tocsr()
     inverse = 1 / (diagonal + 1e-9)
-    found, _ = cg(matrix.multiply(inverse[:, None] ** 0.5).multiply(inverse[None] ** 0.5).tocsr(), known * inverse**0.5, rtol=1e-4, maxiter=600)
+    found, _ = cg(
+        matrix.multiply(inverse[:, None] ** 0.5).multiply(inverse[None] ** 0.5).tocsr(),
+        known * inverse**0.5,
+        rtol=1e-4,
+        maxiter=600,
+    )
     result[hole] = found * inverse**0.5
     return result
 

@@ -131,7 +131,9 @@ def start_of(
     if not weights.sum() > 0:
         where = " ".join(str(word) for word in place) or "anywhere"
         came = f"none {where}" + ("" if far_from is None else ", away from the tumour that is there")
-        raise InputError("white matter in which a tumour can start", came, "choose another --place, or leave the scan out")
+        raise InputError(
+            "white matter in which a tumour can start", came, "choose another --place, or leave the scan out"
+        )
     return found[rng.choice(len(found), p=weights / weights.sum())].astype(np.float64), False
 
 

@@ -59,7 +59,9 @@ def remove(
         InputError: nothing to remove, no brain, a region outside it, or more of it than can be told from the rest.
     """
     if not hole.any():
-        raise InputError("a tumour to remove", "a mask that marks nothing", "give the tumour's mask, or leave the scan out")
+        raise InputError(
+            "a tumour to remove", "a mask that marks nothing", "give the tumour's mask, or leave the scan out"
+        )
     brain = brain_of(scan.images, scan.spacing) | hole
     if float(hole.sum() / brain.sum()) > _MOST:
         came = f"one of {100 * hole.sum() / brain.sum():.0f} % of the brain"
@@ -76,7 +78,9 @@ def remove(
         moves = _moves(scan, brain, hole, box, ring, mirror_only=method == "mirror")
     images = {}
     for name, image in scan.images.items():
-        filled = _filled(rng, image, brain, hole, box, ring, moves, scan, weigh=method == "blend", grain=method == "blend")
+        filled = _filled(
+            rng, image, brain, hole, box, ring, moves, scan, weigh=method == "blend", grain=method == "blend"
+        )
         new = np.array(image)
         new[hole] = filled[hole[box]]
         images[name] = new
@@ -148,7 +152,9 @@ def _filled(
     smooth = membrane(own, gap, scan.spacing)
     if not moves:
         return smooth
-    places = np.stack(np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij"), -1).reshape(-1, 3)
+    places = np.stack(np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij"), -1).reshape(
+        -1, 3
+    )
     details, taken = [], []
     for move in moves:
         where, _ = _source(places, move, brain)
@@ -158,7 +164,7 @@ def _filled(
         taken.append(fitted)
         details.append(other - ndimage.gaussian_filter(other, anisotropic(6.0, scan.spacing, True)))
     if not weigh:
-        return np.where(gap, taken[0], own)
+        return np.asarray(np.where(gap, taken[0], own), np.float32)
     detail = own - ndimage.gaussian_filter(smooth, anisotropic(6.0, scan.spacing, True))
     known = np.stack([part[ring] for part in details])
     weights = _ridge(known, detail[ring])

@@ -12,8 +12,10 @@ from synthoma.core.types import Bools, Bytes, Float32, tumour_of
 Spacing = tuple[float, float, float]
 """Distances between voxels (z, y, x) in mm."""
 
-BRAIN_MM = 138.0
-"""Width of an adult brain, by which a scan without stated size is measured."""
+HEAD_MM = 185.0
+"""Length of an adult head from front to back, by which a scan without stated size is measured."""
+STEP_MM = 6.0
+"""Distance between slices where nobody states it."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,18 @@ class Painted:
     mask: Bytes
     changed: Bools
     facts: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def unmeasured(images: Mapping[str, Float32]) -> tuple[Spacing, str]:
+    """A spacing for a scan that states none, and the remark that says so."""
+    longest = 1
+    for image in images.values():
+        shown = image.max(0) > 0.1 * float(np.percentile(image, 99.5))
+        rows = np.flatnonzero(shown.any(1))
+        longest = max(longest, int(np.ptp(rows)) + 1 if len(rows) else 1)
+    side = HEAD_MM / longest
+    text = f"the scan does not say how large it is: its head is taken for {HEAD_MM:g} mm long, its slices for {STEP_MM:g} mm apart"
+    return (STEP_MM, side, side), text
 
 
 def anisotropic(mm: float, spacing: Spacing, flat: bool) -> tuple[float, float, float]:

@@ -226,7 +226,9 @@ def _mixture(
         weight = _posterior(values, mean, spread, share)
         total = weight.sum(0) + 1e-9
         mean = weight.T @ values / total[:, None]
-        spread = np.sqrt(np.stack([(weight[:, k : k + 1] * (values - mean[k]) ** 2).sum(0) for k in range(3)]) / total[:, None])
+        spread = np.sqrt(
+            np.stack([(weight[:, k : k + 1] * (values - mean[k]) ** 2).sum(0) for k in range(3)]) / total[:, None]
+        )
         spread = np.maximum(spread, 0.08 * scale)
         share = np.maximum(total / total.sum(), 0.05)
     # By what the sequences show, not by where the mixture began.
