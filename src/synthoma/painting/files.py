@@ -202,10 +202,10 @@ def own_mask(path: Path, study: Study) -> Bytes:
         from synthoma.scans.volumes import read_volume
 
         own = read_volume(path).geometry
-        if own is not None and codes.shape == next(iter(study.images.values())).shape:
-            if not same_grid(own, study.geometry):
-                came = "one of the same shape in another place"
-                raise InputError("a mask on the scan's grid", came, "draw it on this scan, or resample it")
+        same = codes.shape == next(iter(study.images.values())).shape
+        if same and own is not None and not same_grid(own, study.geometry):
+            came = "one of the same shape in another place"
+            raise InputError("a mask on the scan's grid", came, "draw it on this scan, or resample it")
     if not np.array_equal(codes, np.rint(codes)) or codes.min() < 0 or codes.max() > 255:
         raise InputError(
             "a mask of whole numbers", f"values from {codes.min():g} to {codes.max():g}", "save it as labels"

@@ -33,7 +33,7 @@ def check_mask(mask: Bytes, scan: Scan) -> None:
 
 
 def shape_of_mask(mask: Bytes, scan: Scan, tissue: TissueMap, request: Request) -> tuple[Shape, Bytes]:
-    """Margins of a mask, and its regions in their box; a mask of value 1 alone is a whole tumour with a core of its own.
+    """Margins of a mask, and its regions in their box; a mask of value 1 alone gets a core of its own.
 
     Raises:
         InputError: what ``check_mask`` refuses, or a mask outside the brain.
@@ -65,6 +65,7 @@ def shape_of_mask(mask: Bytes, scan: Scan, tissue: TissueMap, request: Request) 
 
 
 def around(marked: np.ndarray, margin: tuple[float, float, float]) -> Box:
+    """The box of what is marked, made larger by so many voxels (z, y, x) on each side, inside the array."""
     where = np.argwhere(marked)
     low, high = where.min(0), where.max(0) + 1
     parts = [

@@ -77,7 +77,21 @@ class Painter(Protocol):
     def __call__(
         self, rng: np.random.Generator, canvas: Canvas, request: Request, start: Floats, material: Material, *,
         exact: bool,
-    ) -> Stroke: ...  # fmt: skip
+    ) -> Stroke:  # fmt: skip
+        """Make it.
+
+        Args:
+            rng: drives it.
+            canvas: the scan.
+            request: the tumour.
+            start: voxel (z, y, x) where it is to lie.
+            material: what training patients give.
+            exact: whether its middle must lie just there.
+
+        Raises:
+            InputError: no room.
+        """
+        ...
 
 
 def grow_and_paint(

@@ -27,6 +27,7 @@ Method = Literal["blend", "mirror", "membrane"]
 MARGIN_MM = 2.0
 """What is taken out around a mask, whose edge is softer than it says."""
 RING_MM = 12.0
+_LEAST_SHARE = 0.6  # of a hole for which a move finds tissue
 _MOST = 0.6  # share of the brain that may be replaced
 
 
@@ -120,15 +121,17 @@ def _moves(scan: Scan, brain: Bools, hole: Bools, box: Box, ring: Bools, *, mirr
                     move = _Move(mirrored, (dz, dy, dx))
                     where, fits = _source(at, move, brain)
                     hidden, whole = _source(inside, move, brain)
-                    # Nothing may come from the tumour itself, and hardly anything from beyond the brain.
-                    if whole.mean() < 0.98 or usable[tuple(hidden[whole].T)].mean() < 0.95 or fits.mean() < 0.9:
+                    # Little may come from the tumour itself or from beyond the brain, and it is not taken.
+                    share = float((usable[tuple(hidden.T)] & whole).mean())
+                    if share < _LEAST_SHARE or fits.mean() < 0.9:
                         continue
                     theirs = np.stack([image[tuple(where.T)] / scales[name] for name, image in scan.images.items()])
                     good = usable[tuple(where.T)]
                     theirs = theirs - theirs[:, good].mean(1, keepdims=True) if good.sum() > 20 else theirs
                     gap = ((theirs - own) ** 2).mean(0)
                     # What has no counterpart counts as unlike.
-                    found.append((float(np.where(good & fits, gap, 4.0).mean()), move))
+                    unlike = float(np.where(good & fits, gap, 4.0).mean())
+                    found.append((unlike + 4 * (1 - share), move))
     found.sort(key=lambda pair: pair[0])
     return [move for _, move in found[: 1 if mirror_only else 10]]
 
@@ -144,21 +147,21 @@ def _source(at: np.ndarray, move: _Move, brain: Bools) -> tuple[np.ndarray, Bool
 
 
 def _filled(
-    rng: np.random.Generator, image: Float32, brain: Bools, hole: Bools, box: Box, ring: Bools, moves: list[_Move], scan: Scan, *,
-    weigh: bool, grain: bool,
+    rng: np.random.Generator, image: Float32, brain: Bools, hole: Bools, box: Box, ring: Bools, moves: list[_Move],
+    scan: Scan, *, weigh: bool, grain: bool,
 ) -> Float32:  # fmt: skip
     """One modality of the box with its hole filled."""
     own, gap = image[box], hole[box]
     smooth = membrane(own, gap, scan.spacing)
     if not moves:
         return smooth
-    places = np.stack(np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij"), -1).reshape(
-        -1, 3
-    )
+    spans = (np.arange(part.start, part.stop) for part in box)
+    places = np.stack(np.meshgrid(*spans, indexing="ij"), -1).reshape(-1, 3)
     details, taken = [], []
     for move in moves:
-        where, _ = _source(places, move, brain)
-        other = image[tuple(where.T)].reshape(own.shape)
+        where, fits = _source(places, move, brain)
+        good = ((brain & ~hole)[tuple(where.T)] & fits).reshape(own.shape)
+        other = np.where(good | ~gap, image[tuple(where.T)].reshape(own.shape), smooth)
         # Seamless: what is missing between the two at the rim is spread over the hole.
         fitted = other + membrane(own - other, gap, scan.spacing)
         taken.append(fitted)
@@ -194,9 +197,9 @@ def _with_grain(
     size = 1.4826 * float(np.median(np.abs(fine[ring])))
     noise = rng.standard_normal(filled.shape)
     noise = noise - ndimage.gaussian_filter(noise, (0, 1.0, 1.0))
-    missing = np.sqrt(max(0.0, 1 - kept))
-    return filled + np.float32(GRAIN * missing * size / max(float(noise.std()), 1e-6)) * noise.astype(np.float32) * gap
+    missing = GRAIN * np.sqrt(max(0.0, 1 - kept)) * size / max(float(noise.std()), 1e-6)
+    return np.asarray(filled + missing * noise * gap, np.float32)
 
 
 GRAIN = 0.5
-"""How much of the missing grain is put back: all of it looks most like the scan, none comes nearest to what was hidden."""
+"""Share of the missing grain that is put back: all of it looks most like the scan, none comes nearest to the truth."""

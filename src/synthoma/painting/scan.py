@@ -81,8 +81,8 @@ def unmeasured(images: Mapping[str, Float32]) -> tuple[Spacing, str]:
         rows = np.flatnonzero(shown.any(1))
         longest = max(longest, int(np.ptp(rows)) + 1 if len(rows) else 1)
     side = HEAD_MM / longest
-    text = f"the scan does not say how large it is: its head is taken for {HEAD_MM:g} mm long, its slices for {STEP_MM:g} mm apart"
-    return (STEP_MM, side, side), text
+    text = f"its head is taken for {HEAD_MM:g} mm long, its slices for {STEP_MM:g} mm apart"
+    return (STEP_MM, side, side), f"the scan does not say how large it is: {text}"
 
 
 def anisotropic(mm: float, spacing: Spacing, flat: bool) -> tuple[float, float, float]:

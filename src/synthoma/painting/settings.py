@@ -96,7 +96,7 @@ class PaintConfig(SourceConfig):
 
     size_ml: Dial = Field(
         None,
-        description="volume of a tumour with its oedema; of a single slice, of the ball that it would cut in the middle",
+        description="volume of a tumour with its oedema; of a single slice, of the ball that it cuts in half",
         examples=["5:40"],
         json_schema_extra=said(unit="ml", metavar="A[:B]", unset="as the training patients have it, or gliomas do"),
     )

@@ -199,7 +199,7 @@ def _add(
             images[:, at] = np.where(moved, square, images[:, at])
     masks = stack.squares(new.mask).astype(np.uint8)
     masks = masks if set(labels) - {4} != {1} else np.where(masks == 4, 4, masks > 0).astype(np.uint8)
-    changed: Bools = np.asarray(stack.squares(new.where)).any(axis=(1, 2))
+    changed: Bools = np.asarray(stack.squares(new.where).any(axis=(1, 2)), np.bool_)
     records = []
     for at, row in enumerate(stack.rows):
         if order.shown == "changed" and not changed[at]:

@@ -107,6 +107,7 @@ def _box_unit(tumour: Tumour, unit: Tensor) -> Tensor:
 
 
 def ramp(distance: Tensor, width: float) -> Tensor:
+    """From 1 inside (negative distance) to 0 outside, over ``width`` mm about the margin."""
     t = (0.5 - distance / width).clamp(0, 1)
     # Smooth at both ends: a straight ramp shows as a ring where it begins.
     return t * t * (3 - 2 * t)
@@ -121,6 +122,7 @@ def _close_sulci(brain: Brain, index: Tensor, whole: Tensor, biology: Biology) -
 
 
 def fluid_kind(biology: Biology) -> Tissue:
+    """What fluid in the core is: what an operation left, or a cyst."""
     return Tissue.CAVITY if biology.middle == Tissue.CAVITY else Tissue.CYST
 
 

@@ -26,6 +26,6 @@ from synthoma.pipeline.working import workers
 
 __all__ = [
     "chain", "demo", "describe", "detect", "diagram", "evaluate", "evaluate_model", "export", "generate",
-    "inception", "judge", "kind_of_model", "paint", "planned", "prepare", "prepare_phantom", "remove", "report", "score_masks",
-    "search", "train", "turing_make", "turing_score", "verify", "workers",
+    "inception", "judge", "kind_of_model", "paint", "planned", "prepare", "prepare_phantom", "remove", "report",
+    "score_masks", "search", "train", "turing_make", "turing_score", "verify", "workers",
 ]  # fmt: skip
