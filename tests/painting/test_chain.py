@@ -20,11 +20,13 @@ def test_cohort_is_painted_from_training_patients_alone(simulated: synthoma.Coho
     assert made.origin == "synthetic"
     assert set(made.slices["split"]) == {"train"}
     behind = patients_behind(made, simulated=True)
-    assert behind and not behind & held_out_names(simulated)
+    assert behind
+    assert not behind & held_out_names(simulated)
     # Slices that were not changed are those of the cohort, bit for bit.
     before = {image.tobytes() for image in simulated.images}
     unchanged = np.flatnonzero(~made.slices["changed"].astype(bool).to_numpy())
-    assert len(unchanged) and all(made.images[row].tobytes() in before for row in unchanged)
+    assert len(unchanged)
+    assert all(made.images[row].tobytes() in before for row in unchanged)
 
 
 def test_held_out_patients_are_named_and_never_learned_from(simulated: synthoma.Cohort, tmp_path: Path) -> None:
@@ -38,13 +40,16 @@ def test_held_out_patients_are_named_and_never_learned_from(simulated: synthoma.
 def test_lesions_come_from_training_patients(simulated: synthoma.Cohort, tmp_path: Path) -> None:
     made = synthoma.paint(simulated, tmp_path / "pasted", painter="copy-paste", size_ml=8, beside=True)
     donors = set(made.slices["lesion_of"].dropna().astype(str))
-    assert donors and donors <= set(simulated.slices["patient"][simulated.slices["split"] == "train"].astype(str))
+    assert donors
+    assert donors <= set(simulated.slices["patient"][simulated.slices["split"] == "train"].astype(str))
 
 
 def test_removed_cohort_has_no_tumour(simulated: synthoma.Cohort, tmp_path: Path) -> None:
     made = synthoma.remove(simulated, tmp_path / "without")
-    assert not made.masks[:].any() and set(made.slices["label"]) == {"healthy"}
-    assert made.origin == "synthetic" and patients_behind(made, simulated=True)
+    assert not made.masks[:].any()
+    assert set(made.slices["label"]) == {"healthy"}
+    assert made.origin == "synthetic"
+    assert patients_behind(made, simulated=True)
 
 
 def test_files_keep_grid_and_type_and_say_that_they_are_synthetic(head: Scan, tmp_path: Path) -> None:
@@ -55,13 +60,16 @@ def test_files_keep_grid_and_type_and_say_that_they_are_synthetic(head: Scan, tm
         voxels = np.rint(image[:, ::-1, ::-1] / image.max() * 1000).astype(np.int16)
         write_volume(Volume(voxels, geometry), tmp_path / "scans" / f"p1_{name}.nii.gz")
     made = synthoma.paint(tmp_path / "scans", tmp_path / "out", size_ml=10, place="left", size=64)
-    assert made.origin == "synthetic" and (made.masks[:] > 0).any() and patients_behind(made)
+    assert made.origin == "synthetic"
+    assert (made.masks[:] > 0).any()
+    assert patients_behind(made)
     (mask,) = (tmp_path / "out" / "scans").rglob("*_seg.nii.gz")
     assert b"SYNTHETIC" in __import__("gzip").decompress(mask.read_bytes())[:348]
     region = read_volume(mask).voxels > 0
     new = read_volume(next((tmp_path / "out" / "scans").rglob("*_flair.nii.gz")))
     old = read_volume(tmp_path / "scans" / "p1_flair.nii.gz")
-    assert new.voxels.dtype == old.voxels.dtype and new.geometry == old.geometry
+    assert new.voxels.dtype == old.voxels.dtype
+    assert new.geometry == old.geometry
     from scipy import ndimage
 
     far = ndimage.distance_transform_edt(~region, sampling=head.spacing) > 12
