@@ -39,7 +39,7 @@ from synthoma.painting.tissues import brain_of
 from synthoma.scans.layouts import take_inventory
 
 SEED = 5
-HOLES = 60
+HOLES = 40
 
 
 @cache

@@ -44,12 +44,12 @@ class Shape:
 
 
 def room_of(tissue: TissueMap) -> Bools:
-    """Where a tumour can be: brain that is no fluid, less its outermost millimetre."""
+    """Where a tumour can be: brain that is no fluid, less its outermost 2 mm."""
     area = tissue.brain.sum((1, 2))
     wide = (area >= 0.25 * area.max())[:, None, None]  # at the vertex slices are brain and bone in one
     # Smoothed: single pixels that look like fluid are noise, and a tumour's outline is no lace.
     solid = ndimage.gaussian_filter(tissue.solid, (0, 0.8, 0.8))
-    return np.asarray((solid > 0.5) & tissue.brain & (tissue.depth_mm > 1.0) & wide)
+    return np.asarray((solid > 0.5) & tissue.brain & (tissue.depth_mm > 2.0) & wide)
 
 
 def grown(

@@ -14,13 +14,14 @@ from synthoma.core.types import Bools, Float32, Floats
 from synthoma.painting.scan import Spacing
 
 
-def membrane(values: Float32, hole: Bools, spacing: Spacing) -> Float32:
+def membrane(values: Float32, hole: Bools, spacing: Spacing, trusted: Bools | None = None) -> Float32:
     """Values with the hole filled so that its Laplacian is 0.
 
     Args:
         values: (z, y, x); what stands in the hole is not read.
         hole: where to fill.
         spacing: between voxels in mm: far slices pull less.
+        trusted: where values may pull (the brain: bone beside a hole would darken it); everywhere where None.
 
     Returns:
         The same with the hole filled; the mean of the rest where the hole has no rim.
@@ -39,13 +40,15 @@ def membrane(values: Float32, hole: Bools, spacing: Spacing) -> Float32:
             here, there = _pairs(hole.shape, axis, step)
             inside, beside = number[here][hole[here]], number[there][hole[here]]
             grey = values[there][hole[here]]
-            diagonal[inside] += pull
             free = beside >= 0
+            counted = free if trusted is None else free | trusted[there][hole[here]]
+            diagonal[inside[counted]] += pull
             rows.append(inside[free])
             columns.append(beside[free])
             weights.append(np.full(int(free.sum()), -pull))
             # Each place stands once in `inside` for this direction, so plain addition counts it once.
-            known[inside[~free]] += pull * grey[~free]
+            rim = counted & ~free
+            known[inside[rim]] += pull * grey[rim]
     if not known.any():
         result[hole] = float(values[~hole].mean()) if (~hole).any() else 0.0
         return result

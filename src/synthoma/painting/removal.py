@@ -152,7 +152,8 @@ def _filled(
 ) -> Float32:  # fmt: skip
     """One modality of the box with its hole filled."""
     own, gap = image[box], hole[box]
-    smooth = membrane(own, gap, scan.spacing)
+    trusted = brain[box]
+    smooth = membrane(own, gap, scan.spacing, trusted)
     if not moves:
         return smooth
     spans = (np.arange(part.start, part.stop) for part in box)
@@ -163,7 +164,7 @@ def _filled(
         good = ((brain & ~hole)[tuple(where.T)] & fits).reshape(own.shape)
         other = np.where(good | ~gap, image[tuple(where.T)].reshape(own.shape), smooth)
         # Seamless: what is missing between the two at the rim is spread over the hole.
-        fitted = other + membrane(own - other, gap, scan.spacing)
+        fitted = other + membrane(own - other, gap, scan.spacing, trusted)
         taken.append(fitted)
         details.append(other - ndimage.gaussian_filter(other, anisotropic(6.0, scan.spacing, True)))
     if not weigh:
