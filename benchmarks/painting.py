@@ -28,11 +28,11 @@ from record import data_folder, save
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Bools
+from synthoma.painting.dials import Dials
 from synthoma.painting.files import scan_of
 from synthoma.painting.painters import paint_scan
 from synthoma.painting.places import RIM_MM
 from synthoma.painting.removal import remove
-from synthoma.painting.request import Dials
 from synthoma.painting.scan import Scan
 from synthoma.painting.stacks import Stack, stacks_of
 from synthoma.painting.tissues import brain_of

@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/learn.md and docs/paint.md from simulated patients. Takes about eight minutes on two cores."""
+"""Makes pictures of docs/learn.md and docs/paint.md from simulated patients: about nine minutes on two cores."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from synthoma.cohorts.cohort import CohortWriter
 from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.seeding import stream
 from synthoma.core.types import REGIONS
+from synthoma.painting.dials import Dials
 from synthoma.painting.files import scan_of
 from synthoma.painting.painters import paint_scan
-from synthoma.painting.request import Dials
 from synthoma.painting.scan import Scan
 from synthoma.phantom import PhantomConfig
 from synthoma.phantom.patient import phantom_cases

@@ -9,9 +9,9 @@ import pytest
 
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
+from synthoma.painting.dials import Dials, place_of
 from synthoma.painting.painters import paint_scan
-from synthoma.painting.places import middle_of, place_of
-from synthoma.painting.request import Dials
+from synthoma.painting.places import middle_of
 from synthoma.painting.scan import Scan
 from synthoma.painting.tissues import tissues_of
 
@@ -153,3 +153,12 @@ def test_more_than_the_brain_holds_is_refused(head: Scan) -> None:
         paint_scan(stream(13, "test", 0), few, Dials(size_ml=(240, 240)))
     with pytest.raises(InputError, match="inside the brain"):
         paint_scan(stream(13, "test", 0), head, Dials(size_ml=(5, 5), place=(0.0, 300.0, 0.0)))
+
+
+def test_lobes_are_the_phantoms() -> None:
+    from typing import get_args
+
+    from synthoma.painting.dials import LOBES
+    from synthoma.phantom.config import Lobe
+
+    assert get_args(Lobe) == LOBES

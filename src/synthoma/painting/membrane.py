@@ -41,7 +41,7 @@ def membrane(values: Float32, hole: Bools, spacing: Spacing, trusted: Bools | No
             inside, beside = number[here][hole[here]], number[there][hole[here]]
             grey = values[there][hole[here]]
             free = beside >= 0
-            counted = free if trusted is None else free | trusted[there][hole[here]]
+            counted = np.ones(len(free), np.bool_) if trusted is None else free | trusted[there][hole[here]]
             diagonal[inside[counted]] += pull
             rows.append(inside[free])
             columns.append(beside[free])

@@ -12,12 +12,13 @@ from scipy import ndimage
 from synthoma.core.errors import InputError
 from synthoma.core.types import Bools, Bytes, Float32, Floats
 from synthoma.painting.appearance import Parts, painted, parts_of, ratios_of
+from synthoma.painting.dials import Dials
 from synthoma.painting.growth import Shape, grown, room_of
 from synthoma.painting.lesions import Lesion, pasted
 from synthoma.painting.masks import shape_of_mask
 from synthoma.painting.places import GAP_MM, middle_of, start_of
 from synthoma.painting.pushing import pushed
-from synthoma.painting.request import Dials, Request, requested
+from synthoma.painting.request import Request, requested
 from synthoma.painting.scan import Painted, Scan
 from synthoma.painting.tissues import TissueMap, tissues_of
 

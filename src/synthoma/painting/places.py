@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 
-from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.errors import InputError
 from synthoma.core.types import Bools, Float32, Floats, Ints
+from synthoma.painting.dials import SIDES
 from synthoma.painting.scan import Scan
 from synthoma.painting.tissues import TissueMap
 from synthoma.phantom.atlas import lobe
-from synthoma.phantom.config import Lobe
 
-LOBES: tuple[str, ...] = get_args(Lobe)
-SIDES = ("left", "right")
 RIM_MM = 6.0
 """No tumour starts nearer to the edge of the brain."""
 GAP_MM = 12.0
@@ -22,30 +18,6 @@ GAP_MM = 12.0
 _TEMPLATE = ((-68.0, 68.0), (-104.0, 72.0), (-48.0, 78.0))  # x, y, z of the template's brain in mm
 _MIDDLE_Z = 20.0  # height of a single slice, of which nobody knows it
 _GRID = (6, 6, 6)
-
-
-def place_of(text: str) -> tuple[str, ...] | tuple[float, float, float]:
-    """Words or numbers of ``--place``.
-
-    Raises:
-        ConfigError: neither names of lobes and sides nor three numbers.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    try:
-        x, y, z = (float(part) for part in parts)
-        return x, y, z
-    except ValueError:
-        pass
-    rest = text.lower().replace(",", " ")
-    words = []
-    for word in (*LOBES, *SIDES):
-        if word in rest:
-            words.append(word)
-            rest = rest.replace(word, " ", 1)
-    if rest.strip() or len(words) > 2 or sum(word in SIDES for word in words) > 1 or not words:
-        todo = "write for example 'left frontal', or -30,10,20"
-        raise ConfigError(f"a side ({', '.join(SIDES)}), a lobe ({', '.join(LOBES)}), both, or x,y,z in mm", text, todo)
-    return tuple(words)
 
 
 def template_of(voxels: Ints, tissue: TissueMap, scan: Scan) -> Floats:

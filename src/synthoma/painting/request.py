@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from synthoma.painting.dials import Dials
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.tissue import Tissue
 from synthoma.phantom.tumour import Biology, draw_biology
-
-Span = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Dials:
-    """What is asked of all tumours; None leaves it to chance, as the phantom or the training patients have it.
-
-    Attributes:
-        size_ml: volume with oedema, least and most.
-        place: words (``left``, ``frontal``) in a tuple, or x, y, z in mm from the middle of the brain.
-        grade: low, high or mixed.
-        contrast: how far the tumour stands out of the tissue, 1 as in patients.
-        heterogeneity: 0 to 1, how uneven it is.
-        oedema: share of the volume that is oedema around the core.
-        enhancing: share of the core that takes up contrast agent.
-        count: tumours in a scan.
-        mass_effect_mm: how far tissue around it is pushed outwards.
-    """
-
-    size_ml: Span | None = None
-    place: tuple[str, ...] | tuple[float, float, float] = ()
-    grade: Literal["low", "high", "mixed"] = "mixed"
-    contrast: Span = (1.0, 1.0)
-    heterogeneity: Span = (0.3, 0.6)
-    oedema: Span | None = None
-    enhancing: Span | None = None
-    count: Span = (1, 1)
-    mass_effect_mm: Span = (0.0, 0.0)
 
 
 @dataclass(frozen=True)

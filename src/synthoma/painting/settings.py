@@ -11,8 +11,7 @@ from synthoma.cohorts.settings import Convention, LayoutOrNone
 from synthoma.core.config import Config
 from synthoma.core.errors import ConfigError
 from synthoma.core.fields import said
-from synthoma.painting.places import place_of
-from synthoma.painting.request import Dials, Span
+from synthoma.painting.dials import Dials, Span, place_of
 
 
 def _text(value: object) -> object:
