@@ -147,6 +147,13 @@ def test_what_is_no_brain_is_refused(rng: np.random.Generator) -> None:
             paint_scan(rng, scan, Dials())
 
 
+def test_a_plain_picture_is_not_guessed(head: Scan) -> None:
+    plain = replace(head, images={"image": head.images["t1"]})
+    with pytest.raises(InputError, match="--shows"):
+        plain.showing(None)
+    assert list(plain.showing("t1").images) == ["t1"]
+
+
 def test_more_than_the_brain_holds_is_refused(head: Scan) -> None:
     few = Scan({name: image[10:12] for name, image in head.images.items()}, head.spacing)
     with pytest.raises(InputError, match="room"):

@@ -24,7 +24,20 @@ EXAMPLES = (
 @takes(
     PaintConfig,
     *("size_ml", "place", "grade", "contrast", "heterogeneity", "oedema", "enhancing", "count", "mass_effect"),
-    *("mask", "painter", "like", "beside", "copies", "splits", "shown", "size", "layout", "convention", "seed"),
+    *(
+        "mask",
+        "painter",
+        "like",
+        "shows",
+        "beside",
+        "copies",
+        "splits",
+        "shown",
+        "size",
+        "layout",
+        "convention",
+        "seed",
+    ),
 )
 def run(
     scans: Annotated[

@@ -17,22 +17,23 @@ _FLOOR = 0.15  # share of the place prior that is spread over all cells: where f
 _LEAST = 3  # tumours below which nothing is learned of sizes and places
 
 
-def material_of(cohort: Cohort, *, lesions: bool) -> tuple[Material, set[str]]:
+def material_of(cohort: Cohort, *, lesions: bool, shows: str | None = None) -> tuple[Material, set[str]]:
     """Sizes, places and brightness of the training patients' tumours, and the names of these patients.
 
     Args:
         cohort: with masks; one without gives nothing.
         lesions: keep the tumours themselves too, for copy-paste.
+        shows: the sequence that plain pictures show.
     """
     if not cohort.labels:
         return Material(), set()
     kept: list[Lesion] = []
     sizes: list[float] = []
-    seen: dict[str, list[float]] = {name: [] for name in cohort.modalities}
+    seen: dict[str, list[float]] = {name: [] for name in (*cohort.modalities, *([shows] if shows else []))}
     cells = np.zeros(CELLS)
     used: list[int] = []
     for stack in stacks_of(cohort, ("train",)):
-        found = _learned(stack, seen, cells)
+        found = _learned(stack, shows, seen, cells)
         if found is not None:
             used += stack.rows
             sizes.append(found.ml)
@@ -51,8 +52,8 @@ def material_of(cohort: Cohort, *, lesions: bool) -> tuple[Material, set[str]]:
     return Material(tuple(sizes), places, ratios or None, tuple(kept)), names
 
 
-def _learned(stack: Stack, seen: dict[str, list[float]], cells: np.ndarray) -> Lesion | None:
-    scan = stack.scan()
+def _learned(stack: Stack, shows: str | None, seen: dict[str, list[float]], cells: np.ndarray) -> Lesion | None:
+    scan = stack.scan().showing(shows)
     tumour = scan.tumour
     if not tumour.any():
         return None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from synthoma.core.types import Bools, Bytes, Float32, tumour_of
+from synthoma.core.errors import InputError
+from synthoma.core.types import PLAIN_MODALITY, Bools, Bytes, Float32, tumour_of
 
 Spacing = tuple[float, float, float]
 """Distances between voxels (z, y, x) in mm."""
@@ -33,6 +34,20 @@ class Scan:
     spacing: Spacing
     mask: Bytes | None = None
     remarks: tuple[str, ...] = ()
+
+    def showing(self, sequence: str | None) -> Scan:
+        """The same, with a plain picture under the name of the sequence that it shows.
+
+        Raises:
+            InputError: a plain picture of which nobody says what it shows: tissue cannot be told, nor a tumour's look.
+        """
+        if PLAIN_MODALITY not in self.images:
+            return self
+        if sequence is None:
+            came = "a picture that does not say which it shows"
+            raise InputError("a sequence: t1, t1c, t2 or flair", came, "say it with --shows")
+        images = {sequence if name == PLAIN_MODALITY else name: image for name, image in self.images.items()}
+        return Scan(images, self.spacing, self.mask, self.remarks)
 
     @property
     def shape(self) -> tuple[int, int, int]:

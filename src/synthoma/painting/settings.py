@@ -139,6 +139,12 @@ class PaintConfig(SourceConfig):
         description="growth lets a tumour grow in the scan's own tissue, copy-paste takes lesions of training patients",
         examples=["copy-paste"],
     )
+    shows: Literal["t1", "t1c", "t2", "flair"] | None = Field(
+        None,
+        description="the sequence that plain pictures show",
+        examples=["t1c"],
+        json_schema_extra=said(unset="asked"),
+    )
     beside: bool = Field(False, description="paint scans too that show a tumour already, away from it", examples=[True])
     copies: int = Field(1, ge=1, le=1000, description="painted versions of each scan", examples=[3])
     like: Path | None = Field(

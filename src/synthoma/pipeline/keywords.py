@@ -174,6 +174,7 @@ class PaintKeywords(TypedDict, total=False):
     count: str | None
     mass_effect: str | None
     painter: Literal["growth", "copy-paste"]
+    shows: Literal["t1", "t1c", "t2", "flair"] | None
     beside: bool
     copies: int
     like: Place | None

@@ -75,18 +75,25 @@ def paint(
         material, names = Material(), set[str]()
         if like is not None:
             told("learning from the training patients", 0, 1)
-            material, names = material_of(like, lesions=config.painter == "copy-paste")
+            material, names = material_of(like, lesions=config.painter == "copy-paste", shows=config.shows)
         drawn = _Drawn(config.mask)
         dials = config.dials()
 
         def change(number: int, name: str, scan: Scan) -> Changed:
             rng = stream(config.seed, "painting", number)
             made = paint_scan(
-                rng, scan, dials, painter=config.painter, material=material, beside=config.beside, drawn=drawn.on_scan
+                rng,
+                scan.showing(config.shows),
+                dials,
+                painter=config.painter,
+                material=material,
+                beside=config.beside,
+                drawn=drawn.on_scan,
             )
             there = np.zeros_like(made.mask) if scan.mask is None else scan.mask
             mask = np.where(made.mask > 0, made.mask, there).astype(np.uint8)
-            return Changed(made.images, mask, made.changed, made.facts)
+            images = dict(zip(scan.images, made.images.values(), strict=True))
+            return Changed(images, mask, made.changed, made.facts)
 
         _carry_out(paths, source, partial, "painted", change, config, names, config.copies, told, drawn)
         add_cohort_page(partial, Path(output).name)
