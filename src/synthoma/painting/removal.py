@@ -63,7 +63,9 @@ def remove(
         raise InputError(
             "a tumour to remove", "a mask that marks nothing", "give the tumour's mask, or leave the scan out"
         )
-    brain = brain_of(scan.images, scan.spacing) | hole
+    # The hole must not decide what is brain: a bright or dark tumour looks like bone or fat.
+    nearest = tuple(ndimage.distance_transform_edt(hole, return_distances=False, return_indices=True))
+    brain = brain_of({name: image[nearest] for name, image in scan.images.items()}, scan.spacing) | hole
     if float(hole.sum() / brain.sum()) > _MOST:
         came = f"one of {100 * hole.sum() / brain.sum():.0f} % of the brain"
         raise InputError("a tumour smaller than the rest of the brain", came, "correct the mask")
