@@ -204,5 +204,5 @@ def _with_grain(
     return np.asarray(filled + missing * noise * gap, np.float32)
 
 
-GRAIN = 0.5
-"""Share of the missing grain that is put back: all of it looks most like the scan, none comes nearest to the truth."""
+GRAIN = 0.0
+"""Share of the missing grain that is put back. Half of it cost 2.5 dB of PSNR at 64 pixels: none comes nearest."""
