@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/learn.md from simulated patients. Takes about eight minutes on two cores."""
+"""Makes pictures of docs/learn.md and docs/paint.md from simulated patients: about nine minutes on two cores."""
 
 from __future__ import annotations
 
@@ -24,6 +24,34 @@ def sequences(folder: Path) -> None:
     images = [grey(np.asarray(image, np.float32)) for image in cohort.images[row]]
     flair = outlined(images[cohort.modalities.index("flair")], np.asarray(cohort.masks[row]))
     (HERE / "sequences.png").write_bytes(png(tiled([*images, flair], 5)))
+
+
+def painting(folder: Path) -> None:
+    """A healthy slice in T1c and FLAIR, tumours of three kinds painted into it, what changed, and one taken out."""
+    scans = folder / "healthy"
+    healthy = synthoma.prepare_phantom(
+        1, scans, size=160, seed=7, modalities=("t1c", "flair"),
+        phantom={"healthy": 1.0, "slice_mm": 5.0, "modalities": ("t1c", "flair"), "artefacts": 0.0},
+        split=(1.0, 0.0, 0.0),
+    )  # fmt: skip
+    asked = (
+        {"grade": "low", "size_ml": 40, "place": "left frontal", "enhancing": 0},
+        {"grade": "high", "size_ml": 40, "place": "right parietal", "enhancing": 0.4, "oedema": 0.6},
+        {"grade": "high", "size_ml": 15, "place": "left temporal", "enhancing": 0.7, "oedema": 0.5},
+    )
+    rows = []
+    for number, dials in enumerate(asked):
+        painted = synthoma.paint(healthy, folder / f"painted-{number}", seed=number, **dials)
+        without = synthoma.remove(painted, folder / f"without-{number}")
+        row = int((painted.masks[:] > 0).sum(axis=(1, 2)).argmax())
+        for channel in (0, 1):
+            before, after, cleared = (
+                np.asarray(cohort.images[row, channel], np.float32) for cohort in (healthy, painted, without)
+            )
+            mask = np.asarray(painted.masks[row])
+            shown = [grey(before), grey(after), outlined(grey(after), mask), grey(np.abs(after - before) * 2)]
+            rows += [*shown, grey(cleared)]
+    (HERE / "painting.png").write_bytes(png(tiled(rows, 5)))
 
 
 def learning(folder: Path) -> None:
@@ -66,5 +94,6 @@ if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         sequences(Path(place))
+        painting(Path(place))
         learning(Path(place))
         game(Path(place))

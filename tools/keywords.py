@@ -24,6 +24,7 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.evaluation.readers.settings import TuringConfig
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.exports.settings import ExportConfig
+from synthoma.painting.settings import PaintConfig, RemoveConfig
 from synthoma.phantom import PhantomCohortConfig
 from synthoma.settings import TrainConfig
 
@@ -34,6 +35,8 @@ KINDS: dict[str, type[Config]] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "detect": DetectConfig,
+    "paint": PaintConfig,
+    "remove": RemoveConfig,
     "export": ExportConfig,
     "turing_make": TuringConfig,
     "workers": FanoutConfig,

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
         export,
         generate,
         judge,
+        paint,
         planned,
         prepare,
         prepare_phantom,
+        remove,
         report,
         score_masks,
         search,
@@ -59,8 +61,9 @@ _HOMES = {
 
 __all__ = [
     "Cohort", "Evaluation", "Findings", "Run", "View", "__version__", "chain", "demo", "describe", "detect", "diagram",
-    "evaluate", "evaluate_model", "export", "generate", "judge", "pipeline", "planned", "prepare", "prepare_phantom",
-    "report", "score_masks", "search", "train", "turing_make", "turing_score", "verify", "workers",
+    "evaluate", "evaluate_model", "export", "generate", "judge", "paint", "pipeline", "planned",
+    "prepare", "prepare_phantom", "remove", "report", "score_masks", "search", "train", "turing_make", "turing_score",
+    "verify", "workers",
 ]  # fmt: skip
 
 

@@ -29,6 +29,8 @@ COMMANDS: dict[str, str] = {
     "train": "Train a model on a cohort: a generator, a segmenter or a classifier, scored on held-out scans on the "
     "way.",
     "generate": "Draw a labelled synthetic cohort from a trained generator.",
+    "paint": "Put tumours into scans: grown in the scan's own tissue, with dials for size, place and look.",
+    "remove": "Take tumours out of scans: plausible healthy tissue in their place.",
     "evaluate": "Is it realistic, diverse, private and useful? One verdict. Of masks: how well do they agree?",
     "detect": "Find and outline tumours: probability, mask, size and place, picture. Research software, not for "
     "clinical use.",

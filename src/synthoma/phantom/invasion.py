@@ -70,14 +70,14 @@ def invade(tumour: Tumour, brain: Brain) -> Growths:
     index, whole, core, present = _margins(tumour, brain)
     biology, noise = tumour.biology, brain.noise[:, index]
     core = core + biology.patchy * noise[1]
-    inside = _ramp(whole, biology.edge_mm)
-    deep = _ramp(core, 2.0 if biology.grade == "high" else 2.0 + biology.edge_mm) * (whole < 0)
-    parts = _core_parts(biology, core, noise)
+    inside = ramp(whole, biology.edge_mm)
+    deep = ramp(core, 2.0 if biology.grade == "high" else 2.0 + biology.edge_mm) * (whole < 0)
+    parts = core_parts(biology, core, noise)
     strength = biology.density[1] + (biology.density[0] - biology.density[1]) * (-whole / 12).clamp(0, 1)
     # Gyri stay visible inside, grey matter changed less than white, and no part is even.
     strength = strength * (1 - biology.gyral * brain.grey[index]) * (1 + 0.16 * noise[2] + 0.08 * noise[0])
     soft = torch.cat(((inside * (1 - deep) * strength.clamp(0, 1))[None], parts * deep * inside))
-    kinds = (Tissue.OEDEMA, Tissue.CORE, Tissue.NECROSIS, _fluid_kind(biology), Tissue.BLOOD, Tissue.ENHANCING)
+    kinds = (Tissue.OEDEMA, Tissue.CORE, Tissue.NECROSIS, fluid_kind(biology), Tissue.BLOOD, Tissue.ENHANCING)
     table = torch.tensor([int(kind) for kind in kinds], dtype=torch.uint8)
     hard = torch.where(deep > 0.5, 1 + parts.argmax(0), 0)
     codes = torch.where((whole < 0) & (present > 0.5), table[hard], torch.zeros_like(table[hard]))
@@ -106,7 +106,8 @@ def _box_unit(tumour: Tumour, unit: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def _ramp(distance: Tensor, width: float) -> Tensor:
+def ramp(distance: Tensor, width: float) -> Tensor:
+    """From 1 inside (negative distance) to 0 outside, over ``width`` mm about the margin."""
     t = (0.5 - distance / width).clamp(0, 1)
     # Smooth at both ends: a straight ramp shows as a ring where it begins.
     return t * t * (3 - 2 * t)
@@ -116,25 +117,26 @@ def _close_sulci(brain: Brain, index: Tensor, whole: Tensor, biology: Biology) -
     """Share of tissue after swelling: fluid of sulci (never of ventricles or vessels) gives way inside the tumour."""
     fluid = brain.fluid[index]
     outer = brain.fluid_code[index] == Tissue.CSF
-    closed = 1 - biology.filling * outer * _ramp(whole - 2, 4.0)
+    closed = 1 - biology.filling * outer * ramp(whole - 2, 4.0)
     return 1 - fluid * closed
 
 
-def _fluid_kind(biology: Biology) -> Tissue:
+def fluid_kind(biology: Biology) -> Tissue:
+    """What fluid in the core is: what an operation left, or a cyst."""
     return Tissue.CAVITY if biology.middle == Tissue.CAVITY else Tissue.CYST
 
 
-def _core_parts(biology: Biology, core: Tensor, noise: Tensor) -> Tensor:
+def core_parts(biology: Biology, core: Tensor, noise: Tensor) -> Tensor:
     """What the core holds, float32 (5, m) summing to 1: core, necrosis, cyst or cavity, blood, enhancing."""
     rim = torch.zeros_like(core)
     if biology.rim_mm:
         thick = biology.rim_mm * (1 + 0.45 * noise[2]).clamp(0.1, 2.0)
-        rim = _ramp(-core - thick, 1.5)
+        rim = ramp(-core - thick, 1.5)
         if biology.grade == "low":  # a few spots rather than a ring
             rim = rim * ((noise[0] - 0.9) * 3).clamp(0, 1)
     wet = torch.zeros_like(core)
     if biology.middle in (Tissue.CYST, Tissue.CAVITY):
-        wet = _ramp(core + max(biology.rim_mm, 2.0), 1.5) * (1 - rim)
+        wet = ramp(core + max(biology.rim_mm, 2.0), 1.5) * (1 - rim)
     blood = ((noise[0] - 1.1) * 4).clamp(0, 1) * (1 - rim) * (1 - wet) if biology.bleeding else torch.zeros_like(core)
     rest = (1 - rim) * (1 - wet) * (1 - blood)
     dead = rest if biology.middle == Tissue.NECROSIS and biology.rim_mm else torch.zeros_like(core)

@@ -170,8 +170,8 @@ def grow(
         if len(near):
             starts.append(near[rng.integers(len(near))])
     wanted = biology.volume_ml * 1000 / GROWTH_MM**3 * shrink
-    arrival = _spread(rng, biology, white, grey, starts, wanted, swift)
-    fronts = _fronts(arrival, white + grey, biology, wanted)
+    arrival = spread(rng, biology, white, grey, starts, wanted, swift)
+    fronts = fronts_of(arrival, white + grey, biology, wanted)
     inside = np.argwhere(fronts[0] <= fronts[0].min() / 4)
     origin = np.array(growth.origin[::-1])
     middle = (inside.mean(0) + low) * GROWTH_MM + origin
@@ -197,7 +197,7 @@ def _xyz(zyx: Array) -> tuple[float, float, float]:
     return float(zyx[2]), float(zyx[1]), float(zyx[0])
 
 
-def _spread(
+def spread(
     rng: np.random.Generator, biology: Biology, white: Float32, grey: Float32, starts: list[Array], wanted: float,
     swift: bool,
 ) -> Float32:  # fmt: skip
@@ -270,7 +270,7 @@ def _between(speed: Float32, axis: int) -> Float32:
     return face
 
 
-def _fronts(arrival: Float32, matter: Float32, biology: Biology, wanted: float) -> Float32:
+def fronts_of(arrival: Float32, matter: Float32, biology: Biology, wanted: float) -> Float32:
     """Distances in mm to the margins of tumour and core (2, z, y, x), negative inside."""
     reached = np.isfinite(arrival)
     order = np.sort(arrival[reached])

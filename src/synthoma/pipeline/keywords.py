@@ -158,6 +158,47 @@ class DetectKeywords(TypedDict, total=False):
     jobs: int
 
 
+class PaintKeywords(TypedDict, total=False):
+    """Fields of ``PaintConfig``."""
+
+    splits: Sequence[Literal["train", "validation", "test"]]
+    size: int
+    shown: Literal["all", "changed"]
+    mask: Place | None
+    layout: str | None
+    convention: str | None
+    seed: int
+    size_ml: str | None
+    place: str | None
+    grade: Literal["low", "high", "mixed"]
+    contrast: str | None
+    heterogeneity: str | None
+    oedema: str | None
+    enhancing: str | None
+    count: str | None
+    mass_effect: str | None
+    painter: Literal["growth", "copy-paste"]
+    shows: Literal["t1", "t1c", "t2", "flair"] | None
+    beside: bool
+    copies: int
+    like: Place | None
+
+
+class RemoveKeywords(TypedDict, total=False):
+    """Fields of ``RemoveConfig``."""
+
+    splits: Sequence[Literal["train", "validation", "test"]]
+    size: int
+    shown: Literal["all", "changed"]
+    mask: Place | None
+    layout: str | None
+    convention: str | None
+    seed: int
+    method: Literal["blend", "mirror", "membrane"]
+    margin: float
+    model: Place | None
+
+
 class ExportKeywords(TypedDict, total=False):
     """Fields of ``ExportConfig``."""
 

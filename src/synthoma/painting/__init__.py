@@ -1,0 +1,1 @@
+"""Tumours put into scans, and taken out of them."""

@@ -1,0 +1,224 @@
+"""Scans from files: changed on their own grid, written beside their masks, and read again as a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from synthoma.core.errors import InputError
+from synthoma.core.progress import Progress, silent
+from synthoma.core.types import REGIONS, Array, Bytes
+from synthoma.core.untrusted import file_name
+from synthoma.core.whole_files import write_json
+from synthoma.painting.scan import Scan, Spacing, unmeasured
+from synthoma.painting.stacks import Change, Changed
+from synthoma.scans.case import Case, Inventory, Skipped, Study, Volume
+from synthoma.scans.files import PICTURES, kind_of
+from synthoma.scans.layouts.loading import load_despite_mask, load_mask, tumour_in_picture
+from synthoma.scans.orientation import from_lps, to_lps
+
+NOTICE = "SYNTHETIC: tumour {done} by Synthoma, not a patient's scan, not for diagnosis"
+FOLDER = "scans"
+Found = Callable[[Case, Study], Bytes | None]
+"""What finds the mask of a scan that has none, on the scan's own grid."""
+
+
+def scan_of(study: Study) -> Scan:
+    """A study as painters see it."""
+    upright = to_lps(study)
+    images = {name: np.ascontiguousarray(image, np.float32) for name, image in upright.images.items()}
+    mask = None if upright.mask is None else np.ascontiguousarray(upright.mask)
+    if upright.geometry is None:
+        spacing, text = unmeasured(images)
+        return Scan(images, spacing, mask, (text,))
+    x, y, z = upright.geometry.spacing
+    sides: Spacing = (z, y, x)
+    return Scan(images, sides, mask)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Changed scans in a folder.
+
+    Attributes:
+        inventory: them as cases that can be prepared.
+        patients: whose scans they were.
+        remarks: for the user.
+    """
+
+    inventory: Inventory
+    patients: frozenset[str]
+    remarks: tuple[str, ...]
+
+
+def write_scans(
+    inventory: Inventory, folder: Path, done: str, change: Change, *, copies: int = 1, found: Found | None = None,
+    progress: Progress = silent,
+) -> Written:  # fmt: skip
+    """Change every scan and write it, with its mask, into ``folder/scans``: NIfTI; of single pictures PNG.
+
+    Args:
+        inventory: the scans.
+        folder: an existing folder.
+        done: "painted" or "removed".
+        change: what to do with each.
+        copies: versions of each.
+        found: finds the mask of scans that have none.
+        progress: told how far it is.
+
+    Raises:
+        InputError: none could be changed.
+    """
+    (folder / FOLDER).mkdir()
+    cases, skipped, patients, remarks = list[Case](), list(inventory.skipped), set[str](), list[str]()
+    for number, case in enumerate(inventory.cases):
+        place = case.sources[0] if case.sources else Path(case.name)
+        try:
+            study = load_despite_mask(case.load)
+            if found is not None and study.mask is None:
+                study = _with_mask(study, found(case, study))
+            scan = scan_of(study)
+            remarks += [f"{case.name}: {text}" for text in (*study.remarks, *scan.remarks)]
+            for copy in range(copies):
+                name = file_name(f"{case.name}-{done}" + (f"-{copy + 1}" if copies > 1 else ""))
+                new = change(number * copies + copy, case.name, scan)
+                cases.append(_written(folder / FOLDER, name, case, study, new, done))
+            patients.add(case.patient or case.name)
+        except InputError as error:
+            skipped.append(Skipped(place, str(error)))
+        except (OSError, ValueError, MemoryError) as error:  # a decoder's own words
+            reason = InputError("a readable scan", f"{type(error).__name__}: {error}", "re-export it, or remove it")
+            skipped.append(Skipped(place, str(reason)))
+        progress(f"{done} scans", number + 1, len(inventory.cases))
+    if not cases:
+        first = skipped[0].reason if skipped else "nothing there"
+        raise InputError(
+            f"a scan that can be {done}", f"none of {len(inventory.cases)}; the first: {first}", "see docs/paint.md"
+        )
+    kept = Inventory(done, tuple(cases), tuple(skipped), tuple(dict.fromkeys(remarks)))
+    return Written(kept, frozenset(patients), tuple(dict.fromkeys(remarks)))
+
+
+def _with_mask(study: Study, mask: Bytes | None) -> Study:
+    if mask is None or not mask.any():
+        raise InputError(
+            "a tumour to remove", "a scan in which none was found", "give its mask with --mask, or leave it out"
+        )
+    return Study(study.images, study.geometry, mask, dict(REGIONS), study.remarks)
+
+
+def _written(folder: Path, name: str, case: Case, study: Study, new: Changed, done: str) -> Case:
+    """Write one changed scan; the case that reads it again."""
+    from synthoma.scans.volumes import write_volume
+
+    place = folder / name
+    place.mkdir()
+    where = from_lps(new.where, study.geometry)
+    mask = np.ascontiguousarray(from_lps(new.mask, study.geometry)).astype(np.uint8)
+    picture = len(mask) == 1 and study.geometry is None
+    notice = NOTICE.format(done=done)
+    names = {}
+    for modality, image in study.images.items():
+        values = _as_stored(image, from_lps(new.images[modality], study.geometry), where)
+        if picture and values.dtype == np.uint8:
+            names[modality] = f"{name}_{modality}.png"
+            _write_picture(values[0], place / names[modality], notice)
+        else:
+            names[modality] = f"{name}_{modality}.nii.gz"
+            write_volume(Volume(values, study.geometry), place / names[modality], description=notice)
+    seg = f"{name}_seg.png" if picture else f"{name}_seg.nii.gz"
+    if picture:
+        _write_picture(mask[0], place / seg, notice)
+    else:
+        write_volume(Volume(mask, study.geometry), place / seg, description=notice)
+    write_json(
+        place / f"{name}.json", {"Notice": notice, "Labels": {str(k): v for k, v in REGIONS.items()}, **new.facts}
+    )
+    return Case(
+        name=name,
+        patient=case.patient or case.name,
+        modalities=tuple(study.images),
+        load=partial(load_written, place, tuple(names.items()), seg),
+        has_mask=True,
+        site=case.site,
+        visit=case.visit,
+        sources=tuple(place / file for file in names.values()),
+        facts={**case.facts, **new.facts},
+    )
+
+
+def _as_stored(before: Array, after: Array, where: Array) -> Array:
+    """Changed grey values in the type that the scan came in; all others bit for bit."""
+    values = after
+    if np.issubdtype(before.dtype, np.integer):
+        limits = np.iinfo(before.dtype)
+        values = np.clip(np.rint(after), limits.min, limits.max)
+    return np.where(where, values.astype(before.dtype), before)
+
+
+def _write_picture(pixels: Bytes, path: Path, notice: str) -> None:
+    content = PngInfo()
+    content.add_text("Notice", notice)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path, pnginfo=content)
+
+
+def load_written(folder: Path, images: Sequence[tuple[str, str]], mask: str) -> Study:
+    """Read a changed scan again.
+
+    Raises:
+        InputError: files that cannot be read.
+    """
+    from synthoma.scans.images import read_image
+    from synthoma.scans.volumes import read_volume
+
+    found, geometry = {}, None
+    for name, file in images:
+        if file.endswith(".png"):
+            found[name] = read_image(folder / file)[None]
+        else:
+            volume = read_volume(folder / file)
+            found[name], geometry = volume.voxels, volume.geometry
+    return Study(found, geometry, load_mask(folder / mask).astype(np.uint8), dict(REGIONS))
+
+
+def own_mask(path: Path, study: Study) -> Bytes:
+    """A mask that the user drew, on the grid of a study, upright as ``scan_of`` makes it.
+
+    Raises:
+        InputError: a file that cannot be read, another grid, or unknown values.
+    """
+    from synthoma.scans.grids import same_grid
+
+    codes = load_mask(path)
+    if kind_of(path) in PICTURES:
+        codes = codes if set(np.unique(codes).tolist()) <= {0, *REGIONS} else tumour_in_picture(codes[0])[None]
+    elif study.geometry is not None:
+        from synthoma.scans.volumes import read_volume
+
+        own = read_volume(path).geometry
+        same = codes.shape == next(iter(study.images.values())).shape
+        if same and own is not None and not same_grid(own, study.geometry):
+            came = "one of the same shape in another place"
+            raise InputError("a mask on the scan's grid", came, "draw it on this scan, or resample it")
+    if not np.array_equal(codes, np.rint(codes)) or codes.min() < 0 or codes.max() > 255:
+        raise InputError(
+            "a mask of whole numbers", f"values from {codes.min():g} to {codes.max():g}", "save it as labels"
+        )
+    mask = np.asarray(codes, np.uint8)
+    _check_shape(mask, study)
+    upright = to_lps(Study(study.images, study.geometry, mask, {int(v): "tumour" for v in np.unique(mask)}))
+    assert upright.mask is not None
+    return np.ascontiguousarray(upright.mask)
+
+
+def _check_shape(mask: Bytes, study: Study) -> None:
+    shape = next(iter(study.images.values())).shape
+    if mask.shape != shape:
+        came = f"{'x'.join(map(str, mask.shape))} for {'x'.join(map(str, shape))} (z, y, x)"
+        raise InputError("a mask on the scan's grid", came, "draw it on this scan, or resample it")
