@@ -137,7 +137,7 @@ def volume() -> dict[str, Any]:
     painted = time.perf_counter() - begun
     same = all(np.array_equal(made.images[n][~made.changed], scan.images[n][~made.changed]) for n in scan.images)
     begun = time.perf_counter()
-    remove(stream(SEED, "benchmark.volume"), scan, scan.tumour)
+    remove(scan, scan.tumour)
     facts = dict(made.facts)
     return {
         "paint_seconds": painted,
@@ -181,13 +181,12 @@ def hidden(name: str, size: int) -> Iterator[tuple[Scan, Bools, Bools]]:
         yield scan, hole[None], brain
 
 
-def fillings(number: int, scan: Scan, hole: Bools, brain: Bools) -> dict[str, dict[str, Any]]:
+def fillings(scan: Scan, hole: Bools, brain: Bools) -> dict[str, dict[str, Any]]:
     """What each method puts into the hole, by method and modality."""
-    rng = stream(SEED, "benchmark.removal", number)
     blind = replace(scan, images={n: np.where(hole, np.float32(0.5), image) for n, image in scan.images.items()})
     result: dict[str, dict[str, Any]] = {}
     for method in ("blend", "mirror", "membrane"):
-        result[method] = dict(remove(rng, blind, hole, method=method, margin_mm=0).images)  # type: ignore[arg-type]
+        result[method] = dict(remove(blind, hole, method=method, margin_mm=0).images)  # type: ignore[arg-type]
     _, nearest = ndimage.distance_transform_edt(hole[0], return_indices=True)
     columns = np.flatnonzero(brain.any((0, 1)))
     flip = np.clip(columns[0] + columns[-1] - np.arange(hole.shape[2]), 0, hole.shape[2] - 1)
@@ -202,8 +201,8 @@ def removal() -> dict[str, Any]:
     result = {}
     for name, size in (("lgg", 64), ("lgg", 128), ("brats", 128)):
         scores: dict[str, list[tuple[float, float, float]]] = {}
-        for number, (scan, hole, brain) in enumerate(hidden(name, size)):
-            for method, images in fillings(number, scan, hole, brain).items():
+        for scan, hole, brain in hidden(name, size):
+            for method, images in fillings(scan, hole, brain).items():
                 for modality, truth in scan.images.items():
                     made = np.asarray(images[modality], np.float32)
                     error = float(((made - truth)[hole] ** 2).mean())

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from synthoma.core.errors import InputError
-from synthoma.core.seeding import stream
 from synthoma.painting.membrane import membrane
 from synthoma.painting.removal import remove
 from synthoma.painting.scan import Scan
@@ -47,7 +46,7 @@ def test_removal_comes_nearer_than_simple_fillings_and_leaves_the_rest(head: Sca
     for y_mm, x_mm in ((0, 30), (-30, -25), (30, 25)):
         spoiled, hole = hidden(head, y_mm, x_mm)
         for method in errors:
-            made = remove(stream(1, "test", 0), spoiled, hole, method=method, margin_mm=0)  # type: ignore[arg-type]
+            made = remove(spoiled, hole, method=method, margin_mm=0)  # type: ignore[arg-type]
             for name, image in spoiled.images.items():
                 assert np.array_equal(made.images[name][~made.changed], image[~made.changed])
                 truth = head.images[name]
@@ -58,6 +57,6 @@ def test_removal_comes_nearer_than_simple_fillings_and_leaves_the_rest(head: Sca
 def test_what_cannot_be_removed_is_refused(head: Scan) -> None:
     nothing = np.zeros(head.shape, np.bool_)
     with pytest.raises(InputError, match="marks nothing"):
-        remove(stream(1, "test", 0), head, nothing)
+        remove(head, nothing)
     with pytest.raises(InputError, match="smaller than"):
-        remove(stream(1, "test", 0), head, head.images["t1"] > 0.02 * head.images["t1"].max())
+        remove(head, head.images["t1"] > 0.02 * head.images["t1"].max())

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from synthoma.cohorts.meta import SCHEMA, CohortMeta
 from synthoma.cohorts.meta_file import read_meta
+from synthoma.cohorts.table import TEXT_COLUMNS, read_table
 from synthoma.core.artefacts import verify
 from synthoma.core.disk import writing
 from synthoma.core.errors import CohortError, ConfigError, InputError
 from synthoma.core.types import Array, Bytes, Float16, Float32, Ints, Place, tumour_labels, tumour_of
-from synthoma.core.untrusted import content_of_cell, csv_of_frame
+from synthoma.core.untrusted import csv_of_frame
 from synthoma.core.whole_files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -34,15 +35,6 @@ _COPIED = 512  # slices copied at once
 _LOOKED_AT = 32  # slices by which the scale of grey values is judged
 _DARK, _MOST_DARK, _BRIGHT = -0.25, 0.05, 8.0
 """Clearly below the background; the share of pixels that may be; what 99 % of them never exceed."""
-
-TEXT_COLUMNS = (
-    "case", "patient", "group", "split", "label", "case_label", "site", "source", "missing", "file_sha256", "look_at",
-    "twin", "origin", "direction",
-)  # fmt: skip
-"""Columns of slices.csv that are text even where they look like numbers; an empty cell is an empty text."""
-
-_GAPS = ["", "nan", "NaN", "NA", "<NA>", "N/A", "n/a", "#N/A", "null", "NULL", "None"]
-"""What a cell of a column of numbers holds where there is none."""
 
 REQUIRED_COLUMNS = ("case", "group", "split", "label")
 
@@ -120,7 +112,7 @@ class Cohort:
 
         path = self.path / "slices.csv"
         try:
-            table = _read_table(path)
+            table = read_table(path)
         except (OSError, ValueError) as error:
             raise CohortError("a readable slices.csv", f"{path}: {error}", "prepare the cohort again") from None
         absent = [column for column in REQUIRED_COLUMNS if column not in table]
@@ -177,30 +169,6 @@ class Cohort:
         scale = np.array([record.get(f"scale_{name}", 1.0) for name in self.modalities], dtype=np.float32)
         offset = np.array([record.get(f"offset_{name}", 0.0) for name in self.modalities], dtype=np.float32)
         return np.asarray(self.images[row], np.float32) * scale[:, None, None] + offset[:, None, None]
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """slices.csv: texts as they stand (a class may be called None), numbers as numbers, in the file's order of columns.
-
-    Texts of a million slices are few: each is held, and freed of what keeps a spreadsheet from running it, once.
-    """
-    import pandas as pd
-    from pandas.api.types import is_string_dtype
-
-    names = list(pd.read_csv(path, nrows=0))
-    texts = [name for name in names if name in TEXT_COLUMNS]
-    gaps: dict[str, Sequence[str]] = {str(name): _GAPS for name in names if name not in TEXT_COLUMNS}
-    table = pd.read_csv(path, dtype=dict.fromkeys(texts, "category"), keep_default_na=False, na_values=gaps)
-    # pandas reads categories that look like numbers as such, and 007 is a name.
-    numbers = [name for name in texts if not is_string_dtype(table[name].cat.categories)]
-    if numbers:
-        exact = pd.read_csv(path, usecols=numbers, dtype="str", keep_default_na=False)
-        table = table.assign(**{name: exact[name].astype("category") for name in numbers})
-    for name in texts:
-        column = table[name].cat
-        known = pd.Series([content_of_cell(str(text)) for text in column.categories], dtype="str")
-        table[name] = known.take(column.codes.to_numpy()).set_axis(table.index)
-    return table
 
 
 class CohortWriter:

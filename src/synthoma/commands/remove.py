@@ -22,7 +22,7 @@ EXAMPLES = (
 
 @takes(
     RemoveConfig,
-    *("mask", "method", "margin", "model", "splits", "shown", "size", "layout", "convention", "seed"),
+    *("mask", "method", "margin", "model", "splits", "shown", "size", "layout", "convention"),
 )
 def run(
     scans: Annotated[

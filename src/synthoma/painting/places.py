@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from synthoma.core.errors import InputError
+from synthoma.core.lobes import lobe
 from synthoma.core.types import Bools, Float32, Floats, Ints
 from synthoma.painting.dials import SIDES
 from synthoma.painting.scan import Scan
 from synthoma.painting.tissues import TissueMap
-from synthoma.phantom.atlas import lobe
 
 RIM_MM = 6.0
 """No tumour starts nearer to the edge of the brain."""

@@ -87,12 +87,17 @@ class SourceConfig(Config):
     )
     layout: LayoutOrNone = None
     convention: Convention = None
-    seed: int = Field(0, description="number that fixes every draw", examples=[1])
+
+    @property
+    def drawn_by(self) -> int | None:
+        """The seed of all draws; None where nothing is drawn by chance."""
+        return None
 
 
 class PaintConfig(SourceConfig):
     """Which tumours are put into scans, and where."""
 
+    seed: int = Field(0, description="number that fixes every draw", examples=[1])
     size_ml: Dial = Field(
         None,
         description="volume of a tumour with its oedema; of a single slice, of the ball that it cuts in half",
@@ -181,6 +186,11 @@ class PaintConfig(SourceConfig):
             count=span("count") or (1, 1),
             mass_effect_mm=span("mass_effect") or (0.0, 0.0),
         )
+
+    @property
+    def drawn_by(self) -> int | None:
+        """The seed of all draws."""
+        return self.seed
 
 
 class RemoveConfig(SourceConfig):

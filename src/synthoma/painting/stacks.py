@@ -119,7 +119,7 @@ class Order:
         splits: whose scans are taken.
         copies: versions of each.
         shown: "all" slices, or the "changed" ones.
-        seed: of all draws.
+        seed: of all draws; None where nothing is drawn by chance.
         names: patients whom more was learned from than the scans themselves.
     """
 
@@ -127,7 +127,7 @@ class Order:
     splits: Sequence[str]
     copies: int
     shown: str
-    seed: int
+    seed: int | None
     names: frozenset[str] = frozenset()
 
 

@@ -1,13 +1,15 @@
-"""Where brain is in a scan, and which tissue: without a network, from grey values alone.
+"""Where brain is in a scan, and which tissue.
 
-Limits. A brain without skull is known by its outline. In a whole head the brain is the large, even region inside the
-dark ring of the skull; at the level of eyes and nose, where no such ring closes, some of the face may be taken for
-brain, so painters keep away from the outer 6 mm and from the lowest slices. White matter, grey matter and fluid are a
-mixture of three normal distributions over all sequences; a tumour that nobody outlined is taken for one of them.
+A brain without skull is known by its outline. In a whole head the network of tissues finds it
+(``detectors.segmenters.tissues``). Where that is not sure, the brain is the large, even region inside the dark ring of
+the skull: at the level of eyes and nose, where no such ring closes, some of the face may be taken for brain, so that
+painters keep away from the outer 6 mm and from the lowest slices. White matter, grey matter and fluid are a mixture of
+three normal distributions over all sequences; a tumour that nobody outlined is taken for one of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,13 +17,18 @@ import numpy as np
 from scipy import ndimage
 
 from synthoma.cohorts.framing import foreground
+from synthoma.cohorts.slicing import shown_modality
+from synthoma.cohorts.squares import frame, to_squares
 from synthoma.core.errors import InputError
 from synthoma.core.types import Bools, Float32, Floats
+from synthoma.detectors.segmenters.tissues import on_grid, shipped_tissues
 from synthoma.painting.scan import Spacing, anisotropic
+from synthoma.scans.case import Geometry, Study
 
 FLUID, GREY, WHITE = 0, 1, 2
 _LEAST_CM2, _LEAST_WIDTH_MM = 15.0, 40.0
 _SAMPLES = 40_000
+_LOOKED_AT = 20  # slices in which the network looks for a brain
 _SCALP = 1.25  # rim over inside: no cortex is so bright, fat is
 
 
@@ -94,7 +101,12 @@ def brain_of(images: Mapping[str, Float32], spacing: Spacing) -> Bools:
     if not deep.any():
         raise _no_brain("nothing but background")
     middle = float(np.median(mean[deep]))
-    brain = head if _stripped(mean, depth, middle) else _inside_skull(mean, depth, middle, spacing)
+    if _stripped(mean, depth, middle):
+        brain = head
+    elif (seen := _by_network(images, spacing)) is not None:
+        brain = seen
+    else:
+        brain = _inside_skull(mean, depth, middle, spacing)
     brain = _largest(brain)
     area = brain.sum((1, 2)).max() * spacing[1] * spacing[2] / 100
     where = np.argwhere(brain.any(0))
@@ -141,6 +153,22 @@ def _stripped(mean: Float32, depth: Float32, middle: float) -> bool:
         if profile[at] < 0.85 * outer and profile[at] < 0.8:
             return False
     return True
+
+
+def _by_network(images: Mapping[str, Float32], spacing: Spacing) -> Bools | None:
+    """The brain as the network of tissues sees it in one sequence; None where it is not sure.
+
+    A brain's border changes little from slice to slice: some twenty are looked at, and the rest made from neighbours.
+    """
+    network = shipped_tissues()
+    name = shown_modality(tuple(images))
+    framing = frame(
+        Study({name: images[name]}, Geometry((spacing[2], spacing[1], spacing[0]))), (name,), size=network.size
+    )
+    pixels, step = to_squares(framing), framing.step_mm or network.step_mm
+    coarse = step * math.ceil(len(pixels) / _LOOKED_AT)
+    found = on_grid(network.probabilities(pixels, step, finest_mm=coarse), framing)
+    return found.mask if found.sure else None
 
 
 def _inside_skull(mean: Float32, depth: Float32, middle: float, spacing: Spacing) -> Bools:

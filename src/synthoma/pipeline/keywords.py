@@ -193,7 +193,6 @@ class RemoveKeywords(TypedDict, total=False):
     mask: Place | None
     layout: str | None
     convention: str | None
-    seed: int
     method: Literal["blend", "mirror", "membrane"]
     margin: float
     model: Place | None

@@ -143,8 +143,7 @@ def remove(
 
         def change(number: int, name: str, scan: Scan) -> Changed:
             hole = scan.tumour if drawn.on_scan is None else drawn.on_scan > 0
-            rng = stream(config.seed, "removal", number)
-            made = take_out(rng, scan, hole, method=config.method, margin_mm=config.margin)
+            made = take_out(scan, hole, method=config.method, margin_mm=config.margin)
             facts = {"removed_ml": float(hole.sum()) * scan.voxel_ml, "method": config.method}
             left = np.zeros(scan.shape, np.uint8)
             if scan.mask is not None:
@@ -210,7 +209,7 @@ def _carry_out(
     from synthoma.painting.stacks import Order, write_changed
 
     if source is not None:
-        order = Order(done, config.splits, copies, config.shown, config.seed, frozenset(names))
+        order = Order(done, config.splits, copies, config.shown, config.drawn_by, frozenset(names))
         write_changed(source, folder, order, change, progress)
         return
     inventory = _inventory(paths, config)
@@ -279,7 +278,7 @@ def _pack(written: Written, folder: Path, done: str, config: SourceConfig, names
     )  # fmt: skip
     cohort = pack(written.inventory, folder, settings, source=f"scans {done} by synthoma", progress=progress)
     made = trained_on(len(cohort), cohort.classes, set(written.patients), names)
-    provenance = cohort.meta.provenance.model_copy(update={"trained_on": made, "seed": config.seed})
+    provenance = cohort.meta.provenance.model_copy(update={"trained_on": made, "seed": config.drawn_by})
     texts = (f"tumours were {done} by Synthoma: no image is that of a patient", *cohort.meta.remarks)
     write_json(
         folder / "cohort.json", cohort.meta.model_copy(update={"provenance": provenance, "remarks": texts}).content()
