@@ -18,6 +18,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.provenance import bytes_digest, file_digest
 from synthoma.core.types import PLAIN_MODALITY, WHOLE_TUMOUR, Array, Bytes, Float16, Float32, tumour_of
 from synthoma.scans.case import Case, Skipped, Study
+from synthoma.scans.synthetic_marks import says_synthetic
 
 TISSUE = 0.1
 """Normalised intensity above which a pixel counts as tissue."""
@@ -70,6 +71,9 @@ def prepare_case(
 def _slices_of(
     case: Case, config: PrepareConfig, modalities: tuple[str, ...], searched_slices: int, rule: FramingRule
 ) -> PreparedCase:
+    if config.origin == "real" and says_synthetic(case.sources):
+        todo = "prepare it apart with --origin synthetic, or remove it: real and synthetic images must not be mixed up"
+        raise InputError("scans of patients", "a file that says of itself that it is synthetic", todo)
     loaded = case.load()
     _check_usable(loaded, modalities, config)
     mask, labels = _merge(loaded.mask, dict(loaded.labels), config)

@@ -19,6 +19,9 @@ from synthoma.scans.case import Study
 COARSE_MM = 4.0
 """Distance of slices in which the brain is looked for."""
 
+LOOKED_AT = 16
+"""Slices in which it is looked for, about; it changes little from one to the next."""
+
 MARGIN = 3
 """Pixels of the squares (1.5 to 2 mm each) around the brain in which tumour may be too: its edge is not exact."""
 
@@ -56,7 +59,7 @@ def brain_of_squares(framing: Framing, pixels: Float32) -> TissueMap:
     """
     at = framing.modalities.index(shown_modality(tuple(framing.images)))
     shown = pixels[:, at : at + 1]
-    maps = shipped_tissues().probabilities(shown, framing.step_mm, finest_mm=COARSE_MM)
+    maps = shipped_tissues().probabilities(shown, framing.step_mm, finest_mm=COARSE_MM, most=LOOKED_AT)
     return on_squares(maps, framing, shown)
 
 

@@ -23,6 +23,7 @@ from synthoma.exports.cases import Piece, image_of, mask_of
 from synthoma.exports.job import Job, suffix
 from synthoma.exports.marks import NOTICE, facts
 from synthoma.scans.case import Geometry
+from synthoma.scans.synthetic_marks import NOBODY
 
 WHITE = 4095
 """Stored value of bright tissue (1): the 12 bits of a scanner; brighter pixels keep their order up to 16 times it."""
@@ -91,7 +92,7 @@ def _slice(
     dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER", "SYNTHETIC"]
     dataset.Modality = "MR"
     who = file_name(piece.who)[:48] or "case"
-    dataset.PatientName, dataset.PatientID = "SYNTHETIC^NO PATIENT", f"SYN {who}"[:64]
+    dataset.PatientName, dataset.PatientID = NOBODY, f"SYN {who}"[:64]
     dataset.PatientBirthDate = dataset.PatientSex = dataset.PositionReferenceIndicator = ""
     dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "SYNTHETIC", number, at + 1

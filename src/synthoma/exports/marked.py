@@ -23,6 +23,7 @@ from synthoma.core.whole_files import write_json, write_text
 from synthoma.exports.marks import NOTICE, facts
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.orientation import from_plane
+from synthoma.scans.synthetic_marks import NOBODY
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -211,7 +212,7 @@ def secondary_capture(image: Bytes, case: str, name: str, number: int, text: dic
     dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[*origin, name, "series"])
     dataset.ImageType = ["DERIVED", "SECONDARY", "SYNTHETIC"]
     dataset.Modality, dataset.ConversionType = "OT", "SYN"
-    dataset.PatientName, dataset.PatientID = "SYNTHETIC^NO PATIENT", case[:64]
+    dataset.PatientName, dataset.PatientID = NOBODY, case[:64]
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "SYNTHETIC", number, 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from synthoma._version import __version__
 from synthoma.cohorts.cohort import Cohort
+from synthoma.scans.synthetic_marks import NOT_A_PATIENT
 
-NOTICE = "SYNTHETIC IMAGE - NOT A PATIENT - NOT FOR DIAGNOSIS"
+NOTICE = f"{NOT_A_PATIENT} - NOT FOR DIAGNOSIS"
 REAL = "Prepared scan, cropped and rescaled: for research, not for diagnosis"
 FOUND = "Synthoma: found by a model, research only, not for clinical use"
 MODEL = "Synthoma: a trained model, research only, not a medical device, not for clinical use"

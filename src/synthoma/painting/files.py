@@ -22,8 +22,9 @@ from synthoma.scans.case import Case, Inventory, Skipped, Study, Volume
 from synthoma.scans.files import PICTURES, kind_of
 from synthoma.scans.layouts.loading import load_despite_mask, load_mask, tumour_in_picture
 from synthoma.scans.orientation import from_lps, to_lps
+from synthoma.scans.synthetic_marks import PAINTED
 
-NOTICE = "SYNTHETIC: tumour {done} by Synthoma, not a patient's scan, not for diagnosis"
+NOTICE = PAINTED + " {done} by Synthoma, not a patient's scan, not for diagnosis"
 FOLDER = "scans"
 Found = Callable[[Case, Study], Bytes | None]
 """What finds the mask of a scan that has none, on the scan's own grid."""

@@ -9,7 +9,6 @@ three normal distributions over all sequences; a tumour that nobody outlined is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,7 +27,7 @@ from synthoma.scans.case import Geometry, Study
 FLUID, GREY, WHITE = 0, 1, 2
 _LEAST_CM2, _LEAST_WIDTH_MM = 15.0, 40.0
 _SAMPLES = 40_000
-_LOOKED_AT = 20  # slices in which the network looks for a brain
+_LOOKED_AT = 16  # slices in which the network looks for a brain
 _SCALP = 1.25  # rim over inside: no cortex is so bright, fat is
 
 
@@ -165,9 +164,7 @@ def _by_network(images: Mapping[str, Float32], spacing: Spacing) -> Bools | None
     framing = frame(
         Study({name: images[name]}, Geometry((spacing[2], spacing[1], spacing[0]))), (name,), size=network.size
     )
-    pixels, step = to_squares(framing), framing.step_mm or network.step_mm
-    coarse = step * math.ceil(len(pixels) / _LOOKED_AT)
-    found = on_grid(network.probabilities(pixels, step, finest_mm=coarse), framing)
+    found = on_grid(network.probabilities(to_squares(framing), framing.step_mm, most=_LOOKED_AT), framing)
     return found.mask if found.sure else None
 
 

@@ -201,13 +201,16 @@ class TissueNetwork:
         """Whether squares that were made for another network are those that this one would make."""
         return framing.plane == "axial" and framing.rule == USUAL and framing.fit.size == self.size
 
-    def probabilities(self, pixels: Float32, step_mm: float | None = None, *, finest_mm: float = FINEST_MM) -> Float32:
+    def probabilities(
+        self, pixels: Float32, step_mm: float | None = None, *, finest_mm: float = FINEST_MM, most: int | None = None
+    ) -> Float32:
         """Probability of each kind and of the brain: the mean over the sequences that show anything.
 
         Args:
             pixels: (n, C, S, S), all axial slices in order, on a cohort's scale.
             step_mm: distance between them; None where unknown.
             finest_mm: slices that lie nearer to one another are looked at in part, and the rest made from neighbours.
+            most: about so many slices are looked at, however far apart they lie; None for all others.
 
         Returns:
             (n, kinds + 1, S, S) in 0..1, the last one of the brain; background where nothing is shown.
@@ -224,6 +227,7 @@ class TissueNetwork:
                 continue
             # Of thin slices every other one or so, and what lies between from both: tissue hardly changes in 2 mm.
             every = max(1, round(finest_mm / step_mm)) if step_mm else 1
+            every = every if most is None else max(every, round(len(there) / most))
             chosen = np.unique([*range(0, len(there), every), len(there) - 1])
             stacks = there[neighbours(there, self.context, stride)[chosen]]
             found = [self._of_batch(own[stacks[start : start + BATCH]]) for start in range(0, len(chosen), BATCH)]
