@@ -14,9 +14,20 @@ from hypothesis import settings
 
 DATA_VARIABLE = "SYNTHOMA_TEST_DATA"
 
+HEAVY = frozenset({"browser", "orthanc", "real_scans", "site"})
+"""Fixtures that make a test heavy: a browser, an archive, scans of real people, the whole documentation as a site."""
+
 # How long an example takes depends on what else the machine does; that is for benchmarks.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for something heavy, itself or through its fixtures, is heavy."""
+    for item in items:
+        if HEAVY & set(getattr(item, "fixturenames", ())):
+            item.add_marker("heavy")
 
 
 @pytest.fixture(autouse=True)
