@@ -14,6 +14,10 @@ from hypothesis import settings
 
 DATA_VARIABLE = "SYNTHOMA_TEST_DATA"
 
+# Each core has a process of tests: commands under test, and processes that they start, take one core where they choose.
+# Two threads to a toy network would wait for one another, and workers for six pictures load torch for seconds.
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
+
 HEAVY = frozenset({"browser", "orthanc", "real_scans", "site"})
 """Fixtures that make a test heavy: a browser, an archive, scans of real people, the whole documentation as a site."""
 
