@@ -48,6 +48,16 @@ def same_threads() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="module")
+def few_are_judged() -> Iterator[None]:
+    """Snapshots of generators are judged by 32 slices: for tests that ask of a training that it was one."""
+    from synthoma.generators import train as generators
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generators, "JUDGED", 32)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_scans() -> Path:
     """Folder of real scans; tests that need it are skipped, and say so, where it is not set."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ from synthoma.core.errors import ConfigError, InputError
 from synthoma.evaluation import evaluate as judging
 from synthoma.evaluation.result import read_evaluation
 from synthoma.evaluation.settings import EvaluateConfig
-from synthoma.generators import train as generators
 from synthoma.settings import TrainConfig
 from tests.test_cli import run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_are_judged")]
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +38,6 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / name).mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(place / name / f"person{number:02d}.png")
     return place
-
-
-@pytest.fixture(autouse=True, scope="module")
-def few_are_judged() -> Iterator[None]:
-    """Snapshots of these trainings need not be judged well."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generators, "JUDGED", 32)
-        yield
 
 
 @pytest.fixture

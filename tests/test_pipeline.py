@@ -20,7 +20,7 @@ from synthoma.commands.app import main
 from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.core.seeding import stream
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_are_judged")]
 
 README = Path(__file__).parents[1] / "README.md"
 

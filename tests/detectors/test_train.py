@@ -70,20 +70,20 @@ def _dice(cohort: Cohort, run: Path, targets: tuple[str, ...] = ("tumour",)) -> 
 @pytest.mark.parametrize(
     ("model", "images", "settings"),
     [
-        ("unet-25d", 1600, {"levels": 2, "width": 16}),
-        ("resunet-seed", 1600, {}),
-        ("resunet", 1600, {"width": 8}),
-        ("segresnet", 1600, {"width": 8}),
-        ("dynunet", 1600, {"width": 8}),
-        ("mask-gan", 1600, {"levels": 2, "width": 16}),
-        ("critic-unet", 1600, {"width": 8}),
-        ("gan-unet", 1600, {"width": 8}),
+        ("unet-25d", 960, {"levels": 2, "width": 16}),
+        ("resunet-seed", 960, {}),
+        ("resunet", 960, {"width": 8}),
+        ("segresnet", 960, {"width": 8}),
+        ("dynunet", 960, {"width": 8}),
+        ("mask-gan", 960, {"levels": 2, "width": 16}),
+        ("critic-unet", 960, {"width": 8}),
+        ("gan-unet", 960, {"width": 8}),
     ],
 )
 def test_each_segmenter_learns(tmp_path: Path, model: str, images: int, settings: dict[str, Any]) -> None:
     cohort = _discs(tmp_path / "cohort")
     learner = {"augment": GENTLE, "batch": 8, "ema_images": 100.0, **settings}
-    progress = _train(cohort, tmp_path / "run", model=model, images=images, snapshots=4, segmenter=learner)
+    progress = _train(cohort, tmp_path / "run", model=model, images=images, snapshots=2, segmenter=learner)
     assert _dice(cohort, tmp_path / "run")[0] > 0.8
     assert progress.best < 0.2, "the validation score is 1 - Dice"
 
