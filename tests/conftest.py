@@ -58,6 +58,17 @@ def few_are_judged() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def fewer_planted() -> Iterator[None]:
+    """Fewer planted copies set the thresholds of the search for copies: for tests that ask for it often."""
+    from synthoma.evaluation.private import kinds
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kinds, "SETTING", 50)
+        patch.setattr(kinds, "SETTING_OTHERS", 10)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_scans() -> Path:
     """Folder of real scans; tests that need it are skipped, and say so, where it is not set."""

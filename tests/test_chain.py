@@ -19,7 +19,7 @@ from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.settings import TrainConfig
 from tests.test_cli import run
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_are_judged")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_are_judged", "fewer_planted")]
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ from tests.evaluation.useful.test_utility import NAMES, discs
 from tests.metrics.test_copies import head
 from tests.toys import write_cohort
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fewer_planted")]
 
 SIZE = 32
 QUICK = EvaluateConfig(halves=39, limit=200, canaries=60)
@@ -455,7 +455,7 @@ def test_the_preset_standard_trains_and_judges_masks(place: Path, monkeypatch: p
         name: write_cohort(place / name, more, None, drawn, origin="synthetic", mask_names=NAMES)
         for name, drawn in (("right", theirs), ("wrong", theirs[:, ::-1, ::-1]))
     }
-    options = {"seeds": 2, "steps": 60, "shares": (), "ratios": (1.0,)}
+    options = {"seeds": 2, "steps": 60, "shares": (), "ratios": (1.0,), "cross": False}
     flags = {"preset": "standard", "halves": 19, "faults": False, "canaries": 40, "jobs": 1, "utility": options}
     config = EvaluateConfig.resolve(flags=flags)
     found = {name: evaluate(real, cohort, config, place / "standard") for name, cohort in made.items()}
