@@ -26,7 +26,7 @@ from synthoma.detectors.settings import ClassifierNetwork, SegmenterNetwork
 from synthoma.exports import example
 from synthoma.exports.forms import read_export
 from synthoma.exports.networks import Model
-from synthoma.phantom import phantom_cases
+from synthoma.phantom import PhantomConfig, phantom_cases
 from synthoma.scans.case import Study
 from synthoma.training.bundle import load_tensors, save_tensors, shipped_model
 
@@ -76,7 +76,7 @@ def exact(model: Path) -> Detector:
 @pytest.fixture(scope="module")
 def phantom() -> Study:
     """One simulated slice with tumour, of all sequences."""
-    study = phantom_cases(1, 5)[0].load()
+    study = phantom_cases(1, 5, PhantomConfig(pixel_mm=1.5, slice_mm=6.0))[0].load()
     assert study.mask is not None
     z = int((study.mask > 0).sum(axis=(1, 2)).argmax())
     return Study({name: image[z : z + 1] for name, image in study.images.items()})
