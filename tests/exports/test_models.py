@@ -92,6 +92,7 @@ def said_of(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "preprocessing.json").read_text()))
 
 
+@pytest.mark.slow
 def test_the_shipped_segmenter_answers_as_ours_on_random_and_on_phantom_input(tmp_path: Path, phantom: Study) -> None:
     found = synthoma.export("phantom", tmp_path / "out", to="onnx")
     assert found.counts == {"segmenter": 1}
@@ -108,6 +109,7 @@ def test_the_shipped_segmenter_answers_as_ours_on_random_and_on_phantom_input(tm
     np.testing.assert_allclose(answers(tmp_path / "out", np.tile(pixels, (1, 3, 1, 1))), ours, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_stranger_gets_our_probabilities_and_mask_from_raw_pixels(tmp_path: Path, phantom: Study) -> None:
     """With NumPy and onnxruntime alone: crop, grey values, size, network, and back onto the slice."""
     synthoma.export("phantom", tmp_path / "out", to="onnx")
