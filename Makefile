@@ -26,7 +26,7 @@ style: setup
 
 # Types are checked beside the tests: mypy has one core of two for the time that the tests would wait for it.
 check: setup ## Style, types and the quick tests (a minute on 2 cores)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target style quick
+	@$(MAKE) --no-print-directory --jobs=2 style quick
 
 quick: setup
 	$(PYTEST) -m "not slow and not heavy"
