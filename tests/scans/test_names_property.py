@@ -112,6 +112,7 @@ def arranged(choose: Choose) -> Made:
     return made
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(folders_of_scans())
 def test_patients_visits_and_masks(made: Made) -> None:
