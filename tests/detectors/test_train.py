@@ -111,7 +111,7 @@ def test_regions_within_one_another_are_told_apart(tmp_path: Path) -> None:
 def test_the_seeds_mask_gan_learns(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort", count=200, size=28)
     learner = {"augment": {**GENTLE, "flip": 0.0, "shift": 0.0}, "rate": 1e-3, "ema_images": 100.0}
-    _train(cohort, tmp_path / "run", model="mask-dcgan-seed", images=960, snapshots=2, segmenter=learner)
+    _train(cohort, tmp_path / "run", model="mask-dcgan-seed", images=720, snapshots=2, segmenter=learner)
     assert _dice(cohort, tmp_path / "run")[0] > 0.6, "it has no skips and copies no edges; a blind guess reaches 0.25"
 
 
