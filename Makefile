@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup style test heavy check quick demo docs notebooks bench-data bench-registration bench-generators tables format clean
+.PHONY: help setup style test heavy check demo docs notebooks bench-data bench-registration bench-generators tables format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,11 +24,7 @@ style: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Types are checked beside the tests: mypy has one core of two for the time that the tests would wait for it.
-check: setup ## Style, types and the quick tests (a minute on 2 cores)
-	@$(MAKE) --no-print-directory --jobs=2 style quick
-
-quick: setup
+check: style ## Style, types and the quick tests (a minute on 2 cores)
 	$(PYTEST) -m "not slow and not heavy"
 
 test: style ## Style, types and all tests that need nothing but Python (8 minutes on 2 cores)

@@ -31,7 +31,7 @@ def test_continuous_integration_runs_every_test_once(marks: tuple[str, ...]) -> 
     """Whatever a test bears, one of the targets selects it, and one alone."""
     targets = re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), flags=re.M)
     assert [target for target in targets if runs(target, marks)] == ["heavy" if "heavy" in marks else "test"]
-    assert runs("quick", marks) == (marks == ())
+    assert runs("check", marks) == (marks == ())
 
 
 def test_there_are_no_other_weights() -> None:

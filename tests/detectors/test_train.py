@@ -362,7 +362,7 @@ def test_begin_with_another_model(tmp_path: Path) -> None:
 
 def test_begin_with_a_gans_networks(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort")
-    train_toy(cohort, tmp_path / "gan", model="dcgan", images=64)
+    train_toy(cohort, tmp_path / "gan", model="dcgan", images=64, snapshots=1)
     gan = load_tensors(tmp_path / "gan" / "model.safetensors")
     read, drawn = gan.weights("discriminator"), gan.weights("generator")
     for model in ("critic-unet", "gan-unet"):
@@ -374,7 +374,7 @@ def test_begin_with_a_gans_networks(tmp_path: Path) -> None:
     assert all(torch.equal(begun[name], drawn[name.replace("up", "layers")]) for name in layers)
     with pytest.raises(ConfigError, match="critic-"):
         DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "gan")}))
-    train_toy(cohort, tmp_path / "pieces", model="dcgan", images=64, gan={"critic_patches": True})
+    train_toy(cohort, tmp_path / "pieces", model="dcgan", images=64, snapshots=1, gan={"critic_patches": True})
     with pytest.raises(ConfigError, match="networks fit"):
         DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "critic-unet", "init": str(tmp_path / "pieces")}))
 
