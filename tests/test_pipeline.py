@@ -50,9 +50,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(mask).save(place / "scans" / f"p{number:03d}_mask.png")
     synthoma.prepare(place / "scans", place / "cohort", size=32)
     synthoma.train(
-        place / "cohort", place / "run", model="dcgan", images=640, with_masks=True, snapshots=2, classes=("tumour",),
-        gan=SMALL,
-    )  # fmt: skip
+        place / "cohort", place / "run", model="dcgan", images=640, with_masks=True, snapshots=2, classes=("tumour",)
+    )
     synthoma.generate(
         place / "run", place / "synthetic", 100, interpolation=True, nearest=place / "cohort", form="dicom"
     )
