@@ -32,8 +32,10 @@ from synthoma.core.errors import OutputError
 from synthoma.core.provenance import file_digest
 from synthoma.core.seeding import stream
 from synthoma.detection import many
+from synthoma.evaluation.private import kinds
 from synthoma.evaluation.useful.grid import Cell, run_cells
 from synthoma.evaluation.useful.trainings import Answers, DetectorTest, Source, Stage
+from synthoma.generators import train as generators
 
 from .forking import FORKING
 from .test_pipeline import head_picture
@@ -62,6 +64,8 @@ def command(words: list[str], limit: int | None, speak: Connection, output: str)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    # In this process alone, what no test here asks for: how well snapshots are judged, and copies searched for.
+    generators.JUDGED, kinds.SETTING, kinds.SETTING_OTHERS = 32, 50, 10
     sys.argv = ["synthoma", *words]
     learn(Path(words[1]), Path(words[2])) if words[0] == "cells" else main()
 
