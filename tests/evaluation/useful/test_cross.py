@@ -67,7 +67,7 @@ def table(
 ) -> CrossTable:
     made, test, config = material
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(DETECTORS["outline"], "small", {"width": 8, "levels": 3, "stem": 2})  # enough for discs
+        patch.setitem(DETECTORS["outline"], "small", {"width": 8, "levels": 4, "stem": 2})  # enough for discs
         found = cross_table(made, test, config, tmp_path_factory.mktemp("cells"), lambda done, total: None)
     assert found is not None
     return found
