@@ -126,6 +126,7 @@ def test_shares_put_together_are_the_whole(
     assert files(tmp_path / f"{name}-serial") == serial[name]
 
 
+@pytest.mark.usefixtures("fewer_planted")
 def test_trainings_of_an_evaluation_are_shared_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from synthoma.evaluation.useful.trainings import DETECTORS
     from tests.evaluation.useful.test_utility import NAMES, discs
