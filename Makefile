@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup style test check demo docs notebooks bench-data bench-registration bench-generators tables format clean
+.PHONY: help setup style test heavy check demo docs notebooks bench-data bench-registration bench-generators tables format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,10 +25,13 @@ style: setup
 	$(BIN)/mypy
 
 check: style ## Style, types and the quick tests (a minute on 2 cores)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not heavy"
 
-test: style ## Style, types and all tests (at most 25 minutes on 2 cores)
-	$(PYTEST) --durations=12
+test: style ## Style, types and all tests that need nothing but Python (8 minutes on 2 cores)
+	$(PYTEST) -m "not heavy" --durations=12
+
+heavy: setup ## Tests with servers, clusters, browsers, notebooks, real scans, pages of commands (10 minutes on 2 cores)
+	$(PYTEST) -m "heavy" --durations=12
 
 demo: setup ## The whole chain on simulated patients; no data needed (about three minutes on 2 cores)
 	$(BIN)/synthoma demo --output demo --force

@@ -14,9 +14,24 @@ from hypothesis import settings
 
 DATA_VARIABLE = "SYNTHOMA_TEST_DATA"
 
+# Each core has a process of tests: commands under test, and processes that they start, take one core where they choose.
+# Two threads to a toy network would wait for one another, and workers for six pictures load torch for seconds.
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
+
+HEAVY = frozenset({"browser", "orthanc", "real_scans", "site"})
+"""Fixtures that make a test heavy: a browser, an archive, scans of real people, the whole documentation as a site."""
+
 # How long an example takes depends on what else the machine does; that is for benchmarks.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for something heavy, itself or through its fixtures, is heavy."""
+    for item in items:
+        if HEAVY & set(getattr(item, "fixturenames", ())):
+            item.add_marker("heavy")
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +46,27 @@ def same_threads() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def few_are_judged() -> Iterator[None]:
+    """Snapshots of generators are judged by 32 slices: for tests that ask of a training that it was one."""
+    from synthoma.generators import train as generators
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generators, "JUDGED", 32)
+        yield
+
+
+@pytest.fixture(scope="module")
+def fewer_planted() -> Iterator[None]:
+    """Fewer planted copies set the thresholds of the search for copies: for tests that ask for it often."""
+    from synthoma.evaluation.private import kinds
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kinds, "SETTING", 50)
+        patch.setattr(kinds, "SETTING_OTHERS", 10)
+        yield
 
 
 @pytest.fixture(scope="session")

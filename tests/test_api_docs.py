@@ -80,7 +80,7 @@ def test_there_is_an_example(name: str) -> None:
     assert running or last in SHOWN_AS_COMMENT
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     space: dict[str, Any] = {}

@@ -16,8 +16,6 @@ from synthoma.commands.app import command_of
 from tests.test_cli import run
 from tests.toys import blobs, write_cohort
 
-pytestmark = pytest.mark.slow
-
 PAGE = Path(__file__).parents[1] / "docs" / "capabilities.md"
 BUDGET = {"train": ("--images", "32"), "generate": ("--force",)}
 """What is added to a command so that it takes seconds, where it does not say so itself."""
@@ -83,6 +81,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("row", [row for row in rows() if row.ticked], ids=lambda row: str(row.number))
 def test_ticked_commands_run(
     row: Row, world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -13,11 +13,13 @@ from PIL import Image
 import synthoma
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.core.errors import ConfigError, InputError
+from synthoma.evaluation import evaluate as judging
+from synthoma.evaluation.result import read_evaluation
 from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.settings import TrainConfig
 from tests.test_cli import run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_are_judged", "fewer_planted")]
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +40,16 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture
+def copies_are_known(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for copies is most of an evaluation: who judges anew is told what was found before."""
+    found = read_evaluation(made / "evaluation").privacy
+    monkeypatch.setattr(judging, "privacy", lambda comparison, **options: found)
+
+
 SETTINGS: dict[str, Any] = {
     "preparation": PrepareConfig(size=32, duplicates=False),
-    "training": TrainConfig(model="dcgan", images=320, snapshots=4, seed=2),
+    "training": TrainConfig(model="dcgan", images=320, snapshots=2, seed=2),
     "count": 40,
     "evaluation": EvaluateConfig.resolve(flags={"halves": 19, "canaries": 20, "jobs": 1}),
 }
@@ -74,6 +83,7 @@ def test_the_same_again_does_nothing_again(scans: Path, made: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in files} == before
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_a_stopped_training_goes_on_to_the_same_weights(scans: Path, made: Path, tmp_path: Path) -> None:
     place = tmp_path / "out"
     shutil.copytree(made, place)
@@ -90,12 +100,13 @@ def test_a_stopped_training_goes_on_to_the_same_weights(scans: Path, made: Path,
     assert (place / "run" / "model.safetensors").read_bytes() == weights
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_other_settings_are_refused_but_those_of_the_evaluation(scans: Path, made: Path, tmp_path: Path) -> None:
     place = tmp_path / "out"
     shutil.copytree(made, place)
     with pytest.raises(ConfigError, match="count 41 where 40"):
         synthoma.chain(scans, place, **{**SETTINGS, "count": 41})
-    seeded = TrainConfig(model="dcgan", images=320, snapshots=4, seed=3)
+    seeded = TrainConfig(model="dcgan", images=320, snapshots=2, seed=3)
     with pytest.raises(ConfigError, match="seed 3 where 2"):
         synthoma.chain(scans, place, **{**SETTINGS, "training": seeded})
     other = EvaluateConfig.resolve(flags={"halves": 19, "canaries": 30, "jobs": 1})
@@ -137,6 +148,7 @@ def test_a_misspelt_folder_leaves_nothing_that_binds(scans: Path, tmp_path: Path
         synthoma.chain(scans, tmp_path / "out", **few)
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_a_cohort_is_taken_as_it_is(made: Path, tmp_path: Path) -> None:
     place = tmp_path / "out"
     short = TrainConfig(model="dcgan", images=64, snapshots=2)

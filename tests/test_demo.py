@@ -14,7 +14,7 @@ from synthoma.evaluation.result import read_evaluation
 from synthoma.phantom import PhantomConfig, simulate
 from synthoma.pipeline import demonstration
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.heavy, pytest.mark.usefixtures("few_are_judged", "fewer_planted")]
 
 
 def test_the_demo_is_one_page_on_patients_that_do_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+@pytest.mark.slow
 def test_phantom_page_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "phantom.md").read_text(encoding="utf-8"), flags=re.S)
     exec(compile(code, "phantom.md", "exec"), {})

@@ -15,7 +15,7 @@ import pytest
 
 from synthoma.cohorts.cohort import Cohort, write_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 

@@ -1,13 +1,13 @@
 """Processes that are killed, stopped, or meet a full disk, at moments that nobody chose: nothing lost, nothing wrong.
 
-``SYNTHOMA_FAULT_ROUNDS`` multiplies the number of moments.
+A few moments in each run of the tests, others and more of them where the heavy ones run; ``SYNTHOMA_FAULT_ROUNDS``
+multiplies the number of all.
 """
 
 from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import resource
 import shutil
@@ -32,9 +32,12 @@ from synthoma.core.errors import OutputError
 from synthoma.core.provenance import file_digest
 from synthoma.core.seeding import stream
 from synthoma.detection import many
+from synthoma.evaluation.private import kinds
 from synthoma.evaluation.useful.grid import Cell, run_cells
 from synthoma.evaluation.useful.trainings import Answers, DetectorTest, Source, Stage
+from synthoma.generators import train as generators
 
+from .forking import FORKING
 from .test_pipeline import head_picture
 
 pytestmark = pytest.mark.slow
@@ -52,12 +55,6 @@ class Ended:
     seconds: float
 
 
-FORKING = multiprocessing.get_context("forkserver")
-"""Children come from a process that has all libraries already, and no threads, which a fork would not survive."""
-FORKING.set_forkserver_preload(["tests.test_faults", "synthoma.pipeline", "synthoma.generators.train",
-                                "synthoma.evaluation.evaluate", "synthoma.detection.detect"])  # fmt: skip
-
-
 def command(words: list[str], limit: int | None, speak: Connection, output: str) -> None:
     """Be the command line: say what it says on standard error into ``speak``."""
     os.setpgid(0, 0)
@@ -67,6 +64,8 @@ def command(words: list[str], limit: int | None, speak: Connection, output: str)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    # In this process alone, what no test here asks for: how well snapshots are judged, and copies searched for.
+    generators.JUDGED, kinds.SETTING, kinds.SETTING_OTHERS = 32, 50, 10
     sys.argv = ["synthoma", *words]
     learn(Path(words[1]), Path(words[2])) if words[0] == "cells" else main()
 
@@ -155,7 +154,8 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
 }  # fmt: skip
 if ROUNDS > 1:  # the whole grid takes minutes
     COMMANDS["standard"] = lambda place, out: [*COMMANDS["evaluate"](place, out), "--preset", "standard"]
-MOMENTS = {"prepare": 8, "generate": 8, "detect": 10, "train": 2, "evaluate": 1, "standard": 3}
+MOMENTS = {"prepare": 2, "generate": 2, "detect": 2, "train": 1, "evaluate": 1, "standard": 3}
+MORE = {"prepare": 6, "generate": 6, "detect": 8, "train": 1}
 
 
 def content_of(folder: Path) -> dict[str, Any]:
@@ -209,12 +209,21 @@ def went_on(name: str, place: Path, out: Path) -> None:
 # Faults --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_killed_at_any_moment(place: Path, tmp_path: Path, name: str, whole: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize(
+    ("name", "first", "moments"),
+    [
+        *(pytest.param(name, 0, MOMENTS[name], id=name) for name in COMMANDS),
+        *(pytest.param(name, MOMENTS[name], more, id=f"{name}-more", marks=pytest.mark.heavy)
+          for name, more in MORE.items()),
+    ],
+)  # fmt: skip
+def test_killed_at_any_moment(
+    place: Path, tmp_path: Path, name: str, first: int, moments: int, whole: Callable[[str], Any]
+) -> None:
     """Nothing or the whole is there; the next command has the same result, and leaves nothing of the killed one."""
     expected, seconds = whole(name)
-    rng = stream(ROUNDS, f"test.kill.{name}")
-    for moment in range(MOMENTS[name] * ROUNDS):
+    for moment in range(first * ROUNDS, (first + moments) * ROUNDS):
+        rng = stream(ROUNDS, f"test.kill.{name}", moment)
         out = tmp_path / f"{moment}" / "out"
         out.parent.mkdir()
         after = float(rng.uniform(0, seconds))
@@ -260,7 +269,9 @@ def test_stopped_by_a_signal(
 
 
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)])
-@pytest.mark.parametrize("after", [1.0, 1.6, 2.2])
+@pytest.mark.parametrize(
+    "after", [pytest.param(1.0, marks=pytest.mark.heavy), pytest.param(1.6, marks=pytest.mark.heavy), 2.2]
+)
 def test_workers_end_with_their_command(place: Path, tmp_path: Path, after: float, by: int, code: int) -> None:
     """A program of its own: a forked child ends without what stops idle workers at a program's end."""
     words = [*COMMANDS["prepare"](place, tmp_path / "out")[:-1], "2"]

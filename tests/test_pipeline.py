@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,11 @@ from synthoma.cohorts.cohort import CohortWriter
 from synthoma.commands.app import main
 from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.core.seeding import stream
+from tests.toys import SMALL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_are_judged", "fewer_planted")]
 
+QUICK: dict[str, Any] = {"halves": 9, "canaries": 20}
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -53,7 +56,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place / "run", place / "synthetic", 100, interpolation=True, nearest=place / "cohort", form="dicom"
     )
     synthoma.evaluate(
-        place / "cohort", place / "synthetic", place / "evaluation", halves=9, run=place / "run", keep=place / "kept"
+        place / "cohort", place / "synthetic", place / "evaluation", **QUICK, run=place / "run", keep=place / "kept"
     )
     return place
 
@@ -123,7 +126,7 @@ def test_what_looks_like_a_copy_is_not_kept(chain: Path, tmp_path: Path) -> None
     with CohortWriter(tmp_path / "drawn", channels=1, size=32) as writer:
         writer.add(images, masks, [{}] * len(images))
         writer.finish(table, drawn.meta)
-    result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "kept")
+    result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", **QUICK, keep=tmp_path / "kept")
     kept = synthoma.Cohort(tmp_path / "kept")
     assert result.privacy.word == "COPIES FOUND"
     assert set(range(100, 110)) <= set(result.privacy.quarantine)
@@ -145,7 +148,7 @@ def test_the_evaluation_of_copies_stays_though_nothing_else_is_kept(chain: Path,
     with pytest.raises(InputError, match="other files"):
         synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "taken")
     assert not (tmp_path / "e.cells").exists()  # said before anything was done
-    result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", halves=9, keep=tmp_path / "kept")
+    result = synthoma.evaluate(chain / "cohort", tmp_path / "drawn", tmp_path / "e", **QUICK, keep=tmp_path / "kept")
     assert (result.kept, result.privacy.word) == (0, "COPIES FOUND")
     assert json.loads((tmp_path / "e" / "evaluation.json").read_text())["kept"] == 0
     assert not (tmp_path / "kept").exists()
@@ -172,7 +175,7 @@ def test_judging_takes_a_model_with_masks_too(
 ) -> None:
     judged = synthoma.pipeline.judge(chain / "scans", chain / "run")
     assert judged["score"].between(0, 1).all()
-    synthoma.train(chain / "cohort", tmp_path / "plain", model="dcgan", images=320, snapshots=1)
+    synthoma.train(chain / "cohort", tmp_path / "plain", model="dcgan", images=64, snapshots=1, gan=SMALL)
     table = synthoma.pipeline.judge(chain / "scans" / "p000.png", tmp_path / "plain")
     assert table["kind"].iloc[0] in ("probability", "calibrated probability")
     assert 0 <= table["score"].iloc[0] <= 1
@@ -237,11 +240,13 @@ def test_mistakes_end_in_one_line(
 def test_commands_say_what_they_made(
     chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    real_and_drawn = [str(chain / name) for name in ("cohort", "synthetic")]
+    few = [word for name, number in QUICK.items() for word in ("--set", f"{name}={number}")]
     for words, said in (
         (["train", "--list"], "wgan-gp"),
         (["train", str(chain / "cohort"), "--summary"], "combined: "),
         (["generate", str(chain / "run"), "-n", "8", "-o", str(tmp_path / "s")], "8 synthetic slices"),
-        (["evaluate", str(chain / "cohort"), str(chain / "synthetic"), "-o", str(tmp_path / "e")], "private"),
+        (["evaluate", *real_and_drawn, "-o", str(tmp_path / "e"), *few], "private"),
         (["info", str(chain / "evaluation")], "verdict"),
         (["info", str(chain / "run")], "kind: generator"),
         (["report", str(chain / "run")], "report.html"),
@@ -265,7 +270,7 @@ def test_search_ranks_its_trials(chain: Path, tmp_path: Path) -> None:
     assert best["trial"] == table["trial"].iloc[0]
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_python_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
     monkeypatch.chdir(tmp_path)

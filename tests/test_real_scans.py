@@ -14,7 +14,7 @@ import synthoma
 from synthoma.cohorts.cohort import Cohort
 from synthoma.scans.layouts import take_inventory
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture(scope="module")

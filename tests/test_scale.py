@@ -73,7 +73,10 @@ def serial(place: Path, commands: dict[str, Command]) -> dict[str, dict[str, byt
     return {name: files(place / f"{name}-serial") for name in commands}
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name == "local" else pytest.mark.heavy) for name in BACKENDS],
+)
 def workers(request: pytest.FixtureRequest) -> Iterator[FanoutConfig]:
     with running(request.param) as config:
         yield config
@@ -123,6 +126,7 @@ def test_shares_put_together_are_the_whole(
     assert files(tmp_path / f"{name}-serial") == serial[name]
 
 
+@pytest.mark.usefixtures("fewer_planted")
 def test_trainings_of_an_evaluation_are_shared_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from synthoma.evaluation.useful.trainings import DETECTORS
     from tests.evaluation.useful.test_utility import NAMES, discs
@@ -163,6 +167,7 @@ def _less_time(found: dict[str, bytes]) -> dict[str, list[bytes]]:
     return {name: [line for line in text.splitlines() if b"seconds" not in line] for name, text in found.items()}
 
 
+@pytest.mark.heavy
 def test_a_job_array_of_the_shell_does_what_a_batch_system_does(
     place: Path, serial: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from synthoma.training.search import JOURNAL, Search, Value, Vary
 from tests.toys import ONE, blobs, write_cohort
 
 pytest.importorskip("optuna")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_are_judged")]
 
 SPACE = [Vary("rate", low=1e-4, high=1.0), Vary("kind", ("good", "bad")), Vary("noise", (1, 2, 3))]
 

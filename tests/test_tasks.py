@@ -21,8 +21,6 @@ from tests.scans.writers import write_dicom, write_nifti
 from tests.test_cli import run
 from tests.test_docs import commands
 
-pytestmark = pytest.mark.slow
-
 TASKS = Path(__file__).parents[1] / "docs" / "tasks"
 SHRUNK: dict[str, str] = {
     r"--size \d+": "--size 32",
@@ -136,6 +134,7 @@ LEFT = {
 """What the page says that one has in the end."""
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("task", STANDINS)
 def test_what_the_page_says_is_typed(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

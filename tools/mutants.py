@@ -1,14 +1,18 @@
 """Puts one-line faults into a copy of the source and sees whether the tests notice.
 
-    python tools/mutants.py                       30 faults: quick tests, and for those that live the slow ones nearby
+    python tools/mutants.py                       30 faults
     python tools/mutants.py --number 5 --seed 1   others
-    python tools/mutants.py --list                only show the faults
+    python tools/mutants.py --list                only show the faults, and which files of tests each is held against
+    python tools/mutants.py --quick               only the quick tests, in a few minutes
 
 A *fault* is one changed word in one line that runs: a comparison turned round, a plus for a minus, ``and`` for ``or``,
 a number one larger, a condition denied, ``True`` for ``False``. Lines are drawn at random, each line of code as likely
 as another; settings' words and figures' looks are left out by name, because no test should hold them. What lives is
-shown with its line: some are faults that change nothing (a tolerance of 1e-8), some are holes in the tests. The first
-test that fails ends a fault's turn.
+shown with its line: some are faults that change nothing (a tolerance of 1e-8), some are holes in the tests.
+
+A fault is held against the tests *nearby*: the files of its room, and those elsewhere that import its module, nearest
+first. The quick ones run first, then the slow ones; heavy ones do not. The first test that fails ends a fault's turn,
+and a test of more than two minutes is one that fails: the fault has made it hang.
 
 Each fault is tried in its own copy of ``src``; the checkout is never touched.
 """
@@ -26,6 +30,8 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "synthoma"
@@ -47,6 +53,14 @@ SWAPS: dict[type[ast.AST], tuple[str, str]] = {
     ast.In: (" in ", " not in "),
     ast.Is: (" is ", " is not "),
 }
+
+
+LEFT = shutil.ignore_patterns(".git", ".venv", "site", "demo", "__pycache__", ".*_cache")
+"""What the copy of a checkout needs not."""
+WHOLE = ("pipeline", "commands")
+"""Rooms that the tests of the whole hold too, which import nothing but the package."""
+NOTHING_TO_RUN = int(pytest.ExitCode.NO_TESTS_COLLECTED)
+TIMES = ("--timeout=120", "--dist=loadfile")
 
 
 @dataclass(frozen=True)
@@ -133,26 +147,53 @@ def caught(fault: Fault, *choice: str) -> str | None:
     """The first test that fails with the fault in place; None where all pass."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder) / "checkout"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "site", "demo", "__pycache__"))
+        shutil.copytree(ROOT, copy, ignore=LEFT)
         place = copy / "src" / "synthoma" / fault.file
         lines = place.read_text(encoding="utf-8").splitlines(keepends=True)
         lines[fault.line - 1] = fault.after + "\n"
         place.write_text("".join(lines), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            "--no-header",
+            "--tb=no",
+            "-p",
+            "no:cacheprovider",
+            *TIMES,
+        ]
         around = {**os.environ, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}
-        done = subprocess.run([*command, *choice], cwd=copy, env=around, capture_output=True, text=True)
-    if done.returncode == 0:
+        done = subprocess.run([*command, *TIMES, *choice], cwd=copy, env=around, capture_output=True, text=True)
+    if done.returncode in (0, NOTHING_TO_RUN):
         return None
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0][:160] if failed else done.stdout[-160:]
 
 
 def nearby(fault: Fault) -> list[str]:
-    """The test files of a fault's room, and those that say its file's name."""
-    room, stem = fault.file.split("/")[0], Path(fault.file).stem
-    found = sorted((ROOT / "tests" / room).rglob("test_*.py"))
-    found += [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if stem in path.read_text(encoding="utf-8")]
-    return list(dict.fromkeys(path.relative_to(ROOT).as_posix() for path in found))
+    """The test files that are held against a fault: those of its name, those that import its module, its room's."""
+    module = ".".join(("synthoma", *Path(fault.file).with_suffix("").parts)).removesuffix(".__init__")
+    room, stem = ROOT / "tests" / fault.file.split("/")[0], Path(fault.file).stem
+    every = sorted((ROOT / "tests").rglob("test_*.py"))
+    named = [path for path in every if path.stem == f"test_{stem}"]
+    asking = [path for path in every if module in imported(path.read_text(encoding="utf-8"))]
+    own = [path for path in every if path.is_relative_to(room)]
+    if room.name in WHOLE:
+        own += sorted((ROOT / "tests").glob("test_*.py"))
+    return [path.relative_to(ROOT).as_posix() for path in dict.fromkeys([*named, *asking, *own])]
+
+
+def imported(text: str) -> set[str]:
+    """The modules, and names in them, that a file imports by their full names."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found.update(one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update([node.module, *(f"{node.module}.{one.name}" for one in node.names)])
+    return found
 
 
 def main() -> None:
@@ -161,25 +202,26 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=30, help="how many faults")
     parser.add_argument("--seed", type=int, default=0, help="which ones")
     parser.add_argument("--workers", default="2", help="processes of pytest-xdist")
+    parser.add_argument("--quick", action="store_true", help="only the quick tests")
     parser.add_argument("--list", action="store_true", help="only show them")
     asked = parser.parse_args()
     drawn = chosen(asked.number, asked.seed)
-    quick = slow = 0
+    weights = {"quick": "not slow and not heavy"} | ({} if asked.quick else {"slow": "slow and not heavy"})
+    noticed = dict.fromkeys(weights, 0)
     for at, fault in enumerate(drawn, 1):
-        print(f"{at:>3}. {fault}", flush=True)
+        near = nearby(fault)
+        print(f"{at:>3}. {fault}\n   {len(near)} files of tests: {', '.join(near[:3])}", flush=True)
         if asked.list:
             continue
-        found = caught(fault, "-n", asked.workers, "-m", "not slow")
-        quick += found is not None
-        if found is None:
-            near = nearby(fault)
-            found = caught(fault, "-n", asked.workers, "--dist=loadfile", *near) if near else None
-            slow += found is not None
+        found = None
+        for weight, marks in weights.items():
+            if near and found is None:
+                found = caught(fault, "-n", asked.workers, "-m", marks, *near)
+                noticed[weight] += found is not None
         print(f"   {'noticed by ' + found if found else 'LIVES'}", flush=True)
     if not asked.list:
-        print(
-            f"{quick + slow} of {len(drawn)} noticed: {quick} by the quick tests, {slow} by the slow ones of the room"
-        )
+        parts = ", ".join(f"{count} by the {weight} tests" for weight, count in noticed.items())
+        print(f"{sum(noticed.values())} of {len(drawn)} noticed: {parts}")
 
 
 if __name__ == "__main__":

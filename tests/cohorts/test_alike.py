@@ -17,6 +17,8 @@ from synthoma.core.errors import ConfigError, InputError, SynthomaError
 from synthoma.evaluation.comparison import check_alike
 from tests.toys import write_cohort
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 COUNT = 30
 PREPARED = {"crop": True, "normalise": "robust", "fitting": "keep", "resampling": "area", "pad": None, "window": None}
@@ -109,7 +111,6 @@ def test_arrays_are_packed_as_pictures_are(tmp_path: Path, form: str) -> None:
     check_alike(like, found)
 
 
-@pytest.mark.slow
 def test_images_of_another_size_or_frame_are_prepared_as_scans_are(tmp_path: Path) -> None:
     like = real(tmp_path / "real")
     small, masks = heads(COUNT, 7, radius=0.3, size=SIZE)
@@ -205,7 +206,6 @@ def test_images_without_tumour_are_healthy_where_there_is_health_and_count_as_fa
     check_alike(ill, found)
 
 
-@pytest.mark.slow
 def test_a_cohort_of_several_sequences_must_be_told_which_one_plain_pictures_show(tmp_path: Path) -> None:
     like = real(tmp_path / "real", channels=2)
     images, masks = heads(COUNT, 7)
@@ -256,7 +256,6 @@ def test_grey_values_are_not_guessed_in_silence(tmp_path: Path, change: Any, wor
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_what_was_assumed_of_grey_values_is_said(tmp_path: Path) -> None:
     like = real(tmp_path / "real")
     images = heads(COUNT, 7)[0]

@@ -110,6 +110,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str, said: str) -> None:
         read_corrections(file)
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=40))
 def test_names_survive_the_file(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     file = tmp_path_factory.mktemp("names") / "c.csv"

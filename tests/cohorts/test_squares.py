@@ -89,6 +89,7 @@ def head(depth: int = 3, side: int = 60) -> np.ndarray:
     return np.where(np.hypot(y - side / 2, x - side / 2) < side / 4, 100, 0).astype(np.uint8)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(

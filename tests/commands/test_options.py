@@ -96,6 +96,7 @@ def test_the_page_of_settings_is_that_of_the_code() -> None:
     assert done.returncode == 0, f"run python tools/{SCRIPT.name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_loads_nothing_heavy(command: str) -> None:
     script = (

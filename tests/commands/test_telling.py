@@ -18,7 +18,8 @@ def _run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return int(end.value.code or 0)
 
 
-PHANTOM = ("prepare", "--phantom", "3", "--size", "32", "--modalities", "flair", "--slices", "tumour", "--every", "8")
+PHANTOM = ("prepare", "--phantom", "3", "--size", "32", "--modalities", "flair", "--slices", "tumour",
+           "--set", "phantom.slice_mm=8.0", "--set", "phantom.pixel_mm=4.0")  # fmt: skip
 
 
 def test_json_is_one_object_and_says_what_was_made(

@@ -15,7 +15,7 @@ from synthoma.core.fanned import FanoutConfig, fanned
 from synthoma.core.fanout import spread
 from tests.clusters import running
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture(scope="module")

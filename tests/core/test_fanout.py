@@ -19,6 +19,8 @@ from synthoma.core.fanned import FanoutConfig, each, fan, fanned
 from synthoma.core.fanout import spread
 from synthoma.core.parts import Kept, spread_kept
 
+pytestmark = pytest.mark.slow
+
 
 def square(number: int) -> tuple[int, int]:
     return number * number, os.getpid()

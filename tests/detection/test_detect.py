@@ -257,6 +257,7 @@ def test_one_bad_scan_does_not_stop_the_others(
     assert seen[-1] == ("looking for tumours", 3, 3)
 
 
+@pytest.mark.slow
 def test_workers_find_what_one_process_finds(write_model: WriteModel, tmp_path: Path) -> None:
     for number in range(4):
         write_picture(tmp_path / "in" / f"{number}.png", voxels(number, (40, 30), np.uint8))

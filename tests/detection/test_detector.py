@@ -126,6 +126,7 @@ def test_a_device_that_is_not_there() -> None:
         choose_device("cuda")
 
 
+@pytest.mark.slow
 def test_the_default_network_does_without_monai(write_model: WriteModel) -> None:
     code = (
         "import sys; from pathlib import Path; from synthoma.detection.detect import detect; "

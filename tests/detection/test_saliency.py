@@ -84,6 +84,7 @@ def test_where_nothing_is_outlined_the_likeliest_place_is_asked(write_model: Wri
     assert np.unravel_index(heat.argmax(), heat.shape)[0] in range(24, 28)
 
 
+@pytest.mark.slow
 def test_most_of_the_heat_lies_in_the_tumour() -> None:
     """The model inside the package on simulated patients whom it never saw, in the slice that it is surest of."""
     detector = Detector.open(shipped_model())

@@ -70,20 +70,20 @@ def _dice(cohort: Cohort, run: Path, targets: tuple[str, ...] = ("tumour",)) -> 
 @pytest.mark.parametrize(
     ("model", "images", "settings"),
     [
-        ("unet-25d", 1600, {"levels": 2, "width": 16}),
-        ("resunet-seed", 1600, {}),
-        ("resunet", 1600, {"width": 8}),
-        ("segresnet", 1600, {"width": 8}),
-        ("dynunet", 1600, {"width": 8}),
-        ("mask-gan", 1600, {"levels": 2, "width": 16}),
-        ("critic-unet", 1600, {"width": 8}),
-        ("gan-unet", 1600, {"width": 8}),
+        ("unet-25d", 960, {"levels": 2, "width": 16}),
+        ("resunet-seed", 960, {}),
+        ("resunet", 960, {"width": 8}),
+        ("segresnet", 960, {"width": 8}),
+        ("dynunet", 960, {"width": 8}),
+        ("mask-gan", 960, {"levels": 2, "width": 16}),
+        ("critic-unet", 960, {"width": 8}),
+        ("gan-unet", 960, {"width": 8}),
     ],
 )
 def test_each_segmenter_learns(tmp_path: Path, model: str, images: int, settings: dict[str, Any]) -> None:
     cohort = _discs(tmp_path / "cohort")
     learner = {"augment": GENTLE, "batch": 8, "ema_images": 100.0, **settings}
-    progress = _train(cohort, tmp_path / "run", model=model, images=images, snapshots=4, segmenter=learner)
+    progress = _train(cohort, tmp_path / "run", model=model, images=images, snapshots=2, segmenter=learner)
     assert _dice(cohort, tmp_path / "run")[0] > 0.8
     assert progress.best < 0.2, "the validation score is 1 - Dice"
 
@@ -111,7 +111,7 @@ def test_regions_within_one_another_are_told_apart(tmp_path: Path) -> None:
 def test_the_seeds_mask_gan_learns(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort", count=200, size=28)
     learner = {"augment": {**GENTLE, "flip": 0.0, "shift": 0.0}, "rate": 1e-3, "ema_images": 100.0}
-    _train(cohort, tmp_path / "run", model="mask-dcgan-seed", images=960, snapshots=2, segmenter=learner)
+    _train(cohort, tmp_path / "run", model="mask-dcgan-seed", images=720, snapshots=2, segmenter=learner)
     assert _dice(cohort, tmp_path / "run")[0] > 0.6, "it has no skips and copies no edges; a blind guess reaches 0.25"
 
 
@@ -362,7 +362,7 @@ def test_begin_with_another_model(tmp_path: Path) -> None:
 
 def test_begin_with_a_gans_networks(tmp_path: Path) -> None:
     cohort = _discs(tmp_path / "cohort")
-    train_toy(cohort, tmp_path / "gan", model="dcgan", images=64)
+    train_toy(cohort, tmp_path / "gan", model="dcgan", images=64, snapshots=1)
     gan = load_tensors(tmp_path / "gan" / "model.safetensors")
     read, drawn = gan.weights("discriminator"), gan.weights("generator")
     for model in ("critic-unet", "gan-unet"):
@@ -374,7 +374,7 @@ def test_begin_with_a_gans_networks(tmp_path: Path) -> None:
     assert all(torch.equal(begun[name], drawn[name.replace("up", "layers")]) for name in layers)
     with pytest.raises(ConfigError, match="critic-"):
         DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "unet-25d", "init": str(tmp_path / "gan")}))
-    train_toy(cohort, tmp_path / "pieces", model="dcgan", images=64, gan={"critic_patches": True})
+    train_toy(cohort, tmp_path / "pieces", model="dcgan", images=64, snapshots=1, gan={"critic_patches": True})
     with pytest.raises(ConfigError, match="networks fit"):
         DetectorPlan(cohort, TrainConfig.resolve(flags={"model": "critic-unet", "init": str(tmp_path / "pieces")}))
 

@@ -35,7 +35,7 @@ from tests.evaluation.useful.test_utility import NAMES, discs
 from tests.metrics.test_copies import head
 from tests.toys import write_cohort
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fewer_planted")]
 
 SIZE = 32
 QUICK = EvaluateConfig(halves=39, limit=200, canaries=60)
@@ -153,12 +153,14 @@ def test_a_copy_that_was_given_another_class_is_found(place: Path, synthetic: Ca
     assert {pair.training_row for pair in found.pairs} <= set(range(40))
 
 
-def test_the_level_of_the_tests_is_the_users(real: Cohort, fresh: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_level_of_the_tests_is_the_users(
+    real: Cohort, fresh: Cohort, result: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[float] = []
 
     def watched(comparison: Comparison, *, alpha: float, **options: Any) -> Privacy:
         asked.append(alpha)
-        return privacy(comparison, alpha=alpha, **options)
+        return result.privacy
 
     monkeypatch.setattr(evaluation, "privacy", watched)
     strict = QUICK.model_copy(update={"thresholds": Thresholds(alpha=0.01), "faults": False})
@@ -264,6 +266,7 @@ def test_synthetic_slices_without_the_modality_are_left_out_too(
     assert compare(real, lacking).synthetic_rows.tolist() == list(range(0, 60, 2))
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_a_generator_that_repeats_itself_is_judged_as_if_its_duplicates_were_no_group(
     place: Path, real: Cohort, synthetic: Callable[..., Cohort]
 ) -> None:
@@ -279,7 +282,7 @@ def test_a_generator_that_repeats_itself_is_judged_as_if_its_duplicates_were_no_
 
 
 def test_a_fresh_set_holds_no_copies(real: Cohort, fresh: Cohort) -> None:
-    found = copies(compare(real, fresh))
+    found = copies(compare(real, fresh), canaries=60)
     assert found.word == "NONE FOUND"
     assert (found.certain, found.of, found.searched) == (0, 60, 80)
 
@@ -291,7 +294,7 @@ def test_all_that_the_generator_saw_is_searched(real: Cohort, synthetic: Callabl
     comparison = compare(real, synthetic(np.concatenate([heads(1000, 24), np.stack(planted)])), limit=30)
     assert (len(comparison.training), len(comparison.gallery)) == (30, 80)
     assert np.array_equal(comparison.gallery, real.images[comparison.gallery_rows][:, 0])
-    found = copies(comparison)
+    found = copies(comparison, canaries=60)
     named = {(pair.synthetic_row, pair.training_row, pair.mirrored) for pair in found.pairs[:6]}
     assert named == {(24, 3, False), (25, 40, True), (26, 71, False), (27, 10, False), (28, 5, False), (29, 6, False)}
 
@@ -304,7 +307,7 @@ def test_copies_of_patients_who_are_not_there_cannot_be_excluded(
     for names, searched in (([*here, "b-1", "b-2"], 30), (["b-1", "b-2"], 80)):
         comparison = compare(real, synthetic(heads(1000, 60), provenance={"trained_on": {"groups": names}}), limit=1000)
         assert (len(comparison.gallery), comparison.absent) == (searched, 2)
-        found = copies(comparison)
+        found = copies(comparison, canaries=60)
         assert found.word == "CANNOT TELL"
         assert "2 patients or groups that the generator learned from are not" in found.because
 
@@ -319,6 +322,12 @@ def judged(real: Cohort, synthetic: Cohort, **options: Any) -> Evaluation:
 @pytest.fixture(scope="module")
 def result(real: Cohort, fresh: Cohort) -> Evaluation:
     return judged(real, fresh)
+
+
+@pytest.fixture
+def copies_are_known(monkeypatch: pytest.MonkeyPatch, result: Evaluation) -> None:
+    """The search for copies is most of an evaluation: who asks about something else is told what it found before."""
+    monkeypatch.setattr(evaluation, "privacy", lambda comparison, **options: result.privacy)
 
 
 def light(result: Evaluation, question: Question) -> str:
@@ -339,6 +348,7 @@ def test_the_file_holds_the_evaluation(result: Evaluation, tmp_path: Path) -> No
     assert again.provenance.config.thresholds.alpha == 0.05
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_an_evaluation_is_a_function_of_its_seed(real: Cohort, fresh: Cohort, result: Evaluation) -> None:
     assert judged(real, fresh).fidelity == result.fidelity
 
@@ -360,6 +370,7 @@ def test_a_copied_cohort_is_not_to_be_shared(real: Cohort, synthetic: Callable[.
     assert "do not share" in result.verdict.because
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_noise_is_no_evidence(real: Cohort, synthetic: Callable[..., Cohort]) -> None:
     noise = np.random.default_rng(0).random((40, SIZE, SIZE))
     result = judged(real, synthetic(noise))
@@ -385,6 +396,7 @@ def test_a_constant_cohort_is_evaluated_without_a_crash(real: Cohort, synthetic:
     json.dumps(result.content(), allow_nan=False)
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_classes_are_scored_alone_too(place: Path, synthetic: Callable[..., Cohort]) -> None:
     labels = ["a", "b"] * 60
     splits = ["train"] * 60 + ["test"] * 60
@@ -398,6 +410,7 @@ def test_classes_are_scored_alone_too(place: Path, synthetic: Callable[..., Coho
     assert ratio["b"] > 2 * ratio["a"]
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_an_extractor_of_ones_own(place: Path, real: Cohort, fresh: Cohort) -> None:
     file = place / "mine.py"
     file.write_text("import numpy as np\ndef features(images):\n    return np.stack([images.mean((1, 2))] * 2, 1)\n")
@@ -426,6 +439,7 @@ def test_a_settings_file_runs_nothing(tmp_path: Path) -> None:
     assert not ran.exists()
 
 
+@pytest.mark.usefixtures("copies_are_known")
 def test_the_preset_standard_trains_and_judges_masks(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Masks that lie elsewhere than the discs: the judge disagrees, and nothing is said to help."""
     for task in DETECTORS:
@@ -441,7 +455,7 @@ def test_the_preset_standard_trains_and_judges_masks(place: Path, monkeypatch: p
         name: write_cohort(place / name, more, None, drawn, origin="synthetic", mask_names=NAMES)
         for name, drawn in (("right", theirs), ("wrong", theirs[:, ::-1, ::-1]))
     }
-    options = {"seeds": 2, "steps": 60, "shares": (), "ratios": (1.0,)}
+    options = {"seeds": 2, "steps": 60, "shares": (), "ratios": (1.0,), "cross": False}
     flags = {"preset": "standard", "halves": 19, "faults": False, "canaries": 40, "jobs": 1, "utility": options}
     config = EvaluateConfig.resolve(flags=flags)
     found = {name: evaluate(real, cohort, config, place / "standard") for name, cohort in made.items()}

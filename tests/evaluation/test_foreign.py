@@ -18,7 +18,7 @@ from tests.toys import blobs, train_toy, write_cohort
 
 PAGE = Path(__file__).parents[2] / "docs" / "evaluate.md"
 SIZE = 16
-QUICK = ["--preset", "quick", "--set", "halves=20"]
+QUICK = ["--preset", "quick", "--set", "halves=20", "--set", "canaries=20"]
 
 
 def real(folder: Path) -> Cohort:
@@ -43,6 +43,7 @@ def scores(evaluation: Evaluation) -> dict[str, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fewer_planted")
 def test_images_of_another_tool_get_the_verdict_of_the_same_images_packed_directly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,7 +65,7 @@ def test_images_of_another_tool_get_the_verdict_of_the_same_images_packed_direct
             main()
     assert "taken as they are" in capsys.readouterr().out
     theirs = read_evaluation(Path("EVAL"))
-    packed = synthoma.evaluate(cohort, drawn, "own", preset="quick", halves=20)
+    packed = synthoma.evaluate(cohort, drawn, "own", preset="quick", halves=20, canaries=20)
     mine, other = scores(packed), scores(theirs)
     assert len(mine) > 5
     assert set(mine) == set(other)

@@ -48,6 +48,7 @@ def fits(value: Any, schema: dict[str, Any], defined: dict[str, Any]) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_the_schema_is_that_of_the_code() -> None:
     script = ROOT / "tools" / "schemas.py"
     assert subprocess.run([sys.executable, str(script), "--check"], check=False).returncode == 0, f"run {script.name}"

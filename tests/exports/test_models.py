@@ -26,7 +26,7 @@ from synthoma.detectors.settings import ClassifierNetwork, SegmenterNetwork
 from synthoma.exports import example
 from synthoma.exports.forms import read_export
 from synthoma.exports.networks import Model
-from synthoma.phantom import phantom_cases
+from synthoma.phantom import PhantomConfig, phantom_cases
 from synthoma.scans.case import Study
 from synthoma.training.bundle import load_tensors, save_tensors, shipped_model
 
@@ -76,7 +76,7 @@ def exact(model: Path) -> Detector:
 @pytest.fixture(scope="module")
 def phantom() -> Study:
     """One simulated slice with tumour, of all sequences."""
-    study = phantom_cases(1, 5)[0].load()
+    study = phantom_cases(1, 5, PhantomConfig(pixel_mm=1.5, slice_mm=6.0))[0].load()
     assert study.mask is not None
     z = int((study.mask > 0).sum(axis=(1, 2)).argmax())
     return Study({name: image[z : z + 1] for name, image in study.images.items()})
@@ -92,6 +92,7 @@ def said_of(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "preprocessing.json").read_text()))
 
 
+@pytest.mark.slow
 def test_the_shipped_segmenter_answers_as_ours_on_random_and_on_phantom_input(tmp_path: Path, phantom: Study) -> None:
     found = synthoma.export("phantom", tmp_path / "out", to="onnx")
     assert found.counts == {"segmenter": 1}
@@ -108,6 +109,7 @@ def test_the_shipped_segmenter_answers_as_ours_on_random_and_on_phantom_input(tm
     np.testing.assert_allclose(answers(tmp_path / "out", np.tile(pixels, (1, 3, 1, 1))), ours, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_stranger_gets_our_probabilities_and_mask_from_raw_pixels(tmp_path: Path, phantom: Study) -> None:
     """With NumPy and onnxruntime alone: crop, grey values, size, network, and back onto the slice."""
     synthoma.export("phantom", tmp_path / "out", to="onnx")

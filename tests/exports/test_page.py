@@ -32,7 +32,7 @@ def ran(name: str) -> dict[str, object]:
     return names
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_table_names_every_form_and_its_commands_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

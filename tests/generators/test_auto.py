@@ -14,7 +14,7 @@ from synthoma.settings import TrainConfig
 from synthoma.training.device import usable_cores
 from tests.toys import blobs, train_toy, write_cohort
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_are_judged")]
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,8 @@ from synthoma.generators.shape import ImageShape
 from synthoma.training.bundle import open_model, save_tensors
 from tests.toys import blobs, halves, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 LABELS = {"1": "core", "5": "other"}
 
 

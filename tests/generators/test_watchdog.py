@@ -18,6 +18,8 @@ from synthoma.generators.watchdog import (
 )
 from tests.metrics.test_copies import head
 
+pytestmark = pytest.mark.slow
+
 CALM = {"d_real": 0.7, "d_fake": 0.3, "step": 1000.0}
 OWN = np.array([f"patient {number // 6}" for number in range(60)])
 GOOD = {"variety": 0.9, "near_copies": 0.0}

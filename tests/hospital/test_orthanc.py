@@ -24,7 +24,7 @@ from tests.detection.test_dicom_seg import complete
 from tests.hospital.conftest import Orthanc, Running, until
 from tests.scans.writers import OBLIQUE, write_dicom
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 STUDIES = 20
 
 

@@ -12,6 +12,8 @@ from synthoma.metrics.copies.parts import LESION, Crops, lesions
 from synthoma.metrics.copies.pictures import after, detail, evened, inverse, refine, warp
 from synthoma.metrics.copies.whole import Gallery, nearest_images
 
+pytestmark = pytest.mark.slow
+
 
 def head(seed: int, size: int = 96) -> np.ndarray:
     """An image with a skull, folds and a lesion, all its own."""

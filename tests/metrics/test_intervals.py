@@ -54,6 +54,7 @@ def test_coverage_by_simulation(statistic: str) -> None:
     assert 0.88 <= np.mean(held) <= 0.99
 
 
+@pytest.mark.slow
 def test_groups_make_the_interval_as_wide_as_patients_differ() -> None:
     held_by_group, held_by_image = [], []
     for repeat in range(200):

@@ -82,6 +82,7 @@ def test_power_grows_and_guessing_is_called_seeing_in_one_of_twenty() -> None:
     assert np.isnan(smallest_seen(0, 50))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [10, 20, 50])
 @pytest.mark.parametrize("bias", [0.0, 0.8])
 @pytest.mark.parametrize("side_by_side", [False, True])

@@ -10,6 +10,8 @@ import pytest
 from synthoma.core.types import MODALITIES, REGIONS
 from synthoma.phantom import Look, PhantomConfig, phantom_beside, phantom_cases
 
+pytestmark = pytest.mark.slow
+
 LOOK = Look(("flair",), {"1": "tumour"}, 64)
 
 

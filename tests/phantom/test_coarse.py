@@ -24,6 +24,8 @@ from synthoma.phantom.acquisition import draw_exposure, draw_site, expose
 from synthoma.phantom.averaging import expose_means
 from synthoma.phantom.coarse import coarse_mm, coarse_study
 
+pytestmark = pytest.mark.slow
+
 PLAIN = PhantomConfig(modalities=("flair",), sites=4, artefacts=0.0, slice_mm=6.0)
 CONFIG = phantom_beside(Look(("flair",), {"1": "tumour"}, 64), {}).model_copy(update={"phantom": PLAIN})
 

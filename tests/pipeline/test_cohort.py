@@ -41,6 +41,7 @@ def test_arrays_come_back_as_they_were(cohort: Cohort) -> None:
     assert set(cohort.slices["split"]) == {"train", "validation", "test"}
 
 
+@pytest.mark.slow
 def test_a_cohort_of_arrays_is_one_for_every_command(cohort: Cohort, tmp_path: Path) -> None:
     run = synthoma.train(cohort, tmp_path / "run", model="dcgan", images=32, snapshots=1, gan={"width": 4})
     drawn = run.generate(tmp_path / "synthetic", 6)

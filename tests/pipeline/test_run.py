@@ -22,6 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return synthoma.train(cohort, place / "run", model="dcgan", images=64, snapshots=2, gan={"width": 4, "batch": 8})
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_is(run: Run) -> None:
     assert run.finished
     assert run.model == "dcgan"

@@ -16,6 +16,7 @@ from tests.scans.writers import CUBIC, write_nifti, write_picture
 from tests.toys import blobs, train_toy, write_cohort
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_says_how_far_it_came_and_how_it_goes_on(tmp_path: Path) -> None:
     cohort = write_cohort(tmp_path / "cohort", blobs(8, size=32)[0])
     run = tmp_path / "run"

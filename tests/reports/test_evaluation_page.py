@@ -32,7 +32,7 @@ from tests.metrics.test_copies import head
 from tests.reports.test_cohort_page import VOID, Page
 from tests.toys import write_cohort
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fewer_planted")]
 
 VOID |= {"circle", "rect", "line"}
 SIZE = 32

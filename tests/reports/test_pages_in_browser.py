@@ -24,7 +24,7 @@ from synthoma.scans.volumes import write_volume
 from tests.reports.test_evaluation_page import MODEL, masked
 from tests.toys import halves, train_toy, write_cohort
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -155,6 +155,7 @@ def test_of_repeated_scans_the_later_is_taken(tmp_path: Path) -> None:
         assert [("later" in item.reason) for item in inventory.skipped] == [True, True]
 
 
+@pytest.mark.slow
 def test_series_of_other_frames_are_registered_and_the_transform_kept(tmp_path: Path) -> None:
     """T1 with another frame of reference, whose header puts it elsewhere: it comes back to where FLAIR has it."""
     phantom = phantom_cases(1, 3, PhantomConfig(slice_mm=2.0, pixel_mm=2.0, sites=1))[0].load()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,7 @@ def arranged(choose: Choose) -> Made:
     return made
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(folders_of_scans())
 def test_patients_visits_and_masks(made: Made) -> None:

@@ -27,6 +27,8 @@ from synthoma.scans.volumes import read_volume, write_volume
 from tests.scans.test_volumes import check_geometry
 from tests.scans.writers import CUBIC, FLAT, OBLIQUE, affine_ras, voxels, write_itk, write_nifti
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (5, 12, 16)
 
 

@@ -158,6 +158,7 @@ def test_what_is_wrong_is_said(serve: Ask) -> None:
         assert client.get(f"/jobs/{number}").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_scan_that_hangs_dies_or_fails_stops_nobody(serve: Ask) -> None:
     client, _ = serve(longest_s=3)
     jobs = [sent(client, name).json()["job"] for name in ("hang.nii", "die.nii", "bad.nii", "bug.nii", "good.nii")]

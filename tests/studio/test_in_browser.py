@@ -24,7 +24,7 @@ from synthoma.studio.store import Store
 from synthoma.studio.studio import SCREENS
 from tests.toys import blobs, write_cohort
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

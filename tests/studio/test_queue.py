@@ -18,6 +18,8 @@ from synthoma.studio.queue import Queue, born, command_words
 from synthoma.studio.store import Job, Store
 from tests.studio.conftest import python
 
+pytestmark = pytest.mark.slow
+
 TELLS = """
 import json, sys, time
 print(json.dumps({"phase": "counting", "done": 3, "total": 4, "seconds_left": 1.5, "ended": False}), file=sys.stderr)

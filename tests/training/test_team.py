@@ -70,7 +70,7 @@ def apart(first: Path, second: Path) -> float:
     return float(torch.stack(shares).max())
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_two_processes_train_what_one_trains_and_either_goes_on(cohort: Path, tmp_path: Path) -> None:
     finished(train(cohort, tmp_path / "one", 1))
     said, _ = finished(train(cohort, tmp_path / "two", 2))
@@ -87,7 +87,7 @@ def test_two_processes_train_what_one_trains_and_either_goes_on(cohort: Path, tm
     assert apart(tmp_path / "one", tmp_path / "killed") < 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_what_cannot_be_trained_together_is_said(cohort: Path, tmp_path: Path) -> None:
     process = train(cohort, tmp_path / "run", 2, "--model", "dcgan", settings=())
     _, errors = process.communicate(timeout=200)

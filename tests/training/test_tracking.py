@@ -50,6 +50,7 @@ def test_lines_are_sent_whole_and_once(tmp_path: Path) -> None:
     assert kept.pictures == [("images-000000016.png", 16)]
 
 
+@pytest.mark.slow
 def test_a_training_is_followed_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Kept()
     monkeypatch.setattr(tracking, "_TensorBoard", lambda run: kept)

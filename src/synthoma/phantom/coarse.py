@@ -87,8 +87,10 @@ def coarse_study(
     apart_mm = site.slice_mm
     if most is not None and len(z) > most:
         every = -(-len(z) // most)
+        # From a drawn slice on: always the first would show the same height of every head.
         z = z[int(stream(seed, "phantom.thinned", index).integers(every)) :: every]
         apart_mm *= every
+    # A little beyond the end: where a step falls on it, the last row belongs to the slice.
     y, x = (np.arange(axis[0], axis[-1] - 1e-6, -step_mm) for axis in (y, x))
     planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
     codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x, swift=True)
@@ -105,11 +107,13 @@ def coarse_study(
         own = stream(seed, f"phantom.{modality}", index)
         table = torch.from_numpy(signals(modality, site.protocol, properties))
         table *= torch.from_numpy(np.exp(own.normal(0, 0.03, 256)).astype(np.float32))
+        # Noise is a share of white matter's signal, so that all scanners' are told in one unit.
         signal = scanner.slice_mean(paint(codes, brain, growths, table / table[Tissue.WHITE]), per_slice)
         sense = scanner.sensitivity(own, site, body.lattice, body.layers[3])
         gain = body.lattice.expand(sense, z, y, x)[0].mul_(1 + 0.025 * texture)
         exposure = scanner.draw_exposure(own, len(z), moved, per_slice > 1)
         sigma = site.noise[MODALITIES.index(modality)]
+        # A picture's window is read off its own pixels alone, of which a share of a volume's would be too few.
         sampled = SAMPLED * (4 if apart else 1)
         ratio = step_mm / config.pixel_mm
         image, scanned = expose_means(own, signal, gain, site, sigma, exposure, ratio, keep, sampled)

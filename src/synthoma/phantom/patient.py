@@ -105,6 +105,7 @@ def simulate(seed: int, index: int, config: PhantomConfig | None = None) -> Pati
     site = scanner.draw_site(seed, person.site, config)
     body, tumour = embody(seed, index, person, template, config)
     z, y, x = scan_axes(stream(seed, "phantom.scan", index), site, body, config)
+    # A thick slice shows the mean of what lies in it: several planes are looked up in each, and averaged later.
     planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
     codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x)
     growths = invade(tumour, brain) if tumour else None
@@ -113,6 +114,7 @@ def simulate(seed: int, index: int, config: PhantomConfig | None = None) -> Pati
     keep = brain_mask(seed, index, body, tissue, z, y, x) if site.stripped else None
     images = _images(seed, index, config, site, body, codes, brain, growths, (z, y, x), per_slice, keep)
     if keep is not None:
+        # A map of tissue that no image shows would be no truth of this study.
         tissue = tissue * keep
     found = tissue.numpy()
     spacing = (config.pixel_mm, config.pixel_mm, site.slice_mm)
@@ -173,11 +175,14 @@ def embody(
     tumour = None
     if person.biology:
         pushed = person.biology.push_mm / radius_of(person.biology.volume_ml)
+        # It grows in the template, and is larger in the body: by what it pushes aside, and by the head's own size.
         shrink = (1 - pushed) ** 3 / float(np.prod(person.traits.scale))
         starts = starts_of(template.growth, config.lobe, config.side)
         tumour = grow(
             stream(seed, "phantom.tumour", index), person.biology, template.growth, shrink, starts, swift=swift
         )
+        # Places lead from the body into the template and have no inverse: the lattice point that leads nearest to the
+        # tumour's centre is where it lies in the body.
         gap = (places - torch.tensor(tumour.centre).reshape(3, 1, 1, 1)).square().sum(0)
         nearest = lattice.points().flatten(1)[:, int(gap.argmin())]
         middle = float(nearest[0]), float(nearest[1]), float(nearest[2])
@@ -236,6 +241,7 @@ def brain_mask(seed: int, index: int, body: anatomy.Body, tissue: Tensor, z: Flo
     """What skull stripping keeps, bool (z, y, x): the brain within a millimetre or two, and all of the tumour."""
     rng = stream(seed, "phantom.strip", index)
     lattice = body.lattice
+    # No tool strips exactly along the brain: its edge errs smoothly, and by a constant of its own.
     error = SplineField.draw(rng, 12.0).on(lattice.z, lattice.y, lattice.x)[0]
     edge = body.layers[0] + 0.9 * error + rng.uniform(-0.5, 1.5)
     return (lattice.expand(edge[None], z, y, x)[0] < 0) | (tissue >= Tissue.OEDEMA)
@@ -255,6 +261,7 @@ def _images(
     for modality in config.modalities:
         own = stream(seed, f"phantom.{modality}", index)
         table = torch.from_numpy(signals(modality, site.protocol, properties))
+        # Tissues of one kind are not equally bright in all people, nor in one person's sequences alike.
         table *= torch.from_numpy(np.exp(own.normal(0, 0.03, 256)).astype(np.float32))
         signal = scanner.slice_mean(paint(codes, brain, growths, table), per_slice)
         sense = scanner.sensitivity(own, site, body.lattice, body.layers[3])
@@ -275,6 +282,7 @@ def paint(codes: Tensor, brain: anatomy.Brain, growths: Growths | None, table: T
     inside += brain.fluid * table[brain.fluid_code.to(torch.int32)]
     if growths is not None:
         levels = torch.stack([table[kind] for kind in growths.kinds])[:, None]
+        # What the tumour leaves of a place shows as before, so that fractions add up to one everywhere.
         rest = 1 - growths.fractions.sum(0)
         inside[growths.index] = inside[growths.index] * rest + (growths.fractions * levels).sum(0)
     signal.view(-1)[brain.index] = inside

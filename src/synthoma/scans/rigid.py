@@ -38,6 +38,7 @@ class RigidTransform:
     def inverse(self) -> RigidTransform:
         """The transform from moving space to fixed space."""
         matrix, shift = np.array(self.rotation).reshape(3, 3), np.array(self.translation)
+        # The transpose undoes a rotation, and to turn back about the same point that point has to move with the shift.
         return RigidTransform(nine_of(matrix.T), three_of(-shift), three_of(np.array(self.centre) + shift))
 
     def to_itk(self) -> sitk.AffineTransform:
@@ -82,6 +83,7 @@ def pose_distance(one: Pose, other: Pose, points: Floats) -> float:
 
 def mean_pose(one: Pose, other: Pose, centre: Floats) -> Pose:
     """The pose halfway: the rotation nearest to the mean matrix, and the mean place of the centre."""
+    # The mean of two rotations is none: it shrinks. Without its singular values it is the nearest one (Procrustes).
     left, _, right = np.linalg.svd(one.matrix + other.matrix)
     matrix = left @ right
     return Pose(matrix, (one(centre) + other(centre)) / 2 - matrix @ centre)

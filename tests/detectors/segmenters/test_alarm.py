@@ -150,6 +150,7 @@ def test_scans_pictures_and_sequences_are_calibrated_each_for_itself(tmp_path: P
     assert guessed.alarms <= FALSE_ALARMS * guessed.healthy
 
 
+@pytest.mark.slow
 def test_a_trained_segmenter_knows_what_its_figures_mean(tmp_path: Path) -> None:
     images, masks = blobs(48, size=32)
     masks[::2], images[::2] = 0, np.minimum(images[::2], 0.3)

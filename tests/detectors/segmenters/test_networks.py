@@ -88,6 +88,7 @@ def test_a_new_network_expects_little_tumour() -> None:
     assert float(torch.sigmoid(network(torch.rand(4, 1, 64, 64))).detach().median()) < 0.1
 
 
+@pytest.mark.slow
 def test_the_default_does_without_monai() -> None:
     """MONAI takes seconds to load; `synthoma detect` should not wait for it."""
     code = (

@@ -156,6 +156,7 @@ def test_a_segmenters_figures_are_those_of_its_maps(tmp_path: Path) -> None:
     assert found.masks.probabilities.slices.with_tumour == ill.sum()
 
 
+@pytest.mark.slow
 def test_regions_are_scored_where_both_sides_know_them(tmp_path: Path) -> None:
     names = {str(value): name for value, name in REGIONS.items()}
     held = cohort(tmp_path / "cohort", "segmenter", mask_names=names)
@@ -219,6 +220,7 @@ def test_a_model_that_does_not_say_whom_it_saw_is_told(tmp_path: Path) -> None:
     assert any("does not say whom it learned from" in text for text in scores.remarks)
 
 
+@pytest.mark.slow
 def test_the_command_writes_scores_and_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,6 @@ import pytest
 
 from synthoma.core.errors import InputError
 from synthoma.evaluation.comparison import Comparison
-from synthoma.evaluation.private import kinds as copy_kinds
 from synthoma.evaluation.private import privacy as evidence
 from synthoma.evaluation.private import volumes as copy_volumes
 from synthoma.evaluation.private.kinds import Planted, Search
@@ -21,7 +20,7 @@ from synthoma.metrics.copies.alterations import Motion, altered, altered_alike, 
 from synthoma.metrics.copies.whole import Gallery, Nearest
 from tests.metrics.test_copies import head
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fewer_planted")]
 
 SIZE = 64
 
@@ -56,15 +55,6 @@ def comparison(
         training.astype(np.float16),
         np.arange(1000, 1000 + len(training)),
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fewer_planted() -> Iterator[None]:
-    """Fewer planted copies set the thresholds: these tests ask often."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copy_kinds, "SETTING", 50)
-        patch.setattr(copy_kinds, "SETTING_OTHERS", 10)
-        yield
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from tests.evaluation.readers.conftest import Cohorts, write_answers
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fewer_planted")
 def test_an_evaluation_tells_what_readers_said(blinded: Path, cohorts: Cohorts, tmp_path: Path) -> None:
     file = write_answers(blinded, tmp_path / "answers-A.csv", lambda item: item["truth"])
     readers = synthoma.turing_score(blinded, file, tmp_path / "readers")
-    plain = synthoma.evaluate(*cohorts, tmp_path / "plain")
-    found = synthoma.evaluate(*cohorts, tmp_path / "told", turing=tmp_path / "readers")
+    few: dict[str, Any] = {"halves": 19, "canaries": 20}
+    plain = synthoma.evaluate(*cohorts, tmp_path / "plain", **few)
+    found = synthoma.evaluate(*cohorts, tmp_path / "told", turing=tmp_path / "readers", **few)
     assert found.readers == readers
     assert read_evaluation(tmp_path / "told").readers == readers
     assert "readers" not in plain.content()

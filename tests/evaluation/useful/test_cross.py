@@ -15,7 +15,7 @@ from synthoma.evaluation.useful.cross import SIDES, _stages, cross_table, kept_b
 from synthoma.evaluation.useful.grid import Cell
 from synthoma.evaluation.useful.material import prepared
 from synthoma.evaluation.useful.result import CrossTable
-from synthoma.evaluation.useful.trainings import DetectorTest, Source
+from synthoma.evaluation.useful.trainings import DETECTORS, DetectorTest, Source
 from synthoma.reports.utility_blocks import _cross
 from tests.toys import write_cohort
 
@@ -66,7 +66,9 @@ def table(
     material: tuple[Material, DetectorTest, EvaluateConfig], tmp_path_factory: pytest.TempPathFactory
 ) -> CrossTable:
     made, test, config = material
-    found = cross_table(made, test, config, tmp_path_factory.mktemp("cells"), lambda done, total: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DETECTORS["outline"], "small", {"width": 8, "levels": 4, "stem": 2})  # enough for discs
+        found = cross_table(made, test, config, tmp_path_factory.mktemp("cells"), lambda done, total: None)
     assert found is not None
     return found
 

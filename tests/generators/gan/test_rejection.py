@@ -12,6 +12,8 @@ from synthoma.generators.sampling import BLOCK, Sampler, generate_cohort
 from synthoma.training.bundle import open_model, save_tensors
 from tests.toys import halves, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,6 +11,8 @@ from synthoma.generators.phantomgan.simulated import row_structure
 from synthoma.training.meta import SimulatedShares
 from tests.toys import write_cohort
 
+pytestmark = pytest.mark.slow
+
 SIDE = 64
 
 

@@ -40,6 +40,7 @@ def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tens
         return F.avg_pool2d(maps, side, stride=1, padding=side // 2, count_include_pad=False)
 
     def variance(maps: Tensor) -> Tensor:
+        # The difference of two nearly equal numbers: where a neighbourhood is flat, rounding leaves it below 0.
         return (mean(maps * maps) - mean(maps) ** 2).clamp_min(0)
 
     variance_first, variance_second = variance(first), variance(second)
@@ -48,6 +49,7 @@ def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tens
     weight = variance_first.sqrt()
     before, after = ((variance(mean(maps, 3)) + NOISE).sqrt() for maps in (first, second))
     invented = (after - GAIN * before - GRAIN).clamp_min(0)
+    # Rounding may put a correlation above 1, which would reward it; an empty picture has no structure to lose.
     lost: Tensor = ((1 - agreement.clamp_max(1)) * weight + INVENTED * invented).sum() / weight.sum().clamp_min(1e-6)
     return lost
 
@@ -70,6 +72,7 @@ def lesion_contrast(images: Tensor, labels: Tensor) -> Tensor:
     inside = labels > 0
     gap = max(1, images.shape[-1] // 32)
     everywhere = inside.any(dim=1, keepdim=True).to(images.dtype)
+    # The gap keeps the ring clear of the lesion's own edge, which is neither inside nor around it.
     ring = (_grown(everywhere, 3 * gap) > _grown(everywhere, gap)) & (images.amax(dim=1, keepdim=True) > DARK)
     around = _median(images.detach().flatten(2), ring.flatten(2))
     values, region = images.flatten(2)[:, None], inside.flatten(2)[:, :, None]
