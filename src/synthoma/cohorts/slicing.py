@@ -72,7 +72,7 @@ def _slices_of(
     case: Case, config: PrepareConfig, modalities: tuple[str, ...], searched_slices: int, rule: FramingRule
 ) -> PreparedCase:
     if config.origin == "real" and says_synthetic(case.sources):
-        todo = "prepare it apart with --origin synthetic, or remove it: real and synthetic images must not be mixed up"
+        todo = "remove it, or prepare what is synthetic apart, with --origin synthetic"
         raise InputError("scans of patients", "a file that says of itself that it is synthetic", todo)
     loaded = case.load()
     _check_usable(loaded, modalities, config)

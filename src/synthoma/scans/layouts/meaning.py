@@ -25,6 +25,7 @@ LABELS_FILE = "dataset.json"
 """The file in which nnU-Net and the Medical Segmentation Decathlon say what channels and mask values mean."""
 
 _FINDINGS = "findings.json"
+_TABLE = "dseg.tsv"
 _LOOKED_AT = 40
 # A dataset.json lists files and labels; what is larger than this is something else.
 _MOST_BYTES = 2**24
@@ -58,21 +59,54 @@ def _text_of(path: Path) -> str | None:
 
 def found_by_us(folder: Path) -> Convention | None:
     """What the masks mean that `synthoma detect` wrote into a folder; None where it did not."""
-    text = _text_of(folder / _FINDINGS)
-    if text is None:
+    content = _json_of(folder / _FINDINGS)
+    if not str(content.get("schema", "")).startswith("synthoma.detection/"):
         return None
-    try:
-        content = json.loads(text)
-        if not str(content["schema"]).startswith("synthoma.detection/"):
+    return _named(content.get("labels"), _FINDINGS)
+
+
+def exported_by_us(folder: Path) -> Convention | None:
+    """What the masks mean that `synthoma export --to nifti` wrote into the folder of a case; None where it did not."""
+    content = _json_of(folder / f"{folder.name}.json")
+    if not str(content.get("Software", "")).startswith("synthoma "):
+        return None
+    return _named(content.get("Labels"), f"{folder.name}.json")
+
+
+def table_of_labels(folder: Path, root: Path) -> Convention | None:
+    """What the nearest ``dseg.tsv`` of BIDS derivatives says, in the folder or those above it up to the root."""
+    for place in (folder, *folder.parents):
+        if (text := _text_of(place / _TABLE)) is not None:
+            rows = [line.split("\t") for line in text.splitlines() if line.strip()]
+            if rows and {"index", "name"} <= set(rows[0]):
+                at, name = rows[0].index("index"), rows[0].index("name")
+                full = [row for row in rows[1:] if len(row) == len(rows[0])]
+                return _named({row[at]: row[name] for row in full}, _TABLE)
+        if place == root or place == place.parent:
             return None
-        named = {int(value): meaning_of(str(name)) for value, name in content["labels"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    return None
+
+
+def _json_of(path: Path) -> dict[str, object]:
+    """A JSON object; empty where there is none."""
+    try:
+        content = json.loads(_text_of(path) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _named(labels: object, file: str) -> Convention | None:
+    """The convention of names by value; None where they name nothing that is known here."""
+    try:
+        named = {int(value): meaning_of(str(name)) for value, name in labels.items()}  # type: ignore[attr-defined]
+    except (ValueError, TypeError, AttributeError):
         return None
-    values = {value: meaning for value, meaning in named.items() if meaning is not None}
+    values = {value: meaning for value, meaning in named.items() if meaning is not None and value > 0}
     if set(values.values()) == {"tumour"}:
         return WHOLE
     # The outermost part of nested targets is named after the whole tumour where a model has no oedema of its own.
-    return Convention("findings.json", "findings.json", values)
+    return Convention(file, file, values) if values else None
 
 
 def settle(
@@ -86,7 +120,7 @@ def settle(
         forced: what the user says; then nothing is decided.
     """
     describe = cache(lambda folder: description_of(folder, root))
-    ours = cache(found_by_us)
+    ours = cache(lambda folder: found_by_us(folder) or exported_by_us(folder) or table_of_labels(folder, root))
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     said: dict[tuple[object, ...], Decision] = {}
     for place, case in enumerate(cases):
@@ -118,7 +152,7 @@ def _spoken(
     if forced is not None:
         return ("forced",), Decision(forced, "you said so")
     if ours is not None:
-        return ("ours", ours.text()), Decision(ours, f"{_FINDINGS} beside the mask says so")
+        return ("ours", ours.text()), Decision(ours, "what was written beside the mask says so")
     if description is not None and description.unclear:
         names = ", ".join(description.unclear)
         return ("unclear", names), Decision(None, f"{LABELS_FILE} names labels that are not known here: {names}")
