@@ -28,7 +28,7 @@ def test_exported_synthetic_images_are_no_patients(form: str, tmp_path: Path) ->
     if form in (
         "nifti",
         "bids",
-    ):  # values 1, 2, 3 mean many things; what lies beside the masks says what they mean here
+    ):  # what lies beside the masks says what 1, 2, 3 mean
         assert again.labels == {1: "core", 2: "oedema", 3: "enhancing"}
 
 
