@@ -12,7 +12,7 @@ from synthoma.core.fields import said
 from synthoma.detectors.models import CLASSIFIERS, SEGMENTERS
 from synthoma.detectors.seeds import SEEDS
 from synthoma.detectors.settings import FROM_GAN, ClassifierConfig, SegmenterConfig
-from synthoma.training.settings import Kind, Recipes, TrainingConfig, model_field, no_such_model
+from synthoma.training.settings import FROM_NOTHING, Kind, Recipes, TrainingConfig, model_field, no_such_model
 
 BEGUN = 0.5
 """Share of the usual learning rate for a segmenter that begins with a trained one, whose knowledge it would lose."""
@@ -59,7 +59,11 @@ class DetectorTraining(TrainingConfig):
     @classmethod
     def begun(cls, own: Config, values: Mapping[str, object]) -> Config:
         """A segmenter that begins with a trained one learns at half its usual rate."""
-        if values.get("init") and isinstance(own, SegmenterConfig) and own.network not in FROM_GAN:
+        if (
+            values.get("init") not in (None, FROM_NOTHING)
+            and isinstance(own, SegmenterConfig)
+            and own.network not in FROM_GAN
+        ):
             return own.model_copy(update={"rate": BEGUN * own.rate})
         return super().begun(own, values)
 

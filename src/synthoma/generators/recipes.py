@@ -63,11 +63,11 @@ class GeneratorTraining(TrainingConfig):
     )
     simulate: int | None = Field(
         None,
-        ge=1,
+        ge=0,
         le=100_000,
-        description="how many patients of its own phantom-gan simulates",
+        description="how many patients of its own phantom-gan simulates, or unet-25d learns from beside the real ones",
         examples=[200],
-        json_schema_extra=said(unit="patients", unset="80"),
+        json_schema_extra=said(unit="patients", unset="80; 60 for unet-25d of real scans"),
     )
     until_fooled: int = Field(
         0,
@@ -105,6 +105,8 @@ class GeneratorTraining(TrainingConfig):
             raise ValueError(
                 f"--init phantom is for phantom-gan and unet-25d: begin {self.model} with a run of its own kind"
             )
+        if repaints and self.simulate == 0:
+            raise ValueError(f"{self.model} repaints simulated patients: ask for one or more with simulate")
         if repaints and self.conditional:
             raise ValueError(f"{self.model} takes its classes from the simulated slices: leave out --conditional")
         if self.phantom is not None and not repaints and self.model != AUTO:

@@ -99,6 +99,7 @@ def train(
     from synthoma.training.bundle import SHIPPED
     from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
     from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
+    from synthoma.training.settings import FROM_NOTHING
     from synthoma.training.team import teamed
     from synthoma.training.tracking import check_tracker, following
 
@@ -107,7 +108,7 @@ def train(
         check_tracker(track)
     config = settled(TrainConfig, config, settings)
     # A run can be resumed from anywhere.
-    begun = config.init if config.init in (None, SHIPPED) else str(Path(str(config.init)).resolve())
+    begun = config.init if config.init in (None, SHIPPED, FROM_NOTHING) else str(Path(str(config.init)).resolve())
     places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
     config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
     source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
@@ -173,13 +174,30 @@ def _learn(
     from synthoma.generators.train import OWN_PHANTOM, train_generator
 
     if not isinstance(plan, GeneratorPlan):
-        train_detector(plan, folder, report, resume=resume, begun=begun)
+        train_detector(_with_simulated(plan, folder, progress), folder, report, resume=resume, begun=begun)
         return
     if plan.family.repaints and plan.config.phantom is None and not (folder / OWN_PHANTOM).exists():
         _simulate_for(plan, folder / OWN_PHANTOM, progress)
     own = plan.family.network in NETWORKS
     with nullcontext() if own else using(f"a plugged-in generator {plan.family.network!r}"):
         train_generator(plan, folder, report, resume=resume, begun=begun)
+
+
+def _with_simulated(plan: DetectorPlan, folder: Path, progress: Progress) -> DetectorPlan:
+    """The same plan with the patients that are simulated for it, in ``phantom/`` of the run, to learn from too."""
+    from synthoma.detectors.plan import DetectorPlan
+    from synthoma.generators.phantomgan.material import simulation_settings
+    from synthoma.generators.train import OWN_PHANTOM
+
+    config, own = plan.config, folder / OWN_PHANTOM
+    count = getattr(config, "simulate", None) or 0
+    if not count:
+        return plan
+    if not own.exists():
+        cohort, seed = plan.cohort, stream_key(config.seed, "training.phantom")
+        simulate = simulation_settings(cohort, plan.sources[0].rows)
+        simulate_beside(look_of(cohort), cohort.meta.provenance.config, simulate, own, count, seed, progress)
+    return DetectorPlan(plan.cohort, config.model_copy(update={"extra": (*config.extra, own)}))
 
 
 def _simulate_for(plan: GeneratorPlan, folder: Path, progress: Progress) -> None:
@@ -247,7 +265,7 @@ def _checked_needs(plan: GeneratorPlan | DetectorPlan, folder: Path) -> Needs:
 
 @in_python
 def planned(cohort: Place, config: TrainConfig) -> TrainConfig:
-    """The settings that the model "auto" stands for on this cohort, with ``reasons``; others as they are.
+    """The settings that a model stands for on this cohort, with ``reasons``; those that somebody gave as they are.
 
     Raises:
         InputError: nothing to train on.
@@ -255,13 +273,17 @@ def planned(cohort: Place, config: TrainConfig) -> TrainConfig:
     """
     from synthoma.generators.auto import choose_generator
     from synthoma.generators.plan import training_rows
-    from synthoma.training.settings import AUTO
+    from synthoma.pipeline.few_patients import plan_segmenter
+    from synthoma.training.settings import AUTO, FROM_NOTHING
 
-    if config.model != AUTO:
-        return config
     source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
-    rows = training_rows(source, config)
-    return choose_generator(source, config, rows, lambda: _seconds_a_patient(source, config)).beside(config)
+    if config.model == AUTO:
+        rows = training_rows(source, config)
+        return choose_generator(source, config, rows, lambda: _seconds_a_patient(source, config)).beside(config)
+    if config.kind == "segmenter":
+        found = plan_segmenter(source, config, lambda: _seconds_a_patient(source, config))
+        config = found if found is config else found.beside(config)
+    return config.model_copy(update={"init": None}) if config.init == FROM_NOTHING else config
 
 
 def _seconds_a_patient(source: folders.Cohort, config: TrainConfig) -> float:

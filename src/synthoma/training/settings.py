@@ -28,6 +28,9 @@ _WRITTEN = {"reasons", "decided"}
 BUDGET = ("minutes", "images", "epochs")
 """Forms of a budget."""
 
+FROM_NOTHING = "none"
+"""What is said to begin with random weights where a model would begin with others by itself."""
+
 DEFAULT_MINUTES = 10.0
 """Budget where none is given."""
 
@@ -79,9 +82,10 @@ class TrainingConfig(Config):
     device: Device = "auto"
     init: str | None = Field(
         None,
-        description="begin with a run or a model file; phantom-gan and unet-25d also with `phantom`, which is shipped",
+        description="begin with a run or a model file; phantom-gan and unet-25d also with `phantom`, which is shipped; "
+        "none for random weights",
         examples=["phantom"],
-        json_schema_extra=said(unset="random weights", metavar="RUN"),
+        json_schema_extra=said(unset="phantom for unet-25d of real scans, random weights for others", metavar="RUN"),
     )
     classes: tuple[str, ...] | None = Field(
         None,
