@@ -1,4 +1,4 @@
-"""A segmenter of real scans begins with the phantom and learns from simulated patients beside, unless told otherwise."""
+"""A segmenter of real scans begins with the phantom and learns from simulated patients too, unless told otherwise."""
 
 from __future__ import annotations
 
