@@ -43,8 +43,8 @@ def rows() -> list[Row]:
 def test_there_are_72_rows_and_most_are_whole() -> None:
     table = rows()
     assert [row.number for row in table] == list(range(1, 73))
-    assert {row.state for row in table} == {"whole", "in part", "other work"}
-    assert sum(row.state == "whole" for row in table) >= 67
+    assert {row.state for row in table} <= {"whole", "in part"}
+    assert sum(row.state == "whole" for row in table) >= 70
     assert all(row.words or row.state != "whole" or row.number == 72 for row in table)
 
 
