@@ -39,7 +39,11 @@ EXAMPLES = (
 )
 
 
-@takes(MasksConfig, "other", "nested", "convention", "tolerance", into="of_masks")
+@takes(
+    MasksConfig,
+    *("other", "nested", "convention", "tolerance", "lesion_reach", "small_lesion", "lesion_sizes"),
+    into="of_masks",
+)
 @takes(HeldOutConfig, "model", "part", into="of_model")
 @takes(FanoutConfig, *SPREAD, into="of_fan")
 @takes(EvaluateConfig, "preset", "phantom", "run", "cells", "splits", "jobs", "device", "seed")

@@ -96,6 +96,7 @@ def scores_page(scores: Mapping[str, Any], heading: Heading | None = None) -> st
             )
             for key, hint in DETECTION_NAMES.items()
         ],
+        lesions=_lesions(scores.get("lesions") or {}),
         chances=_chances(scores["probabilities"]),
         comparison=_comparison(scores),
         patients=[_patient(row) for row in rows[:SHOWN_ROWS]],
@@ -203,6 +204,29 @@ def _comparison(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _lesions(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Scores lesion by lesion, a row a region, and those that were found by size; empty where no size is known."""
+    digits = {"dice": 3, "surface_dice": 3, "hd95": 1, "found": 3, "made_up_per_scan": 2}
+    return {
+        region: {
+            "lesions": row["lesions"],
+            "spans": [_span(row[key], places) for key, places in digits.items()],
+            "sizes": [
+                (_sizes(one), one["lesions"], _span(one["found"], 3), _span(one["dice"], 3)) for one in row["by_size"]
+            ],
+        }
+        for region, row in found.items()
+    }
+
+
+def _sizes(one: Mapping[str, Any]) -> str:
+    """A range of volumes in words."""
+    low, high = one["from_ml"], one["up_to_ml"]
+    if high is None:
+        return f"above {low:g} ml"
+    return f"up to {high:g} ml" if not low else f"{low:g} to {high:g} ml"
 
 
 def _chances(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
