@@ -33,7 +33,7 @@ def brute(mask: np.ndarray, pixel: tuple[float, float]) -> tuple[float, float]:
     return longest, best
 
 
-def clipped(corner: np.ndarray, pixel: tuple[float, float], along: np.ndarray, across: np.ndarray, t: float):  # noqa: ANN201
+def clipped(corner: np.ndarray, pixel: tuple[float, float], along: np.ndarray, across: np.ndarray, t: float):
     """The stretch of the line {along . p = t} inside one pixel, as positions along ``across`` (slab method)."""
     first, last = -math.inf, math.inf
     for axis in range(2):
@@ -80,9 +80,9 @@ def test_each_lesion_is_measured_in_the_axial_slice_where_its_product_is_largest
     mask[4, 5:15, 5:35] = True  # 10 x 30 mm: the slice that counts
     mask[9, 40:49, 40:60] = True  # 9 x 20 mm
     large, small = measured(mask, Geometry((1.0, 1.0, 5.0)))
-    assert (large.slice, large.voxels) == (4, 2 * 200 + 300)
+    assert (large.at, large.voxels) == (4, 2 * 200 + 300)
     assert large.diameters.largest == pytest.approx(1000**0.5)
-    assert (large.measurable, small.slice) == (True, 9)
+    assert (large.measurable, small.at) == (True, 9)
     assert measured(np.zeros_like(mask), Geometry((1.0, 1.0, 5.0))) == []
 
 
@@ -101,4 +101,4 @@ def test_axial_is_told_by_the_grid_not_by_the_array() -> None:
     # The same lesion in an array whose last axis runs up: (z, y, x) of it are (back, left, up).
     turned = np.moveaxis(upright, 0, 2)
     [found] = measured(turned, Geometry((4.0, 1.5, 0.8), direction=TURNED))
-    assert (found.slice, found.diameters) == (3, known.diameters)
+    assert (found.at, found.diameters) == (3, known.diameters)

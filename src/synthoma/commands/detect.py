@@ -31,7 +31,7 @@ EXAMPLES = (
     DetectConfig,
     *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
     *("probabilities", "rle", "tissues", "inside_brain"),
-    *("dicom_sr", "study", "send_back"),
+    *("dicom_sr", "dicom_rtstruct", "band", "study", "send_back"),
     *("layout", "convention", "device", "jobs"),
 )
 @takes(FanoutConfig, *SPREAD, into="of_fan")

@@ -49,13 +49,13 @@ class Measured:
     """A lesion with its diameters.
 
     Attributes:
-        slice: index of the axial slice, along the grid's own axis.
+        at: index of the axial slice, along the grid's own axis.
         diameters: mm.
         voxels: of the whole lesion.
         box: of the whole lesion.
     """
 
-    slice: int
+    at: int
     diameters: Diameters
     voxels: int
     box: tuple[slice, ...]
@@ -120,7 +120,9 @@ def _across(mask: Bools, pixel: tuple[float, float], along: Floats) -> float:
     return float(np.max(top - bottom, initial=0.0, where=np.isfinite(top)))
 
 
-def _extend(asked: Floats, start: tuple[Floats, Floats], end: tuple[Floats, Floats], top: Floats, bottom: Floats) -> None:
+def _extend(
+    asked: Floats, start: tuple[Floats, Floats], end: tuple[Floats, Floats], top: Floats, bottom: Floats
+) -> None:
     """Raise and lower ends, in place, to where edges from ``start`` to ``end`` cross the places that are asked."""
     for t0, u0, t1, u1 in zip(*start, *end, strict=True):
         (a, ua), (b, ub) = ((t0, u0), (t1, u1)) if t0 <= t1 else ((t1, u1), (t0, u0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from synthoma.cohorts.settings import Convention, LayoutOrNone
 from synthoma.core.config import Config, Device, Jobs
@@ -26,6 +26,16 @@ class DetectConfig(Config):
     dicom_seg: bool = Field(True, description="write a DICOM SEG beside the mask of a DICOM series", examples=[False])
     dicom_sr: bool = Field(
         False, description="write the sizes of a DICOM series' segments as a DICOM SR too", examples=[True]
+    )
+    dicom_rtstruct: bool = Field(
+        False, description="write outlines on the slices of a DICOM series as an RTSTRUCT too", examples=[True]
+    )
+    band: tuple[float, float] | None = Field(
+        None,
+        description="two probabilities from which an outer and an inner outline are drawn too; of a DICOM series they "
+        "become the segments of a second DICOM SEG",
+        examples=[(0.25, 0.75)],
+        json_schema_extra=said(unset="no band", span=(0, 1)),
     )
     study: tuple[str, ...] = Field(
         (),
@@ -76,3 +86,10 @@ class DetectConfig(Config):
     convention: Convention = None
     device: Device = "auto"
     jobs: Jobs = 0
+
+    @field_validator("band")
+    @classmethod
+    def _low_first(cls, band: tuple[float, float] | None) -> tuple[float, float] | None:
+        if band is not None and not 0 < band[0] < band[1] < 1:
+            raise ValueError("two probabilities between 0 and 1, the lower one first, as 0.25,0.75")
+        return band

@@ -171,6 +171,7 @@ def _facts(found: ScanFindings) -> tuple[tuple[str, str], ...]:
         if found.diameter is not None:
             facts.append(("largest diameter", length_text(found.diameter, found.diameter_unit)))
         facts.append(("largest in one slice", length_text(found.diameter_in_plane, found.diameter_unit)))
+        facts += _board(found)
         facts.append(("side", _side(found.side, found)))
         facts.append(("slices with tumour", f"{len(found.slices)} of {len(found.slice_probabilities)}"))
         facts.append(("separate regions", f"{found.regions}"))
@@ -201,6 +202,27 @@ def _tissues(found: ScanFindings) -> list[tuple[str, str]]:
     if (shift := tissues.midline_shift_mm) is not None:
         way = f" to the patient's {'left' if shift > 0 else 'right'}" if abs(shift) >= 1 else ""
         facts.append(("midline shift (estimated)", f"{abs(shift):.0f} mm{way}"))
+    return facts
+
+
+def _board(found: ScanFindings) -> list[tuple[str, str]]:
+    """RANO diameters of the largest lesion of each target, and between which volumes a reader may place the tumour."""
+    facts = []
+    for target in found.rano.sum_mm2 if found.rano is not None else ():
+        assert found.rano is not None
+        if (one := found.rano.largest(target)) is not None:
+            size = f"{one.largest_mm:.0f} × {one.perpendicular_mm:.0f} mm = {one.product_mm2:,.0f} mm²"
+            more = sum(lesion.measurable for lesion in found.rano.lesions if lesion.target == target)
+            text = f"{size}, slice {one.slice}" if one.measurable else f"{size}, not measurable (below 10 × 10 mm)"
+            if more > 1:
+                text += f"; sum of {min(more, 5)} measurable lesions {found.rano.sum_mm2[target]:,.0f} mm²"
+            facts.append((f"RANO diameters ({target})", text))
+    if found.band is not None:
+        inner, outer = (
+            size_text(size, found.volume_unit) for size in (found.band.inner_volume, found.band.outer_volume)
+        )
+        limits = f"probability {found.band.inner_from:g} and {found.band.outer_from:g}"
+        facts.append(("inner and outer outline", f"{inner} to {outer} ({limits})"))
     return facts
 
 
