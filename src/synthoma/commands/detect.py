@@ -21,6 +21,7 @@ EXAMPLES = (
     "synthoma detect patients/ -o found --open",
     "synthoma detect scan.nii.gz -o found --tissues",
     "synthoma detect BraTS2018/ --model run -o found --probabilities",
+    "synthoma detect now/ -o found --before earlier/",
     "synthoma detect pictures/ --model gan-run -o scores.csv",
     "synthoma detect hospital/ -o found --backend dask --scheduler tcp://head:8786",
     "synthoma detect dicomweb+https://pacs.example/dicom-web --study 1.2.840.1 -o found --send-back",
@@ -31,7 +32,7 @@ EXAMPLES = (
     DetectConfig,
     *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
     *("probabilities", "rle", "tissues", "inside_brain"),
-    *("dicom_sr", "dicom_rtstruct", "band", "study", "send_back"),
+    *("dicom_sr", "dicom_rtstruct", "band", "before", "changes", "repeats", "study", "send_back"),
     *("layout", "convention", "device", "jobs"),
 )
 @takes(FanoutConfig, *SPREAD, into="of_fan")

@@ -37,6 +37,23 @@ class DetectConfig(Config):
         examples=[(0.25, 0.75)],
         json_schema_extra=said(unset="no band", span=(0, 1)),
     )
+    before: Path | None = Field(
+        None,
+        description="earlier scans of the same patients: what changed since, by more than repeatability allows",
+        examples=["earlier"],
+        json_schema_extra=said(metavar="EARLIER", unset="nothing is compared"),
+    )
+    changes: bool = Field(
+        False, description="compare the visits of each patient among the scans, one with the next", examples=[True]
+    )
+    repeats: int = Field(
+        5,
+        ge=3,
+        le=50,
+        description="of visits that are compared: how often each is looked at again, slightly moved, to measure how "
+        "far sizes repeat",
+        examples=[10],
+    )
     study: tuple[str, ...] = Field(
         (),
         description="UIDs of the studies to fetch from an archive (dicomweb+https://HOST/PATH)",

@@ -143,6 +143,9 @@ class DetectKeywords(TypedDict, total=False):
     dicom_sr: bool
     dicom_rtstruct: bool
     band: Sequence[float] | None
+    before: Place | None
+    changes: bool
+    repeats: int
     study: Sequence[str]
     send_back: bool
     overlay: bool

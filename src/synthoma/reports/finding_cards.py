@@ -105,17 +105,17 @@ def cards(folder: Path, places: Sequence[tuple[str, str]]) -> list[Card]:
     """
     made: list[Card] = []
     for number, (findings, overlay) in enumerate(places[:PICTURED], start=1):
-        if (path := _inside(folder, findings)) is None:
+        if (path := inside(folder, findings)) is None:
             continue
         view = read_view(path.parent)
         turned = sum(card.small is not None for card in made)
-        picture = _inside(folder, overlay)
+        picture = inside(folder, overlay)
         kept = _Kept(view, slided=len(made) < SLIDED, turned=turned < TURNED)
         made.append(_card(number, read_findings(path), kept, picture))
     return made
 
 
-def _inside(folder: Path, place: str) -> Path | None:
+def inside(folder: Path, place: str) -> Path | None:
     """A file that a table names; None where there is none, or it lies elsewhere."""
     path = (folder / place).resolve()
     return path if place and path.is_relative_to(folder.resolve()) and path.is_file() else None
@@ -156,7 +156,7 @@ def _card(number: int, found: ScanFindings, kept: _Kept, overlay: Path | None) -
         seen="" if view is None else _seen(view, found),
         truth=view is not None and view.truth,
         small=view.small if view is not None and kept.turned else None,
-        overlay=_reduced(overlay) if overlay is not None and not slices else "",
+        overlay=reduced(overlay) if overlay is not None and not slices else "",
     )
 
 
@@ -256,7 +256,7 @@ def _two(value: float | None) -> str:
     return NONE if value is None else f"{value:.2f}"
 
 
-def _reduced(path: Path) -> str:
+def reduced(path: Path) -> str:
     """A picture as a data address, no wider than a page needs."""
     with Image.open(path) as picture:
         picture.thumbnail((WIDEST, 10 * WIDEST))
