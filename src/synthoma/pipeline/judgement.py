@@ -120,6 +120,8 @@ def evaluate_model(
     output: Place | None = None,
     *,
     part: Literal["test", "validation", "all"] = "test",
+    by: Sequence[Literal["site", "sequence", "size"]] = (),
+    against: Place | None = None,
     device: str = "auto",
     seed: int = 0,
     force: bool = False,
@@ -132,6 +134,8 @@ def evaluate_model(
         model: a run or a model file; "phantom" for the segmenter that is part of the package.
         output: folder for model_scores.json and report.html; None writes nothing.
         part: the split; "all" of a cohort from elsewhere.
+        by: of a segmenter: score each group too, by site, by sequence (shown alone) and by size of the tumour.
+        against: of a segmenter: another cohort, all of which is scored too; ``.shift`` is the gap to it.
         device: "cpu", "cuda", "mps" or "auto".
         seed: of the bootstrap.
         force: replace an earlier result.
@@ -154,12 +158,12 @@ def evaluate_model(
     source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
     path = shipped_model() if str(model) == SHIPPED else Path(model)
     if output is not None:
-        check_output(Path(output), force=force, inputs=(source.path, path))  # said now, not after minutes
-    config = HeldOutConfig.resolve(flags={"model": str(model), "part": part})
+        check_output(Path(output), force=force, inputs=(source.path, path, against))  # said now, not after minutes
+    config = HeldOutConfig.resolve(flags={"model": str(model), "part": part, "by": tuple(by), "against": against})
     with telling(progress) as told:
         scores = score_model(source, open_model(path), config, device=device, seed=seed, progress=told)
     if output is not None:
-        with new_folder(Path(output), force=force, inputs=(source.path, path)) as partial:
+        with new_folder(Path(output), force=force, inputs=(source.path, path, against)) as partial:
             write_model_scores(partial, scores)
             write_text(partial / "report.html", model_page(scores))
     return scores

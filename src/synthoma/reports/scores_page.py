@@ -57,12 +57,16 @@ class Heading:
         lead: what was scored.
         remarks: what its reader must know.
         slices: scores over single slices: name, number, and mean Dice, IoU, precision and recall with intervals.
+        groups: scores of each group, as ``GroupScores`` has them.
+        shift: the same model on another cohort, as ``Shift`` has it.
     """
 
     title: str
     lead: str
     remarks: Sequence[str]
     slices: Mapping[str, Mapping[str, Any]]
+    groups: Sequence[Mapping[str, Any]] = ()
+    shift: Mapping[str, Any] | None = None
 
 
 def scores_page(scores: Mapping[str, Any], heading: Heading | None = None) -> str:
@@ -78,6 +82,8 @@ def scores_page(scores: Mapping[str, Any], heading: Heading | None = None) -> st
             (title, found["slices"], [_span(found[score], 3) for score in ("dice", "iou", "precision", "recall")])
             for title, found in (heading.slices if heading else {}).items()
         ],
+        groups=[_group(one) for one in heading.groups] if heading else [],
+        shift=_shift(heading.shift) if heading and heading.shift else None,
         scores=scores,
         headline=_span(scores["regions"][WHOLE]["dice"].get("mean"), 3),
         cards=_cards(scores),
@@ -219,6 +225,20 @@ def _lesions(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         }
         for region, row in found.items()
     }
+
+
+def _group(one: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the table of groups."""
+    digits = {"dice": 3, "surface_dice": 3, "hd95": 1, "lesion_dice": 3, "gap": 3}
+    spans = [_span(one[key], places) for key, places in digits.items()]
+    return {"by": one["by"], "group": one["group"], "patients": one["patients"], "spans": spans}
+
+
+def _shift(one: Mapping[str, Any]) -> dict[str, Any]:
+    """The other cohort: its name and size, and rows of a score there and of the gap."""
+    rows = [("Dice", "dice", "gap"), ("surface Dice", "surface_dice", "surface_gap")]
+    told = [(name, _span(one[there], 3), _span(one[gap], 3)) for name, there, gap in rows]
+    return {"cohort": one["cohort"], "origin": one["origin"], "patients": one["patients"], "rows": told}
 
 
 def _sizes(one: Mapping[str, Any]) -> str:
