@@ -61,7 +61,7 @@ class DetectConfig(Config):
         json_schema_extra=said(metavar="UID,...", unset="none"),
     )
     send_back: bool = Field(
-        False, description="store DICOM SEG and SR in the archive that the study came from", examples=[True]
+        False, description="store DICOM SEG, SR and RTSTRUCT in the archive that the study came from", examples=[True]
     )
     overlay: bool = Field(True, description="draw the scan with its mask", examples=[False])
     three_d: bool = Field(

@@ -157,13 +157,14 @@ def evaluate_model(
 
     source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
     path = shipped_model() if str(model) == SHIPPED else Path(model)
+    elsewhere = against.path if isinstance(against, folders.Cohort) else against
     if output is not None:
-        check_output(Path(output), force=force, inputs=(source.path, path, against))  # said now, not after minutes
-    config = HeldOutConfig.resolve(flags={"model": str(model), "part": part, "by": tuple(by), "against": against})
+        check_output(Path(output), force=force, inputs=(source.path, path, elsewhere))  # said now, not after minutes
+    config = HeldOutConfig.resolve(flags={"model": str(model), "part": part, "by": tuple(by), "against": elsewhere})
     with telling(progress) as told:
         scores = score_model(source, open_model(path), config, device=device, seed=seed, progress=told)
     if output is not None:
-        with new_folder(Path(output), force=force, inputs=(source.path, path, against)) as partial:
+        with new_folder(Path(output), force=force, inputs=(source.path, path, elsewhere)) as partial:
             write_model_scores(partial, scores)
             write_text(partial / "report.html", model_page(scores))
     return scores
