@@ -143,6 +143,9 @@ def test_the_band_lies_around_the_mask_and_becomes_two_segments(write_model: Wri
         [band["outer_volume"], band["inner_volume"]]
     )
     assert "inner and outer outline" in report(tmp_path / "out").read_text()
+    options = DetectConfig(band=(0.1, 0.3), overlay=False)
+    [row] = detect(tmp_path / "in", write_model(), tmp_path / "low", options=options)
+    assert "the mask, from a probability of 0.5 on, lies within the inner outline of the band 0.1 to 0.3" in row["told"]
 
 
 @pytest.mark.parametrize("band", [(0.7, 0.4), (0.0, 0.5), (0.5, 1.0), (0.5, 0.5)])

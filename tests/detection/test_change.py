@@ -15,10 +15,12 @@ from scipy import stats
 
 from synthoma.core.errors import ConfigError
 from synthoma.detection.change import judged
+from synthoma.detection.change_records import read_changes
 from synthoma.detection.detect import detect
 from synthoma.detection.repeatability import Deviations, limit_of_change, perturbed_case
 from synthoma.detection.settings import DetectConfig
 from synthoma.detection.visits import among, with_earlier
+from synthoma.detection.words import change_lines
 from synthoma.pipeline.description import report
 from synthoma.scans import registration
 from synthoma.scans.case import Case, Geometry, Inventory, Study, Volume
@@ -89,6 +91,9 @@ def test_growth_beyond_repeatability_is_called_change(write_model: WriteModel, t
     assert change["comparable"]
     assert change["overlap"] == {"kept_ml": 1.5, "new_ml": 4.5, "gone_ml": 0, "new_lesions": 0, "gone_lesions": 0}
     page = report(out).read_text()
+    told = change_lines(read_changes(out))
+    assert told[0] == "a-before to a:"
+    assert told[1].startswith("  volume (tumour): larger, 1.5 to 6 ml (+300 %), repeatability allows")
     assert "Change between visits" in page
     assert "larger" in page
     assert (out / change["picture"]).is_file()
@@ -177,6 +182,11 @@ def test_visits_in_one_folder_follow_one_another() -> None:
     for alone in ([case("a", "p", "1"), case("b", "p", "1")], [case("a"), case("b")]):
         with pytest.raises(ConfigError, match="two visits"):
             among(inventory(*alone))
+
+
+def test_earlier_scans_and_visits_together_are_two_ways() -> None:
+    with pytest.raises(ValueError, match="one of before"):
+        DetectConfig(before=Path("earlier"), changes=True)
 
 
 def test_the_limit_is_that_of_few_repeats() -> None:

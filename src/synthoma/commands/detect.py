@@ -108,8 +108,9 @@ def _print_findings(rows: Sequence[Mapping[str, object]], output: Path, page: Pa
     import shutil
     import textwrap
 
+    from synthoma.detection.change_records import read_changes
     from synthoma.detection.result import read_detection
-    from synthoma.detection.words import remark_lines, skipped_lines, table_lines
+    from synthoma.detection.words import change_lines, remark_lines, skipped_lines, table_lines
 
     width = max(shutil.get_terminal_size().columns, 40)
     with (output / "skipped.csv").open(encoding="utf-8", newline="") as stream:
@@ -118,6 +119,7 @@ def _print_findings(rows: Sequence[Mapping[str, object]], output: Path, page: Pa
     records = [line for text in track_record for line in textwrap.wrap(text, width)]
     for line in (
         *table_lines(rows, width),
+        *change_lines(read_changes(output)),
         *remark_lines(rows, width),
         *skipped_lines(len(rows), unused, str(output / "skipped.csv"), width),
         *records,

@@ -24,6 +24,17 @@ class Band:
         chances = seen.probabilities[0]
         return cls(chances >= limits[0], chances >= limits[1], limits)
 
+    def remarks(self, seen: Seen) -> list[str]:
+        """What its reader should know: the mask lies between both outlines only if its threshold does."""
+        low, high = self.limits
+        threshold = seen.thresholds[0]
+        if low <= threshold <= high:
+            return []
+        where = "within the inner" if threshold > high else "beyond the outer"
+        return [
+            f"the mask, from a probability of {threshold:.2g} on, lies {where} outline of the band {low:g} to {high:g}"
+        ]
+
     def segments(self) -> dict[str, Bools]:
         """Both masks by the name of a segment."""
         low, high = self.limits

@@ -74,6 +74,7 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
     """
     band = None if options.band is None else Band.of(seen, options.band)
     remarks, facts = list(seen.remarks), describe(seen, band)
+    remarks += [] if band is None else band.remarks(seen)
     files = {"mask": _write_mask(folder, name, seen)}
     if options.probabilities:
         files["probabilities"] = _write_probabilities(folder, name, seen)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from synthoma.cohorts.settings import Convention, LayoutOrNone
 from synthoma.core.config import Config, Device, Jobs
@@ -110,3 +111,9 @@ class DetectConfig(Config):
         if band is not None and not 0 < band[0] < band[1] < 1:
             raise ValueError("two probabilities between 0 and 1, the lower one first, as 0.25,0.75")
         return band
+
+    @model_validator(mode="after")
+    def _one_way_to_compare(self) -> Self:
+        if self.before is not None and self.changes:
+            raise ValueError("one of before (earlier scans lie elsewhere) and changes (all visits lie together)")
+        return self

@@ -97,7 +97,8 @@ def among(inventory: Inventory) -> Visits:
             continue
         pairs += [*itertools.pairwise(ordered)]
     if not pairs:
-        came = f"{len(inventory.cases)} scans, no two of which are known to be visits of one patient"
+        count = len(inventory.cases)
+        came = f"{count} scans, no two known to be visits of one patient" if count > 1 else "one scan"
         raise ConfigError("two visits of a patient", came, "give the earlier scan with --before")
     return Visits(tuple(pairs), tuple(alone))
 

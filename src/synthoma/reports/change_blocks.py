@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synthoma.detection.change_records import Change, Measure, read_changes
 from synthoma.reports.finding_cards import inside, reduced
-from synthoma.reports.wording import NONE, number
+from synthoma.reports.wording import MINUS, NONE, number
 
 SHOWN, PICTURED = 40, 12
 """So many pairs are listed, and so many of them with a picture."""
@@ -79,13 +79,13 @@ def _pair(folder: Path, one: Change, *, pictured: bool) -> Pair:
 def _row(size: Measure) -> Row:
     unit = _UNITS[size.unit]
 
-    def told(value: float | None, *, signed: bool = False) -> str:
-        return NONE if value is None else f"{number(float(value), signed=signed)} {unit}"
+    def told(value: float | None) -> str:
+        return NONE if value is None else f"{number(float(value))} {unit}"
 
-    share = "" if size.percent is None else f" ({number(float(size.percent), signed=True)} %)"
+    share = "" if not size.percent else f" ({MINUS if size.percent < 0 else '+'}{abs(size.percent):,.0f} %)"
+    sign = "+" if (size.difference or 0) > 0 else ""
     limit = NONE if size.limit is None else f"± {told(size.limit)}"
-    gap = f"{told(size.difference, signed=True)}{share}"
-    return Row(size.what, told(size.before), told(size.now), gap, limit, size.word)
+    return Row(size.what, told(size.before), told(size.now), f"{sign}{told(size.difference)}{share}", limit, size.word)
 
 
 def _overlap(one: Change) -> str:
