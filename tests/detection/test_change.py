@@ -168,6 +168,9 @@ def test_visits_meet_by_patient_and_the_last_earlier_one_counts() -> None:
     assert named(visits.pairs) == [("p1-2-before", "p1-3")]
     assert visits.unpaired == ("p2-1",)
     assert len({one.name for one in joined.cases}) == 5
+    unordered = with_earlier(now, inventory(*before.cases[:2], case("p1-x", "p1", "x"), case("p2-0", "p2", "0")))[1]
+    assert named(unordered.pairs) == [("p2-0-before", "p2-1")]
+    assert unordered.unpaired == ("p1-3",)
     single = with_earlier(inventory(case("x")), inventory(case("y")))[1]
     assert named(single.pairs) == [("y-before", "x")]
     with pytest.raises(ConfigError, match="earlier scans of the same patients"):
@@ -179,7 +182,12 @@ def test_visits_in_one_folder_follow_one_another() -> None:
     visits = among(inventory(*cases))
     assert named(visits.pairs) == [("a", "b"), ("b", "c")]
     assert set(visits.unpaired) == {"d", "e"}
-    for alone in ([case("a", "p", "1"), case("b", "p", "1")], [case("a"), case("b")]):
+    # Of one visit, of nobody, by words whose order is not that of the alphabet, and of studies that say nothing.
+    words = [case("a", "p", "pre"), case("b", "p", "post")]
+    same, nobody, silent = (
+        [case("a", who, when), case("b", who, when)] for who, when in (("p", "1"), (None, ""), ("p", ""))
+    )
+    for alone in (same, nobody, silent, words):
         with pytest.raises(ConfigError, match="two visits"):
             among(inventory(*alone))
 

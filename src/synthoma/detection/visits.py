@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +47,7 @@ def with_earlier(now: Inventory, before: Inventory) -> tuple[Inventory, Visits]:
     """The scans of both inventories together, and which belong to one another.
 
     One scan on each side are a pair. Of several, those of one patient are; where nobody knows patients, those of one
-    name. Of several earlier visits of a patient the last one counts, by what tells visits apart.
+    name. Of several earlier visits of a patient the last one counts; where their order is not known, none does.
 
     Raises:
         ConfigError: no scan has an earlier one.
@@ -55,10 +56,11 @@ def with_earlier(now: Inventory, before: Inventory) -> tuple[Inventory, Visits]:
     if len(now.cases) == len(earlier) == 1:
         pairs = [(earlier[0], now.cases[0])]
     else:
-        by_person: dict[str, list[tuple[str, Case]]] = defaultdict(list)
+        by_person: dict[str, list[Case]] = defaultdict(list)
         for old, renamed in zip(before.cases, earlier, strict=True):
-            by_person[_person(old)].append((old.visit, renamed))
-        last = {name: max(some, key=lambda one: natural(one[0]))[1] for name, some in by_person.items()}
+            by_person[_person(old)].append(renamed)
+        known = {name: some if len(some) == 1 else in_order(some) for name, some in by_person.items()}
+        last = {name: some[-1] for name, some in known.items() if some}
         pairs = [(last[_person(case)], case) for case in now.cases if _person(case) in last]
     if not pairs:
         came = f"{len(now.cases)} scans and {len(earlier)} earlier ones of other patients"
@@ -78,6 +80,19 @@ def _person(case: Case) -> str:
     return f"patient {case.patient}" if case.patient else f"name {case.name}"
 
 
+def in_order(cases: Sequence[Case]) -> list[Case]:
+    """Visits of a patient, the earliest first; none where their order is not known.
+
+    It is where visits differ in their numbers alone, as ses-1 and ses-2 or dates do: of pre and post, or of studies
+    that say nothing, nobody knows which is the earlier one.
+    """
+    kinds = {re.sub(r"[0-9]+", "0", case.visit) for case in cases}
+    if len(kinds) > 1 or not all(re.search("[0-9]", case.visit) for case in cases):
+        return []
+    ordered = sorted(cases, key=lambda case: natural(case.visit))
+    return ordered if len({case.visit for case in cases}) == len(cases) else []
+
+
 def among(inventory: Inventory) -> Visits:
     """Each two visits of a patient that follow one another.
 
@@ -90,10 +105,9 @@ def among(inventory: Inventory) -> Visits:
             by_patient[case.patient].append(case)
     pairs, alone = [], [case.name for case in inventory.cases if not case.patient]
     for cases in by_patient.values():
-        ordered = sorted(cases, key=lambda case: natural(case.visit))
-        # Scans of one visit are no two visits: nobody knows which is the earlier one.
-        if len({case.visit for case in ordered}) < len(ordered) or len(ordered) < 2:
-            alone += [case.name for case in ordered]
+        ordered = in_order(cases)
+        if len(ordered) < 2:
+            alone += [case.name for case in cases]
             continue
         pairs += [*itertools.pairwise(ordered)]
     if not pairs:
