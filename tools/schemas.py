@@ -12,6 +12,7 @@ from pathlib import Path
 
 from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.records import Record
+from synthoma.detection.change_records import Changes
 from synthoma.detection.result import Detection
 from synthoma.detection.scan_findings import ScanFindings
 from synthoma.detection.view import View
@@ -31,6 +32,7 @@ PLACE = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 
 ARTEFACTS: dict[str, type[Record]] = {
     "cohort": CohortMeta,
+    "changes": Changes,
     "detection": Detection,
     "evaluation": Evaluation,
     "export": Export,

@@ -21,6 +21,7 @@ EXAMPLES = (
     "synthoma detect patients/ -o found --open",
     "synthoma detect scan.nii.gz -o found --tissues",
     "synthoma detect BraTS2018/ --model run -o found --probabilities",
+    "synthoma detect now/ -o found --before earlier/",
     "synthoma detect pictures/ --model gan-run -o scores.csv",
     "synthoma detect hospital/ -o found --backend dask --scheduler tcp://head:8786",
     "synthoma detect dicomweb+https://pacs.example/dicom-web --study 1.2.840.1 -o found --send-back",
@@ -31,7 +32,7 @@ EXAMPLES = (
     DetectConfig,
     *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
     *("probabilities", "rle", "tissues", "inside_brain"),
-    *("dicom_sr", "study", "send_back"),
+    *("dicom_sr", "dicom_rtstruct", "band", "before", "changes", "repeats", "study", "send_back"),
     *("layout", "convention", "device", "jobs"),
 )
 @takes(FanoutConfig, *SPREAD, into="of_fan")
@@ -107,8 +108,9 @@ def _print_findings(rows: Sequence[Mapping[str, object]], output: Path, page: Pa
     import shutil
     import textwrap
 
+    from synthoma.detection.change_records import read_changes
     from synthoma.detection.result import read_detection
-    from synthoma.detection.words import remark_lines, skipped_lines, table_lines
+    from synthoma.detection.words import change_lines, remark_lines, skipped_lines, table_lines
 
     width = max(shutil.get_terminal_size().columns, 40)
     with (output / "skipped.csv").open(encoding="utf-8", newline="") as stream:
@@ -117,6 +119,7 @@ def _print_findings(rows: Sequence[Mapping[str, object]], output: Path, page: Pa
     records = [line for text in track_record for line in textwrap.wrap(text, width)]
     for line in (
         *table_lines(rows, width),
+        *change_lines(read_changes(output)),
         *remark_lines(rows, width),
         *skipped_lines(len(rows), unused, str(output / "skipped.csv"), width),
         *records,

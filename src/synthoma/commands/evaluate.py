@@ -35,12 +35,17 @@ EXAMPLES = (
     "synthoma evaluate lgg synthetic -o evaluation",
     "synthoma evaluate lgg synthetic -o evaluation --preset standard --keep synthetic-clean",
     "synthoma evaluate lgg --model detector -o held-out",
+    "synthoma evaluate lgg --model detector -o held-out --by site,size --against elsewhere",
     "synthoma evaluate true-masks/ found/ -o scores --other other-model/",
 )
 
 
-@takes(MasksConfig, "other", "nested", "convention", "tolerance", into="of_masks")
-@takes(HeldOutConfig, "model", "part", into="of_model")
+@takes(
+    MasksConfig,
+    *("other", "nested", "convention", "tolerance", "lesion_reach", "small_lesion", "lesion_sizes"),
+    into="of_masks",
+)
+@takes(HeldOutConfig, "model", "part", "by", "against", into="of_model")
 @takes(FanoutConfig, *SPREAD, into="of_fan")
 @takes(EvaluateConfig, "preset", "phantom", "run", "cells", "splits", "jobs", "device", "seed")
 def run(
@@ -116,13 +121,15 @@ def _score_model(cohort: Path, output: Path, asked: HeldOutConfig, settings: Eva
     from synthoma.reports.model_text import model_lines
 
     if asked.model is None:
-        raise ConfigError("a model to score", "--part alone", "add for example --model detector")
+        raise ConfigError("a model to score", "settings of one alone", "add for example --model detector")
     with shown() as display:
         scores = pipeline.evaluate_model(
             cohort,
             asked.model,
             output,
             part=asked.part,
+            by=asked.by,
+            against=asked.against,
             device=settings.device,
             seed=settings.seed,
             force=force,

@@ -6,9 +6,11 @@ import numpy as np
 
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.core.types import REGIONS, tumour_of
+from synthoma.detection.band import Band
 from synthoma.detection.brain import lobes_of, tissue_findings
 from synthoma.detection.coding import to_rle
 from synthoma.detection.findings import dice, measurements, side, tidy
+from synthoma.detection.rano_findings import rano_findings
 from synthoma.detection.regions import largest_regions
 from synthoma.detection.scan_findings import Description, FoundSlice, Region
 from synthoma.detection.seen import Seen
@@ -16,7 +18,7 @@ from synthoma.detectors.segmenters.label_maps import meanings
 from synthoma.scans.orientation import from_plane
 
 
-def describe(seen: Seen) -> Description:
+def describe(seen: Seen, band: Band | None = None) -> Description:
     """What was found, as findings.json says it; None stands where there is nothing to say, never NaN."""
     framing = seen.framing
     axis = framing.source_slice(0)[0]
@@ -44,6 +46,7 @@ def describe(seen: Seen) -> Description:
             "modalities": list(framing.images),
             "missing": list(framing.missing),
             "taken_for": seen.guessed,
+            **_board(seen, band),
             **_agreement(seen),
             **_tissues(seen),
         }
@@ -63,6 +66,13 @@ def _tissues(seen: Seen) -> dict[str, object]:
     """The head's tissues in numbers, where they were asked for and voxels have a size."""
     found = None if seen.tissues is None else tissue_findings(seen.tissues, seen.study.geometry)
     return {} if found is None else {"tissues": found}
+
+
+def _board(seen: Seen, band: Band | None) -> dict[str, object]:
+    """RANO measures and the band, where there are any."""
+    rano = rano_findings(seen.regions, seen.study.geometry)
+    found = {"rano": rano, "band": None if band is None else band.findings(seen)}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _tumour_slices(seen: Seen) -> list[FoundSlice]:

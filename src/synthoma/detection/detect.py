@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthoma.cohorts.patient_names import hidden
 from synthoma.core.errors import InputError, OutputError
@@ -27,6 +28,9 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.detection.words import track_record
 from synthoma.scans.case import Inventory, Skipped
 from synthoma.scans.layouts import take_inventory
+
+if TYPE_CHECKING:
+    from synthoma.detection.visits import Visits
 
 
 def detect(
@@ -62,7 +66,9 @@ def detect(
     run = Path(model)
     place, kept = Path(output), place_of(Path(output))
     try:
-        with new_folder(place, force=force, inputs=(run, options.type_model), around=paths) as partial:
+        read = (run, options.type_model)
+        around = [*paths, *([options.before] if options.before is not None else [])]
+        with new_folder(place, force=force, inputs=read, around=around) as partial:
             try:
                 rows = _detect(paths, run, place, partial, kept, options, progress)
             except OutputError:
@@ -93,9 +99,13 @@ def _detect(
     detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
     plain_stands_for(detector, options.shows)
     asked = None if options.type_model is None else Classifier.open(options.type_model)
-    inventory = take_inventories(paths, options)
+    inventory, visits = _taken(paths, options)
     check_apart(output, (place for case in inventory.cases for place in case.sources))
     rows = detect_all(inventory, run, folder, options, progress, kept=kept)
+    if visits is not None:
+        from synthoma.detection.visits import write_all
+
+        write_all(folder, inventory, visits, detector, options, progress)
     detection = Detection(
         version="synthoma.detection/1",
         not_for_clinical_use=NOT_CLINICAL,
@@ -109,11 +119,30 @@ def _detect(
         track_record=tuple(_track_records(detector, rows)),
         remarks=tuple(inventory.remarks),
         scan_remarks=tuple(Counter(text for row in rows for text in dict.fromkeys(row["told"])).most_common()),
-        options=DetectConfig.model_validate(options.model_dump(mode="json", exclude={"jobs", "type_model"})),
+        options=DetectConfig.model_validate(options.model_dump(mode="json", exclude={"jobs", "type_model", "before"})),
         software=software(),
     )
     write_detection(folder, detection)
     return rows
+
+
+def _taken(paths: Sequence[Path], options: DetectConfig) -> tuple[Inventory, Visits | None]:
+    """The scans, and which of them are visits of one patient where that is asked for.
+
+    Raises:
+        InputError: nothing that can be used.
+        ConfigError: no two visits of one patient.
+    """
+    now = take_inventories(paths, options)
+    if options.before is not None:
+        from synthoma.detection.visits import with_earlier
+
+        return with_earlier(now, take_inventories([options.before], options))
+    if options.changes:
+        from synthoma.detection.visits import among
+
+        return now, among(now)
+    return now, None
 
 
 def _track_records(detector: Detector, rows: Sequence[ScanRow]) -> list[str]:

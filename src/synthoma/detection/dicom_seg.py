@@ -37,7 +37,8 @@ _MAY_BE_EMPTY = (
 """What every DICOM file has, be it empty (type 2); tools that remove identities often remove the element too."""
 
 _TYPES = {"tumour": codes.SCT.Neoplasm, "core": codes.SCT.Neoplasm, "enhancing": codes.cid7159.EnhancingLesion}
-_LABELS = {"tumour": "Whole tumour", "core": "Tumour core", "enhancing": "Enhancing tumour"}
+LABELS = {"tumour": "Whole tumour", "core": "Tumour core", "enhancing": "Enhancing tumour"}
+"""Names of segments and structures, by target."""
 
 
 def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools], detector: Detector) -> None:
@@ -157,7 +158,7 @@ def _segment(number: int, name: str, algorithm: Any) -> SegmentDescription:
     """Description of one target."""
     return SegmentDescription(
         segment_number=number,
-        segment_label=_LABELS.get(name, name)[:64],
+        segment_label=LABELS.get(name, name)[:64],
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=_TYPES.get(name, codes.SCT.Neoplasm),
         algorithm_type="AUTOMATIC",

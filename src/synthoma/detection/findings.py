@@ -38,7 +38,7 @@ def largest_diameter(mask: Bools, spacing: Sequence[float]) -> float | None:
     Returns:
         In the unit of ``spacing``; None where the region is empty.
     """
-    points = _corners(mask)
+    points = corners(mask)
     if not len(points):
         return None
     # Before the hull: which corners are farthest apart depends on the spacing.
@@ -46,7 +46,7 @@ def largest_diameter(mask: Bools, spacing: Sequence[float]) -> float | None:
     return float(pdist(scaled[ConvexHull(scaled).vertices]).max())
 
 
-def _corners(mask: Bools) -> Floats:
+def corners(mask: Bools) -> Floats:
     """Corners of the first and the last voxel of every row: all corners of the convex hull are among them."""
     if not mask.any():
         return np.zeros((0, mask.ndim))

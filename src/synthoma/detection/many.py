@@ -23,7 +23,7 @@ from synthoma.core.whole_files import write_text
 from synthoma.detection.detector import Detector
 from synthoma.detection.kept import KEPT_SCANS, Result, key_of, note, taken
 from synthoma.detection.outputs import file_names, write_results
-from synthoma.detection.rows import COLUMNS, PICTURE_COLUMNS, PictureRow, ScanRow, picture_rows, scan_row
+from synthoma.detection.rows import COLUMNS, PICTURE_COLUMNS, RANO_COLUMNS, PictureRow, ScanRow, picture_rows, scan_row
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
 from synthoma.scans.case import Case, Inventory, Skipped
@@ -51,6 +51,7 @@ def detect_all(
 
     - ``<case>/``: see ``outputs.write_results``.
     - ``index.csv``: one row a scan; ``pictures.csv``: one row a picture with its run-length code.
+    - ``rano.csv``: one row a lesion with its two diameters, where the size of pixels is known.
     - ``skipped.csv``: what could not be used, with reasons.
 
     The work is spread by ``core.fanout``: over local processes, or a Ray or Dask cluster that shares the disk.
@@ -87,6 +88,8 @@ def detect_all(
     _write_csv(folder / "index.csv", COLUMNS, rows)
     if pictures:
         _write_csv(folder / "pictures.csv", PICTURE_COLUMNS, pictures)
+    if lesions := [lesion for row in rows for lesion in row["rano"]]:
+        _write_csv(folder / "rano.csv", RANO_COLUMNS, lesions)
     listing = [{"path": printable(item.path), "kind": item.what, "reason": item.reason} for item in skipped]
     _write_csv(folder / "skipped.csv", ("path", "kind", "reason"), listing)
     return rows

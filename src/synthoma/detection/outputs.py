@@ -12,9 +12,11 @@ from PIL import Image
 from synthoma.core.types import Array, Bools, tumour_of
 from synthoma.core.untrusted import shortened
 from synthoma.core.whole_files import write_json
+from synthoma.detection.band import Band
 from synthoma.detection.coding import to_flat, to_rle
 from synthoma.detection.description import describe
 from synthoma.detection.detector import Detector
+from synthoma.detection.dicom_outputs import DicomOutputs
 from synthoma.detection.overlay import MOST_ROWS, chosen_slices, overlay
 from synthoma.detection.result import SCHEMA
 from synthoma.detection.scan_findings import Description, ScanFindings, write_findings
@@ -70,19 +72,18 @@ def write_results(folder: Path, name: str, seen: Seen, detector: Detector, optio
     Returns:
         The content of findings.json.
     """
-    remarks, facts = list(seen.remarks), describe(seen)
+    band = None if options.band is None else Band.of(seen, options.band)
+    remarks, facts = list(seen.remarks), describe(seen, band)
+    remarks += [] if band is None else band.remarks(seen)
     files = {"mask": _write_mask(folder, name, seen)}
     if options.probabilities:
         files["probabilities"] = _write_probabilities(folder, name, seen)
     if seen.tissues is not None:
         files["tissues"] = _write_tissues(folder, name, seen.tissues, seen)
-    if options.dicom_seg or options.dicom_sr:
-        _add_dicom_seg(folder, name, seen, detector, files, remarks)
-    if options.dicom_sr and "dicom_seg" in files:
-        _add_dicom_sr(folder, name, seen, facts, detector, files, remarks)
+    DicomOutputs(folder, name, files, remarks).write(seen, facts, band, detector, options)
     if options.overlay:
-        files["overlay"] = [_write_overlay(folder, name, seen, facts, detector)]
-        write_view(folder, seen, three_d=options.three_d)
+        files["overlay"] = [_write_overlay(folder, name, seen, facts, detector, band)]
+        write_view(folder, seen, three_d=options.three_d, band=band)
         files["view"] = [VIEW]
     if options.saliency:
         from synthoma.detection.saliency import saliency_sheet
@@ -164,7 +165,9 @@ def _slice_stem(name: str, seen: Seen, z: int) -> str:
     return stem if stem.startswith(f"{name}_") else f"{name}_{stem}"
 
 
-def _write_overlay(folder: Path, name: str, seen: Seen, facts: Description, detector: Detector) -> str:
+def _write_overlay(
+    folder: Path, name: str, seen: Seen, facts: Description, detector: Detector, band: Band | None
+) -> str:
     found = seen.in_plane(seen.mask)
     truth: Bools | None = None if seen.framing.mask is None else tumour_of(seen.framing.mask)
     blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
@@ -173,10 +176,18 @@ def _write_overlay(folder: Path, name: str, seen: Seen, facts: Description, dete
     if truth is not None and known:  # what was missed is worth seeing too
         rows = sorted({*rows, int(truth.sum(axis=(1, 2)).argmax())})
     captions = [_caption(seen, z) for z in rows]
-    notes = (*_notes(seen), track_record(detector.bundle.content, seen.kind))
-    sheet = overlay(seen.framing, found, rows, captions, truth, _title(name, facts), notes)
+    notes = (*_notes(seen), *_of_band(band), track_record(detector.bundle.content, seen.kind))
+    lines = () if band is None else (seen.in_plane(band.outer), seen.in_plane(band.inner))
+    sheet = overlay(seen.framing, found, rows, captions, truth, _title(name, facts), notes, lines)
     Image.fromarray(sheet).save(folder / f"{name}_overlay.png", compress_level=3)
     return f"{name}_overlay.png"
+
+
+def _of_band(band: Band | None) -> list[str]:
+    if band is None:
+        return []
+    low, high = band.limits
+    return [f"Amber: the outlines from a probability of {low:g} (outer) and of {high:g} (inner) on."]
 
 
 def _notes(seen: Seen) -> list[str]:
@@ -207,53 +218,3 @@ def _caption(seen: Seen, z: int) -> str:
     """What stands beside a row of the overlay."""
     number = f"slice {seen.framing.source_slice(z)[1]}\n" if seen.framing.shape[0] > 1 else ""
     return f"{number}p = {seen.slice_chances[z]:.2f}"
-
-
-def _add_dicom_seg(
-    folder: Path, name: str, seen: Seen, detector: Detector, files: dict[str, list[str]], remarks: list[str]
-) -> None:
-    """Write a DICOM SEG where the scan came as DICOM; say why where there is none."""
-    from synthoma.scans.layouts.dicom_loading import reference_series
-
-    series = reference_series(seen.case)
-    if series is None:
-        return
-    if not seen.mask.any():
-        remarks.append("no DICOM SEG: there is no tumour at this threshold, and a segmentation cannot be empty")
-        return
-    from synthoma.core.errors import InputError
-    from synthoma.detection.dicom_seg import write_segmentation  # highdicom is slow to load
-
-    try:
-        write_segmentation(folder / f"{name}_seg.dcm", series, seen.regions, detector)
-        files["dicom_seg"] = [f"{name}_seg.dcm"]
-    except InputError as error:
-        remarks.append(f"no DICOM SEG: {error}")
-
-
-def _add_dicom_sr(
-    folder: Path,
-    name: str,
-    seen: Seen,
-    facts: Description,
-    detector: Detector,
-    files: dict[str, list[str]],
-    remarks: list[str],
-) -> None:
-    """Write a DICOM SR beside a DICOM SEG; say why where there is none."""
-    from synthoma.core.errors import InputError
-    from synthoma.detection.dicom_sr import write_report
-    from synthoma.scans.layouts.dicom_loading import reference_series
-
-    series = reference_series(seen.case)
-    assert series is not None  # there is a DICOM SEG
-    if facts.volume_unit != "mm3":
-        remarks.append("no DICOM SR: nobody knows how thick a slice is")
-        return
-    # In the order of the segments; empty regions have no segment, see ``dicom_seg``.
-    sizes = [float(facts.volumes[target] or 0) / 1000 for target, region in seen.regions.items() if region.any()]
-    try:
-        write_report(folder / f"{name}_sr.dcm", folder / f"{name}_seg.dcm", series, detector, sizes)
-        files["dicom_sr"] = [f"{name}_sr.dcm"]
-    except InputError as error:
-        remarks.append(f"no DICOM SR: {error}")

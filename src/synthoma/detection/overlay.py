@@ -17,7 +17,7 @@ from synthoma.core.types import Array, Bools, Bytes, Ints
 NOTICE = "Research software, not for clinical use"
 TILE = 288
 MOST_ROWS = 5
-TRUTH, PREDICTION = (235, 60, 50), (60, 210, 100)
+TRUTH, PREDICTION, BAND = (235, 60, 50), (60, 210, 100), (238, 190, 96)
 _BACK, _TEXT, _FAINT = (16, 16, 18), (230, 230, 230), (150, 150, 155)
 _NOTED = (238, 190, 96)
 _GAP, _HEAD, _SIDE, _FOOT, _NOTE = 6, 30, 92, 30, 18
@@ -54,6 +54,7 @@ def overlay(
     truth: Bools | None,
     title: str,
     notes: Sequence[str] = (),
+    lines: Sequence[Bools] = (),
 ) -> Bytes:
     """One row a slice: scan, truth, prediction, scan with truth, scan with prediction; without truth three of them.
 
@@ -65,6 +66,7 @@ def overlay(
         truth: like ``prediction``, where known.
         title: of the whole picture.
         notes: lines below the title.
+        lines: further masks like ``prediction``, whose borders are drawn over the last panel.
 
     Returns:
         RGB (height, width, 3).
@@ -89,7 +91,10 @@ def overlay(
     for line, (z, caption) in enumerate(zip(rows, captions, strict=True)):
         top = head + _HEAD + line * (TILE + _GAP)
         draw.multiline_text((8, top + 6), caption, fill=_FAINT, font=ImageFont.load_default(12), spacing=5)
-        for column, tile in enumerate(_tiles(framing, z, prediction[z], None if truth is None else truth[z])):
+        tiles = _tiles(framing, z, prediction[z], None if truth is None else truth[z])
+        for mask in lines:
+            tiles[-1][border(mask_tile(framing, mask[z]))] = BAND
+        for column, tile in enumerate(tiles):
             sheet.paste(Image.fromarray(tile), (_SIDE + column * (TILE + _GAP), top))
     draw.text((width // 2, height - _FOOT // 2), NOTICE, fill=_FAINT, font=ImageFont.load_default(13), anchor="mm")
     return np.asarray(sheet)
@@ -141,6 +146,12 @@ def painted(picture: Bytes, mask: Bools, colour: tuple[int, int, int]) -> Bytes:
     result[mask] = 0.65 * result[mask] + 0.35 * np.array(colour)
     result[mask & ~inner] = colour
     return result.round().astype(np.uint8)
+
+
+def border(mask: Bools) -> Bools:
+    """The pixels of a mask (rows, columns) that have a neighbour outside it."""
+    padded = np.pad(mask, 1)
+    return mask & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
 
 
 def _coloured(picture: Bytes) -> Bytes:

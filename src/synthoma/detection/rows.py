@@ -16,11 +16,18 @@ COLUMNS = (
     "taken_for", "mask", "overlay", "dicom_seg", "findings", "image_path", "predicted_mask", "has_mask",
     "remarks", "notice",
 )  # fmt: skip
+RANO_COLUMNS = (
+    "case", "target", "lesion", "largest_mm", "perpendicular_mm", "product_mm2", "measurable", "slice", "volume_ml",
+    "notice",
+)  # fmt: skip
 PICTURE_COLUMNS = ("case", "slice", "image_path", "predicted_mask", "has_mask", "probability", "notice")
 
 
 class ScanRow(TypedDict):
-    """A scan in index.csv; ``told`` (its remarks one by one) and ``single`` (whether it is a picture) are not in it."""
+    """A scan in index.csv.
+
+    Not in it: ``told`` (its remarks one by one), ``single`` (whether it is a picture) and ``rano`` (its lesions).
+    """
 
     case: str
     probability: float | None
@@ -50,6 +57,22 @@ class ScanRow(TypedDict):
     remarks: str
     told: tuple[str, ...]
     single: bool
+    rano: list[RanoRow]
+    notice: str
+
+
+class RanoRow(TypedDict):
+    """A lesion in rano.csv."""
+
+    case: str
+    target: str
+    lesion: int
+    largest_mm: float | None
+    perpendicular_mm: float | None
+    product_mm2: float | None
+    measurable: bool
+    slice: int
+    volume_ml: float | None
     notice: str
 
 
@@ -106,8 +129,33 @@ def scan_row(case: Case, name: str, findings: ScanFindings, seen: Seen) -> ScanR
         "remarks": "; ".join(findings.remarks),
         "told": tuple(findings.remarks),
         "single": seen.kind == "picture",
+        "rano": rano_rows(case, findings),
         "notice": NOTICE,
     }
+
+
+def rano_rows(case: Case, findings: ScanFindings) -> list[RanoRow]:
+    """A row of rano.csv for each lesion, that of the largest product first in each target."""
+    if findings.rano is None:
+        return []
+    rows: list[RanoRow] = []
+    for one in findings.rano.lesions:
+        before = sum(row["target"] == one.target for row in rows)
+        rows.append(
+            {
+                "case": case.name,
+                "target": one.target,
+                "lesion": before + 1,
+                "largest_mm": one.largest_mm,
+                "perpendicular_mm": one.perpendicular_mm,
+                "product_mm2": one.product_mm2,
+                "measurable": one.measurable,
+                "slice": one.slice,
+                "volume_ml": one.volume_ml,
+                "notice": NOTICE,
+            }
+        )
+    return rows
 
 
 def picture_rows(case: Case, findings: ScanFindings, seen: Seen) -> list[PictureRow]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from synthoma.core.artefacts import read_artefact
 from synthoma.core.records import Number, Record
 from synthoma.core.whole_files import write_json
+from synthoma.detection.board_records import BandFindings, RanoFindings
 from synthoma.detection.brain import TissueFindings
 from synthoma.detection.result import SCHEMA, ModelIdentity
 
@@ -83,6 +84,10 @@ class Place(Record):
     modalities: tuple[str, ...] = Field(description="that the model was shown")
     missing: tuple[str, ...] = Field(description="that it knows and the scan lacks")
     taken_for: str | None = Field(description="sequence that a picture was taken for without saying so; else None")
+    rano: RanoFindings | None = Field(
+        default=None, description="perpendicular diameters; missing where a pixel's size is unknown, or nothing found"
+    )
+    band: BandFindings | None = Field(default=None, description="missing where nobody asked")
     dice: dict[str, Number] | None = Field(default=None, description="by target; missing where the scan has no mask")
     dice_convention: str | None = Field(default=None, description="missing likewise")
     tissues: TissueFindings | None = Field(default=None, description="of the head; missing where nobody asked")

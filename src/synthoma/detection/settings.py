@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from synthoma.cohorts.settings import Convention, LayoutOrNone
 from synthoma.core.config import Config, Device, Jobs
@@ -27,6 +28,33 @@ class DetectConfig(Config):
     dicom_sr: bool = Field(
         False, description="write the sizes of a DICOM series' segments as a DICOM SR too", examples=[True]
     )
+    dicom_rtstruct: bool = Field(
+        False, description="write outlines on the slices of a DICOM series as an RTSTRUCT too", examples=[True]
+    )
+    band: tuple[float, float] | None = Field(
+        None,
+        description="two probabilities from which an outer and an inner outline are drawn too; of a DICOM series they "
+        "become the segments of a second DICOM SEG",
+        examples=[(0.25, 0.75)],
+        json_schema_extra=said(unset="no band", span=(0, 1)),
+    )
+    before: Path | None = Field(
+        None,
+        description="earlier scans of the same patients: what changed since, by more than repeatability allows",
+        examples=["earlier"],
+        json_schema_extra=said(metavar="EARLIER", unset="nothing is compared"),
+    )
+    changes: bool = Field(
+        False, description="compare the visits of each patient among the scans, one with the next", examples=[True]
+    )
+    repeats: int = Field(
+        5,
+        ge=3,
+        le=50,
+        description="of visits that are compared: how often each is looked at again, slightly moved, to measure how "
+        "far sizes repeat",
+        examples=[10],
+    )
     study: tuple[str, ...] = Field(
         (),
         description="UIDs of the studies to fetch from an archive (dicomweb+https://HOST/PATH)",
@@ -34,7 +62,7 @@ class DetectConfig(Config):
         json_schema_extra=said(metavar="UID,...", unset="none"),
     )
     send_back: bool = Field(
-        False, description="store DICOM SEG and SR in the archive that the study came from", examples=[True]
+        False, description="store DICOM SEG, SR and RTSTRUCT in the archive that the study came from", examples=[True]
     )
     overlay: bool = Field(True, description="draw the scan with its mask", examples=[False])
     three_d: bool = Field(
@@ -76,3 +104,16 @@ class DetectConfig(Config):
     convention: Convention = None
     device: Device = "auto"
     jobs: Jobs = 0
+
+    @field_validator("band")
+    @classmethod
+    def _low_first(cls, band: tuple[float, float] | None) -> tuple[float, float] | None:
+        if band is not None and not 0 < band[0] < band[1] < 1:
+            raise ValueError("two probabilities between 0 and 1, the lower one first, as 0.25,0.75")
+        return band
+
+    @model_validator(mode="after")
+    def _one_way_to_compare(self) -> Self:
+        if self.before is not None and self.changes:
+            raise ValueError("one of before (earlier scans lie elsewhere) and changes (all visits lie together)")
+        return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,8 @@ from synthoma.core.artefacts import read_artefact
 from synthoma.core.records import Number, Record
 from synthoma.core.types import Array, Bools, Bytes, Float32, Ints, tumour_of
 from synthoma.core.whole_files import write_json
-from synthoma.detection.overlay import PREDICTION, TRUTH, mask_tile, scan_tile
+from synthoma.detection.band import Band
+from synthoma.detection.overlay import BAND, PREDICTION, TRUTH, border, mask_tile, scan_tile
 from synthoma.detection.seen import Seen
 from synthoma.scans.case import Geometry, Volume
 
@@ -76,15 +78,17 @@ def read_view(folder: Path) -> View | None:
     return View.parse(read_artefact(path, SCHEMA), path) if path.is_file() else None
 
 
-def write_view(folder: Path, seen: Seen, *, three_d: bool) -> None:
+def write_view(folder: Path, seen: Seen, *, three_d: bool, band: Band | None = None) -> None:
     """Write what the page shows of a scan.
 
     Args:
         folder: of the scan.
         seen: the scan with the model's answer.
         three_d: with a small copy to turn, where the scan is a volume in which tumour is said.
+        band: whose outlines are drawn too.
     """
     found = seen.in_plane(seen.mask)
+    lines = () if band is None else (seen.in_plane(band.outer), seen.in_plane(band.inner))
     truth: Bools | None = None if seen.framing.mask is None else tumour_of(seen.framing.mask)
     blank = np.array([not any(image[z].any() for image in seen.framing.images.values()) for z in range(len(found))])
     areas = found.sum(axis=(1, 2))
@@ -98,7 +102,10 @@ def write_view(folder: Path, seen: Seen, *, three_d: bool) -> None:
             "modality": shown_modality(tuple(seen.framing.images)),
             "plane": seen.framing.plane,
             "truth": truth is not None,
-            "slices": [_slice(seen, z, found[z], None if truth is None else truth[z]) for z in rows],
+            "slices": [
+                _slice(seen, z, found[z], None if truth is None else truth[z], [line[z] for line in lines])
+                for z in rows
+            ],
             "first": rows.index(largest),
             "of": len(found),
             "small": _small(seen) if solid else None,
@@ -129,37 +136,35 @@ def _spread(places: Ints, most: int) -> list[int]:
     return [int(place) for place in places[np.linspace(0, len(places) - 1, most).round().astype(int)]]
 
 
-def _slice(seen: Seen, z: int, found: Bools, truth: Bools | None) -> dict[str, object]:
+def _slice(seen: Seen, z: int, found: Bools, truth: Bools | None, lines: Sequence[Bools]) -> dict[str, object]:
     """One slice as ``ShownSlice`` holds it."""
     here = mask_tile(seen.framing, found)
     real = np.zeros_like(here) if truth is None else mask_tile(seen.framing, truth)
-    drawn = bool(here.any() or real.any())
+    sure = [mask_tile(seen.framing, line) for line in lines]
+    drawn = bool(here.any() or real.any() or any(line.any() for line in sure))
     return {
         "slice": seen.framing.source_slice(z)[1],
         "probability": round(float(seen.slice_chances[z]), 4),
         "picture": _text(_encoded(Image.fromarray(scan_tile(seen.framing, z)), "WEBP")),
-        "outline": _text(_encoded(outline(here, real), "PNG")) if drawn else None,
+        "outline": _text(_encoded(outline(here, real, sure), "PNG")) if drawn else None,
     }
 
 
-def outline(found: Bools, truth: Bools) -> Image.Image:
-    """Two masks (rows, columns) as a picture to lay over a slice: what was found faintly filled, both with borders.
+def outline(found: Bools, truth: Bools, lines: Sequence[Bools] = ()) -> Image.Image:
+    """Masks (rows, columns) as a picture to lay over a slice: what was found faintly filled, all with borders.
 
-    All else is clear.
+    All else is clear. ``lines`` are the borders of a band.
     """
     places = np.zeros(found.shape, np.uint8)
     places[found] = 1
-    places[_border(truth)] = 2
-    places[_border(found)] = 3
+    places[border(truth)] = 2
+    places[border(found)] = 3
+    for line in lines:
+        places[border(line)] = 4
     picture = Image.fromarray(places)
-    picture.putpalette([0, 0, 0, *PREDICTION, *TRUTH, *PREDICTION])
-    picture.info["transparency"] = bytes([0, 70, 255, 255])
+    picture.putpalette([0, 0, 0, *PREDICTION, *TRUTH, *PREDICTION, *BAND])
+    picture.info["transparency"] = bytes([0, 70, 255, 255, 255])
     return picture
-
-
-def _border(mask: Bools) -> Bools:
-    padded = np.pad(mask, 1)
-    return mask & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
 
 
 def _encoded(picture: Image.Image, kind: Literal["WEBP", "PNG"]) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthoma.core.untrusted import visible
+from synthoma.detection.change_records import Changes
 
 NONE = "-"
 LEAST_NAME = 14
@@ -141,3 +142,21 @@ def skipped_lines(looked_at: int, skipped: Sequence[Mapping[str, str]], listing:
     if len(reasons) > LISTED_SKIPPED:
         lines.append(f"- {len(reasons) - LISTED_SKIPPED:,} more reasons")
     return [*lines, f"all of them: {listing}"]
+
+
+def change_lines(changes: Changes | None, most: int = LISTED) -> list[str]:
+    """What became of each size between visits; nothing where none were compared."""
+    if changes is None:
+        return []
+    lines = []
+    for one in changes.changes[:most]:
+        lines.append(f"{visible(one.before)} to {visible(one.now)}:")
+        lines += [f"  cannot tell: {visible(reason)}" for reason in one.reasons]
+        for size in one.measures:
+            share = "" if size.percent is None else f" ({size.percent:+.0f} %)"
+            limit = "" if size.limit is None else f", repeatability allows {size.limit:.3g}"
+            told = f"{size.before:.3g} to {size.now:.3g} {size.unit}{share}{limit}"
+            lines.append(f"  {size.what}: {size.word}, {told}")
+    if len(changes.changes) > most:
+        lines.append(f"{len(changes.changes) - most} more pairs are in changes.csv")
+    return lines

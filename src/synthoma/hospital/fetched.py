@@ -29,14 +29,14 @@ class Fetched:
     options: DetectConfig
 
     def send_back(self, found: Path) -> int:
-        """Store the DICOM SEG and SR of a folder of findings where the scans came from; how many there were.
+        """Store the DICOM SEG, SR and RTSTRUCT of a folder of findings where the scans came from; how many there were.
 
         Raises:
             InputError: an archive does not take them; what was found stays.
         """
         if not self.options.send_back:
             return 0
-        files = [*sorted(found.rglob("*_seg.dcm")), *sorted(found.rglob("*_sr.dcm"))]
+        files = [path for kind in ("seg", "sr", "rtstruct") for path in sorted(found.rglob(f"*_{kind}.dcm"))]
         for archive in self.archives if files else ():
             try:
                 archive.store(files)

@@ -11,9 +11,11 @@ import numpy as np
 
 from synthoma.core.types import Array, Ints
 from synthoma.masks.chances import Judged, judged
+from synthoma.masks.lesion_result import LesionScores
+from synthoma.masks.lesions import lesion_scores
 from synthoma.masks.patients import PatientMasks
 from synthoma.masks.regions import Region, Side
-from synthoma.masks.result import Confusion, PatientDetection, PatientScores, Ranking, RegionScores
+from synthoma.masks.result import Confusion, PatientDetection, PatientScores, Ranking, RegionScores, ScoreSettings
 from synthoma.metrics.boundary import PIXELS, Spacing, boundary
 from synthoma.metrics.classification import scores_of_counts
 from synthoma.metrics.overlap import (
@@ -86,19 +88,21 @@ class Packed:
         return replace(self.shell, truth=full["truth"], prediction=full["prediction"], other=full.get("other"))
 
 
-def score_patient(masks: PatientMasks, regions: Sequence[Region], tolerance: float) -> PatientResult:
+def score_patient(masks: PatientMasks, regions: Sequence[Region], settings: ScoreSettings) -> PatientResult:
     """Score the masks of one patient.
 
     Args:
         masks: on one grid.
         regions: what is scored, the whole tumour first.
-        tolerance: of the surface Dice: mm, or pixels where no spacing is known.
+        settings: tolerances and sizes.
     """
     truth, whole, other = masks.truth, regions[0], masks.other
     drawn = {"prediction": masks.prediction} | ({} if other is None else {"other": other})
     scores = {
         side: {
-            region.name: _scores(region.drawn(truth, "truth"), region.drawn(mask, side), masks.spacing, tolerance)
+            region.name: _scores(
+                region.drawn(truth, "truth"), region.drawn(mask, side), masks.spacing, settings.tolerance
+            )
             for region in regions
         }
         for side, mask in drawn.items()
@@ -121,9 +125,22 @@ def score_patient(masks: PatientMasks, regions: Sequence[Region], tolerance: flo
         spacing=None if masks.spacing is None else tuple(masks.spacing),
         regions=scores["prediction"],
         other=scores.get("other"),
+        lesions=_lesions(masks, regions, settings),
     )
     other_counts = None if other is None else slice_counts(tumour, whole.drawn(other, "other"))
     return PatientResult(row, counts, other_counts, chances)
+
+
+def _lesions(masks: PatientMasks, regions: Sequence[Region], settings: ScoreSettings) -> dict[str, LesionScores] | None:
+    """Each region lesion by lesion: sizes and distances of lesions are in mm, so without a spacing there is nothing."""
+    if masks.spacing is None:
+        return None
+    return {
+        region.name: lesion_scores(
+            region.drawn(masks.truth, "truth"), region.drawn(masks.prediction, "prediction"), masks.spacing, settings
+        )
+        for region in regions
+    }
 
 
 def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance: float) -> RegionScores:

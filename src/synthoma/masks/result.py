@@ -5,67 +5,28 @@ Numbers that are not defined are nan in Python, so that means leave them out by 
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import Field
 
 from synthoma.core.artefacts import read_artefact
 from synthoma.core.records import Record
 from synthoma.core.whole_files import write_json
+from synthoma.masks.estimates import Estimate as Estimate
+from synthoma.masks.estimates import Gap as Gap
+from synthoma.masks.estimates import Measure as Measure
+from synthoma.masks.lesion_result import LesionScores, LesionsOfAll
 from synthoma.masks.regions import Kind
-from synthoma.metrics import intervals
 
 FILE = "scores.json"
 SCHEMA = "synthoma.scores/1"
 
 
-def _number(value: object) -> object:
-    return math.nan if value is None else value
-
-
-def _defined(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-Measure = Annotated[
-    float,
-    BeforeValidator(_number),
-    PlainSerializer(_defined, when_used="json"),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]}),
-]
-"""A number; nan where it is not defined, which JSON writes as null."""
-
 Confusion = tuple[tuple[int, int], tuple[int, int]]
 """Numbers of slices: rows are the truth (empty, tumour), columns what was called."""
 
 Unit = Literal["mm", "pixels"]
-
-
-class Estimate(Record):
-    """A figure over patients, and its 95 % interval."""
-
-    value: Measure = Field(description="the figure of these patients; null where it is not defined")
-    low: Measure = Field(description="lower end; null where there is none, as with fewer than two patients")
-    high: Measure = Field(description="upper end")
-    n: int = Field(description="patients that it stands on")
-
-    @classmethod
-    def of(cls, interval: intervals.Interval) -> Estimate:
-        """What was computed, as it is written."""
-        return cls(value=interval.value, low=interval.low, high=interval.high, n=interval.n)
-
-
-class Gap(Estimate):
-    """Prediction minus other, over the patients that both have."""
-
-    p: Measure = Field(description="two-sided, of the hypothesis that both are equal")
-
-    @classmethod
-    def between(cls, gap: intervals.Difference) -> Gap:
-        """What was computed, as it is written."""
-        return cls(value=gap.value, low=gap.low, high=gap.high, n=gap.n, p=gap.p)
 
 
 class RegionScores(Record):
@@ -127,6 +88,10 @@ class PatientScores(Record):
     spacing: tuple[float, ...] | None = Field(description="(z, y, x) in mm; null where nobody knows")
     regions: dict[str, RegionScores]
     other: dict[str, RegionScores] | None = Field(description="of the other model; null without one")
+    lesions: dict[str, LesionScores] | None = Field(
+        default=None,
+        description="by region; null where nobody knows the voxels' size, and in files of earlier versions",
+    )
 
 
 class Compared(Record):
@@ -259,6 +224,9 @@ class ScoreSettings(Record):
     seed: int = Field(description="of the bootstrap")
     tversky_false_negatives: float = Field(description="weight of what is missed")
     tversky_false_positives: float = Field(description="weight of what is marked too much")
+    lesion_reach: float = Field(default=3.0, description="mm by which lesions are dilated")
+    small_lesion: float = Field(default=50.0, description="mm3 up to which a lesion counts for nothing")
+    lesion_sizes: tuple[float, ...] = Field(default=(1.0, 10.0), description="ml between the sizes of lesions")
 
 
 class Provenance(Record):
@@ -288,6 +256,10 @@ class Scores(Record):
     probabilities: ChanceScores | None = Field(description="null where no patient has any")
     unit: Literal["mm", "pixels", "mixed"]
     regions: dict[str, dict[str, Centre]] = Field(description="by region and score")
+    lesions: dict[str, LesionsOfAll] | None = Field(
+        default=None,
+        description="by region; null where nobody knows the voxels' size, and in files of earlier versions",
+    )
     conventions: dict[str, Estimate] = Field(description="Dice of the whole tumour under every convention in use")
     comparison: Comparison | None = Field(description="null without another model")
     per_patient: tuple[PatientScores, ...]

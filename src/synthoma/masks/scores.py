@@ -7,75 +7,44 @@ What is scored is the whole tumour, and within it nested regions or each label t
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from synthoma.core.errors import InputError
 from synthoma.core.progress import Progress, silent
 from synthoma.core.provenance import software
-from synthoma.core.types import Floats, Ints
 from synthoma.core.untrusted import printable
 from synthoma.masks.chances import chance_scores
 from synthoma.masks.files import read_patients
+from synthoma.masks.lesion_result import LesionScores, LesionsOfAll
+from synthoma.masks.lesions import lesions_of_all
+from synthoma.masks.over_patients import comparison_of_models, conventions_of_all, detection_of_all, region_of_all
 from synthoma.masks.patient_scores import (
     FALSE_NEGATIVES,
     FALSE_POSITIVES,
     Packed,
     PatientResult,
-    answers,
-    called,
-    confusion,
     score_patient,
 )
 from synthoma.masks.patients import SIDES, PatientMasks, ScoringNotes
 from synthoma.masks.regions import GIVEN, Regions, Side, choose
 from synthoma.masks.result import (
-    BesideOther,
-    Centre,
     Compared,
-    Comparison,
-    DiceByConvention,
-    Estimate,
-    Gap,
     Labels,
-    OfBothModels,
-    PatientScores,
     Provenance,
-    RegionScores,
     Scores,
     ScoreSettings,
-    SliceAnswers,
-    SliceDetection,
 )
 from synthoma.metrics.boundary import TOLERANCE, Spacing
 from synthoma.metrics.intervals import (
-    ANYTHING,
     DRAWS,
-    SHARE,
-    Limits,
-    bootstrap_many,
-    paired_difference,
-    score_interval,
 )  # fmt: skip
-from synthoma.metrics.overlap import Counts, convention_table, conventions_of
+from synthoma.metrics.lesions import REACH, SIZES, SMALL
 from synthoma.scans.convention_words import parsed
 from synthoma.scans.conventions import Decision
 
 NOT_CLINICAL = "Research software. Not a medical device and not for clinical use: no result may guide a patient's care."
-
-SCORES = (
-    "dice", "iou", "tversky", "precision", "recall", "hd95", "surface_dice", "volume_error", "relative_volume_error",
-)  # fmt: skip
-_LIMITS: dict[str, Limits] = {
-    "hd95": (0.0, math.inf), "volume_error": ANYTHING, "relative_volume_error": (-1.0, math.inf)
-}  # fmt: skip
-"""Least and largest value of the scores that are no shares."""
-_COMPARED = ("dice", "iou", "hd95", "surface_dice")
-_IN_UNITS = ("hd95", "surface_dice", "volume_error")
 
 
 def score_masks(
@@ -87,6 +56,9 @@ def score_masks(
     nested: bool | None = None,
     convention: str | None = None,
     tolerance: float = TOLERANCE,
+    lesion_reach: float = REACH,
+    small_lesion: float = SMALL,
+    lesion_sizes: Sequence[float] = SIZES,
     draws: int = DRAWS,
     seed: int = 0,
     progress: Progress = silent,
@@ -108,6 +80,9 @@ def score_masks(
         nested: score nested regions (True) or labels as they stand (False); None decides by what values mean.
         convention: what values mean on all sides, see ``conventions.parsed``; else it is read or decided for each.
         tolerance: of the surface Dice: mm, or pixels where no spacing is known.
+        lesion_reach: mm by which lesions are dilated before they are matched.
+        small_lesion: mm3 up to which a lesion counts for nothing lesion by lesion.
+        lesion_sizes: ml that part small from large lesions.
         draws: of the bootstrap.
         seed: of the bootstrap.
         progress: told (text, done, total) after each patient that is read, and again after each that is scored.
@@ -124,7 +99,14 @@ def score_masks(
     roots = {"truth": truth, "predictions": predictions} | ({"other": other} if other is not None else {})
     patients = read_patients(roots, spacing, notes, progress)
     compared = {name: printable(root.resolve().name) for name, root in roots.items()}
-    return _score(patients, notes, nested, _settings(tolerance, draws, seed), compared, progress)
+    return _score(
+        patients,
+        notes,
+        nested,
+        _settings(tolerance, (lesion_reach, small_lesion, lesion_sizes), draws, seed),
+        compared,
+        progress,
+    )
 
 
 def score_arrays(
@@ -133,6 +115,9 @@ def score_arrays(
     nested: bool | None = None,
     convention: str | None = None,
     tolerance: float = TOLERANCE,
+    lesion_reach: float = REACH,
+    small_lesion: float = SMALL,
+    lesion_sizes: Sequence[float] = SIZES,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Scores:
@@ -143,6 +128,9 @@ def score_arrays(
         nested: score nested regions (True) or labels as they stand (False); None decides by what values mean.
         convention: what values mean on all sides, see ``conventions.parsed``; else decided by the values of all masks.
         tolerance: of the surface Dice: mm, or pixels where no spacing is known.
+        lesion_reach: mm by which lesions are dilated before they are matched.
+        small_lesion: mm3 up to which a lesion counts for nothing lesion by lesion.
+        lesion_sizes: ml that part small from large lesions.
         draws: of the bootstrap.
         seed: of the bootstrap.
 
@@ -156,12 +144,22 @@ def score_arrays(
         ConfigError: a convention that is none.
     """
     notes = ScoringNotes(None if convention is None else parsed(convention))
-    return _score(patients, notes, nested, _settings(tolerance, draws, seed), {}, lambda text, done, total: None)
+    return _score(
+        patients,
+        notes,
+        nested,
+        _settings(tolerance, (lesion_reach, small_lesion, lesion_sizes), draws, seed),
+        {},
+        lambda text, done, total: None,
+    )
 
 
-def _settings(tolerance: float, draws: int, seed: int) -> ScoreSettings:
+def _settings(tolerance: float, lesions: tuple[float, float, Sequence[float]], draws: int, seed: int) -> ScoreSettings:
     return ScoreSettings(
         tolerance=tolerance,
+        lesion_reach=lesions[0],
+        small_lesion=lesions[1],
+        lesion_sizes=tuple(lesions[2]),
         draws=draws,
         level=0.95,
         seed=seed,
@@ -189,7 +187,7 @@ def _score(
     found: list[PatientResult] = []
     for done, one in enumerate(packed):
         progress("scoring masks", done, len(packed))
-        found.append(score_patient(one.unpacked(), chosen.regions, settings.tolerance))
+        found.append(score_patient(one.unpacked(), chosen.regions, settings))
     progress("scoring masks", len(packed), len(packed))
     rows = [one.scores for one in found]
     if twice := [name for name, number in Counter(row.patient for row in rows).items() if number > 1]:
@@ -229,17 +227,18 @@ def _result(
         compared=Compared.model_validate(dict.fromkeys(("truth", "predictions", "other")) | dict(compared)),
         patients=len(rows),
         labels=_labels(chosen),
-        slices=_detection(counts, settings),
+        slices=detection_of_all(counts, settings),
         probabilities=chance_scores(
             [one.chances for one in found if one.chances is not None], settings.draws, settings.seed
         ),
         unit=unit,
         regions={
-            region.name: _region([row.regions[region.name] for row in rows], unit == "mixed", settings)
+            region.name: region_of_all([row.regions[region.name] for row in rows], unit == "mixed", settings)
             for region in chosen.regions
         },
-        conventions=_conventions(counts, settings),
-        comparison=_comparison(found, chosen.compared, settings),
+        lesions=_lesions([row.lesions for row in rows], settings),
+        conventions=conventions_of_all(counts, settings),
+        comparison=comparison_of_models(found, chosen.compared, settings),
         per_patient=tuple(rows),
         missing={side: tuple(names) for side, names in notes.missing.items()},
         skipped=tuple(notes.skipped),
@@ -247,6 +246,14 @@ def _result(
         settings=settings,
         provenance=Provenance(software=software()),
     )
+
+
+def _lesions(rows: Sequence[dict[str, LesionScores] | None], settings: ScoreSettings) -> dict[str, LesionsOfAll] | None:
+    """Lesion by lesion, of the patients whose voxels' size is known; None without any."""
+    known = [row for row in rows if row is not None]
+    if not known:
+        return None
+    return {region: lesions_of_all([row[region] for row in known], settings) for region in known[0]}
 
 
 def _labels(chosen: Regions) -> Labels:
@@ -258,93 +265,3 @@ def _labels(chosen: Regions) -> Labels:
             for region in chosen.regions
         },
     )
-
-
-def _limits(score: str) -> Limits:
-    """Least and largest value that a score can have."""
-    return _LIMITS.get(score, SHARE)
-
-
-def _region(rows: Sequence[RegionScores], mixed: bool, settings: ScoreSettings) -> dict[str, Centre]:
-    """Mean and median over patients of each score; of distances and volumes only in one unit."""
-    found: dict[str, Centre] = {}
-    for name in SCORES:
-        if mixed and name in _IN_UNITS:
-            found[name] = Centre()
-            continue
-        values = np.array([getattr(row, name) for row in rows])
-        mean, median = (
-            score_interval(values, statistic=kind, limits=_limits(name), draws=settings.draws, seed=settings.seed)
-            for kind in ("mean", "median")
-        )
-        found[name] = Centre(mean=Estimate.of(mean), median=Estimate.of(median))
-    return found
-
-
-def _conventions(counts: Sequence[Counts], settings: ScoreSettings) -> dict[str, Estimate]:
-    table = convention_table(counts)
-    found = bootstrap_many(
-        lambda drawn: conventions_of(table[drawn]), len(table), limits=SHARE, draws=settings.draws, seed=settings.seed
-    )
-    return {name: Estimate.of(interval) for name, interval in found.items()}
-
-
-def _detection(counts: Sequence[Counts], settings: ScoreSettings) -> SliceDetection:
-    """Whether a slice holds tumour, read from the masks: all slices together, and the mean of the patients' own scores.
-
-    Intervals are by patient. A mean leaves out patients in whom the score is not defined: without a slice with tumour
-    there is no recall, without an empty one no specificity.
-    """
-    table = np.array([called(one) for one in counts], dtype=np.int64)
-
-    def scores(drawn: Ints) -> dict[str, float]:
-        return answers(table[drawn].sum(axis=0))
-
-    found = bootstrap_many(scores, len(table), limits=SHARE, draws=settings.draws, seed=settings.seed)
-    tp, fp, fn, tn = table.sum(axis=0).tolist()
-    each = [answers(row) for row in table]
-    means = {
-        name: Estimate.of(
-            score_interval(
-                np.array([row[name] for row in each]), limits=SHARE, draws=settings.draws, seed=settings.seed
-            )
-        )
-        for name in found
-    }
-    return SliceDetection(
-        slices=tp + fp + fn + tn,
-        tp=tp,
-        fp=fp,
-        fn=fn,
-        tn=tn,
-        confusion=confusion((tp, fp, fn, tn)),
-        **{name: Estimate.of(interval) for name, interval in found.items()},
-        patient_mean=SliceAnswers(**means),
-    )
-
-
-def _comparison(found: Sequence[PatientResult], regions: Sequence[str], settings: ScoreSettings) -> Comparison | None:
-    """Prediction minus other, over the patients that both have; None without another model."""
-    both = [one.scores for one in found if one.scores.other is not None]
-    if not both:
-        return None
-    names = _COMPARED if len({row.unit for row in both}) == 1 else _COMPARED[:2]
-    pairs = [(one.counts, one.other_counts) for one in found if one.other_counts is not None]
-    ours, theirs = (conventions_of(convention_table(side)) for side in zip(*pairs, strict=True))
-    return Comparison(
-        patients=len(both),
-        regions={region: {name: _beside(both, region, name, settings) for name in names} for region in regions},
-        conventions=OfBothModels(
-            prediction=DiceByConvention(**ours),
-            other=DiceByConvention(**theirs),
-        ),
-    )
-
-
-def _beside(rows: Sequence[PatientScores], region: str, name: str, settings: ScoreSettings) -> BesideOther:
-    """One score of one region, of the other model and between both."""
-    ours: Floats = np.array([getattr(row.regions[region], name) for row in rows])
-    theirs: Floats = np.array([getattr(row.other[region], name) for row in rows if row.other is not None])
-    gap = paired_difference(ours, theirs, draws=settings.draws, seed=settings.seed)
-    other = score_interval(theirs, limits=_limits(name), draws=settings.draws, seed=settings.seed)
-    return BesideOther(other=Estimate.of(other), difference=Gap.between(gap))

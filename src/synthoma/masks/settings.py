@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from synthoma.core.config import Config
 from synthoma.core.fields import said
@@ -39,3 +39,33 @@ class MasksConfig(Config):
         examples=[1.0],
         json_schema_extra=said(unit="mm", unset="2"),
     )
+    lesion_reach: float | None = Field(
+        None,
+        ge=0,
+        le=50,
+        description="of masks: distance by which lesions are dilated before they are matched; BraTS takes 1 for "
+        "metastases and meningiomas",
+        examples=[1.0],
+        json_schema_extra=said(unit="mm", unset="3"),
+    )
+    small_lesion: float | None = Field(
+        None,
+        ge=0,
+        description="of masks: size up to which a lesion counts for nothing lesion by lesion; BraTS takes 2 for "
+        "metastases",
+        examples=[2.0],
+        json_schema_extra=said(unit="mm3", unset="50"),
+    )
+    lesion_sizes: tuple[float, ...] | None = Field(
+        None,
+        description="of masks: volumes that part small from large lesions, where it is told which were found",
+        examples=[(0.5, 5.0)],
+        json_schema_extra=said(unit="ml", unset="1,10"),
+    )
+
+    @field_validator("lesion_sizes")
+    @classmethod
+    def _rising(cls, sizes: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if sizes is not None and (not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] <= 0):
+            raise ValueError("volumes above 0 in rising order, as 1,10")
+        return sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -119,6 +120,8 @@ def evaluate_model(
     output: Place | None = None,
     *,
     part: Literal["test", "validation", "all"] = "test",
+    by: Sequence[Literal["site", "sequence", "size"]] = (),
+    against: Place | None = None,
     device: str = "auto",
     seed: int = 0,
     force: bool = False,
@@ -131,6 +134,8 @@ def evaluate_model(
         model: a run or a model file; "phantom" for the segmenter that is part of the package.
         output: folder for model_scores.json and report.html; None writes nothing.
         part: the split; "all" of a cohort from elsewhere.
+        by: of a segmenter: score each group too, by site, by sequence (shown alone) and by size of the tumour.
+        against: of a segmenter: another cohort, all of which is scored too; ``.shift`` is the gap to it.
         device: "cpu", "cuda", "mps" or "auto".
         seed: of the bootstrap.
         force: replace an earlier result.
@@ -152,13 +157,14 @@ def evaluate_model(
 
     source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
     path = shipped_model() if str(model) == SHIPPED else Path(model)
+    elsewhere = against.path if isinstance(against, folders.Cohort) else against
     if output is not None:
-        check_output(Path(output), force=force, inputs=(source.path, path))  # said now, not after minutes
-    config = HeldOutConfig.resolve(flags={"model": str(model), "part": part})
+        check_output(Path(output), force=force, inputs=(source.path, path, elsewhere))  # said now, not after minutes
+    config = HeldOutConfig.resolve(flags={"model": str(model), "part": part, "by": tuple(by), "against": elsewhere})
     with telling(progress) as told:
         scores = score_model(source, open_model(path), config, device=device, seed=seed, progress=told)
     if output is not None:
-        with new_folder(Path(output), force=force, inputs=(source.path, path)) as partial:
+        with new_folder(Path(output), force=force, inputs=(source.path, path, elsewhere)) as partial:
             write_model_scores(partial, scores)
             write_text(partial / "report.html", model_page(scores))
     return scores
@@ -197,6 +203,9 @@ def score_masks(
     nested: bool | None = None,
     convention: str | None = None,
     tolerance: float | None = None,
+    lesion_reach: float | None = None,
+    small_lesion: float | None = None,
+    lesion_sizes: Sequence[float] | None = None,
     seed: int = 0,
     force: bool = False,
     progress: Progress | None = None,
@@ -211,6 +220,9 @@ def score_masks(
         nested: score nested regions (True) or labels as they stand (False); None decides by what values mean.
         convention: what values mean on all sides: a name, or 1=oedema,2=core,3=enhancing; else read or decided.
         tolerance: of the surface Dice in mm, or in pixels where no spacing is known; 2 where None.
+        lesion_reach: mm by which lesions are dilated before they are matched; 3 where None, as BraTS has it.
+        small_lesion: mm3 up to which a lesion counts for nothing lesion by lesion; 50 where None.
+        lesion_sizes: ml that part small from large lesions; 1 and 10 where None.
         seed: of the bootstrap.
         force: replace an earlier result.
         progress: told how far it is; None shows it, see ``core.display``.
@@ -230,8 +242,10 @@ def score_masks(
     if tolerance is not None and not tolerance > 0:
         raise ConfigError("a tolerance above 0", f"{tolerance:g}", "give mm, for example 1")
     options: dict[str, Any] = {"nested": nested, "convention": convention, "seed": seed}
-    if tolerance is not None:
-        options["tolerance"] = tolerance
+    given = {"tolerance": tolerance, "lesion_reach": lesion_reach, "small_lesion": small_lesion}
+    options |= {name: value for name, value in given.items() if value is not None}
+    if lesion_sizes is not None:
+        options["lesion_sizes"] = lesion_sizes
     if other is not None:
         options["other"] = Path(other)
     place = new_folder(Path(output), force=force, inputs=(truth, predictions, other))

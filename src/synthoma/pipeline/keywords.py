@@ -141,6 +141,11 @@ class DetectKeywords(TypedDict, total=False):
     flip: bool
     dicom_seg: bool
     dicom_sr: bool
+    dicom_rtstruct: bool
+    band: Sequence[float] | None
+    before: Place | None
+    changes: bool
+    repeats: int
     study: Sequence[str]
     send_back: bool
     overlay: bool

@@ -105,17 +105,17 @@ def cards(folder: Path, places: Sequence[tuple[str, str]]) -> list[Card]:
     """
     made: list[Card] = []
     for number, (findings, overlay) in enumerate(places[:PICTURED], start=1):
-        if (path := _inside(folder, findings)) is None:
+        if (path := inside(folder, findings)) is None:
             continue
         view = read_view(path.parent)
         turned = sum(card.small is not None for card in made)
-        picture = _inside(folder, overlay)
+        picture = inside(folder, overlay)
         kept = _Kept(view, slided=len(made) < SLIDED, turned=turned < TURNED)
         made.append(_card(number, read_findings(path), kept, picture))
     return made
 
 
-def _inside(folder: Path, place: str) -> Path | None:
+def inside(folder: Path, place: str) -> Path | None:
     """A file that a table names; None where there is none, or it lies elsewhere."""
     path = (folder / place).resolve()
     return path if place and path.is_relative_to(folder.resolve()) and path.is_file() else None
@@ -156,7 +156,7 @@ def _card(number: int, found: ScanFindings, kept: _Kept, overlay: Path | None) -
         seen="" if view is None else _seen(view, found),
         truth=view is not None and view.truth,
         small=view.small if view is not None and kept.turned else None,
-        overlay=_reduced(overlay) if overlay is not None and not slices else "",
+        overlay=reduced(overlay) if overlay is not None and not slices else "",
     )
 
 
@@ -171,6 +171,7 @@ def _facts(found: ScanFindings) -> tuple[tuple[str, str], ...]:
         if found.diameter is not None:
             facts.append(("largest diameter", length_text(found.diameter, found.diameter_unit)))
         facts.append(("largest in one slice", length_text(found.diameter_in_plane, found.diameter_unit)))
+        facts += _board(found)
         facts.append(("side", _side(found.side, found)))
         facts.append(("slices with tumour", f"{len(found.slices)} of {len(found.slice_probabilities)}"))
         facts.append(("separate regions", f"{found.regions}"))
@@ -204,6 +205,27 @@ def _tissues(found: ScanFindings) -> list[tuple[str, str]]:
     return facts
 
 
+def _board(found: ScanFindings) -> list[tuple[str, str]]:
+    """RANO diameters of the largest lesion of each target, and between which volumes a reader may place the tumour."""
+    facts = []
+    for target in found.rano.sum_mm2 if found.rano is not None else ():
+        assert found.rano is not None
+        if (one := found.rano.largest(target)) is not None:
+            size = f"{one.largest_mm:.0f} × {one.perpendicular_mm:.0f} mm = {one.product_mm2:,.0f} mm²"
+            more = sum(lesion.measurable for lesion in found.rano.lesions if lesion.target == target)
+            text = f"{size}, slice {one.slice}" if one.measurable else f"{size}, not measurable (below 10 × 10 mm)"
+            if more > 1:
+                text += f"; sum of {min(more, 5)} measurable lesions {found.rano.sum_mm2[target]:,.0f} mm²"
+            facts.append((f"RANO diameters ({target})", text))
+    if found.band is not None:
+        inner, outer = (
+            size_text(size, found.volume_unit) for size in (found.band.inner_volume, found.band.outer_volume)
+        )
+        limits = f"probability {found.band.inner_from:g} and {found.band.outer_from:g}"
+        facts.append(("inner and outer outline", f"{inner} to {outer} ({limits})"))
+    return facts
+
+
 def _side(side: str | None, found: ScanFindings) -> str:
     """The patient's side in words; where the file does not say how it lies, it is assumed."""
     if side is None:
@@ -234,7 +256,7 @@ def _two(value: float | None) -> str:
     return NONE if value is None else f"{value:.2f}"
 
 
-def _reduced(path: Path) -> str:
+def reduced(path: Path) -> str:
     """A picture as a data address, no wider than a page needs."""
     with Image.open(path) as picture:
         picture.thumbnail((WIDEST, 10 * WIDEST))

@@ -12,6 +12,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.untrusted import content_of_cell
 from synthoma.detection.result import read_detection
 from synthoma.detection.words import length_text, size_text
+from synthoma.reports.change_blocks import change_blocks
 from synthoma.reports.finding_cards import PICTURED, SLIDED, TURNED, cards
 from synthoma.reports.page import render
 from synthoma.reports.viewer import viewer_licence, viewer_text
@@ -81,6 +82,7 @@ def findings_page(folder: Path, name: str) -> str:
             brackets=any(row.size.startswith("(") for row in shown),
             remarks=facts.scan_remarks[:20] if len(rows) > 1 else (),
             cards=found,
+            changes=change_blocks(folder),
             pictured=PICTURED,
             slided=SLIDED,
             turned=turned,

@@ -43,7 +43,9 @@ def lead(scores: ModelScores) -> str:
 def _heading(scores: ModelScores, found: SegmenterScores, name: str) -> Heading:
     kinds = {"with tumour": found.tumour_slices, "all": found.all_slices}
     slices = {title: one.model_dump(mode="json") for title, one in kinds.items() if one is not None}
-    return Heading(f"Held-out scores of {name}", lead(scores), scores.remarks, slices)
+    groups = [one.model_dump(mode="json") for one in scores.groups]
+    shift = None if scores.shift is None else scores.shift.model_dump(mode="json")
+    return Heading(f"Held-out scores of {name}", lead(scores), scores.remarks, slices, groups, shift)
 
 
 def _classes_page(scores: ModelScores, found: ClassifierScores, name: str) -> str:

@@ -18,6 +18,12 @@ def model_lines(scores: ModelScores) -> Iterator[str]:
         yield from _of_classes(scores.classifier)
     if scores.segmenter is not None:
         yield from _of_masks(scores.segmenter)
+    for one in scores.groups:
+        yield f"dice by {one.by}, {one.group} ({one.patients}): {_span(one.dice)}"
+    if scores.shift is not None:
+        there = scores.shift
+        yield f"dice on {there.cohort} ({there.patients} patients): {_span(there.dice)}"
+        yield f"gap, dice here minus there: {_span(there.gap)}"
 
 
 def _of_classes(found: ClassifierScores) -> Iterator[str]:

@@ -57,12 +57,16 @@ class Heading:
         lead: what was scored.
         remarks: what its reader must know.
         slices: scores over single slices: name, number, and mean Dice, IoU, precision and recall with intervals.
+        groups: scores of each group, as ``GroupScores`` has them.
+        shift: the same model on another cohort, as ``Shift`` has it.
     """
 
     title: str
     lead: str
     remarks: Sequence[str]
     slices: Mapping[str, Mapping[str, Any]]
+    groups: Sequence[Mapping[str, Any]] = ()
+    shift: Mapping[str, Any] | None = None
 
 
 def scores_page(scores: Mapping[str, Any], heading: Heading | None = None) -> str:
@@ -78,6 +82,8 @@ def scores_page(scores: Mapping[str, Any], heading: Heading | None = None) -> st
             (title, found["slices"], [_span(found[score], 3) for score in ("dice", "iou", "precision", "recall")])
             for title, found in (heading.slices if heading else {}).items()
         ],
+        groups=[_group(one) for one in heading.groups] if heading else [],
+        shift=_shift(heading.shift) if heading and heading.shift else None,
         scores=scores,
         headline=_span(scores["regions"][WHOLE]["dice"].get("mean"), 3),
         cards=_cards(scores),
@@ -96,6 +102,7 @@ def scores_page(scores: Mapping[str, Any], heading: Heading | None = None) -> st
             )
             for key, hint in DETECTION_NAMES.items()
         ],
+        lesions=_lesions(scores.get("lesions") or {}),
         chances=_chances(scores["probabilities"]),
         comparison=_comparison(scores),
         patients=[_patient(row) for row in rows[:SHOWN_ROWS]],
@@ -203,6 +210,43 @@ def _comparison(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _lesions(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Scores lesion by lesion, a row a region, and those that were found by size; empty where no size is known."""
+    digits = {"dice": 3, "surface_dice": 3, "hd95": 1, "found": 3, "made_up_per_scan": 2}
+    return {
+        region: {
+            "lesions": row["lesions"],
+            "spans": [_span(row[key], places) for key, places in digits.items()],
+            "sizes": [
+                (_sizes(one), one["lesions"], _span(one["found"], 3), _span(one["dice"], 3)) for one in row["by_size"]
+            ],
+        }
+        for region, row in found.items()
+    }
+
+
+def _group(one: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the table of groups."""
+    digits = {"dice": 3, "surface_dice": 3, "hd95": 1, "lesion_dice": 3, "gap": 3}
+    spans = [_span(one[key], places) for key, places in digits.items()]
+    return {"by": one["by"], "group": one["group"], "patients": one["patients"], "spans": spans}
+
+
+def _shift(one: Mapping[str, Any]) -> dict[str, Any]:
+    """The other cohort: its name and size, and rows of a score there and of the gap."""
+    rows = [("Dice", "dice", "gap"), ("surface Dice", "surface_dice", "surface_gap")]
+    told = [(name, _span(one[there], 3), _span(one[gap], 3)) for name, there, gap in rows]
+    return {"cohort": one["cohort"], "origin": one["origin"], "patients": one["patients"], "rows": told}
+
+
+def _sizes(one: Mapping[str, Any]) -> str:
+    """A range of volumes in words."""
+    low, high = one["from_ml"], one["up_to_ml"]
+    if high is None:
+        return f"above {low:g} ml"
+    return f"up to {high:g} ml" if not low else f"{low:g} to {high:g} ml"
 
 
 def _chances(found: Mapping[str, Any] | None) -> dict[str, Any] | None:

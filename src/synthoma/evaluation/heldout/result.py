@@ -10,6 +10,7 @@ from pydantic import Field
 from synthoma.core.artefacts import read_artefact
 from synthoma.core.records import Record
 from synthoma.core.whole_files import write_json
+from synthoma.evaluation.heldout.group_result import GroupScores, Shift
 from synthoma.masks.result import Estimate, Provenance, Scores
 
 FILE = "model_scores.json"
@@ -109,6 +110,8 @@ class ModelScores(Record):
     scored: ScoredSlices
     classifier: ClassifierScores | None = Field(description="null for a segmenter")
     segmenter: SegmenterScores | None = Field(description="null for a classifier")
+    groups: tuple[GroupScores, ...] = Field(default=(), description="of a segmenter, where groups were asked for")
+    shift: Shift | None = Field(default=None, description="on another cohort; missing where none was given")
     remarks: tuple[str, ...]
     settings: HeldOutSettings
     provenance: Provenance

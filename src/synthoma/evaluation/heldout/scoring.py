@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.leaks import source_of
-from synthoma.core.errors import InputError
+from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.progress import Progress, silent
 from synthoma.core.provenance import software
 from synthoma.core.types import Floats, Ints
 from synthoma.evaluation.heldout.asking import Asked, check_kind, check_unseen, opened, rows_of
 from synthoma.evaluation.heldout.classifier import classifier_scores
-from synthoma.evaluation.heldout.result import HeldOutSettings, ModelScores, ScoredModel, ScoredSlices
+from synthoma.evaluation.heldout.group_result import Shift
+from synthoma.evaluation.heldout.groups import group_scores
+from synthoma.evaluation.heldout.result import (
+    ClassifierScores,
+    HeldOutSettings,
+    ModelScores,
+    ScoredModel,
+    ScoredSlices,
+    SegmenterScores,
+)
 from synthoma.evaluation.heldout.segmenter import segmenter_scores
 from synthoma.evaluation.heldout.settings import HeldOutConfig
+from synthoma.evaluation.heldout.shift import shift_to
 from synthoma.masks.result import Estimate, Provenance
 from synthoma.masks.scores import NOT_CLINICAL
 from synthoma.metrics.inception import inception_interval
@@ -58,25 +70,18 @@ def score_model(
     """
     meta = bundle.meta
     check_kind(meta)
-    if cohort.origin == "synthetic" and config.part == "test":  # nobody's slices: none is held out
-        config = config.model_copy(update={"part": "all"})
-    rows = rows_of(cohort, config.part)
-    check_unseen(bundle, cohort, rows)
-    kept, remarks = _scorable(meta, cohort, rows, config.part)
-    asked = opened(bundle, cohort, kept, choose_device(device))
-    scored = _slices(cohort, config, kept, len(rows) - len(kept))
-    of_classifier = of_segmenter = None
-    if meta.kind == "segmenter":
-        of_segmenter = segmenter_scores(asked, meta, cohort, kept, draws=draws, seed=seed, progress=progress)
-    else:
-        groups = cohort.slices["group"].iloc[kept].astype(str).to_numpy()
-        truth: Ints = asked.slices.classes[kept].astype(np.int64)
-        said = _told(asked, kept, progress)
-        of_classifier = classifier_scores(truth, said, groups, meta.classes, draws=draws, seed=seed)
-        if cohort.origin == "synthetic":
-            clear = inception_interval(said, groups=groups.tolist(), draws=draws, seed=seed)
-            of_classifier = of_classifier.model_copy(update={"inception": Estimate.of(clear)})
-    return ModelScores(
+    if meta.kind != "segmenter" and (config.by or config.against is not None):
+        came = f"the {meta.kind} {meta.model}"
+        raise ConfigError("a segmenter where groups or another cohort are given", came, "leave them out")
+    found = _Scored.of(cohort, bundle, config, device, (draws, seed), progress)
+    more: dict[str, object] = {}
+    if config.by:
+        of_masks = found.of_segmenter
+        assert of_masks is not None, "a segmenter"
+        more["groups"] = group_scores(of_masks.masks, config.by, found.asked, meta, cohort, found.rows, progress)
+    if config.against is not None:
+        more["shift"] = _shift(found, bundle, config, device, (draws, seed), progress)
+    scores = ModelScores(
         version="synthoma.model-scores/1",
         not_for_clinical_use=NOT_CLINICAL,
         model=ScoredModel(
@@ -86,13 +91,71 @@ def score_model(
             origin=meta.provenance.cohort.origin,
             learned_from=len(meta.provenance.trained_on.groups),
         ),
-        scored=scored,
-        classifier=of_classifier,
-        segmenter=of_segmenter,
-        remarks=(*remarks, *_reservations(bundle, cohort, scored)),
-        settings=HeldOutSettings(level=0.95, draws=draws, seed=seed, mirrored=asked.mirrored),
+        scored=found.slices,
+        classifier=found.of_classifier,
+        segmenter=found.of_segmenter,
+        remarks=(*found.remarks, *_reservations(bundle, cohort, found.slices)),
+        settings=HeldOutSettings(level=0.95, draws=draws, seed=seed, mirrored=found.asked.mirrored),
         provenance=Provenance(software=software()),
     )
+    # What nobody asked for is left out of the file.
+    return scores.model_copy(update=more) if more else scores
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The scores of one cohort, and what was scored."""
+
+    rows: Ints
+    remarks: list[str]
+    asked: Asked
+    slices: ScoredSlices
+    of_classifier: ClassifierScores | None
+    of_segmenter: SegmenterScores | None
+
+    @classmethod
+    def of(
+        cls,
+        cohort: Cohort,
+        bundle: Bundle,
+        config: HeldOutConfig,
+        device: str,
+        bootstrap: tuple[int, int],
+        progress: Progress,
+    ) -> _Scored:
+        """Ask the model about the slices of a part; ``bootstrap`` are draws and seed."""
+        meta, (draws, seed) = bundle.meta, bootstrap
+        if cohort.origin == "synthetic" and config.part == "test":  # nobody's slices: none is held out
+            config = config.model_copy(update={"part": "all"})
+        rows = rows_of(cohort, config.part)
+        check_unseen(bundle, cohort, rows)
+        kept, remarks = _scorable(meta, cohort, rows, config.part)
+        asked = opened(bundle, cohort, kept, choose_device(device))
+        scored = _slices(cohort, config, kept, len(rows) - len(kept))
+        if meta.kind == "segmenter":
+            masks = segmenter_scores(asked, meta, cohort, kept, draws=draws, seed=seed, progress=progress)
+            return cls(kept, remarks, asked, scored, None, masks)
+        groups = cohort.slices["group"].iloc[kept].astype(str).to_numpy()
+        truth: Ints = asked.slices.classes[kept].astype(np.int64)
+        said = _told(asked, kept, progress)
+        of_classifier = classifier_scores(truth, said, groups, meta.classes, draws=draws, seed=seed)
+        if cohort.origin == "synthetic":
+            clear = inception_interval(said, groups=groups.tolist(), draws=draws, seed=seed)
+            of_classifier = of_classifier.model_copy(update={"inception": Estimate.of(clear)})
+        return cls(kept, remarks, asked, scored, of_classifier, None)
+
+
+def _shift(
+    here: _Scored, bundle: Bundle, config: HeldOutConfig, device: str, bootstrap: tuple[int, int], progress: Progress
+) -> Shift:
+    """The gap to another cohort, every slice of which is scored."""
+    assert config.against is not None, "another cohort"
+    other = Cohort(config.against)
+    whole = config.model_copy(update={"part": "all"})
+    there = _Scored.of(other, bundle, whole, device, bootstrap, progress)
+    assert here.of_segmenter is not None, "a segmenter"
+    assert there.of_segmenter is not None, "a segmenter"
+    return shift_to(here.of_segmenter, there.of_segmenter, cohort=there.slices.cohort, origin=there.slices.origin)
 
 
 def _slices(cohort: Cohort, config: HeldOutConfig, kept: Ints, left_out: int) -> ScoredSlices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -24,4 +25,17 @@ class HeldOutConfig(Config):
         "test",
         description="of a trained model: the split that is scored; all of a cohort from elsewhere",
         examples=["all"],
+    )
+    by: tuple[Literal["site", "sequence", "size"], ...] = Field(
+        (),
+        description="of a segmenter: score each group too: site (hospital or scanner), sequence (shown alone), size "
+        "(of the tumour)",
+        examples=[("site", "size")],
+        json_schema_extra=said(unset="no groups"),
+    )
+    against: Path | None = Field(
+        None,
+        description="of a segmenter: another cohort, all of which is scored too: what is lost there, with its interval",
+        examples=["elsewhere"],
+        json_schema_extra=said(metavar="COHORT", unset="none"),
     )
