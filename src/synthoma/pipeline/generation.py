@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from functools import partial as partial_of
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthoma.cohorts import cohort as folders
 from synthoma.core.display import telling
@@ -19,6 +20,7 @@ from synthoma.core.whole_files import write_bytes
 from synthoma.pipeline.asked import SIMULATED, Asked, simulated_for, whole_patients
 from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
+from synthoma.pipeline.planned import check_left_out, generate_orders
 from synthoma.pipeline.python_words import in_python
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def generate(
     only_private: Place | None = None,
     phantom: Place | None = None,
     tumour: Simulation | None = None,
+    plan: Place | None = None,
     jobs: int = 1,
     force: bool = False,
     progress: Progress | None = None,
@@ -79,6 +82,8 @@ def generate(
         phantom: cohort of simulated slices that a phantom-gan repaints, prepared as the model's cohort was.
         tumour: of a phantom-gan: what the tumours of new simulated patients are to be (``{"volume_ml": 20.0,
             "volume_spread": 0.0, "lobe": "temporal", "side": "left"}``, any of them).
+        plan: draw what this plan of the cohort that the model learned from orders; it decides number, class, size and
+            place.
         jobs: processes that draw at once; 0 is one a core.
         force: replace an existing cohort.
         progress: told how far it is; None shows it, see ``core.display``.
@@ -91,6 +96,13 @@ def generate(
     from synthoma.generators.phantomgan.patients import in_order
     from synthoma.generators.sampling import Sampler
 
+    if plan is not None:
+        check_left_out(
+            count=count, per_patient=per_patient, patients=patients, label=label, tumour=tumour, phantom=phantom,
+            shard=shard != (1, 1), form=form, interpolation=interpolation, arithmetic=arithmetic, nearest=nearest,
+        )  # fmt: skip
+        given = {"truncation": truncation, "keep_share": keep_share, "only_private": only_private, "jobs": jobs}
+        return _of_plan(Path(run), Path(output), Path(plan), seed, given, progress, force=force)
     # Everything is checked before patients are simulated, which takes a minute.
     asked = Asked(
         Path(run), count, patients, per_patient, seed, label, truncation, keep_share, shard, phantom, tumour or {},
@@ -117,6 +129,17 @@ def generate(
         _write_sum(partial, sampler, seed, arithmetic, label)
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         add_cohort_page(partial, Path(output).name)
+    return Cohort(output)
+
+
+def _of_plan(
+    run: Path, output: Path, plan: Path, seed: int, given: Mapping[str, Any], progress: Progress | None, *, force: bool
+) -> Cohort:
+    """What a plan orders, as one cohort."""
+    inputs = (run, plan, given["only_private"])
+    with telling(progress) as told, new_folder(output, force=force, inputs=inputs) as partial:
+        generate_orders(run, plan, partial, seed, generate, progress=told, **given)
+        add_cohort_page(partial, output.name)
     return Cohort(output)
 
 
