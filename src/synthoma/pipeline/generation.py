@@ -25,7 +25,7 @@ from synthoma.pipeline.python_words import in_python
 
 if TYPE_CHECKING:
     from synthoma.exports.marked import Format
-    from synthoma.generators.sampling import Chooser, Pieces, Sampler
+    from synthoma.generators.sampling import Pieces, Sampler
     from synthoma.training.bundle import Bundle
     from synthoma.training.meta import Simulation
 
@@ -92,7 +92,6 @@ def generate(
         InputError: no finished generator there, or the output place is taken.
         ConfigError: an unknown class, or numbers out of range.
     """
-    from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import in_order
     from synthoma.generators.sampling import Sampler
 
@@ -101,9 +100,9 @@ def generate(
             count=count, per_patient=per_patient, patients=patients, label=label, tumour=tumour, phantom=phantom,
             shard=shard != (1, 1), form=form, interpolation=interpolation, arithmetic=arithmetic, nearest=nearest,
         )  # fmt: skip
-        given = {"truncation": truncation, "keep_share": keep_share, "only_private": only_private, "jobs": jobs}
-        return _of_plan(Path(run), Path(output), Path(plan), seed, given, progress, force=force)
-    # Everything is checked before patients are simulated, which takes a minute.
+        how = {"truncation": truncation, "keep_share": keep_share, "only_private": only_private, "jobs": jobs}
+        return _of_plan(Path(run), Path(output), Path(plan), seed, how, progress, force=force)
+    # Everything is checked before patients are simulated.
     asked = Asked(
         Path(run), count, patients, per_patient, seed, label, truncation, keep_share, shard, phantom, tumour or {},
         whole=only_private is None,
@@ -115,11 +114,10 @@ def generate(
             simulated, first = simulated_for(asked, bundle, partial, told)
         sampler = Sampler.open(asked.run, Cohort(simulated) if simulated is not None else None, label)
         sampler = sampler if first is None else in_order(sampler, first)
-        rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
         pieces = _pieces(asked, bundle, simulated, first, jobs, told)
-        cohort = _drawn(asked, sampler, place, rejection, pieces, told)
+        cohort = _drawn(asked, sampler, place, pieces, told)
         if only_private is not None:
             cohort = _without_copies(Cohort(only_private), cohort, partial)
             shutil.rmtree(place)
@@ -194,13 +192,14 @@ def _write_sheets(
         write_bytes(folder / "nearest.png", nearest_sheet(drawn, Cohort(nearest)))
 
 
-def _drawn(
-    asked: Asked, sampler: Sampler, folder: Path, rejection: Chooser | None, pieces: Pieces | None, progress: Progress
-) -> folders.Cohort:
+def _drawn(asked: Asked, sampler: Sampler, folder: Path, pieces: Pieces | None, progress: Progress) -> folders.Cohort:
     """The images or whole patients that were asked for, as a cohort in ``folder``."""
+    from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import generate_patients
     from synthoma.generators.sampling import generate_cohort
 
+    share = asked.keep_share
+    rejection = None if share is None else Rejection.open(sampler, share, asked.truncation)
     if asked.patients is not None:
         return generate_patients(
             sampler, folder, asked.wanted, seed=asked.seed, truncation=asked.truncation, shard=asked.shard,

@@ -1,9 +1,9 @@
 """What more real patients would give: a power law through the scores of detectors that learned from fewer.
 
-The error falls as a power of the number of patients, 1 - score = scale * patients ** -power (Cortes et
-al. 1994, NIPS 6; Hestness et al. 2017, arXiv:1712.00409; here with an error of 0 in the end): a straight line in both
-logarithms, fitted by least squares. Intervals come from a bootstrap over the patients who were asked; each draw takes seeds anew as well,
-since another seed learns from other patients.
+The error falls as a power of the number of patients, 1 - score = scale * patients ** -power (Cortes et al. 1994, NIPS
+6; Hestness et al. 2017, arXiv:1712.00409; here with an error of 0 in the end): a straight line in both logarithms,
+fitted by least squares. Intervals come from a bootstrap over the patients who were asked; each draw takes seeds anew as
+well, since another seed learns from other patients.
 """
 
 from __future__ import annotations
