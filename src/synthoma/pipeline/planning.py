@@ -95,7 +95,7 @@ def _planned(cohort: folders.Cohort, config: PlanConfig, cells: Path, progress: 
             orders = with_usual(orders, round(min(ratio, config.ratio) * counts.patients))
         remarks.append("the evaluation asked all held-out patients: judge what is made by this plan on other patients")
     if config.minutes is not None:
-        further = sum(order.count for order in orders) or max(1, round(config.ratio * counts.patients))
+        further = _further(orders, counts, config)
         curve, from_curve = _curve(cohort, config, cells, further, progress)
         gain = gain or from_curve
     make = sum(order.count for order in orders)
@@ -118,6 +118,11 @@ def _planned(cohort: folders.Cohort, config: PlanConfig, cells: Path, progress: 
             software=software(),
         ),
     )
+
+
+def _further(orders: Sequence[Order], counts: Counts, config: PlanConfig) -> int:
+    """Real patients whose gain is looked up: as many as cases are ordered, or as may be made where none is."""
+    return sum(order.count for order in orders) or max(1, round(config.ratio * counts.patients))
 
 
 def _evaluation_of(config: PlanConfig, cohort: folders.Cohort) -> Evaluation | None:
@@ -194,9 +199,12 @@ def _curve(
         steps=config.steps,
     )
     gain = intervals["gain"]
+    # Where more patients do not clearly help, no number of them is what a gain costs.
+    rises = intervals["power"].low > 0
     return curve, Gain(
-        source="learning curve", value=gain.value, low=gain.low, high=gain.high, n=asked, real_patients=further
-    )
+        source="learning curve", value=gain.value, low=gain.low, high=gain.high, n=asked,
+        real_patients=further if rises else None,
+    )  # fmt: skip
 
 
 def _verdict(
@@ -212,7 +220,7 @@ def _verdict(
             return Verdict(word="CANNOT TELL", because="the evaluation trained no detector with synthetic slices")
         return judged_by_evaluation(evaluation.utility.word, gain, config.matters)
     if curve is not None and gain is not None:
-        return judged_by_curve(curve, gain, int(gain.real_patients or 0), config.matters)
+        return judged_by_curve(curve, gain, _further(orders, counts, config), config.matters)
     lost: list[Axis] = [one.axis for one in counts.unknown if one.axis != "site"]
     return judged_by_counts(counts, orders, lost)
 

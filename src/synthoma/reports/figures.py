@@ -181,6 +181,7 @@ def added(rows: Sequence[Added], label: str) -> str:
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel(label)
     if any(row.more for row in rows):
         axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
@@ -203,7 +204,7 @@ def power_curve(points: Sequence[tuple[int, Sequence[float]]], law: tuple[float,
     most = max(counts)
     for across, style, title in (
         (np.geomspace(min(counts), most, 40), "-", "power law"),
-        (np.geomspace(most, 3 * most, 40), "--", "as many more as that would give"),
+        (np.geomspace(most, 3 * most, 40), "--", "followed to three times as many"),
     ):
         axes.plot(across, 1 - law[0] * across ** -law[1], style, color=COLOURS[0], linewidth=1.6, label=title)
     axes.set_xscale("log")

@@ -89,7 +89,7 @@ def _rates(plan: Plan) -> str:
         return ""
     found = _interval(curve.power_low, curve.power_high, 2)
     return (
-        f"1 {MINUS} score = {curve.scale:.3f} · patients^{MINUS}{curve.power:.2f}; power {found}. "
+        f"1 {MINUS} score = {curve.scale:.3f} · patients^({_signed(-curve.power, 2)}); power {found}. "
         f"{curve.validation_patients} validation patients, {len(curve.points[0].by_seed)} trainings a point."
     )
 
