@@ -32,7 +32,9 @@ def counts(patients: int = 18, unknown: tuple[Unknown, ...] = (), **kinds: dict[
         "sequence": "sequence",
         "site": "site",
     }
-    tallies = [Tally(axis=axes[name], kind=kind, have=have) for name, one in kinds.items() for kind, have in one.items()]
+    tallies = [
+        Tally(axis=axes[name], kind=kind, have=have) for name, one in kinds.items() for kind, have in one.items()
+    ]
     return Counts(tuple(tallies), unknown, patients, patients, 7, (10.0, 40.0))
 
 
@@ -70,13 +72,19 @@ def test_no_more_than_the_ratio_allows() -> None:
     orders = orders_of(found, PlanConfig(ratio=0.1))
     assert sum(order.count for order in orders) == 2
     whole = orders_of(found, PlanConfig(ratio=1))
-    assert [(order.name, order.count, order.label) for order in whole] == [("right", 5, None), ("healthy", 3, "healthy")]
+    assert [(order.name, order.count, order.label) for order in whole] == [
+        ("right", 5, None),
+        ("healthy", 3, "healthy"),
+    ]
 
 
 def test_rare_class_of_tumour_and_missing_sequence() -> None:
     found = counts(100, classes={"healthy": 100, "tumour": 3}, sequence={"flair": 100, "t1c": 10})
     orders = orders_of(found, PlanConfig())
-    assert [(order.label, order.count, order.sequences) for order in orders] == [("tumour", 23, False), (None, 40, True)]
+    assert [(order.label, order.count, order.sequences) for order in orders] == [
+        ("tumour", 23, False),
+        (None, 40, True),
+    ]
     assert sum(one.make for one in with_orders(found, orders) if one.kind == "t1c") == 40
 
 
@@ -109,7 +117,14 @@ def test_a_curve_never_promises() -> None:
     """Synthetic cases are at most worth as many real ones: a curve can refuse them, not recommend them."""
     points = tuple(Point(patients=count, score=0.5, by_seed=(0.5, 0.5)) for count in (5, 10))
     steep = Curve(
-        endpoint="Dice", points=points, validation_patients=9, scale=1, power=0.3, power_low=0.1, power_high=0.5, steps=9
+        endpoint="Dice",
+        points=points,
+        validation_patients=9,
+        scale=1,
+        power=0.3,
+        power_low=0.1,
+        power_high=0.5,
+        steps=9,
     )
     assert judged_by_curve(steep, gain(0.2, 0.1, 0.3), 5, 0.01).word == "CANNOT TELL"
     assert judged_by_curve(steep, gain(0.002, 0.001, 0.004), 5, 0.01).word == "NOT WORTH IT"
