@@ -29,7 +29,7 @@ def test_a_generator_draws_the_rare_class(rare: Cohort, tmp_path: Path) -> None:
     assert [(order.label, order.count) for order in found.orders] == [("tumour", 8)]  # half of 20, less 2
     assert {one.axis for one in found.unknown} == {"size", "side", "lobe", "site"}
     assert found.verdict.word == "CANNOT TELL"
-    train_toy(rare, tmp_path / "run", images=32, conditional=True)
+    train_toy(rare, tmp_path / "run", images=16, judged=8, conditional=True)
     made = synthoma.generate(tmp_path / "run", tmp_path / "drawn", plan=tmp_path / "plan", seed=1)
     assert made.slices["label"].tolist() == ["tumour"] * 8 * found.slices_each
     assert any("tumour: 8 cases" in text for text in made.meta.remarks)
@@ -37,9 +37,8 @@ def test_a_generator_draws_the_rare_class(rare: Cohort, tmp_path: Path) -> None:
     assert made.meta.provenance.seed == 1
     with pytest.raises(ConfigError, match=r"a plan alone.*label"):
         synthoma.generate(tmp_path / "run", tmp_path / "more", label="tumour", plan=tmp_path / "plan")
-    other = write_cohort(
-        tmp_path / "other", rare.images[:, 0], list(rare.slices["label"]), splits=["train"] * 39 + ["test"]
-    )
+    splits = ["train"] * 39 + ["test"]
+    other = write_cohort(tmp_path / "other", rare.images[:, 0], list(rare.slices["label"]), splits=splits)
     synthoma.plan(other, tmp_path / "plan2")
     with pytest.raises(InputError, match="other splits"):
         synthoma.generate(tmp_path / "run", tmp_path / "more", plan=tmp_path / "plan2")
@@ -48,7 +47,7 @@ def test_a_generator_draws_the_rare_class(rare: Cohort, tmp_path: Path) -> None:
 def test_a_generator_says_what_it_cannot(tmp_path: Path) -> None:
     images, masks = blobs(12)
     cohort = write_cohort(tmp_path / "cohort", images, masks=masks, mask_names={"1": "tumour"})
-    train_toy(cohort, tmp_path / "run", images=16)
+    train_toy(cohort, tmp_path / "run", images=16, judged=8)
     from synthoma.planning.result import Order, read_plan, write_plan
 
     synthoma.plan(cohort, tmp_path / "plan")
@@ -70,7 +69,7 @@ def test_the_learning_curve_asks_validation_patients_alone(tmp_path: Path) -> No
         cohort = write_cohort(
             tmp_path / name, shown, masks=masks, splits=splits, groups=groups, mask_names={"1": "tumour"}
         )
-        curves.append(growth(cohort, tmp_path / "cells" / name, minutes=1e-6, steps=10, seed=0, device="cpu"))
+        curves.append(growth(cohort, tmp_path / "cells" / name, minutes=1e-6, steps=2, seed=0, device="cpu"))
     whole, other = curves
     assert {count: part.shape for count, part in whole.scores.items()} == {3: (2, 4), 6: (2, 4), 12: (2, 4)}
     assert all(np.array_equal(part, other.scores[count]) for count, part in whole.scores.items())
