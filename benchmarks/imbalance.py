@@ -63,7 +63,7 @@ class Setting:
     size: int = 64
 
 
-SMALL = Setting(patients=60, steps=150, seeds=3, drawn=4000)
+SMALL = Setting(patients=60, steps=100, seeds=3, drawn=320)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from synthoma.planning.deciding import (
     judged_by_curve,
     judged_by_evaluation,
     orders_of,
+    too_few,
     with_orders,
     with_usual,
 )
@@ -52,6 +53,13 @@ def test_nothing_is_planned_for_what_is_not_known() -> None:
     assert gaps_of(counts(unknown=lost, side={"left": 18, "right": 0}), "side", 0.5) == {}
     few = (Unknown(axis="side", patients=2, because="no spacing"),)
     assert gaps_of(counts(unknown=few, side={"left": 18, "right": 0}), "side", 0.5) == {"right": 5}
+
+
+def test_few_patients_do_not_say_what_is_rare() -> None:
+    few = counts(5, size={"small": 5, "medium": 0, "large": 0}, side={"left": 4, "right": 0})
+    assert gaps_of(few, "size", 0.5) == {}
+    assert gaps_of(few, "side", 0.5) == {"right": 1}
+    assert too_few(few) == ["size"]
 
 
 def test_one_case_fills_several_gaps() -> None:

@@ -212,7 +212,7 @@ def _verdict(
     config: PlanConfig,
 ) -> Verdict:  # fmt: skip
     """By what was measured of synthetic slices, else by what real ones would give, else by counts alone."""
-    from synthoma.planning.deciding import judged_by_counts, judged_by_curve, judged_by_evaluation
+    from synthoma.planning.deciding import judged_by_counts, judged_by_curve, judged_by_evaluation, too_few
     from synthoma.planning.result import Verdict
 
     if evaluation is not None and evaluation.utility is not None:
@@ -221,15 +221,19 @@ def _verdict(
         return judged_by_evaluation(evaluation.utility.word, gain, config.matters)
     if curve is not None and gain is not None:
         return judged_by_curve(curve, gain, _further(orders, counts, config), config.matters)
-    lost: list[Axis] = [one.axis for one in counts.unknown if one.axis != "site"]
+    lost: list[Axis] = [*dict.fromkeys([*(one.axis for one in counts.unknown if one.axis != "site"), *too_few(counts)])]
     return judged_by_counts(counts, orders, lost)
 
 
 def _remarks(counts: Counts, cohort: folders.Cohort) -> list[str]:
     """What the reader of a plan must know."""
+    from synthoma.planning.deciding import too_few
+
     remarks = []
     if counts.of("site"):
         remarks.append("sites are counted and not planned for: no painter and no generator draws the look of a site")
+    if few := too_few(counts):
+        remarks.append(f"too few patients to say which kinds of {' and '.join(few)} are rare: not planned for")
     if not any(counts.of("side").values()):
         remarks.append("no training patient has a tumour whose place is known")
     if cohort.meta.patients == 0:

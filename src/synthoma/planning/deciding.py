@@ -21,12 +21,15 @@ MOST_UNKNOWN = 0.1
 USUAL = "as the training patients have it"
 """Name of an order that asks for nothing in particular."""
 
+LEAST_EVEN = 2.0
+"""Patients in an even part below which a kind may be missing by chance alone."""
+
 Kinds = tuple[str | None, ...]
 """One kind or none of each axis of ``PLANNED``."""
 
 
 def gaps_of(counts: Counts, axis: Axis, share: float) -> dict[str, int]:
-    """Kind -> patients who are wanting until it has ``share`` of its even part; none of kinds that have it.
+    """Kind -> patients who are wanting until it has ``share`` of its even part; none where too little is known.
 
     The even part of a sequence is every patient; that of other kinds is one of as many parts as there are kinds.
     """
@@ -36,9 +39,17 @@ def gaps_of(counts: Counts, axis: Axis, share: float) -> dict[str, int]:
     if not have or lost > MOST_UNKNOWN * (known + lost):
         return {}
     even = counts.patients if axis == "sequence" else known / len(have)
+    if even < LEAST_EVEN:
+        return {}
     # Rounded first: 0.1 * 30 is a little more than 3.
     aim = ceil(round(share * even, 9))
     return {kind: aim - count for kind, count in have.items() if count < aim}
+
+
+def too_few(counts: Counts) -> list[Axis]:
+    """What has too many kinds for so few patients: which of them are rare nobody can say."""
+    found = {axis: counts.of(axis) for axis in PLANNED}
+    return [axis for axis, have in found.items() if 0 < sum(have.values()) < LEAST_EVEN * len(have)]
 
 
 def orders_of(counts: Counts, config: PlanConfig) -> tuple[Order, ...]:
