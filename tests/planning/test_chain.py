@@ -32,7 +32,7 @@ def test_a_generator_draws_the_rare_class(rare: Cohort, tmp_path: Path) -> None:
     train_toy(rare, tmp_path / "run", images=16, judged=8, conditional=True)
     made = synthoma.generate(tmp_path / "run", tmp_path / "drawn", plan=tmp_path / "plan", seed=1)
     assert made.slices["label"].tolist() == ["tumour"] * 8 * found.slices_each
-    assert any("tumour: 8 cases" in text for text in made.meta.remarks)
+    assert any("as 8 cases show" in text for text in made.meta.remarks)
     assert set(made.slices["group"].str.split("-").str[0]) == {"order1"}
     assert made.meta.provenance.seed == 1
     with pytest.raises(ConfigError, match=r"a plan alone.*label"):

@@ -131,7 +131,7 @@ def generate_orders(
             continue
         own = stream_key(seed, "plan.order", number) % 2**31
         parts.append((f"order{number}", draw(run, folder / f"order{number}", seed=own, **asked, **given)))
-        remarks.append(f"{order.name}: {order.count} cases, {len(parts[-1][1])} slices drawn")
+        remarks.append(f"{order.name}: {len(parts[-1][1])} slices drawn, as {order.count} cases show")
     if not parts:
         raise InputError("an order that this generator can draw", "; ".join(remarks), "see docs/plan.md")
     write_joined(parts, folder, remarks, seed=seed, count=sum(len(part) for _, part in parts))
@@ -140,7 +140,7 @@ def generate_orders(
 
 
 def generation_of(order: Order, bundle: Bundle, each: int) -> dict[str, Any]:
-    """Arguments of ``generate`` for an order: as many simulated patients as cases, or as many images as they have.
+    """Arguments of ``generate`` for an order: as many images as so many cases show tumour in.
 
     Args:
         order: what is wanted.
