@@ -163,6 +163,8 @@ class Added:
 
 def added(rows: Sequence[Added], label: str) -> str:
     """Counts as horizontal bars, first on top, with what would be added behind each, as an SVG text."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _axes(height=0.8 + 0.34 * len(rows))
     for place, row in enumerate(rows):
         axes.barh(place, row.have, height=0.62, color=COLOURS[0], label="there" if place == 0 else None)
@@ -181,7 +183,7 @@ def added(rows: Sequence[Added], label: str) -> str:
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(label)
     if any(row.more for row in rows):
         axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
