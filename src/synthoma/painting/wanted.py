@@ -22,6 +22,9 @@ from synthoma.painting.tissues import brain_of
 ROUNDS = 3
 """How often each scan is tried for one wish."""
 
+PATIENCE = 60
+"""Tries in a row that give nothing after which a wish is given up."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -91,11 +94,11 @@ def write_wanted(
     total = sum(wish.count for wish in wishes.wanted)
     with CohortWriter(folder, channels=len(cohort.modalities), size=cohort.size) as writer:
         for wish in wishes.wanted:
-            done = 0
+            done, failed = 0, 0
             for stack in _again(stacks, ROUNDS * max(1, -(-wish.count // len(stacks)))):
-                if done == wish.count:
+                if done == wish.count or failed == PATIENCE:
                     break
-                number += 1
+                number, failed = number + 1, failed + 1
                 scan = stack.scan()
                 try:
                     new = change(number, scan, wish.dials)
@@ -107,7 +110,7 @@ def write_wanted(
                     continue
                 kept += add_changed(writer, stack, new, order, made, labels, {"wanted": wish.name})
                 used += stack.rows
-                done, made = done + 1, made + 1
+                done, made, failed = done + 1, made + 1, 0
                 progress("painted scans", made, total)
             told.append(
                 f"{wish.name}: {done} of {wish.count} painted" + (f"; {why}" if done < wish.count and why else "")
