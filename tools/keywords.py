@@ -26,6 +26,7 @@ from synthoma.evaluation.settings import EvaluateConfig
 from synthoma.exports.settings import ExportConfig
 from synthoma.painting.settings import PaintConfig, RemoveConfig
 from synthoma.phantom import PhantomCohortConfig
+from synthoma.planning.settings import PlanConfig
 from synthoma.settings import TrainConfig
 
 PLACE = Path(__file__).parents[1] / "src" / "synthoma" / "pipeline" / "keywords.py"
@@ -37,6 +38,7 @@ KINDS: dict[str, type[Config]] = {
     "detect": DetectConfig,
     "paint": PaintConfig,
     "remove": RemoveConfig,
+    "plan": PlanConfig,
     "export": ExportConfig,
     "turing_make": TuringConfig,
     "workers": FanoutConfig,

@@ -23,6 +23,7 @@ from synthoma.evaluation.result import Evaluation
 from synthoma.exports.forms import Export
 from synthoma.exports.preprocessing import Preprocessing
 from synthoma.masks.result import Scores
+from synthoma.planning.result import Plan
 from synthoma.training.log import LogEntry
 from synthoma.training.meta import ModelMeta
 from synthoma.training.runs import RunMeta
@@ -43,6 +44,7 @@ ARTEFACTS: dict[str, type[Record]] = {
     "findings": ScanFindings,
     "scores": Scores,
     "search": SearchMeta,
+    "plan": Plan,
     "model_scores": ModelScores,
     "view": View,
     "turing_set": TuringSet,

@@ -115,7 +115,7 @@ def one(seed: int, number: int) -> tuple[Array, Array, float]:
 def trained(work: Path, slices: TissueSlices, steps: int) -> torch.nn.Module:
     """The network after all steps."""
     torch.manual_seed(SEED)
-    network = ResidualUNet(CONTEXT, KINDS + 1, **NETWORK)
+    network: torch.nn.Module = ResidualUNet(CONTEXT, KINDS + 1, **NETWORK)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pupil = Pupil(network, torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY))
     path = work / f"network-{steps}.safetensors"
@@ -134,7 +134,8 @@ def trained(work: Path, slices: TissueSlices, steps: int) -> torch.nn.Module:
 
     learn(pupil, slices, steps=steps * LONGER // STEPS, batch=BATCH, seed=SEED, kept=kept, until=steps * LEFT // STEPS)
     learn(pupil, slices, steps=steps, batch=BATCH, seed=SEED, kept=kept)
-    return network.eval()
+    network.eval()
+    return network
 
 
 if __name__ == "__main__":

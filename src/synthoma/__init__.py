@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         generate,
         judge,
         paint,
+        plan,
         planned,
         prepare,
         prepare_phantom,
@@ -49,19 +50,21 @@ if TYPE_CHECKING:
     from synthoma.pipeline.findings import Findings
     from synthoma.pipeline.run import Run
     from synthoma.pipeline.view import View
+    from synthoma.planning.result import Plan
 
 _HOMES = {
     "Cohort": "synthoma.pipeline.cohort",
     "Evaluation": "synthoma.evaluation.result",
     "Findings": "synthoma.pipeline.findings",
+    "Plan": "synthoma.planning.result",
     "Run": "synthoma.pipeline.run",
     "View": "synthoma.pipeline.view",
 }
 """Where the classes are."""
 
 __all__ = [
-    "Cohort", "Evaluation", "Findings", "Run", "View", "__version__", "chain", "demo", "describe", "detect", "diagram",
-    "evaluate", "evaluate_model", "export", "generate", "judge", "paint", "pipeline", "planned",
+    "Cohort", "Evaluation", "Findings", "Plan", "Run", "View", "__version__", "chain", "demo", "describe", "detect",
+    "diagram", "evaluate", "evaluate_model", "export", "generate", "judge", "paint", "pipeline", "plan", "planned",
     "prepare", "prepare_phantom", "remove", "report", "score_masks", "search", "train", "turing_make", "turing_score",
     "verify", "workers",
 ]  # fmt: skip

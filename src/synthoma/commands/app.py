@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "generate": "Draw a labelled synthetic cohort from a trained generator.",
     "paint": "Put tumours into scans: grown in the scan's own tissue, with dials for size, place and look.",
     "remove": "Take tumours out of scans: plausible healthy tissue in their place.",
+    "plan": "Which synthetic cases to make: what the training patients lack, how many, and what to expect of it.",
     "evaluate": "Is it realistic, diverse, private and useful? One verdict. Of masks: how well do they agree?",
     "detect": "Find and outline tumours: probability, mask, size and place, picture. Research software, not for "
     "clinical use.",

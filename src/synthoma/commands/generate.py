@@ -19,6 +19,7 @@ EXAMPLES = (
     "synthoma generate run -n 500 -o synthetic --export dicom",
     "synthoma generate run --patients 20 -o synthetic --export nifti",
     "synthoma generate run -n 100000 -o part3 --shard 3/8",
+    "synthoma generate run --plan plan -o synthetic",
     'synthoma generate run -n 20 -o synthetic --interpolation --arithmetic "12,15,18 - 3,4 + 7"',
 )
 USUAL = 500
@@ -41,7 +42,7 @@ USUAL = 500
         "arithmetic",
         "nearest",
     ),
-    *("phantom", "tumour_ml", "tumour_lobe", "tumour_side", "only_private", "jobs"),
+    *("plan", "phantom", "tumour_ml", "tumour_lobe", "tumour_side", "only_private", "jobs"),
 )
 @takes(FanoutConfig, *SPREAD[:-1], into="of_fan")
 def run(
@@ -60,7 +61,8 @@ def run(
         of_fan, part = {**of_fan, "shard": given["shard"]}, (1, 1)
     from synthoma import pipeline
 
-    count = USUAL if settings.count is None and settings.patients is None else settings.count
+    own = settings.count is None and settings.patients is None and settings.plan is None
+    count = USUAL if own else settings.count
     with fanned(FanoutConfig.resolve(flags=of_fan)) as fan, shown() as display:
         cohort = pipeline.generate(
             trained,
@@ -80,6 +82,7 @@ def run(
             only_private=settings.only_private,
             phantom=settings.phantom,
             tumour=settings.tumour(),
+            plan=settings.plan,
             jobs=settings.jobs,
             force=force,
             progress=display.work,

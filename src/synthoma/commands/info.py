@@ -20,7 +20,7 @@ EXAMPLES = (
 
 
 def run(
-    path: Annotated[Path, typer.Argument(help="A cohort, a run, findings, a scan, or a folder of scans.")],
+    path: Annotated[Path, typer.Argument(help="A cohort, a run, a plan, findings, a scan, or a folder of scans.")],
     cases: Cases = None,
     population: Population = None,
     as_json: AsJson = False,

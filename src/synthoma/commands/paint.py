@@ -18,6 +18,7 @@ EXAMPLES = (
     "synthoma paint healthy/ -o painted --grade high --place 'left frontal' --copies 3",
     "synthoma paint scan.nii.gz -o painted --mask drawn.nii.gz",
     "synthoma paint cohort -o painted --painter copy-paste --beside",
+    "synthoma paint cohort --plan plan -o painted --beside",
 )
 
 
@@ -28,6 +29,7 @@ EXAMPLES = (
         "mask",
         "painter",
         "like",
+        "plan",
         "shows",
         "beside",
         "copies",

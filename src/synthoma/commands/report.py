@@ -14,7 +14,8 @@ EXAMPLES = ("synthoma report COHORT", "synthoma report found --open")
 
 
 def run(
-    path: Annotated[Path, typer.Argument(help="A cohort, a run, an evaluation or findings.")], open_page: Open = False
+    path: Annotated[Path, typer.Argument(help="A cohort, a run, a plan, an evaluation or findings.")],
+    open_page: Open = False,
 ) -> None:
     """Run the command."""
     from synthoma import pipeline

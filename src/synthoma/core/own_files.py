@@ -11,7 +11,7 @@ from synthoma.core.artefacts import FILE, listed
 ARTEFACTS = (
     ("cohort.json",), ("run.json",), ("search.csv", "config.toml"), ("evaluation.json",), ("demo.json",),
     ("detection.json",), ("scores.json",), ("model_scores.json",), ("chain.json",),
-    ("export.json",), ("set.json", "images"), ("readers.json",),
+    ("export.json",), ("set.json", "images"), ("readers.json",), ("plan.json",),
 )  # fmt: skip
 """A folder that holds all files of one of these was written by Synthoma, and only such a folder may be replaced."""
 

@@ -112,6 +112,13 @@ class GenerateConfig(Config):
         examples=["left"],
         json_schema_extra=said(unset="either"),
     )
+    plan: Path | None = Field(
+        None,
+        description="draw what this plan orders, and as many; the model must be trained on the cohort that was planned "
+        "for",
+        examples=["plan"],
+        json_schema_extra=said(unset="by the number of images", metavar="PLAN"),
+    )
     only_private: Path | None = Field(
         None,
         description="leave out images that look like copies of this cohort's training slices",

@@ -25,7 +25,12 @@ def template_of(voxels: Ints, tissue: TissueMap, scan: Scan) -> Floats:
 
     Of a stack that does not hold the whole brain, heights count from the vertex; of a single slice they are not known.
     """
-    (z0, z1), (y0, y1), (x0, x1) = _box(tissue.brain)
+    return template_in(voxels, tissue.brain, scan)
+
+
+def template_in(voxels: Ints, brain: Bools, scan: Scan) -> Floats:
+    """As ``template_of``, of a brain of which the tissues are not told apart."""
+    (z0, z1), (y0, y1), (x0, x1) = _box(brain)
     where = voxels.astype(np.float64)
     share_x = (where[:, 2] - x0) / max(x1 - x0, 1)
     share_y = (where[:, 1] - y0) / max(y1 - y0, 1)
@@ -53,6 +58,19 @@ def _box(region: Bools) -> list[tuple[int, int]]:
 def middle_of(tissue: TissueMap) -> Floats:
     """Voxel (z, y, x) in the middle of the brain's box."""
     return np.array([(low + high) / 2 for low, high in _box(tissue.brain)])
+
+
+def where_is(tumour: Bools, brain: Bools, scan: Scan) -> tuple[str, str]:
+    """Side and rough lobe of the middle of a tumour, in the words of ``--place``.
+
+    Args:
+        tumour: (z, y, x), not empty.
+        brain: with the tumour.
+        scan: which; of a single slice the lobe is that of a middle height.
+    """
+    middle = np.round(np.argwhere(tumour).mean(axis=0, keepdims=True)).astype(np.int64)
+    x, y, z = template_in(middle, brain, scan).T
+    return ("left" if x[0] < 0 else "right"), str(lobe(x, y, z)[0])
 
 
 def cell_of(template: Floats) -> Ints:

@@ -150,6 +150,12 @@ class PaintConfig(SourceConfig):
         examples=["t1c"],
         json_schema_extra=said(unset="asked"),
     )
+    plan: Path | None = Field(
+        None,
+        description="of a cohort: paint what this plan orders, and as many; it decides about size, place and number",
+        examples=["plan"],
+        json_schema_extra=said(metavar="PLAN", unset="by the dials"),
+    )
     beside: bool = Field(False, description="paint scans too that show a tumour already, away from it", examples=[True])
     copies: int = Field(1, ge=1, le=1000, description="painted versions of each scan", examples=[3])
     like: Path | None = Field(

@@ -39,6 +39,11 @@ class Stack:
         table = self.cohort.slices
         return str(table["patient"].iat[self.rows[0]] or table["group"].iat[self.rows[0]])
 
+    @property
+    def measured(self) -> bool:
+        """Whether it is a volume that states its geometry, so that sizes and places in it are known."""
+        return len(self.rows) > 1 and self._known("pixel_mm") > 0 and self._known("step_mm") > 0
+
     def scan(self) -> Scan:
         """The slices as a scan, axes (up, back, left)."""
         cohort = self.cohort
@@ -174,7 +179,7 @@ def write_changed(
                     left_out.append((stack.name, str(error)))
                     break
                 remarks += scan.remarks
-                kept += _add(writer, stack, new, order, copy, labels)
+                kept += add_changed(writer, stack, new, order, copy, labels)
                 used += stack.rows
             progress(f"{order.done} scans", number + 1, len(stacks))
         if not kept:
@@ -182,14 +187,25 @@ def write_changed(
             raise InputError(
                 f"a scan that can be {order.done}", f"none of {len(stacks)}; the first: {why}", "see docs/paint.md"
             )
-        writer.finish(pd.DataFrame(kept), _meta(cohort, order, kept, used, left_out, remarks, labels))
+        writer.finish(pd.DataFrame(kept), meta_of(cohort, order, kept, used, left_out, remarks, labels))
     return left_out
 
 
-def _add(
-    writer: CohortWriter, stack: Stack, new: Changed, order: Order, copy: int, labels: Mapping[int, str]
-) -> list[dict[str, object]]:
-    """Append the slices of a changed scan; their records."""
+def add_changed(
+    writer: CohortWriter, stack: Stack, new: Changed, order: Order, copy: int, labels: Mapping[int, str],
+    told: Mapping[str, str] | None = None,
+) -> list[dict[str, object]]:  # fmt: skip
+    """Append the slices of a changed scan; their records.
+
+    Args:
+        writer: of the new cohort.
+        stack: the scan as it was.
+        new: what became of it.
+        order: how it is written.
+        copy: number of this version; it stands in the case's name where there are several.
+        labels: what mask values mean.
+        told: further columns, of versions that are wished for one by one.
+    """
     cohort = stack.cohort
     images = np.array(cohort.images[stack.rows])
     for at, name in enumerate(cohort.modalities):
@@ -206,11 +222,12 @@ def _add(
             continue
         record = dict(cohort.slices.iloc[row])
         pixels = int(tumour_of(masks[at]).sum())
-        suffix = f"-{order.done}" + (f"-{copy + 1}" if order.copies > 1 else "")
+        suffix = f"-{order.done}" + (f"-{copy + 1}" if order.copies > 1 or told else "")
         record |= {
             "case": f"{stack.name}{suffix}", "tumour_pixels": pixels, "has_mask": True, "changed": bool(changed[at]),
             "label": _label(cohort, str(record["label"]), pixels, changed=bool(changed[at])),
             "source": "", "file_sha256": "", "pixels_sha256": "", "twin": "", "look_at": "", **new.facts,
+            **(told or {}),
         }  # fmt: skip
         writer.add(images[at : at + 1], masks[at : at + 1], [record])
         records.append(record)
@@ -228,7 +245,7 @@ def _label(cohort: Cohort, before: str, pixels: int, *, changed: bool) -> str:
     return before
 
 
-def _meta(
+def meta_of(
     cohort: Cohort, order: Order, records: Sequence[Mapping[str, object]], used: list[int],
     left_out: Sequence[tuple[str, str]], remarks: Sequence[str], labels: Mapping[int, str],
 ) -> CohortMeta:  # fmt: skip

@@ -3,6 +3,7 @@ r"""The chain as Python functions: each is one command, and reads and writes art
     files | phantom -> cohort -> (train) run -> (generate) cohort -> (evaluate) evaluation -> report
                           \-> (train) run -> (detect) masks, overlays, DICOM SEG
     cohort | scans -> (paint, remove) cohort: the same heads with another tumour, or with none
+    cohort -> (plan) which synthetic cases to make -> (generate, paint) cohort
     cohorts -> (turing_make) blinded set -> readers' answers -> (turing_score) what these are worth
     cohort | findings -> (export) nnU-Net, MONAI, BIDS, COCO and the like
 
@@ -18,6 +19,7 @@ from synthoma.pipeline.exporting import export
 from synthoma.pipeline.generation import generate
 from synthoma.pipeline.judgement import evaluate, evaluate_model, score_masks
 from synthoma.pipeline.painting import paint, remove
+from synthoma.pipeline.planning import plan
 from synthoma.pipeline.preparation import prepare, prepare_phantom
 from synthoma.pipeline.searching import search
 from synthoma.pipeline.training import planned, train
@@ -26,6 +28,6 @@ from synthoma.pipeline.working import workers
 
 __all__ = [
     "chain", "demo", "describe", "detect", "diagram", "evaluate", "evaluate_model", "export", "generate",
-    "inception", "judge", "kind_of_model", "paint", "planned", "prepare", "prepare_phantom", "remove", "report",
+    "inception", "judge", "kind_of_model", "paint", "plan", "planned", "prepare", "prepare_phantom", "remove", "report",
     "score_masks", "search", "train", "turing_make", "turing_score", "verify", "workers",
 ]  # fmt: skip

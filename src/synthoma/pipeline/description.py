@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @in_python
 def report(artefact: Place) -> Path:
-    """Write the self-contained HTML page of a cohort, run, search or findings into its folder and return its path.
+    """Write the self-contained HTML page of a cohort, run, search, plan or findings into its folder; return its path.
 
     Raises:
         InputError: the folder is no artefact that has a page.
@@ -42,13 +42,17 @@ def report(artefact: Place) -> Path:
 
         write_text(path / "report.html", findings_page(path, path.resolve().name))
         renew_checksums(path, "report.html")
+    elif (path / "plan.json").is_file():
+        add_plan_page(path, path.resolve().name)
     elif any(
         (path / name).is_file() for name in ("evaluation.json", "scores.json", "model_scores.json", "readers.json")
     ):
         pass  # its page was written with it, from cohorts that may have moved since
     else:
         raise InputError(
-            "a cohort, a run, a search, an evaluation, findings or answers", str(path), "see `synthoma info PATH`"
+            "a cohort, a run, a search, a plan, an evaluation, findings or answers",
+            str(path),
+            "see `synthoma info PATH`",
         )
     return path / "report.html"
 
@@ -113,6 +117,15 @@ def add_cohort_page(folder: Path, name: str) -> None:
         write_bytes(folder / "duplicates.png", sheet)
         written.append("duplicates.png")
     renew_checksums(folder, *written)
+
+
+def add_plan_page(folder: Path, name: str) -> None:
+    """Write the page of a plan into its folder."""
+    from synthoma.planning.result import read_plan
+    from synthoma.reports.plan_page import plan_page
+
+    write_text(folder / "report.html", plan_page(read_plan(folder), name))
+    renew_checksums(folder, "report.html")
 
 
 def add_search_page(folder: Path, name: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from functools import partial as partial_of
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthoma.cohorts import cohort as folders
 from synthoma.core.display import telling
@@ -19,11 +20,12 @@ from synthoma.core.whole_files import write_bytes
 from synthoma.pipeline.asked import SIMULATED, Asked, simulated_for, whole_patients
 from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
+from synthoma.pipeline.planned import check_left_out, generate_orders
 from synthoma.pipeline.python_words import in_python
 
 if TYPE_CHECKING:
     from synthoma.exports.marked import Format
-    from synthoma.generators.sampling import Chooser, Pieces, Sampler
+    from synthoma.generators.sampling import Pieces, Sampler
     from synthoma.training.bundle import Bundle
     from synthoma.training.meta import Simulation
 
@@ -48,6 +50,7 @@ def generate(
     only_private: Place | None = None,
     phantom: Place | None = None,
     tumour: Simulation | None = None,
+    plan: Place | None = None,
     jobs: int = 1,
     force: bool = False,
     progress: Progress | None = None,
@@ -79,6 +82,8 @@ def generate(
         phantom: cohort of simulated slices that a phantom-gan repaints, prepared as the model's cohort was.
         tumour: of a phantom-gan: what the tumours of new simulated patients are to be (``{"volume_ml": 20.0,
             "volume_spread": 0.0, "lobe": "temporal", "side": "left"}``, any of them).
+        plan: draw what this plan of the cohort that the model learned from orders; it decides number, class, size and
+            place.
         jobs: processes that draw at once; 0 is one a core.
         force: replace an existing cohort.
         progress: told how far it is; None shows it, see ``core.display``.
@@ -87,11 +92,17 @@ def generate(
         InputError: no finished generator there, or the output place is taken.
         ConfigError: an unknown class, or numbers out of range.
     """
-    from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import in_order
     from synthoma.generators.sampling import Sampler
 
-    # Everything is checked before patients are simulated, which takes a minute.
+    if plan is not None:
+        check_left_out(
+            count=count, per_patient=per_patient, patients=patients, label=label, tumour=tumour, phantom=phantom,
+            shard=shard != (1, 1), form=form, interpolation=interpolation, arithmetic=arithmetic, nearest=nearest,
+        )  # fmt: skip
+        how = {"truncation": truncation, "keep_share": keep_share, "only_private": only_private, "jobs": jobs}
+        return _of_plan(Path(run), Path(output), Path(plan), seed, how, progress, force=force)
+    # Everything is checked before patients are simulated.
     asked = Asked(
         Path(run), count, patients, per_patient, seed, label, truncation, keep_share, shard, phantom, tumour or {},
         whole=only_private is None,
@@ -103,11 +114,10 @@ def generate(
             simulated, first = simulated_for(asked, bundle, partial, told)
         sampler = Sampler.open(asked.run, Cohort(simulated) if simulated is not None else None, label)
         sampler = sampler if first is None else in_order(sampler, first)
-        rejection = None if keep_share is None else Rejection.open(sampler, keep_share, truncation)
         place = partial if only_private is None else partial / "drawn"
         place.mkdir(exist_ok=True)
         pieces = _pieces(asked, bundle, simulated, first, jobs, told)
-        cohort = _drawn(asked, sampler, place, rejection, pieces, told)
+        cohort = _drawn(asked, sampler, place, pieces, told)
         if only_private is not None:
             cohort = _without_copies(Cohort(only_private), cohort, partial)
             shutil.rmtree(place)
@@ -117,6 +127,17 @@ def generate(
         _write_sum(partial, sampler, seed, arithmetic, label)
         shutil.rmtree(partial / SIMULATED, ignore_errors=True)
         add_cohort_page(partial, Path(output).name)
+    return Cohort(output)
+
+
+def _of_plan(
+    run: Path, output: Path, plan: Path, seed: int, given: Mapping[str, Any], progress: Progress | None, *, force: bool
+) -> Cohort:
+    """What a plan orders, as one cohort."""
+    inputs = (run, plan, given["only_private"])
+    with telling(progress) as told, new_folder(output, force=force, inputs=inputs) as partial:
+        generate_orders(run, plan, partial, seed, generate, progress=told, **given)
+        add_cohort_page(partial, output.name)
     return Cohort(output)
 
 
@@ -171,13 +192,14 @@ def _write_sheets(
         write_bytes(folder / "nearest.png", nearest_sheet(drawn, Cohort(nearest)))
 
 
-def _drawn(
-    asked: Asked, sampler: Sampler, folder: Path, rejection: Chooser | None, pieces: Pieces | None, progress: Progress
-) -> folders.Cohort:
+def _drawn(asked: Asked, sampler: Sampler, folder: Path, pieces: Pieces | None, progress: Progress) -> folders.Cohort:
     """The images or whole patients that were asked for, as a cohort in ``folder``."""
+    from synthoma.generators.gan.rejection import Rejection
     from synthoma.generators.phantomgan.patients import generate_patients
     from synthoma.generators.sampling import generate_cohort
 
+    share = asked.keep_share
+    rejection = None if share is None else Rejection.open(sampler, share, asked.truncation)
     if asked.patients is not None:
         return generate_patients(
             sampler, folder, asked.wanted, seed=asked.seed, truncation=asked.truncation, shard=asked.shard,

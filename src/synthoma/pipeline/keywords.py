@@ -184,6 +184,7 @@ class PaintKeywords(TypedDict, total=False):
     mass_effect: str | None
     painter: Literal["growth", "copy-paste"]
     shows: Literal["t1", "t1c", "t2", "flair"] | None
+    plan: Place | None
     beside: bool
     copies: int
     like: Place | None
@@ -201,6 +202,20 @@ class RemoveKeywords(TypedDict, total=False):
     method: Literal["blend", "mirror", "membrane"]
     margin: float
     model: Place | None
+
+
+class PlanKeywords(TypedDict, total=False):
+    """Fields of ``PlanConfig``."""
+
+    edges: Sequence[float]
+    share: float
+    ratio: float
+    evaluation: Place | None
+    minutes: float | None
+    steps: int
+    matters: float
+    seed: int
+    device: Literal["auto", "cpu", "cuda", "mps"]
 
 
 class ExportKeywords(TypedDict, total=False):

@@ -23,13 +23,16 @@ from synthoma.painting.settings import PaintConfig, RemoveConfig, SourceConfig
 from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_cohort_page
 from synthoma.pipeline.keywords import PaintKeywords, RemoveKeywords
+from synthoma.pipeline.planned import wishes_of
 from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.signature import with_settings
 
 if TYPE_CHECKING:
+    from synthoma.painting.dials import Dials
     from synthoma.painting.files import Found, Written
     from synthoma.painting.scan import Scan
     from synthoma.painting.stacks import Change, Changed
+    from synthoma.painting.wanted import Wishes
     from synthoma.scans.case import Case, Inventory, Study
 
 
@@ -62,13 +65,15 @@ def paint(
     """
     from synthoma.painting.material import material_of
     from synthoma.painting.painters import Material, paint_scan
-    from synthoma.painting.stacks import Changed
+    from synthoma.painting.stacks import Changed, Order
+    from synthoma.painting.wanted import write_wanted
 
     config = settled(PaintConfig, config, settings)
     paths = _paths(scans)
     source = _cohort_of(paths, config)
+    wishes = _wishes(config, source)
     place = new_folder(
-        Path(output), force=force, inputs=(config.like, config.mask, source), around=_around(paths, source)
+        Path(output), force=force, inputs=(config.like, config.mask, config.plan, source), around=_around(paths, source)
     )
     with telling(progress) as told, place as partial:
         like = Cohort(config.like) if config.like is not None else source
@@ -79,7 +84,7 @@ def paint(
         drawn = _Drawn(config.mask)
         dials = config.dials()
 
-        def change(number: int, name: str, scan: Scan) -> Changed:
+        def change(number: int, scan: Scan, dials: Dials) -> Changed:
             rng = stream(config.seed, "painting", number)
             made = paint_scan(
                 rng,
@@ -95,7 +100,12 @@ def paint(
             images = dict(zip(scan.images, made.images.values(), strict=True))
             return Changed(images, mask, made.changed, made.facts)
 
-        _carry_out(paths, source, partial, "painted", change, config, names, config.copies, told, drawn)
+        if wishes is not None and source is not None:
+            order = Order("painted", config.splits, 1, config.shown, config.seed, frozenset(names))
+            write_wanted(source, partial, order, wishes, change, told)
+        else:
+            usual: Change = lambda number, name, scan: change(number, scan, dials)  # noqa: E731
+            _carry_out(paths, source, partial, "painted", usual, config, names, config.copies, told, drawn)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
 
@@ -154,6 +164,20 @@ def remove(
         _carry_out(paths, source, partial, "removed", change, config, set(), 1, told, drawn, found)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _wishes(config: PaintConfig, source: Cohort | None) -> Wishes | None:
+    """What a plan orders of a painter; None without a plan.
+
+    Raises:
+        ConfigError: scans in place of a cohort, or settings that the plan decides.
+        InputError: the plan is of another cohort, or orders nothing that can be painted.
+    """
+    if config.plan is None:
+        return None
+    if source is None:
+        raise ConfigError("the cohort that was planned for", "--plan with scans", "give that cohort")
+    return wishes_of(config, source)
 
 
 class _Drawn:

@@ -16,6 +16,7 @@ from synthoma.evaluation.heldout.result import read_model_scores
 from synthoma.evaluation.readers.blinded import read_set
 from synthoma.evaluation.readers.result import read_readers
 from synthoma.evaluation.result import read_evaluation
+from synthoma.planning.result import read_plan
 from synthoma.training.bundle import open_model
 from synthoma.training.log import FILE as LOG
 from synthoma.training.log import read_log
@@ -163,6 +164,10 @@ def _of_readers(folder: Path) -> Description:
     return {"kind": "answers of readers", **read_readers(folder).content()}
 
 
+def _of_plan(folder: Path) -> Description:
+    return {"kind": "plan", **read_plan(folder).content()}
+
+
 _READERS = {
     "run.json": _of_unfinished_run,
     "search.csv": _of_search,
@@ -176,5 +181,6 @@ _READERS = {
     "export.json": _of_export,
     "set.json": _of_blinded_set,
     "readers.json": _of_readers,
+    "plan.json": _of_plan,
 }
 """By the file that tells an artefact."""

@@ -152,6 +152,71 @@ def bars(rows: Sequence[tuple[str, float, bool]], label: str) -> str:
     return _svg(figure)
 
 
+@dataclass(frozen=True)
+class Added:
+    """One row of a chart of counts: how many there are of a kind, and how many more would come."""
+
+    name: str
+    have: int
+    more: int
+
+
+def added(rows: Sequence[Added], label: str) -> str:
+    """Counts as horizontal bars, first on top, with what would be added behind each, as an SVG text."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = _axes(height=0.8 + 0.34 * len(rows))
+    for place, row in enumerate(rows):
+        axes.barh(place, row.have, height=0.62, color=COLOURS[0], label="there" if place == 0 else None)
+        axes.barh(
+            place,
+            row.more,
+            left=row.have,
+            height=0.62,
+            color=COLOURS[1],
+            label="would be added" if place == 0 else None,
+        )
+        text = f"{row.have} + {row.more}" if row.more else f"{row.have}"
+        axes.annotate(text, (row.have + row.more, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
+    axes.margins(x=0.14)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(label)
+    if any(row.more for row in rows):
+        axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    return _svg(figure)
+
+
+def power_curve(points: Sequence[tuple[int, Sequence[float]]], law: tuple[float, float], label: str) -> str:
+    """Scores against the number of patients, and a power law through them to three times as many, as an SVG text.
+
+    Args:
+        points: number of patients, and the score of each seed.
+        law: scale and power of 1 - score = scale * patients ** -power.
+        label: of the vertical axis.
+    """
+    figure, axes = _axes(height=3.2, width=8.6)
+    for number, (count, scores) in enumerate(points):
+        title = "one training" if number == 0 else None
+        axes.plot([count] * len(scores), scores, "o", color=COLOURS[0], markersize=4, alpha=0.55, label=title)
+    counts = [count for count, _ in points]
+    most = max(counts)
+    for across, style, title in (
+        (np.geomspace(min(counts), most, 40), "-", "power law"),
+        (np.geomspace(most, 3 * most, 40), "--", "followed to three times as many"),
+    ):
+        axes.plot(across, 1 - law[0] * across ** -law[1], style, color=COLOURS[0], linewidth=1.6, label=title)
+    axes.set_xscale("log")
+    _plain_ticks(axes, [*counts, 2 * most, 3 * most])
+    axes.set_xlabel("real patients learned from (log scale)")
+    axes.set_ylabel(label if len(label) < 40 else label.split(",")[0], fontsize=9)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return _svg(figure)
+
+
 def learning_curve(
     points: Sequence[tuple[int, Sequence[float]]],
     line: tuple[float, float, float],
