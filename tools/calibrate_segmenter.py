@@ -1,11 +1,13 @@
 """Says what the figures of the segmenter inside the package mean, by simulated patients with and without tumour.
 
     python tools/calibrate_segmenter.py --work DIR [--model FILE]
+    python tools/calibrate_segmenter.py --threshold 0.45
 
 Its weights stay as they are; the calibration is written into its description. The patients are others than those that
 it learned from, and no real scan has a say: pictures that do not say which sequence they show are simulated ones of any
 sequence, shown in the place of FLAIR.
 
+``--threshold`` writes the probability from which a pixel counts as tumour, chosen with `benchmarks/zero_shot.py`.
 ``--measured`` instead notes in the description what `benchmarks/specificity.py` counted, so that `detect` can tell it.
 """
 
@@ -81,9 +83,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, help="folder for the simulated patients")
     parser.add_argument("--model", type=Path, default=shipped_model())
+    parser.add_argument("--threshold", type=float, help="probability from which a pixel counts as tumour")
     parser.add_argument("--measured", action="store_true", help="note what was counted on other scans")
     arguments = parser.parse_args()
     bundle = load_tensors(arguments.model)
+    if arguments.threshold is not None:
+        told = {**bundle.content, "threshold": [arguments.threshold] * len(bundle.content["threshold"])}  # type: ignore[arg-type]
+        save_tensors(arguments.model, bundle.tensors, told)
+        return
     if arguments.measured:
         counted = json.loads(RESULTS.read_text(encoding="utf-8"))["told"]
         save_tensors(arguments.model, bundle.tensors, {**bundle.content, "measured": counted})

@@ -132,7 +132,7 @@ def _canvases(cohort: Cohort, order: Order) -> list[Stack]:
     if not stacks:
         raise InputError(f"slices of the splits {', '.join(order.splits)}", "none", "prepare the cohort with some")
     pixels = cohort.slices["tumour_pixels"].to_numpy()
-    drawn = stream(order.seed, "painting.canvases").permutation(len(stacks))
+    drawn = stream(order.seed or 0, "painting.canvases").permutation(len(stacks))
     return sorted((stacks[at] for at in drawn), key=lambda stack: bool(np.any(pixels[stack.rows] > 0)))
 
 
