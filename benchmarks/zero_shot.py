@@ -17,8 +17,8 @@ from synthoma.cohorts.squares import frame, from_squares, to_squares
 from synthoma.core.seeding import stream
 from synthoma.core.types import tumour_of
 from synthoma.detection.detector import Detector
+from synthoma.detection.findings import dice
 from synthoma.detection.inside import brain_of_squares, confined
-from synthoma.metrics.overlap import dice
 from synthoma.scans.case import Study
 from synthoma.scans.layouts import take_inventory
 from synthoma.training.bundle import shipped_model
