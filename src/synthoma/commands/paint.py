@@ -18,6 +18,7 @@ EXAMPLES = (
     "synthoma paint healthy/ -o painted --grade high --place 'left frontal' --copies 3",
     "synthoma paint scan.nii.gz -o painted --mask drawn.nii.gz",
     "synthoma paint cohort -o painted --painter copy-paste --beside",
+    "synthoma paint cohort -o painted --painter gan --learn 600 --beside",
 )
 
 
@@ -27,6 +28,8 @@ EXAMPLES = (
     *(
         "mask",
         "painter",
+        "model",
+        "learn",
         "like",
         "shows",
         "beside",

@@ -28,6 +28,7 @@ from synthoma.pipeline.signature import with_settings
 
 if TYPE_CHECKING:
     from synthoma.painting.files import Found, Written
+    from synthoma.painting.gan.model import PainterModel
     from synthoma.painting.scan import Scan
     from synthoma.painting.stacks import Change, Changed
     from synthoma.scans.case import Case, Inventory, Study
@@ -68,7 +69,10 @@ def paint(
     paths = _paths(scans)
     source = _cohort_of(paths, config)
     place = new_folder(
-        Path(output), force=force, inputs=(config.like, config.mask, source), around=_around(paths, source)
+        Path(output),
+        force=force,
+        inputs=(config.like, config.mask, config.model, source),
+        around=_around(paths, source),
     )
     with telling(progress) as told, place as partial:
         like = Cohort(config.like) if config.like is not None else source
@@ -76,6 +80,9 @@ def paint(
         if like is not None:
             told("learning from the training patients", 0, 1)
             material, names = material_of(like, lesions=config.painter == "copy-paste", shows=config.shows)
+        if config.painter == "gan":
+            model = _painter(config, like, partial, told)
+            material, names = replace(material, model=model), names | set(model.patients)
         drawn = _Drawn(config.mask)
         dials = config.dials()
 
@@ -154,6 +161,26 @@ def remove(
         _carry_out(paths, source, partial, "removed", change, config, set(), 1, told, drawn, found)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
+
+
+def _painter(config: PaintConfig, like: Cohort | None, folder: Path, progress: Progress) -> PainterModel:
+    """The network that paints; where it learned first, its weights are kept in the folder.
+
+    Raises:
+        InputError: nothing to learn from, or weights that are none.
+        ConfigError: learning without a cohort.
+    """
+    from synthoma.painting.gan.lessons import taught
+    from synthoma.painting.gan.model import FILE, PainterModel, shipped_painter
+
+    begun = shipped_painter() if config.model is None else PainterModel.open(config.model)
+    if not config.learn:
+        return begun
+    if like is None:
+        raise ConfigError("a cohort to learn from, for --learn", "scans alone", "give one with --like COHORT")
+    model = taught(begun, like, steps=config.learn, seed=config.seed, shows=config.shows, progress=progress)
+    model.save(folder / FILE)
+    return model
 
 
 class _Drawn:
