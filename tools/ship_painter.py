@@ -20,7 +20,7 @@ from synthoma.painting.gan.model import PainterModel
 from synthoma.phantom import Look, phantom_beside
 from synthoma.training.bundle import CHECKPOINT, load_tensors, save_tensors
 
-PATIENTS, SEED, STEPS = 96, 61, 2200
+PATIENTS, SEED, STEPS = 96, 61, 1500
 LOOK = Look(MODALITIES, {str(value): name for value, name in REGIONS.items()}, 128)
 TARGET = Path(__file__).resolve().parents[1] / "src" / "synthoma" / "weights" / "phantom-painter.safetensors"
 
