@@ -1,6 +1,6 @@
 """The painters beside one another: do their lesions look like real ones of patients whom nobody learned from?
 
-python benchmarks/painters.py [--steps 600] [--size 64] [--cohort DIR]
+python benchmarks/painters.py [--steps 300] [--size 64] [--cohort DIR]
 
 The LGG set, split by patient. Painters draw from the 28 training patients alone and paint into the 12 held-out ones,
 beside their tumours. Painted lesions are told from the real lesions of these 12 by a linear classifier and by trees on
@@ -34,7 +34,7 @@ from synthoma.core.seeding import stream
 from synthoma.core.types import Bools, Float32, Floats
 from synthoma.painting.dials import Dials
 from synthoma.painting.gan.lessons import taught
-from synthoma.painting.gan.model import shipped_painter
+from synthoma.painting.gan.model import PainterModel, shipped_painter
 from synthoma.painting.material import material_of
 from synthoma.painting.painters import Material, paint_scan
 from synthoma.painting.scan import Scan
@@ -138,7 +138,8 @@ def real_ones(cohort: synthoma.Cohort, splits: Sequence[str]) -> list[tuple[str,
 def main() -> None:
     """Measure all painters, print and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=600, help="that the gan learns from the training patients")
+    parser.add_argument("--steps", type=int, default=300, help="that the gan learns from the training patients")
+    parser.add_argument("--model", type=Path, help="where it did so before: its weights")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=3, help="paintings that are averaged")
     parser.add_argument("--cohort", type=Path, help="the LGG set, prepared before")
@@ -154,10 +155,13 @@ def main() -> None:
     real, training = ([one for p, s, t in some for one in seen(dict(s.images), s.tumour, t, p, least)]
                       for some in (held, own))  # fmt: skip
     begun = time.process_time()
-    model = taught(shipped_painter(), cohort, steps=given.steps, seed=SEED) if given.steps else shipped_painter()
+    if given.model is None:
+        model = taught(shipped_painter(), cohort, steps=given.steps, seed=SEED)
+    else:
+        model = PainterModel.open(given.model)
     result: dict[str, Any] = {
-        "patients": {"training": len(own), "held out": len(held)}, "size": cohort.size, "steps": given.steps,
-        "seconds_of_learning": round(time.process_time() - begun),
+        "patients": {"training": len(own), "held out": len(held)}, "size": cohort.size, "steps": model.steps,
+        "seconds_of_learning": None if given.model else round(time.process_time() - begun),
         "real lesions of others": {"slices": len(training), "inside": told_apart(real, training, 0),
                                    "margin": told_apart(real, training, 1)},
     }  # fmt: skip

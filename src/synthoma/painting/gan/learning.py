@@ -126,7 +126,7 @@ class Apprentice:
 
 
 def learn(
-    apprentice: Apprentice, plates: Plates, *, steps: int, seed: int,
+    apprentice: Apprentice, plates: Plates, *, steps: int, seed: int, until: int | None = None,
     told: Callable[[Apprentice, dict[str, float]], None] = lambda apprentice, losses: None,
 ) -> None:  # fmt: skip
     """Train up to a number of steps in all; what is done already is not done again.
@@ -136,9 +136,10 @@ def learn(
         plates: what from.
         steps: how many, with those that are done.
         seed: of every draw.
+        until: the step to stop at, where the rates are to fall as if there were more; None for the last.
         told: called after each step.
     """
     apprentice.filler.train()
-    while apprentice.step < steps:
+    while apprentice.step < (steps if until is None else until):
         batch = plates.batch(seed, apprentice.step, BATCH)
         told(apprentice, apprentice.learn_from(batch, apprentice.step / steps))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort
-from synthoma.cohorts.leaks import names_of
+from synthoma.cohorts.leaks import names_of, patients_behind
 from synthoma.core.errors import InputError
 from synthoma.core.progress import Progress, silent
 from synthoma.painting.gan.learning import Apprentice, learn
@@ -57,7 +57,8 @@ def taught(
         InputError: as ``plates_of``.
     """
     plates, names = plates_of(cohort, shows)
-    real = names if cohort.origin != "phantom" else set()
+    # Names of simulated patients are those of other simulations too, and mean nothing.
+    real = {*(names if cohort.origin != "phantom" else ()), *patients_behind(cohort)}
     pupil = begun.apprentice()
 
     def told(now: Apprentice, losses: dict[str, float]) -> None:
