@@ -197,8 +197,9 @@ def test_a_cohort_teaches_it_and_is_named_behind_what_it_paints(simulated: synth
 def test_what_says_nothing_is_refused(simulated: synthoma.Cohort, head: Scan, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="painter gan"):
         synthoma.paint(simulated, tmp_path / "a", learn=5)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="nothing at"):
-        synthoma.paint(simulated, tmp_path / "a", painter="gan", model=tmp_path)
+        synthoma.paint(simulated, tmp_path / "a", painter="gan", model=tmp_path / "empty")
     with pytest.raises(InputError, match="a segmenter"):
         PainterModel.open(Path(synthoma.__file__).parent / "weights" / "phantom-segmenter.safetensors")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\x00\x00")

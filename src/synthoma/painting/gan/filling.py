@@ -62,16 +62,16 @@ def _painted(
     times = max(1, round(WORKING_MM / min(scan.spacing[1:])))
     zs, window, inner = _window(shape.box, rows, scan, times)
     cut = Scan({name: image[(zs, *window)] for name, image in scan.images.items()}, scan.spacing)
-    images, present = relative(cut, tissue)
+    fine, present = relative(cut, tissue)
+    images = _coarse(fine, times)
     spread = np.float32(request.heterogeneity / _USUAL)
 
     def whole(values: Array) -> Array:
-        """Planes of the box in the window, what is missing 0, and at the network's pixels."""
-        found = np.zeros((*values.shape[:-2], *images.shape[-2:]), values.dtype)
+        """Planes of the box in the window, 0 beyond the box."""
+        found = np.zeros((*values.shape[:-2], *fine.shape[-2:]), values.dtype)
         found[(..., *inner)] = values
         return found
 
-    images = _coarse(images, times)
     told, noise = [], []
     for at, row in enumerate(rows):
         own = _every(whole(mask[row]), times)
