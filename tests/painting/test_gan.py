@@ -156,6 +156,17 @@ def test_a_fine_scan_is_painted_at_its_own_grid_and_keeps_its_grain(head: Scan) 
     assert kept > 0.5
 
 
+def test_a_drawn_mask_is_filled_as_it_was_drawn(head: Scan) -> None:
+    drawn = np.zeros(head.shape, np.uint8)
+    middle = head.shape[0] // 2
+    drawn[middle : middle + 2, 38:48, 22:30] = 2
+    drawn[middle, 41:45, 24:27] = 1
+    made = paint_scan(stream(3, "test", 0), head, Dials(), painter="gan", drawn=drawn)
+    assert np.array_equal(made.mask, drawn)
+    assert made.changed[drawn > 0].all()
+    assert not made.changed[: middle - 1].any()
+
+
 def test_contrast_dial_is_monotone(head: Scan) -> None:
     shown = []
     for contrast in (0.3, 0.8, 1.3):

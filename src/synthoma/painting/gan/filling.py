@@ -18,7 +18,7 @@ from synthoma.painting.scan import Scan, anisotropic
 from synthoma.painting.tissues import WHITE, TissueMap
 
 WORKING_MM = 1.5
-"""The network learned pixels of 1.5 to 4 mm: finer scans are filled at about this, and keep their own grain."""
+"""The network learned pixels of 1.5 to 4 mm: finer scans are filled at about this."""
 _CONTEXT = 16  # of the network's pixels around the box
 _USUAL = 0.45  # heterogeneity with which it learned: the middle of the dial's usual range
 _AT_ONCE = 16
@@ -89,7 +89,7 @@ def _painted(
 
 
 def _window(box: Box, rows: Array, scan: Scan, times: int) -> tuple[Array, tuple[slice, slice], tuple[slice, slice]]:
-    """Slices of the scan, a window about the box in them, and where in it, once it is padded, the box lies."""
+    """Slices of the scan, a window about the box in them, and where in that window the box lies."""
     reach = _CONTEXT * times
     sides = [slice(max(0, part.start - reach), min(size, part.stop + reach))
              for part, size in zip(box[1:], scan.shape[1:], strict=True)]  # fmt: skip
@@ -124,11 +124,10 @@ def _blended(
     image = scan.images[name]
     own = image[box]
     new = np.maximum(1 + request.contrast * (value - 1), 0) * tissue.levels[name][WHITE]
-    if round(WORKING_MM / min(scan.spacing[1:])) > 1:
-        # What the network painted is coarser than the scan, whose own grain it bears.
-        grain = own - ndimage.gaussian_filter(own, anisotropic(1.2, scan.spacing, True))
-        limit = np.float32(3.5 * tissue.noise[name])
-        new = new + np.clip(grain, -limit, limit)
+    # The network paints what is smooth; the grain is the scanner's, and stays.
+    grain = own - ndimage.gaussian_filter(own, anisotropic(1.2, scan.spacing, True))
+    limit = np.float32(3.5 * tissue.noise[name])
+    new = new + np.clip(grain, -limit, limit)
     # No scanner's window shows more than the brightest of what it has.
     new = np.clip(new, min(0.0, float(own.min())), max(float(np.percentile(image, 99.8)), float(own.max())))
     return np.where(margin > 0, own + margin * (new - own), own).astype(np.float32)

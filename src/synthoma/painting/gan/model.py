@@ -29,7 +29,7 @@ class PainterModel:
         modalities: sequences that it learned to paint.
         regions: whether it learned core, oedema and enhancing tumour apart.
         patients: whom it learned from; nobody where they were simulated.
-        steps: of the training.
+        steps: of its last training.
     """
 
     filler: Filler
