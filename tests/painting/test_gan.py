@@ -191,15 +191,19 @@ def test_sequences_that_it_did_not_learn_are_refused(head: Scan) -> None:
         paint_scan(stream(1, "t"), head, Dials(size_ml=(9, 9)), painter="gan", material=Material(model=model))
 
 
+@pytest.mark.slow
 def test_a_cohort_teaches_it_and_is_named_behind_what_it_paints(simulated: synthoma.Cohort, tmp_path: Path) -> None:
     made = synthoma.paint(simulated, tmp_path / "made", painter="gan", learn=2, size_ml=10, beside=True)
     model = PainterModel.open(made.path)
     assert model.modalities == ("t1", "flair")
     assert model.steps == 2
     assert patients_behind(made, simulated=True)
+    assert (made.path / FILE).is_file()
+    replace(model, patients=("stranger",)).save(tmp_path / "told.safetensors")
     again = synthoma.paint(
-        simulated, tmp_path / "again", painter="gan", model=tmp_path / "made" / FILE, size_ml=10, beside=True
+        simulated, tmp_path / "again", painter="gan", model=tmp_path / "told.safetensors", size_ml=10, beside=True
     )
+    assert "stranger" in patients_behind(again, simulated=True)
     # The same weights, whether they were just learned or read from the file in half precision.
     assert np.array_equal(again.masks[:], made.masks[:])
     assert np.abs(np.asarray(again.images[:], np.float32) - np.asarray(made.images[:], np.float32)).max() < 0.02
