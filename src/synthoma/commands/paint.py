@@ -19,6 +19,7 @@ EXAMPLES = (
     "synthoma paint scan.nii.gz -o painted --mask drawn.nii.gz",
     "synthoma paint cohort -o painted --painter copy-paste --beside",
     "synthoma paint cohort --plan plan -o painted --beside",
+    "synthoma paint cohort -o painted --painter gan --learn 600 --beside",
 )
 
 
@@ -28,6 +29,8 @@ EXAMPLES = (
     *(
         "mask",
         "painter",
+        "model",
+        "learn",
         "like",
         "plan",
         "shows",

@@ -13,6 +13,8 @@ from synthoma.core.errors import InputError
 from synthoma.core.types import Bools, Bytes, Float32, Floats
 from synthoma.painting.appearance import Parts, painted, parts_of, ratios_of
 from synthoma.painting.dials import Dials
+from synthoma.painting.gan.filling import filled
+from synthoma.painting.gan.model import PainterModel, shipped_painter
 from synthoma.painting.growth import Shape, grown, room_of
 from synthoma.painting.lesions import Lesion, pasted
 from synthoma.painting.masks import shape_of_mask
@@ -32,12 +34,14 @@ class Material:
         places: chance of each cell of ``places.cell_of``; None for anywhere alike.
         seen: median grey value of these tumours relative to white matter, by modality; None where nobody knows.
         lesions: what copy-paste pastes.
+        model: what the GAN paints with; None for the one inside the package.
     """
 
     sizes: tuple[float, ...] = ()
     places: Floats | None = None
     seen: Mapping[str, float] | None = None
     lesions: Sequence[Lesion] = ()
+    model: PainterModel | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,22 @@ def copy_and_paste(
     return Stroke(shape, images, mask, {"lesion_of": donor})
 
 
-PAINTERS: dict[str, Painter] = {"growth": grow_and_paint, "copy-paste": copy_and_paste}
+def grow_and_fill(
+    rng: np.random.Generator, canvas: Canvas, request: Request, start: Floats, material: Material, *, exact: bool
+) -> Stroke:
+    """The painter "gan": shape as that of "growth", look by a network that learned from lesions."""
+    shape = grown(rng, request.biology, canvas.scan, canvas.tissue, start, canvas.allowed, exact=exact)
+    return _network_stroke(rng, canvas, shape, parts_of(shape, request, canvas.tissue), request, material)
+
+
+def _network_stroke(
+    rng: np.random.Generator, canvas: Canvas, shape: Shape, parts: Parts, request: Request, material: Material
+) -> Stroke:
+    model = material.model or shipped_painter()
+    return Stroke(shape, filled(rng, canvas.scan, canvas.tissue, shape, parts.mask, request, model), parts.mask)
+
+
+PAINTERS: dict[str, Painter] = {"growth": grow_and_paint, "copy-paste": copy_and_paste, "gan": grow_and_fill}
 """By name of ``--painter``."""
 
 
@@ -164,7 +183,8 @@ def paint_scan(
         request = requested(rng, dials, material.sizes)
         if drawn is not None:
             shape, regions = shape_of_mask(drawn, scan, tissue, request)
-            stroke = _stroke(rng, canvas, shape, parts_of(shape, request, tissue, regions), request, material)
+            look = _network_stroke if painter == "gan" else _stroke
+            stroke = look(rng, canvas, shape, parts_of(shape, request, tissue, regions), request, material)
         else:
             start, exact = start_of(rng, canvas.scan, tissue, request.place, far_from, material.places)
             stroke = PAINTERS[painter](rng, canvas, request, start, material, exact=exact)

@@ -139,10 +139,25 @@ class PaintConfig(SourceConfig):
         examples=["2:4"],
         json_schema_extra=said(metavar="A[:B]", unit="mm"),
     )
-    painter: Literal["growth", "copy-paste"] = Field(
+    painter: Literal["growth", "copy-paste", "gan"] = Field(
         "growth",
-        description="growth lets a tumour grow in the scan's own tissue, copy-paste takes lesions of training patients",
-        examples=["copy-paste"],
+        description="growth lets a tumour grow in the scan's own tissue, copy-paste takes lesions of training "
+        "patients, gan fills what grew by a network that learned from lesions",
+        examples=["gan"],
+    )
+    model: Path | None = Field(
+        None,
+        description="of the painter gan: its weights, or a cohort that was painted with --learn",
+        examples=["painted"],
+        json_schema_extra=said(metavar="FILE", unset="the painter trained on the phantom"),
+    )
+    learn: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="of the painter gan: so many steps of 16 squares it learns from the training patients first",
+        examples=[600],
+        json_schema_extra=said(unit="steps"),
     )
     shows: Literal["t1", "t1c", "t2", "flair"] | None = Field(
         None,
@@ -168,6 +183,8 @@ class PaintConfig(SourceConfig):
     @model_validator(mode="after")
     def _dials_are_right(self) -> Self:
         self.dials()
+        if self.painter != "gan" and (self.model is not None or self.learn):
+            raise ValueError(f"--model and --learn are for the painter gan, not for {self.painter}: give --painter gan")
         return self
 
     def dials(self) -> Dials:

@@ -182,7 +182,9 @@ class PaintKeywords(TypedDict, total=False):
     enhancing: str | None
     count: str | None
     mass_effect: str | None
-    painter: Literal["growth", "copy-paste"]
+    painter: Literal["growth", "copy-paste", "gan"]
+    model: Place | None
+    learn: int
     shows: Literal["t1", "t1c", "t2", "flair"] | None
     plan: Place | None
     beside: bool

@@ -30,6 +30,7 @@ from synthoma.pipeline.signature import with_settings
 if TYPE_CHECKING:
     from synthoma.painting.dials import Dials
     from synthoma.painting.files import Found, Written
+    from synthoma.painting.gan.model import PainterModel
     from synthoma.painting.scan import Scan
     from synthoma.painting.stacks import Change, Changed
     from synthoma.painting.wanted import Wishes
@@ -73,7 +74,10 @@ def paint(
     source = _cohort_of(paths, config)
     wishes = _wishes(config, source)
     place = new_folder(
-        Path(output), force=force, inputs=(config.like, config.mask, config.plan, source), around=_around(paths, source)
+        Path(output),
+        force=force,
+        inputs=(config.like, config.mask, config.plan, config.model, source),
+        around=_around(paths, source),
     )
     with telling(progress) as told, place as partial:
         like = Cohort(config.like) if config.like is not None else source
@@ -81,6 +85,9 @@ def paint(
         if like is not None:
             told("learning from the training patients", 0, 1)
             material, names = material_of(like, lesions=config.painter == "copy-paste", shows=config.shows)
+        if config.painter == "gan":
+            model = _painter(config, like, partial, told)
+            material, names = replace(material, model=model), names | set(model.patients)
         drawn = _Drawn(config.mask)
         dials = config.dials()
 
@@ -178,6 +185,26 @@ def _wishes(config: PaintConfig, source: Cohort | None) -> Wishes | None:
     if source is None:
         raise ConfigError("the cohort that was planned for", "--plan with scans", "give that cohort")
     return wishes_of(config, source)
+
+
+def _painter(config: PaintConfig, like: Cohort | None, folder: Path, progress: Progress) -> PainterModel:
+    """The network that paints; where it learned first, its weights are kept in the folder.
+
+    Raises:
+        InputError: nothing to learn from, or weights that are none.
+        ConfigError: learning without a cohort.
+    """
+    from synthoma.painting.gan.lessons import taught
+    from synthoma.painting.gan.model import FILE, PainterModel, shipped_painter
+
+    begun = shipped_painter() if config.model is None else PainterModel.open(config.model)
+    if not config.learn:
+        return begun
+    if like is None:
+        raise ConfigError("a cohort to learn from, for --learn", "scans alone", "give one with --like COHORT")
+    model = taught(begun, like, steps=config.learn, seed=config.seed, shows=config.shows, progress=progress)
+    model.save(folder / FILE)
+    return model
 
 
 class _Drawn:
