@@ -24,7 +24,7 @@ from tests.detection.test_detect import bright_box
 from tests.hospital.conftest import Running, until
 from tests.scans.writers import OBLIQUE, SECRETS, write_dicom
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.heavy
 
 Start = Callable[..., Running]
 

@@ -100,7 +100,9 @@ def write_scans(
     if not cases:
         first = skipped[0].reason if skipped else "nothing there"
         raise InputError(
-            f"a scan that can be {done}", f"none of {len(inventory.cases)}; the first: {first}", "see docs/paint.md"
+            f"a scan in which a tumour can be {done}",
+            f"none of {len(inventory.cases)}; the first: {first}",
+            "see docs/paint.md",
         )
     kept = Inventory(done, tuple(cases), tuple(skipped), tuple(dict.fromkeys(remarks)))
     return Written(kept, frozenset(patients), tuple(dict.fromkeys(remarks)))

@@ -185,7 +185,9 @@ def write_changed(
         if not kept:
             why = left_out[0][1] if left_out else "no slice is changed"
             raise InputError(
-                f"a scan that can be {order.done}", f"none of {len(stacks)}; the first: {why}", "see docs/paint.md"
+                f"a scan in which a tumour can be {order.done}",
+                f"none of {len(stacks)}; the first: {why}",
+                "see docs/paint.md",
             )
         writer.finish(pd.DataFrame(kept), meta_of(cohort, order, kept, used, left_out, remarks, labels))
     return left_out
