@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from synthoma.core.artefacts import sealed, unsealed
 from synthoma.training.team import Team
 from tests.clusters import until
 from tests.toys import blobs, write_cohort
@@ -70,12 +72,31 @@ def apart(first: Path, second: Path) -> float:
     return float(torch.stack(shares).max())
 
 
+def computed_as_by_a_team(cohort: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on one process computes as each of several does: what is fastest for it may round otherwise."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    finished(train(cohort, place / "measured", 1, images=8))
+    (kept,) = (place / "cache" / "synthoma" / "calibration").glob("*.json")
+    told = unsealed(json.loads(kept.read_text()), kept)
+    kept.write_text(json.dumps(sealed({**told, "threads": 1, "channels_last": True, "bf16": False})))
+
+
+ROUNDING = 1e-3
+"""What twenty steps make of the last bit: sums of four rows and of eight round differently, on some processors more.
+
+Other arithmetic (bfloat16 in place of float32) changes some weights by a third.
+"""
+
+
 @pytest.mark.heavy
-def test_two_processes_train_what_one_trains_and_either_goes_on(cohort: Path, tmp_path: Path) -> None:
+def test_two_processes_train_what_one_trains_and_either_goes_on(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed_as_by_a_team(cohort, tmp_path, monkeypatch)
     finished(train(cohort, tmp_path / "one", 1))
     said, _ = finished(train(cohort, tmp_path / "two", 2))
     assert said.count("model:") == 1  # one speaks for all
-    assert apart(tmp_path / "one", tmp_path / "two") < 1e-4
+    assert apart(tmp_path / "one", tmp_path / "two") < ROUNDING
     assert not list(tmp_path.glob(".*partial*"))
     # Killed in the middle, and resumed by one.
     stopped = train(cohort, tmp_path / "killed", 2)
@@ -84,7 +105,7 @@ def test_two_processes_train_what_one_trains_and_either_goes_on(cohort: Path, tm
     stopped.communicate()
     time.sleep(1.0)
     finished(train(cohort, tmp_path / "killed", 1, "--resume"))
-    assert apart(tmp_path / "one", tmp_path / "killed") < 1e-4
+    assert apart(tmp_path / "one", tmp_path / "killed") < ROUNDING
 
 
 @pytest.mark.heavy
