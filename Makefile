@@ -24,10 +24,10 @@ style: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: style ## Style, types and the quick tests (a minute on 2 cores)
+check: style ## Style, types and the quick tests (two to three minutes on 2 cores)
 	$(PYTEST) -m "not slow and not heavy"
 
-test: style ## Style, types and all tests that need nothing but Python (8 minutes on 2 cores)
+test: style ## Style, types and all tests that need nothing but Python (twelve minutes on 2 cores)
 	$(PYTEST) -m "not heavy" --durations=12
 
 heavy: setup ## Tests with servers, clusters, browsers, notebooks, real scans, pages of commands (10 minutes on 2 cores)
