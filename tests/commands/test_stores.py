@@ -108,6 +108,24 @@ def test_a_transfer_cut_off_leaves_no_artefact(
     assert not [path for path in store.find("/b/out") if path.rpartition("/")[2] in MARKS]
 
 
+def test_force_replaces_nothing_but_artefacts(store: fsspec.AbstractFileSystem) -> None:
+    store.pipe("/b/scans/p0/flair.nii.gz", b"a patient's")
+    store.pipe("/b/scans/p0/cohort.json", b"{}")
+    for place in ("memory://b", "memory://b/scans"):
+        with pytest.raises(OutputError, match="other files"), stored_places(["prepare", "x", "-o", place, "--force"]):
+            pytest.fail("nothing is done")
+    assert len(store.find("/b")) == 2
+
+
+def test_what_a_stopped_training_has_is_sent(store: fsspec.AbstractFileSystem) -> None:
+    with pytest.raises(KeyboardInterrupt), stored_places(["train", "cohort", "-o", "memory://b/run"]) as told:
+        (Path(told[3]) / "checkpoint").mkdir(parents=True)
+        (Path(told[3]) / "checkpoint" / "state").write_bytes(b"7")
+        raise KeyboardInterrupt
+    assert store.cat("/b/run/checkpoint/state") == b"7"
+    assert not Path(told[3]).exists()
+
+
 def test_what_is_not_there_and_stores_that_nobody_installed(
     store: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from synthoma.commands.printing import CALLED, say
@@ -24,6 +25,12 @@ _EXTRA = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "a
 _OUTPUTS = ("-o", "--output")
 _KEPT = ("--parts",)
 """Options whose folder is read and written."""
+
+_GO_ON = ("run", "listen", "serve")
+"""Commands that go on in an output that is there."""
+
+_WORTH = (*_GO_ON, "train")
+"""Commands whose output is worth sending where they were stopped: they go on from it."""
 
 MARKS = (
     "index.csv", "model.safetensors", "cohort.json", "evaluation.json", "findings.json", "export.json", "report.html",
@@ -66,8 +73,10 @@ def stored_places(words: Sequence[str]) -> Iterator[list[str]]:
     if not any(_ADDRESS.fullmatch(word.partition("=")[2] if word.startswith("--") else word) for word in words):
         yield list(words)
         return
-    with TemporaryDirectory(prefix="synthoma-") as folder:
-        told, places = _translated(words, Path(folder))
+    folder = Path(mkdtemp(prefix="synthoma-"))
+    unsent = list[Stored]()
+    try:
+        told, places = _translated(words, folder)
         for place in places:
             _fetch(place, forced="--force" in words)
         before = CALLED.set({str(place.local): place.address for place in places})
@@ -79,9 +88,13 @@ def stored_places(words: Sequence[str]) -> Iterator[list[str]]:
             raise _as_typed(error, places) from None
         finally:
             CALLED.reset(before)
-            for place in places:
-                if (place.kept or (done and place.written)) and place.local.exists():
-                    _send(place)
+            unsent = [one for one in places if (one.kept or (done and one.written)) and one.local.exists()]
+            while unsent:
+                _send(unsent[0])
+                unsent.pop(0)
+    finally:
+        if not unsent:  # hours of work may lie there that the store did not take
+            rmtree(folder, ignore_errors=True)
 
 
 def _as_typed(error: SynthomaError, places: Sequence[Stored]) -> SynthomaError:
@@ -95,7 +108,7 @@ def _as_typed(error: SynthomaError, places: Sequence[Stored]) -> SynthomaError:
 
 def _translated(words: Sequence[str], folder: Path) -> tuple[list[str], list[Stored]]:
     """The words with local places, and what stands for what."""
-    goes_on = bool({"--resume", "--force"} & set(words)) or (words[:1] and words[0] in ("run", "listen", "serve"))
+    goes_on = "--force" not in words and ("--resume" in words or words[0] in _GO_ON)
     told, places = [], list[Stored]()
     for at, word in enumerate(words):
         option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
@@ -107,8 +120,9 @@ def _translated(words: Sequence[str], folder: Path) -> tuple[list[str], list[Sto
         # The last part of an address names an artefact's folder, and titles are made of it.
         local = folder / str(at) / (value.rstrip("/").rpartition("/")[2] or "place")
         local.parent.mkdir()
-        read = not written or bool(goes_on and "--force" not in words)
-        places.append(Stored(value, local, read, needed=not (written or kept), written=written or kept, kept=kept))
+        read, needed = not written or goes_on, not (written or kept)
+        kept = kept or (written and words[0] in _WORTH)
+        places.append(Stored(value, local, read, needed=needed, written=not needed, kept=kept))
         told.append(f"{option}{sign}{local}" if sign else str(local))
     return told, places
 
@@ -140,6 +154,9 @@ def _fetch(place: Stored, *, forced: bool) -> None:
         if place.written and not place.read and exists and not forced:
             todo = "choose another place, or add --force to replace it"
             raise OutputError("a free place for the output", f"{place.address}, which exists", todo)
+        if place.written and not place.read and exists and not _is_artefact(system, there):
+            todo = "choose a place of its own: --force replaces nothing else"
+            raise OutputError("an artefact of Synthoma to replace", f"other files at {place.address}", todo)
         if place.read and exists:
             say(f"fetching {place.address}", to=sys.stderr)
             system.get(there.rstrip("/"), str(place.local), recursive=True)
@@ -161,19 +178,31 @@ def _send(place: Stored) -> None:
     files.sort(key=lambda path: MARKS.index(path.name) if path.name in MARKS else -1)
     say(f"sending {len(files):,} files to {place.address}", to=sys.stderr)
     try:
-        earlier = set(system.find(there)) if system.exists(there) else set()
+        earlier = set(system.find(there)) if system.exists(there) else set[str]()
         # An old mark beside new arrays would be an artefact that never was.
-        for path in sorted(earlier, key=lambda path: path.rpartition("/")[2] not in MARKS):
+        for path in (path for path in earlier if path.rpartition("/")[2] in MARKS):
             system.rm_file(path)
+        sent = set[str]()
         for path in files:
             to = there if single else f"{there}/{path.relative_to(place.local).as_posix()}"
             system.makedirs(to.rpartition("/")[0], exist_ok=True)
             system.put_file(str(path), to)
             if system.size(to) != path.stat().st_size:
                 raise OSError(f"{to} arrived with another size")
+            sent.add(to)
+        for stale in earlier - sent:
+            if system.exists(stale):
+                system.rm_file(stale)
     except Exception as error:  # each store has errors of its own
-        todo = f"{_WAY_IN}, then run the command again: what was sent so far is no whole artefact"
+        todo = f"{_WAY_IN}; what was made is kept in {place.local}, send it from there"
         raise OutputError(f"a store that takes files at {place.address}", _words(error), todo) from None
+
+
+def _is_artefact(system: Any, there: str) -> bool:
+    """Whether one of the files by which Synthoma knows its own lies right at a place, or is it."""
+    last = there.rstrip("/")
+    return any(path in (last, f"{last}/{path.rpartition('/')[2]}") and path.rpartition("/")[2] in MARKS
+               for path in system.find(there))  # fmt: skip
 
 
 def _words(error: Exception) -> str:
