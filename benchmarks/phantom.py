@@ -11,7 +11,6 @@ whole. Half of each batch of a mixture is real. Budgets are slices shown, which 
 trainings in DIR are not repeated; the Dice of each patient (by no name) stays with the results, so that arms that are
 measured later can be compared. With --begin, detectors begin with what one learned from so many plain simulated slices
 alone, at half the rate.
-``--shipped`` tests the model inside the package on all three real sets instead.
 """
 
 from __future__ import annotations
@@ -28,14 +27,7 @@ from segmentation import FOLDS, compared, linked, run_one, summary
 from synthoma.cohorts.cohort import Cohort, write_rows
 from synthoma.core.outputs import new_folder
 from synthoma.core.seeding import stream
-from synthoma.detection.detector import Detector
-from synthoma.detection.scan import look
-from synthoma.detection.settings import DetectConfig
-from synthoma.masks.patients import PatientMasks
-from synthoma.masks.scores import score_arrays
 from synthoma.phantom import PhantomConfig
-from synthoma.scans.layouts import take_inventory
-from synthoma.training.bundle import shipped_model
 
 ARMS: dict[str, dict[str, Any]] = {
     "phantom": {},
@@ -55,38 +47,6 @@ GAN_IMAGES = 12_000
 RATE_AFTER = 1e-3
 """Highest learning rate of a detector that begins with what another one learned; half of the usual one."""
 SETTINGS = {"size": 64, "modalities": ("flair",), "merge": "whole-tumour"}
-
-
-def shipped(scans: Path) -> dict[str, Any]:
-    """The model inside the package on real scans that it never saw: FLAIR alone, and all sequences there are.
-
-    The two cases in ``brats2`` are made from two of BraTS 2018.
-    """
-    from synthoma.scans.case import Study
-
-    detector, options = Detector.open(shipped_model()), DetectConfig()
-    results: dict[str, Any] = {}
-    for name in ("lgg", "brats18", "brats2"):
-        for sequences in (("flair",), ("t1", "t1c", "t2", "flair")):
-            patients = []
-            for case in take_inventory(scans / name).cases:
-                if not case.has_mask:
-                    continue
-                study = case.load()
-                images = {key: image for key, image in study.images.items() if key in sequences}
-                if "flair" not in images:
-                    continue
-                chosen = Study(images, study.geometry, study.mask, study.labels)
-                asked = type(case)(case.name, case.patient, tuple(images), lambda chosen=chosen: chosen, has_mask=True)
-                seen = look(asked, detector, options)
-                spacing = study.geometry.spacing[::-1] if study.geometry else None
-                patients.append(PatientMasks(case.name, (study.mask > 0).astype(np.uint8), seen.mask, spacing))
-            scores = score_arrays(patients).content()
-            whole = scores["regions"]["whole tumour"]
-            key = f"{name}, {'FLAIR alone' if len(sequences) == 1 else 'all sequences'}"
-            results[key] = {"patients": len(patients), "dice": whole["dice"], "conventions": scores["conventions"]}
-            print(key, len(patients), whole["dice"]["mean"], flush=True)
-    return results
 
 
 def few_of(part: Cohort, count: int | None, folder: Path) -> Cohort:
@@ -122,14 +82,9 @@ def main() -> None:
     parser.add_argument("--begin", type=int, help="slices of the phantom alone from which all detectors begin")
     parser.add_argument("--gan-images", type=int, default=GAN_IMAGES, help="shown to each phantom-gan")
     parser.add_argument("--keep", type=Path, help="folder for runs and masks")
-    parser.add_argument("--shipped", action="store_true")
     parser.add_argument("--note", help="what the reader of the table should know of these arms")
     arguments = parser.parse_args()
     scans, results = data_folder(), earlier("phantom")
-    if arguments.shipped:
-        results["shipped"] = shipped(scans)
-        save("phantom", results)
-        return
     keep: Path = arguments.keep
     if not (keep / "real").is_dir():
         synthoma.prepare(scans / "lgg", keep / "real", folds=FOLDS, **SETTINGS)

@@ -393,6 +393,7 @@ def _shipped() -> str:
         if isinstance(found, dict) and "patients" in found:
             at = {threshold: found[str(threshold)] for threshold in shown}
             named = name.replace("lgg", "LGG").replace("brats18", "BraTS 2018").replace("flair", "FLAIR alone")
+            named = named.replace("brats2,", "two of BraTS 2018 in the layout of BRATS-2,")
             own = at[shipped]
             rows.append(
                 [
