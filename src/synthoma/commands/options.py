@@ -141,6 +141,13 @@ Simulated = Annotated[
     int | None, typer.Option("--phantom", metavar="N", help="Simulate this many patients instead of reading any.")
 ]
 
+# paint, remove
+ScansOrCohort = Annotated[
+    list[Path], typer.Argument(metavar="SCAN...|COHORT", help="Scans or folders of them, or a cohort.")
+]
+OF_SOURCE = ("mask", "splits", "shown", "size", "layout", "convention")
+"""Settings of what is read, the same for both."""
+
 # info
 Cases = Annotated[float | None, typer.Option(metavar="X", help="Cases in the population, for the prevalence.")]
 Population = Annotated[float | None, typer.Option(metavar="X", help="People in the population.")]

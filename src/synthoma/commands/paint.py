@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from synthoma.commands.options import Force, Given, Output, takes
-from synthoma.commands.printing import say
+from synthoma.commands.options import OF_SOURCE, Force, Given, Output, ScansOrCohort, takes
+from synthoma.commands.printing import say_made
 from synthoma.commands.progress import shown
-from synthoma.core.untrusted import visible
 from synthoma.painting.settings import PaintConfig
 
 EXAMPLES = (
@@ -26,28 +20,10 @@ EXAMPLES = (
 @takes(
     PaintConfig,
     *("size_ml", "place", "grade", "contrast", "heterogeneity", "oedema", "enhancing", "count", "mass_effect"),
-    *(
-        "mask",
-        "painter",
-        "model",
-        "learn",
-        "like",
-        "plan",
-        "shows",
-        "beside",
-        "copies",
-        "splits",
-        "shown",
-        "size",
-        "layout",
-        "convention",
-        "seed",
-    ),
+    *("painter", "model", "learn", "like", "plan", "shows", "beside", "copies", *OF_SOURCE, "seed"),
 )
 def run(
-    scans: Annotated[
-        list[Path], typer.Argument(metavar="SCAN...|COHORT", help="Scans or folders of them, or a cohort.")
-    ],
+    scans: ScansOrCohort,
     output: Output,
     given: Given,
     force: Force = False,
@@ -58,9 +34,5 @@ def run(
 
     with shown() as display:
         cohort = pipeline.paint(scans, output, config=settings, force=force, progress=display.work)
-    for remark in cohort.meta.remarks:
-        say(f"note: {visible(remark)}")
-    table = cohort.slices
-    with_tumour = int((table["tumour_pixels"] > 0).sum())
-    say(f"{cohort.meta.cases} painted scans: {len(cohort):,} slices, {with_tumour:,} with tumour")
-    say(f"page: {cohort.path / 'report.html'}")
+    with_tumour = int((cohort.slices["tumour_pixels"] > 0).sum())
+    say_made(cohort, f"{cohort.meta.cases} painted scans: {len(cohort):,} slices, {with_tumour:,} with tumour")

@@ -13,6 +13,7 @@ from synthoma.core.untrusted import visible
 
 if TYPE_CHECKING:
     from synthoma.core.fanned import Fan
+    from synthoma.pipeline.cohort import Cohort
 
 LISTED = 12
 """Items of a list that are shown."""
@@ -46,6 +47,17 @@ def browse(page: Path) -> None:
 
     if not webbrowser.open(page.resolve().as_uri()):
         say(f"no browser was found: open {page} yourself", to=sys.stderr)
+
+
+def say_made(cohort: Cohort, summary: str) -> None:
+    """What became of scans: the first remarks, a line that sums up, and the page."""
+    remarks = cohort.meta.remarks
+    for remark in remarks[:LISTED]:
+        say(f"note: {visible(remark)}")
+    if len(remarks) > LISTED:
+        say(f"note: {len(remarks) - LISTED} more on the page")
+    say(summary)
+    say(f"page: {cohort.path / 'report.html'}")
 
 
 def understood(facts: Mapping[str, object]) -> None:

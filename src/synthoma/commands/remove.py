@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from synthoma.commands.options import Force, Given, Output, takes
-from synthoma.commands.printing import say
+from synthoma.commands.options import OF_SOURCE, Force, Given, Output, ScansOrCohort, takes
+from synthoma.commands.printing import say_made
 from synthoma.commands.progress import shown
-from synthoma.core.untrusted import visible
 from synthoma.painting.settings import RemoveConfig
 
 EXAMPLES = (
@@ -22,12 +16,10 @@ EXAMPLES = (
 
 @takes(
     RemoveConfig,
-    *("mask", "method", "margin", "model", "splits", "shown", "size", "layout", "convention"),
+    *("method", "margin", "model", *OF_SOURCE),
 )
 def run(
-    scans: Annotated[
-        list[Path], typer.Argument(metavar="SCAN...|COHORT", help="Scans or folders of them, or a cohort.")
-    ],
+    scans: ScansOrCohort,
     output: Output,
     given: Given,
     force: Force = False,
@@ -38,8 +30,4 @@ def run(
 
     with shown() as display:
         cohort = pipeline.remove(scans, output, config=settings, force=force, progress=display.work)
-    for remark in cohort.meta.remarks:
-        say(f"note: {visible(remark)}")
-
-    say(f"{cohort.meta.cases} scans without their tumours: {len(cohort):,} slices")
-    say(f"page: {cohort.path / 'report.html'}")
+    say_made(cohort, f"{cohort.meta.cases} scans without their tumours: {len(cohort):,} slices")

@@ -133,11 +133,12 @@ def _taken(paths: Sequence[Path], options: DetectConfig) -> tuple[Inventory, Vis
         InputError: nothing that can be used.
         ConfigError: no two visits of one patient.
     """
-    now = take_inventories(paths, options)
+    now = take_inventories(paths, layout=options.layout, convention=options.convention)
     if options.before is not None:
         from synthoma.detection.visits import with_earlier
 
-        return with_earlier(now, take_inventories([options.before], options))
+        earlier = take_inventories([options.before], layout=options.layout, convention=options.convention)
+        return with_earlier(now, earlier)
     if options.changes:
         from synthoma.detection.visits import among
 
@@ -159,8 +160,13 @@ def _together(paths: Sequence[Path]) -> list[list[Path]]:
     return list(groups.values())
 
 
-def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:
+def take_inventories(paths: Sequence[Path], *, layout: str | None = None, convention: str | None = None) -> Inventory:
     """The scans of several inputs together, with unique names; an input that holds none is listed as skipped.
+
+    Args:
+        paths: files and folders anywhere; a mask is welcome and stops no scan.
+        layout: name of the layout of all of them, where recognition should not decide.
+        convention: what the values of masks mean; else it is decided from all masks of an input.
 
     Raises:
         InputError: no input holds any.
@@ -172,10 +178,10 @@ def take_inventories(paths: Sequence[Path], options: DetectConfig) -> Inventory:
             found.append(
                 take_inventory(
                     group,
-                    layout=options.layout,
+                    layout=layout,
                     key=secret_key(),
                     masks_wanted=False,
-                    convention=options.convention,
+                    convention=convention,
                 )
             )
         except InputError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +12,17 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from synthoma._version import __version__
 from synthoma.core.errors import InputError
 from synthoma.core.progress import Progress, silent
-from synthoma.core.types import REGIONS, Array, Bytes
+from synthoma.core.types import CAVITY, REGIONS, WHOLE_TUMOUR, Array, Bytes, tumour_labels, tumour_of
 from synthoma.core.untrusted import file_name
 from synthoma.core.whole_files import write_json
 from synthoma.painting.scan import Scan, Spacing, unmeasured
 from synthoma.painting.stacks import Change, Changed
 from synthoma.scans.case import Case, Inventory, Skipped, Study, Volume
 from synthoma.scans.files import PICTURES, kind_of
-from synthoma.scans.layouts.loading import load_despite_mask, load_mask, tumour_in_picture
+from synthoma.scans.layouts.loading import load_despite_mask, load_mask, on_grid, tumour_in_picture
 from synthoma.scans.orientation import from_lps, to_lps
 from synthoma.scans.synthetic_marks import PAINTED
 
@@ -60,9 +62,12 @@ class Written:
 
 def write_scans(
     inventory: Inventory, folder: Path, done: str, change: Change, *, copies: int = 1, found: Found | None = None,
-    progress: Progress = silent,
+    drawn: bool = False, progress: Progress = silent,
 ) -> Written:  # fmt: skip
     """Change every scan and write it, with its mask, into ``folder/scans``: NIfTI; of single pictures PNG.
+
+    Masks tell sub-regions apart, unless that of any scan shows a tumour of which nobody told them: then all say tumour
+    or not, as those of one cohort must agree.
 
     Args:
         inventory: the scans.
@@ -71,17 +76,21 @@ def write_scans(
         change: what to do with each.
         copies: versions of each.
         found: finds the mask of scans that have none.
+        drawn: whether the user's own mask stands for that of the scan, be that one fit for use or not.
         progress: told how far it is.
 
     Raises:
         InputError: none could be changed.
     """
     (folder / FOLDER).mkdir()
-    cases, skipped, patients, remarks = list[Case](), list(inventory.skipped), set[str](), list[str]()
+    cases, skipped, patients, remarks = list[_Kept](), list(inventory.skipped), set[str](), list[str]()
     for number, case in enumerate(inventory.cases):
         place = case.sources[0] if case.sources else Path(case.name)
         try:
             study = load_despite_mask(case.load)
+            if study.refused is not None and not drawn:
+                # Where a tumour is already nobody knows then: what is painted might lie in it, and hide it.
+                raise study.refused
             if found is not None and study.mask is None:
                 study = _with_mask(study, found(case, study))
             scan = scan_of(study)
@@ -104,7 +113,10 @@ def write_scans(
             f"none of {len(inventory.cases)}; the first: {first}",
             "see docs/paint.md",
         )
-    kept = Inventory(done, tuple(cases), tuple(skipped), tuple(dict.fromkeys(remarks)))
+    if any(not one.told_apart for one in cases):
+        cases = [one.whole() for one in cases]
+    changed = tuple(one.case() for one in cases)
+    kept = Inventory(done, changed, tuple(skipped), tuple(dict.fromkeys(remarks)))
     return Written(kept, frozenset(patients), tuple(dict.fromkeys(remarks)))
 
 
@@ -113,11 +125,80 @@ def _with_mask(study: Study, mask: Bytes | None) -> Study:
         raise InputError(
             "a tumour to remove", "a scan in which none was found", "give its mask with --mask, or leave it out"
         )
-    return Study(study.images, study.geometry, mask, dict(REGIONS), study.remarks)
+    return Study(study.images, study.geometry, mask, dict(WHOLE_TUMOUR), study.remarks)
 
 
-def _written(folder: Path, name: str, case: Case, study: Study, new: Changed, done: str) -> Case:
-    """Write one changed scan; the case that reads it again."""
+@dataclass(frozen=True)
+class _Kept:
+    """A changed scan that was written.
+
+    Attributes:
+        folder: where; it bears the scan's name.
+        of: the case that it was made from.
+        images: files by modality.
+        mask: file of the mask.
+        labels: what its values mean.
+        told_apart: whether a tumour of the scan itself, if its mask still shows any, is told apart by sub-regions.
+        about: what stands in the file beside it.
+    """
+
+    folder: Path
+    of: Case
+    images: Mapping[str, str]
+    mask: str
+    labels: Mapping[int, str]
+    told_apart: bool
+    about: Mapping[str, float | str]
+
+    def tell(self, notice: str) -> None:
+        """Write what it is beside it; readers take the meaning of the mask's values from there."""
+        head = {"Notice": notice, "Software": f"synthoma {__version__}"}
+        labels = {str(value): name for value, name in sorted(self.labels.items())}
+        write_json(self.folder / f"{self.folder.name}.json", {**head, "Labels": labels, **self.about})
+
+    def whole(self) -> _Kept:
+        """The same with a mask that says tumour or not."""
+        path = self.folder / self.mask
+        described = json.loads((self.folder / f"{self.folder.name}.json").read_text())
+        notice = str(described["Notice"])
+        if path.suffix == ".png":
+            _write_picture(_as_whole(load_mask(path)[0]), path, notice)
+        else:
+            from synthoma.scans.volumes import read_volume, write_volume
+
+            stored = read_volume(path)
+            write_volume(Volume(_as_whole(stored.voxels), stored.geometry), path, description=notice)
+        cavity = {value: name for value, name in self.labels.items() if value in CAVITY}
+        plain = replace(self, labels=WHOLE_TUMOUR | cavity)
+        plain.tell(notice)
+        return plain
+
+    def case(self) -> Case:
+        """The case that reads it again."""
+        of = self.of
+        return Case(
+            name=self.folder.name,
+            patient=of.patient or of.name,
+            modalities=tuple(self.images),
+            load=partial(
+                load_written, self.folder, tuple(self.images.items()), self.mask, tuple(sorted(self.labels.items()))
+            ),
+            has_mask=True,
+            site=of.site,
+            visit=of.visit,
+            sources=tuple(self.folder / file for file in self.images.values()),
+            facts={**of.facts, **self.about},
+        )
+
+
+def _as_whole(mask: Array) -> Bytes:
+    """Tumour or not, and what an operation left behind."""
+    codes = mask.astype(np.uint8)
+    return np.where(tumour_of(codes), 1, codes).astype(np.uint8)
+
+
+def _written(folder: Path, name: str, case: Case, study: Study, new: Changed, done: str) -> _Kept:
+    """Write one changed scan."""
     from synthoma.scans.volumes import write_volume
 
     place = folder / name
@@ -140,20 +221,12 @@ def _written(folder: Path, name: str, case: Case, study: Study, new: Changed, do
         _write_picture(mask[0], place / seg, notice)
     else:
         write_volume(Volume(mask, study.geometry), place / seg, description=notice)
-    write_json(
-        place / f"{name}.json", {"Notice": notice, "Labels": {str(k): v for k, v in REGIONS.items()}, **new.facts}
-    )
-    return Case(
-        name=name,
-        patient=case.patient or case.name,
-        modalities=tuple(study.images),
-        load=partial(load_written, place, tuple(names.items()), seg),
-        has_mask=True,
-        site=case.site,
-        visit=case.visit,
-        sources=tuple(place / file for file in names.values()),
-        facts={**case.facts, **new.facts},
-    )
+    before = study.mask is not None and bool(tumour_of(mask)[tumour_of(study.mask)].any())
+    told_apart = not before or set(tumour_labels(study.labels).values()) != {"tumour"}
+    labels = REGIONS | {value: name for value, name in study.labels.items() if value in CAVITY}
+    kept = _Kept(place, case, names, seg, labels, told_apart, dict(new.facts))
+    kept.tell(notice)
+    return kept
 
 
 def _as_stored(before: Array, after: Array, where: Array) -> Array:
@@ -171,7 +244,9 @@ def _write_picture(pixels: Bytes, path: Path, notice: str) -> None:
     Image.fromarray(np.ascontiguousarray(pixels)).save(path, pnginfo=content)
 
 
-def load_written(folder: Path, images: Sequence[tuple[str, str]], mask: str) -> Study:
+def load_written(
+    folder: Path, images: Sequence[tuple[str, str]], mask: str, labels: Sequence[tuple[int, str]]
+) -> Study:
     """Read a changed scan again.
 
     Raises:
@@ -187,41 +262,31 @@ def load_written(folder: Path, images: Sequence[tuple[str, str]], mask: str) -> 
         else:
             volume = read_volume(folder / file)
             found[name], geometry = volume.voxels, volume.geometry
-    return Study(found, geometry, load_mask(folder / mask).astype(np.uint8), dict(REGIONS))
+    return Study(found, geometry, load_mask(folder / mask).astype(np.uint8), dict(labels))
 
 
 def own_mask(path: Path, study: Study) -> Bytes:
     """A mask that the user drew, on the grid of a study, upright as ``scan_of`` makes it.
 
+    As the masks of scans, it may be cropped or stored with its axes turned: it is put in its place by its header.
+
     Raises:
         InputError: a file that cannot be read, another grid, or unknown values.
     """
-    from synthoma.scans.grids import same_grid
-
-    codes = load_mask(path)
     if kind_of(path) in PICTURES:
+        codes = load_mask(path)
         codes = codes if set(np.unique(codes).tolist()) <= {0, *REGIONS} else tumour_in_picture(codes[0])[None]
-    elif study.geometry is not None:
+        stored = Volume(codes)
+    else:
         from synthoma.scans.volumes import read_volume
 
-        own = read_volume(path).geometry
-        same = codes.shape == next(iter(study.images.values())).shape
-        if same and own is not None and not same_grid(own, study.geometry):
-            came = "one of the same shape in another place"
-            raise InputError("a mask on the scan's grid", came, "draw it on this scan, or resample it")
+        stored = read_volume(path)
+    codes = on_grid(stored, study).voxels
     if not np.array_equal(codes, np.rint(codes)) or codes.min() < 0 or codes.max() > 255:
         raise InputError(
             "a mask of whole numbers", f"values from {codes.min():g} to {codes.max():g}", "save it as labels"
         )
     mask = np.asarray(codes, np.uint8)
-    _check_shape(mask, study)
     upright = to_lps(Study(study.images, study.geometry, mask, {int(v): "tumour" for v in np.unique(mask)}))
     assert upright.mask is not None
     return np.ascontiguousarray(upright.mask)
-
-
-def _check_shape(mask: Bytes, study: Study) -> None:
-    shape = next(iter(study.images.values())).shape
-    if mask.shape != shape:
-        came = f"{'x'.join(map(str, mask.shape))} for {'x'.join(map(str, shape))} (z, y, x)"
-        raise InputError("a mask on the scan's grid", came, "draw it on this scan, or resample it")

@@ -148,13 +148,12 @@ class Findings:
     def _outlined(self, case: str, number: int) -> Bytes:
         """A slice of a scan, read again, with the outline of its mask."""
         from synthoma.core.pictures import grey, outlined
-        from synthoma.core.pseudonyms import secret_key
-        from synthoma.scans.layouts import take_inventory
+        from synthoma.detection.detect import take_inventories
 
         if not self.scans:
             todo = "open it as Findings(folder, scans=[...]) with the places of the scans"
             raise InputError("scans to draw slices of", "findings alone", todo)
-        inventory = take_inventory(list(self.scans), key=secret_key(), masks_wanted=False)
+        inventory = take_inventories(list(self.scans))
         found = next((one for one in inventory.cases if one.name == case), None)
         if found is None:
             raise InputError(f"the scan {case} where it was", "nothing of that name", "name the places of the scans")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -241,6 +242,9 @@ def _cohort_of(paths: Sequence[Path], config: SourceConfig) -> Cohort | None:
     if not cohorts:
         if "splits" in config.model_fields_set:
             raise ConfigError("a cohort, which has splits", "scans", "leave --splits out")
+        if isinstance(config, RemoveConfig) and config.shown == "changed":
+            came = "scans, of which all slices go into the cohort"
+            raise ConfigError("a cohort, for --shown changed", came, "prepare the scans first, or leave it out")
         return None
     if len(paths) > 1:
         raise InputError(
@@ -272,7 +276,8 @@ def _carry_out(
             found = None
     from synthoma.painting.files import write_scans
 
-    written = write_scans(inventory, folder, done, change, copies=copies, found=found, progress=progress)
+    instead = drawn.path is not None and done == "removed"
+    written = write_scans(inventory, folder, done, change, copies=copies, found=found, drawn=instead, progress=progress)
     _pack(written, folder, done, config, names, progress)
 
 
@@ -284,17 +289,20 @@ def _despite(case: Case) -> Study:
 
 def _inventory(paths: Sequence[Path], config: SourceConfig) -> Inventory:
     """The scans of all inputs; a mask is welcome and stops none."""
-    from synthoma.core.pseudonyms import secret_key
-    from synthoma.scans.layouts import take_inventory
+    from synthoma.detection.detect import take_inventories
+    from synthoma.scans.layouts.loading import files_of, load_without_mask
 
-    single = paths[0] if len(paths) == 1 else paths
-    kept = take_inventory(
-        single, layout=config.layout, key=secret_key(), masks_wanted=False, convention=config.convention
-    )
+    kept = take_inventories(paths, layout=config.layout, convention=config.convention)
     if config.mask is None:
         return kept
-    # The drawn mask may lie beside its scan, and is no scan.
-    own = [case for case in kept.cases if config.mask.resolve() not in {path.resolve() for path in case.sources}]
+    # The drawn mask may lie beside its scan: it is no scan, and what it marks is not there yet.
+    drawn, own = config.mask.resolve(), []
+    for case in kept.cases:
+        mask = files_of(case).get("mask")
+        if mask is not None and mask.resolve() == drawn:
+            own.append(replace(case, has_mask=False, load=partial(load_without_mask, case.load)))
+        elif drawn not in {path.resolve() for path in case.sources}:
+            own.append(case)
     return replace(kept, cases=tuple(own) or kept.cases)
 
 

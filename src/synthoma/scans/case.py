@@ -83,6 +83,7 @@ class Study:
             without {4: "cavity"}.
         remarks: what its reader should know.
         facts: further columns worth keeping, known only once it is loaded (how a series was moved).
+        refused: what is wrong with the mask that lies beside it and is not used; None where there is no such mask.
 
     Raises:
         InputError: shapes that differ, or a mask value that ``labels`` does not name.
@@ -94,6 +95,7 @@ class Study:
     labels: Mapping[int, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     facts: Mapping[str, str | float] = field(default_factory=dict)
+    refused: InputError | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         shapes = {name: image.shape for name, image in self.images.items()}

@@ -103,6 +103,9 @@ def take_inventory(
     if len(paths) == 1:
         listing = Listing.of(paths[0], key, masks_wanted=masks_wanted)
     else:
+        if len({path.parent for path in paths}) > 1 or any(path.is_dir() for path in paths):
+            came = f"{len(paths)} files and folders in several places"
+            raise InputError("a folder, or files of one folder", came, "give them one at a time")
         listing = Listing.of_files(paths, key, masks_wanted=masks_wanted)
     chosen = _recognised(listing, layout)
     names, cases, skipped, remarks = [chosen.name], list[Case](), list(listing.skipped), list[str]()

@@ -28,6 +28,8 @@ UNSETTLED = Decision(None, "nobody has looked at all masks yet", ("whole-tumour"
 MOSTLY_ZERO = 0.5
 """Least share of background in a volume that is taken for a mask by its content."""
 
+_UNUSED = "its own mask is not used: "
+
 # Share of the frame that is marked: tumours hardly ever touch it.
 _INVERTED = 0.9
 
@@ -138,7 +140,7 @@ def _read_mask(paths: tuple[Path, ...], decision: Decision, study: Study) -> tup
     else:
         with _naming(paths[0]):
             stored = _read_all(paths)
-    stored = _on_grid(stored, study)
+    stored = on_grid(stored, study)
     with _naming(paths[0]):
         if decision.convention is None:
             raise decision.refusal()
@@ -204,7 +206,7 @@ def assemble(volumes: Mapping[str, Volume], reference_name: str = "flair") -> St
 def files_of(case: Case) -> dict[str, Path]:
     """What a case reads, by role: the first file of each modality, and of the mask; of other cases the first file."""
     load = case.load
-    while isinstance(load, partial) and load.func in (load_despite_mask, load_only):
+    while isinstance(load, partial) and load.func in (load_despite_mask, load_only, load_without_mask):
         load = load.args[0]
     if isinstance(load, partial) and load.func is load_files:
         modalities, masks = load.args[:2]
@@ -245,7 +247,18 @@ def load_despite_mask(load: Callable[[], Study]) -> Study:
     try:
         return load()
     except MaskError as error:
-        return replace(error.study, remarks=(*error.study.remarks, f"its own mask is not used: {error}"))
+        texts = (*error.study.remarks, f"{_UNUSED}{error}")
+        return replace(error.study, remarks=texts, refused=InputError(error.expected, error.came, error.todo))
+
+
+def load_without_mask(load: Callable[[], Study]) -> Study:
+    """Load a case whose mask is none of its own."""
+    try:
+        study = load()
+    except MaskError as error:
+        study = error.study
+    told = tuple(text for text in study.remarks if not text.startswith(_UNUSED))
+    return replace(study, mask=None, labels={}, remarks=told, refused=None)
 
 
 def load_only(load: Callable[[], Study], modalities: Sequence[str]) -> Study:
@@ -302,10 +315,13 @@ def _aligned(name: str, volume: Volume, reference: Volume) -> Volume:
         raise InputError(error.expected, f"{name}: {error.came}", error.todo) from error
 
 
-def _on_grid(mask: Volume, study: Study) -> Volume:
+def on_grid(mask: Volume, study: Study) -> Volume:
     """A mask on the image's own grid, put back where it was cropped or turned.
 
     Nothing is resampled, which would move the borders of labels.
+
+    Raises:
+        InputError: a mask of another grid, or one that marks what lies outside of the image.
     """
     todo = "save the mask on the image's grid"
     shape = next(iter(study.images.values())).shape
