@@ -117,6 +117,30 @@ def test_force_replaces_nothing_but_artefacts(store: fsspec.AbstractFileSystem) 
     assert len(store.find("/b")) == 2
 
 
+def test_force_keeps_what_lies_beside_an_artefact(store: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+    # A table of somebody's scans that bears a name of ours.
+    store.pipe("/b/scans/index.csv", b"scan,age")
+    store.pipe("/b/scans/p0_flair.nii.gz", b"a patient's")
+    store.put(str(_cohort(tmp_path / "cohort")), "/b/cohort", recursive=True)
+    store.pipe("/b/cohort/notes.txt", b"a week of reading")
+    for place, other in (("memory://b/scans", "index.csv"), ("memory://b/cohort", "notes.txt")):
+        words = ["prepare", "x", "-o", place, "--force"]
+        with pytest.raises(OutputError, match=f"other files.*{other}"), stored_places(words):
+            pytest.fail("nothing is done")
+    assert store.cat("/b/scans/p0_flair.nii.gz") == b"a patient's"
+    assert store.cat("/b/cohort/notes.txt") == b"a week of reading"
+
+
+@pytest.mark.parametrize("word", ["-omemory://b/out", "-o=memory://b/out", "--output=memory://b/out"])
+def test_an_address_may_stand_in_one_word_with_its_option(store: fsspec.AbstractFileSystem, word: str) -> None:
+    with stored_places(["prepare", "x", word]) as told:
+        option, place = told[2][: told[2].index("/")], Path(told[2][told[2].index("/") :])
+        assert option == ("--output=" if word.startswith("--") else "-o")
+        place.mkdir()
+        (place / "cohort.json").write_bytes(b"1")
+    assert store.find("/b") == ["/b/out/cohort.json"]
+
+
 def test_what_a_stopped_training_has_is_sent(store: fsspec.AbstractFileSystem) -> None:
     with pytest.raises(KeyboardInterrupt), stored_places(["train", "cohort", "-o", "memory://b/run"]) as told:
         (Path(told[3]) / "checkpoint").mkdir(parents=True)

@@ -14,11 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 from synthoma.commands.printing import CALLED, say
+from synthoma.core.artefacts import FILE
 from synthoma.core.errors import ConfigError, InputError, OutputError, SynthomaError
+from synthoma.core.own_files import ARTEFACTS, foreign
+from synthoma.core.untrusted import visible
 
 _ADDRESS = re.compile(r"(?P<scheme>s3|gs|gcs|abfs|az|file|memory)://(?P<place>[^/].*|/.+)")
 _EXTRA = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
@@ -70,7 +73,7 @@ def stored_places(words: Sequence[str]) -> Iterator[list[str]]:
         InputError: nothing there, or no way in.
         OutputError: the store does not take what was made.
     """
-    if not any(_ADDRESS.fullmatch(word.partition("=")[2] if word.startswith("--") else word) for word in words):
+    if not any(_ADDRESS.fullmatch(_parts(word)[2]) for word in words):
         yield list(words)
         return
     folder = Path(mkdtemp(prefix="synthoma-"))
@@ -111,11 +114,11 @@ def _translated(words: Sequence[str], folder: Path) -> tuple[list[str], list[Sto
     goes_on = "--force" not in words and ("--resume" in words or words[0] in _GO_ON)
     told, places = [], list[Stored]()
     for at, word in enumerate(words):
-        option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        option, sign, value = _parts(word)
         if not _ADDRESS.fullmatch(value):
             told.append(word)
             continue
-        option = option or (words[at - 1] if at else "")
+        glued, option = option, option or (words[at - 1] if at else "")
         written, kept = option in _OUTPUTS, option in _KEPT
         # The last part of an address names an artefact's folder, and titles are made of it.
         local = folder / str(at) / (value.rstrip("/").rpartition("/")[2] or "place")
@@ -123,8 +126,17 @@ def _translated(words: Sequence[str], folder: Path) -> tuple[list[str], list[Sto
         read, needed = not written or goes_on, not (written or kept)
         kept = kept or (written and words[0] in _WORTH)
         places.append(Stored(value, local, read, needed=needed, written=not needed, kept=kept))
-        told.append(f"{option}{sign}{local}" if sign else str(local))
+        told.append(f"{glued}{sign}{local}")
     return told, places
+
+
+def _parts(word: str) -> tuple[str, str, str]:
+    """Option, what joins it to its value, and value of a word: ``--output=s3://b``, ``-os3://b``, or a value alone."""
+    if word.startswith("--"):
+        option, sign, value = word.partition("=")
+        return option, sign, value
+    glued = word.startswith("-o") and len(word) > 2
+    return ("-o", "", word[2:].removeprefix("=")) if glued else ("", "", word)
 
 
 def _system(address: str) -> tuple[Any, str]:
@@ -154,9 +166,10 @@ def _fetch(place: Stored, *, forced: bool) -> None:
         if place.written and not place.read and exists and not forced:
             todo = "choose another place, or add --force to replace it"
             raise OutputError("a free place for the output", f"{place.address}, which exists", todo)
-        if place.written and not place.read and exists and not _is_artefact(system, there):
+        if place.written and not place.read and exists and (others := _others(system, there)):
             todo = "choose a place of its own: --force replaces nothing else"
-            raise OutputError("an artefact of Synthoma to replace", f"other files at {place.address}", todo)
+            came = f"other files at {place.address}, such as {visible(others[0])}"
+            raise OutputError("an artefact of Synthoma to replace", came, todo)
         if place.read and exists:
             say(f"fetching {place.address}", to=sys.stderr)
             system.get(there.rstrip("/"), str(place.local), recursive=True)
@@ -198,11 +211,24 @@ def _send(place: Stored) -> None:
         raise OutputError(f"a store that takes files at {place.address}", _words(error), todo) from None
 
 
-def _is_artefact(system: Any, there: str) -> bool:
-    """Whether one of the files by which Synthoma knows its own lies right at a place, or is it."""
+def _others(system: Any, there: str) -> list[str]:
+    """Files at a place that ``--force`` may not replace, by the rule for folders of this computer.
+
+    An empty file stands for each that is there, and checksums for themselves: the rule asks for names, and for what
+    checksums list. Where a folder is no artefact, all of it is somebody's.
+    """
     last = there.rstrip("/")
-    return any(path in (last, f"{last}/{path.rpartition('/')[2]}") and path.rpartition("/")[2] in MARKS
-               for path in system.find(there))  # fmt: skip
+    found = {path: path.removeprefix(last).lstrip("/") for path in system.find(last)}
+    if last in found:  # a single file
+        return [] if last.rpartition("/")[2] in MARKS else [last]
+    with TemporaryDirectory(prefix="synthoma-") as place:
+        copy = Path(place) / (last.rpartition("/")[2] or "place")
+        copy.mkdir()
+        for path, name in found.items():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes(system.cat_file(path) if path.rpartition("/")[2] == FILE else b"")
+        known = any(all((copy / name).exists() for name in names) for names in ARTEFACTS)
+        return foreign(copy) if known else list(found.values())
 
 
 def _words(error: Exception) -> str:

@@ -77,7 +77,7 @@ def paint(
     place = new_folder(
         Path(output),
         force=force,
-        inputs=(config.like, config.mask, config.plan, config.model, source),
+        inputs=(config.like, config.mask, config.plan, config.model, None if source is None else source.path),
         around=_around(paths, source),
     )
     with telling(progress) as told, place as partial:
@@ -154,7 +154,10 @@ def remove(
     if source is not None and config.model is not None:
         raise ConfigError("a cohort's own masks", "--model", "leave it out, or give the scans themselves")
     place = new_folder(
-        Path(output), force=force, inputs=(config.model, config.mask, source), around=_around(paths, source)
+        Path(output),
+        force=force,
+        inputs=(config.model, config.mask, None if source is None else source.path),
+        around=_around(paths, source),
     )
     with telling(progress) as told, place as partial:
         drawn = _Drawn(config.mask)
