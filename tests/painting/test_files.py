@@ -13,7 +13,7 @@ from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.types import Array
 from synthoma.painting.painters import tissues_of
 from synthoma.painting.places import middle_of
-from synthoma.painting.scan import Scan
+from synthoma.painting.scan import Scan, raised
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.layouts import take_inventory
 from synthoma.scans.volumes import read_volume, write_volume
@@ -138,3 +138,34 @@ def test_a_drawn_mask_is_put_in_its_place_by_its_header(head: Scan, tmp_path: Pa
     write_volume(Volume(drawn[:, ::-1], shifted), tmp_path / "elsewhere.nii.gz")
     with pytest.raises(InputError):
         synthoma.paint(tmp_path / "in", tmp_path / "no", mask=tmp_path / "elsewhere.nii.gz", size=64)
+
+
+def test_where_zero_lies_does_not_change_what_a_tumour_looks_like(head: Scan, tmp_path: Path) -> None:
+    image = np.rint(head.images["flair"] / head.images["flair"].max() * 1000).astype(np.int16)
+    changes = []
+    for name, shift in (("usual", 0), ("shifted", -1000)):
+        place = tmp_path / name / "p_flair.nii.gz"
+        place.parent.mkdir()
+        write_volume(Volume((image + shift).astype(np.int16), grid_of(head)), place)
+        synthoma.paint(place, tmp_path / f"{name}-out", size_ml=10, place="left", size=64, seed=4)
+        folder = tmp_path / f"{name}-out" / "scans" / "p-painted"
+        changes.append(read_volume(folder / "p-painted_flair.nii.gz").voxels - (image + shift))
+    usual, shifted = (change[change != 0].mean() for change in changes)
+    # Oedema is brighter than white matter in FLAIR; air is noise, so that its darkest is not quite the shift.
+    assert usual > 50
+    assert shifted == pytest.approx(usual, rel=0.1)
+
+
+def test_what_was_set_to_zero_stays_air_and_values_come_back() -> None:
+    brain = np.zeros((4, 10, 10), np.float32)
+    brain[:, 2:8, 2:8] = np.linspace(-2, 2, 4 * 36, dtype=np.float32).reshape(4, 6, 6)
+    images, floors = raised({"t1": brain, "flair": np.abs(brain)})
+    assert set(floors) == {"t1"}
+    assert not images["t1"][brain == 0].any()
+    assert images["t1"].min() == 0
+    shown = np.zeros(brain.shape, np.bool_)
+    shown[:, 2:8, 2:8] = True
+    scan = Scan(images, (1.0, 1.0, 1.0), floors=floors)
+    # The darkest thousandth is cut off.
+    assert np.allclose(scan.lowered(images)["t1"][shown], brain[shown], atol=0.02)
+    assert images["flair"] is scan.lowered(images)["flair"]

@@ -18,7 +18,7 @@ from synthoma.core.progress import Progress, silent
 from synthoma.core.types import CAVITY, REGIONS, WHOLE_TUMOUR, Array, Bytes, tumour_labels, tumour_of
 from synthoma.core.untrusted import file_name
 from synthoma.core.whole_files import write_json
-from synthoma.painting.scan import Scan, Spacing, unmeasured
+from synthoma.painting.scan import Scan, Spacing, raised, unmeasured
 from synthoma.painting.stacks import Change, Changed
 from synthoma.scans.case import Case, Inventory, Skipped, Study, Volume
 from synthoma.scans.files import PICTURES, kind_of
@@ -35,14 +35,14 @@ Found = Callable[[Case, Study], Bytes | None]
 def scan_of(study: Study) -> Scan:
     """A study as painters see it."""
     upright = to_lps(study)
-    images = {name: np.ascontiguousarray(image, np.float32) for name, image in upright.images.items()}
+    images, floors = raised({name: np.ascontiguousarray(image, np.float32) for name, image in upright.images.items()})
     mask = None if upright.mask is None else np.ascontiguousarray(upright.mask)
     if upright.geometry is None:
         spacing, text = unmeasured(images)
-        return Scan(images, spacing, mask, (text,))
+        return Scan(images, spacing, mask, (text,), floors)
     x, y, z = upright.geometry.spacing
     sides: Spacing = (z, y, x)
-    return Scan(images, sides, mask)
+    return Scan(images, sides, mask, floors=floors)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ HEAD_MM = 185.0
 STEP_MM = 6.0
 """Distance between slices where nobody states it."""
 
+_SET_TO_ZERO = 0.2  # share of voxels of exactly 0 from which on somebody set them so
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -28,12 +30,21 @@ class Scan:
         spacing: between voxels in mm.
         mask: the tumour that is there already, uint8 (z, y, x); None where nobody outlined any.
         remarks: what its reader should know.
+        floors: modality -> what its file holds in place of 0, see ``raised``; those that are missing hold 0.
     """
 
     images: Mapping[str, Float32]
     spacing: Spacing
     mask: Bytes | None = None
     remarks: tuple[str, ...] = ()
+    floors: Mapping[str, float] = field(default_factory=dict)
+
+    def lowered(self, images: Mapping[str, Float32]) -> dict[str, Float32]:
+        """Images of this scan on the scale of its files again."""
+        return {
+            name: image + np.float32(self.floors[name]) if name in self.floors else image
+            for name, image in images.items()
+        }
 
     def showing(self, sequence: str | None) -> Scan:
         """The same, with a plain picture under the name of the sequence that it shows.
@@ -47,7 +58,8 @@ class Scan:
             came = "a picture that does not say which it shows"
             raise InputError("a sequence: t1, t1c, t2 or flair", came, "say it with --shows")
         images = {sequence if name == PLAIN_MODALITY else name: image for name, image in self.images.items()}
-        return Scan(images, self.spacing, self.mask, self.remarks)
+        floors = {sequence if name == PLAIN_MODALITY else name: floor for name, floor in self.floors.items()}
+        return Scan(images, self.spacing, self.mask, self.remarks, floors)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,6 +98,24 @@ class Painted:
     mask: Bytes
     changed: Bools
     facts: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def raised(images: Mapping[str, Float32]) -> tuple[dict[str, Float32], dict[str, float]]:
+    """Images on a scale on which air is 0, as the signal of a scanner is, and what was taken off those that were not.
+
+    How bright tissue is says nothing where 0 lies anywhere: a tumour of 1.4 times white matter would be darker than
+    white matter in a scan that was shifted below 0. Of images with negative values (z-scores, a shift by a constant)
+    the darkest thousandth is taken for 0. Where what lies around the brain was set to exactly 0, it stays 0.
+    """
+    found, floors = dict(images), dict[str, float]()
+    for name, image in images.items():
+        floor = float(np.percentile(image, 0.1)) if image.size and image.min() < 0 else 0.0
+        if floor < 0:
+            up = np.maximum(image - np.float32(floor), 0)
+            outside = image == 0
+            found[name] = np.where(outside, 0, up).astype(np.float32) if outside.mean() > _SET_TO_ZERO else up
+            floors[name] = floor
+    return found, floors
 
 
 def unmeasured(images: Mapping[str, Float32]) -> tuple[Spacing, str]:

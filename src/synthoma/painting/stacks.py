@@ -15,7 +15,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.progress import Progress, silent
 from synthoma.core.provenance import software
 from synthoma.core.types import HEALTHY, WHOLE_TUMOUR, Array, Bools, Bytes, Float32, tumour_of
-from synthoma.painting.scan import Scan, unmeasured
+from synthoma.painting.scan import Scan, raised, unmeasured
 from synthoma.scans.orientation import PLANE_AXES, from_plane
 
 
@@ -49,19 +49,21 @@ class Stack:
         cohort = self.cohort
         values = np.asarray(cohort.images[self.rows], np.float32)
         missing = str(cohort.slices["missing"].iat[self.rows[0]]).split("+")
-        images = {
-            name: np.ascontiguousarray(from_plane(values[:, at], cohort.meta.plane))
-            for at, name in enumerate(cohort.modalities)
-            if name not in missing
-        }
+        images, floors = raised(
+            {
+                name: np.ascontiguousarray(from_plane(values[:, at], cohort.meta.plane))
+                for at, name in enumerate(cohort.modalities)
+                if name not in missing
+            }
+        )
         mask = from_plane(np.asarray(cohort.masks[self.rows]), cohort.meta.plane) if cohort.labels else None
         pixel, step = self._known("pixel_mm"), self._known("step_mm") * self._apart()
         if not pixel > 0:
             spacing, text = unmeasured(images)
-            return Scan(images, spacing, mask, (text,))
+            return Scan(images, spacing, mask, (text,), floors)
         sides = (step if step > 0 else 6.0, pixel, pixel)
         order = np.argsort(PLANE_AXES[cohort.meta.plane])
-        return Scan(images, (sides[order[0]], sides[order[1]], sides[order[2]]), mask)
+        return Scan(images, (sides[order[0]], sides[order[1]], sides[order[2]]), mask, floors=floors)
 
     def squares(self, array: Array) -> Array:
         """An array of the scan as slices (slices, rows, columns)."""

@@ -105,7 +105,7 @@ def paint(
             )
             there = np.zeros_like(made.mask) if scan.mask is None else scan.mask
             mask = np.where(made.mask > 0, made.mask, there).astype(np.uint8)
-            images = dict(zip(scan.images, made.images.values(), strict=True))
+            images = scan.lowered(dict(zip(scan.images, made.images.values(), strict=True)))
             return Changed(images, mask, made.changed, made.facts)
 
         if wishes is not None and source is not None:
@@ -169,7 +169,7 @@ def remove(
             left = np.zeros(scan.shape, np.uint8)
             if scan.mask is not None:
                 left = np.where(hole | tumour_of(scan.mask) & made.changed, 0, scan.mask).astype(np.uint8)
-            return Changed(made.images, left, made.changed, facts)
+            return Changed(scan.lowered(made.images), left, made.changed, facts)
 
         found = None if source is not None or config.mask is not None else _finder(config.model)
         _carry_out(paths, source, partial, "removed", change, config, set(), 1, told, drawn, found)
