@@ -140,6 +140,23 @@ def test_other_sequences_or_grids_are_not_compared(
     assert "cannot tell" in report(out).read_text()
 
 
+@pytest.mark.usefixtures("thresholding", "laid_over")
+def test_visits_given_the_wrong_way_round_have_neither_grown_nor_shrunk(
+    write_model: WriteModel, tmp_path: Path
+) -> None:
+    names = ("sub-a_ses-1_flair", "sub-a_ses-2_flair")
+    change, _ = compared(tmp_path / "turned", write_model, head(10), head(20), names=names)
+    assert not change["comparable"]
+    assert "is the later: ses-2 before, ses-1 now" in change["reasons"][0]
+    assert set(words(change)) == {"cannot tell"}
+    assert (change["measures"][0]["before"], change["measures"][0]["now"]) == (6.0, 1.5)
+    change, out = compared(tmp_path / "right", write_model, head(20), head(10), names=names[::-1])
+    assert words(change) == ["larger", "larger"]
+    assert "name two" not in (out / "detection.json").read_text()
+    _, out = compared(tmp_path / "two", write_model, head(20), head(10), names=("b_flair", "a_flair"))
+    assert "though the files name two: a before, b now" in (out / "detection.json").read_text()
+
+
 @pytest.mark.usefixtures("thresholding")
 def test_scans_that_cannot_be_laid_over_one_another_are_not_compared(write_model: WriteModel, tmp_path: Path) -> None:
     # The registration itself: two boxes are no heads.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,15 +38,25 @@ class Compared:
     picture: Bytes | None
 
 
-def compare(before: tuple[str, Case], now: tuple[str, Case], detector: Detector, options: DetectConfig) -> Compared:
-    """Compare two visits: names as in index.csv, and cases.
+def compare(
+    before: tuple[str, Case], now: tuple[str, Case], detector: Detector, options: DetectConfig, *,
+    reasons: Sequence[str] = (),
+) -> Compared:  # fmt: skip
+    """Compare two visits.
+
+    Args:
+        before: name as in index.csv, and case.
+        now: likewise.
+        detector: the model.
+        options: how.
+        reasons: what forbids to call anything a change, known before the scans are looked at.
 
     Raises:
         InputError: a scan that cannot be read any more.
     """
     quiet = options.model_copy(update={"tissues": False, "type_model": None, "saliency": False})
     earlier, later = look(before[1], detector, quiet), look(now[1], detector, quiet)
-    reasons = differences(earlier, later)
+    reasons = [*reasons, *differences(earlier, later)]
     transform, registration = None, "not tried"
     if not reasons:
         transform, registration = _laid_over(earlier, later)

@@ -46,15 +46,21 @@ class Visits:
 def with_earlier(now: Inventory, before: Inventory) -> tuple[Inventory, Visits]:
     """The scans of both inventories together, and which belong to one another.
 
-    One scan on each side are a pair. Of several, those of one patient are; where nobody knows patients, those of one
+    One scan on each side are a pair, and a remark says so where their files name two patients. Of several, those of one patient are; where nobody knows patients, those of one
     name. Of several earlier visits of a patient the last one counts; where their order is not known, none does.
 
     Raises:
         ConfigError: no scan has an earlier one.
     """
     earlier = [replace(case, name=f"{case.name}-before") for case in before.cases]
+    doubts: list[str] = []
     if len(now.cases) == len(earlier) == 1:
         pairs = [(earlier[0], now.cases[0])]
+        who = [case.patient for case in (earlier[0], now.cases[0])]
+        if None not in who and who[0] != who[1]:
+            doubts.append(
+                f"compared as visits of one patient, though the files name two: {who[0]} before, {who[1]} now"
+            )
     else:
         by_person: dict[str, list[Case]] = defaultdict(list)
         for old, renamed in zip(before.cases, earlier, strict=True):
@@ -70,7 +76,7 @@ def with_earlier(now: Inventory, before: Inventory) -> tuple[Inventory, Visits]:
         layout=now.layout if now.layout == before.layout else f"{now.layout}+{before.layout}",
         cases=(*now.cases, *earlier),
         skipped=(*now.skipped, *before.skipped),
-        remarks=tuple(dict.fromkeys((*now.remarks, *before.remarks))),
+        remarks=tuple(dict.fromkeys((*now.remarks, *before.remarks, *doubts))),
         decisions=(*now.decisions, *before.decisions),
     )
     return joined, Visits(tuple(pairs), tuple(case.name for case in now.cases if case.name not in paired))
@@ -91,6 +97,14 @@ def in_order(cases: Sequence[Case]) -> list[Case]:
         return []
     ordered = sorted(cases, key=lambda case: natural(case.visit))
     return ordered if len({case.visit for case in cases}) == len(cases) else []
+
+
+def wrong_way(before: Case, now: Case) -> list[str]:
+    """Why two visits are not to be called larger or smaller: by their names they came the other way round."""
+    ordered = in_order((before, now))
+    if not ordered or ordered[0] is before:
+        return []
+    return [f"by their names the scan given as the earlier one is the later: {before.visit} before, {now.visit} now"]
 
 
 def among(inventory: Inventory) -> Visits:
@@ -133,7 +147,8 @@ def write_all(
     for done, (before, now) in enumerate(visits.pairs):
         progress("comparing visits", done, len(visits.pairs))
         try:
-            found = compare((before.name, before), (now.name, now), detector, options)
+            pair = (before.name, before), (now.name, now)
+            found = compare(*pair, detector, options, reasons=wrong_way(before, now))
         except InputError as error:
             changes.append(_unread(before, now, error))
             continue
