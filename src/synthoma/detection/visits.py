@@ -46,8 +46,9 @@ class Visits:
 def with_earlier(now: Inventory, before: Inventory) -> tuple[Inventory, Visits]:
     """The scans of both inventories together, and which belong to one another.
 
-    One scan on each side are a pair, and a remark says so where their files name two patients. Of several, those of one patient are; where nobody knows patients, those of one
-    name. Of several earlier visits of a patient the last one counts; where their order is not known, none does.
+    One scan on each side are a pair, and a remark says so where their files name two patients. Of several, those of
+    one patient are; where nobody knows patients, those of one name. Of several earlier visits of a patient the last
+    one counts; where their order is not known, none does.
 
     Raises:
         ConfigError: no scan has an earlier one.

@@ -6,6 +6,7 @@ from synthoma.planning.result import Axis, Gain, Order, Plan
 from synthoma.reports.figures import Added, added, power_curve
 from synthoma.reports.page import render
 from synthoma.reports.wording import MINUS, NONE, sentence
+from synthoma.scans.layouts.listing import counted
 
 STATES = {"WORTH IT": "helps", "NOT WORTH IT": "harms", "CANNOT TELL": "cannot-tell"}
 """Colour of the word."""
@@ -52,7 +53,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += [f"unknown: {AXES[one.axis].lower()} of {one.patients} ({one.because})" for one in plan.unknown]
     lines += [f"make {order.count}: {order.name}{_volumes(order, ', ')}" for order in plan.orders]
     if plan.orders:
-        lines.append(f"{plan.make} synthetic cases, {plan.ratio:g} for each training patient")
+        lines.append(f"{counted(plan.make, 'synthetic case')}, {plan.ratio:g} for each training patient")
     if plan.gain is not None:
         lines += [f"{name}: {value} {interval}" for name, value, interval in _gain_rows(plan.gain)]
     lines += [f"note: {text}" for text in plan.remarks]
