@@ -169,3 +169,6 @@ def test_what_was_set_to_zero_stays_air_and_values_come_back() -> None:
     # The darkest thousandth is cut off.
     assert np.allclose(scan.lowered(images)["t1"][shown], brain[shown], atol=0.02)
     assert images["flair"] is scan.lowered(images)["flair"]
+    # Overshoot of a resampling is no other scale.
+    ringing = np.where(brain == 0, -0.01, 2 + brain).astype(np.float32)
+    assert raised({"t1": ringing}) == ({"t1": ringing}, {})

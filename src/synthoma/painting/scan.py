@@ -18,6 +18,7 @@ HEAD_MM = 185.0
 STEP_MM = 6.0
 """Distance between slices where nobody states it."""
 
+_OVERSHOOT = 0.01  # share of an image's range by which values below 0 are none that was meant
 _SET_TO_ZERO = 0.2  # share of voxels of exactly 0 from which on somebody set them so
 
 
@@ -109,8 +110,9 @@ def raised(images: Mapping[str, Float32]) -> tuple[dict[str, Float32], dict[str,
     """
     found, floors = dict(images), dict[str, float]()
     for name, image in images.items():
-        floor = float(np.percentile(image, 0.1)) if image.size and image.min() < 0 else 0.0
-        if floor < 0:
+        floor, bright = np.percentile(image, (0.1, 99.5)).tolist() if image.min() < 0 else (0.0, 0.0)
+        # Less is what resampling overshoots by, or noise about an air of 0.
+        if floor < -_OVERSHOOT * (bright - floor):
             up = np.maximum(image - np.float32(floor), 0)
             outside = image == 0
             found[name] = np.where(outside, 0, up).astype(np.float32) if outside.mean() > _SET_TO_ZERO else up
