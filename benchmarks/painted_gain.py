@@ -5,8 +5,8 @@
 LGG FLAIR at 64 px in three by-patient folds, so that each patient is tested once a seed; the few patients of a fold are
 one draw. Every arm trains the network of `synthoma train --model unet-25d` from the weights inside the package, shown
 equally many slices; beside the real ones stand nothing, tumours grown in the few patients' own scans away from their
-own (three versions of each), or lesions of theirs pasted elsewhere. The threshold is .5 and the last snapshot counts, 
-so no patient chooses anything. Differences are paired by patient, of means over seeds. Finished trainings in DIR are kept.
+own (three versions of each), or lesions of theirs pasted elsewhere. The threshold is .5 and the last snapshot counts,
+so no patient chooses anything. Differences are paired by patient, of means over seeds. Finished trainings are kept.
 """
 
 from __future__ import annotations
