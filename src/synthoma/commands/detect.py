@@ -20,6 +20,7 @@ EXAMPLES = (
     "synthoma detect scan.nii.gz -o found",
     "synthoma detect patients/ -o found --open",
     "synthoma detect scan.nii.gz -o found --tissues",
+    "synthoma detect pictures/ -o found --gate classifier",
     "synthoma detect BraTS2018/ --model run -o found --probabilities",
     "synthoma detect now/ -o found --before earlier/",
     "synthoma detect pictures/ --model gan-run -o scores.csv",
@@ -31,7 +32,7 @@ EXAMPLES = (
 @takes(
     DetectConfig,
     *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
-    *("probabilities", "rle", "tissues", "inside_brain"),
+    *("probabilities", "rle", "tissues", "inside_brain", "gate", "gate_limit"),
     *("dicom_sr", "dicom_rtstruct", "band", "before", "changes", "repeats", "study", "send_back"),
     *("layout", "convention", "device", "jobs"),
 )

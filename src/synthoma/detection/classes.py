@@ -11,7 +11,7 @@ import torch
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.squares import FramingRule, frame, to_squares
-from synthoma.core.types import Bools, Floats, Plane
+from synthoma.core.types import Bools, Float32, Floats, Ints, Plane
 from synthoma.detection.detector import content
 from synthoma.detectors.classifiers.networks import build_classifier
 from synthoma.detectors.learning import Scale
@@ -114,11 +114,32 @@ class Classifier:
         wanted = np.isin(there, np.flatnonzero(ill)) if plane == self.plane else np.zeros(len(there), dtype=bool)
         if not wanted.any():
             wanted[:] = True
+        return np.asarray(self._of_squares(squares, there, framing.step_mm, wanted).mean(axis=0))
+
+    def of_slices(self, study: Study) -> Floats:
+        """Probability of each class for each slice of a scan in the model's plane, (n, classes); NaN where it is empty.
+
+        Args:
+            study: with modalities named as the model knows them.
+
+        Raises:
+            InputError: none of the model's modalities.
+        """
+        framing = frame(study, self.modalities, size=self.size, plane=self.plane, rule=self.rule)
+        squares = to_squares(framing)
+        there = np.flatnonzero(content(squares))
+        chances = np.full((len(squares), len(self.classes)), np.nan)
+        if len(there):
+            chances[there] = self._of_squares(squares, there, framing.step_mm, np.ones(len(there), dtype=bool))
+        return chances
+
+    def _of_squares(self, squares: Float32, there: Ints, step_mm: float | None, wanted: Bools) -> Floats:
+        """Probabilities of the wanted among the slices with content, each seen with its neighbours."""
         count, distance = self.context
-        stride = max(1, round(distance / framing.step_mm)) if framing.step_mm else 1
+        stride = max(1, round(distance / step_mm)) if step_mm else 1
         seen = there[neighbours(there, count, stride)[wanted]]
         parts = torch.from_numpy(squares[seen]).flatten(1, 2).split(BATCH)
-        return np.asarray(np.concatenate([self._asked(part) for part in parts]).mean(axis=0))
+        return np.concatenate([self._asked(part) for part in parts])
 
     def _asked(self, images: torch.Tensor) -> Floats:
         with torch.inference_mode():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthoma.cohorts.slicing import shown_modality
-from synthoma.core.types import REGIONS, tumour_of
+from synthoma.core.types import REGIONS, Floats, tumour_of
 from synthoma.detection.band import Band
 from synthoma.detection.brain import lobes_of, tissue_findings
 from synthoma.detection.coding import to_rle
@@ -39,7 +39,8 @@ def describe(seen: Seen, band: Band | None = None) -> Description:
             "slice_axis": "zyx"[axis],
             "index_convention": "slices and voxels are counted from 0, as the scan's file holds them",
             "slices": _tumour_slices(seen),
-            "slice_probabilities": _slice_list(seen),
+            "slice_probabilities": _slice_list(seen, seen.slice_chances),
+            **({} if seen.gate is None else {"gate_probabilities": _slice_list(seen, seen.gate)}),
             "labels": {str(value): name for value, name in meanings(seen.targets).items()},
             "type": max(seen.types, key=lambda name: seen.types[name]) if seen.types else None,
             "type_probabilities": {name: tidy(chance) for name, chance in seen.types.items()},
@@ -88,10 +89,10 @@ def _tumour_slices(seen: Seen) -> list[FoundSlice]:
     return sorted(found, key=lambda one: one.slice)
 
 
-def _slice_list(seen: Seen) -> list[float | None]:
-    """Probability of every slice, in the order of the source."""
+def _slice_list(seen: Seen, chances: Floats) -> list[float | None]:
+    """A probability of every slice, in the order of the source; None where there is none."""
     order = np.argsort([seen.framing.source_slice(z)[1] for z in range(len(seen.slices))])
-    return [tidy(float(value)) for value in seen.slice_chances[order]]
+    return [tidy(float(value)) for value in chances[order]]
 
 
 def _agreement(seen: Seen) -> dict[str, object]:

@@ -18,6 +18,7 @@ from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import secret_key
 from synthoma.detection.classes import Classifier
 from synthoma.detection.detector import Detector
+from synthoma.detection.gate import healthy_columns
 from synthoma.detection.kept import ROWS, keep, place_of
 from synthoma.detection.many import detect_all
 from synthoma.detection.outputs import NOT_CLINICAL
@@ -31,6 +32,9 @@ from synthoma.scans.layouts import take_inventory
 
 if TYPE_CHECKING:
     from synthoma.detection.visits import Visits
+
+PLACES = {"jobs", "type_model", "gate", "before"}
+"""Settings that are of this machine, and not of the result."""
 
 
 def detect(
@@ -66,7 +70,7 @@ def detect(
     run = Path(model)
     place, kept = Path(output), place_of(Path(output))
     try:
-        read = (run, options.type_model)
+        read = (run, *options.classifiers)
         around = [*paths, *([options.before] if options.before is not None else [])]
         with new_folder(place, force=force, inputs=read, around=around) as partial:
             try:
@@ -99,6 +103,9 @@ def _detect(
     detector = Detector.open(run, options.device)  # what is wrong with it is said before any scan is read
     plain_stands_for(detector, options.shows)
     asked = None if options.type_model is None else Classifier.open(options.type_model)
+    first = None if options.gate is None else Classifier.open(options.gate)
+    if first is not None:
+        healthy_columns(first)
     inventory, visits = _taken(paths, options)
     check_apart(output, (place for case in inventory.cases for place in case.sources))
     rows = detect_all(inventory, run, folder, options, progress, kept=kept)
@@ -111,6 +118,7 @@ def _detect(
         not_for_clinical_use=NOT_CLINICAL,
         model=ModelIdentity(name=detector.name, sha256=detector.bundle.digest),
         type_model=None if asked is None else ModelIdentity(name=asked.name, sha256=asked.digest),
+        gate=None if first is None else ModelIdentity(name=first.name, sha256=first.digest),
         modalities=tuple(detector.modalities),
         targets=tuple(detector.targets),
         scans=len(rows),
@@ -119,7 +127,7 @@ def _detect(
         track_record=tuple(_track_records(detector, rows)),
         remarks=tuple(inventory.remarks),
         scan_remarks=tuple(Counter(text for row in rows for text in dict.fromkeys(row["told"])).most_common()),
-        options=DetectConfig.model_validate(options.model_dump(mode="json", exclude={"jobs", "type_model", "before"})),
+        options=DetectConfig.model_validate(options.model_dump(mode="json", exclude=PLACES)),
         software=software(),
     )
     write_detection(folder, detection)

@@ -41,7 +41,7 @@ def place_of(output: Path) -> Path:
 
 def key_of(case: Case, name: str, model: str, options: DetectConfig) -> str:
     """What a scan's result is a function of, as a digest: model, options, name, and the state of its files."""
-    other = () if options.type_model is None else (model_file(options.type_model),)
+    other = [model_file(run) for run in options.classifiers]
     states = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in (*case.sources, *other)]
     asked = options.model_dump(mode="json", exclude={"jobs"})
     return bytes_digest(json.dumps([__version__, model, asked, case.name, name, states]).encode())

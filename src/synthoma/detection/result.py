@@ -32,6 +32,7 @@ class Detection(Record):
     not_for_clinical_use: str = Field(default="", description="what a reader must know")
     model: ModelIdentity = Field(description="the segmenter")
     type_model: ModelIdentity | None = Field(default=None, description="the classifier of types; None without one")
+    gate: ModelIdentity | None = Field(default=None, description="the classifier that looks first; None without one")
     modalities: tuple[str, ...] = Field(description="that the model knows")
     targets: tuple[str, ...] = Field(description="that it outlines, from the whole tumour inwards")
     scans: int = Field(description="looked at")

@@ -8,9 +8,10 @@ import numpy as np
 
 from synthoma.cohorts.squares import Framing, FramingRule, frame, from_squares, to_squares
 from synthoma.core.errors import InputError, SynthomaError
-from synthoma.core.types import Float32
+from synthoma.core.types import HEALTHY, Float32
 from synthoma.detection.classes import opened
 from synthoma.detection.detector import Detector
+from synthoma.detection.gate import Gated, gated
 from synthoma.detection.inside import brain_of_squares, confined, learned_from_gliomas, tissue_probabilities
 from synthoma.detection.seen import Seen, kind_of
 from synthoma.detection.sequences import fitted, guessed_sequence
@@ -37,6 +38,10 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     maps = detector.probabilities(pixels, framing.step_mm, flip=options.flip and framing.plane != "sagittal")
     maps, tissues, told = _of_the_head(study, framing, pixels, maps, detector, options)
     remarks += told
+    gate = _gate(loaded, framing, maps, detector, options)
+    if gate is not None:
+        maps = gate.maps
+        remarks += [gate.remark] if gate.remark else []
     probabilities = from_squares(maps, framing)
     thresholds = detector.thresholds
     if options.threshold is not None:
@@ -68,6 +73,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         types={},
         remarks=tuple(remarks),
         tissues=tissues,
+        gate=None if gate is None else gate.chances,
     )
     if seen.has_tumour != bool(seen.mask.any()):
         remarks.append(
@@ -128,9 +134,29 @@ def _unknown_of(framing: Framing, detector: Detector) -> list[str]:
     return remarks
 
 
+def _gate(loaded: Study, framing: Framing, maps: Float32, detector: Detector, options: DetectConfig) -> Gated | None:
+    """What passes the classifier that looks first; None without one.
+
+    Raises:
+        InputError: it cannot look at this scan. Outlines that nobody looked at first would be another thing than asked.
+    """
+    if options.gate is None:
+        return None
+    classifier = opened(options.gate)
+    shows = options.shows if options.shows in classifier.modalities else None
+    loaded = loaded if detector.rule.strip else _as_learned(loaded, classifier.rule)
+    shown_to, _ = fitted(loaded, classifier, shows)
+    thresholds = detector.thresholds if options.threshold is None else (options.threshold,) * len(detector.thresholds)
+    return gated(shown_to, framing, maps, thresholds, classifier, options.gate_limit)
+
+
 def _with_type(seen: Seen, loaded: Study, options: DetectConfig, detector_rule: FramingRule) -> Seen:
-    """The same with the chances of each type, where a tumour was outlined and somebody asked for its type."""
-    if options.type_model is None or not seen.mask.any():
+    """The same with the chances of each type, where the scan shows tumour and somebody asked for its type.
+
+    Types are kinds of tumour: what a classifier says for its healthy classes is told in words, and its other classes
+    share the rest, so that no finding says tumour and healthy at once.
+    """
+    if options.type_model is None or not seen.mask.any() or not seen.has_tumour:
         return seen
     classifier = opened(options.type_model)
     shows = options.shows if options.shows in classifier.modalities else None
@@ -141,6 +167,17 @@ def _with_type(seen: Seen, loaded: Study, options: DetectConfig, detector_rule: 
         chances = classifier.of_study(shown_to, outlined, seen.framing.plane)
     except SynthomaError as error:  # what was outlined stays
         return replace(seen, remarks=(*seen.remarks, f"its type is not told: {error}"))
-    types = {name: float(chance) for name, chance in zip(classifier.classes, chances, strict=True)}
     told = [f"for its type: {text}" for text in more if text not in seen.remarks]
-    return replace(seen, types=types, remarks=(*seen.remarks, *told))
+    types = dict(zip(classifier.classes, (float(chance) for chance in chances), strict=True))
+    kinds = {name: chance for name, chance in types.items() if name.lower() not in HEALTHY}
+    rest = sum(kinds.values())
+    if not rest:
+        told.append(
+            "its type is not told: the classifier of types knows no kind of tumour, or is sure that this is none"
+        )
+        return replace(seen, remarks=(*seen.remarks, *told))
+    if rest < 0.5:
+        told.append(
+            f"the classifier of types takes slices with tumour for healthy (probability {1 - rest:.2f}): look at them"
+        )
+    return replace(seen, types={name: chance / rest for name, chance in kinds.items()}, remarks=(*seen.remarks, *told))

@@ -78,9 +78,12 @@ class Place(Record):
     index_convention: str
     slices: tuple[FoundSlice, ...] = Field(description="with predicted tumour, in the order of the source")
     slice_probabilities: tuple[Number, ...] = Field(description="of every slice, in the order of the source")
+    gate_probabilities: tuple[Number, ...] | None = Field(
+        default=None, description="of tumour in every slice by the classifier that looked first; missing without one"
+    )
     labels: dict[str, str] = Field(description="what values of the mask mean")
-    type: str | None = Field(description="the likeliest class; None where no classifier was asked")
-    type_probabilities: dict[str, Number] = Field(description="empty where no classifier was asked")
+    type: str | None = Field(description="the likeliest kind of tumour; None where no classifier was asked")
+    type_probabilities: dict[str, Number] = Field(description="of kinds of tumour; empty where no classifier was asked")
     modalities: tuple[str, ...] = Field(description="that the model was shown")
     missing: tuple[str, ...] = Field(description="that it knows and the scan lacks")
     taken_for: str | None = Field(description="sequence that a picture was taken for without saying so; else None")

@@ -33,9 +33,10 @@ class Seen:
         calibration: what the model's figures mean for such a scan; None where nobody measured it.
         limit: probability from which the scan is said to show tumour.
         guessed: the sequence that a picture was taken for without saying so itself; else None.
-        types: probability of each class, where a classifier was asked; else empty.
+        types: probability of each kind of tumour, where a classifier was asked; else empty.
         remarks: what the reader of the result should know.
         tissues: of the head, on the scan's own grid; None where nobody asked.
+        gate: each slice's probability of tumour by the classifier that looked first, NaN on empty ones; None without.
     """
 
     case: Case
@@ -53,6 +54,7 @@ class Seen:
     types: dict[str, float]
     remarks: tuple[str, ...]
     tissues: TissueMap | None = None
+    gate: Floats | None = None
 
     @property
     def pictures(self) -> bool:

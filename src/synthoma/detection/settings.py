@@ -100,10 +100,28 @@ class DetectConfig(Config):
         examples=["classifier"],
         json_schema_extra=said(flag="--type", metavar="RUN"),
     )
+    gate: Path | None = Field(
+        None,
+        description="run of a classifier that looks first: nothing is outlined on slices that it takes for healthy",
+        examples=["classifier"],
+        json_schema_extra=said(metavar="RUN"),
+    )
+    gate_limit: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="probability of tumour below which the classifier that looks first takes a slice for healthy",
+        examples=[0.2],
+    )
     layout: LayoutOrNone = None
     convention: Convention = None
     device: Device = "auto"
     jobs: Jobs = 0
+
+    @property
+    def classifiers(self) -> tuple[Path, ...]:
+        """Runs of classifiers that look at the scans too."""
+        return tuple(run for run in (self.type_model, self.gate) if run is not None)
 
     @field_validator("band")
     @classmethod

@@ -202,6 +202,13 @@ class GanConfig(NetworkConfig):
     balance_rate: float = Field(
         1e-3, gt=0, le=1, description="how fast the game is brought back into balance (began)", examples=[1e-2]
     )
+    repel: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the loss that pushes the codes of generated slices apart, against drawing one kind "
+        "only (began)",
+        examples=[0.1],
+    )
     corruption: float = Field(
         0.5,
         ge=0,

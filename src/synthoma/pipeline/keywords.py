@@ -157,6 +157,8 @@ class DetectKeywords(TypedDict, total=False):
     rle: bool
     shows: str | None
     type_model: Place | None
+    gate: Place | None
+    gate_limit: float
     layout: str | None
     convention: str | None
     device: Literal["auto", "cpu", "cuda", "mps"]

@@ -8,6 +8,7 @@ from synthoma.generators.autoencoders.loss import (
     convergence,
     equilibrium_loss,
     next_share,
+    pulling_away,
     squared_error,
 )
 
@@ -39,3 +40,11 @@ def test_the_convergence_is_the_error_and_how_far_the_game_is_off_balance() -> N
     assert convergence(real=0.4, fake=0.2, balance=0.5) == pytest.approx(0.4)
     assert convergence(real=0.4, fake=0.1, balance=0.5) == pytest.approx(0.5)
     assert convergence(real=0.4, fake=0.3, balance=0.5) == pytest.approx(0.5)
+
+
+def test_codes_are_as_alike_as_their_squared_cosines() -> None:
+    codes = torch.tensor([[1.0, 0.0], [-2.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
+    pairs = [1.0, 0.0, 0.5, 0.0, 0.5, 0.5]  # of (1,2), (1,3), (1,4), (2,3), (2,4), (3,4)
+    assert float(pulling_away(codes)) == pytest.approx(sum(pairs) / 6)
+    assert float(pulling_away(codes, torch.tensor([0, 1, 0, 1]))) == pytest.approx((0.0 + 0.5) / 2)  # (1,3), (2,4)
+    assert float(pulling_away(codes[:1])) == 0

@@ -205,6 +205,16 @@ def test_both_modes_of_a_toy_distribution_are_learned(two_halves: Cohort, model:
     assert 0.05 < float(bright.std()) < 0.2  # 0.115
 
 
+def test_codes_that_are_kept_apart_give_both_modes_to_an_equilibrium(two_halves: Cohort) -> None:
+    task = new_task(two_halves, "began", gan={"batch": 16, "latent": 16, "width": 16})
+    trained(task, 300)
+    left, right = sides(task.draw(200))
+    bright, dark = torch.maximum(left, right), torch.minimum(left, right)
+    assert 0.3 < float((left > right).float().mean()) < 0.7  # training images: 0.5; without the term 0.75 to 0.8
+    assert float((bright - dark).mean()) > 0.2  # 0.65: its pictures stay fainter
+    assert float((bright > dark + 0.1).float().mean()) > 0.8
+
+
 @pytest.mark.parametrize(("model", "steps"), [("aae", 350), ("dae", 150), ("began", 400)])
 def test_a_conditional_generator_obeys_the_class(two_halves: Cohort, model: str, steps: int) -> None:
     larger = {"batch": 16, "latent": 16, "width": 16} if model == "began" else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synthoma.generators.autoencoders.loss import convergence, equilibrium_loss, next_share
+from synthoma.generators.autoencoders.loss import convergence, equilibrium_loss, next_share, pulling_away
 from synthoma.generators.family import GenerativeSetup
 from synthoma.generators.gan.task import AdversarialTask, Turn
 from synthoma.training.bundle import Bundle
@@ -17,6 +17,7 @@ class EquilibriumTask(AdversarialTask):
 
     The autoencoder learns to rebuild real slices well and, by a share k, generated ones badly; the generator learns to
     be rebuilt well. k rises while generated slices are rebuilt better than ``gan.balance`` times as well as real ones.
+    With ``gan.repel`` the generator also keeps the codes of its slices apart (Zhao et al. 2017); the paper does not.
     Latents are normal as everywhere here; the paper's are uniform in -1..1.
     """
 
@@ -40,8 +41,13 @@ class EquilibriumTask(AdversarialTask):
     def _train_generator(self, turn: Turn) -> dict[str, Tensor]:
         draws = self.draws("generator", turn.number)
         with held_still(self.discriminator), self.precision():
-            loss = -self.discriminator(self._augmented(turn.drawn, draws), turn.label).float().mean()
-        self._move_generator(loss)
+            seen = self._augmented(turn.drawn, draws)
+            loss = -self.discriminator(seen, turn.label).float().mean()
+            moved = loss
+            if self.gan.repel:
+                codes = self.discriminator.get_submodule("encoder")(seen).float()
+                moved = loss + self.gan.repel * pulling_away(codes, turn.label)
+        self._move_generator(moved)
         real, fake = self.real_error, float(loss.detach())
         self.share = next_share(self.share, real, fake, self.gan.balance, self.gan.balance_rate)
         said = {"k": self.share, "convergence": convergence(real, fake, self.gan.balance)}

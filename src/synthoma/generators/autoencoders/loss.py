@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -47,3 +48,21 @@ def next_share(share: float, real: float, fake: float, balance: float, rate: flo
 def convergence(real: float, fake: float, balance: float) -> float:
     """M = L(x) + |gamma L(x) - L(G(z))|, which falls as the game converges (Berthelot et al. 2017, section 3.4.1)."""
     return real + abs(balance * real - fake)
+
+
+def pulling_away(codes: Tensor, classes: Tensor | None = None) -> Tensor:
+    """Mean squared cosine between the codes (B, Z) of different images, 0..1 (Zhao et al. 2017, EBGAN, eq. 6).
+
+    1 where all codes point one way, as those of one picture drawn again and again do; about 1 / Z where they point
+    anywhere; 0 where there is no pair. A scalar.
+
+    Args:
+        codes: of generated images.
+        classes: class numbers (B,). Only images of one class are compared: those of two differ anyway, and pushed
+            further apart they would leave what their class looks like.
+    """
+    ways = F.normalize(codes, dim=1)
+    pairs = ~torch.eye(len(ways), dtype=torch.bool, device=ways.device)
+    if classes is not None:
+        pairs = pairs & (classes[:, None] == classes[None])
+    return ((ways @ ways.T).square() * pairs).sum() / pairs.sum().clamp(min=1)

@@ -15,6 +15,8 @@ MODELS: dict[str, tuple[str, GanConfig]] = {
             # on small cohorts they were plain grey; and a few thousand steps must do what hundreds of thousands did.
             balance=1.0,
             balance_rate=0.1,
+            # Without, it drew one of two kinds of pictures. The weight is that of Zhao 2017.
+            repel=0.1,
             generator_rate=1e-3,
             critic_rate=1e-3,
             schedule="cosine",
