@@ -93,9 +93,18 @@ def by_matrices(values: Tensor, positions: Sequence[Floats]) -> Tensor:
     # The axis that shrinks most goes first: what is left is multiplied twice more.
     order = sorted((2, 1, 0), key=lambda axis: len(positions[axis]) / values.shape[axis + 1])
     for axis in order:
-        weights = _spline_matrix(values.shape[axis + 1], positions[axis].tobytes())
-        values = torch.movedim(torch.tensordot(values, weights, dims=([axis + 1], [1])), -1, axis + 1)
-    return values.contiguous()
+        values = _along(values, axis, _spline_matrix(values.shape[axis + 1], positions[axis].tobytes()))
+    return values
+
+
+def _along(values: Tensor, axis: int, weights: Tensor) -> Tensor:
+    """A matrix (new, old) applied to one axis, 0 to 2, of values (channels, z, y, x), which stay in their order."""
+    if axis == 2:
+        return values @ weights.T
+    if axis == 1:
+        return weights @ values
+    # Rows that are whole planes: nothing is moved, which would take longer than the product.
+    return (weights @ values.flatten(2)).unflatten(2, values.shape[2:])
 
 
 @lru_cache(maxsize=256)  # those of the lattice come again with each patient

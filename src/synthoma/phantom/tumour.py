@@ -217,18 +217,24 @@ def spread(
     arrival[u > 0.5] = 0
     # Some way beyond the margin, so that the outside has distances too.
     full, reached = min(1.6 * wanted + 60, 0.6 * solid.sum()), 0
+    places = np.stack(starts)
     for step in range(400):
-        before = u
-        u = u + rate * u * (1 - u)
+        # Where nothing has come yet nothing changes: a step carries it one sample on, from the ball of one around each.
+        window = tuple(
+            slice(max(int(a) - step - 2, 0), int(b) + step + 3)
+            for a, b in zip(places.min(0), places.max(0), strict=True)
+        )
+        before, now = u[window].copy(), u[window]
+        now += rate[window] * before * (1 - before)
         for axis, link in enumerate(links):
-            flow = link * np.diff(before, axis=axis)
-            _part(u, axis, slice(None, -1))[...] += flow
-            _part(u, axis, slice(1, None))[...] -= flow
+            flow = _part(link[window], axis, slice(None, before.shape[axis] - 1)) * np.diff(before, axis=axis)
+            _part(now, axis, slice(None, -1))[...] += flow
+            _part(now, axis, slice(1, None))[...] -= flow
         # What diffusion takes below nothing, growth would take to minus infinity.
-        np.clip(u, 0, 1, out=u)
-        passed = (u > 0.5) & (before <= 0.5)
+        np.clip(now, 0, 1, out=now)
+        passed = (now > 0.5) & (before <= 0.5)
         # Between two steps the density is taken to rise in a straight line, or arrival would come in whole steps.
-        arrival[passed] = step + (0.5 - before[passed]) / (u[passed] - before[passed])
+        arrival[window][passed] = step + (0.5 - before[passed]) / (now[passed] - before[passed])
         if step % 10 == 9:
             before_this, reached = reached, int(np.count_nonzero(np.isfinite(arrival)))
             if reached > full or (step > 150 and reached == before_this):
