@@ -28,7 +28,7 @@ from synthoma.phantom.averaging import expose_means
 from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig
 from synthoma.phantom.contrast import draw_properties, signals
 from synthoma.phantom.fields import drawn_on
-from synthoma.phantom.invasion import invade
+from synthoma.phantom.invasion import invade, trimmed
 from synthoma.phantom.patient import (
     Alone,
     brain_mask,
@@ -94,7 +94,7 @@ def coarse_study(
     y, x = (np.arange(axis[0], axis[-1] - 1e-6, -step_mm) for axis in (y, x))
     planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
     codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x, swift=True)
-    growths = invade(tumour, brain) if tumour else None
+    growths = invade(trimmed(tumour), brain) if tumour else None
     harden(codes, brain, growths)
     tissue = scanner.slice_median(codes, per_slice)
     keep = brain_mask(seed, index, body, tissue, z, y, x) if site.stripped else None
