@@ -9,7 +9,7 @@ from torch import Tensor
 
 from synthoma.phantom.anatomy import Brain, Push
 from synthoma.phantom.atlas import X_MM, Y_MM, Z_MM
-from synthoma.phantom.fields import sample
+from synthoma.phantom.fields import places_of, sample, where_code
 from synthoma.phantom.tissue import Tissue
 from synthoma.phantom.tumour import Biology, Tumour, radius_of
 
@@ -83,9 +83,9 @@ def trimmed(tumour: Tumour) -> Tumour:
 
 def _largest(parts: Tensor) -> Tensor:
     """Which of the parts (k, m) is the largest at each place, the first of equal ones; as `argmax`, but by rows."""
-    top, which = parts[0], torch.zeros(parts.shape[1], dtype=torch.int64)
+    top, which = parts[0], torch.zeros(parts.shape[1], dtype=torch.uint8)
     for number, part in enumerate(parts[1:], start=1):
-        which[part > top] = number
+        which = where_code(part > top, number, which)
         top = torch.maximum(top, part)
     return which
 
@@ -97,19 +97,20 @@ def invade(tumour: Tumour, brain: Brain) -> Growths:
     negative and tissue prevails over fluid.
     """
     index, whole, core, present = _margins(tumour, brain)
-    biology, noise = tumour.biology, brain.noise[:, index]
+    biology, noise = tumour.biology, brain.noise.index_select(1, index)
     core = core + biology.patchy * noise[1]
     inside = ramp(whole, biology.edge_mm)
     deep = ramp(core, 2.0 if biology.grade == "high" else 2.0 + biology.edge_mm) * (whole < 0)
     parts = core_parts(biology, core, noise)
     strength = biology.density[1] + (biology.density[0] - biology.density[1]) * (-whole / 12).clamp(0, 1)
     # Gyri stay visible inside, grey matter changed less than white, and no part is even.
-    strength = strength * (1 - biology.gyral * brain.grey[index]) * (1 + 0.16 * noise[2] + 0.08 * noise[0])
+    strength = strength * (1 - biology.gyral * brain.grey.index_select(0, index)) * (1 + 0.16 * noise[2] + 0.08 * noise[0])
     soft = torch.cat(((inside * (1 - deep) * strength.clamp(0, 1))[None], parts * deep * inside))
     kinds = (Tissue.OEDEMA, Tissue.CORE, Tissue.NECROSIS, fluid_kind(biology), Tissue.BLOOD, Tissue.ENHANCING)
     table = torch.tensor([int(kind) for kind in kinds], dtype=torch.uint8)
-    hard = torch.where(deep > 0.5, 1 + _largest(parts), 0)
-    codes = torch.where((whole < 0) & (present > 0.5), table[hard], torch.zeros_like(table[hard]))
+    hard = (1 + _largest(parts)) * (deep > 0.5)
+    hard_code = table.index_select(0, hard.to(torch.int32))
+    codes = where_code((whole < 0) & (present > 0.5), hard_code, torch.zeros_like(hard_code))
     return Growths(index, soft * present, kinds, codes)
 
 
@@ -124,10 +125,10 @@ def _fronts_at(tumour: Tumour, brain: Brain) -> tuple[Tensor, Tensor]:
     rows: list[Tensor] = []
     # An axis after the other: what one leaves out, the next does not look at.
     for axis in (2, 1, 0):
-        unit = _box_unit(tumour, brain.unit[axis] if index is None else brain.unit[axis, index], axis)
-        kept = (unit.abs() < 1).nonzero()[:, 0]
-        index = kept if index is None else index[kept]
-        rows = [unit[kept], *(row[kept] for row in rows)]
+        unit = _box_unit(tumour, brain.unit[axis] if index is None else brain.unit[axis].index_select(0, index), axis)
+        kept = places_of(unit.abs() < 1)
+        index = kept if index is None else index.index_select(0, kept)
+        rows = [row.index_select(0, kept) for row in (unit, *rows)]
     assert index is not None
     return index, sample(tumour.fronts, torch.stack(rows))
 
@@ -141,9 +142,10 @@ def _margins(
     """
     biology = tumour.biology
     index, fronts = found or _fronts_at(tumour, brain)
-    near = fronts[0] < _reach(biology) + moved
-    index, (whole, core) = index[near], fronts[:, near] - moved if moved else fronts[:, near]
-    whole = whole + biology.spare_mm * (brain.grey[index] - 0.3) + 0.5 * biology.patchy * brain.noise[0, index]
+    near = places_of(fronts[0] < _reach(biology) + moved)
+    index, fronts = index.index_select(0, near), fronts.index_select(1, near)
+    whole, core = fronts - moved if moved else fronts
+    whole = whole + biology.spare_mm * (brain.grey.index_select(0, index) - 0.3) + 0.5 * biology.patchy * brain.noise[0].index_select(0, index)
     return index, whole, core, _close_sulci(brain, index, whole, biology)
 
 
@@ -163,8 +165,8 @@ def ramp(distance: Tensor, width: float) -> Tensor:
 
 def _close_sulci(brain: Brain, index: Tensor, whole: Tensor, biology: Biology) -> Tensor:
     """Share of tissue after swelling: fluid of sulci (never of ventricles or vessels) gives way inside the tumour."""
-    fluid = brain.fluid[index]
-    outer = brain.fluid_code[index] == Tissue.CSF
+    fluid = brain.fluid.index_select(0, index)
+    outer = brain.fluid_code.index_select(0, index) == Tissue.CSF
     closed = 1 - biology.filling * outer * ramp(whole - 2, 4.0)
     return 1 - fluid * closed
 

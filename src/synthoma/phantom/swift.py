@@ -1,0 +1,65 @@
+"""Tissue on many planes of a body, a few at once: what ``anatomy.resolve`` gives, in a fraction of the time.
+
+The operations are the same. What changes is that their results stay in a processor's cache, that codes are read from a
+template of one byte a place, and that only nodes beside the planes are looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import torch
+from torch import Tensor
+
+from synthoma.core.types import Floats
+from synthoma.phantom.anatomy import Body, Brain, Traits, resolved
+from synthoma.phantom.atlas import Atlas, to_unit
+
+AT_ONCE = 262_144
+"""Samples of a few planes that are looked at together; fewer would spend more time between operations than in them."""
+
+
+def resolve_planes(
+    body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x: Floats
+) -> tuple[Tensor, Brain]:
+    """Tissue on the grid spanned by three axes in mm, as ``anatomy.resolve`` gives it, but for rounding.
+
+    Args:
+        body: the person's.
+        traits: of the person.
+        template: the template head.
+        z, y, x: axes in mm.
+
+    Returns:
+        A code for every sample, uint8 (z, y, x), and the brain's soft fractions.
+    """
+    codes = torch.empty((len(z), len(y), len(x)), dtype=torch.uint8)
+    plane = len(y) * len(x)
+    count = max(1, AT_ONCE // plane)
+    carried = torch.cat((to_unit(body.places), body.layers, body.noise))
+    brains: list[Brain] = []
+    for number, part in enumerate(body.lattice.slabs(carried, z, y, x, count)):
+        unit, layers, noise = part.split((3, 5, 3))
+        start = number * count
+        codes[start : start + count], brain = resolved(
+            traits, template, unit, layers, noise, _painted(template.codes, unit)
+        )
+        brain.index += start * plane
+        brains.append(brain)
+    return codes, _joined(brains)
+
+
+def _painted(codes: Tensor, unit: Tensor) -> Tensor:
+    """Codes (z, y, x) nearest to unit coordinates (3, ...) ordered (x, y, z), uint8 (...)."""
+    place: Tensor | None = None
+    for axis, row in zip((0, 1, 2), (2, 1, 0), strict=True):
+        half = (codes.shape[axis] - 1) / 2
+        nearest = ((unit[row] + 1) * half).round_().clamp_(0, 2 * half).to(torch.int32)
+        place = nearest if place is None else place.mul_(codes.shape[axis]).add_(nearest)
+    assert place is not None
+    return codes.flatten().index_select(0, place.flatten()).reshape(place.shape)
+
+
+def _joined(brains: list[Brain]) -> Brain:
+    """Lists of places one after the other."""
+    return Brain(*(torch.cat([getattr(brain, field.name) for brain in brains], dim=-1) for field in fields(Brain)))
