@@ -18,7 +18,7 @@ from torch import Tensor
 from synthoma.core.types import Floats
 from synthoma.phantom.atlas import X_MM, Y_MM, Z_MM, Atlas, to_unit
 from synthoma.phantom.config import PhantomConfig
-from synthoma.phantom.fields import Lattice, SplineField, places_of, sample, where_code
+from synthoma.phantom.fields import Lattice, SplineField, nearest_of, places_of, sample, where_code
 from synthoma.phantom.head import FLESH, UNSET
 from synthoma.phantom.tissue import Tissue
 
@@ -132,26 +132,71 @@ def scan_lattice() -> Lattice:
     )
 
 
+@dataclass(frozen=True)
+class Near:
+    """The nodes of a lattice on which a head may lie, and what the template has about the others.
+
+    Attributes:
+        index: their flat indices, int64 (n,).
+        distances: of the template, at each node as it lies in the posed head, to its 2 mm; float32 (4, z, y, x).
+    """
+
+    index: Tensor
+    distances: Tensor
+
+    def read(self, values: Tensor, unit: Tensor, others: Tensor) -> Tensor:
+        """``sample`` at these nodes' unit coordinates (3, z, y, x), and ``others`` (channels, z, y, x) elsewhere."""
+        found = others.flatten(1).clone()
+        found.index_copy_(1, self.index, sample(values, unit.flatten(1).index_select(1, self.index)))
+        return found.view(others.shape)
+
+
+NEAR_MM = 45.0, 25.0
+"""Nodes farther than this from the skull's cavity and from the face are air, however heads differ."""
+
+
+def near_head(traits: Traits, template: Atlas, lattice: Lattice) -> Near:
+    """The nodes that a person's head may reach: two in three."""
+    unit = to_unit(_posed(traits, lattice.points()))
+    channels, *shape = template.distances.shape
+    rows = template.distances.movedim(0, -1).reshape(-1, channels)  # a view: channels lie side by side
+    distances = rows.index_select(0, nearest_of(shape, unit).flatten()).T.reshape(channels, *lattice.shape)
+    near = (distances[0] < NEAR_MM[0]) | (distances[2] < NEAR_MM[1])
+    return Near(places_of(near), distances)
+
+
+def _sampled(values: Tensor, unit: Tensor, near: Near | None, others: Tensor | None = None) -> Tensor:
+    """``sample`` at unit coordinates of all nodes; where ``near`` is given at its nodes, and ``others`` elsewhere."""
+    if near is None:
+        return sample(values, unit)
+    return near.read(values, unit, near.distances if others is None else others)
+
+
 def deform(
-    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, *, swift: bool = False
+    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, near: Near | None = None
 ) -> Tensor:
     """Template position in mm of each node for a person without tumour: float32 (3, z, y, x).
 
-    ``swift`` is that of ``SplineField.on``.
+    Where ``near`` is given, other nodes lie about where they would, and matrix products are taken.
     """
     rough = _posed(traits, lattice.points())
-    hull = sample(template.distances[:1], to_unit(rough))
+    hull = _sampled(template.distances[:1], to_unit(rough), near, near.distances[:1] if near else None)
     # The falx keeps the midline nearly flat.
     soft = (-(hull - 2.0) / 16.0).clamp(0, 1) * (0.3 + rough[:1].abs() / 25).clamp(0, 1)
     velocity = torch.zeros((3, *lattice.shape))
     for knot_mm, size_mm, outside in WARPS:
-        field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x, swift=swift)
+        field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x, swift=near is not None)
         velocity += size_mm * (outside + (1 - outside) * soft) * field
     # Scaling and squaring: a sixteenth of the velocity is nearly its own exponential, and is doubled four times.
     shift = velocity / 16
     for _ in range(4):
-        shift = shift + lattice.displaced(shift, shift)
+        shift = shift + _displaced(lattice, shift, shift, near)
     return _posed(traits, lattice.points() + shift)
+
+
+def _displaced(lattice: Lattice, values: Tensor, shift: Tensor, near: Near | None) -> Tensor:
+    """Node values read at the nodes shifted by ``shift`` mm; as they are where no head can be."""
+    return _sampled(values, lattice.unit(shift), near, values)
 
 
 def _posed(traits: Traits, points: Tensor) -> Tensor:
@@ -175,31 +220,32 @@ def _rotation(angles: tuple[float, float, float]) -> Floats:
     return rotation
 
 
-def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push) -> Tensor:
+def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push, near: Near | None = None) -> Tensor:
     """Places after a growing mass moved the tissue outwards; what lies at the skull stays."""
-    hull = sample(template.distances[:1], to_unit(places))
+    hull = _sampled(template.distances[:1], to_unit(places), near, near.distances[:1] if near else None)
     hold = (-(hull + 1.0) / 14.0).clamp(0, 1)
     away = lattice.points() - torch.tensor(push.centre).reshape(3, 1, 1, 1)
     r = away.square().sum(0, keepdim=True).sqrt()
     inside = r / push.radius_mm
     size = push.shift_mm * torch.where(inside < 1, inside, torch.exp((push.radius_mm - r) / push.reach_mm))
     # The middle of the tumour has no direction away from itself.
-    return lattice.displaced(places, -away / r.clamp_min(1e-3) * size * hold)
+    return _displaced(lattice, places, -away / r.clamp_min(1e-3) * size * hold, near)
 
 
 def build(
-    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, places: Tensor, *, swift: bool = False
-) -> Body:
+    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, places: Tensor,
+    near: Near | None = None,
+) -> Body:  # fmt: skip
     """Ventricles, skull, scalp and face of a person whose template places are known.
 
-    ``swift`` is that of ``SplineField.on``.
+    ``near`` is that of ``deform``.
     """
-    wall = sample(template.distances[3:], to_unit(places))
+    wall = _sampled(template.distances[3:], to_unit(places), near, near.distances[3:] if near else None)
     # Reading nearer to the ventricle makes it larger; the effect fades within some centimetres.
-    near = torch.exp(-wall.clamp_min(0) / 18)
-    places = places - traits.ventricle_mm * near * sample(template.outward, to_unit(places))
-    found = sample(template.distances, to_unit(places))
-    axes = lattice.z, lattice.y, lattice.x
+    fading = torch.exp(-wall.clamp_min(0) / 18)
+    places = places - traits.ventricle_mm * fading * _sampled(template.outward, to_unit(places), near, torch.zeros_like(places))
+    found = _sampled(template.distances, to_unit(places), near)
+    axes, swift = (lattice.z, lattice.y, lattice.x), near is not None
     wide = SplineField.draw(rng, 32.0, 4).on(*axes, swift=swift)
     hull, face = found[0], found[2 if traits.ears else 1] + 1.5 * wide[3]
     outer_fluid = hull - traits.gap_mm * (1 + 0.35 * wide[0]).clamp_min(0.2)

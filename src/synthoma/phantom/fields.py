@@ -152,11 +152,11 @@ class Lattice:
         for start in range(0, len(z), count):
             yield _between_planes(values, low[start : start + count] - first, weight[start : start + count])
 
-    def displaced(self, values: Tensor, shift: Tensor) -> Tensor:
-        """Node values (channels, z, y, x) read at the nodes shifted by ``shift`` mm (3, z, y, x)."""
+    def unit(self, shift: Tensor) -> Tensor:
+        """Unit coordinates (3, z, y, x), see ``sample``, of the nodes shifted by ``shift`` mm (3, z, y, x)."""
         spans = [float(axis[-1] - axis[0]) for axis in (self.x, self.y, self.z)]
         scale = torch.tensor([2 / span for span in spans]).reshape(3, 1, 1, 1)
-        return sample(values, unit_grid(self.shape) + shift * scale)
+        return unit_grid(self.shape) + shift * scale
 
 
 def _neighbours(nodes: Floats, positions: Floats) -> tuple[Ints, Floats]:
@@ -204,6 +204,15 @@ def unit_grid(shape: torch.Size | tuple[int, ...]) -> Tensor:
     axes = [torch.linspace(-1, 1, n) for n in shape]
     grid = torch.meshgrid(*axes, indexing="ij")
     return torch.stack((grid[2], grid[1], grid[0]))
+
+
+def nearest_of(shape: Sequence[int], where: Tensor) -> Tensor:
+    """Flat index, int32 (...), of the sample of a grid (z, y, x) nearest to unit coordinates (3, ...)."""
+    place = torch.zeros(where.shape[1:], dtype=torch.int32)
+    for size, row in zip(shape, (2, 1, 0), strict=True):
+        half = (size - 1) / 2
+        place.mul_(size).add_(((where[row] + 1) * half).round_().clamp_(0, 2 * half).to(torch.int32))
+    return place
 
 
 def sample(values: Tensor, where: Tensor, mode: str = "bilinear") -> Tensor:

@@ -172,7 +172,8 @@ def embody(
     ``swift`` takes matrix products where they are faster: the same person to float32's rounding.
     """
     lattice = anatomy.scan_lattice()
-    places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice, swift=swift)
+    near = anatomy.near_head(person.traits, template, lattice) if swift else None
+    places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice, near)
     tumour = None
     if person.biology:
         pushed = person.biology.push_mm / radius_of(person.biology.volume_ml)
@@ -187,8 +188,8 @@ def embody(
         gap = (places - torch.tensor(tumour.centre).reshape(3, 1, 1, 1)).square().sum(0)
         nearest = lattice.points().flatten(1)[:, int(gap.argmin())]
         middle = float(nearest[0]), float(nearest[1]), float(nearest[2])
-        places = anatomy.push_aside(template, lattice, places, push_of(tumour, middle))
-    body = anatomy.build(stream(seed, "phantom.body", index), person.traits, template, lattice, places, swift=swift)
+        places = anatomy.push_aside(template, lattice, places, push_of(tumour, middle), near)
+    body = anatomy.build(stream(seed, "phantom.body", index), person.traits, template, lattice, places, near)
     if tumour is not None:
         tumour = _fitted(tumour, body, middle, person.traits, template, swift)
     return body, tumour

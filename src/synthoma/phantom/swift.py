@@ -14,6 +14,7 @@ from torch import Tensor
 from synthoma.core.types import Floats
 from synthoma.phantom.anatomy import Body, Brain, Traits, resolved
 from synthoma.phantom.atlas import Atlas, to_unit
+from synthoma.phantom.fields import nearest_of
 
 AT_ONCE = 262_144
 """Samples of a few planes that are looked at together; fewer would spend more time between operations than in them."""
@@ -51,13 +52,8 @@ def resolve_planes(
 
 def _painted(codes: Tensor, unit: Tensor) -> Tensor:
     """Codes (z, y, x) nearest to unit coordinates (3, ...) ordered (x, y, z), uint8 (...)."""
-    place: Tensor | None = None
-    for axis, row in zip((0, 1, 2), (2, 1, 0), strict=True):
-        half = (codes.shape[axis] - 1) / 2
-        nearest = ((unit[row] + 1) * half).round_().clamp_(0, 2 * half).to(torch.int32)
-        place = nearest if place is None else place.mul_(codes.shape[axis]).add_(nearest)
-    assert place is not None
-    return codes.flatten().index_select(0, place.flatten()).reshape(place.shape)
+    nearest = nearest_of(codes.shape, unit)
+    return codes.flatten().index_select(0, nearest.flatten()).view(nearest.shape)
 
 
 def _joined(brains: list[Brain]) -> Brain:

@@ -171,6 +171,9 @@ def grow(
             starts.append(near[rng.integers(len(near))])
     wanted = biology.volume_ml * 1000 / GROWTH_MM**3 * shrink
     arrival = spread(rng, biology, white, grey, starts, wanted, swift)
+    if swift:
+        part, begin = _reached(arrival)
+        arrival, white, grey, low = arrival[part], white[part], grey[part], low + begin
     fronts = fronts_of(arrival, white + grey, biology, wanted)
     inside = np.argwhere(fronts[0] <= fronts[0].min() / 4)
     origin = np.array(growth.origin[::-1])
@@ -191,6 +194,16 @@ def grow(
         centre=_xyz(middle),
         lobe=str(lobe(*(np.array([v]) for v in place[::-1]))[0]),
     )
+
+
+def _reached(arrival: Float32) -> tuple[tuple[slice, ...], Array]:
+    """The part of the box to which growth came, four samples around it left, and where it begins (3,)."""
+    found = np.isfinite(arrival)
+    part = []
+    for others in ((1, 2), (0, 2), (0, 1)):
+        rows = np.flatnonzero(found.any(others))
+        part.append(slice(max(int(rows[0]) - 4, 0), int(rows[-1]) + 5))
+    return tuple(part), np.array([span.start for span in part])
 
 
 def _xyz(zyx: Array) -> tuple[float, float, float]:
@@ -234,7 +247,9 @@ def spread(
         np.clip(now, 0, 1, out=now)
         passed = (now > 0.5) & (before <= 0.5)
         # Between two steps the density is taken to rise in a straight line, or arrival would come in whole steps.
-        arrival[window][passed] = step + (0.5 - before[passed]) / (now[passed] - before[passed])
+        new = np.unravel_index(np.flatnonzero(passed), passed.shape)
+        earlier, later = before[new], now[new]
+        arrival[window][new] = step + (0.5 - earlier) / (later - earlier)
         if step % 10 == 9:
             before_this, reached = reached, int(np.count_nonzero(np.isfinite(arrival)))
             if reached > full or (step > 150 and reached == before_this):
