@@ -243,7 +243,9 @@ def build(
     wall = _sampled(template.distances[3:], to_unit(places), near, near.distances[3:] if near else None)
     # Reading nearer to the ventricle makes it larger; the effect fades within some centimetres.
     fading = torch.exp(-wall.clamp_min(0) / 18)
-    places = places - traits.ventricle_mm * fading * _sampled(template.outward, to_unit(places), near, torch.zeros_like(places))
+    places = places - traits.ventricle_mm * fading * _sampled(
+        template.outward, to_unit(places), near, torch.zeros_like(places)
+    )
     found = _sampled(template.distances, to_unit(places), near)
     axes, swift = (lattice.z, lattice.y, lattice.x), near is not None
     wide = SplineField.draw(rng, 32.0, 4).on(*axes, swift=swift)
@@ -290,9 +292,7 @@ class Brain:
     unit: Tensor
 
 
-def resolve(
-    body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x: Floats
-) -> tuple[Tensor, Brain]:
+def resolve(body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x: Floats) -> tuple[Tensor, Brain]:
     """Tissue on a fine grid: a code for every sample (uint8 (z, y, x)), and the brain's soft fractions."""
     unit = body.lattice.expand(to_unit(body.places), z, y, x)
     layers = body.lattice.expand(body.layers, z, y, x)
@@ -310,7 +310,8 @@ def resolved(
         traits: of the person.
         template: the template head.
         unit: template coordinates -1..1, float32 (3, z, y, x).
-        layers, noise: as a ``Body`` has them, float32 (5, z, y, x) and (3, z, y, x).
+        layers: as a ``Body`` has them, float32 (5, z, y, x).
+        noise: the same, float32 (3, z, y, x).
         painted: what the template has there, uint8 (z, y, x); overwritten.
     """
     hull, fluid, bone, skin, wall = layers

@@ -100,11 +100,12 @@ def by_matrices(values: Tensor, positions: Sequence[Floats]) -> Tensor:
 def _along(values: Tensor, axis: int, weights: Tensor) -> Tensor:
     """A matrix (new, old) applied to one axis, 0 to 2, of values (channels, z, y, x), which stay in their order."""
     if axis == 2:
-        return values @ weights.T
+        return torch.matmul(values, weights.T)
     if axis == 1:
-        return weights @ values
+        return torch.matmul(weights, values)
     # Rows that are whole planes: nothing is moved, which would take longer than the product.
-    return (weights @ values.flatten(2)).unflatten(2, values.shape[2:])
+    planes = torch.matmul(weights, values.flatten(2))
+    return planes.reshape(values.shape[0], len(weights), *values.shape[2:])
 
 
 @lru_cache(maxsize=256)  # those of the lattice come again with each patient
@@ -143,7 +144,7 @@ class Lattice:
         return values
 
     def slabs(self, values: Tensor, z: Floats, y: Floats, x: Floats, count: int) -> Iterator[Tensor]:
-        """What ``expand`` gives, ``count`` planes after the other: little enough at once to stay in a processor's cache."""
+        """What ``expand`` gives, ``count`` planes after the other: less memory, and no nodes but those beside them."""
         low, weight = _neighbours(self.z, z)
         first, last = int(low.min()), int(low.max()) + 2
         values = values[:, first:last]  # nodes beside the planes, and no others

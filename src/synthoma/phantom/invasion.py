@@ -104,7 +104,9 @@ def invade(tumour: Tumour, brain: Brain) -> Growths:
     parts = core_parts(biology, core, noise)
     strength = biology.density[1] + (biology.density[0] - biology.density[1]) * (-whole / 12).clamp(0, 1)
     # Gyri stay visible inside, grey matter changed less than white, and no part is even.
-    strength = strength * (1 - biology.gyral * brain.grey.index_select(0, index)) * (1 + 0.16 * noise[2] + 0.08 * noise[0])
+    strength = (
+        strength * (1 - biology.gyral * brain.grey.index_select(0, index)) * (1 + 0.16 * noise[2] + 0.08 * noise[0])
+    )
     soft = torch.cat(((inside * (1 - deep) * strength.clamp(0, 1))[None], parts * deep * inside))
     kinds = (Tissue.OEDEMA, Tissue.CORE, Tissue.NECROSIS, fluid_kind(biology), Tissue.BLOOD, Tissue.ENHANCING)
     table = torch.tensor([int(kind) for kind in kinds], dtype=torch.uint8)
@@ -145,7 +147,11 @@ def _margins(
     near = places_of(fronts[0] < _reach(biology) + moved)
     index, fronts = index.index_select(0, near), fronts.index_select(1, near)
     whole, core = fronts - moved if moved else fronts
-    whole = whole + biology.spare_mm * (brain.grey.index_select(0, index) - 0.3) + 0.5 * biology.patchy * brain.noise[0].index_select(0, index)
+    whole = (
+        whole
+        + biology.spare_mm * (brain.grey.index_select(0, index) - 0.3)
+        + 0.5 * biology.patchy * brain.noise[0].index_select(0, index)
+    )
     return index, whole, core, _close_sulci(brain, index, whole, biology)
 
 

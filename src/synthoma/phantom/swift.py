@@ -29,7 +29,9 @@ def resolve_planes(
         body: the person's.
         traits: of the person.
         template: the template head.
-        z, y, x: axes in mm.
+        z: heights of the planes in mm.
+        y: rows in mm.
+        x: columns in mm.
 
     Returns:
         A code for every sample, uint8 (z, y, x), and the brain's soft fractions.
