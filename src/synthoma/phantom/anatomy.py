@@ -18,8 +18,9 @@ from torch import Tensor
 from synthoma.core.types import Floats
 from synthoma.phantom.atlas import X_MM, Y_MM, Z_MM, Atlas, to_unit
 from synthoma.phantom.config import PhantomConfig
-from synthoma.phantom.fields import Lattice, SplineField, nearest_of, places_of, sample, where_code
+from synthoma.phantom.fields import Lattice, SplineField, places_of, sample, where_code
 from synthoma.phantom.head import FLESH, UNSET
+from synthoma.phantom.near import Near, sampled
 from synthoma.phantom.tissue import Tissue
 
 NODE_MM = 5.0
@@ -132,46 +133,6 @@ def scan_lattice() -> Lattice:
     )
 
 
-@dataclass(frozen=True)
-class Near:
-    """The nodes of a lattice on which a head may lie, and what the template has about the others.
-
-    Attributes:
-        index: their flat indices, int64 (n,).
-        distances: of the template, at each node as it lies in the posed head, to its 2 mm; float32 (4, z, y, x).
-    """
-
-    index: Tensor
-    distances: Tensor
-
-    def read(self, values: Tensor, unit: Tensor, others: Tensor) -> Tensor:
-        """``sample`` at these nodes' unit coordinates (3, z, y, x), and ``others`` (channels, z, y, x) elsewhere."""
-        found = others.flatten(1).clone()
-        found.index_copy_(1, self.index, sample(values, unit.flatten(1).index_select(1, self.index)))
-        return found.view(others.shape)
-
-
-NEAR_MM = 45.0, 25.0
-"""Nodes farther than this from the skull's cavity and from the face are air, however heads differ."""
-
-
-def near_head(traits: Traits, template: Atlas, lattice: Lattice) -> Near:
-    """The nodes that a person's head may reach: two in three."""
-    unit = to_unit(_posed(traits, lattice.points()))
-    channels, *shape = template.distances.shape
-    rows = template.distances.movedim(0, -1).reshape(-1, channels)  # a view: channels lie side by side
-    distances = rows.index_select(0, nearest_of(shape, unit).flatten()).T.reshape(channels, *lattice.shape)
-    near = (distances[0] < NEAR_MM[0]) | (distances[2] < NEAR_MM[1])
-    return Near(places_of(near), distances)
-
-
-def _sampled(values: Tensor, unit: Tensor, near: Near | None, others: Tensor | None = None) -> Tensor:
-    """``sample`` at unit coordinates of all nodes; where ``near`` is given at its nodes, and ``others`` elsewhere."""
-    if near is None:
-        return sample(values, unit)
-    return near.read(values, unit, near.distances if others is None else others)
-
-
 def deform(
     rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, near: Near | None = None
 ) -> Tensor:
@@ -179,8 +140,8 @@ def deform(
 
     Where ``near`` is given, other nodes lie about where they would, and matrix products are taken.
     """
-    rough = _posed(traits, lattice.points())
-    hull = _sampled(template.distances[:1], to_unit(rough), near, near.distances[:1] if near else None)
+    rough = posed(traits, lattice.points())
+    hull = sampled(template.distances[:1], to_unit(rough), near, near.distances[:1] if near else None)
     # The falx keeps the midline nearly flat.
     soft = (-(hull - 2.0) / 16.0).clamp(0, 1) * (0.3 + rough[:1].abs() / 25).clamp(0, 1)
     velocity = torch.zeros((3, *lattice.shape))
@@ -191,15 +152,15 @@ def deform(
     shift = velocity / 16
     for _ in range(4):
         shift = shift + _displaced(lattice, shift, shift, near)
-    return _posed(traits, lattice.points() + shift)
+    return posed(traits, lattice.points() + shift)
 
 
 def _displaced(lattice: Lattice, values: Tensor, shift: Tensor, near: Near | None) -> Tensor:
     """Node values read at the nodes shifted by ``shift`` mm; as they are where no head can be."""
-    return _sampled(values, lattice.unit(shift), near, values)
+    return sampled(values, lattice.unit(shift), near, values)
 
 
-def _posed(traits: Traits, points: Tensor) -> Tensor:
+def posed(traits: Traits, points: Tensor) -> Tensor:
     """Places in the scanner (3, z, y, x) to template millimetres, by pose and size alone."""
     rotation = torch.from_numpy(_rotation(traits.tilt).astype(np.float32))
     x, y, z = points
@@ -222,7 +183,7 @@ def _rotation(angles: tuple[float, float, float]) -> Floats:
 
 def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push, near: Near | None = None) -> Tensor:
     """Places after a growing mass moved the tissue outwards; what lies at the skull stays."""
-    hull = _sampled(template.distances[:1], to_unit(places), near, near.distances[:1] if near else None)
+    hull = sampled(template.distances[:1], to_unit(places), near, near.distances[:1] if near else None)
     hold = (-(hull + 1.0) / 14.0).clamp(0, 1)
     away = lattice.points() - torch.tensor(push.centre).reshape(3, 1, 1, 1)
     r = away.square().sum(0, keepdim=True).sqrt()
@@ -240,13 +201,11 @@ def build(
 
     ``near`` is that of ``deform``.
     """
-    wall = _sampled(template.distances[3:], to_unit(places), near, near.distances[3:] if near else None)
+    around = sampled(template.ventricles, to_unit(places), near, near.around() if near else None)
     # Reading nearer to the ventricle makes it larger; the effect fades within some centimetres.
-    fading = torch.exp(-wall.clamp_min(0) / 18)
-    places = places - traits.ventricle_mm * fading * _sampled(
-        template.outward, to_unit(places), near, torch.zeros_like(places)
-    )
-    found = _sampled(template.distances, to_unit(places), near)
+    fading = torch.exp(-around[:1].clamp_min(0) / 18)
+    places = places - traits.ventricle_mm * fading * around[1:]
+    found = sampled(template.distances, to_unit(places), near)
     axes, swift = (lattice.z, lattice.y, lattice.x), near is not None
     wide = SplineField.draw(rng, 32.0, 4).on(*axes, swift=swift)
     hull, face = found[0], found[2 if traits.ears else 1] + 1.5 * wide[3]

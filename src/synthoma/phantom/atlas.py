@@ -52,7 +52,7 @@ class Atlas:
         labels: painted codes (``Tissue`` or ``UNSET`` or ``FLESH``), float32 (1, z, y, x), 1 mm.
         codes: the same, uint8 (z, y, x).
         distances: mm to skull cavity, face, face with ears, ventricles; float32 (4, z, y, x), 2 mm, negative inside.
-        outward: unit gradient of the distance to the ventricles, float32 (3, z, y, x) as (x, y, z), 2 mm.
+        ventricles: distance to the ventricles and its unit gradient (x, y, z), float32 (4, z, y, x), 2 mm.
         growth: the grid of tumour growth.
     """
 
@@ -60,7 +60,7 @@ class Atlas:
     labels: Tensor
     codes: Tensor
     distances: Tensor
-    outward: Tensor
+    ventricles: Tensor
     growth: Growth
 
 
@@ -119,7 +119,7 @@ def atlas() -> Atlas:
         labels=torch.from_numpy(canvas.labels.astype(np.float32))[None],
         codes=torch.from_numpy(canvas.labels),
         distances=_interleaved(np.stack((hull, *faces, far)).astype(np.float32)),
-        outward=_interleaved(slope.astype(np.float32)),
+        ventricles=_interleaved(np.concatenate((far[None], slope)).astype(np.float32)),
         growth=_growth(grey, white),
     )
 

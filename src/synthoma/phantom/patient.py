@@ -16,11 +16,12 @@ from synthoma.core.seeding import stream
 from synthoma.core.types import PLAIN_MODALITY, REGIONS, Array, Bytes, Floats
 from synthoma.phantom import acquisition as scanner
 from synthoma.phantom import anatomy
-from synthoma.phantom.atlas import Atlas, atlas
+from synthoma.phantom.atlas import Atlas, atlas, to_unit
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.contrast import draw_properties, signals
 from synthoma.phantom.fields import SplineField, where_code
 from synthoma.phantom.invasion import Growths, fitted, invade, push_of
+from synthoma.phantom.near import near_head
 from synthoma.phantom.swift import resolve_planes
 from synthoma.phantom.tissue import Tissue, mask_of
 from synthoma.phantom.tumour import Biology, Tumour, draw_biology, grow, radius_of, starts_of
@@ -172,7 +173,7 @@ def embody(
     ``swift`` takes matrix products where they are faster: the same person to float32's rounding.
     """
     lattice = anatomy.scan_lattice()
-    near = anatomy.near_head(person.traits, template, lattice) if swift else None
+    near = near_head(template, to_unit(anatomy.posed(person.traits, lattice.points()))) if swift else None
     places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice, near)
     tumour = None
     if person.biology:
