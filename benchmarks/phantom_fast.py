@@ -77,7 +77,7 @@ def labels(patients: int) -> dict[str, float]:
             )
         )
     equal, both, each = np.array(found).T
-    return {"equal_voxels": float(equal.min()), "least_dice": float((both / each).min())}
+    return {"patients": patients, "equal_voxels": float(equal.min()), "least_dice": float((both / each).min())}
 
 
 def evidence(patients: int) -> dict[str, Any]:

@@ -148,8 +148,9 @@ class Lattice:
         low, weight = _neighbours(self.z, z)
         first, last = int(low.min()), int(low.max()) + 2
         values = values[:, first:last]  # nodes beside the planes, and no others
-        for axis, nodes, positions in ((3, self.x, x), (2, self.y, y)):
-            values = _between(values, axis, *_neighbours(nodes, positions))
+        # Along rows a matrix product: neighbours there would be gathered one by one.
+        values = torch.matmul(values, _between(torch.eye(len(self.x))[None, None], 2, *_neighbours(self.x, x))[0, 0].T)
+        values = _between(values, 2, *_neighbours(self.y, y))
         for start in range(0, len(z), count):
             yield _between_planes(values, low[start : start + count] - first, weight[start : start + count])
 
