@@ -364,12 +364,24 @@ def _fast() -> str:
         f"Exact masks at the same places: least Dice of {labels['patients']} patients {labels['least_dice']:.4f}.",
     ]
     if evidence := results.get("evidence"):
-        lights = "; ".join(f"{question} {said}" for question, said in evidence["lights"].items())
         parts.append(
-            f"What `evaluate` says of {evidence['slices']:,} slices of {evidence['patients']} quickly simulated patients "
-            f"beside {2 * evidence['patients']} others at 1 mm: {lights}."
+            f"What `evaluate` says of {evidence['slices']:,} slices of {evidence['patients']} quickly simulated "
+            f"patients beside {2 * evidence['patients']} others at 1 mm. Those have other scanners too: the control, "
+            "beside others on the slices' grid, shows what that alone does."
         )
+        sides = [evidence, results["control"]] if "control" in results else [evidence]
+        questions = [[name, *(side["lights"][name] for side in sides)] for name in ("realistic", "diverse")]
+        distances = [
+            [f"sliced Wasserstein over real, {family}", *(_ratio(side["families"][family]) for side in sides)]
+            for family in FAMILIES
+        ]
+        parts.append(table(["", "others at 1 mm", "control"][: 1 + len(sides)], questions + distances))
     return "\n\n".join(parts)
+
+
+def _ratio(scores: dict[str, Any]) -> str:
+    score = scores["sliced_wasserstein"]
+    return f"{score['ratio']:.2f} (p {score['p']:.3f})"
 
 
 def _phantom() -> str:
