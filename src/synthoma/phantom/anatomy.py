@@ -18,8 +18,9 @@ from torch import Tensor
 from synthoma.core.types import Floats
 from synthoma.phantom.atlas import X_MM, Y_MM, Z_MM, Atlas, to_unit
 from synthoma.phantom.config import PhantomConfig
-from synthoma.phantom.fields import Lattice, SplineField, sample
+from synthoma.phantom.fields import Lattice, SplineField, places_of, sample, where_code
 from synthoma.phantom.head import FLESH, UNSET
+from synthoma.phantom.near import Near, sampled
 from synthoma.phantom.tissue import Tissue
 
 NODE_MM = 5.0
@@ -133,28 +134,33 @@ def scan_lattice() -> Lattice:
 
 
 def deform(
-    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, *, swift: bool = False
+    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, near: Near | None = None
 ) -> Tensor:
     """Template position in mm of each node for a person without tumour: float32 (3, z, y, x).
 
-    ``swift`` is that of ``SplineField.on``.
+    Where ``near`` is given, other nodes lie about where they would, and matrix products are taken.
     """
-    rough = _posed(traits, lattice.points())
-    hull = sample(template.distances[:1], to_unit(rough))
+    rough = posed(traits, lattice.points())
+    hull = sampled(template.distances[:1], to_unit(rough), near, near.distances[:1] if near else None)
     # The falx keeps the midline nearly flat.
     soft = (-(hull - 2.0) / 16.0).clamp(0, 1) * (0.3 + rough[:1].abs() / 25).clamp(0, 1)
     velocity = torch.zeros((3, *lattice.shape))
     for knot_mm, size_mm, outside in WARPS:
-        field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x, swift=swift)
+        field = SplineField.draw(rng, knot_mm, 3).on(lattice.z, lattice.y, lattice.x, swift=near is not None)
         velocity += size_mm * (outside + (1 - outside) * soft) * field
     # Scaling and squaring: a sixteenth of the velocity is nearly its own exponential, and is doubled four times.
     shift = velocity / 16
     for _ in range(4):
-        shift = shift + lattice.displaced(shift, shift)
-    return _posed(traits, lattice.points() + shift)
+        shift = shift + _displaced(lattice, shift, shift, near)
+    return posed(traits, lattice.points() + shift)
 
 
-def _posed(traits: Traits, points: Tensor) -> Tensor:
+def _displaced(lattice: Lattice, values: Tensor, shift: Tensor, near: Near | None) -> Tensor:
+    """Node values read at the nodes shifted by ``shift`` mm; as they are where no head can be."""
+    return sampled(values, lattice.unit(shift), near, values)
+
+
+def posed(traits: Traits, points: Tensor) -> Tensor:
     """Places in the scanner (3, z, y, x) to template millimetres, by pose and size alone."""
     rotation = torch.from_numpy(_rotation(traits.tilt).astype(np.float32))
     x, y, z = points
@@ -175,31 +181,32 @@ def _rotation(angles: tuple[float, float, float]) -> Floats:
     return rotation
 
 
-def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push) -> Tensor:
+def push_aside(template: Atlas, lattice: Lattice, places: Tensor, push: Push, near: Near | None = None) -> Tensor:
     """Places after a growing mass moved the tissue outwards; what lies at the skull stays."""
-    hull = sample(template.distances[:1], to_unit(places))
+    hull = sampled(template.distances[:1], to_unit(places), near, near.distances[:1] if near else None)
     hold = (-(hull + 1.0) / 14.0).clamp(0, 1)
     away = lattice.points() - torch.tensor(push.centre).reshape(3, 1, 1, 1)
     r = away.square().sum(0, keepdim=True).sqrt()
     inside = r / push.radius_mm
     size = push.shift_mm * torch.where(inside < 1, inside, torch.exp((push.radius_mm - r) / push.reach_mm))
     # The middle of the tumour has no direction away from itself.
-    return lattice.displaced(places, -away / r.clamp_min(1e-3) * size * hold)
+    return _displaced(lattice, places, -away / r.clamp_min(1e-3) * size * hold, near)
 
 
 def build(
-    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, places: Tensor, *, swift: bool = False
-) -> Body:
+    rng: np.random.Generator, traits: Traits, template: Atlas, lattice: Lattice, places: Tensor,
+    near: Near | None = None,
+) -> Body:  # fmt: skip
     """Ventricles, skull, scalp and face of a person whose template places are known.
 
-    ``swift`` is that of ``SplineField.on``.
+    ``near`` is that of ``deform``.
     """
-    wall = sample(template.distances[3:], to_unit(places))
+    around = sampled(template.ventricles, to_unit(places), near, near.around() if near else None)
     # Reading nearer to the ventricle makes it larger; the effect fades within some centimetres.
-    near = torch.exp(-wall.clamp_min(0) / 18)
-    places = places - traits.ventricle_mm * near * sample(template.outward, to_unit(places))
-    found = sample(template.distances, to_unit(places))
-    axes = lattice.z, lattice.y, lattice.x
+    fading = torch.exp(-around[:1].clamp_min(0) / 18)
+    places = places - traits.ventricle_mm * fading * around[1:]
+    found = sampled(template.distances, to_unit(places), near)
+    axes, swift = (lattice.z, lattice.y, lattice.x), near is not None
     wide = SplineField.draw(rng, 32.0, 4).on(*axes, swift=swift)
     hull, face = found[0], found[2 if traits.ears else 1] + 1.5 * wide[3]
     outer_fluid = hull - traits.gap_mm * (1 + 0.35 * wide[0]).clamp_min(0.2)
@@ -244,27 +251,38 @@ class Brain:
     unit: Tensor
 
 
-def resolve(
-    body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x: Floats, *, swift: bool = False
-) -> tuple[Tensor, Brain]:
-    """Tissue on a fine grid: a code for every sample (uint8 (z, y, x)), and the brain's soft fractions.
-
-    ``swift`` is that of ``Lattice.expand``.
-    """
-    lattice = body.lattice
-    unit = lattice.expand(to_unit(body.places), z, y, x, swift=swift)
-    hull, fluid, bone, skin, wall = lattice.expand(body.layers, z, y, x, swift=swift)
-    noise = lattice.expand(body.noise, z, y, x, swift=swift)
+def resolve(body: Body, traits: Traits, template: Atlas, z: Floats, y: Floats, x: Floats) -> tuple[Tensor, Brain]:
+    """Tissue on a fine grid: a code for every sample (uint8 (z, y, x)), and the brain's soft fractions."""
+    unit = body.lattice.expand(to_unit(body.places), z, y, x)
+    layers = body.lattice.expand(body.layers, z, y, x)
+    noise = body.lattice.expand(body.noise, z, y, x)
     painted = sample(template.labels, unit, "nearest")[0].to(torch.uint8)
+    return resolved(traits, template, unit, layers, noise, painted)
+
+
+def resolved(
+    traits: Traits, template: Atlas, unit: Tensor, layers: Tensor, noise: Tensor, painted: Tensor
+) -> tuple[Tensor, Brain]:
+    """What ``resolve`` gives, on planes of which a body's places, layers and noise are known.
+
+    Args:
+        traits: of the person.
+        template: the template head.
+        unit: template coordinates -1..1, float32 (3, z, y, x).
+        layers: as a ``Body`` has them, float32 (5, z, y, x).
+        noise: the same, float32 (3, z, y, x).
+        painted: what the template has there, uint8 (z, y, x); overwritten.
+    """
+    hull, fluid, bone, skin, wall = layers
     forehead = (unit[2] > -0.13) & (noise[1] > 2.2 * traits.frontal_sinus - 1.2)
     # What the painted sinus has more than this person's is taken back.
-    painted[forehead & (painted <= Tissue.MUCOSA)] = UNSET
+    painted = where_code(forehead & (painted <= Tissue.MUCOSA), UNSET, painted)
     codes = _head_codes(traits, painted, fluid, bone, skin, noise)
     inside = (fluid < 0) & ((painted == UNSET) | (painted >= Tissue.DURA) & (painted < FLESH))
-    index = inside.flatten().nonzero()[:, 0]
+    index = places_of(inside)
     brain = _brain(
-        traits, template, index, unit.flatten(1)[:, index], noise.flatten(1)[:, index], painted.flatten()[index],
-        hull.flatten()[index], wall.flatten()[index],
+        traits, template, index, unit.flatten(1).index_select(1, index), noise.flatten(1).index_select(1, index),
+        *(values.flatten().index_select(0, index) for values in (painted, hull, wall)),
     )  # fmt: skip
     return codes, brain
 
@@ -272,25 +290,25 @@ def resolve(
 def _head_codes(traits: Traits, painted: Tensor, fluid: Tensor, bone: Tensor, skin: Tensor, noise: Tensor) -> Tensor:
     """Codes outside the brain, uint8 (z, y, x); inside it CSF or what is painted there."""
     codes = torch.full_like(painted, int(Tissue.SCALP))
-    codes[skin > -1.6] = int(Tissue.SKIN)
+    codes = where_code(skin > -1.6, int(Tissue.SKIN), codes)
     thick = bone - fluid
     rest = 0.5 - 0.5 * traits.diploe
     marrow = (fluid > -rest * thick) & (bone < rest * thick) & (noise[0] > -1.2)
     skull = (bone < 0) & (skin < 0)
-    codes[skull] = int(Tissue.SKULL)
-    codes[skull & marrow] = int(Tissue.MARROW)
-    codes[(fluid < 0) & (skin < 0)] = int(Tissue.CSF)
+    codes = where_code(skull, int(Tissue.SKULL), codes)
+    codes = where_code(skull & marrow, int(Tissue.MARROW), codes)
+    codes = where_code((fluid < 0) & (skin < 0), int(Tissue.CSF), codes)
     deep = (painted == FLESH) & (skin < -traits.fat_mm * (1 + 0.3 * noise[1]))
     seams = noise[0].abs() < 0.16 + 0.1 * noise[1]
-    codes[deep] = int(Tissue.MUSCLE)
-    codes[deep & seams] = int(Tissue.FAT)
+    codes = where_code(deep, int(Tissue.MUSCLE), codes)
+    codes = where_code(deep & seams, int(Tissue.FAT), codes)
     solid = (painted < UNSET) & (painted != FLESH) & (skin < -1.6)
     solid &= (painted != Tissue.MUSCLE) | (skin < -0.6 * traits.fat_mm) | (bone < 16)
     if traits.sinus_fluid:
         swollen = solid & (painted == Tissue.AIR) & (noise[2] > 1.6 - 1.2 * traits.sinus_fluid)
-        painted = torch.where(swollen, torch.full_like(painted, int(Tissue.MUCOSA)), painted)
-    codes = torch.where(solid, painted, codes)
-    codes[skin > 0] = int(Tissue.AIR)
+        painted = where_code(swollen, int(Tissue.MUCOSA), painted)
+    codes = where_code(solid, painted, codes)
+    codes = where_code(skin > 0, int(Tissue.AIR), codes)
     return codes
 
 
@@ -310,11 +328,11 @@ def _brain(
     ventricle = painted == Tissue.VENTRICLE
     special = (painted >= Tissue.DURA) & (painted <= Tissue.CHOROID) & ~ventricle
     solid = torch.where(special, 0.35 * solid, solid)
-    fluid_code = torch.where(special | ventricle, painted, torch.full_like(painted, int(Tissue.CSF)))
+    fluid_code = where_code(special | ventricle, painted, torch.full_like(painted, int(Tissue.CSF)))
     vein = (hull > -7) & (painted == UNSET) & (noise[1].abs() < 0.16) & (noise[2] > 0.2)
-    fluid_code = torch.where(vein, torch.full_like(painted, int(Tissue.SINUS)), fluid_code)
+    fluid_code = where_code(vein, int(Tissue.SINUS), fluid_code)
     deep = painted == Tissue.DEEP_GREY
-    grey_code = torch.where(deep, painted, torch.full_like(painted, int(Tissue.GREY)))
+    grey_code = where_code(deep, painted, torch.full_like(painted, int(Tissue.GREY)))
     # Caps and bands along the ventricles, spots within some centimetres of them.
     band = traits.lesions * 1.2 * torch.exp(-wall.clamp_min(0) / 2.5) + 0.12 * torch.exp(-wall.clamp_min(0) / 1.2)
     spots = ((noise[2] + 3.2 * traits.lesions - 2.9 - wall / 40) * 2.5).clamp(0, 1)

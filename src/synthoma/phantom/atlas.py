@@ -50,15 +50,17 @@ class Atlas:
     Attributes:
         matter: grey and white matter fractions, float32 (2, z, y, x), 1 mm.
         labels: painted codes (``Tissue`` or ``UNSET`` or ``FLESH``), float32 (1, z, y, x), 1 mm.
+        codes: the same, uint8 (z, y, x).
         distances: mm to skull cavity, face, face with ears, ventricles; float32 (4, z, y, x), 2 mm, negative inside.
-        outward: unit gradient of the distance to the ventricles, float32 (3, z, y, x) as (x, y, z), 2 mm.
+        ventricles: distance to the ventricles and its unit gradient (x, y, z), float32 (4, z, y, x), 2 mm.
         growth: the grid of tumour growth.
     """
 
     matter: Tensor
     labels: Tensor
+    codes: Tensor
     distances: Tensor
-    outward: Tensor
+    ventricles: Tensor
     growth: Growth
 
 
@@ -113,12 +115,18 @@ def atlas() -> Atlas:
     # Half way between two ventricles nothing points away from either: the floor keeps it from being noise of length 1.
     slope /= np.maximum(np.sqrt((slope**2).sum(0)), 0.3)
     return Atlas(
-        matter=torch.from_numpy(np.stack((grey, white))),
+        matter=_interleaved(np.stack((grey, white))),
         labels=torch.from_numpy(canvas.labels.astype(np.float32))[None],
-        distances=torch.from_numpy(np.stack((hull, *faces, far)).astype(np.float32)),
-        outward=torch.from_numpy(slope.astype(np.float32)),
+        codes=torch.from_numpy(canvas.labels),
+        distances=_interleaved(np.stack((hull, *faces, far)).astype(np.float32)),
+        ventricles=_interleaved(np.concatenate((far[None], slope)).astype(np.float32)),
         growth=_growth(grey, white),
     )
+
+
+def _interleaved(values: Float32) -> Tensor:
+    """Values (channels, z, y, x) whose channels lie side by side in memory: a place is read by one access, not many."""
+    return torch.from_numpy(values)[None].contiguous(memory_format=torch.channels_last_3d)[0]
 
 
 def _with_pineal_region(grey: Float32, white: Float32) -> Float32:

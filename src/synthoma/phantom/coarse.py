@@ -22,13 +22,12 @@ from synthoma.cohorts.squares import FramingRule
 from synthoma.core.seeding import stream
 from synthoma.core.types import MODALITIES, PLAIN_MODALITY, REGIONS, Array, Float32
 from synthoma.phantom import acquisition as scanner
-from synthoma.phantom import anatomy
 from synthoma.phantom.atlas import atlas
 from synthoma.phantom.averaging import expose_means
 from synthoma.phantom.config import PhantomCohortConfig, PhantomConfig
 from synthoma.phantom.contrast import draw_properties, signals
 from synthoma.phantom.fields import drawn_on
-from synthoma.phantom.invasion import invade
+from synthoma.phantom.invasion import invade, trimmed
 from synthoma.phantom.patient import (
     Alone,
     brain_mask,
@@ -39,6 +38,7 @@ from synthoma.phantom.patient import (
     phantom_case,
     scan_axes,
 )
+from synthoma.phantom.swift import resolve_planes
 from synthoma.phantom.tissue import Tissue, mask_of
 from synthoma.scans.case import Case, Geometry, Skipped, Study
 from synthoma.scans.intensity import intensity_window
@@ -93,8 +93,8 @@ def coarse_study(
     # A little beyond the end: where a step falls on it, the last row belongs to the slice.
     y, x = (np.arange(axis[0], axis[-1] - 1e-6, -step_mm) for axis in (y, x))
     planes, per_slice = scanner.sub_slices(z, site.slice_mm, site.gap)
-    codes, brain = anatomy.resolve(body, person.traits, template, planes, y, x, swift=True)
-    growths = invade(tumour, brain) if tumour else None
+    codes, brain = resolve_planes(body, person.traits, template, planes, y, x)
+    growths = invade(trimmed(tumour), brain) if tumour else None
     harden(codes, brain, growths)
     tissue = scanner.slice_median(codes, per_slice)
     keep = brain_mask(seed, index, body, tissue, z, y, x) if site.stripped else None

@@ -6,7 +6,7 @@ may). Fields are drawn on a fixed box around the head: a patient keeps the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -93,9 +93,19 @@ def by_matrices(values: Tensor, positions: Sequence[Floats]) -> Tensor:
     # The axis that shrinks most goes first: what is left is multiplied twice more.
     order = sorted((2, 1, 0), key=lambda axis: len(positions[axis]) / values.shape[axis + 1])
     for axis in order:
-        weights = _spline_matrix(values.shape[axis + 1], positions[axis].tobytes())
-        values = torch.movedim(torch.tensordot(values, weights, dims=([axis + 1], [1])), -1, axis + 1)
-    return values.contiguous()
+        values = _along(values, axis, _spline_matrix(values.shape[axis + 1], positions[axis].tobytes()))
+    return values
+
+
+def _along(values: Tensor, axis: int, weights: Tensor) -> Tensor:
+    """A matrix (new, old) applied to one axis, 0 to 2, of values (channels, z, y, x), which stay in their order."""
+    if axis == 2:
+        return torch.matmul(values, weights.T)
+    if axis == 1:
+        return torch.matmul(weights, values)
+    # Rows that are whole planes: nothing is moved, which would take longer than the product.
+    planes = torch.matmul(weights, values.flatten(2))
+    return planes.reshape(values.shape[0], len(weights), *values.shape[2:])
 
 
 @lru_cache(maxsize=256)  # those of the lattice come again with each patient
@@ -127,37 +137,68 @@ class Lattice:
         grid = torch.meshgrid(z, y, x, indexing="ij")
         return torch.stack((grid[2], grid[1], grid[0]))
 
-    def expand(self, values: Tensor, z: Floats, y: Floats, x: Floats, *, swift: bool = False) -> Tensor:
-        """Linear interpolation of node values (channels, z, y, x) to the grid spanned by three axes in mm.
-
-        ``swift`` goes plane by plane, which saves two copies of what it makes.
-        """
+    def expand(self, values: Tensor, z: Floats, y: Floats, x: Floats) -> Tensor:
+        """Linear interpolation of node values (channels, z, y, x) to the grid spanned by three axes in mm."""
         for axis, nodes, positions in ((3, self.x, x), (2, self.y, y), (1, self.z, z)):
-            where = (positions - nodes[0]) / (nodes[1] - nodes[0])
-            low = np.clip(np.floor(where).astype(np.int64), 0, len(nodes) - 2)
-            if swift and axis == 1:
-                return _between_planes(values, low, np.clip(where - low, 0, 1))
-            shape = [1] * 4
-            shape[axis] = len(positions)
-            weight = torch.from_numpy(np.clip(where - low, 0, 1).astype(np.float32)).reshape(shape)
-            a, b = (values.index_select(axis, torch.from_numpy(low + step)) for step in (0, 1))
-            # `lerp` on neighbours, and no matrix product, whose order of sums depends on the threads.
-            values = torch.lerp(a, b, weight)
+            values = _between(values, axis, *_neighbours(nodes, positions))
         return values
 
-    def displaced(self, values: Tensor, shift: Tensor) -> Tensor:
-        """Node values (channels, z, y, x) read at the nodes shifted by ``shift`` mm (3, z, y, x)."""
+    def slabs(self, values: Tensor, z: Floats, y: Floats, x: Floats, count: int) -> Iterator[Tensor]:
+        """What ``expand`` gives, ``count`` planes after the other: less memory, and no nodes but those beside them."""
+        low, weight = _neighbours(self.z, z)
+        first, last = int(low.min()), int(low.max()) + 2
+        values = values[:, first:last]  # nodes beside the planes, and no others
+        # Along rows a matrix product: neighbours there would be gathered one by one.
+        values = torch.matmul(values, _between(torch.eye(len(self.x))[None, None], 2, *_neighbours(self.x, x))[0, 0].T)
+        values = _between(values, 2, *_neighbours(self.y, y))
+        for start in range(0, len(z), count):
+            yield _between_planes(values, low[start : start + count] - first, weight[start : start + count])
+
+    def unit(self, shift: Tensor) -> Tensor:
+        """Unit coordinates (3, z, y, x), see ``sample``, of the nodes shifted by ``shift`` mm (3, z, y, x)."""
         spans = [float(axis[-1] - axis[0]) for axis in (self.x, self.y, self.z)]
         scale = torch.tensor([2 / span for span in spans]).reshape(3, 1, 1, 1)
-        return sample(values, unit_grid(self.shape) + shift * scale)
+        return unit_grid(self.shape) + shift * scale
+
+
+def _neighbours(nodes: Floats, positions: Floats) -> tuple[Ints, Floats]:
+    """Number of the node below each position (n,), and how far it is on the way to the next one, 0 to 1."""
+    where = (positions - nodes[0]) / (nodes[1] - nodes[0])
+    low = np.clip(np.floor(where).astype(np.int64), 0, len(nodes) - 2)
+    return low, np.clip(where - low, 0, 1)
+
+
+def _between(values: Tensor, axis: int, low: Ints, weight: Floats) -> Tensor:
+    shape = [1] * 4
+    shape[axis] = len(low)
+    a, b = (values.index_select(axis, torch.from_numpy(low + step)) for step in (0, 1))
+    # `lerp` on neighbours, and no matrix product, whose order of sums depends on the threads.
+    return torch.lerp(a, b, torch.from_numpy(weight.astype(np.float32)).reshape(shape))
 
 
 def _between_planes(values: Tensor, low: Ints, weight: Floats) -> Tensor:
     """Planes (channels, n, y, x) between plane ``low`` (n,) and the next, as far on as ``weight`` (n,) says."""
-    found = values.new_empty((len(low), len(values), *values.shape[2:]))
-    for plane, first, share in zip(found, low.tolist(), weight.tolist(), strict=True):
-        torch.lerp(values[:, first], values[:, first + 1], share, out=plane)
-    return found.movedim(0, 1)
+    found = values.new_empty((len(values), len(low), *values.shape[2:]))
+    for number, (first, share) in enumerate(zip(low.tolist(), weight.tolist(), strict=True)):
+        torch.lerp(values[:, first], values[:, first + 1], share, out=found[:, number])
+    return found
+
+
+def where_code(mask: Tensor, code: Tensor | int, other: Tensor) -> Tensor:
+    """``torch.where`` of bytes, by bits: the same at a twentieth of its time.
+
+    Args:
+        mask: bool, of any shape.
+        code: what stands where it is true, a byte or uint8 of the same shape.
+        other: what stands elsewhere, uint8.
+    """
+    # The mask as 0 and 255, and of the bits in which the two differ those that it lets through.
+    return other ^ ((other ^ code) & -mask.view(torch.uint8))
+
+
+def places_of(mask: Tensor) -> Tensor:
+    """Flat indices of what is true in a mask of any shape, rising, int64 (n,)."""
+    return torch.from_numpy(np.flatnonzero(mask.numpy()))
 
 
 def unit_grid(shape: torch.Size | tuple[int, ...]) -> Tensor:
@@ -165,6 +206,15 @@ def unit_grid(shape: torch.Size | tuple[int, ...]) -> Tensor:
     axes = [torch.linspace(-1, 1, n) for n in shape]
     grid = torch.meshgrid(*axes, indexing="ij")
     return torch.stack((grid[2], grid[1], grid[0]))
+
+
+def nearest_of(shape: Sequence[int], where: Tensor) -> Tensor:
+    """Flat index, int32 (...), of the sample of a grid (z, y, x) nearest to unit coordinates (3, ...)."""
+    place = torch.zeros(where.shape[1:], dtype=torch.int32)
+    for size, row in zip(shape, (2, 1, 0), strict=True):
+        half = (size - 1) / 2
+        place.mul_(size).add_(((where[row] + 1) * half).round_().clamp_(0, 2 * half).to(torch.int32))
+    return place
 
 
 def sample(values: Tensor, where: Tensor, mode: str = "bilinear") -> Tensor:

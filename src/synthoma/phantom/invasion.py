@@ -9,7 +9,7 @@ from torch import Tensor
 
 from synthoma.phantom.anatomy import Brain, Push
 from synthoma.phantom.atlas import X_MM, Y_MM, Z_MM
-from synthoma.phantom.fields import sample
+from synthoma.phantom.fields import places_of, sample, where_code
 from synthoma.phantom.tissue import Tissue
 from synthoma.phantom.tumour import Biology, Tumour, radius_of
 
@@ -37,7 +37,7 @@ class Growths:
     codes: Tensor
 
 
-def fitted(tumour: Tumour, brain: Brain, place_ml: float) -> Tumour:
+def fitted(tumour: Tumour, brain: Brain, place_ml: float, *, swift: bool = False) -> Tumour:
     """The tumour with its margins moved to where it has its volume in the patient.
 
     It is grown in the template, on 3 mm: fluid, grey matter that is spared and the push change what is left of it.
@@ -46,10 +46,12 @@ def fitted(tumour: Tumour, brain: Brain, place_ml: float) -> Tumour:
         tumour: as it was grown.
         brain: places all around it, evenly spread.
         place_ml: volume of each place.
+        swift: read the distances once, not for each margin that is tried: the same to rounding.
     """
     wanted = round(tumour.biology.volume_ml / place_ml)
+    found, moved = _fronts_at(tumour, brain) if swift else None, 0.0
     for _ in range(3):  # sulci close by the margin's distance, so that their places change with it
-        margins = _margins(tumour, brain)
+        margins = _margins(tumour, brain, found, moved)
         solid = margins[1][margins[3] > 0.5]
         if not len(solid):
             break
@@ -57,8 +59,35 @@ def fitted(tumour: Tumour, brain: Brain, place_ml: float) -> Tumour:
         off = float(solid.kthvalue(max(1, min(wanted, len(solid))))[0])
         # Where growth never came, distances say nothing.
         off = min(off, 0.5 * float(tumour.fronts[0].max()))
+        moved += off if swift else 0.0
         tumour = replace(tumour, fronts=tumour.fronts - off)
     return tumour
+
+
+def trimmed(tumour: Tumour) -> Tumour:
+    """The tumour in the smallest box that holds all places which its margin bears on: fewer are looked at."""
+    near = tumour.fronts[0] < _reach(tumour.biology)
+    low, high, spans = list(tumour.low), list(tumour.high), []
+    for axis, others in enumerate(((1, 2), (0, 2), (0, 1))):
+        rows = near.any(others[1]).any(others[0]).nonzero()[:, 0]
+        if not len(rows):
+            return tumour
+        # A sample more on either side: between it and the next one distances may still be near.
+        first, last = max(int(rows[0]) - 1, 0), min(int(rows[-1]) + 1, near.shape[axis] - 1)
+        spans.append(slice(first, last + 1))
+        start, step = low[2 - axis], (high[2 - axis] - low[2 - axis]) / (near.shape[axis] - 1)
+        low[2 - axis], high[2 - axis] = start + first * step, start + last * step
+    fronts = tumour.fronts[:, spans[0], spans[1], spans[2]].contiguous()
+    return replace(tumour, fronts=fronts, low=(low[0], low[1], low[2]), high=(high[0], high[1], high[2]))
+
+
+def _largest(parts: Tensor) -> Tensor:
+    """Which of the parts (k, m) is the largest at each place, the first of equal ones; as `argmax`, but by rows."""
+    top, which = parts[0], torch.zeros(parts.shape[1], dtype=torch.uint8)
+    for number, part in enumerate(parts[1:], start=1):
+        which = where_code(part > top, number, which)
+        top = torch.maximum(top, part)
+    return which
 
 
 def invade(tumour: Tumour, brain: Brain) -> Growths:
@@ -68,42 +97,69 @@ def invade(tumour: Tumour, brain: Brain) -> Growths:
     negative and tissue prevails over fluid.
     """
     index, whole, core, present = _margins(tumour, brain)
-    biology, noise = tumour.biology, brain.noise[:, index]
+    biology, noise = tumour.biology, brain.noise.index_select(1, index)
     core = core + biology.patchy * noise[1]
     inside = ramp(whole, biology.edge_mm)
     deep = ramp(core, 2.0 if biology.grade == "high" else 2.0 + biology.edge_mm) * (whole < 0)
     parts = core_parts(biology, core, noise)
     strength = biology.density[1] + (biology.density[0] - biology.density[1]) * (-whole / 12).clamp(0, 1)
     # Gyri stay visible inside, grey matter changed less than white, and no part is even.
-    strength = strength * (1 - biology.gyral * brain.grey[index]) * (1 + 0.16 * noise[2] + 0.08 * noise[0])
+    strength = (
+        strength * (1 - biology.gyral * brain.grey.index_select(0, index)) * (1 + 0.16 * noise[2] + 0.08 * noise[0])
+    )
     soft = torch.cat(((inside * (1 - deep) * strength.clamp(0, 1))[None], parts * deep * inside))
     kinds = (Tissue.OEDEMA, Tissue.CORE, Tissue.NECROSIS, fluid_kind(biology), Tissue.BLOOD, Tissue.ENHANCING)
     table = torch.tensor([int(kind) for kind in kinds], dtype=torch.uint8)
-    hard = torch.where(deep > 0.5, 1 + parts.argmax(0), 0)
-    codes = torch.where((whole < 0) & (present > 0.5), table[hard], torch.zeros_like(table[hard]))
+    hard = (1 + _largest(parts)) * (deep > 0.5)
+    hard_code = table.index_select(0, hard.to(torch.int32))
+    codes = where_code((whole < 0) & (present > 0.5), hard_code, torch.zeros_like(hard_code))
     return Growths(index, soft * present, kinds, codes)
 
 
-def _margins(tumour: Tumour, brain: Brain) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Places in and near the tumour: index, distances in mm to its margin and its core's, share of tissue."""
-    unit = _box_unit(tumour, brain.unit)
-    index = (unit.abs().amax(0) < 1).nonzero()[:, 0]
+def _reach(biology: Biology) -> float:
+    """Distance in mm from the margin up to which a tumour bears on the brain."""
+    return 2 * biology.edge_mm + 2
+
+
+def _fronts_at(tumour: Tumour, brain: Brain) -> tuple[Tensor, Tensor]:
+    """Places in the tumour's box, and there the distances in mm (2, m) to its margin and its core's."""
+    index: Tensor | None = None
+    rows: list[Tensor] = []
+    # An axis after the other: what one leaves out, the next does not look at.
+    for axis in (2, 1, 0):
+        unit = _box_unit(tumour, brain.unit[axis] if index is None else brain.unit[axis].index_select(0, index), axis)
+        kept = places_of(unit.abs() < 1)
+        index = kept if index is None else index.index_select(0, kept)
+        rows = [row.index_select(0, kept) for row in (unit, *rows)]
+    assert index is not None
+    return index, sample(tumour.fronts, torch.stack(rows))
+
+
+def _margins(
+    tumour: Tumour, brain: Brain, found: tuple[Tensor, Tensor] | None = None, moved: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Places in and near the tumour: index, distances in mm to its margin and its core's, share of tissue.
+
+    Where places and distances were ``found`` before the margin ``moved`` by so many mm, they are not read again.
+    """
     biology = tumour.biology
-    fronts = sample(tumour.fronts, unit[:, index])
-    near = fronts[0] < 2 * biology.edge_mm + 2
-    index, (whole, core) = index[near], fronts[:, near]
-    whole = whole + biology.spare_mm * (brain.grey[index] - 0.3) + 0.5 * biology.patchy * brain.noise[0, index]
+    index, fronts = found or _fronts_at(tumour, brain)
+    near = places_of(fronts[0] < _reach(biology) + moved)
+    index, fronts = index.index_select(0, near), fronts.index_select(1, near)
+    whole, core = fronts - moved if moved else fronts
+    whole = (
+        whole
+        + biology.spare_mm * (brain.grey.index_select(0, index) - 0.3)
+        + 0.5 * biology.patchy * brain.noise[0].index_select(0, index)
+    )
     return index, whole, core, _close_sulci(brain, index, whole, biology)
 
 
-def _box_unit(tumour: Tumour, unit: Tensor) -> Tensor:
-    """Unit coordinates of the atlas box to those of the tumour's box."""
-    spans = [X_MM, Y_MM, Z_MM]
-    rows = []
-    for axis, (start, stop) in enumerate(spans):
-        mm = (unit[axis] + 1) * ((stop - start) / 2) + start
-        rows.append((mm - tumour.low[axis]) * (2 / (tumour.high[axis] - tumour.low[axis])) - 1)
-    return torch.stack(rows)
+def _box_unit(tumour: Tumour, unit: Tensor, axis: int) -> Tensor:
+    """Unit coordinates of the atlas box to those of the tumour's box, along an axis (0 for x, 1 for y, 2 for z)."""
+    start, stop = (X_MM, Y_MM, Z_MM)[axis]
+    mm = (unit + 1) * ((stop - start) / 2) + start
+    return (mm - tumour.low[axis]) * (2 / (tumour.high[axis] - tumour.low[axis])) - 1
 
 
 def ramp(distance: Tensor, width: float) -> Tensor:
@@ -115,8 +171,8 @@ def ramp(distance: Tensor, width: float) -> Tensor:
 
 def _close_sulci(brain: Brain, index: Tensor, whole: Tensor, biology: Biology) -> Tensor:
     """Share of tissue after swelling: fluid of sulci (never of ventricles or vessels) gives way inside the tumour."""
-    fluid = brain.fluid[index]
-    outer = brain.fluid_code[index] == Tissue.CSF
+    fluid = brain.fluid.index_select(0, index)
+    outer = brain.fluid_code.index_select(0, index) == Tissue.CSF
     closed = 1 - biology.filling * outer * ramp(whole - 2, 4.0)
     return 1 - fluid * closed
 

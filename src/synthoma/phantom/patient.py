@@ -16,11 +16,13 @@ from synthoma.core.seeding import stream
 from synthoma.core.types import PLAIN_MODALITY, REGIONS, Array, Bytes, Floats
 from synthoma.phantom import acquisition as scanner
 from synthoma.phantom import anatomy
-from synthoma.phantom.atlas import Atlas, atlas
+from synthoma.phantom.atlas import Atlas, atlas, to_unit
 from synthoma.phantom.config import PhantomConfig
 from synthoma.phantom.contrast import draw_properties, signals
-from synthoma.phantom.fields import SplineField
+from synthoma.phantom.fields import SplineField, where_code
 from synthoma.phantom.invasion import Growths, fitted, invade, push_of
+from synthoma.phantom.near import near_head
+from synthoma.phantom.swift import resolve_planes
 from synthoma.phantom.tissue import Tissue, mask_of
 from synthoma.phantom.tumour import Biology, Tumour, draw_biology, grow, radius_of, starts_of
 from synthoma.scans.case import Case, Geometry, Study
@@ -171,7 +173,8 @@ def embody(
     ``swift`` takes matrix products where they are faster: the same person to float32's rounding.
     """
     lattice = anatomy.scan_lattice()
-    places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice, swift=swift)
+    near = near_head(template, to_unit(anatomy.posed(person.traits, lattice.points()))) if swift else None
+    places = anatomy.deform(stream(seed, "phantom.anatomy", index), person.traits, template, lattice, near)
     tumour = None
     if person.biology:
         pushed = person.biology.push_mm / radius_of(person.biology.volume_ml)
@@ -186,16 +189,17 @@ def embody(
         gap = (places - torch.tensor(tumour.centre).reshape(3, 1, 1, 1)).square().sum(0)
         nearest = lattice.points().flatten(1)[:, int(gap.argmin())]
         middle = float(nearest[0]), float(nearest[1]), float(nearest[2])
-        places = anatomy.push_aside(template, lattice, places, push_of(tumour, middle))
-    body = anatomy.build(stream(seed, "phantom.body", index), person.traits, template, lattice, places, swift=swift)
+        places = anatomy.push_aside(template, lattice, places, push_of(tumour, middle), near)
+    body = anatomy.build(stream(seed, "phantom.body", index), person.traits, template, lattice, places, near)
     if tumour is not None:
-        tumour = _fitted(tumour, body, middle, person.traits, template)
+        tumour = _fitted(tumour, body, middle, person.traits, template, swift)
     return body, tumour
 
 
 def _fitted(
-    tumour: Tumour, body: anatomy.Body, middle: tuple[float, float, float], traits: anatomy.Traits, template: Atlas
-) -> Tumour:
+    tumour: Tumour, body: anatomy.Body, middle: tuple[float, float, float], traits: anatomy.Traits, template: Atlas,
+    swift: bool,
+) -> Tumour:  # fmt: skip
     """The tumour with the volume that was drawn, in this body: the same however it is scanned."""
     radius = radius_of(tumour.biology.volume_ml)
     # Fine enough for a thousand places in it, and far enough around for what is not a ball.
@@ -205,8 +209,8 @@ def _fitted(
         np.arange(max(at - reach, float(axis.min())), min(at + reach, float(axis.max())), step)
         for at, axis in zip(middle[::-1], (lattice.z, lattice.y, lattice.x), strict=True)
     )
-    _, brain = anatomy.resolve(body, traits, template, z, y, x)
-    return fitted(tumour, brain, step**3 / 1000)
+    _, brain = (resolve_planes if swift else anatomy.resolve)(body, traits, template, z, y, x)
+    return fitted(tumour, brain, step**3 / 1000, swift=swift)
 
 
 def scan_axes(
@@ -229,12 +233,13 @@ def scan_axes(
 
 def harden(codes: Tensor, brain: anatomy.Brain, growths: Growths | None) -> None:
     """Write the prevailing tissue of the brain's places into the code map."""
-    best = torch.where(brain.white > brain.grey, torch.full_like(brain.grey_code, int(Tissue.WHITE)), brain.grey_code)
-    best = torch.where(brain.lesion * brain.white > 0.5, torch.full_like(best, int(Tissue.LESION)), best)
-    best = torch.where(brain.fluid > 0.5, brain.fluid_code, best)
+    best = where_code(brain.white > brain.grey, int(Tissue.WHITE), brain.grey_code)
+    best = where_code(brain.lesion * brain.white > 0.5, int(Tissue.LESION), best)
+    best = where_code(brain.fluid > 0.5, brain.fluid_code, best)
     if growths is not None:
-        best[growths.index] = torch.where(growths.codes > 0, growths.codes, best[growths.index])
-    codes.view(-1)[brain.index] = best
+        healthy = best.index_select(0, growths.index)
+        best.scatter_(0, growths.index, where_code(growths.codes > 0, growths.codes, healthy))
+    codes.view(-1).scatter_(0, brain.index, best)
 
 
 def brain_mask(seed: int, index: int, body: anatomy.Body, tissue: Tensor, z: Floats, y: Floats, x: Floats) -> Tensor:
@@ -275,17 +280,18 @@ def _images(
 
 def paint(codes: Tensor, brain: anatomy.Brain, growths: Growths | None, table: Tensor) -> Tensor:
     """Noise-free signal on the codes' grid, float32: hard codes outside the brain, mixed fractions inside."""
-    signal = table[codes.to(torch.int32)]
+    signal = table.index_select(0, codes.flatten().to(torch.int32)).view(codes.shape)
     white = table[Tissue.WHITE] + brain.lesion * (table[Tissue.LESION] - table[Tissue.WHITE])
     inside = brain.white * white
-    inside += brain.grey * table[brain.grey_code.to(torch.int32)]
-    inside += brain.fluid * table[brain.fluid_code.to(torch.int32)]
+    inside += brain.grey * table.index_select(0, brain.grey_code.to(torch.int32))
+    inside += brain.fluid * table.index_select(0, brain.fluid_code.to(torch.int32))
     if growths is not None:
         levels = torch.stack([table[kind] for kind in growths.kinds])[:, None]
         # What the tumour leaves of a place shows as before, so that fractions add up to one everywhere.
         rest = 1 - growths.fractions.sum(0)
-        inside[growths.index] = inside[growths.index] * rest + (growths.fractions * levels).sum(0)
-    signal.view(-1)[brain.index] = inside
+        before = inside.index_select(0, growths.index)
+        inside.scatter_(0, growths.index, before * rest + (growths.fractions * levels).sum(0))
+    signal.view(-1).scatter_(0, brain.index, inside)
     return signal
 
 
