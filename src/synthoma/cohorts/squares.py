@@ -25,7 +25,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.types import Array, Bytes, Float32, Plane
 from synthoma.core.words import Fitting, Resampling
 from synthoma.scans.case import Geometry, Study
-from synthoma.scans.intensity import Normalisation, intensity_window, known_method
+from synthoma.scans.intensity import Normalisation, intensity_window, known_method, with_dark_background
 from synthoma.scans.orientation import PLANE_AXES, from_lps, from_plane, to_lps, to_plane, turning
 
 LEAST_SIDE = 4
@@ -194,6 +194,8 @@ def frame(
     turned = to_lps(study)
     images, mask, pixel_mm, step_mm = to_plane(turned, plane)
     images = {name: images[name] for name in present}
+    if rule.normalise != "kept":
+        images = {name: with_dark_background(image) for name, image in images.items()}
     sides = images[present[0]].shape[1:]
     if study.geometry is not None and min(sides) < LEAST_SIDE:
         came = f"a scan whose {plane} slices have {sides[0]}x{sides[1]} pixels: it was taken in another plane"

@@ -9,6 +9,7 @@ import numpy as np
 
 from synthoma.core.errors import InputError
 from synthoma.core.types import PLAIN_MODALITY, Bools, Bytes, Float32, tumour_of
+from synthoma.scans.intensity import floor_of, lifted
 
 Spacing = tuple[float, float, float]
 """Distances between voxels (z, y, x) in mm."""
@@ -17,9 +18,6 @@ HEAD_MM = 185.0
 """Length of an adult head from front to back, by which a scan without stated size is measured."""
 STEP_MM = 6.0
 """Distance between slices where nobody states it."""
-
-_OVERSHOOT = 0.01  # share of an image's range by which values below 0 are none that was meant
-_SET_TO_ZERO = 0.2  # share of voxels of exactly 0 from which on somebody set them so
 
 
 @dataclass(frozen=True)
@@ -110,13 +108,9 @@ def raised(images: Mapping[str, Float32]) -> tuple[dict[str, Float32], dict[str,
     """
     found, floors = dict(images), dict[str, float]()
     for name, image in images.items():
-        floor, bright = np.percentile(image, (0.1, 99.5)).tolist() if image.min() < 0 else (0.0, 0.0)
-        # Less is what resampling overshoots by, or noise about an air of 0.
-        if floor < -_OVERSHOOT * (bright - floor):
-            up = np.maximum(image - np.float32(floor), 0)
-            outside = image == 0
-            found[name] = np.where(outside, 0, up).astype(np.float32) if outside.mean() > _SET_TO_ZERO else up
-            floors[name] = floor
+        floor = floor_of(image)
+        if floor is not None:
+            found[name], floors[name] = lifted(image, floor), floor
     return found, floors
 
 

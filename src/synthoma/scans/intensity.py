@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 
 from synthoma.core.errors import InputError
-from synthoma.core.types import Array
+from synthoma.core.types import Array, Float32
 from synthoma.core.words import Normalisation as Normalisation
 
 
@@ -37,6 +37,51 @@ def intensity_window(image: Array, method: Normalisation) -> tuple[float, float]
         tissue = values
     # `or 1.0`: an image of one value is divided by something.
     return offset, float(np.percentile(tissue, 99.5)) - offset or 1.0
+
+
+_OVERSHOOT = 0.01
+"""Share of an image's range by which values below 0 are none that was meant: resampling, noise about an air of 0."""
+
+_SET_TO_ZERO = 0.2
+"""Share of voxels of exactly 0 from which on somebody set them so."""
+
+
+def floor_of(image: Array) -> float | None:
+    """The value that stands for no signal in an image with negative values (z-scores, a shift by a constant).
+
+    It is the darkest thousandth. None where 0 means no signal, as a scanner's own values have it.
+    """
+    # Of images with values that are no numbers nothing is known; their extremes are none either.
+    if image.dtype.kind == "u" or not -np.inf < image.min() < 0 or not image.max() < np.inf:
+        return None
+    floor, bright = np.percentile(image, (0.1, 99.5)).tolist()
+    return floor if floor < -_OVERSHOOT * (bright - floor) else None
+
+
+def is_set_to_zero(image: Array) -> bool:
+    """Whether what lies around the brain was set to exactly 0, as after stripping."""
+    return float(np.mean(image == 0)) > _SET_TO_ZERO
+
+
+def lifted(image: Array, floor: float) -> Float32:
+    """An image with negative values on a scale on which no signal is 0, float32; a background that was set to 0 stays.
+
+    Args:
+        image: of any shape.
+        floor: see ``floor_of``.
+    """
+    up: Float32 = np.maximum(image.astype(np.float32) - np.float32(floor), 0)
+    return np.where(image == 0, np.float32(0), up) if is_set_to_zero(image) else up
+
+
+def with_dark_background(image: Array) -> Array:
+    """An image whose background is not brighter than its tissue; the same object where that is so already.
+
+    Scans that were made z-scores within the brain have 0 around it, which is as bright as the middle of the brain: a
+    window over all of it takes air for grey tissue.
+    """
+    floor = floor_of(image)
+    return image if floor is None or not is_set_to_zero(image) else lifted(image, floor)
 
 
 def known_method(name: object) -> Normalisation:
