@@ -18,6 +18,7 @@ from synthoma.studio.gate import Gate, told_of
 from synthoma.studio.masks import Masks
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Studio, look_of_pages, see
+from synthoma.studio.teaching import Teaching
 from synthoma.studio.turing import Turing
 from synthoma.studio.understood import Understood
 from synthoma.studio.wall import Wall
@@ -26,6 +27,7 @@ STATIC = {
     "studio.css": ("synthoma.studio", "static/studio.css", "text/css"),
     "studio.js": ("synthoma.studio", "static/studio.js", "text/javascript"),
     "viewer.js": ("synthoma.studio", "static/viewer.js", "text/javascript"),
+    "brush.js": ("synthoma.studio", "static/brush.js", "text/javascript"),
     "reading.js": ("synthoma.studio", "static/reading.js", "text/javascript"),
     "curves.js": ("synthoma.studio", "static/curves.js", "text/javascript"),
     "uplot.js": ("synthoma.studio", "vendor/uPlot.iife.min.js", "text/javascript"),
@@ -53,6 +55,7 @@ def application(studio: Studio) -> ASGIApp:
         *Wall(studio).routes(),
         *Turing(studio).routes(),
         *Masks(studio).routes(),
+        *Teaching(studio).routes(),
     ]
     handlers = {
         RefusedError: lambda request, error: refuse(request, error),

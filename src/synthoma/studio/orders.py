@@ -92,6 +92,25 @@ class Desk:
         words = ("prepare", str(source), f"--output={output}", *_common(form), *_understanding(form), *more)
         return Order("prepare", f"prepare {source.name}", words, output)
 
+    def teach(self, form: Form, cases: Path, convention: str) -> Order:
+        """A cohort of scans with masks that people found right.
+
+        Args:
+            form: what is asked for.
+            cases: the folder that holds them.
+            convention: what the values of the masks mean.
+        """
+        output = self._output(form, "corrected")
+        words = (
+            "prepare",
+            str(cases),
+            f"--output={output}",
+            f"--convention={convention}",
+            *_common(form),
+            *_held(form),
+        )
+        return Order("prepare", f"prepare {cases.name}", words, output)
+
     def simulate(self, form: Form) -> Order:
         """A cohort of simulated patients."""
         patients = _whole(form, "patients", 1, 1000)
@@ -111,6 +130,8 @@ class Desk:
             words.append(f"--snapshots={_whole(form, 'snapshots', 1, 1000)}")
         if form.get("width"):
             words.append(f"--set=gan.width={_whole(form, 'width', 4, 512)}")
+        if also := form.get("also"):
+            words.append(f"--with={self.places.find(also)}")
         return Order("train", f"train {model} on {cohort.name}", tuple(words), output)
 
     def generate(self, form: Form) -> Order:
@@ -223,19 +244,24 @@ def kept(own: Path, corrections: list[Correction]) -> Path:
 
 def _understanding(form: Form) -> list[str]:
     """How masks are read, and how many patients are held out."""
-    words = []
+    words = list[str]()
     if convention := form.get("convention", "").strip():
         if not CONVENTION.fullmatch(convention):
             raise _not_so("convention", "a name such as brats-2023, or 1=oedema,2=core,3=enhancing,")
         words.append(f"--convention={convention}")
     if form.get("merge"):
         words.append("--merge=whole-tumour")
+    return [*words, *_held(form)]
+
+
+def _held(form: Form) -> list[str]:
+    """How many patients are held out; nothing where the form does not say."""
     if form.get("test"):
         test, validation = (_real(form, name, 0, 90) / 100 for name in ("test", "validation"))
         if test + validation >= 1:
             raise _not_so("test and validation", "less than 100 % together")
-        words.append(f"--split={1 - test - validation:.4g},{validation:.4g},{test:.4g}")
-    return words
+        return [f"--split={1 - test - validation:.4g},{validation:.4g},{test:.4g}"]
+    return []
 
 
 def _drawn(form: Form) -> list[str]:

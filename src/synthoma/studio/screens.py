@@ -100,6 +100,7 @@ class Screens:
         return self.studio.page(
             request, "train.html", "Train", cohorts=self._found("cohort", "synthetic"), models=MODELS, chosen=chosen,
             runs=self._found("generator", "segmenter", "classifier", "unfinished run"),
+            also=request.query_params.get("also", ""),
         )  # fmt: skip
 
     def synthetic(self, request: Request) -> Response:

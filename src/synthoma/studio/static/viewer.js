@@ -72,38 +72,15 @@
       const link = document.createElement("a");
       link.href = "/file/" + at + "/" + encodeURIComponent(told.file);
       link.textContent = told.file;
-      said.replaceChildren("Saved beside the finding, as corrected by hand: ", link, told.volume_ml === null ? "" : " (" + told.volume_ml.toFixed(1) + " ml)");
+      const dicom = told.dicom_seg ? document.createElement("a") : "";
+      if (dicom) { dicom.href = "/file/" + at + "/" + encodeURIComponent(told.dicom_seg); dicom.textContent = told.dicom_seg; }
+      said.replaceChildren("Saved beside the finding, as corrected by hand: ", link, told.volume_ml === null ? "" : " (" + told.volume_ml.toFixed(1) + " ml)", dicom ? " and " : "", dicom, told.remarks ? " " + told.remarks.join("; ") : "");
+      const choices = own("choice");
+      if (choices) { choices.prepend(new Option(told.file, told.file, true, true)); choices.value = told.file; }
+      if (own("reviewed")) own("reviewed").textContent = "corrected";
     } catch (error) {
       said.textContent = "Not saved: the studio does not answer (" + error.message + ")";
     }
-  }
-
-  /* A brush on the mask that the model made: what is saved lies on the scan's own grid. */
-  function brush(mask, maskShown) {
-    const pen = own("brush");
-    if (!pen) return;
-    let begun = false;
-    function chosen() {
-      if (pen.value === "") { view.setDrawingEnabled(false); return; }
-      if (!begun) {
-        begun = true;
-        view.loadDrawing(mask.clone());
-        maskShown(false);
-        own("save").disabled = false;
-      }
-      view.opts.penSize = Number(own("width").value);
-      view.setDrawingEnabled(true);
-      view.setPenValue(Number(pen.value), own("filled").checked);
-    }
-    for (const id of ["brush", "filled", "width"]) own(id).addEventListener("change", chosen);
-    own("undo").addEventListener("click", () => { if (begun) view.drawUndo(); });
-    own("save").addEventListener("click", async () => {
-      const bytes = await view.saveImage({ filename: "", isSaveDrawing: true });
-      if (!(bytes instanceof Uint8Array)) { own("saved").textContent = "Not saved: nothing was drawn"; return; }
-      const form = new FormData();
-      form.append("mask", new Blob([bytes]), "mask.nii");
-      send("/correct/" + at, form);
-    });
   }
 
   try {
@@ -127,7 +104,7 @@
     const types = { multi: view.sliceTypeMultiplanar, axial: view.sliceTypeAxial, coronal: view.sliceTypeCoronal, sagittal: view.sliceTypeSagittal, render: view.sliceTypeRender };
     own("planes").addEventListener("change", (event) => view.setSliceType(types[event.target.value]));
     threshold(maskShown);
-    brush(mask, maskShown);
+    window.studioBrush(view, mask, maskShown, send);
     where.textContent = "";
     canvas.dataset.ready = "yes";
     window.studioView = view;
