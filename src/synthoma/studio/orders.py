@@ -24,6 +24,7 @@ PLAIN = "image"
 DESIGNS = ("single", "pairs")
 LOBES = ("frontal", "temporal", "parietal", "occipital", "deep", "posterior fossa")
 SIDES = ("left", "right")
+GRADES = ("mixed", "low", "high")
 FILES = ("png", "nifti", "dicom")
 FIRST_LOOK = 12
 """Slices that are drawn to look at before many are."""
@@ -176,6 +177,25 @@ class Desk:
         words = ("turing", "score", str(blinded), *map(str, answers), f"--output={output}")
         return Order("turing", f"score readers of {blinded.name}", words, output)
 
+    def paint(self, form: Form, place: str = "") -> Order:
+        """Tumours put into scans or a cohort.
+
+        Args:
+            form: what is asked for.
+            place: in the words of ``--place``; "" where the form's lobe and side count.
+        """
+        source = self.places.find(form.get("at", ""))
+        output = self._output(form, "painted")
+        words = ["paint", str(source), f"--output={output}", *dials_of(form, place)]
+        words.append(f"--seed={_whole(form, 'seed', 0, 2**31)}")
+        if form.get("copies") and (copies := _whole(form, "copies", 1, 1000)) > 1:
+            words.append(f"--copies={copies}")
+        if form.get("beside"):
+            words.append("--beside")
+        if shows := _choice(form, "shows", ("", *MODALITIES)):
+            words.append(f"--shows={shows}")
+        return Order("paint", f"paint tumours into {source.name}", tuple(words), output)
+
     def evaluate(self, form: Form) -> Order:
         """A verdict."""
         real, synthetic = (self.places.find(form.get(name, "")) for name in ("real", "synthetic"))
@@ -262,6 +282,26 @@ def _held(form: Form) -> list[str]:
             raise _not_so("test and validation", "less than 100 % together")
         return [f"--split={1 - test - validation:.4g},{validation:.4g},{test:.4g}"]
     return []
+
+
+def dials_of(form: Form, place: str = "") -> list[str]:
+    """The dials of a tumour as options; what is left to chance is left out.
+
+    Args:
+        form: ``ml`` where ``size_wanted``, ``contrast``, ``oedema`` where ``oedema_wanted``, ``grade``, and so on.
+        place: in place of the form's lobe and side.
+    """
+    words = [f"--grade={_choice(form, 'grade', GRADES)}"]
+    if form.get("size_wanted"):
+        words.append(f"--size-ml={_real(form, 'ml', 0.5, 200):g}")
+    words.append(f"--contrast={_real(form, 'contrast', 0.1, 2.5):g}")
+    for name, high in (("oedema", 0.95), ("enhancing", 1.0)):
+        if form.get(f"{name}_wanted"):
+            words.append(f"--{name}={_real(form, name, 0, high):g}")
+    named = " ".join(filter(None, (_choice(form, "side", ("", *SIDES)), _choice(form, "lobe", ("", *LOBES)))))
+    if place or named:
+        words.append(f"--place={place or named}")
+    return words
 
 
 def _drawn(form: Form) -> list[str]:

@@ -38,13 +38,16 @@ class Origin:
     place: Path
     shows: str = ""
 
+    def cases(self) -> tuple[Case, ...]:
+        """All scans that are there; none where they cannot be read."""
+        try:
+            return _cases(self.place, state_of(self.place))
+        except (SynthomaError, OSError):
+            return ()
+
     def case(self, name: str) -> Case | None:
         """The case of a name; None where the scans are not there any more, or are others now."""
-        try:
-            cases = _cases(self.place, _state(self.place))
-        except (SynthomaError, OSError):
-            return None
-        return next((one for one in cases if one.name == name), None)
+        return next((one for one in self.cases() if one.name == name), None)
 
 
 def origin_of(studio: Studio, findings: Path) -> Origin | None:
@@ -95,7 +98,7 @@ def _copied(studio: Studio, folder: Path, origin: Origin) -> Path | None:
     """A scan of another form (DICOM, several sequences, one of many) as NIfTI."""
     name = look.text(look.json_of(folder / "findings.json"), "case", 1000)
     with _ONE:
-        key = bytes_digest(f"{origin.place}\0{_state(origin.place)}\0{name}".encode())[:24]
+        key = bytes_digest(f"{origin.place}\0{state_of(origin.place)}\0{name}".encode())[:24]
         kept = studio.places.own / COPIES / f"{key}.nii.gz"
         if kept.is_file():
             return kept
@@ -134,7 +137,7 @@ def _cases(place: Path, _state: tuple[int, int]) -> tuple[Case, ...]:
     return take_inventory(place, key=secret_key(), masks_wanted=False).cases
 
 
-def _state(place: Path) -> tuple[int, int]:
+def state_of(place: Path) -> tuple[int, int]:
     """What changes when a file or the top of a folder is written anew."""
     found = place.stat()
     return found.st_mtime_ns, found.st_size
