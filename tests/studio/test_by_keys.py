@@ -73,7 +73,7 @@ def test_every_screen_is_walked_through(browser: Any, served: str, tmp_path: Pat
     page = visit.page
     for address in (
         "/", "/drop", "/scans/w/uploads", "/cohort/w/real", "/train", "/synthetic", "/verdict", "/detect", "/turing",
-        "/findings/w/found", "/teach", "/jobs", "/learn",
+        "/findings/w/found", "/teach", "/paint/w/real", "/paint/w/p1_flair.nii.gz", "/jobs", "/learn",
     ):  # fmt: skip
         page.goto(f"{visit.root}{address}")
         walk(page)

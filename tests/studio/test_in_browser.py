@@ -158,3 +158,40 @@ def test_readers_corrections_and_the_brush(browser: Any, served: str, tmp_path: 
     assert ((after.voxels > 0) >= (before.voxels > 0)).all()  # the brush adds, and what was there lies where it lay
     assert (after.voxels > 0).sum() > (before.voxels > 0).sum()
     assert visit.faults == []
+
+
+@pytest.mark.timeout(900)
+def test_a_tumour_is_tried_and_painted(browser: Any, served: str, tmp_path: Path) -> None:
+    study = simulate(seed=3, index=101, config=PhantomConfig(pixel_mm=2.5, slice_mm=6.0, healthy=1.0)).study
+    scan = tmp_path / "ws" / "h1_flair.nii.gz"
+    write_volume(Volume(np.asarray(study.images["flair"], np.float32), study.geometry), scan)
+    visit = Visit(browser, served)
+    page = visit.page
+    page.goto(f"{visit.root}/paint/w/h1_flair.nii.gz")
+    page.wait_for_selector("#easel[data-drawn]", timeout=120_000)
+    visit.read()
+    assert "Painted" in page.inner_text("#told")
+
+    def next_one(act: Any) -> None:
+        before = int(page.locator("#easel").get_attribute("data-drawn"))
+        act()
+        page.wait_for_function("n => Number(document.getElementById('easel').dataset.drawn) > n", arg=before)
+
+    box = page.locator("#slice-picture").bounding_box()
+    page.click("#easel", position={"x": box["width"] * 0.7, "y": box["height"] * 0.6})
+    page.wait_for_function("document.getElementById('row').value !== ''")
+    assert float(page.locator("#row").input_value()) == pytest.approx(0.6, abs=0.01)
+    page.locator("#easel").focus()
+    next_one(lambda: page.keyboard.press("ArrowUp"))
+    assert float(page.locator("#row").input_value()) == pytest.approx(0.56, abs=0.01)
+    next_one(lambda: page.check("#before"))
+    assert "as it is" in page.inner_text("#told")
+    next_one(lambda: page.uncheck("#before"))
+    page.locator("input[name=oedema]").focus()
+    next_one(lambda: page.keyboard.press("ArrowRight"))
+    assert page.locator("input[name=oedema_wanted]").is_checked()
+    visit.press("Paint")
+    assert re.search("--place=[0-9.-]+,[0-9.-]+,[0-9.-]+", page.inner_text("#command"))
+    visit.finish()
+    assert "synthetic slices" in page.inner_text(".lead")
+    assert visit.faults == []
