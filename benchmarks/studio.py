@@ -244,6 +244,7 @@ def main() -> None:
             results["training_still_ran"] = person.client.get(f"{job}/state").json()["state"] == "running"
             server.send_signal(signal.SIGINT)
             server.wait(60)
+    print(json.dumps(results))
     save("studio", results)
 
 

@@ -12,7 +12,7 @@ from synthoma.core.outputs import new_folder
 from synthoma.core.untrusted import csv_text, file_name, printable
 from synthoma.core.whole_files import write_json, write_text
 from synthoma.studio import look
-from synthoma.studio.orders import MODALITIES, PLAIN
+from synthoma.studio.options import MODALITIES, PLAIN
 from synthoma.studio.origin import case_of, loaded, origin_of
 from synthoma.studio.reviews import PICTURE, Review, Reviews, model_masks
 from synthoma.studio.studio import Studio

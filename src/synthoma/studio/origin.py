@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from synthoma.core.errors import SynthomaError
 from synthoma.core.provenance import bytes_digest
 from synthoma.studio import look
-from synthoma.studio.orders import MODALITIES
+from synthoma.studio.options import MODALITIES
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Studio
 

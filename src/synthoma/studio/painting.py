@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from synthoma.studio import look
-from synthoma.studio.orders import GRADES, LOBES, MODALITIES, SIDES, dials_of
+from synthoma.studio.options import GRADES, LOBES, MODALITIES, SIDES, dials_of
 from synthoma.studio.origin import Origin, loaded, state_of
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Screen, Studio, number_in, see, texts

@@ -41,14 +41,19 @@ class Review:
 
 def model_masks(folder: Path, facts: look.Facts) -> list[str]:
     """Names of the masks that the model made: one of a volume, one a slice of pictures."""
-    return [
-        name for name in look.files_of(facts, 10_000) if name.endswith((MASK, PICTURE)) and (folder / name).is_file()
-    ]
+    names = look.files_of(facts, 10_000)
+    return [name for name in names if name.endswith((MASK, PICTURE)) and _own(folder / name)]
+
+
+def _own(path: Path) -> bool:
+    """Whether it is a file of the folder itself: a link may lead out of it."""
+    return path.is_file() and not path.is_symlink()
 
 
 def corrected_of(folder: Path) -> list[str]:
     """Names of the masks of a finding that a person made, the newest last."""
-    return sorted((path.name for path in folder.glob(f"*{BY_HAND}*.nii.gz")), key=lambda name: (len(name), name))
+    found = (path.name for path in folder.glob(f"*{BY_HAND}*.nii.gz") if _own(path))
+    return sorted(found, key=lambda name: (len(name), name))
 
 
 class Reviews:

@@ -12,19 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from synthoma.studio import look, uploads
-from synthoma.studio.orders import (
-    FILES,
-    FIRST_LOOK,
-    LOBES,
-    MODALITIES,
-    MODELS,
-    PRESETS,
-    SIDES,
-    SLICES,
-    Desk,
-    Form,
-    Order,
-)
+from synthoma.studio.options import FILES, FIRST_LOOK, LOBES, MODALITIES, MODELS, PRESETS, SIDES, SLICES, Form
+from synthoma.studio.orders import Desk, Order
 from synthoma.studio.queue import amount
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.store import Job

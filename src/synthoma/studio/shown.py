@@ -18,8 +18,8 @@ from synthoma.studio.gate import PAGE_POLICY
 from synthoma.studio.gathered import meanings
 from synthoma.studio.learning import lesson, picture
 from synthoma.studio.masks import probabilities
-from synthoma.studio.orders import MODALITIES
-from synthoma.studio.origin import VOLUMES, whole
+from synthoma.studio.options import MODALITIES
+from synthoma.studio.origin import VOLUMES, origin_of, whole
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.reviews import Reviews, corrected_of, model_masks
 from synthoma.studio.studio import Screen, Studio
@@ -192,7 +192,8 @@ class Shown:
         first = next((value for value in threshold.values() if isinstance(value, int | float)), 0.5)
         return self.studio.page(
             request, "view.html", str(case["name"]), case=case, at=at, above=self.studio.places.address(above),
-            scan=self._source(above), threshold=first, modalities=MODALITIES, coarse=not self._source(above),
+            scan=self._source(above), threshold=first, modalities=MODALITIES,
+            coarse=origin_of(self.studio, above) is None,
             chances=[name.removesuffix(".nii.gz") for name in probabilities(facts)], corrected=corrected_of(folder),
             labels=meanings(facts), may=folder.is_relative_to(self.studio.places.workspace),
             masks=[*corrected_of(folder)[::-1], *model_masks(folder, facts)[:1]],
@@ -221,6 +222,8 @@ class Shown:
         what = request.query_params.get("what", "")
         if what.isdigit():
             return self._chance(folder, int(what))
+        if what == "hand":
+            return self._by_hand(folder)
         if what not in ("scan", "mask"):
             raise RefusedError(404, "scan or mask", "something else", "choose a scan on the page of findings")
         full = whole(self.studio, folder)
@@ -238,6 +241,14 @@ class Shown:
         if not content:
             raise RefusedError(404, "a volume to show", "findings without one", "look at the page of the findings")
         return Response(content, media_type="application/octet-stream")
+
+    def _by_hand(self, folder: Path) -> Response:
+        """The newest mask that a person made, from which the brush goes on."""
+        made = corrected_of(folder)
+        if not made:
+            raise RefusedError(404, "a mask that a person made", "none yet", "correct one")
+        path = self.studio.places.find(f"{self.studio.places.address(folder)}/{made[-1]}")
+        return FileResponse(path, media_type="application/octet-stream")
 
     def _chance(self, folder: Path, number: int) -> Response:
         """The probability of one target, on the grid of the scan."""

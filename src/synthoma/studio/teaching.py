@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from synthoma.studio import look
 from synthoma.studio.gathered import convention_of, gather, reviewed
-from synthoma.studio.orders import MODALITIES, SLICES
+from synthoma.studio.options import MODALITIES, SLICES
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.reviews import BY_HAND, Reviews, Verdict, corrected_of, model_masks
 from synthoma.studio.studio import Studio, see, texts

@@ -104,7 +104,8 @@
     const types = { multi: view.sliceTypeMultiplanar, axial: view.sliceTypeAxial, coronal: view.sliceTypeCoronal, sagittal: view.sliceTypeSagittal, render: view.sliceTypeRender };
     own("planes").addEventListener("change", (event) => view.setSliceType(types[event.target.value]));
     threshold(maskShown);
-    window.studioBrush(view, mask, maskShown, send);
+    const hand = canvas.dataset.hand ? await load("hand", {}) : mask;
+    window.studioBrush(view, hand, maskShown, send);
     where.textContent = "";
     canvas.dataset.ready = "yes";
     window.studioView = view;
