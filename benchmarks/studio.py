@@ -187,7 +187,10 @@ def train(address: str) -> str:
 
 
 def in_browser(address: str) -> dict[str, Any]:
-    """Seconds until a volume with its mask is on the screen, and milliseconds of a step of the threshold slider."""
+    """Seconds until a volume with its mask is on the screen, and milliseconds until a step of the threshold is told.
+
+    The outline above the threshold follows with the next picture, which takes longer without a graphics card.
+    """
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -208,7 +211,12 @@ def in_browser(address: str) -> dict[str, Any]:
             const start = performance.now(); slider.value = 0.3 + n / 50; slider.dispatchEvent(new Event('input'));
             return performance.now() - start; })"""
         )
-    return {"volume_shown_s": [round(one, 2) for one in shown], "slider_step_ms": round(statistics.median(steps), 1)}
+    load = [round(one, 2) for one in os.getloadavg()]
+    return {
+        "load": load,
+        "volume_shown_s": [round(one, 2) for one in shown],
+        "slider_step_ms": round(statistics.median(steps), 1),
+    }
 
 
 def main() -> None:
