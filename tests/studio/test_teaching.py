@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -142,12 +143,13 @@ def test_what_is_right_becomes_a_cohort(
 
 
 def test_rejected_and_doubled_masks_are_refused(
-    studio: Studio, visitor: TestClient, csrf: str, three: dict[str, Path]
+    studio: Studio, visitor: TestClient, csrf: str, three: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     says(visitor, csrf, three["a"], "accepted")
     says(visitor, csrf, three["c"], "rejected")
     status, said = teach(visitor, csrf, "w/found-a/a", "w/found-c/c")
     assert (status, "rejected" in said) == (400, True)
+    said_of_c = html.unescape(said)
     again = found(studio, "again", studio.places.workspace / "uploads" / "u0", spot())
     says(visitor, csrf, again, "accepted")
     status, said = teach(visitor, csrf, "w/found-a/a", "w/found-again/again")
@@ -157,6 +159,10 @@ def test_rejected_and_doubled_masks_are_refused(
     assert teach(visitor, csrf, "w/../secret")[0] == 404
     assert teach(visitor, csrf, "w/found-a/a", size="x")[0] == 422
     assert not list(studio.places.workspace.glob("cases-corrected*"))  # nothing half made
+    assert "'c'" in said_of_c
+    refusals = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert len(refusals) >= 4
+    assert not any("'c'" in line or "'a'" in line for line in refusals)  # the log names nobody
     assert not studio.store.jobs("queued")
     # The last word counts.
     says(visitor, csrf, three["c"], "accepted")

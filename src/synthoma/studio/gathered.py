@@ -114,21 +114,26 @@ def gather(studio: Studio, chosen: Sequence[Taught], target: Path, *, merge: boo
     with new_folder(target) as partial:
         for one in chosen:
             if not one.review.taught:
-                raise InputError("masks that somebody found right", f"{one.name!r}, rejected", "leave it out")
+                raise InputError("masks that somebody found right", "a rejected one", f"leave {_named(one)} out")
             case = case_of(studio, one.folder)
             study = None if case is None else loaded(case)
             if case is None or study is None:
-                came = f"{printable(one.name)!r}, which is not there any more or is not in an open folder"
-                raise InputError("the scan that was looked at", came, "leave it out, or look at it again")
+                came = "one that is not there any more, or not in an open folder"
+                raise InputError("the scan that was looked at", came, f"leave {_named(one)} out, or look at it again")
             if case.sources in seen:
-                todo = "choose one of its masks, the one that is right"
-                raise InputError("one mask of each scan", f"two of {printable(one.name)!r}", todo)
+                todo = f"choose one of {_named(one)}, the one that is right"
+                raise InputError("one mask of each scan", "two of one", todo)
             seen.add(case.sources)
             rows += _written(partial, _unused(case.name, names), case, study, one, merge=merge)
         columns = [name for name in SEQUENCES if any(name in row for row in rows)]
         write_text(partial / "cases.csv", csv_text(["patient", "case", "slice", *columns, "mask", "site"], rows))
         write_json(partial / "gathered.json", {"note": NOTE, "masks": [_told(one) for one in chosen]})
     return len(seen)
+
+
+def _named(one: Taught) -> str:
+    """A case for the user's eyes: what is to be done is not logged, what came is."""
+    return repr(printable(one.name))
 
 
 def _told(one: Taught) -> dict[str, object]:
@@ -189,8 +194,8 @@ def _pictures(folder: Path, name: str, stem: str, images: Mapping[str, Array], m
     files: dict[str, object] = {}
     for shows, image in {**images, "mask": mask * np.uint8(255)}.items():
         if image.dtype not in (np.uint8, np.uint16):
-            todo = "save the picture in 8 or 16 bits"
-            raise InputError("pictures of 8 or 16 bits", f"{image.dtype} in {printable(name)!r}", todo)
+            todo = f"save the picture of {printable(name)!r} in 8 or 16 bits"
+            raise InputError("pictures of 8 or 16 bits", f"one of {image.dtype}", todo)
         files[shows] = f"{name}/{stem}_{shows}.png"
         Image.fromarray(np.ascontiguousarray(image)).save(folder / str(files[shows]))
     return files
@@ -218,6 +223,6 @@ def _mask(one: Taught, study: Study) -> Bytes:
         found = np.asarray(volume.voxels, np.uint8)
         same = volume.geometry is None or study.geometry is None or same_grid(volume.geometry, study.geometry)
     if found.shape != shape or not same:
-        came = f"one on another ({printable(one.name)!r})"
-        raise InputError("a mask on the grid of its scan", came, "look at the scan again, and correct that")
+        todo = f"look at the scan of {_named(one)} again, and correct that"
+        raise InputError("a mask on the grid of its scan", "one on another", todo)
     return found
