@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from synthoma.studio.limits import Limits
 from synthoma.studio.server import made
 from synthoma.studio.store import Job
 from synthoma.studio.studio import Studio
+from tests.studio.visiting import chromium, serving
 
 ADDRESS = "http://127.0.0.1:8765"
 SMALL = Limits(upload_bytes=3 * 2**20, files=6, ratio=50, depth=4, form_bytes=4096)
@@ -61,6 +63,20 @@ def visitor(studio: Studio, stranger: TestClient) -> TestClient:
 def csrf(studio: Studio, visitor: TestClient) -> str:
     """What the pages of the visitor carry."""
     return studio.door.sessions[visitor.cookies[studio.door.cookie]]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for the tests of a file."""
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """A studio as the command starts it; its address."""
+    with serving(tmp_path) as address:
+        yield address
 
 
 def over(studio: Studio, job: str, seconds: float = 60) -> Job:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,98 +12,13 @@ import pytest
 pytest.importorskip("uvicorn", reason="the studio: pip install 'synthoma[studio]'")
 
 from synthoma.phantom import PhantomConfig, simulate
-from synthoma.scans.case import Geometry, Volume
+from synthoma.scans.case import Volume
 from synthoma.scans.volumes import read_volume, write_volume
-from synthoma.studio.store import Store
 from synthoma.studio.studio import SCREENS
+from tests.studio.visiting import Visit, findings_in
 from tests.toys import blobs, write_cohort
 
 pytestmark = pytest.mark.heavy
-
-AXE = Path(__file__).parents[1] / "vendor" / "axe.min.js"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
-WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-LONG = 400_000
-"""Milliseconds that a command may take on a busy machine."""
-
-
-class Visit:
-    """A page in the browser, and what it did that it must not do."""
-
-    def __init__(self, browser: Any, address: str) -> None:
-        self.root = address.partition("/enter")[0]
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900})
-        self.page = self.context.new_page()
-        self.faults: list[str] = []
-        self.page.on("console", lambda said: self._said(said.type, said.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda asked: self._asked(asked.url))
-        self.page.goto(address)
-        self.page.wait_for_url(f"{self.root}/")
-
-    def _said(self, kind: str, text: str) -> None:
-        if kind == "error":
-            self.faults.append(text)
-
-    def _asked(self, address: str) -> None:
-        if not address.startswith((self.root, "data:", "blob:")):
-            self.faults.append(f"asked for {address}")
-
-    def go(self, address: str) -> Any:
-        """Open a screen, which everybody can read at every width, in the light and in the dark."""
-        self.page.goto(f"{self.root}{address}")
-        self.read()
-        return self.page
-
-    def read(self) -> None:
-        """Raise where axe finds something grave on this page, or it does not fit."""
-        for scheme, width in (("light", 1280), ("light", 768), ("dark", 400)):
-            self.page.emulate_media(color_scheme=scheme)
-            self.page.set_viewport_size({"width": width, "height": 900})
-            scrolled, shown = self.page.evaluate(WIDTHS)
-            assert scrolled <= shown, f"{self.page.url} at {width}"
-            self.page.evaluate(AXE.read_text(encoding="utf-8"))
-            found = self.page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
-            grave = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
-            assert grave == [], f"{self.page.url}, {scheme}"
-        self.page.set_viewport_size({"width": 1280, "height": 900})
-
-    def press(self, name: str) -> None:
-        """Send the form of a button, and read the page of the job."""
-        self.page.get_by_role("button", name=name, exact=True).first.click()
-        self.page.wait_for_url(re.compile("/job/"))
-
-    def finish(self) -> None:
-        """Wait until the job of this page is done, and see what it made."""
-        self.page.wait_for_selector(".state.s-done, .state.s-failed", timeout=LONG)
-        assert self.page.locator(".state.s-failed").count() == 0, self.page.inner_text("main")
-        self.read()
-        self.page.click("#result")
-        self.read()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="pages in a browser: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("pages in a browser: install chromium")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
-    """A studio as the command starts it; its address."""
-    words = ["-m", "synthoma", "studio", "--workspace", str(tmp_path / "ws"), "--port", "0", "--no-open"]
-    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().removeprefix("studio: ").strip()
-        server.send_signal(signal.SIGINT)
-        assert server.wait(60) in (0, 130)
 
 
 @pytest.mark.timeout(1800)
@@ -185,7 +94,7 @@ def test_readers_corrections_and_the_brush(browser: Any, served: str, tmp_path: 
     write_cohort(workspace / "real", images, labels, splits=["train"] * 4 + ["test"] * 8, origin="real", **known)
     groups = [f"s{number}" for number in range(12)]
     write_cohort(workspace / "drawn", blobs(12, 1, 32)[0], labels, groups=groups, origin="synthetic", **known)
-    _findings(workspace)
+    findings_in(workspace)
     visit = Visit(browser, served)
     page = visit.page
 
@@ -251,36 +160,38 @@ def test_readers_corrections_and_the_brush(browser: Any, served: str, tmp_path: 
     assert visit.faults == []
 
 
-def _findings(workspace: Path) -> None:
-    """Findings in a lopsided scan that lies as scanners leave them, and the job that made them."""
-    case, scan = workspace / "found" / "p1", workspace / "p1_flair.nii.gz"
-    case.mkdir(parents=True)
-    grid = Geometry((2.0, 3.0, 4.0), (40.0, -12.0, 7.0), (-1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0))
-    z, y, x = np.mgrid[-1:1:20j, -1:1:30j, -1:1:40j]
-    ball, spot = z**2 + y**2 + x**2, (z - 0.2) ** 2 + (y + 0.3) ** 2 + (x - 0.4) ** 2
-    write_volume(Volume(np.where(ball < 0.8, 300 + 50 * x, 0).astype(np.int16), grid), scan)
-    write_volume(Volume((spot < 0.05).astype(np.uint8), grid), case / "p1_mask.nii.gz")
-    write_volume(Volume(np.clip(1 - spot, 0, 1).astype(np.float32), grid), case / "p1_probability.nii.gz")
-    files = {"mask": ["p1_mask.nii.gz"], "probabilities": ["p1_probability.nii.gz"]}
-    facts = {"case": "p1", "has_tumour": True, "files": files, "labels": {"1": "tumour"}, "thresholds": {"tumour": 0.9}}
-    (case / "findings.json").write_text(json.dumps(facts), encoding="utf-8")
-    (workspace / "found" / "detection.json").write_text('{"scans": 1, "with_tumour": 1}', encoding="utf-8")
-    store = Store(workspace / ".studio" / "jobs.sqlite")
-    done = (
-        "INSERT INTO jobs (id, kind, title, words, output, state, made) VALUES ('seen', 'detect', '', ?, ?, 'done', 0)"
-    )
-    with store.opened() as data:  # at once: the queue of a studio that runs takes what is queued
-        data.execute(done, (json.dumps(["detect", str(scan)]), str(workspace / "found")))
-
-
-@pytest.mark.timeout(300)
-def test_keys_alone_are_enough(browser: Any, served: str) -> None:
+@pytest.mark.timeout(900)
+def test_a_tumour_is_tried_and_painted(browser: Any, served: str, tmp_path: Path) -> None:
+    study = simulate(seed=3, index=101, config=PhantomConfig(pixel_mm=2.5, slice_mm=6.0, healthy=1.0)).study
+    scan = tmp_path / "ws" / "h1_flair.nii.gz"
+    write_volume(Volume(np.asarray(study.images["flair"], np.float32), study.geometry), scan)
     visit = Visit(browser, served)
-    visit.page.keyboard.press("Tab")
-    assert visit.page.evaluate("document.activeElement.textContent") == "Skip to the content"
-    for _ in range(2):
-        visit.page.keyboard.press("Tab")
-    visit.page.keyboard.press("Tab")
-    visit.page.keyboard.press("Enter")
-    visit.page.wait_for_url("**/cohort")
+    page = visit.page
+    page.goto(f"{visit.root}/paint/w/h1_flair.nii.gz")
+    page.wait_for_selector("#easel[data-drawn]", timeout=120_000)
+    visit.read()
+    assert "Painted" in page.inner_text("#told")
+
+    def next_one(act: Any) -> None:
+        before = int(page.locator("#easel").get_attribute("data-drawn"))
+        act()
+        page.wait_for_function("n => Number(document.getElementById('easel').dataset.drawn) > n", arg=before)
+
+    box = page.locator("#slice-picture").bounding_box()
+    page.click("#easel", position={"x": box["width"] * 0.7, "y": box["height"] * 0.6})
+    page.wait_for_function("document.getElementById('row').value !== ''")
+    assert float(page.locator("#row").input_value()) == pytest.approx(0.6, abs=0.01)
+    page.locator("#easel").focus()
+    next_one(lambda: page.keyboard.press("ArrowUp"))
+    assert float(page.locator("#row").input_value()) == pytest.approx(0.56, abs=0.01)
+    next_one(lambda: page.check("#before"))
+    assert "as it is" in page.inner_text("#told")
+    next_one(lambda: page.uncheck("#before"))
+    page.locator("input[name=oedema]").focus()
+    next_one(lambda: page.keyboard.press("ArrowRight"))
+    assert page.locator("input[name=oedema_wanted]").is_checked()
+    visit.press("Paint")
+    assert re.search("--place=[0-9.-]+,[0-9.-]+,[0-9.-]+", page.inner_text("#command"))
+    visit.finish()
+    assert "synthetic slices" in page.inner_text(".lead")
     assert visit.faults == []

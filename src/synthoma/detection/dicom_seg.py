@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pydicom
@@ -24,11 +25,15 @@ from synthoma.core.errors import InputError, SynthomaError
 from synthoma.core.provenance import bytes_digest
 from synthoma.core.types import Bools, Bytes
 from synthoma.core.whole_files import whole_file
-from synthoma.detection.detector import Detector
 from synthoma.scans.dicom.stack import Series
+
+if TYPE_CHECKING:
+    from synthoma.detection.detector import Detector
 
 DESCRIPTION = "Synthoma tumour: RESEARCH ONLY, not for clinical use"
 SERIES_NUMBER = 9001
+CORRECTED = "Synthoma tumour, CORRECTED BY HAND: RESEARCH ONLY"
+CORRECTED_NUMBER = 9002
 
 _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
@@ -39,6 +44,30 @@ _MAY_BE_EMPTY = (
 _TYPES = {"tumour": codes.SCT.Neoplasm, "core": codes.SCT.Neoplasm, "enhancing": codes.cid7159.EnhancingLesion}
 LABELS = {"tumour": "Whole tumour", "core": "Tumour core", "enhancing": "Enhancing tumour"}
 """Names of segments and structures, by target."""
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Who made the regions, as the file names them.
+
+    Attributes:
+        name: of the device, and of the algorithm.
+        version: of the algorithm.
+        serial: of the device.
+        kind: whether a person had a part in it (PS3.3 C.8.20.2, Segment Algorithm Type).
+        says: Content Description.
+        series, number: description and number of the series.
+        origin: what makes its instances different from others of the same images and regions.
+    """
+
+    name: str
+    version: str
+    serial: str
+    kind: Literal["AUTOMATIC", "SEMIAUTOMATIC"]
+    says: str
+    series: str
+    number: int
+    origin: str
 
 
 def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools], detector: Detector) -> None:
@@ -54,6 +83,30 @@ def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools],
         InputError: a series that a segmentation cannot refer to, or no region with content.
         OutputError: the disk is full, or the like.
     """
+    digest, name = detector.bundle.digest, f"Synthoma {detector.name}"
+    says, version = "Automatic, research only", f"{__version__}, model {digest[:12]}"
+    maker = _Maker(name, version, digest[:16], "AUTOMATIC", says, DESCRIPTION, SERIES_NUMBER, digest)
+    _write(path, series, regions, maker)
+
+
+def write_corrected_segmentation(path: Path, series: Series, regions: Mapping[str, Bools], corrected: str) -> None:
+    """Write regions that a person corrected as a DICOM SEG: one that says SEMIAUTOMATIC, and by hand.
+
+    Args:
+        path: the file to write.
+        series: whose slices the regions lie on, in its order.
+        regions: (z, y, x) of each, as of ``write_segmentation``.
+        corrected: SHA-256 of the mask that was corrected.
+
+    Raises:
+        InputError, OutputError: as ``write_segmentation``.
+    """
+    name, version, says = "Synthoma studio", f"{__version__}, corrected by hand", "Corrected by hand, research only"
+    maker = _Maker(name, version, corrected[:16], "SEMIAUTOMATIC", says, CORRECTED, CORRECTED_NUMBER, corrected)
+    _write(path, series, regions, maker)
+
+
+def _write(path: Path, series: Series, regions: Mapping[str, Bools], maker: _Maker) -> None:
     filled = {name: region for name, region in regions.items() if region.any()}
     if not filled:
         raise InputError("a region with content", "none", "a DICOM SEG cannot be empty")
@@ -65,7 +118,7 @@ def write_segmentation(path: Path, series: Series, regions: Mapping[str, Bools],
     try:
         with warnings.catch_warnings(), whole_file(path) as partial:
             warnings.simplefilter("ignore")  # they are about the source's headers, and may quote them
-            found = _segmentation(sources, frames, list(filled), detector)
+            found = _segmentation(sources, frames, list(filled), maker)
             _state_thickness(found, series)
             found.save_as(partial)
     except SynthomaError:
@@ -108,34 +161,33 @@ def _sources(series: Series) -> tuple[list[Dataset], list[int]]:
     return sources, list(range(len(files)))
 
 
-def _segmentation(sources: list[Dataset], frames: Bytes, names: list[str], detector: Detector) -> Segmentation:
-    digest = detector.bundle.digest
+def _segmentation(sources: list[Dataset], frames: Bytes, names: list[str], maker: _Maker) -> Segmentation:
     # The same mask of the same model on the same images is the same instance.
-    origin = [digest, str(sources[0].SOPInstanceUID), bytes_digest(np.packbits(frames).tobytes()), __version__]
+    origin = [maker.origin, str(sources[0].SOPInstanceUID), bytes_digest(np.packbits(frames).tobytes()), __version__]
     algorithm = AlgorithmIdentificationSequence(
-        name=f"Synthoma {detector.name}",
+        name=maker.name,
         family=codes.cid7162.ArtificialIntelligence,
-        version=f"{__version__}, model {digest[:12]}",
+        version=maker.version,
         source="Synthoma",
     )
-    segments = [_segment(number, name, algorithm) for number, name in enumerate(names, start=1)]
+    segments = [_segment(number, name, algorithm, maker.kind) for number, name in enumerate(names, start=1)]
     return Segmentation(
         source_images=sources,
         pixel_array=frames,
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=segments,
         series_instance_uid=generate_uid(entropy_srcs=[*origin, "series"]),
-        series_number=SERIES_NUMBER,
+        series_number=maker.number,
         sop_instance_uid=generate_uid(entropy_srcs=[*origin, "instance"]),
         instance_number=1,
         manufacturer="Synthoma",
-        manufacturer_model_name=f"Synthoma {detector.name}"[:64],
+        manufacturer_model_name=maker.name[:64],
         software_versions=__version__,
-        device_serial_number=digest[:16],
+        device_serial_number=maker.serial,
         content_label="TUMOUR",
-        content_description="Automatic, research only",
+        content_description=maker.says,
         content_qualification="RESEARCH",
-        series_description=DESCRIPTION,
+        series_description=maker.series,
         omit_empty_frames=True,
     )
 
@@ -154,14 +206,14 @@ def _state_thickness(found: Segmentation, series: Series) -> None:
             measures.SliceThickness = DSfloat(thickness, auto_format=True)
 
 
-def _segment(number: int, name: str, algorithm: Any) -> SegmentDescription:
+def _segment(number: int, name: str, algorithm: Any, kind: str) -> SegmentDescription:
     """Description of one target."""
     return SegmentDescription(
         segment_number=number,
         segment_label=LABELS.get(name, name)[:64],
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=_TYPES.get(name, codes.SCT.Neoplasm),
-        algorithm_type="AUTOMATIC",
+        algorithm_type=kind,
         algorithm_identification=algorithm,
         anatomic_regions=[codes.SCT.Brain],
     )

@@ -146,7 +146,7 @@ PAINTERS: dict[str, Painter] = {"growth": grow_and_paint, "copy-paste": copy_and
 
 def paint_scan(
     rng: np.random.Generator, scan: Scan, dials: Dials, *, painter: str = "growth", material: Material | None = None,
-    beside: bool = False, drawn: Bytes | None = None,
+    beside: bool = False, drawn: Bytes | None = None, tissue: TissueMap | None = None,
 ) -> Painted:  # fmt: skip
     """Put one or more tumours into a scan.
 
@@ -158,6 +158,7 @@ def paint_scan(
         material: what training patients give; nothing where None.
         beside: paint a scan that shows a tumour already, away from it.
         drawn: the mask to fill, uint8 (z, y, x), in place of one that is made.
+        tissue: the scan's tissues, where they are known already; None tells them.
 
     Raises:
         InputError: a tumour there already, no brain, or no room.
@@ -167,7 +168,7 @@ def paint_scan(
     if there.any() and not beside:
         came = f"a scan with a tumour of {there.sum() * scan.voxel_ml:.3g} ml"
         raise InputError("a scan without tumour", came, "paint away from it with --beside, or remove it first")
-    tissue = tissues_of(scan.images, scan.spacing, there if there.any() else None)
+    tissue = tissue or tissues_of(scan.images, scan.spacing, there if there.any() else None)
     room = room_of(tissue)
     far_from: Float32 | None = None
     if there.any():

@@ -57,7 +57,12 @@ def _box(region: Bools) -> list[tuple[int, int]]:
 
 def middle_of(tissue: TissueMap) -> Floats:
     """Voxel (z, y, x) in the middle of the brain's box."""
-    return np.array([(low + high) / 2 for low, high in _box(tissue.brain)])
+    return middle_of_brain(tissue.brain)
+
+
+def middle_of_brain(brain: Bools) -> Floats:
+    """As ``middle_of``, of a brain of which the tissues are not told apart."""
+    return np.array([(low + high) / 2 for low, high in _box(brain)])
 
 
 def where_is(tumour: Bools, brain: Bools, scan: Scan) -> tuple[str, str]:

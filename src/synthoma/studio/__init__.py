@@ -8,4 +8,8 @@ queue     the same commands as on the command line, one after another, in proces
 orders    what a form asks for, as the words of a command
 look      what lies in the workspace, by a light look
 screens   the pages
+origin    the scan behind findings, at full size
+reviews   which masks people found right; gathered, what is learned from them
+between   slices between drawn ones
+painting  tumours put into scans, tried in a slice at once
 """

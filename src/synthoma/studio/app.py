@@ -16,8 +16,10 @@ from synthoma.core.errors import SynthomaError
 from synthoma.studio import screens, shown
 from synthoma.studio.gate import Gate, told_of
 from synthoma.studio.masks import Masks
+from synthoma.studio.painting import Painting
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Studio, look_of_pages, see
+from synthoma.studio.teaching import Teaching
 from synthoma.studio.turing import Turing
 from synthoma.studio.understood import Understood
 from synthoma.studio.wall import Wall
@@ -26,6 +28,8 @@ STATIC = {
     "studio.css": ("synthoma.studio", "static/studio.css", "text/css"),
     "studio.js": ("synthoma.studio", "static/studio.js", "text/javascript"),
     "viewer.js": ("synthoma.studio", "static/viewer.js", "text/javascript"),
+    "brush.js": ("synthoma.studio", "static/brush.js", "text/javascript"),
+    "paint.js": ("synthoma.studio", "static/paint.js", "text/javascript"),
     "reading.js": ("synthoma.studio", "static/reading.js", "text/javascript"),
     "curves.js": ("synthoma.studio", "static/curves.js", "text/javascript"),
     "uplot.js": ("synthoma.studio", "vendor/uPlot.iife.min.js", "text/javascript"),
@@ -48,11 +52,13 @@ def application(studio: Studio) -> ASGIApp:
         Route("/login", _login(studio), methods=["POST"]),
         Route("/static/{name}", _static),
         *Understood(studio).routes(),
+        *Painting(studio).routes(),
         *pages.routes(),
         *pictures.routes(),
         *Wall(studio).routes(),
         *Turing(studio).routes(),
         *Masks(studio).routes(),
+        *Teaching(studio).routes(),
     ]
     handlers = {
         RefusedError: lambda request, error: refuse(request, error),

@@ -32,7 +32,7 @@ LOG = logging.getLogger("synthoma.studio")
 OPEN = ("/enter", "/login", "/static/")
 """Addresses that nobody needs a cookie for: they show nothing of anybody."""
 UPLOADING = ("/upload", "/detect/upload")
-DRAWING = "/correct/"
+DRAWING = ("/correct/", "/between/")
 CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _READS = frozenset({"GET", "HEAD"})
 

@@ -135,10 +135,10 @@ def inner(facts: Facts, name: str) -> Facts:
     return value if isinstance(value, dict) else {}
 
 
-def files_of(facts: Facts) -> list[str]:
+def files_of(facts: Facts, most: int = 40) -> list[str]:
     """Names of the files of a finding, none of which leads elsewhere."""
     lists = [one for one in inner(facts, "files").values() if isinstance(one, list)]
-    return [str(name) for one in lists for name in one if "/" not in str(name) and str(name) != "view.json"][:40]
+    return [str(name) for one in lists for name in one if "/" not in str(name) and str(name) != "view.json"][:most]
 
 
 def _cohort(path: Path) -> tuple[Kind, str]:

@@ -12,19 +12,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from synthoma.core.errors import InputError
 from synthoma.core.provenance import file_digest
 from synthoma.core.whole_files import write_json
 from synthoma.studio import look
+from synthoma.studio.gathered import meanings
+from synthoma.studio.origin import case_of
 from synthoma.studio.refusal import RefusedError
+from synthoma.studio.reviews import BY_HAND, MASK, Reviews
 from synthoma.studio.studio import Studio, texts
 
 if TYPE_CHECKING:
     from synthoma.core.types import Bytes
     from synthoma.scans.case import Volume
 
-MASK = "_mask.nii.gz"
-BY_HAND = "_corrected_by_hand"
 NOTE = "corrected by hand, not by a model"
+PLANES = ("axial", "coronal", "sagittal")
 _LARGEST_LABEL = 4
 
 
@@ -42,12 +45,41 @@ class Masks:
         """The addresses that take them."""
         return [
             Route("/correct/{at:path}", self.studio.change(self.correct), methods=["POST"]),
+            Route("/between/{at:path}", self.studio.change(self.between), methods=["POST"]),
             Route("/threshold/{at:path}", self.studio.change(self.threshold), methods=["POST"]),
         ]
 
     def correct(self, request: Request, form: FormData) -> Response:
         """Save a mask that was drawn: a NIfTI file on the grid of the scan."""
         folder, name, original = self._finding(request)
+        return self._saved(folder, name, self._drawn(form, original), original, "drawn")
+
+    def between(self, request: Request, form: FormData) -> Response:
+        """A mask that was drawn, with the slices between the drawn ones filled; nothing is saved."""
+        from synthoma.scans.case import Volume
+        from synthoma.scans.orientation import turning
+        from synthoma.scans.volumes import write_volume
+        from synthoma.studio.between import filled_between
+
+        _, _, original = self._finding(request)
+        given = texts(form)
+        plane, which = given.get("plane", PLANES[0]), given.get("which", "empty")
+        if plane not in PLANES or which not in ("empty", "mine"):
+            raise RefusedError(422, f"one of {', '.join(PLANES)}, and empty or mine", "others", "use the form")
+        drawn = self._drawn(form, original)
+        geometry = original.geometry
+        # The array's axes as a radiologist names planes: across axial slices it goes up, and so on.
+        axis = turning(geometry)[0][PLANES.index(plane)]
+        spacing = (1.0, 1.0, 1.0) if geometry is None else geometry.spacing[::-1]
+        filled, count = filled_between(drawn, original.voxels, axis, "mine" if which == "mine" else "empty", spacing)
+        with TemporaryDirectory(dir=self.studio.places.own) as aside:
+            path = Path(aside) / "filled.nii"
+            write_volume(Volume(filled, geometry), path)
+            headers = {"x-slices": str(count)}
+            return Response(path.read_bytes(), media_type="application/octet-stream", headers=headers)
+
+    def _drawn(self, form: FormData, original: Volume) -> Bytes:
+        """The labels that were sent, if they lie on the grid of the original."""
         sent = form.get("mask")
         if not isinstance(sent, UploadFile):
             raise RefusedError(422, "a mask", "none", "draw one first")
@@ -56,8 +88,7 @@ class Masks:
             content = sent.file.read(self.studio.limits.mask_bytes + 1)
             path = Path(aside) / ("drawn.nii.gz" if content[:2] == b"\x1f\x8b" else "drawn.nii")
             path.write_bytes(content)
-            drawn = _checked(path, original)
-        return JSONResponse(_saved(folder, name, drawn, original, "drawn"), 201)
+            return _checked(path, original)
 
     def threshold(self, request: Request, form: FormData) -> Response:
         """Save what lies above a threshold of the probability, where one tumour was looked for."""
@@ -80,7 +111,33 @@ class Masks:
         if chance.shape != original.voxels.shape:
             raise RefusedError(422, "a probability on the grid of the mask", "another grid", "look at the scan again")
         made = (chance >= value).astype(np.uint8)
-        return JSONResponse(_saved(folder, name, made, original, f"probability at least {value:g}"), 201)
+        return self._saved(folder, name, made, original, f"probability at least {value:g}")
+
+    def _saved(self, folder: Path, name: str, mask: Bytes, original: Volume, how: str) -> Response:
+        """Save a mask, and as DICOM SEG where the scan came so; whoever corrects it says that it is right."""
+        facts = _saved(folder, name, mask, original, how)
+        facts |= self._segmentation(folder, str(facts["file"]), mask, str(facts["of_sha256"]))
+        write_json(folder / str(facts["file"]).replace(".nii.gz", ".json"), facts)
+        Reviews(self.studio.store).say(folder, "corrected", str(facts["file"]))
+        return JSONResponse(facts, 201)
+
+    def _segmentation(self, folder: Path, file: str, mask: Bytes, corrected: str) -> dict[str, object]:
+        """The DICOM SEG of a corrected mask, by name, or why there is none; nothing where no series was looked at."""
+        from synthoma.scans.layouts.dicom_loading import reference_series
+
+        case = case_of(self.studio, folder)
+        series = None if case is None else reference_series(case)
+        if series is None:
+            return {}
+        from synthoma.exports.corrected import write_corrected
+
+        name = file.replace(".nii.gz", ".seg.dcm")
+        labels = meanings(look.json_of(folder / "findings.json"))
+        try:
+            write_corrected(folder / name, series, mask, labels, corrected)
+        except InputError as error:
+            return {"remarks": [f"no DICOM SEG: {error}"]}
+        return {"dicom_seg": name}
 
     def _finding(self, request: Request) -> tuple[Path, str, Volume]:
         """The folder of a scan's findings, the name of its mask, and the mask that the model made."""
@@ -110,11 +167,6 @@ def probabilities(facts: look.Facts) -> list[str]:
         if isinstance(names, list)
         else []
     )
-
-
-def corrected_of(folder: Path) -> list[str]:
-    """Names of the masks of a finding that a person made, the newest last."""
-    return sorted((path.name for path in folder.glob(f"*{BY_HAND}*.nii.gz")), key=lambda name: (len(name), name))
 
 
 def _checked(path: Path, original: Volume) -> Bytes:
@@ -171,5 +223,4 @@ def _saved(folder: Path, name: str, mask: Bytes, original: Volume, how: str) -> 
         "changed_voxels": int((mask != original.voxels).sum()),
         "written": time.strftime("%Y-%m-%dT%H:%M:%S"),
     }
-    write_json(folder / path.name.replace(".nii.gz", ".json"), facts)
     return facts

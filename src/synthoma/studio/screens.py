@@ -12,19 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from synthoma.studio import look, uploads
-from synthoma.studio.orders import (
-    FILES,
-    FIRST_LOOK,
-    LOBES,
-    MODALITIES,
-    MODELS,
-    PRESETS,
-    SIDES,
-    SLICES,
-    Desk,
-    Form,
-    Order,
-)
+from synthoma.studio.options import FILES, FIRST_LOOK, LOBES, MODALITIES, MODELS, PRESETS, SIDES, SLICES, Form
+from synthoma.studio.orders import Desk, Order
 from synthoma.studio.queue import amount
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.store import Job
@@ -100,6 +89,7 @@ class Screens:
         return self.studio.page(
             request, "train.html", "Train", cohorts=self._found("cohort", "synthetic"), models=MODELS, chosen=chosen,
             runs=self._found("generator", "segmenter", "classifier", "unfinished run"),
+            also=request.query_params.get("also", ""),
         )  # fmt: skip
 
     def synthetic(self, request: Request) -> Response:

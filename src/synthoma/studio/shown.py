@@ -15,14 +15,14 @@ from synthoma.evaluation.readers.blinded import KEY, SET
 from synthoma.studio import look
 from synthoma.studio.curves import curves
 from synthoma.studio.gate import PAGE_POLICY
+from synthoma.studio.gathered import meanings
 from synthoma.studio.learning import lesson, picture
-from synthoma.studio.masks import corrected_of, probabilities
-from synthoma.studio.orders import MODALITIES
+from synthoma.studio.masks import probabilities
+from synthoma.studio.options import MODALITIES
+from synthoma.studio.origin import VOLUMES, origin_of, whole
 from synthoma.studio.refusal import RefusedError
+from synthoma.studio.reviews import Reviews, corrected_of, model_masks
 from synthoma.studio.studio import Screen, Studio
-
-_VOLUMES = (".nii", ".nii.gz")
-
 
 MOST_VERDICTS = 8
 """Side by side."""
@@ -90,7 +90,8 @@ class Shown:
         pages: dict[str, Screen] = {
             "/run/{at:path}": self.run, "/sheet/{at:path}": self.sheet, "/curves/{at:path}": self.curves,
             "/evaluation/{at:path}": self.evaluation, "/verdicts": self.verdicts,
-            "/findings/{at:path}": self.findings, "/view/{at:path}": self.view, "/volume/{at:path}": self.volume,
+            "/findings/{at:path}": self.findings, "/view/{at:path}": self.view, "/overlay/{at:path}": self.overlay,
+            "/volume/{at:path}": self.volume,
             "/report/{at:path}": self.report, "/file/{at:path}": self.file, "/learn": self.learn,
             "/learn/{name}": self.learn_picture,
         }  # fmt: skip
@@ -174,7 +175,8 @@ class Shown:
             "side": look.text(facts, "side"),
             "remarks": [str(one) for one in remarks][:10] if isinstance(remarks, list) else [],
             "files": [f"{entry.at}/{name}" for name in look.files_of(facts)],
-            "solid": any(name.endswith(_VOLUMES) for name in look.files_of(facts)),
+            "review": Reviews(self.studio.store).of(self.studio.places.find(entry.at)).verdict,
+            "solid": any(name.endswith(VOLUMES) for name in look.files_of(facts)),
         }
 
     def view(self, request: Request) -> Response:
@@ -190,10 +192,21 @@ class Shown:
         first = next((value for value in threshold.values() if isinstance(value, int | float)), 0.5)
         return self.studio.page(
             request, "view.html", str(case["name"]), case=case, at=at, above=self.studio.places.address(above),
-            scan=self._source(above), threshold=first, modalities=MODALITIES, coarse=self._full(above) is None,
+            scan=self._source(above), threshold=first, modalities=MODALITIES,
+            coarse=origin_of(self.studio, above) is None,
             chances=[name.removesuffix(".nii.gz") for name in probabilities(facts)], corrected=corrected_of(folder),
-            labels=_labels(facts), may=folder.is_relative_to(self.studio.places.workspace),
+            labels=meanings(facts), may=folder.is_relative_to(self.studio.places.workspace),
+            masks=[*corrected_of(folder)[::-1], *model_masks(folder, facts)[:1]],
+            review=Reviews(self.studio.store).of(folder), overlay=bool(_overlay(facts)),
         )  # fmt: skip
+
+    def overlay(self, request: Request) -> Response:
+        """The picture that findings carry: the scan, its mask, and both together."""
+        at = request.path_params["at"]
+        name = _overlay(look.json_of(self.studio.places.find(at) / "findings.json"))
+        if not name:
+            raise RefusedError(404, "findings with a picture", "some without", "look at the report")
+        return FileResponse(self.studio.places.find(f"{at}/{name}"), media_type="image/png")
 
     def _source(self, findings: Path) -> str:
         """The address of what was looked at; empty where the studio does not know, or may not see it."""
@@ -203,28 +216,17 @@ class Shown:
         except RefusedError:
             return ""
 
-    def _full(self, findings: Path) -> Path | None:
-        """The scan itself, where one volume was looked at and the studio may see it."""
-        at = self._source(findings)
-        if not at:
-            return None
-        path = self.studio.places.find(at)
-        if path.is_dir():  # an upload of one file
-            inside = look.listing(self.studio.places, at)
-            if len(inside) != 1 or inside[0].folder:
-                return None
-            path = self.studio.places.find(inside[0].at)
-        return path if path.name.endswith(_VOLUMES) else None
-
     def volume(self, request: Request) -> Response:
         """A scan or its mask as NIfTI: the files themselves, or the small copies that the findings carry."""
         folder = self.studio.places.find(request.path_params["at"])
         what = request.query_params.get("what", "")
         if what.isdigit():
             return self._chance(folder, int(what))
+        if what == "hand":
+            return self._by_hand(folder)
         if what not in ("scan", "mask"):
             raise RefusedError(404, "scan or mask", "something else", "choose a scan on the page of findings")
-        full = self._full(folder.parent)
+        full = whole(self.studio, folder)
         if full is not None:
             names = look.files_of(look.json_of(folder / "findings.json"))
             mask = next((name for name in names if name.endswith("_mask.nii.gz")), None)
@@ -239,6 +241,14 @@ class Shown:
         if not content:
             raise RefusedError(404, "a volume to show", "findings without one", "look at the page of the findings")
         return Response(content, media_type="application/octet-stream")
+
+    def _by_hand(self, folder: Path) -> Response:
+        """The newest mask that a person made, from which the brush goes on."""
+        made = corrected_of(folder)
+        if not made:
+            raise RefusedError(404, "a mask that a person made", "none yet", "correct one")
+        path = self.studio.places.find(f"{self.studio.places.address(folder)}/{made[-1]}")
+        return FileResponse(path, media_type="application/octet-stream")
 
     def _chance(self, folder: Path, number: int) -> Response:
         """The probability of one target, on the grid of the scan."""
@@ -286,8 +296,8 @@ def newest_sheet(run: Path) -> Path | None:
     return sheets[-1] if sheets else progress if progress.is_file() else None
 
 
-def _labels(facts: look.Facts) -> dict[int, str]:
-    """What values of the mask mean: those that a brush can draw."""
-    named = look.inner(facts, "labels")
-    found = {int(value): str(name)[:40] for value, name in named.items() if str(value).isdigit() and 0 < int(value) < 5}
-    return dict(sorted(found.items())) or {1: "tumour"}
+def _overlay(facts: look.Facts) -> str:
+    """Name of the picture of a finding; empty where there is none."""
+    names, known = look.inner(facts, "files").get("overlay"), set(look.files_of(facts))
+    listed = [str(name) for name in names] if isinstance(names, list) else []
+    return next((name for name in listed if name in known and name.endswith(".png")), "")

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "stopped"]
 """stopped: the studio ended while it ran; it can go on."""
-Kind = Literal["look", "prepare", "train", "generate", "evaluate", "detect", "export", "turing"]
+Kind = Literal["look", "prepare", "train", "generate", "evaluate", "detect", "export", "turing", "paint"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 OVER: tuple[State, ...] = ("done", "failed", "cancelled", "stopped")
@@ -41,6 +41,13 @@ MIGRATIONS = (
         PRIMARY KEY (seal, reader, item)
     );
     CREATE TABLE closed (seal TEXT PRIMARY KEY, made REAL NOT NULL);
+    """,
+    """
+    CREATE TABLE reviews (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, finding TEXT NOT NULL, state TEXT NOT NULL, verdict TEXT NOT NULL,
+        mask TEXT NOT NULL, made REAL NOT NULL
+    );
+    CREATE INDEX reviews_by_finding ON reviews (finding, state);
     """,
 )
 """Each is run once, in order; ``user_version`` of the file counts them."""

@@ -40,7 +40,8 @@ SCREENS = (
 
 PART_OF = {
     "/scans": "/drop", "/run": "/train", "/evaluation": "/verdict", "/verdicts": "/verdict", "/findings": "/detect",
-    "/view": "/detect", "/reading": "/turing", "/read": "/turing", "/readers": "/turing", "/job": "/jobs",
+    "/view": "/detect", "/teach": "/detect", "/paint": "/drop",
+    "/reading": "/turing", "/read": "/turing", "/readers": "/turing", "/job": "/jobs",
 }  # fmt: skip
 """Screens of the menu that further pages belong to."""
 

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from synthoma.studio import look
-from synthoma.studio.orders import DESIGNS, MODALITIES
+from synthoma.studio.options import DESIGNS, MODALITIES
 from synthoma.studio.readings import Readings, set_at
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Screen, Studio, see, texts

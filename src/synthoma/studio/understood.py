@@ -13,7 +13,7 @@ from starlette.routing import Route
 from synthoma.cohorts.corrections import Correction
 from synthoma.cohorts.splits import LEAST_HELD_OUT
 from synthoma.studio import look
-from synthoma.studio.orders import MODALITIES, PLAIN, SLICES
+from synthoma.studio.options import MODALITIES, PLAIN, SLICES
 from synthoma.studio.places import UPLOADS
 from synthoma.studio.studio import Studio, see, texts
 

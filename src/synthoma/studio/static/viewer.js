@@ -2,19 +2,48 @@
 (async () => {
   const canvas = document.getElementById("volume"), where = document.getElementById("where");
   if (!canvas) return;
-  if (!document.createElement("canvas").getContext("webgl2")) {
+  const trial = document.createElement("canvas").getContext("webgl2");
+  if (!trial) {
     where.textContent = "This browser cannot show it: it has no WebGL 2, or it is switched off. The report shows the slices.";
     return;
   }
+  /* Without a graphics card each 3D picture takes seconds: it waits until somebody asks for it. */
+  const named = trial.getExtension("WEBGL_debug_renderer_info");
+  const slow = /swiftshader|llvmpipe|softpipe|software|basic render/i.test(String(named ? trial.getParameter(named.UNMASKED_RENDERER_WEBGL) : ""));
+  trial.getExtension("WEBGL_lose_context")?.loseContext();
   const { Niivue, NVImage, SHOW_RENDER, MULTIPLANAR_TYPE } = window.niivue;
   const own = (id) => document.getElementById(id), at = canvas.dataset.at;
   const view = new Niivue({
     backColor: [0, 0, 0, 1], crosshairColor: [1, 0.75, 0.2, 0.8], crosshairWidth: 0.5, dragAndDropEnabled: false,
-    isColorbar: false, isRadiologicalConvention: true, multiplanarShowRender: SHOW_RENDER.ALWAYS,
+    isColorbar: false, isRadiologicalConvention: true, multiplanarShowRender: slow ? SHOW_RENDER.NEVER : SHOW_RENDER.ALWAYS,
     multiplanarLayout: MULTIPLANAR_TYPE.GRID, loadingText: "", show3Dcrosshair: false, logLevel: "error",
     onLocationChange: (place) => { where.textContent = place.string; },
   });
   const load = (what, options) => NVImage.loadFromUrl({ url: "/volume/" + at + "?what=" + what, name: what + ".nii.gz", ...options });
+
+  /* The map of gradients lights 3D pictures, which are not lit here: without a graphics card it takes longer than all else. */
+  function withoutGradients() {
+    const gl = view.gl, use = gl.useProgram.bind(gl), draw = gl.drawArrays.bind(gl);
+    let idle = false;
+    gl.useProgram = (program) => { idle = false; use(program); };
+    gl.drawArrays = (...asked) => { if (!idle) draw(...asked); };
+    for (const shader of [view.blurShader, view.sobelFirstOrderShader]) {
+      if (!shader) continue;
+      const begin = shader.use.bind(shader);
+      shader.use = (context) => { begin(context); idle = true; };
+    }
+  }
+  /* What lies over the scan is made anew; the scan itself is as it was. A slider that runs ahead is met where it stands. */
+  let waits = false;
+  function overlays() {
+    if (waits) return;
+    waits = true;
+    requestAnimationFrame(() => {
+      waits = false;
+      for (let at = 1; at < view.volumes.length; at += 1) view.refreshLayers(view.volumes[at], at);
+      view.drawScene();
+    });
+  }
 
   /* What lies above a threshold, with its volume; the volume is counted once, by thousandths. */
   function threshold(maskShown) {
@@ -40,7 +69,7 @@
       if (!above) return;
       own("ml").textContent = (above[Math.round(value * 1000)] * voxel).toFixed(1) + " ml lie above it";
       chance.cal_min = value;
-      view.updateGLVolume();
+      overlays();
     }
     async function shown() {
       own("chance").disabled = true;
@@ -72,46 +101,26 @@
       const link = document.createElement("a");
       link.href = "/file/" + at + "/" + encodeURIComponent(told.file);
       link.textContent = told.file;
-      said.replaceChildren("Saved beside the finding, as corrected by hand: ", link, told.volume_ml === null ? "" : " (" + told.volume_ml.toFixed(1) + " ml)");
+      const dicom = told.dicom_seg ? document.createElement("a") : "";
+      if (dicom) { dicom.href = "/file/" + at + "/" + encodeURIComponent(told.dicom_seg); dicom.textContent = told.dicom_seg; }
+      said.replaceChildren("Saved beside the finding, as corrected by hand: ", link, told.volume_ml === null ? "" : " (" + told.volume_ml.toFixed(1) + " ml)", dicom ? " and " : "", dicom, told.remarks ? " " + told.remarks.join("; ") : "");
+      const choices = own("choice");
+      if (choices) { choices.prepend(new Option(told.file, told.file, true, true)); choices.value = told.file; }
+      if (own("reviewed")) own("reviewed").textContent = "corrected";
     } catch (error) {
       said.textContent = "Not saved: the studio does not answer (" + error.message + ")";
     }
   }
 
-  /* A brush on the mask that the model made: what is saved lies on the scan's own grid. */
-  function brush(mask, maskShown) {
-    const pen = own("brush");
-    if (!pen) return;
-    let begun = false;
-    function chosen() {
-      if (pen.value === "") { view.setDrawingEnabled(false); return; }
-      if (!begun) {
-        begun = true;
-        view.loadDrawing(mask.clone());
-        maskShown(false);
-        own("save").disabled = false;
-      }
-      view.opts.penSize = Number(own("width").value);
-      view.setDrawingEnabled(true);
-      view.setPenValue(Number(pen.value), own("filled").checked);
-    }
-    for (const id of ["brush", "filled", "width"]) own(id).addEventListener("change", chosen);
-    own("undo").addEventListener("click", () => { if (begun) view.drawUndo(); });
-    own("save").addEventListener("click", async () => {
-      const bytes = await view.saveImage({ filename: "", isSaveDrawing: true });
-      if (!(bytes instanceof Uint8Array)) { own("saved").textContent = "Not saved: nothing was drawn"; return; }
-      const form = new FormData();
-      form.append("mask", new Blob([bytes]), "mask.nii");
-      send("/correct/" + at, form);
-    });
-  }
-
   try {
     await view.attachToCanvas(canvas);
+    withoutGradients();
     view.setSliceType(view.sliceTypeMultiplanar);
-    const scan = await load("scan", { colormap: "gray" });
+    const [scan, mask] = await Promise.all([load("scan", { colormap: "gray" }), load("mask", { colormap: "green", opacity: 0.5, cal_min: 0.1, cal_max: 1 })]);
+    const update = view.updateGLVolume.bind(view);
+    view.updateGLVolume = () => {}; /* both at once */
     view.addVolume(scan);
-    const mask = await load("mask", { colormap: "green", opacity: 0.5, cal_min: 0.1, cal_max: 1 });
+    view.updateGLVolume = update;
     view.addVolume(mask);
     const low = scan.cal_min, high = scan.cal_max;
     const grey = () => {
@@ -124,10 +133,15 @@
     own("high").addEventListener("input", grey);
     const maskShown = (on) => { view.setOpacity(1, on ? own("opacity").value / 100 : 0); };
     own("opacity").addEventListener("input", (event) => { view.setOpacity(1, event.target.value / 100); view.setDrawOpacity(event.target.value / 100); });
-    const types = { multi: view.sliceTypeMultiplanar, axial: view.sliceTypeAxial, coronal: view.sliceTypeCoronal, sagittal: view.sliceTypeSagittal, render: view.sliceTypeRender };
-    own("planes").addEventListener("change", (event) => view.setSliceType(types[event.target.value]));
+    const types = { planes: view.sliceTypeMultiplanar, multi: view.sliceTypeMultiplanar, axial: view.sliceTypeAxial, coronal: view.sliceTypeCoronal, sagittal: view.sliceTypeSagittal, render: view.sliceTypeRender };
+    own("planes").value = slow ? "planes" : "multi";
+    own("planes").addEventListener("change", (event) => {
+      view.opts.multiplanarShowRender = event.target.value === "planes" ? SHOW_RENDER.NEVER : SHOW_RENDER.ALWAYS;
+      view.setSliceType(types[event.target.value]);
+    });
     threshold(maskShown);
-    brush(mask, maskShown);
+    const hand = canvas.dataset.hand ? await load("hand", {}) : mask;
+    window.studioBrush(view, hand, maskShown, send);
     where.textContent = "";
     canvas.dataset.ready = "yes";
     window.studioView = view;
