@@ -20,6 +20,12 @@ from tests.toys import blobs, write_cohort
 
 pytestmark = pytest.mark.heavy
 
+AT_THE_CROSS = """() => {
+  const view = window.studioView, mask = view.volumes[1], at = view.frac2vox(view.scene.crosshairPos);
+  return [mask.img.some((value) => value > 0) ? 1 : 0, mask.getValue(at[0], at[1], at[2]) > 0 ? 1 : 0];
+}"""
+"""Whether the mask shows any tumour, and whether the cross stands in it."""
+
 
 @pytest.mark.timeout(1800)
 def test_the_whole_way(browser: Any, served: str, tmp_path: Path) -> None:
@@ -68,6 +74,7 @@ def test_the_whole_way(browser: Any, served: str, tmp_path: Path) -> None:
     visit.finish()
     page.click("table a")
     page.wait_for_selector("canvas[data-ready]", timeout=60_000)
+    assert page.evaluate(AT_THE_CROSS) in ([0, 0], [1, 1])  # a tumour is at the cross, if the mask has any
     visit.read()
     page.fill("input[name=threshold]", "0.3")
     visit.press("Look again")

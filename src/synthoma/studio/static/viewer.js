@@ -45,6 +45,25 @@
     });
   }
 
+  /* The cross begins in the tumour: in the middle of the slice that shows most of it, where there is any. */
+  function lookAt(mask) {
+    const values = mask.img2RAS(), [, columns, rows, slices] = mask.dimsRAS, size = columns * rows;
+    let slice = -1, most = 0;
+    for (let z = 0; z < slices; z += 1) {
+      let count = 0;
+      for (let at = z * size; at < (z + 1) * size; at += 1) if (values[at] > 0) count += 1;
+      if (count > most) [slice, most] = [z, count];
+    }
+    if (slice < 0) return;
+    const found = [];
+    for (let at = 0; at < size; at += 1) if (values[slice * size + at] > 0) found.push([at % columns, Math.floor(at / columns)]);
+    const middle = [0, 1].map((axis) => found.reduce((sum, place) => sum + place[axis], 0) / found.length);
+    const far = (place) => (place[0] - middle[0]) ** 2 + (place[1] - middle[1]) ** 2;
+    const near = found.reduce((best, place) => (far(place) < far(best) ? place : best));
+    view.scene.crosshairPos = view.vox2frac([near[0], near[1], slice], view.volumes.indexOf(mask));
+    view.drawScene();
+  }
+
   /* What lies above a threshold, with its volume; the volume is counted once, by thousandths. */
   function threshold(maskShown) {
     const slider = own("threshold");
@@ -122,6 +141,7 @@
     view.addVolume(scan);
     view.updateGLVolume = update;
     view.addVolume(mask);
+    lookAt(mask);
     const low = scan.cal_min, high = scan.cal_max;
     const grey = () => {
       const span = high - low;
