@@ -1,6 +1,6 @@
 """Do painted tumours help a segmenter of five or ten patients that begins with the phantom already?
 
-    python benchmarks/painted_gain.py --keep DIR [--few 5 10] [--slices 8000] [--seeds 1] [--arms real painted pasted]
+    python benchmarks/painted_gain.py --keep DIR [--few 5 10] [--slices 8000] [--simulate 60] [--seeds 1] [--arms ...]
 
 LGG FLAIR at 64 px in three by-patient folds, so that each patient is tested once a seed; the few patients of a fold are
 one draw. Every arm trains the network of `synthoma train --model unet-25d` from the weights inside the package, shown
@@ -55,10 +55,11 @@ def measured(
             part = few_of(
                 Cohort(name) if name.is_dir() else linked(real, name, table), few, keep / f"fold{number}-{few}"
             )
-            places.append(keep / f"{arm}{few}-{arguments.slices}-fold{number}-seed{seed}")
+            beside_that = f"-simulated{arguments.simulate}" if arguments.simulate else ""
+            places.append(keep / f"{arm}{few}-{arguments.slices}{beside_that}-fold{number}-seed{seed}")
             run_one(
                 places[-1], part, data_folder() / "lgg", model="unet-25d", images=arguments.slices, seed=seed,
-                init="phantom", simulate=0, segmenter={"rate": RATE_AFTER},
+                init="phantom", simulate=arguments.simulate, segmenter={"rate": RATE_AFTER},
                 extra=beside(arm, part, keep / f"{arm}{few}-fold{number}"),
             )  # fmt: skip
         rows, dice = summary(places)
@@ -70,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slices", type=int, default=8000, help="shown to each segmenter")
     parser.add_argument("--few", type=int, nargs="+", default=[5, 10], help="real patients to learn from")
+    parser.add_argument("--simulate", type=int, default=0, help="simulated patients beside, in every arm")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--arms", nargs="+", default=["real", *PAINTERS], choices=["real", *PAINTERS])
     parser.add_argument("--keep", type=Path, required=True, help="folder for cohorts, runs and masks")
@@ -82,7 +84,8 @@ def main() -> None:
         found: dict[str, Mapping[str, float]] = {}
         for arm in arguments.arms:
             rows, found[arm] = measured(arguments, real, few, arm)
-            key = f"{few} patients, {arm}"
+            simulated = f" + {arguments.simulate} simulated patients" if arguments.simulate else ""
+            key = f"{few} patients{simulated}, {arm}"
             results[key] = {
                 "slices": arguments.slices, "seeds": arguments.seeds, "patients": rows["patients"],
                 "dice": round(float(np.mean(list(found[arm].values()))), 4), "dice_of_last_seed": rows["dice"],
