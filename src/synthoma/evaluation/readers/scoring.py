@@ -238,8 +238,11 @@ def _kappa(table: Tally, seed: int) -> Kappa | None:
     """Agreement on the items that every reader answered; None with one reader."""
     if len(table.readers) < 2:
         return None
-    answered = table.called[~np.isnan(table.called).any(axis=1)]
-    found = kappa_interval(answered, seed=seed)
+    whole = ~np.isnan(table.called).any(axis=1)
+    answered = table.called[whole]
+    # By patient, as all intervals of several readers here; a name may stand for a real and for a synthetic one.
+    cases = [(item.case, item.truth == "synthetic") for item, kept in zip(table.items, whole, strict=True) if kept]
+    found = kappa_interval(answered, groups=cases, seed=seed)
     return Kappa(kind="Cohen" if len(table.readers) == 2 else "Fleiss", kappa=Figure.of(found), items=len(answered))
 
 
