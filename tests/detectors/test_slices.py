@@ -85,6 +85,10 @@ def test_classes_as_they_are_drawn(tmp_path: Path) -> None:
     assert slices.class_shares(2).tolist() == [0.75, 0.25]
     rows = np.concatenate([slices.draw(0, "test", step, 16, None) for step in range(200)])
     assert 0.2 < slices.classes[rows].mean() < 0.3
+    # Slice 1 of the small one shows tumour, slice 2 does not and is of the second class.
+    assert slices.class_shares(2, 0.75).tolist() == [0.875, 0.125]
+    rows = np.concatenate([slices.draw(0, "test", step, 16, 0.75) for step in range(200)])
+    assert 0.1 < slices.classes[rows].mean() < 0.15
 
 
 def test_unknown_distance_takes_the_next_slice(tmp_path: Path) -> None:

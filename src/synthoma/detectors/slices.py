@@ -194,11 +194,17 @@ class LabelledSlices:
         """The images of these rows as the network takes them, (B, K * C, S, S)."""
         return as_input(self.fetch(rows).images, self.scale)
 
-    def class_shares(self, count: int) -> Floats:
-        """How often each of ``count`` classes is drawn: groups evenly, then slices of a group evenly; (count,)."""
+    def class_shares(self, count: int, tumour_share: float | None = None) -> Floats:
+        """How often each of ``count`` classes is drawn (count,) by `draw` with this ``tumour_share``."""
+
+        def of(rows: Ints) -> Floats:
+            return np.asarray(np.bincount(self.classes[rows], minlength=count) / len(rows))
+
         shares = [
-            np.bincount(self.classes[np.concatenate(parts)], minlength=count) / sum(map(len, parts))
-            for parts in self.members
+            of(np.concatenate((ill, well)))
+            if tumour_share is None or not (len(ill) and len(well))
+            else tumour_share * of(ill) + (1 - tumour_share) * of(well)
+            for ill, well in self.members
         ]
         return np.asarray(np.mean(shares, axis=0))
 

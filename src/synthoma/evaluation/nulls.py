@@ -325,9 +325,9 @@ def _jackknife(score: SetScore, plan: NullPlan, values: Mapping[str, float]) -> 
             found.append(score(held, synthetic))
         for name in values:
             left_out = np.array([row[name] for row in found if np.isfinite(row[name])])
-            # (n - 1) / n times the sum of squares; both sides are drawn independently, so their variances add up. A side
-            # of which nothing can be left out has a variance too, if one that nobody knows: without it the interval would
-            # be that of the other side alone.
+            # (n - 1) / n times the sum of squares; both sides are drawn independently, so their variances add up. A
+            # side of which nothing can be left out has a variance that nobody knows: without it the interval would be
+            # that of the other side alone.
             variance[name] += (len(left_out) - 1) * float(left_out.var()) if len(left_out) > 1 else np.nan
     # Degrees of freedom of the side with fewer parts: the deviation is known no better than from them.
     reach = float(stats.t.ppf(0.975, max(1, min(int(part.max()) for part in sides))))

@@ -130,8 +130,8 @@ class Search:
 
         # As many failures end it too: where nothing can be trained it would go on for ever.
         while (done := len(self.ranked())) < trials and len(broken) < trials:
-            # Those passed over count too, by the journal and not by this process: with the same number the same settings
-            # would be proposed again, and a search that goes on would not be the one that was stopped.
+            # Those passed over count too, by the journal and not by this process: with the same number the same
+            # settings would be proposed again, and a search that goes on would not be the one that was stopped.
             passed = len(self.study.get_trials(states=(optuna.trial.TrialState.PRUNED,), deepcopy=False))
             # NumPy's generators behind Optuna take seeds of 32 bits.
             key = stream_key(self.seed, "search.proposals", done + passed) % 2**32
