@@ -335,10 +335,9 @@ def _jackknife(score: SetScore, plan: NullPlan, values: Mapping[str, float]) -> 
     def ends(name: str) -> tuple[float, float]:
         """Within what the score can be."""
         value, width = float(values[name]), reach * variance[name] ** 0.5
-        if np.isnan(width):
-            return width, width
         least, most = LIMITS.get(name, (-np.inf, np.inf))
-        return max(value - width, least), min(value + width, most)
+        # NumPy's own, which keep nan: Python's `max` would keep whichever stands first.
+        return float(np.maximum(value - width, least)), float(np.minimum(value + width, most))
 
     return {name: ends(name) for name in values}
 
