@@ -93,6 +93,7 @@ def _slices_of(
     pieces = [piece for z in kept for piece in _pieces(framing, z, config)]
     if not pieces:
         raise InputError("a tile that is wanted", "none", "loosen --slices or --min-brain, or use larger tiles")
+    # Half precision has steps of 0.0005 up to 1, finer than 8 bits; `Framing` has cut what lies beyond its range.
     pixels = np.concatenate([to_squares(piece.framing, [piece.at]) for piece in pieces]).astype(np.float16)
     masks = np.zeros((len(pieces), config.size, config.size), dtype=np.uint8)
     if mask is not None:

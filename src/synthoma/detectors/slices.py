@@ -90,6 +90,7 @@ def context_rows(cohort: Cohort, context: int, context_mm: float) -> Ints:
     numbers = table["slice"].to_numpy(np.int64)
     step = table["step_mm"].to_numpy(float) if "step_mm" in table else np.full(len(table), np.nan)
     # Whole positions, at least one: slices thicker than the wanted distance take the next one.
+    # `step > 0` is False for nan too: a distance that nobody knows counts as the wanted one.
     stride = np.maximum(1, np.round(context_mm / np.where(step > 0, step, context_mm))).astype(np.int64)
     # Each copy was changed in a way of its own: the slices beside it in the scan are no neighbours of it any more.
     scanned = np.flatnonzero(as_scanned(table))

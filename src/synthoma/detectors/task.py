@@ -82,6 +82,7 @@ class SupervisedTask:
         self.plateau = plateau_of(self.optimiser, config) if config.schedule == "plateau" else None
         self.images = 0
         self.found = torch.zeros(0)
+        # There is a best one from the beginning, so that a state is whole before the first snapshot.
         self.best = _copied(self.average)
         self.best_found = self.found
 
@@ -114,6 +115,7 @@ class SupervisedTask:
             losses |= self.rival.learn(batch.images, batch.masks, logits.detach())
         self.images += self.batch
         half_life = self.config.ema_images
+        # 0 keeps nothing of before: the average is the network itself.
         decay = ema_decay(self.batch, self.images, half_life) if half_life else 0.0
         update_ema(self.average, self.network, decay)
         return losses

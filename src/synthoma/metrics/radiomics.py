@@ -126,6 +126,7 @@ def _moments(values: Floats, head: Bools) -> list[Floats]:
     mean = _mean(values, head)
     centred = np.where(head, values - mean[:, None, None], 0.0)
     squares = centred * centred
+    # From centred values: the mean of squares less the square of the mean loses its digits where a head is nearly flat.
     deviation = np.sqrt(_mean(squares, head))
     # Of a flat head skewness is a quotient of rounding errors.
     some = deviation > 1e-6

@@ -159,6 +159,7 @@ def _areas(truth: Array, scores: Sequence[Floats], groups: Sequence[Hashable] | 
     placements = np.empty(values.shape)
     together = stats.rankdata(values, axis=1)
     placements[:, yes] = (together[:, yes] - stats.rankdata(values[:, yes], axis=1)) / negatives
+    # 1 less that share: of a negative the share of positives above it, so that the mean of either class is the area.
     placements[:, no] = 1 - (together[:, no] - stats.rankdata(values[:, no], axis=1)) / positives
     areas: Floats = placements[:, yes].mean(axis=1)
     # Sums of each group's deviations, one a class (Obuchowski 1997).
@@ -262,6 +263,7 @@ def needed_patients(
     if not (math.isfinite(sd) and sd >= 0 and math.isfinite(effect) and effect != 0 and noise >= 0):
         raise InputError("a deviation of 0 or more and an effect other than 0", f"{sd} and {effect}", "give both")
     # With endless patients only the shared noise is left; where that hides the effect, so does every number of them.
+    # `_MANY` + 1 asks for the normal limit itself.
     if noise and _power(abs(effect) / noise, _MANY + 1, alpha) < power:
         return None
 

@@ -169,6 +169,7 @@ def spent_since(begun: float | None, minutes: float | None) -> float:
         begun: when the command began, on the clock of ``time.perf_counter``; None where nobody says.
         minutes: the budget; None where it is none of time.
     """
+    # 30 seconds are half of each minute.
     return 0.0 if begun is None or minutes is None else min(time.perf_counter() - begun, 30 * minutes)
 
 
@@ -251,6 +252,7 @@ def _resumed(task: Task, run: Path) -> Progress | None:
             step=saved.step,
             images=saved.images,
             seconds=saved.seconds,
+            # JSON has no infinity: None stands for it.
             best=math.inf if saved.best is None else saved.best,
             best_resampled=list(saved.best_resampled),
             best_images=saved.best_images,

@@ -68,6 +68,7 @@ def twins_within(comparison: Comparison) -> Twins:
             pairs.setdefault((one, other), TwinPair(rows=rows, correlation=alike, mirrored=mirrored))
         if len(pairs) == TWINS_SHOWN:
             break
+    # Each picture has more chances of a twin among more pictures: in proportion, as long as few have one.
     usual = real.share * max(1.0, len(comparison.synthetic) / max(len(comparison.real), 1))
     return Twins(
         share=made.share, n=len(comparison.synthetic), real_share=real.share, real_n=len(comparison.real),

@@ -131,6 +131,7 @@ def _spacing(members: pd.DataFrame) -> Spacing | None:
         return None
     steps, sides = members["step_mm"].to_numpy(float), members["pixel_mm"].to_numpy(float)
     apart = np.unique(np.diff(members["slice"].to_numpy(np.int64)))
+    # A gap would be a distance that no single spacing says, and surfaces would seem nearer than they are.
     if len(apart) != 1 or apart[0] < 1 or not (steps[0] > 0 and sides[0] > 0):
         return None
     if not (np.all(steps == steps[0]) and np.all(sides == sides[0])):

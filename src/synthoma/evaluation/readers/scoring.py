@@ -141,6 +141,7 @@ def _quality(real: Mapping[str, float], synthetic: Mapping[str, float]) -> Quali
         synthetic_pictures=len(theirs),
         # U counts pairs in which the real picture is marked higher, ties half: over all pairs it is a chance.
         superiority=float(test.statistic) / (len(ours) * len(theirs)),
+        # Where all marks are equal there is nothing to rank, and no variance to divide by.
         p=float(test.pvalue) if len({*ours, *theirs}) > 1 else 1.0,
     )
 
