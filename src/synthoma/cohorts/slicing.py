@@ -155,10 +155,11 @@ def _pieces(framing: Framing, z: int, config: PrepareConfig) -> list[_Piece]:
     if config.tile is None:
         return [_Piece(z, own, at)]
     cut = [_Piece(z, part, at, name) for name, part in tiles(own, config.tile).items()]
+    # Other than 0, not above it: of whole numbers the difference is one of their type, and may wrap round below 0.
     return [
         piece
         for piece in cut
-        if any(np.ptp(piece.raw(name)) > 0 for name in own.images) and _wanted(piece.framing, at, config)
+        if any(np.ptp(piece.raw(name)) != 0 for name in own.images) and _wanted(piece.framing, at, config)
     ]
 
 
