@@ -158,6 +158,7 @@ class DetectorPlan:
         drawn = [source.class_shares(len(self.classes), self.learner.tumour_share) for source in self.sources]
         shares = np.average(drawn, axis=0, weights=counts)
         # A class that is hardly ever drawn must not take over the loss by one slice.
+        # Over the number of classes too: the mean weight of what is drawn is 1, and the loss keeps its scale.
         return np.asarray(1 / (len(shares) * np.maximum(shares, 1e-3)), np.float32)
 
     def judge(self, execution: Execution, sheet: Callable[[int, Ints, Tensor], None]) -> Validate:

@@ -121,6 +121,7 @@ class Search:
                 score = train({one.name: _proposed(trial, one) for one in self.space}, trial.number)
             except ConfigError as error:  # these settings cannot be trained: others may
                 broken.append(error)
+                # Pruned, where a trial that was killed is failed: the journal tells both apart.
                 raise optuna.TrialPruned(str(error)) from error
             if not math.isfinite(score):  # it diverged, or there was nothing to score on
                 todo = "train once without --search and read its log"
