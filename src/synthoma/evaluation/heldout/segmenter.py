@@ -84,8 +84,8 @@ def _patients(
     """The masks of each patient, one after the other; what they overlap in each slice is added to ``told``."""
     known = read_calibrations(meta.calibration or {})
     table = cohort.slices.iloc[rows].assign(row=rows)
-    # In the order of the scan: distances between surfaces take neighbours in the array for neighbours in the head. Tiles
-    # and sequences that are slices of their own make stacks of their own.
+    # In the order of the scan: distances between surfaces take neighbours in the array for neighbours in the head.
+    # Tiles, and sequences that are slices of their own, make stacks of their own.
     order = [name for name in (*STACK, "slice") if name in table]
     groups = table.sort_values(order, kind="stable").groupby(table["group"].astype(str), sort=True)
     for number, (name, members) in enumerate(groups):
