@@ -85,6 +85,7 @@ def opened(bundle: Bundle, cohort: Cohort, rows: Ints, device: str) -> Asked:
         else:
             settings = SegmenterNetwork.model_validate(meta.network)
             network = build_segmenter(settings, SegmenterShape(**meta.shape))
+        # Shipped weights are stored in half precision, and computed with in single.
         network.load_state_dict({name: value.float() for name, value in bundle.weights(meta.kind).items()})
     check_scale(cohort)
     seen = (settings.context, float(meta.step_mm or STEP_MM))
