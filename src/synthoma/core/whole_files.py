@@ -55,6 +55,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             # The content reaches the disk before the name does, or a power cut could leave a whole name on half a file.
             os.fsync(descriptor)
             partial.replace(path)
+            # A rename is a change of the folder: without this the new name may be lost, and the old file be back.
             _flush_folder(path.parent)
         finally:
             partial.unlink(missing_ok=True)

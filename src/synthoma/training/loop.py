@@ -203,6 +203,7 @@ def run_loop(
     next_snapshot = budget.next_snapshot(progress)
     meter = _Meter(progress)
     try:
+        # Asked before the first step too: a run that has ended does not go on where it is resumed.
         while budget.share(progress) < 1 and not budget.lost_patience(progress) and not progress.ended:
             # One step.
             # Keys have 128 bits, and torch takes seeds of 64.
@@ -235,6 +236,7 @@ def run_loop(
             # After the log: lines of later steps are dropped on resuming, one that is missing would be so for good.
             save_checkpoint(run, task.state(), _checkpoint(progress), keep)
             meter.tick(progress)  # scoring and saving cost time, but are not what images/s measures
+            # Asked anew and not one more: a slow step may have passed several.
             next_snapshot = budget.next_snapshot(progress)
     finally:
         log.close()

@@ -39,6 +39,7 @@ def diversity(
     names = np.array([*plan.groups, *(f"synthetic {group}" for group in made_by)])
 
     def score(one: Ints, other: Ints) -> dict[str, float]:
+        # Ten images a cluster at least, as its test of proportions needs.
         modes = distinct_modes(
             real=points[one], synthetic=points[other], clusters=max(2, min(20, len(one) // 10)), seed=seed
         )
