@@ -94,8 +94,8 @@ def context_rows(cohort: Cohort, context: int, context_mm: float) -> Ints:
     stride = np.maximum(1, np.round(context_mm / np.where(step > 0, step, context_mm))).astype(np.int64)
     # Each copy was changed in a way of its own: the slices beside it in the scan are no neighbours of it any more.
     scanned = np.flatnonzero(as_scanned(table))
-    apart = [table[name].iloc[scanned].astype(str) for name in STACK if name in table]
-    for found in table.iloc[scanned].groupby(apart, sort=False).indices.values():
+    apart = [table[name].iloc[scanned].astype(str).to_numpy() for name in STACK if name in table]
+    for found in table["case"].iloc[scanned].groupby(apart, sort=False).indices.values():
         members = scanned[found]
         order = members[np.argsort(numbers[members], kind="stable")]
         # `prepare` may have kept every k-th slice: a position between two is nobody's.
