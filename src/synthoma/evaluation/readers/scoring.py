@@ -239,10 +239,10 @@ def _kappa(table: Tally, seed: int) -> Kappa | None:
     """Agreement on the items that every reader answered; None with one reader."""
     if len(table.readers) < 2:
         return None
-    whole = ~np.isnan(table.called).any(axis=1)
+    whole = np.flatnonzero(~np.isnan(table.called).any(axis=1))
     answered = table.called[whole]
     # By patient, as all intervals of several readers here; a name may stand for a real and for a synthetic one.
-    cases = [(item.case, item.truth == "synthetic") for item, kept in zip(table.items, whole, strict=True) if kept]
+    cases = [(item.case, item.truth) for item in (table.items[index] for index in whole)]
     found = kappa_interval(answered, groups=cases, seed=seed)
     return Kappa(kind="Cohen" if len(table.readers) == 2 else "Fleiss", kappa=Figure.of(found), items=len(answered))
 
