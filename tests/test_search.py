@@ -67,6 +67,37 @@ def test_a_search_that_was_killed_proposes_what_an_uninterrupted_one_does(tmp_pa
     assert 11 not in [row["trial"] for row in ranked], "the killed trial is counted as none"
 
 
+def test_a_search_ends_where_no_trial_has_a_score() -> None:
+    seen = []
+
+    def none(values: Mapping[str, Value], number: int) -> float:
+        seen.append(values["rate"])
+        assert len(seen) < 10, "it goes on for ever"
+        return math.nan
+
+    with pytest.raises(ConfigError, match="score"):
+        Search(SPACE, 3).run(4, none)
+    assert len(set(seen)) == 4, "other settings are tried, not the same again"
+
+
+def test_a_search_goes_on_behind_settings_that_could_not_be_trained(tmp_path: Path) -> None:
+    def broken(values: Mapping[str, Value], number: int) -> float:
+        if number in (1, 4):
+            raise ConfigError("a good number", f"{number}", "take another")
+        return cost(values)
+
+    def killed(values: Mapping[str, Value], number: int) -> float:
+        if number == 5:
+            raise KeyboardInterrupt
+        return broken(values, number)
+
+    whole = Search(SPACE, 5).run(6, broken)
+    with pytest.raises(KeyboardInterrupt):
+        Search(SPACE, 5, tmp_path / JOURNAL).run(6, killed)
+    ranked = Search(SPACE, 5, tmp_path / JOURNAL).run(6, broken)
+    assert [row["rate"] for row in ranked] == [row["rate"] for row in whole]
+
+
 def test_settings_that_cannot_be_trained_are_passed_over() -> None:
     def broken(values: Mapping[str, Value], number: int) -> float:
         if values["kind"] == "bad":

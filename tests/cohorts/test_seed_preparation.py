@@ -13,11 +13,12 @@ from synthoma.cohorts.changed_copies import as_scanned
 from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.framing import Box, Fit, centred, fit_square, part_of, resize, resize_back, shown_part
 from synthoma.cohorts.settings import PREPARATIONS, PrepareConfig
+from synthoma.cohorts.slicing import PreparedCase, prepare_case
 from synthoma.cohorts.squares import FramingRule, frame, from_squares, tiles, to_squares
 from synthoma.core.errors import ConfigError
 from synthoma.detectors.learning import AugmentConfig
 from synthoma.detectors.offline import changed
-from synthoma.scans.case import Geometry, Study
+from synthoma.scans.case import Case, Geometry, Study
 
 
 def test_a_stretched_slice_fills_the_square_and_its_pixels_are_no_squares() -> None:
@@ -172,3 +173,16 @@ def test_tiles_become_slices_of_one_case(folder: Path, tmp_path: Path) -> None:
     assert (table.groupby("case")["split"].nunique() == 1).all()
     assert set(table["box_left"]) == {0, 45}
     assert set(table["box_top"]) == {0, 15}
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_a_tile_that_uses_all_of_its_type_is_not_taken_for_an_empty_one(kind: type[np.signedinteger]) -> None:
+    """The difference of its ends lies beyond the type, and wraps round below 0."""
+    ends = np.iinfo(kind)
+    slope = np.linspace(ends.min, ends.max, 32).astype(kind)
+    image = np.broadcast_to(slope, (1, 32, 32)).copy()
+    case = Case("one", None, ("t1",), lambda: Study({"t1": image}, Geometry((1.0, 1.0, 1.0))))
+    config = PrepareConfig(size=16, tile=32, crop=False, normalise="unit", slices="all", min_brain=0.0)
+    found = prepare_case(case, config, ("t1",), 0)
+    assert isinstance(found, PreparedCase), found
+    assert len(found.images) == 1

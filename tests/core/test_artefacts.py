@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,9 +19,9 @@ from safetensors.torch import save_file
 
 import synthoma
 from synthoma.cohorts.cohort import Cohort, CohortWriter
-from synthoma.core.artefacts import FILE, read_json, sealed, unsealed
+from synthoma.core.artefacts import FILE, read_json, sealed, unsealed, verify
 from synthoma.core.errors import InputError, SynthomaError
-from synthoma.core.outputs import new_folder, write_checksums
+from synthoma.core.outputs import new_folder, renew_checksums, write_checksums
 from synthoma.core.seeding import stream
 from synthoma.core.whole_files import write_json, write_text
 from synthoma.detection.result import write_detection
@@ -286,10 +287,20 @@ def test_sealed_content_is_told_from_any_other(tmp_path: Path) -> None:
 
 
 def test_a_page_written_anew_has_its_checksum(tmp_path: Path) -> None:
-    from synthoma.core.outputs import renew_checksums
-
     make_cohort(tmp_path / "cohort")
     write_text(tmp_path / "cohort" / "report.html", "<html>new</html>")
     assert synthoma.pipeline.verify(tmp_path / "cohort") != []
     renew_checksums(tmp_path / "cohort", "report.html")
     assert synthoma.pipeline.verify(tmp_path / "cohort") == []
+
+
+def test_checksums_written_anew_within_one_tick_of_the_clock_are_read_anew(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "one")
+    write_checksums(tmp_path)
+    verify(tmp_path / "a.txt")
+    before = (tmp_path / FILE).stat()
+    write_text(tmp_path / "a.txt", "two")
+    renew_checksums(tmp_path, "a.txt")
+    os.utime(tmp_path / FILE, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (tmp_path / FILE).stat().st_size == before.st_size
+    verify(tmp_path / "a.txt")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthoma.core import outputs
+from synthoma.core import outputs, whole_files
 from synthoma.core.disk import writing
 from synthoma.core.errors import InputError, OutputError
 from synthoma.core.outputs import new_folder
@@ -352,3 +352,25 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"score": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_swept_before_it_was_locked_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer may come between making a partial file and locking it, and take it for a killed one's."""
+    lock, swept = whole_files.locked_at_once, list[Path]()
+
+    def late(descriptor: int) -> bool | None:
+        if not swept:
+            swept.extend(tmp_path.iterdir())
+            for path in swept:
+                path.unlink()
+        return lock(descriptor)
+
+    monkeypatch.setattr(whole_files, "locked_at_once", late)
+    with whole_files.whole_file(tmp_path / "a.txt") as partial:
+        partial.write_text("whole")
+        whole_files.sweep(tmp_path)
+    assert len(swept) == 1
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

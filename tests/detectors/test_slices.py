@@ -11,6 +11,8 @@ import pytest
 from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.core.errors import InputError
 from synthoma.core.types import REGIONS
+from synthoma.detectors.learning import AugmentConfig
+from synthoma.detectors.offline import write_with_copies
 from synthoma.detectors.slices import LabelledSlices, context_rows, target_maps, target_names
 from tests.toys import write_cohort
 
@@ -83,6 +85,10 @@ def test_classes_as_they_are_drawn(tmp_path: Path) -> None:
     assert slices.class_shares(2).tolist() == [0.75, 0.25]
     rows = np.concatenate([slices.draw(0, "test", step, 16, None) for step in range(200)])
     assert 0.2 < slices.classes[rows].mean() < 0.3
+    # Slice 1 of the small one shows tumour, slice 2 does not and is of the second class.
+    assert slices.class_shares(2, 0.75).tolist() == [0.875, 0.125]
+    rows = np.concatenate([slices.draw(0, "test", step, 16, 0.75) for step in range(200)])
+    assert 0.1 < slices.classes[rows].mean() < 0.15
 
 
 def test_unknown_distance_takes_the_next_slice(tmp_path: Path) -> None:
@@ -152,3 +158,37 @@ def test_a_patient_without_tumour_is_drawn_too(tmp_path: Path) -> None:
     slices = LabelledSlices(cohort, np.arange(4), ("t1",), ("tumour",))
     rows = np.concatenate([slices.draw(0, "test", step, 8, 1.0) for step in range(50)])
     assert set(rows.tolist()) == {0, 1, 2, 3}
+
+
+def test_slices_farther_apart_than_there_are_of_them_are_still_neighbours(tmp_path: Path) -> None:
+    """Every tenth slice of one scan, three in all."""
+    cohort = _cohort(tmp_path / "c", {"a": [0, 10, 20]}, step_mm=None)
+    assert context_rows(cohort, 3, 4.0).tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+
+
+def test_a_changed_copy_is_learned_from_with_its_own_image(tmp_path: Path) -> None:
+    """Copies bear the case and the number of the slice that they were made from, and lie in no scan themselves."""
+    cohort = _cohort(tmp_path / "c", {"a": [1, 2, 3]})
+    (tmp_path / "more").mkdir()
+    write_with_copies(cohort, tmp_path / "more", 2, strength=AugmentConfig(gamma=1.0))
+    more = Cohort(tmp_path / "more")
+    rows = context_rows(more, 3, 4.0)
+    assert rows[:3].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+    assert rows[3:].tolist() == [[row] * 3 for row in range(3, 9)]
+    copy = LabelledSlices(more, np.arange(9), ("t1", "flair"), ("tumour",), (3, 4.0)).volume(np.array([4]))
+    assert np.array_equal(copy[0], more.images[4].astype(np.float32))
+
+
+@pytest.mark.parametrize("column", ["tile", "sequence"])
+def test_neighbours_are_of_the_same_tile_or_sequence(tmp_path: Path, column: str) -> None:
+    """Slices cut into tiles, and sequences that are slices of their own, share case and number."""
+    cohort = _cohort(tmp_path / "c", {"a": [1, 1, 2, 2, 3, 3]})
+    cohort.slices[column] = ["one", "other"] * 3
+    assert context_rows(cohort, 3, 4.0).tolist() == [
+        [0, 0, 2], [1, 1, 3], [0, 2, 4], [1, 3, 5], [2, 4, 4], [3, 5, 5],
+    ]  # fmt: skip
+
+
+def test_whatever_shares_its_number_each_slice_is_seen_itself(tmp_path: Path) -> None:
+    cohort = _cohort(tmp_path / "c", {"a": [1, 1, 1, 2]})
+    assert context_rows(cohort, 3, 4.0)[:, 1].tolist() == [0, 1, 2, 3]

@@ -211,3 +211,18 @@ def test_one_p_for_several_scores() -> None:
     assert joint_p([single], ["high"]) == pytest.approx(0.05, abs=0.011)
     assert (joint_p([single, *usual[1:]], ["high"] * 8) or 0) > 0.15
     assert joint_p([entry(1.0, [])], ["high"]) is None
+
+
+def test_no_interval_where_leaving_a_group_out_leaves_nothing_to_score() -> None:
+    """Two held-out patients, and a score that takes two: how much they say cannot be known, and is not said."""
+    values, names = values_of(5, 0.0), np.array([*grouped(20, 5), *alone(40)])
+    plan = plan_null(grouped(20, 5), np.arange(100) >= 90, alone(40), halves=9)
+
+    def score(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
+        enough = len(set(names[one])) > 1
+        return {"mean": float(values[other].mean()), "of two": float(values[other].mean()) if enough else float("nan")}
+
+    found = beside(score, plan, worse={"mean": "high", "of two": "high"})
+    assert found["mean"].low < found["mean"].value < found["mean"].high
+    assert found["of two"].value == found["mean"].value
+    assert (found["of two"].low, found["of two"].high) == (None, None)

@@ -63,3 +63,19 @@ def test_one_reader_has_nobody_to_agree_with() -> None:
         fleiss_kappa(np.zeros((5, 1)))
     with pytest.raises(InputError, match="leave out the rest"):
         cohen_kappa(np.zeros(3), np.zeros(4))
+
+
+def test_the_interval_is_that_of_patients_not_of_slices() -> None:
+    """Four slices of each patient that are answered alike say as much as one of each: the interval is twice as wide."""
+    draws = np.random.default_rng(3)
+    one = draws.integers(0, 2, 50)
+    other = np.where(draws.random(50) < 0.2, 1 - one, one)
+    alone = np.stack([one, other], axis=1)
+    often = np.repeat(alone, 4, axis=0)
+    plain, wrong = kappa_interval(alone), kappa_interval(often)
+    right = kappa_interval(often, groups=[f"patient {at}" for at in range(50) for _ in range(4)])
+    assert (right.value, right.low, right.high) == pytest.approx((plain.value, plain.low, plain.high))
+    assert right.n == 50
+    assert 1.7 < (right.high - right.low) / (wrong.high - wrong.low) < 2.4
+    with pytest.raises(InputError, match="one group for each"):
+        kappa_interval(alone, groups=["one"])

@@ -326,3 +326,19 @@ def test_detectable_effects_at_the_ends() -> None:
         needed_patients(1.0, 0.0)
     with pytest.raises(InputError, match="larger"):
         needed_patients(1.0, 1e-9)
+
+
+@pytest.mark.parametrize("patients", [6, 12])
+def test_equal_models_of_a_few_patients_are_told_apart_in_one_of_twenty(patients: int) -> None:
+    """Slices of a patient go together. By the normal distribution 11 % of p lie below 5 % with six patients."""
+    told, held, true = 0, 0, stats.norm.cdf(0.5)
+    for seed in range(300):
+        draws = np.random.default_rng([patients, seed])
+        names = np.repeat(np.arange(patients), 8)
+        truth = (draws.random(len(names)) < 0.4).astype(int)
+        first, second = (truth + draws.normal(size=patients)[names] + draws.normal(size=len(names)) for _ in range(2))
+        told += delong(truth, first, second, groups=names.tolist()).p < 0.05
+        found = delong_interval(truth, first, groups=names.tolist())
+        held += found.low <= true <= found.high
+    assert stats.binomtest(told, 300, 0.05, alternative="greater").pvalue > 0.01
+    assert stats.binomtest(held, 300, 0.95, alternative="less").pvalue > 0.01

@@ -285,7 +285,8 @@ def look(cases: Sequence[Case], config: PrepareConfig) -> Seen:
         shown = images[shown_modality(tuple(images))]
         middle = shown[len(shown) // 2]
         sides.add((middle.shape[0], middle.shape[1]))
-        if np.ptp(middle) > 0:
+        # Not above 0: of whole numbers the difference may wrap round.
+        if np.ptp(middle) != 0:
             filled.append(_filled(middle))
     if not sides:
         raise refused[0]

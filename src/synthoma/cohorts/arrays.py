@@ -36,6 +36,7 @@ def stacked(images: Array, modalities: int) -> Array:
         raise InputError(f"images of shape {form}, N at least 1", f"{values.shape}", todo)
     if stack.dtype.kind not in "buif":
         raise InputError("images of numbers", f"{stack.dtype}", "convert them with astype(float)")
+    # Slice by slice: of a large memory map the answers alone might not fit into memory.
     if stack.dtype.kind == "f" and not all(np.isfinite(part).all() for part in stack):
         raise InputError("finite grey values", "nan or infinity among them", "replace them, or leave the slices out")
     return stack

@@ -73,6 +73,7 @@ def head_box(images: dict[str, Array], margin: float = 0.02) -> Box:
     outlines = []
     for image in images.values():
         projection = image.max(axis=0).astype(np.float32)
+        # An empty modality stays empty in place of being divided by 0.
         top = float(np.percentile(projection, 99.5)) or 1.0
         outlines.append(projection / top)
     head = foreground(np.max(outlines, axis=0))
@@ -142,6 +143,7 @@ def fit_square(
     if fitting == "stretch":
         return Fit(box, size, size, size), (height / size, width / size)
     side = max(height, width) / size
+    # A sliver keeps one line of pixels: of none there would be nothing to resize.
     return Fit(box, max(1, round(height / side)), max(1, round(width / side)), size), (side, side)
 
 

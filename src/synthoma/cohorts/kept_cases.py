@@ -25,6 +25,7 @@ _NOT_OF_A_CASE = {"jobs", "split", "folds", "split_from", "seed", "augment"}
 
 def _key(case: Case, config: PrepareConfig, modalities: tuple[str, ...], thumbnails_per_case: int) -> str:
     """What a prepared case is a function of, as a digest: the state of its files and the settings."""
+    # Size and time stand for the content: digests would read all scans before the first one is prepared.
     states = [(path.stat().st_size, path.stat().st_mtime_ns) for path in case.sources if path.exists()]
     asked = config.model_dump(mode="json", exclude=_NOT_OF_A_CASE)
     content = joblib.hash((case, modalities, thumbnails_per_case), hash_name="sha1")

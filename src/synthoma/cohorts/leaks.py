@@ -34,6 +34,7 @@ def rows_named(cohort: Cohort, names: Collection[str]) -> Bools:
     """Which slices (N,) are of groups that hold somebody of these names."""
     table = cohort.slices
     named = table["group"].astype(str).isin(names) | table["patient"].astype(str).isin(names)
+    # The whole group of whoever is named: duplicates join patients, and the twin of a seen slice was seen.
     return np.asarray(table["group"].isin(set(table["group"][named])), dtype=np.bool_)
 
 

@@ -93,6 +93,7 @@ def _slices_of(
     pieces = [piece for z in kept for piece in _pieces(framing, z, config)]
     if not pieces:
         raise InputError("a tile that is wanted", "none", "loosen --slices or --min-brain, or use larger tiles")
+    # Half precision has steps of 0.0005 up to 1, finer than 8 bits; `Framing` has cut what lies beyond its range.
     pixels = np.concatenate([to_squares(piece.framing, [piece.at]) for piece in pieces]).astype(np.float16)
     masks = np.zeros((len(pieces), config.size, config.size), dtype=np.uint8)
     if mask is not None:
@@ -154,10 +155,11 @@ def _pieces(framing: Framing, z: int, config: PrepareConfig) -> list[_Piece]:
     if config.tile is None:
         return [_Piece(z, own, at)]
     cut = [_Piece(z, part, at, name) for name, part in tiles(own, config.tile).items()]
+    # Other than 0, not above it: of whole numbers the difference is one of their type, and may wrap round below 0.
     return [
         piece
         for piece in cut
-        if any(np.ptp(piece.raw(name)) > 0 for name in own.images) and _wanted(piece.framing, at, config)
+        if any(np.ptp(piece.raw(name)) != 0 for name in own.images) and _wanted(piece.framing, at, config)
     ]
 
 

@@ -44,6 +44,8 @@ def join_groups(*keys: Sequence[str | None]) -> Ints:
 
     def root(item: int) -> int:
         while parent[item] != item:
+            # Path halving (Tarjan and van Leeuwen 1984): chains stay short, also of a hundred thousand slices of one
+            # case.
             parent[item] = parent[parent[item]]
             item = parent[item]
         return item
@@ -107,6 +109,8 @@ def assign_groups(profiles: Floats, shares: Sequence[float], *, seed: int, purpo
     # Quantities of another scale (a group, its slices) count alike; one that nobody has would be divided by 0.
     unit = np.maximum(profiles.sum(axis=0), 1e-12)
     order = stream(seed, purpose).permutation(len(profiles))
+    # Large groups first, while there is room to make up for them. The sort is stable, so that of equal ones chance
+    # decides.
     order = order[np.argsort(-(profiles / unit).sum(axis=1)[order], kind="stable")]
     total = np.zeros_like(target)
     chosen = np.zeros(len(profiles), dtype=np.int64)

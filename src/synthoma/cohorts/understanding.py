@@ -151,6 +151,7 @@ def enough_held_out(groups: int) -> tuple[float, float, float]:
     Args:
         groups: patients with tumour, two more than have to be held out at least.
     """
+    # Half a patient more, or rounding to whole patients could hold out one too few.
     share = min((LEAST_HELD_OUT + 0.5) / groups, (groups - 2) / groups)
     validation = min(0.1, share / 3)
     return 1 - share, validation, share - validation

@@ -187,7 +187,7 @@ def _read(folder: Path) -> dict[str, Checksum] | None:
         status = path.lstat()
     except OSError:
         return None
-    return _parsed(path, status.st_mtime_ns, status.st_size)
+    return _parsed(path, status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def listed(folder: Path) -> Collection[str] | None:
@@ -198,9 +198,10 @@ def listed(folder: Path) -> Collection[str] | None:
         return None
 
 
-# Time and size are here for the cache's key alone: a file that was written anew is parsed anew.
+# Time, size and inode are here for the cache's key alone: a file that was written anew is parsed anew. Checksums of the
+# same files are equally long, and what is renewed within one tick of the clock has the same time.
 @lru_cache(maxsize=64)
-def _parsed(path: Path, _written: int, _size: int) -> dict[str, Checksum]:
+def _parsed(path: Path, _written: int, _size: int, _number: int) -> dict[str, Checksum]:
     content = read_json(path)
     check_schema(content, SCHEMA, path)
     try:

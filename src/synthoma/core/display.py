@@ -283,6 +283,7 @@ class JsonLines(Display):
 
     def _show(self, phase: Phase) -> None:
         now = time.monotonic()
+        # A phase that has just begun is told at once, whatever was told within the second.
         if phase.ended is None and phase.began <= self.last and now - self.last < 1:
             return
         self.last = now

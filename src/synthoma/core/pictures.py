@@ -32,6 +32,7 @@ def outlined(image: Bytes, mask: Bytes) -> Bytes:
     for label in np.unique(mask[mask > 0]):
         region = mask == label
         inner = region.copy()
+        # A pixel at the frame lacks a neighbour, which counts as one of the region: where a picture ends is no outline.
         inner[1:] &= region[:-1]
         inner[:-1] &= region[1:]
         inner[:, 1:] &= region[:, :-1]

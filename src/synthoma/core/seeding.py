@@ -13,6 +13,7 @@ def stream_key(seed: int, purpose: str, *index: int) -> int:
     Two different purposes, or two indices, never share a stream; the order in which streams are opened does not
     matter, so work can be cut into shards or resumed without storing any random state.
     """
+    # A separator that no name holds: without one, ("a", 11) and ("a1", 1) would be one stream.
     text = "\x1f".join([str(int(seed)), purpose, *(str(int(i)) for i in index)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
 

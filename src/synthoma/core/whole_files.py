@@ -14,7 +14,7 @@ from pathlib import Path
 from synthoma.core.disk import no_place, writing
 from synthoma.core.errors import InputError
 from synthoma.core.own_files import TOKEN
-from synthoma.core.places import check_apart, resolved
+from synthoma.core.places import check_apart, identity, resolved
 
 LONGEST = 180
 """Bytes of a name that are kept in the names of what lies aside: file systems take 255, and these are longer."""
@@ -47,21 +47,34 @@ def whole_file(path: Path) -> Iterator[Path]:
         OutputError: it cannot be written; what was there before is untouched.
     """
     name = os.fsdecode(os.fsencode(path.name)[-LONGEST:])
-    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{name}")
     with writing(path):
         _sweep_files(path.parent, re.compile(rf"\.partial-{TOKEN}-{re.escape(name)}"))
-        # O_EXCL: never a file that somebody put there under this name.
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        partial, descriptor = _held(path, name)
         try:
-            locked_at_once(descriptor)  # says that somebody is at work on it
             yield partial
             # The content reaches the disk before the name does, or a power cut could leave a whole name on half a file.
             os.fsync(descriptor)
             partial.replace(path)
+            # A rename is a change of the folder: without this the new name may be lost, and the old file be back.
             _flush_folder(path.parent)
         finally:
             partial.unlink(missing_ok=True)
             os.close(descriptor)
+
+
+def _held(path: Path, name: str) -> tuple[Path, int]:
+    """A new partial file beside a path, and its descriptor, whose lock says that somebody is at work on it."""
+    while True:
+        partial = path.with_name(f".partial-{secrets.token_hex(4)}-{name}")
+        # O_EXCL: never a file that somebody put there under this name.
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        locked = locked_at_once(descriptor)
+        status = os.fstat(descriptor)
+        # Between opening and locking another writer may have taken it for a killed one's. What is written then would
+        # be a second file of that name, which nobody holds and `fsync` does not see.
+        if locked is None or (locked and identity(partial) == (status.st_dev, status.st_ino)):
+            return partial, descriptor
+        os.close(descriptor)
 
 
 def new_file(target: Path, *, force: bool, inputs: Iterable[Path | str | None] = ()) -> Path:

@@ -92,6 +92,7 @@ def _rescanned(images: Tensor, config: AugmentConfig, draws: Generator, channels
         coarse = _spread((count, channels, 4, 4), config.bias, draws)
         gain = 1 + coarse + _spread((count, channels, 1, 1), config.contrast, draws)
         # A factor, not a sum: the background stays 0.
+        # Corners on corners: the field changes up to the edge, where cells on their middles would leave a flat rim.
         field = F.interpolate(gain.to(images.device), size=(height, width), mode="bilinear", align_corners=True)
         stack.mul_(field[:, None])
     for number in _hit(count, config.ghosting, draws):
@@ -106,6 +107,7 @@ def _rescanned(images: Tensor, config: AugmentConfig, draws: Generator, channels
         images[hit] = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
     if config.noise:
         # Windows of one field: normal draws are what costs most here.
+        # Seven rows apart, so that no two slices of a batch have the same noise.
         field = torch.randn(planes, height + 7 * count, width, generator=draws).to(images.device)
         levels = (config.noise * torch.rand(count, generator=draws)).tolist()
         for number, level in enumerate(levels):

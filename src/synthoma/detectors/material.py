@@ -45,6 +45,7 @@ def training_rows(cohort: Cohort, config: DetectorTraining, split: str) -> Ints:
         wanted = "training slices with a mask" if config.kind == "segmenter" else "training slices with a class"
         raise InputError(wanted, came, "check the cohort with `synthoma info`")
     if config.patients is not None:
+        # Sorted, so that a seed chooses the same patients in whatever order the cohort has them.
         names = sorted(set(table["group"].iloc[rows].astype(str)))
         chosen = stream(config.seed, "training.patients").permutation(len(names))[: config.patients]
         rows = rows[table["group"].iloc[rows].astype(str).isin({names[i] for i in chosen}).to_numpy()]
@@ -123,6 +124,7 @@ def check_apart(cohort: Cohort, other: Cohort, taken: Ints) -> None:
         known |= names_of(other, taken)
     if shared := sorted(held_out_names(cohort) & known):
         raise leak_error(shared, other.path.name)
+    # By pixels too: collections pass scans on under names of their own.
     if "pixels_sha256" in cohort.slices and "pixels_sha256" in table:
         held = set(cohort.slices["pixels_sha256"][cohort.slices["split"] != "train"].dropna().astype(str)) - {""}
         if same := sorted(held & set(table["pixels_sha256"].dropna().astype(str))):

@@ -155,9 +155,10 @@ class DetectorPlan:
     def class_weights(self) -> Float32:
         """Weight of each class in the loss (K,), so that rare classes of a batch weigh as much as common ones."""
         counts = batch_counts(len(self.sources), self.learner)
-        drawn = [source.class_shares(len(self.classes)) for source in self.sources]
+        drawn = [source.class_shares(len(self.classes), self.learner.tumour_share) for source in self.sources]
         shares = np.average(drawn, axis=0, weights=counts)
         # A class that is hardly ever drawn must not take over the loss by one slice.
+        # Over the number of classes too: the mean weight of what is drawn is 1, and the loss keeps its scale.
         return np.asarray(1 / (len(shares) * np.maximum(shares, 1e-3)), np.float32)
 
     def judge(self, execution: Execution, sheet: Callable[[int, Ints, Tensor], None]) -> Validate:

@@ -8,12 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthoma.cohorts.changed_copies import as_scanned
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import PLAIN_MODALITY, REGIONS, TARGETS, WHOLE_TUMOUR, Bytes, Float32, Floats, Ints, tumour_of
 from synthoma.detectors.learning import Scale
 from synthoma.detectors.scale import as_input
+
+STACK = ("case", "tile", "sequence")
+"""Columns by which slices are told apart that lie in one stack; numbers of slices are theirs within one."""
 
 
 def target_names(cohort: Cohort) -> tuple[str, ...]:
@@ -52,6 +56,10 @@ def neighbours(numbers: Ints, context: int, stride: Ints | int) -> Ints:
     own = np.arange(len(numbers))
     columns = []
     for offset in range(-(context // 2), context // 2 + 1):
+        if not offset:
+            # Itself, and not the first with its number: an image would be learned from with the mask of another.
+            columns.append(own)
+            continue
         wanted = numbers + offset * strides
         after = np.searchsorted(numbers, wanted).clip(0, len(numbers) - 1)
         before = (after - 1).clip(0)
@@ -66,7 +74,8 @@ def context_rows(cohort: Cohort, context: int, context_mm: float) -> Ints:
     """For each slice of a cohort, the rows of the slices that are seen with it, see ``neighbours``.
 
     Args:
-        cohort: with the columns case, and slice and step_mm where they are known.
+        cohort: with the columns case, and slice and step_mm where they are known. Tiles and sequences that are slices
+            of their own have neighbours of their kind; changed copies have none.
         context: how many slices, an odd number.
         context_mm: least distance between neighbours. Slices 1 mm apart show the same; where the distance is not
             known, the next slice that the cohort kept is taken.
@@ -81,12 +90,16 @@ def context_rows(cohort: Cohort, context: int, context_mm: float) -> Ints:
     numbers = table["slice"].to_numpy(np.int64)
     step = table["step_mm"].to_numpy(float) if "step_mm" in table else np.full(len(table), np.nan)
     # Whole positions, at least one: slices thicker than the wanted distance take the next one.
+    # `step > 0` is False for nan too: a distance that nobody knows counts as the wanted one.
     stride = np.maximum(1, np.round(context_mm / np.where(step > 0, step, context_mm))).astype(np.int64)
-    for found in table.groupby("case", sort=False).indices.values():
-        members = np.asarray(found)
+    # Each copy was changed in a way of its own: the slices beside it in the scan are no neighbours of it any more.
+    scanned = np.flatnonzero(as_scanned(table))
+    apart = [table[name].iloc[scanned].astype(str).to_numpy() for name in STACK if name in table]
+    for found in table["case"].iloc[scanned].groupby(apart, sort=False).indices.values():
+        members = scanned[found]
         order = members[np.argsort(numbers[members], kind="stable")]
         # `prepare` may have kept every k-th slice: a position between two is nobody's.
-        kept_every = int(np.diff(numbers[order]).min(initial=len(numbers))) if len(order) > 1 else 1
+        kept_every = int(np.diff(numbers[order]).min()) if len(order) > 1 else 1
         rows[order] = order[neighbours(numbers[order], context, np.maximum(stride[order], kept_every))]
     return rows
 
@@ -182,11 +195,17 @@ class LabelledSlices:
         """The images of these rows as the network takes them, (B, K * C, S, S)."""
         return as_input(self.fetch(rows).images, self.scale)
 
-    def class_shares(self, count: int) -> Floats:
-        """How often each of ``count`` classes is drawn: groups evenly, then slices of a group evenly; (count,)."""
+    def class_shares(self, count: int, tumour_share: float | None = None) -> Floats:
+        """How often each of ``count`` classes is drawn (count,) by `draw` with this ``tumour_share``."""
+
+        def of(rows: Ints) -> Floats:
+            return np.asarray(np.bincount(self.classes[rows], minlength=count) / len(rows))
+
         shares = [
-            np.bincount(self.classes[np.concatenate(parts)], minlength=count) / sum(map(len, parts))
-            for parts in self.members
+            of(np.concatenate((ill, well)))
+            if tumour_share is None or not (len(ill) and len(well))
+            else tumour_share * of(ill) + (1 - tumour_share) * of(well)
+            for ill, well in self.members
         ]
         return np.asarray(np.mean(shares, axis=0))
 

@@ -82,6 +82,7 @@ class SupervisedTask:
         self.plateau = plateau_of(self.optimiser, config) if config.schedule == "plateau" else None
         self.images = 0
         self.found = torch.zeros(0)
+        # There is a best one from the beginning, so that a state is whole before the first snapshot.
         self.best = _copied(self.average)
         self.best_found = self.found
 
@@ -107,6 +108,7 @@ class SupervisedTask:
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         self.team.add_gradients(self.network)
+        # After the processes' gradients were added up: the norm of a part says nothing of the whole.
         if self.config.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self.optimiser.step()
@@ -114,6 +116,7 @@ class SupervisedTask:
             losses |= self.rival.learn(batch.images, batch.masks, logits.detach())
         self.images += self.batch
         half_life = self.config.ema_images
+        # 0 keeps nothing of before: the average is the network itself.
         decay = ema_decay(self.batch, self.images, half_life) if half_life else 0.0
         update_ema(self.average, self.network, decay)
         return losses
@@ -129,6 +132,7 @@ class SupervisedTask:
         images, masks, classes = (tensor.to(self.execution.device, non_blocking=True) for tensor in joined)
         draws = torch.Generator().manual_seed(stream_key(self.seed, "training.augment", step) % 2**63)
         images, masks = augment_scans(images, masks, self.config.augment, draws, self.channels)
+        # After the changes: their noise would show in what is to be missing.
         if self.channels > 1 and self.config.modality_dropout:
             images = drop_modalities(images, self.config.modality_dropout, draws, self.channels)
         if images.shape[1] > self.channels and self.config.context_dropout:

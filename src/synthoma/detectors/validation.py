@@ -45,6 +45,7 @@ def overlap_counts(chances: Tensor, masks: Tensor) -> tuple[Ints, Ints, Ints]:
         Found and said (thresholds, B, T), and being (B, T).
     """
     truth = masks > 0.5
+    # In the precision of the chances: 0.3 in double lies beside 0.3 in single.
     limits = torch.from_numpy(THRESHOLDS).float()
     said = torch.stack([(chances >= limit).sum(dim=(2, 3)) for limit in limits])
     found = torch.stack([((chances >= limit) & truth).sum(dim=(2, 3)) for limit in limits])

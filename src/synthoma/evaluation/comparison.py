@@ -252,6 +252,7 @@ def _together(synthetic: Cohort) -> pd.Series[str]:
 def _choose(rows: Ints, limit: int, seed: int, name: str) -> Ints:
     if len(rows) <= limit:
         return rows
+    # Sorted: slices of a patient stay in their order, by which copies of whole patients are found.
     return np.sort(stream(seed, f"evaluation.{name}").choice(rows, limit, replace=False))
 
 

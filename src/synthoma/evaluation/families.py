@@ -90,6 +90,8 @@ def family_scores(points: Floats, plan: NullPlan, names: Ints, *, interval: bool
     """
     score = partial(set_scores, points, names, blocks=blocks_of(plan.count))
     found = beside(score, plan, worse=WORSE, interval=interval)
+    # Its smallest subsets hold half of the images. Of fewer images than features covariances are singular, and the bias
+    # does not fall along a line.
     if plan.count >= 2 * points.shape[1]:
         value = frechet_infinity(real=points[plan.held], synthetic=points[plan.synthetic])
         found["frechet_infinity"] = Score(value=value, null=(), null_median=None, ratio=None, p=None, n=plan.count)

@@ -111,6 +111,7 @@ def _caught(
     hits = dict.fromkeys(SCORED, 0)
     for trial, scores in enumerate(planted):
         for name in SCORED:
+            # Not against its own division: the same patients without the fault are no independent draw.
             others = np.array([row[name] for number, row in enumerate(null) if number != trial])
             worse = others >= scores[name] if WORSE[name] == "high" else others <= scores[name]
             hits[name] += int((1 + worse.sum()) / (1 + len(others)) <= alpha)

@@ -47,7 +47,10 @@ def main_scores(
     names = group_numbers(comparison.groups, made_by)
     # The family of the detector trained here knows the training slices, which stand in the null.
     apart = [
-        values[:, :COMPONENTS] / max(values[:first].std(), 1e-12) for name, values in points.items() if name != LEARNED
+        # One factor for a whole family: its axes keep their proportions, and families weigh alike beside each other.
+        values[:, :COMPONENTS] / max(values[:first].std(), 1e-12)
+        for name, values in points.items()
+        if name != LEARNED
     ]
     together = np.concatenate(apart, axis=1)
     return Fidelity(

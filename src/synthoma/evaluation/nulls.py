@@ -325,9 +325,10 @@ def _jackknife(score: SetScore, plan: NullPlan, values: Mapping[str, float]) -> 
             found.append(score(held, synthetic))
         for name in values:
             left_out = np.array([row[name] for row in found if np.isfinite(row[name])])
-            if len(left_out) > 1:
-                # (n - 1) / n times the sum of squares; both sides are drawn independently, so their variances add up.
-                variance[name] += (len(left_out) - 1) * float(left_out.var())
+            # (n - 1) / n times the sum of squares; both sides are drawn independently, so their variances add up. A
+            # side of which nothing can be left out has a variance that nobody knows: without it the interval would be
+            # that of the other side alone.
+            variance[name] += (len(left_out) - 1) * float(left_out.var()) if len(left_out) > 1 else np.nan
     # Degrees of freedom of the side with fewer parts: the deviation is known no better than from them.
     reach = float(stats.t.ppf(0.975, max(1, min(int(part.max()) for part in sides))))
 
@@ -335,7 +336,8 @@ def _jackknife(score: SetScore, plan: NullPlan, values: Mapping[str, float]) -> 
         """Within what the score can be."""
         value, width = float(values[name]), reach * variance[name] ** 0.5
         least, most = LIMITS.get(name, (-np.inf, np.inf))
-        return max(value - width, least), min(value + width, most)
+        # NumPy's own, which keep nan: Python's `max` would keep whichever stands first.
+        return float(np.maximum(value - width, least)), float(np.minimum(value + width, most))
 
     return {name: ends(name) for name in values}
 

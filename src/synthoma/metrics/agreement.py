@@ -7,6 +7,8 @@ differ, and kappa is not defined: nan.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 
 from synthoma.core.errors import InputError
@@ -52,24 +54,37 @@ def fleiss_kappa(answers: Array) -> float:
     return _kappa(float(observed.mean()), float((counts.mean(axis=0) / readers) @ (counts.mean(axis=0) / readers)))
 
 
-def kappa_interval(answers: Array, *, level: float = 0.95, seed: int = 0) -> Interval:
+def kappa_interval(
+    answers: Array, *, groups: Sequence[Hashable] | None = None, level: float = 0.95, seed: int = 0
+) -> Interval:
     """Kappa with its bootstrap interval over cases: Cohen's of two readers, Fleiss' of more.
 
     Args:
         answers: (N, R) categories.
+        groups: N names; answers to cases of one name (slices of a patient) are drawn together. Without it each case is
+            a group.
         level: 0..1.
         seed: of the draws.
-    """
 
-    def kappa(rows: Ints) -> float:
-        drawn = answers[rows]
+    Raises:
+        InputError: as many names as cases are needed.
+    """
+    if groups is not None and len(groups) != len(answers):
+        raise InputError("one group for each case", f"{len(groups)} for {len(answers)}", "give both in one order")
+    seen: dict[Hashable, list[int]] = {}
+    for row, name in enumerate(range(len(answers)) if groups is None else groups):
+        seen.setdefault(name, []).append(row)
+    members = [np.array(rows) for rows in seen.values()]
+
+    def kappa(places: Ints) -> float:
+        drawn = answers[np.concatenate([members[place] for place in places.tolist()])]
         return cohen_kappa(drawn[:, 0], drawn[:, 1]) if answers.shape[1] == 2 else fleiss_kappa(drawn)
 
-    if len(answers) < 2 or not np.isfinite(value := kappa(np.arange(len(answers)))):
+    if len(answers) < 2 or not np.isfinite(value := kappa(np.arange(len(members)))):
         return Interval(*(float("nan"),) * 3, len(answers))
     if value >= 1 - _ALL_ALIKE:  # no draw differs: how many others might is said by the limits of kappa
-        return bootstrap(lambda rows: 1.0, len(answers), limits=(-1.0, 1.0), level=level, seed=seed)
-    return bootstrap(kappa, len(answers), limits=(-1.0, 1.0), level=level, seed=seed)
+        return bootstrap(lambda places: 1.0, len(members), limits=(-1.0, 1.0), level=level, seed=seed)
+    return bootstrap(kappa, len(members), limits=(-1.0, 1.0), level=level, seed=seed)
 
 
 def _kappa(observed: float, expected: float) -> float:

@@ -139,6 +139,7 @@ def _elements(mask: Bools, spacing: Floats) -> _Elements:
     triangles = corners[faces].astype(np.float64)
     sides = triangles[:, 1:] - triangles[:, :1]
     weights = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1) / 2
+    # - 1 for the rim, as of an outline.
     return _Elements(triangles.mean(axis=1) + (start - 1) * spacing, weights)
 
 

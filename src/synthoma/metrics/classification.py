@@ -43,6 +43,7 @@ def scores_of_counts(*, tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
     halves = [_ratio(2 * hit, 2 * hit + fp + fn) for hit in (tp, tn)]
     return {
         "accuracy": _ratio(tp + tn, tp + fp + fn + tn),
+        # nan where either is: the one that is left would be another score.
         "balanced_accuracy": (recall + specificity) / 2,
         "precision": _ratio(tp, tp + fp),
         "recall": recall,
@@ -102,6 +103,7 @@ def weighted_ranking(truth: Array, scores: Floats) -> Callable[[Array], dict[str
 
     def scored(weights: Array) -> dict[str, float]:
         counted = np.asarray(weights, dtype=np.float64)[order]
+        # From a threshold above all scores on, which calls nothing: the curve has to begin at (0, 0).
         found, alarms = (np.append(0.0, np.cumsum(counted * side)[ends]) for side in (yes, 1 - yes))
         if not (found[-1] and alarms[-1]):
             return {"roc_auc": NAN, "pr_auc": NAN, "sensitivity_at_95_specificity": NAN}
@@ -204,6 +206,7 @@ def weighted_classes(truth: Array, probabilities: Floats, classes: int) -> Calla
     if values.ndim != 2 or values.shape != (len(real), classes) or not np.isin(real, np.arange(classes)).all():
         came = f"probabilities {values.shape} for {len(real)} answers"
         raise InputError(f"one probability for each of {classes} classes", came, "check the order of the classes")
+    # One number for each pair of true and called class: a single `bincount` then fills the table.
     cell = real.astype(np.int64) * classes + (values.argmax(axis=1) if values.size else np.zeros(0, np.int64))
     rankings = [weighted_ranking((real == k).astype(np.int64), values[:, k]) for k in range(classes)]
 

@@ -53,6 +53,7 @@ def coverage(
     """
     between = _squares(real, synthetic)
     reach_real, reach_synthetic = _reach(real, real_groups, k), _reach(synthetic, synthetic_groups, k)
+    # `<=`, as Kynkaanniemi et al. (2019) define it: a copy of the k-th neighbour is still within reach.
     within = between <= reach_real[:, None]
     return Coverage(
         precision=float(within.any(axis=0).mean()),

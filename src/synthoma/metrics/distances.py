@@ -122,6 +122,7 @@ def _directions(width: int, count: int, seed: int) -> Floats:
     # The same directions for all pairs: what chance adds is alike in a score and its null, and hardly moves their
     # ratio.
     drawn = stream(seed, "metrics.sliced_wasserstein").normal(size=(width, count))
+    # Normal values over their length lie evenly on the sphere; even ones in a cube would favour its corners.
     return np.asarray(drawn / np.linalg.norm(drawn, axis=0))
 
 

@@ -32,6 +32,7 @@ def standard_images(images: Array) -> Tensor:
         # "area" averages all that a pixel covers. Bilinear skips pixels when it shrinks, and noise comes out as
         # aliases.
         tensor = F.interpolate(tensor, size=(SIDE, SIDE), mode="area" if tensor.shape[-1] > SIDE else "bilinear")
+    # Rounded after resizing, which makes values between the steps.
     return (tensor.clamp(0, 1) * 255).round() / 255
 
 

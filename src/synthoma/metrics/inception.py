@@ -64,6 +64,7 @@ def inception_splits(probabilities: Floats, splits: int = 10, *, seed: int = 0) 
     order = stream(seed, "metrics.inception_splits").permutation(len(known))
     scores = [inception_score(known[part]) for part in np.array_split(order, splits)]
     # Dealt out at random: images come sorted by patient or class, and a part of one class scores 1.
+    # Over n and not n - 1, as the authors' own code has it: figures in papers are to compare.
     return float(np.mean(scores)), float(np.std(scores))
 
 
@@ -97,6 +98,7 @@ def inception_interval(
     count = len(seen)
     # The score is made of three sums, so a draw of groups needs no look at their images.
     sums = np.zeros((count, known.shape[1]))
+    # `sums[places] += known` would add one image of each group only.
     np.add.at(sums, places, known)
     information = np.bincount(places, weights=xlogy(known, known).sum(axis=1), minlength=count)
     sizes = np.bincount(places, minlength=count)

@@ -99,6 +99,7 @@ def score_interval(
     if len(names) != len(values):
         raise InputError("one group for each score", f"{len(names)} for {len(values)}", "give both in one order")
     known = ~np.isnan(values)
+    # Numbered anew: a patient all of whose scores are nan would else be drawn, as one without any.
     values, names = values[known], np.unique(names[known], return_inverse=True)[1]
     reduce: Callable[..., Array] = np.mean if statistic == "mean" else np.median
     count = int(names.max(initial=-1)) + 1
@@ -183,10 +184,12 @@ def paired_difference(
     ours, theirs = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if ours.ndim != 1 or ours.shape != theirs.shape:
         raise InputError("two scores of each patient", f"{ours.shape} and {theirs.shape}", "score the same patients")
+    # A difference is nan where either score is: such a patient leaves both sides.
     gaps = ours - theirs
     gaps = gaps[~np.isnan(gaps)]
     if not len(gaps):
         return Difference(*(float("nan"),) * 3, 0, float("nan"))
+    # Differences are drawn, not the two sides: what patients differ by among themselves is no part of them.
     parts = [gaps[rows].mean(axis=1) for rows in _draws(len(gaps), level, draws, seed)]
     # Nothing is drawn of fewer than two patients.
     means = np.concatenate(parts or [np.zeros(0)])
@@ -253,11 +256,13 @@ def _ends_of_alike(value: float, level: float, count: int, limits: Limits) -> tu
 def _ends(values: Floats, level: float, count: int) -> tuple[float, float]:
     """Percentiles of draws of so many groups that leave out (1 - level) / 2 on each side, expanded for few groups."""
     known = values[~np.isnan(values)]
+    # A draw has no value where it misses a class, for example. Where most do, the others are a choice and no sample.
     if count < 2 or 2 * len(known) <= len(values):
         return float("nan"), float("nan")
     # Percentiles farther out by what Student's t is wider, and by the n / (n - 1) that the variance of a drawn mean
     # lacks: the bootstrap of few groups is too narrow (Hesterberg 2015, expanded percentile interval; decision 0008).
     reach = (count / (count - 1)) ** 0.5 * float(stats.t.ppf((1 + level) / 2, count - 1))
+    # From deviations back to a share: draws are read off by their order, which holds for skewed ones too.
     side = float(stats.norm.sf(reach))
     low, high = np.quantile(known, [side, 1 - side])
     return float(low), float(high)
@@ -297,6 +302,8 @@ def unpaired_difference(
     value = float(ours.mean() - theirs.mean())
     if min(len(ours), len(theirs)) < 2:
         return Difference(value, nothing, nothing, count, nothing)
+    # One stream for both sides, one after the other: sides of equal size would else be drawn alike, as if they were
+    # paired.
     generator = stream(seed, "metrics.bootstrap.unpaired")
     means = _means(ours, draws, generator) - _means(theirs, draws, generator)
     low, high = _ends(means, level, min(len(ours), len(theirs)))
@@ -304,6 +311,7 @@ def unpaired_difference(
     error = sum(parts) ** 0.5
     if error < _EQUAL:  # both sides are all alike: there is no spread to make an interval of
         return Difference(value, nothing, nothing, count, nothing)
+    # Welch (1947), Satterthwaite (1946): degrees of freedom of a sum of two variances that are known unequally well.
     freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, (ours, theirs), strict=True))
     reach = float(stats.t.ppf((1 + level) / 2, freedom)) * error
     least = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))

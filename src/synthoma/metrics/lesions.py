@@ -186,6 +186,7 @@ def _dilated(mask: Bools, spacing: Floats, reach: float) -> Bools:
     On a grid of 1 mm that is what ``reach`` dilations by the 18 neighbours of faces and edges make.
     """
     inner = ndimage.binary_erosion(mask)
+    # What a dilation adds lies within reach of the rim: moving that is enough, and the inside is most of a lesion.
     rim = np.argwhere(mask & ~inner)
     most = np.floor(reach / spacing + 1e-9).astype(np.int64)
     steps = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in most], indexing="ij"), axis=-1).reshape(-1, 3)

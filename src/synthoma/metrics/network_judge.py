@@ -109,6 +109,7 @@ def _learn(points: Floats, lessons: Sequence[_Lesson], seed: int) -> Floats:
     images = torch.from_numpy(np.stack([_standardised(points[lesson.rows]) for lesson in lessons]))
     made = torch.from_numpy(np.stack([lesson.made for lesson in lessons]).astype(np.float32))[..., None]
     fold = torch.from_numpy(np.stack([lesson.fold for lesson in lessons]))[..., None]
+    # A lesson of fewer folds has networks that learn from all its images; nobody asks them.
     learned = (fold != torch.arange(FOLDS)).float()
     # A fold that lacks a side divides by 0 else; its sums are 0 then, and no nan spreads to the other networks.
     weights = learned * sum(side / (learned * side).sum(dim=1, keepdim=True).clamp_min(1) for side in (made, 1 - made))
@@ -121,6 +122,7 @@ def _learn(points: Floats, lessons: Sequence[_Lesson], seed: int) -> Floats:
         first = torch.from_numpy(draws.normal(0, scale, (rows, columns)).astype(np.float32))
         return first.expand(count, rows, columns).clone().requires_grad_()
 
+    # The networks of all folds are one wide layer: units of two folds meet nowhere, since answers are summed by fold.
     units = FOLDS * HIDDEN
     # Sums of standardised features have about deviation 1: tanh is neither flat nor a straight line there.
     inner, outer = drawn(width, units, width**-0.5), drawn(1, units, HIDDEN**-0.5)
@@ -140,6 +142,7 @@ def _learn(points: Floats, lessons: Sequence[_Lesson], seed: int) -> Floats:
         slopes = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
             for one, mean, square, slope in zip(parameters, first, second, slopes, strict=True):
+                # 0.1 and 0.001 are 1 - beta, with the paper's betas of 0.9 and 0.999.
                 mean.lerp_(slope, 0.1)
                 square.lerp_(slope**2, 0.001)
                 scaled = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)

@@ -154,6 +154,7 @@ def convention_table(patients: Sequence[Counts]) -> Floats:
         scores, has_tumour, total = dice(counts), counts.tp + counts.fn > 0, counts.total()
         slices = (scores[has_tumour].sum(), has_tumour.sum(), scores.sum(), scores.size)
         rows.append((*slices, total.tp, total.fp, total.fn, dice(total)))
+    # Without patients the array is (0,), which has no columns to choose from.
     return np.array(rows, dtype=np.float64).reshape(-1, 8)
 
 

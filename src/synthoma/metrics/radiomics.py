@@ -126,6 +126,7 @@ def _moments(values: Floats, head: Bools) -> list[Floats]:
     mean = _mean(values, head)
     centred = np.where(head, values - mean[:, None, None], 0.0)
     squares = centred * centred
+    # From centred values: the mean of squares less the square of the mean loses its digits where a head is nearly flat.
     deviation = np.sqrt(_mean(squares, head))
     # Of a flat head skewness is a quotient of rounding errors.
     some = deviation > 1e-6
@@ -149,6 +150,7 @@ def _grey(images: Floats, head: Bools) -> list[Floats]:
         # picture.
         return np.where(count > 0, ends[:, 0] + (place - low) * (ends[:, 1] - ends[:, 0]), 0.0)
 
+    # Bins of all pictures in one row, so that a single `bincount` serves them.
     bins = 32 * np.arange(len(images))[:, None, None] + np.minimum((images * 32).astype(np.int64), 31)
     shares = np.bincount(bins[head], minlength=32 * len(images)).reshape(-1, 32) / np.maximum(count, 1)[:, None]
     low, middle, high = percentile(0.1), percentile(0.5), percentile(0.9)
@@ -180,6 +182,7 @@ def cooccurrence(levels: Ints, offset: tuple[int, int]) -> Floats:
     first = levels[:, : height - down, max(-right, 0) : width - max(right, 0)]
     second = levels[:, down:, max(right, 0) : width + min(right, 0)]
     both = (first >= 0) & (second >= 0)
+    # Of pixels outside these numbers mean nothing; `both` leaves them out.
     places = (np.arange(len(levels))[:, None, None] * LEVELS + first) * LEVELS + second
     table = np.bincount(places[both], minlength=len(levels) * LEVELS**2).reshape(-1, LEVELS, LEVELS)
     # Both ways, so that an offset and its opposite give one table.

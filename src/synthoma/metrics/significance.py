@@ -87,8 +87,10 @@ def delong(truth: Array, first: Floats, second: Floats, *, groups: Sequence[Hash
     """Test of two correlated areas under the ROC curve (DeLong et al. 1988; through midranks, Sun and Xu 2014).
 
     With ``groups`` the cases of one group (slices of a patient) may depend on one another (Obuchowski 1997); with one
-    case a group both are the same. The test is asymptotic: below about 30 cases of a class read it with care. z and p
-    are nan where both areas have no variance and yet differ, and where fewer than two groups hold a class.
+    case a group both are the same. The test is asymptotic: below about 30 cases of a class read it with care. Where
+    groups hold several cases, z is held against Student's t with one degree of freedom less than groups hold the rarer
+    class: by the normal distribution equal models of six patients were told apart in 11 %, of ten in 9 %. z and p are
+    nan where both areas have no variance and yet differ, and where fewer than two groups hold a class.
 
     Args:
         truth: (N,) of 0 and 1.
@@ -99,7 +101,7 @@ def delong(truth: Array, first: Floats, second: Floats, *, groups: Sequence[Hash
     Raises:
         InputError: lengths that differ, a truth of other values, or scores that are not finite.
     """
-    areas, covariance = _areas(truth, [first, second], groups)
+    areas, covariance, freedom = _areas(truth, [first, second], groups)
     difference = float(areas[0] - areas[1])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     if math.isnan(variance):
@@ -109,7 +111,8 @@ def delong(truth: Array, first: Floats, second: Floats, *, groups: Sequence[Hash
         z = 0.0 if abs(difference) < 1e-12 else NAN
     else:
         z = difference / math.sqrt(variance)
-    return DeLong(float(areas[0]), float(areas[1]), difference, z, float(2 * stats.norm.sf(abs(z))))
+    tail = stats.norm.sf(abs(z)) if math.isinf(freedom) else stats.t.sf(abs(z), freedom)
+    return DeLong(float(areas[0]), float(areas[1]), difference, z, float(2 * tail))
 
 
 def delong_interval(
@@ -118,6 +121,7 @@ def delong_interval(
     """Area under the ROC curve and its interval by DeLong's variance, on the scale log(area / (1 - area)).
 
     That scale keeps the ends within 0..1 (Pepe 2003). An area of exactly 0 or 1 has no variance: its ends are nan.
+    Where groups hold several cases the interval is Student's, as the test in `delong` is.
 
     Args:
         truth: (N,) of 0 and 1.
@@ -133,19 +137,23 @@ def delong_interval(
     """
     if not 0 < level < 1:
         raise InputError("a level between 0 and 1", f"{level}", "use 0.95")
-    areas, covariance = _areas(truth, [scores], groups)
+    areas, covariance, freedom = _areas(truth, [scores], groups)
     area, variance = float(areas[0]), float(covariance[0, 0])
     n = len(truth) if groups is None else len(set(groups))
     if not (0 < area < 1 and variance > 0):
         return Interval(area, NAN, NAN, n)
     # Delta method: the derivative of the logit is 1 / (area (1 - area)).
     centre = math.log(area / (1 - area))
-    half = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance) / (area * (1 - area))
+    reach = stats.norm.ppf((1 + level) / 2) if math.isinf(freedom) else stats.t.ppf((1 + level) / 2, freedom)
+    half = float(reach) * math.sqrt(variance) / (area * (1 - area))
     return Interval(area, 1 / (1 + math.exp(half - centre)), 1 / (1 + math.exp(-half - centre)), n)
 
 
-def _areas(truth: Array, scores: Sequence[Floats], groups: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
-    """Areas (K,) of K models, and the covariance of their estimates (K, K)."""
+def _areas(truth: Array, scores: Sequence[Floats], groups: Sequence[Hashable] | None) -> tuple[Floats, Floats, float]:
+    """Areas (K,) of K models, the covariance of their estimates (K, K), and its degrees of freedom.
+
+    These are infinite where each case is a group: the test is the one that was published then.
+    """
     real = _answers(truth, "the truth")
     values = np.stack([_finite(one, len(real)) for one in scores])
     names = np.arange(len(real)) if groups is None else np.array(_places(groups), dtype=np.int64)
@@ -154,11 +162,12 @@ def _areas(truth: Array, scores: Sequence[Floats], groups: Sequence[Hashable] | 
     yes, no = real == 1, real == 0
     positives, negatives = int(yes.sum()), int(no.sum())
     if not positives or not negatives:
-        return np.full(len(values), NAN), np.full((len(values),) * 2, NAN)
+        return np.full(len(values), NAN), np.full((len(values),) * 2, NAN), math.inf
     # Placements: the share of the other class that a case outranks, ties counting half, from midranks.
     placements = np.empty(values.shape)
     together = stats.rankdata(values, axis=1)
     placements[:, yes] = (together[:, yes] - stats.rankdata(values[:, yes], axis=1)) / negatives
+    # 1 less that share: of a negative the share of positives above it, so that the mean of either class is the area.
     placements[:, no] = 1 - (together[:, no] - stats.rankdata(values[:, no], axis=1)) / positives
     areas: Floats = placements[:, yes].mean(axis=1)
     # Sums of each group's deviations, one a class (Obuchowski 1997).
@@ -166,7 +175,7 @@ def _areas(truth: Array, scores: Sequence[Floats], groups: Sequence[Hashable] | 
     deviations = placements - areas[:, None]
     with_yes, with_no = len(np.unique(names[yes])), len(np.unique(names[no]))
     if min(with_yes, with_no) < 2:
-        return areas, np.full((len(values),) * 2, NAN)
+        return areas, np.full((len(values),) * 2, NAN), math.inf
     of_yes = np.stack([np.bincount(names[yes], row[yes], count) for row in deviations])
     # Only deviations of cases that the group holds: it may have none of a class.
     of_no = np.stack([np.bincount(names[no], row[no], count) for row in deviations])
@@ -176,7 +185,9 @@ def _areas(truth: Array, scores: Sequence[Floats], groups: Sequence[Hashable] | 
     # term).
     present = len(np.unique(names))
     between = present / (present - 1) * (of_yes @ of_no.T) / (positives * negatives)
-    return areas, among_yes + among_no + between + between.T
+    # The variance is one of sums of groups, and few of them do not tell it: the class that fewer hold decides.
+    freedom = math.inf if present == len(real) else float(min(with_yes, with_no) - 1)
+    return areas, among_yes + among_no + between + between.T, freedom
 
 
 # --- many tests -----------------------------------------------------------------------------------------------
@@ -262,6 +273,7 @@ def needed_patients(
     if not (math.isfinite(sd) and sd >= 0 and math.isfinite(effect) and effect != 0 and noise >= 0):
         raise InputError("a deviation of 0 or more and an effect other than 0", f"{sd} and {effect}", "give both")
     # With endless patients only the shared noise is left; where that hides the effect, so does every number of them.
+    # `_MANY` + 1 asks for the normal limit itself.
     if noise and _power(abs(effect) / noise, _MANY + 1, alpha) < power:
         return None
 

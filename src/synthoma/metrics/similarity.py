@@ -103,6 +103,7 @@ def _comparisons(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     # 0.01 and 0.03 are K1 and K2 of Wang et al. (2004) at a range of grey values of 1: flat windows divide by them.
     # Rounding may leave this just below 0, which the constant beside it outweighs by far.
     spread = square_1 - mean_1**2 + square_2 - mean_2**2
+    # With C3 = C2 / 2 contrast and structure make one quotient (Wang et al. 2004, eq. 13).
     return luminance, (2 * (product - mean_1 * mean_2) + 0.03**2) / (spread + 0.03**2)
 
 

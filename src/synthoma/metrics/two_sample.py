@@ -150,6 +150,7 @@ def area(scores: Floats, made: Array) -> float:
     A general implementation spends more on checking its arguments than these few hundred scores take.
     """
     real, synthetic = np.sort(scores[made == 0]), scores[made == 1]
+    # Those below, and those below or equal: half of their sum counts ties half.
     below = np.searchsorted(real, synthetic, side="left") + np.searchsorted(real, synthetic, side="right")
     return float(below.mean() / (2 * len(real)))
 

@@ -44,6 +44,7 @@ class MutualInformation:
         self._iterations = _ITERATIONS[mm]
         self._step = np.minimum(spacing, mm)
         size = np.ceil((np.array(image.GetSize()) * spacing + 2 * reach) / self._step).astype(int)
+        # Room on every side: what is sampled may move beside its own grid.
         start = self._corner - axes @ np.full(3, reach)
         placed = sitk.Resample(
             other, size.tolist(), pose.to_itk(), sitk.sitkLinear, start.tolist(), self._step.tolist(),

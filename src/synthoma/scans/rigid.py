@@ -85,6 +85,7 @@ def mean_pose(one: Pose, other: Pose, centre: Floats) -> Pose:
     """The pose halfway: the rotation nearest to the mean matrix, and the mean place of the centre."""
     # The mean of two rotations is none: it shrinks. Without its singular values it is the nearest one (Procrustes).
     left, _, right = np.linalg.svd(one.matrix + other.matrix)
+    # Never a reflection: the sum of two rotations less than half a turn apart has a positive determinant.
     matrix = left @ right
     return Pose(matrix, (one(centre) + other(centre)) / 2 - matrix @ centre)
 

@@ -301,10 +301,13 @@ def _by_timing(timing: Timing) -> str | None:
     if "EP" in timing.pulse or "EP2D" in timing.name:
         return PLAIN_MODALITY
     spin, echo, inversion = "SE" in timing.pulse, timing.echo, timing.inversion
+    # Fluid has a T1 of some 4 s: after an inversion its signal passes 0 at 1.5 s or later, at any repetition time in
+    # use.
     if inversion >= 1500 and echo >= 60:
         return "flair"
     if spin and timing.repetition >= 2000 and echo >= 60 and not inversion:
         return "t2"
+    # An inversion time below 300 ms is that at which fat passes 0: a STIR, which short times do not make a T1.
     if spin and 0 < timing.repetition <= 1000 and 0 < echo <= 30 and not 0 < inversion < 300:
         return "t1"
     if 300 <= inversion <= 1300 and 0 < echo <= (30 if spin else 10):

@@ -82,6 +82,7 @@ def geometry_of(placement: Placement, shape: Shape3) -> tuple[Geometry, tuple[st
     if np.abs(straight - stated).max() > 1e-4 or moved > 0.01 * spacing.min():
         moves = f"moves no corner by more than {moved:.2g} mm"
         remarks += (f"its axes are not quite at right angles: straightened, which {moves}",)
+    # Axes that are straight stay as stated: those of the decomposition differ from what was read in their last digits.
     direction = stated if np.allclose(straight, stated, rtol=0, atol=1e-12) else straight
     return Geometry(
         _vector(spacing),

@@ -169,6 +169,7 @@ def spent_since(begun: float | None, minutes: float | None) -> float:
         begun: when the command began, on the clock of ``time.perf_counter``; None where nobody says.
         minutes: the budget; None where it is none of time.
     """
+    # 30 seconds are half of each minute.
     return 0.0 if begun is None or minutes is None else min(time.perf_counter() - begun, 30 * minutes)
 
 
@@ -202,6 +203,7 @@ def run_loop(
     next_snapshot = budget.next_snapshot(progress)
     meter = _Meter(progress)
     try:
+        # Asked before the first step too: a run that has ended does not go on where it is resumed.
         while budget.share(progress) < 1 and not budget.lost_patience(progress) and not progress.ended:
             # One step.
             # Keys have 128 bits, and torch takes seeds of 64.
@@ -234,6 +236,7 @@ def run_loop(
             # After the log: lines of later steps are dropped on resuming, one that is missing would be so for good.
             save_checkpoint(run, task.state(), _checkpoint(progress), keep)
             meter.tick(progress)  # scoring and saving cost time, but are not what images/s measures
+            # Asked anew and not one more: a slow step may have passed several.
             next_snapshot = budget.next_snapshot(progress)
     finally:
         log.close()
@@ -251,6 +254,7 @@ def _resumed(task: Task, run: Path) -> Progress | None:
             step=saved.step,
             images=saved.images,
             seconds=saved.seconds,
+            # JSON has no infinity: None stands for it.
             best=math.inf if saved.best is None else saved.best,
             best_resampled=list(saved.best_resampled),
             best_images=saved.best_images,

@@ -110,7 +110,7 @@ class Search:
             Trials, best first.
 
         Raises:
-            ConfigError: as many trials as were asked for could not be trained, and none could.
+            ConfigError: as many trials as were asked for could not be trained or had no score, and none had.
         """
         import optuna
 
@@ -121,15 +121,21 @@ class Search:
                 score = train({one.name: _proposed(trial, one) for one in self.space}, trial.number)
             except ConfigError as error:  # these settings cannot be trained: others may
                 broken.append(error)
+                # Pruned, where a trial that was killed is failed: the journal tells both apart.
                 raise optuna.TrialPruned(str(error)) from error
-            if not math.isfinite(score):
+            if not math.isfinite(score):  # it diverged, or there was nothing to score on
+                todo = "train once without --search and read its log"
+                broken.append(ConfigError("a training with a score", f"{score:g} as the best one", todo))
                 raise optuna.TrialPruned("no score")
             return score
 
         # As many failures end it too: where nothing can be trained it would go on for ever.
         while (done := len(self.ranked())) < trials and len(broken) < trials:
+            # Those passed over count too, by the journal and not by this process: with the same number the same
+            # settings would be proposed again, and a search that goes on would not be the one that was stopped.
+            passed = len(self.study.get_trials(states=(optuna.trial.TrialState.PRUNED,), deepcopy=False))
             # NumPy's generators behind Optuna take seeds of 32 bits.
-            key = stream_key(self.seed, "search.proposals", done + len(broken)) % 2**32
+            key = stream_key(self.seed, "search.proposals", done + passed) % 2**32
             self.study.sampler = optuna.samplers.TPESampler(seed=key)
             self.study.optimize(objective, n_trials=1)
             after(self.ranked())

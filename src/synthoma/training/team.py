@@ -47,6 +47,7 @@ class Team:
 
     def rows(self, batch: int) -> slice:
         """The rows of a batch that this process computes."""
+        # Both ends are rounded alike: parts differ by one row at most, and no row is left out or computed twice.
         return slice(batch * self.number // self.size, batch * (self.number + 1) // self.size)
 
     def joined(self, outputs: Tensor, batch: int) -> Tensor:

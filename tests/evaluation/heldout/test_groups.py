@@ -23,6 +23,7 @@ from synthoma.detectors.settings import SegmenterNetwork
 from synthoma.evaluation.heldout.group_result import By, GroupScores
 from synthoma.evaluation.heldout.groups import group_scores
 from synthoma.evaluation.heldout.result import read_model_scores
+from synthoma.evaluation.heldout.segmenter import _patients
 from synthoma.masks.patients import PatientMasks
 from synthoma.masks.regions import WHOLE
 from synthoma.masks.scores import score_arrays
@@ -194,3 +195,16 @@ def test_groups_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         synthoma.evaluate_model(pairs, run, by=("sequence",))
     with pytest.raises(ConfigError, match="a segmenter where groups"):
         synthoma.evaluate_model(cohort(tmp_path / "sides"), model(tmp_path / "classes"), by=("site",))
+
+
+def test_tiles_are_stacked_with_those_of_their_place(tmp_path: Path) -> None:
+    """Surfaces are looked for in neighbours of the array: a tile beside it in the slice is none of its own stack."""
+    masks = np.zeros((6, 8, 8), np.uint8)
+    masks[:, 0, 0] = np.arange(6) % 2  # of the second tile alone
+    made = write_cohort(tmp_path / "c", np.zeros((6, 1, 8, 8)), masks=masks)
+    tiled = made.slices.assign(case="a", group="a", slice=[1, 1, 2, 2, 3, 3], tile=["0-0", "0-1"] * 3)
+    made.__dict__["slices"] = tiled
+    asked: Any = SimpleNamespace(maps=lambda rows: np.zeros((len(rows), 1, 8, 8), np.float32))
+    meta: Any = SimpleNamespace(calibration=None, threshold=(0.5,), targets=("tumour",), modalities=made.modalities)
+    [found] = _patients(asked, meta, made, np.arange(6), parted=False, told=[], progress=lambda text, done, total: None)
+    assert found.truth[:, 0, 0].tolist() == [0, 0, 0, 1, 1, 1]

@@ -19,9 +19,11 @@ from synthoma.commands.app import main
 from synthoma.core.errors import ConfigError, InputError, LeakError
 from synthoma.core.types import REGIONS, TARGETS
 from synthoma.detectors.classifiers.networks import build_classifier
+from synthoma.detectors.offline import write_with_copies
 from synthoma.detectors.scale import as_input
 from synthoma.detectors.segmenters.networks import SegmenterShape, build_segmenter
 from synthoma.detectors.settings import ClassifierNetwork, SegmenterNetwork
+from synthoma.evaluation.heldout.asking import rows_of
 from synthoma.evaluation.heldout.result import read_model_scores
 from synthoma.training.bundle import open_model, save_tensors
 from tests.toys import blobs, halves, write_cohort
@@ -290,3 +292,14 @@ def test_of_synthetic_slices_accuracy_is_obedience(tmp_path: Path) -> None:
     assert found.inception.value == pytest.approx(inception_score(chances), abs=1e-4)
     assert any("obedience" in text for text in scores.remarks)
     assert "inception score" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_changed_copies_are_nobodys_scans_and_are_not_scored(tmp_path: Path) -> None:
+    plain = write_cohort(tmp_path / "c", blobs(4)[0], splits=["train", "train", "test", "test"])
+    (tmp_path / "more").mkdir()
+    write_with_copies(plain, tmp_path / "more", 2)
+    more = Cohort(tmp_path / "more")
+    assert len(more) == 8
+    assert rows_of(more, "all").tolist() == [0, 1, 2, 3]
+    assert rows_of(more, "train").tolist() == [0, 1]
+    assert rows_of(more, "test").tolist() == rows_of(plain, "test").tolist() == [2, 3]

@@ -36,4 +36,5 @@ def motion(maps: Floats, *, reverse: Bools) -> Motion:
     # Without the mirror: the sign of the first column goes where it flips, the second stays.
     turn = (u @ v) * np.where(flip, -1.0, 1.0)[:, None, None] ** np.array([1.0, 0.0])
     rotation = np.degrees(np.arctan2(turn[:, 0, 1], turn[:, 0, 0]))
+    # The root of the area's change: copies that were squeezed have a factor for each axis.
     return Motion(flip, rotation, np.sqrt(size.prod(1)), shift[:, 0], shift[:, 1])

@@ -128,6 +128,7 @@ def _harmonics(spectrum: Tensor, stretch: tuple[float, float]) -> Tensor:
     """Angular Fourier coefficients of the unit-norm log-polar spectrum: (N, radii, harmonics + 1) complex."""
     grid = _polar_grid(stretch).expand(len(spectrum), -1, -1, -1)
     polar = torch.nn.functional.grid_sample(spectrum[:, None], grid, align_corners=True)[:, 0]
+    # How power falls with frequency is much the same in all heads, and says nothing of the turn.
     polar = polar - polar.mean(-1, keepdim=True)
     # Of length 1, so that peaks of all pairs are held against one gate.
     polar = polar / polar.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-9)

@@ -115,6 +115,7 @@ class SmallCNN(nn.Module):
         widths = [inputs, width, width * 2, width * 4, width * 4, width * 8]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
+            # Without bias, which the batch norm behind each convolution would take off again.
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             layers += [nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         self.layers = nn.Sequential(*layers)

@@ -39,6 +39,7 @@ def diversity(
     names = np.array([*plan.groups, *(f"synthetic {group}" for group in made_by)])
 
     def score(one: Ints, other: Ints) -> dict[str, float]:
+        # Ten images a cluster at least, as its test of proportions needs.
         modes = distinct_modes(
             real=points[one], synthetic=points[other], clusters=max(2, min(20, len(one) // 10)), seed=seed
         )
@@ -68,6 +69,7 @@ def twins_within(comparison: Comparison) -> Twins:
             pairs.setdefault((one, other), TwinPair(rows=rows, correlation=alike, mirrored=mirrored))
         if len(pairs) == TWINS_SHOWN:
             break
+    # Each picture has more chances of a twin among more pictures: in proportion, as long as few have one.
     usual = real.share * max(1.0, len(comparison.synthetic) / max(len(comparison.real), 1))
     return Twins(
         share=made.share, n=len(comparison.synthetic), real_share=real.share, real_n=len(comparison.real),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synthoma.cohorts.changed_copies import as_scanned
 from synthoma.cohorts.cohort import Cohort, check_scale
 from synthoma.cohorts.leaks import leak_error, names_of
 from synthoma.core.errors import ConfigError, InputError
@@ -85,6 +86,7 @@ def opened(bundle: Bundle, cohort: Cohort, rows: Ints, device: str) -> Asked:
         else:
             settings = SegmenterNetwork.model_validate(meta.network)
             network = build_segmenter(settings, SegmenterShape(**meta.shape))
+        # Shipped weights are stored in half precision, and computed with in single.
         network.load_state_dict({name: value.float() for name, value in bundle.weights(meta.kind).items()})
     check_scale(cohort)
     seen = (settings.context, float(meta.step_mm or STEP_MM))
@@ -135,12 +137,14 @@ def _images_digest(cohort: Cohort) -> str | None:
 
 
 def rows_of(cohort: Cohort, part: str) -> Ints:
-    """The slices of a split, or all of them.
+    """The slices of a split, or all of them; without changed copies (``prepare --augment``), which nobody scanned.
 
     Raises:
         InputError: there are none, with what to do.
     """
     rows = np.arange(len(cohort)) if part == "all" else cohort.rows(split=part)
+    # A copy bears the case and number of its slice: the volume of a patient would hold both.
+    rows = rows[as_scanned(cohort.slices)[rows]]
     if not len(rows):
         came = f"splits {', '.join(sorted(set(cohort.slices['split'])))}"
         todo = "prepare it with a test share (--split), or give --part all for a cohort from elsewhere"

@@ -61,6 +61,7 @@ def _by_label(scores: Scores, by: By, labels: Mapping[str, str]) -> list[GroupSc
     for label in dict.fromkeys(labels.values()):
         own = [row for row in scores.per_patient if labels[row.patient] == label]
         others = [row for row in scores.per_patient if labels[row.patient] != label]
+        # To all others and not to all: of these the group is a part, and would be held against itself.
         gap = unpaired_difference(
             _dice(own), _dice(others), limits=SHARE, draws=scores.settings.draws, seed=scores.settings.seed
         )
@@ -90,6 +91,7 @@ def _sizes(rows: Sequence[PatientScores]) -> dict[str, str]:
     for row in rows:
         volume = row.regions[WHOLE].volume
         place = next(place for place, bound in enumerate(bounds) if volume / 1000 <= bound)
+        # Without the side of a voxel nobody knows how large a tumour is; that there is none is known.
         if row.unit == "pixels" and volume:
             found[row.patient] = (len(names), UNKNOWN)
         else:
@@ -132,6 +134,7 @@ def _by_sequence(
 
 def _shown(asked: Asked, channel: int) -> Asked:
     """The same with one sequence alone; what is not shown stays 0, as in learning."""
+    # A shallow copy: context and members are shared, and only the channels are its own.
     slices = copy.copy(asked.slices)
     slices.channels = [source if at == channel else -1 for at, source in enumerate(asked.slices.channels)]
     return replace(asked, slices=slices)
@@ -150,6 +153,7 @@ def _scored(scores: Scores, by: By, name: str, rows: Sequence[PatientScores], ga
             return Estimate(value=math.nan, low=math.nan, high=math.nan, n=0)
         return Estimate.of(score_interval(np.array(values), limits=limits, draws=settings.draws, seed=settings.seed))
 
+    # Distances in mm and in pixels have no mean.
     solid = [row for row in rows if row.unit == "mm"]
     return GroupScores(
         by=by,

@@ -18,6 +18,7 @@ from synthoma.detectors.segmenters.chances import (
     slice_probabilities,
 )
 from synthoma.detectors.segmenters.label_maps import label_map
+from synthoma.detectors.slices import STACK
 from synthoma.evaluation.heldout.asking import Asked
 from synthoma.evaluation.heldout.result import SegmenterScores, SliceOverlap
 from synthoma.masks.chances import Chances
@@ -84,7 +85,8 @@ def _patients(
     known = read_calibrations(meta.calibration or {})
     table = cohort.slices.iloc[rows].assign(row=rows)
     # In the order of the scan: distances between surfaces take neighbours in the array for neighbours in the head.
-    order = [name for name in ("case", "slice") if name in table]
+    # Tiles, and sequences that are slices of their own, make stacks of their own.
+    order = [name for name in (*STACK, "slice") if name in table]
     groups = table.sort_values(order, kind="stable").groupby(table["group"].astype(str), sort=True)
     for number, (name, members) in enumerate(groups):
         progress("outlining tumours", number, len(groups))
@@ -131,6 +133,7 @@ def _spacing(members: pd.DataFrame) -> Spacing | None:
         return None
     steps, sides = members["step_mm"].to_numpy(float), members["pixel_mm"].to_numpy(float)
     apart = np.unique(np.diff(members["slice"].to_numpy(np.int64)))
+    # A gap would be a distance that no single spacing says, and surfaces would seem nearer than they are.
     if len(apart) != 1 or apart[0] < 1 or not (steps[0] > 0 and sides[0] > 0):
         return None
     if not (np.all(steps == steps[0]) and np.all(sides == sides[0])):

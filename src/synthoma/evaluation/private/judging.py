@@ -75,6 +75,7 @@ class Rule:
             # Of the nearest of N: as many chances as there are slices (Bonferroni).
             "nearest": min(alone, default=1.0),
         }
+        # Times 3, here and below: the three tests share the level (Bonferroni).
         certain = sum(3 * p < alpha for p in alone)
         return Chances(min(1.0, 3 * min(tests.values())), tests, certain)
 

@@ -144,6 +144,7 @@ def copies(
         of=len(comparison.synthetic_rows),
         searched=len(comparison.gallery_rows),
         absent=comparison.absent,
+        # Whole slices count in any case: where not even these can be seen, no share can be named.
         upper_share=max(kind.upper_share for kind in kinds if kind is first or not kind.unseen),
         recall=first.recall,
         null=Null(

@@ -57,6 +57,8 @@ def volumes(
     made = _patients(comparison.synthetic_groups)
     if not comparison.gallery_groups or len(made) < 2:
         return None
+    # As many slices of everybody: more of them would be more chances to look alike. The shortest tenth of the patients
+    # are left out, or one short one would take slices from all.
     slices = min(MOST_SLICES, int(np.quantile([len(rows) for rows in made.values()], 0.1)))
     numbers = np.unique(comparison.gallery_groups, return_inverse=True)[1]
 
@@ -143,6 +145,8 @@ def _evidence(near: Nearest, rows: Ints, numbers: Ints) -> _Evidence:
     for group in np.unique(numbers[candidates]).tolist():
         mine = numbers[candidates] == group
         strength = [fisher(float(score)) for score in np.where(mine, likeness, 0).max(axis=1)]
+        # -1 is below any likeness that was cut at 0: slices of other patients are never chosen where one of this is
+        # there.
         place = candidates[np.arange(len(rows)), np.where(mine, likeness, -1).argmax(axis=1)]
         # A volume may run the other way: upside down.
         value = max(_chain(strength, place), _chain(strength, -place)) / len(rows)

@@ -78,6 +78,7 @@ def make_set(real: Cohort, synthetic: Cohort, config: TuringConfig, folder: Path
     chosen = drawn(real, synthetic, config)
     shown = _shown(config)
     names = [f"{number:03d}" for number in range(1, len(shown) + 1)]
+    # Shuffled: kinds take turns in `_shown`, and every second number would be a synthetic one.
     places = stream(config.seed, "turing.numbers").permutation(len(shown)).tolist()
     name_of = {index: names[place] for index, place in enumerate(places)}
     (folder / "images").mkdir()

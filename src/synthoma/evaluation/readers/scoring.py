@@ -141,6 +141,7 @@ def _quality(real: Mapping[str, float], synthetic: Mapping[str, float]) -> Quali
         synthetic_pictures=len(theirs),
         # U counts pairs in which the real picture is marked higher, ties half: over all pairs it is a chance.
         superiority=float(test.statistic) / (len(ours) * len(theirs)),
+        # Where all marks are equal there is nothing to rank, and no variance to divide by.
         p=float(test.pvalue) if len({*ours, *theirs}) > 1 else 1.0,
     )
 
@@ -238,8 +239,11 @@ def _kappa(table: Tally, seed: int) -> Kappa | None:
     """Agreement on the items that every reader answered; None with one reader."""
     if len(table.readers) < 2:
         return None
-    answered = table.called[~np.isnan(table.called).any(axis=1)]
-    found = kappa_interval(answered, seed=seed)
+    whole = np.flatnonzero(~np.isnan(table.called).any(axis=1))
+    answered = table.called[whole]
+    # By patient, as all intervals of several readers here; a name may stand for a real and for a synthetic one.
+    cases = [(item.case, item.truth) for item in (table.items[index] for index in whole)]
+    found = kappa_interval(answered, groups=cases, seed=seed)
     return Kappa(kind="Cohen" if len(table.readers) == 2 else "Fleiss", kappa=Figure.of(found), items=len(answered))
 
 

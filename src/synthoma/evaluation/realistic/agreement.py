@@ -74,6 +74,7 @@ def agreement(judge: Judge, comparison: Comparison) -> Agreement | None:
         return None
     first = len(comparison.training_rows)
     dice, ill = _dice(judge.real)
+    # Held-out slices only: the judge has learned the masks of the training slices, which come first.
     held, seen = dice[first:][ill[first:]], ill[first:]
     groups = np.array(comparison.held_out_groups)[seen]
     made, drawn = _dice(judge.synthetic)
@@ -102,6 +103,7 @@ def worst(values: Floats, wanted: float) -> Ints:
 
 def _dice(answers: Answers) -> tuple[Floats, Bools]:
     """Dice of each slice, and whether it shows enough tumour for that to mean something."""
+    # Where neither shows a pixel this gives 0 / 1. No such slice is ill, so none of them counts.
     total: Ints = answers.called_pixels + answers.tumour_pixels
     return np.asarray(2 * answers.found_pixels / np.maximum(total, 1)), np.asarray(
         answers.tumour_pixels >= LEAST_PIXELS

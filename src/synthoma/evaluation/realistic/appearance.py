@@ -80,6 +80,7 @@ def compared(real: dict[str, Floats], synthetic: dict[str, Floats], plan: NullPl
         held, made = (values[rows][np.isfinite(values[rows])] for rows in (plan.held, plan.synthetic))
         # The scale is that of all real slices: held-out ones alone are too few to set it.
         scale = float(np.nanstd(ours))
+        # What real slices do not vary in has no deviation to count in.
         if min(len(held), len(made)) < LEAST or scale < 1e-12:
             continue
 

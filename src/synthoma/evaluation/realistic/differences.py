@@ -38,6 +38,7 @@ def authenticities(comparison: Comparison, points: Mapping[str, Floats]) -> dict
     """
     training, real = len(comparison.training), len(comparison.real)
     count = min(real - training, len(comparison.synthetic))
+    # Seeded by the number alone, as in `families.set_scores`: a score does not change with the seed of a run.
     draws = stream(count, "evaluation.authenticity")
     sides = {
         "synthetic": real + draws.permutation(len(comparison.synthetic))[:count],
@@ -67,6 +68,8 @@ def what_differs(radiomics: Floats, plan: NullPlan) -> tuple[Difference, ...]:
 
     ours = gaps(plan.held, plan.synthetic)
     others = np.median([gaps(plan.held, other) for other in plan.others], axis=0) if plan.others else None
+    # Each feature is held against the largest of a division: having looked at all of them is paid for, whatever their
+    # dependence (Westfall and Young 1993).
     largest = np.array([np.abs(gaps(*division)).max() for division in plan.divisions])
     return tuple(
         Difference(

@@ -66,5 +66,6 @@ def _sources(comparison: Comparison, synthetic: Cohort, phantom: Cohort) -> Ints
 
 def _mean(values: Floats) -> float | None:
     """Mean of those that are finite; None where none is."""
+    # A picture that equals its source has an infinite ratio, and would make the mean infinite.
     known = np.isfinite(values)
     return float(values[known].mean()) if known.any() else None

@@ -84,6 +84,8 @@ def _comparison(
 
 
 def _areas(ours: Sequence[Answers], theirs: Sequence[Answers], held_out: HeldOut) -> Areas:
+    # Averaged over the seeds before the test: DeLong's variance knows cases alone, and several seeds are no further
+    # cases.
     first, second = (_mean_chances(answers) for answers in (ours, theirs))
     areas = delong(held_out.truth, first, second, groups=list(held_out.groups))
     return Areas(auc=areas.first, auc_control=areas.second, p=areas.p)

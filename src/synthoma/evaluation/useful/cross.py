@@ -57,6 +57,7 @@ def cross_table(
     learned = Source(material.synthetic.cohort, material.synthetic.rows[~kept])
     asked = Source(material.synthetic.cohort, material.synthetic.rows[kept])
     both = replace(test, also=asked)
+    # As in `utility`: what differs from the arms is what was learned from, not the first weights.
     seeds = [config.seed * 1000 + number for number in range(min(MOST_SEEDS, config.utility.seeds))]
     cells = [
         Cell(_stages(side, material, learned, seed, config.utility.steps), both, seed)

@@ -15,6 +15,7 @@ from synthoma.metrics.intervals import DRAWS
 
 def seed_noise(scores: Sequence[Floats]) -> float:
     """Standard deviation of an arm's mean from seed to seed, pooled over arms (seeds, patients)."""
+    # Variances are averaged and not deviations, of which those of a few seeds are too small in the mean.
     variances = [part.mean(axis=1).var(ddof=1) for part in scores if len(part) > 1]
     return float(np.sqrt(np.mean(variances))) if variances else 0.0
 

@@ -91,6 +91,7 @@ def run_cells(
     """
     folder = folder.resolve()  # a worker elsewhere may stand in another folder
     folder.mkdir(parents=True, exist_ok=True)
+    # Reversed, so that of equal cells the first one is run: a key that comes again replaces what it had.
     by_key = {cell.key(): cell for cell in reversed(cells)}
     keys = [cell.key() for cell in cells]
     wanted = ours(list(dict.fromkeys(keys)))

@@ -69,7 +69,10 @@ def growth(
     arms = [Arm(f"real {count}", f"{count} patients", "real", count) for count in counts]
     held_out, begun, done = HeldOut.of(test), time.monotonic(), 0
     answers: dict[int, list[Answers]] = {count: [] for count in counts}
+    # Another seed is begun only where it would end in time at the pace so far. Two there are always: one shows no
+    # noise.
     while done < MOST_SEEDS and (done < 2 or (time.monotonic() - begun) * (done + 1) / done <= 60 * minutes):
+        # As the seeds of an evaluation are made, of which there are 50 at most too.
         number = seed * 1000 + done
         cells = [Cell(stages(arm, material, seed=number, steps=steps), test, number) for arm in arms]
         found = run_cells(cells, folder, device=device, jobs=1, progress=lambda part, total: None)

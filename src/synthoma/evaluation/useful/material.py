@@ -48,9 +48,11 @@ def prepared(
     if config.utility.patients is not None:
         had = tuple(had[i] for i in np.sort(stream(config.seed, "evaluation.utility.had").permutation(len(had))
                                             [: config.utility.patients]))  # fmt: skip
+    # Else the generator would bring patients into the mixtures whom the real arms do not have.
     if not known <= set(had):
         came = f"{len(known)} that the generator learned from, and {len(had)} that one is to have"
         raise InputError("a generator that saw no more patients than one has", came, "leave out utility.patients")
+    # Validation patients too, since nothing is chosen on anybody here.
     asked = np.flatnonzero(usable & ~np.array(table["split"] == "train"))
     shown = asked[table["tumour_pixels"].to_numpy()[asked] > 0] if task == "outline" else asked
     held = sorted(set(groups[shown]))

@@ -86,6 +86,7 @@ def patient_scores(answers: Sequence[Answers], held_out: HeldOut) -> PatientScor
         # A patient may show several classes; each class's patients weigh the same together.
         for label in np.unique(truth[own]).tolist():
             share = right[:, own & (truth == label)].mean(axis=1)
+            # So the mean over patients is the mean over classes of the mean over the patients of each.
             scores[:, at] += share * len(names) / (len(present) * having[label])
     return PatientScores(scores, raw)
 

@@ -205,6 +205,7 @@ class _Training:
         asked, none = self._slices(source), np.zeros(0, np.int64)
         rows = source.rows
         inner: list[Tensor] = []
+        # All outliners of `DETECTORS` have four levels, of which this is the last.
         coarsest = self.network.get_submodule("down.3" if self.test.task == "outline" else "layers")
         hook = coarsest.register_forward_hook(lambda _, __, maps: inner.append(maps.mean(dim=(2, 3)).float().cpu()))
         with torch.no_grad():

@@ -79,6 +79,7 @@ def _of_detector(
     settings = config.utility
     sized = DetectorTest(test.slices, test.task, test.modalities, test.classes, size)
     arms = arms_of(settings, material)
+    # A thousand apart: trainings of two evaluations share no seed, of which each has 50 at most.
     seeds = [config.seed * 1000 + number for number in range(settings.seeds)]
     cells = [
         Cell(stages(arm, material, seed=seed, steps=settings.steps), sized, seed) for arm in arms for seed in seeds

@@ -144,6 +144,7 @@ def refine(moving: Tensor, fixed: Tensor, maps: Tensor, steps: int, weight: Tens
         counts = valid if weight is None else valid * weight.flatten(1)
         gain = (seen * target * counts).sum(1) / (seen.square() * counts).sum(1).clamp_min(1e-9)
         # A gain below 0 would match a picture with its negative.
+        # Without the weight, which `solve` holds already.
         error = (gain.clamp_min(0)[:, None] * seen - target) * valid
         step = (solve @ error[..., None])[..., 0] * torch.tensor([1.0, 1.0, 2 / side, 2 / side])
         # Slopes hold for about a pixel. A longer step leads away as often as not.

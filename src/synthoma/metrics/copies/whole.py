@@ -277,4 +277,5 @@ def _shifted(moving: Tensor, fixed: Tensor, linear: Tensor) -> tuple[Tensor, Ten
 def _likeness(moving: Tensor, fixed: Tensor, maps: Tensor) -> Tensor:
     """Correlation (P,) where both pictures show something; 0 where that is too little."""
     seen, valid = warp(moving, maps)
+    # Of two pictures that share a corner a position is always found in which it agrees.
     return correlation(seen, fixed, valid) * (valid.mean((1, 2)) >= _LEAST_SEEN)

@@ -163,6 +163,7 @@ def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:
         return stored
     # Products in the stored type would wrap round.
     values = stored.astype(np.int64)
+    # Below 2^14 products of 16-bit pixels fit into 32 bits, which hold whole numbers exactly where float32 does not.
     if slope.is_integer() and intercept.is_integer() and max(abs(slope), abs(intercept)) < 2**14:
         values = values * int(slope) + int(intercept)
         held = np.iinfo(np.int32)  # 32-bit pixels may reach beyond it, and would wrap round

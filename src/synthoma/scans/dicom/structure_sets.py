@@ -64,6 +64,7 @@ def _fill(region: Bools, contours: Sequence[Floats], grid: Geometry, *, own: boo
             raise InputError("contours in the planes of their series", "some across them", AGAIN)
         # To a hundredth of a slice: contours of one plane may differ in the last digit of their decimal texts.
         levels.setdefault(round(float(indices[:, 2].mean()), 2), []).append(indices[:, :2])
+    # Sorted, since the least distance between two neighbours is asked for.
     places = np.array(sorted(levels))
     apart = float(np.diff(places).min()) if len(places) > 1 and not own else 1.0
     for index in range(len(region)):

@@ -66,6 +66,7 @@ def nifti_header(path: Path) -> Header:
     placement = nifti_placement(stated, shape, flat=count == 2, double=not first)
     return Header(
         declared, shape, np.dtype(order + _NIFTI_TYPES[code]), data, placement, channels,
+        # Some writers leave the offset at 0 also in single files, where no voxel can lie within the header.
         ahead=max(least, int(offset)), compressed=compressed, slope=slope, inter=inter,
     )  # fmt: skip
 

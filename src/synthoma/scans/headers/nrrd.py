@@ -44,6 +44,7 @@ def nrrd_header(path: Path) -> Header:
     if any(int(fields.get(key, "0")) for key in ("line skip", "byte skip")):
         raise InputError("data without a header of its own", "a skip before the data", CONVERT)
     code = types[fields["type"]]
+    # Numbers of one byte have no order, and their headers need not state any.
     order = "<" if code[1] == "1" else {"little": "<", "big": ">"}[fields["endian"].lower()]
     axis = _nrrd_channels(fields, declared)
     shape, channels = checked_axes(declared, axis)
