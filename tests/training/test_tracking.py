@@ -48,6 +48,19 @@ def test_lines_are_sent_whole_and_once(tmp_path: Path) -> None:
     follower.look()
     assert kept.figures[1:] == [("score", 2.0, 16)]
     assert kept.pictures == [("images-000000016.png", 16)]
+    (tmp_path / "samples" / "row-000000016.png").touch()  # cut from the sheet
+    follower.look()
+    assert len(kept.pictures) == 1
+
+
+def test_the_rows_of_a_detector_are_its_pictures(tmp_path: Path) -> None:
+    kept = Kept()
+    follower = Follower(tmp_path, kept)
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "images": 8, "loss": 0.5}\n')
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "row-000000008.png").touch()
+    follower.look()
+    assert kept.pictures == [("row-000000008.png", 8)]
 
 
 @pytest.mark.slow

@@ -88,8 +88,11 @@ class Follower:
             if value is not None:
                 self.tracker.figure(name, float(value), entry.images)
 
-    def _sheets(self) -> Iterator[Path]:
-        return (self.run / SAMPLES).glob("images-*.png")
+    def _sheets(self) -> list[Path]:
+        """Sheets of drawn images; the rows of a detector, which draws none."""
+        folder = self.run / SAMPLES
+        # A generator writes its sheet before the row that is cut from it, so rows alone are a detector's.
+        return list(folder.glob("images-*.png")) or list(folder.glob("row-*.png"))
 
 
 @contextmanager
