@@ -94,7 +94,7 @@ def _as_learned(study: Study, rule: FramingRule) -> Study:
 def _of_the_head(
     study: Study, framing: Framing, pixels: Float32, maps: Float32, detector: Detector, options: DetectConfig
 ) -> tuple[Float32, TissueMap | None, list[str]]:
-    """Maps without what lies outside the brain and beyond a tumour's margin; the head's tissues, where they are asked for; what is to be said."""
+    """Maps inside the brain and inside a tumour's margin; the head's tissues, where asked for; what is to be said."""
     thresholds = detector.thresholds if options.threshold is None else (options.threshold,) * len(detector.thresholds)
     # Where nothing is outlined there is nothing to leave out.
     outlined = bool((maps[:, 0] >= thresholds[0]).any())

@@ -98,8 +98,8 @@ class PhantomConfig(Config):
     )
     mixture: float = Field(
         0.0,
-        description="share of scanners on which the brightness of tissues is drawn at random around the physics: tumours "
-        "from hardly brighter than grey matter to far brighter, and white-matter lesions as bright as tumours",
+        description="share of scanners on which the brightness of tissues is drawn at random around the physics: "
+        "tumours from hardly brighter than grey matter to far brighter, white-matter lesions as bright as tumours",
         examples=[0.5],
         json_schema_extra=said(span=(0.0, 1.0)),
     )
