@@ -410,8 +410,8 @@ def _shipped() -> str:
         "**The model inside the package on real scans** (weights trained on simulated patients alone; the threshold "
         f"from which a pixel counts as tumour, {shipped:g}, was chosen with this table, which is optimistic by as much "
         "as one number can be; simulated validation patients had chosen 0.9. Volume Dice, kept inside the brain and "
-        "cut back to the margin; --no-refine is without the second, and the gain that of each patient. Its rule was chosen "
-        "with these scans too)"
+        "cut back to the margin; --no-refine is without the second, and the gain is taken patient by patient. The rule "
+        "was chosen with these scans too)"
     )
     columns = ["scans", "patients", "Dice, mean of patients", "median", "--no-refine", "gain of the margin"]
     columns += [f"mean at {one:g}" for one in shown[1:]]
