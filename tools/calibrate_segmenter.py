@@ -1,7 +1,7 @@
 """Says what the figures of the segmenter inside the package mean, by simulated patients with and without tumour.
 
     python tools/calibrate_segmenter.py --work DIR [--model FILE]
-    python tools/calibrate_segmenter.py --threshold 0.3
+    python tools/calibrate_segmenter.py --threshold 0.4
 
 Its weights stay as they are; the calibration is written into its description. The patients are others than those that
 it learned from, and no real scan has a say: pictures that do not say which sequence they show are simulated ones of any
