@@ -49,7 +49,14 @@ def simulated(work: Path) -> dict[Kind, Cohort]:
     """Whole scans, and pictures of them: slices that are cropped and normalised by themselves."""
     if not (work / "scans").is_dir():
         synthoma.prepare_phantom(
-            PATIENTS, work / "scans", phantom=PHANTOM, size=128, merge="whole-tumour", split=(0.0, 1.0, 0.0), seed=SEED
+            PATIENTS,
+            work / "scans",
+            phantom=PHANTOM,
+            size=128,
+            merge="whole-tumour",
+            grid="slices",
+            split=(0.0, 1.0, 0.0),
+            seed=SEED,
         )
     scans = Cohort(work / "scans")
     if not (work / "pictures").is_dir():
