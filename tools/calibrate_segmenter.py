@@ -1,7 +1,7 @@
 """Says what the figures of the segmenter inside the package mean, by simulated patients with and without tumour.
 
     python tools/calibrate_segmenter.py --work DIR [--model FILE]
-    python tools/calibrate_segmenter.py --threshold 0.45
+    python tools/calibrate_segmenter.py --threshold 0.4
 
 Its weights stay as they are; the calibration is written into its description. The patients are others than those that
 it learned from, and no real scan has a say: pictures that do not say which sequence they show are simulated ones of any
@@ -49,7 +49,14 @@ def simulated(work: Path) -> dict[Kind, Cohort]:
     """Whole scans, and pictures of them: slices that are cropped and normalised by themselves."""
     if not (work / "scans").is_dir():
         synthoma.prepare_phantom(
-            PATIENTS, work / "scans", phantom=PHANTOM, size=128, merge="whole-tumour", split=(0.0, 1.0, 0.0), seed=SEED
+            PATIENTS,
+            work / "scans",
+            phantom=PHANTOM,
+            size=128,
+            merge="whole-tumour",
+            grid="slices",
+            split=(0.0, 1.0, 0.0),
+            seed=SEED,
         )
     scans = Cohort(work / "scans")
     if not (work / "pictures").is_dir():

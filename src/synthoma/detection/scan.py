@@ -13,6 +13,7 @@ from synthoma.detection.classes import opened
 from synthoma.detection.detector import Detector
 from synthoma.detection.gate import Gated, gated
 from synthoma.detection.inside import brain_of_squares, confined, learned_from_gliomas, tissue_probabilities
+from synthoma.detection.margin import SEQUENCE, refined
 from synthoma.detection.seen import Seen, kind_of
 from synthoma.detection.sequences import fitted, guessed_sequence
 from synthoma.detection.settings import DetectConfig
@@ -36,6 +37,8 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     pixels = to_squares(framing)
     # Only where left and right are columns is a mirrored slice a head that may be.
     maps = detector.probabilities(pixels, framing.step_mm, flip=options.flip and framing.plane != "sagittal")
+    if guessed is not None:  # nobody says that it is FLAIR, whose brightness tells where a tumour ends
+        options = options.model_copy(update={"refine": False})
     maps, tissues, told = _of_the_head(study, framing, pixels, maps, detector, options)
     remarks += told
     gate = _gate(loaded, framing, maps, detector, options)
@@ -99,17 +102,21 @@ def _as_learned(study: Study, rule: FramingRule) -> Study:
 def _of_the_head(
     study: Study, framing: Framing, pixels: Float32, maps: Float32, detector: Detector, options: DetectConfig
 ) -> tuple[Float32, TissueMap | None, list[str]]:
-    """Maps without what lies outside the brain; the head's tissues, where they are asked for; what is to be said."""
-    confines = options.inside_brain and learned_from_gliomas(detector) and shipped_tissues().takes(framing)
+    """Maps inside the brain and inside a tumour's margin; the head's tissues, where asked for; what is to be said."""
     thresholds = detector.thresholds if options.threshold is None else (options.threshold,) * len(detector.thresholds)
     # Where nothing is outlined there is nothing to leave out.
-    confines = confines and bool((maps[:, 0] >= thresholds[0]).any())
-    if not confines and not options.tissues:
-        return maps, None, []
-    remarks = []
-    if confines:
-        inside = confined(maps, thresholds, brain_of_squares(framing, pixels))
-        maps, remarks = inside.maps, [inside.remark] if inside.remark else []
+    outlined = bool((maps[:, 0] >= thresholds[0]).any())
+    ours = outlined and learned_from_gliomas(detector) and shipped_tissues().takes(framing)
+    remarks: list[str] = []
+    if ours and (options.inside_brain or options.refine):
+        brain = brain_of_squares(framing, pixels)
+        if options.inside_brain:
+            inside = confined(maps, thresholds, brain)
+            maps, remarks = inside.maps, [inside.remark]
+        if options.refine and SEQUENCE in framing.images:
+            drawn = refined(maps, thresholds, pixels[:, framing.modalities.index(SEQUENCE)], brain)
+            maps, remarks = drawn.maps, [*remarks, drawn.remark]
+    remarks = [remark for remark in remarks if remark]
     tissues = None
     if options.tissues:
         squares, chances = tissue_probabilities(study, framing, pixels)

@@ -85,6 +85,12 @@ class DetectConfig(Config):
         "brain is found for sure",
         examples=[False],
     )
+    refine: bool = Field(
+        True,
+        description="cut what is outlined back to where FLAIR falls half way from a bright tumour to the brain, and "
+        "leave out places less than a tenth as large as the largest, where the model knows simulated gliomas only",
+        examples=[False],
+    )
     rle: bool = Field(
         False, description="write each scan's whole mask as run-length code and as a flat list", examples=[True]
     )

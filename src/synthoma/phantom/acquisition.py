@@ -6,7 +6,7 @@ so that all its patients share it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from synthoma.core.seeding import stream
 from synthoma.core.types import MODALITIES, Array, Floats
 from synthoma.phantom.config import PhantomConfig
-from synthoma.phantom.contrast import Protocol, draw_protocol
+from synthoma.phantom.contrast import Protocol, draw_mixture, draw_protocol
 from synthoma.phantom.fields import Lattice, SplineField
 
 
@@ -59,11 +59,14 @@ class Site:
 def draw_site(seed: int, number: int, config: PhantomConfig) -> Site:
     """The scanner of a site: a function of seed, number and configuration."""
     rng = stream(seed, "phantom.site", number)
+    # From a stream of its own: what is not asked for changes no other draw.
+    free = stream(seed, "phantom.mixture", number)
+    mixture = draw_mixture(free) if free.random() < config.mixture else None
     # Evenly in the logarithm: scanners differ by factors.
     level = float(np.exp(rng.uniform(np.log(0.035), np.log(0.13))))
     stripped = bool(rng.random() < 0.5)
     return Site(
-        protocol=draw_protocol(rng),
+        protocol=replace(draw_protocol(rng), mixture=mixture),
         # To half millimetres, as protocols have them.
         slice_mm=float(np.clip(np.round(2 * rng.uniform(*config.slice_range)) / 2, *config.slice_range))
         if config.slice_range[0] < config.slice_range[1]

@@ -96,6 +96,20 @@ class PhantomConfig(Config):
         examples=[0.0],
         json_schema_extra=said(span=(0.0, 1.0)),
     )
+    mixture: float = Field(
+        0.0,
+        description="share of scanners on which the brightness of tissues is drawn at random around the physics: "
+        "tumours from hardly brighter than grey matter to far brighter, white-matter lesions as bright as tumours",
+        examples=[0.5],
+        json_schema_extra=said(span=(0.0, 1.0)),
+    )
+    margins: float = Field(
+        0.0,
+        description="share of tumours whose margin is drawn from a wider range: the cortex taken first or spared, "
+        "ragged or smooth, the brain changed fully or hardly",
+        examples=[0.5],
+        json_schema_extra=said(span=(0.0, 1.0)),
+    )
     age: Range = Field(
         (18.0, 80.0),
         description="range of ages; atrophy, ventricles and white-matter lesions follow it",

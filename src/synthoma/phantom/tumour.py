@@ -7,7 +7,7 @@ passes a place, times the front's speed, is a distance that bends along white ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -82,7 +82,7 @@ def draw_biology(rng: np.random.Generator, config: PhantomConfig, high: bool) ->
         middle = Tissue.CYST
     core = rng.uniform(0.12, 0.6) if high else rng.choice([rng.uniform(0.15, 0.6), rng.uniform(0.6, 0.97)])
     push = radius * (rng.uniform(0.06, 0.26) if high else rng.uniform(0.0, 0.2))
-    return Biology(
+    usual = Biology(
         grade="high" if high else "low",
         volume_ml=volume,
         white_speed=float(rng.uniform(4, 10) if high else rng.uniform(2, 8)),
@@ -100,6 +100,28 @@ def draw_biology(rng: np.random.Generator, config: PhantomConfig, high: bool) ->
         bleeding=bool(rng.random() < (0.15 if high else 0.04)),
         push_mm=float(min(push, 9.0)),
         foci=1 + int(rng.random() < 0.12) + int(rng.random() < 0.04),
+    )
+    # Drawn last, so that what is not asked for changes no other draw.
+    return widely(usual, rng) if config.margins and rng.random() < config.margins else usual
+
+
+def widely(usual: Biology, rng: np.random.Generator) -> Biology:
+    """The same tumour with a margin from a wider range than most have.
+
+    Low-grade tumours of the cortex swell it, fill its sulci and make it one with the white matter; oedema keeps to the
+    white matter and leaves the gyri between its fingers as they are.
+    """
+    cortical = bool(rng.random() < 0.5)
+    return replace(
+        usual,
+        ragged=float(rng.uniform(0.15, 0.9)),
+        core=float(rng.uniform(0.05, 0.95)) if usual.grade == "low" else usual.core,
+        edge_mm=float(np.exp(rng.uniform(np.log(0.8), np.log(6.0)))),
+        spare_mm=float(rng.uniform(-4.0, 0.0) if cortical else rng.uniform(1.0, 6.0)),
+        filling=float(rng.uniform(0.7, 1.0) if cortical else rng.uniform(0.2, 0.8)),
+        patchy=float(rng.uniform(0.6, 3.5)),
+        density=(float(rng.uniform(0.7, 1.0)), float(rng.uniform(0.4, 1.0))),
+        gyral=float(rng.uniform(0.0, 0.15) if cortical else rng.uniform(0.0, 0.6)),
     )
 
 

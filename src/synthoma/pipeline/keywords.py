@@ -154,6 +154,7 @@ class DetectKeywords(TypedDict, total=False):
     probabilities: bool
     tissues: bool
     inside_brain: bool
+    refine: bool
     rle: bool
     shows: str | None
     type_model: Place | None
