@@ -41,7 +41,8 @@ def dice_by_threshold(study: Study, detector: Detector) -> list[tuple[float, flo
     found = []
     for threshold in THRESHOLDS:
         inside = confined(maps, (threshold,), brain).maps
-        drawn = refined(inside, (threshold,), pixels[:, detector.modalities.index(SEQUENCE)], brain).maps
+        shown = pixels[:, detector.modalities.index(SEQUENCE)]
+        drawn = refined(inside, (threshold,), shown, brain, framing.pixel_ml).maps
         both = (from_squares(kept[:, :1], framing)[0] >= threshold for kept in (drawn, inside))
         first, second = (dice(mask, truth) for mask in both)
         found.append((first, second))

@@ -77,6 +77,15 @@ def test_small_places_go_and_are_counted() -> None:
     assert np.array_equal(result.maps[:, 0] > 0, large)
 
 
+def test_a_place_of_three_ml_is_never_small() -> None:
+    places = disc(30) | disc(4, 0, 42)
+    least = int(disc(4).sum())
+    assert least < LEAST_OF_LARGEST * disc(30).sum()
+    kept, gone = (refined(maps_of(places), (0.3,), scan(0.6), brain_map(), ml / least) for ml in (3.0, 2.9))
+    assert (kept.small, gone.small) == (0, 1)
+    assert np.array_equal(kept.maps[:, 0] > 0, places)
+
+
 def test_one_place_of_a_single_pixel_stays() -> None:
     mask = np.zeros((6, 128, 128), bool)
     mask[3, 64, 64] = True

@@ -145,6 +145,13 @@ class Framing:
         slices, rows, columns = next(iter(self.images.values())).shape
         return slices, rows, columns
 
+    @property
+    def pixel_ml(self) -> float | None:
+        """Volume of a pixel of the squares, in ml; None where the study does not state it."""
+        if self.source is None or not self.source.thick or self.side_mm is None or self.step_mm is None:
+            return None
+        return self.side_mm**2 * self.step_mm / 1000
+
     def normalised(self, name: str, z: int) -> Float32:
         """One modality of slice ``z`` on the normalised scale, (rows, columns)."""
         offset, scale = self.windows[name]

@@ -25,6 +25,9 @@ BRIGHT = 1.33
 LEAST_OF_LARGEST = 0.1
 """Share of the largest place's pixels that another one has at least; fewer are no tumour of their own."""
 
+NEVER_SMALL_ML = 3.0
+"""Volume that is no small place, however large the largest: a ball of 18 mm is a lesion that readers would measure."""
+
 
 @dataclass(frozen=True)
 class Refined:
@@ -41,7 +44,9 @@ class Refined:
     remark: str
 
 
-def refined(maps: Float32, thresholds: tuple[float, ...], shown: Float32, brain: TissueMap) -> Refined:
+def refined(
+    maps: Float32, thresholds: tuple[float, ...], shown: Float32, brain: TissueMap, pixel_ml: float | None = None
+) -> Refined:
     """Maps over squares without small places, and without what is too dim to belong to a bright tumour.
 
     Args:
@@ -49,16 +54,18 @@ def refined(maps: Float32, thresholds: tuple[float, ...], shown: Float32, brain:
         thresholds: one for each target.
         shown: FLAIR of the same squares, (n, S, S), on a cohort's scale.
         brain: of the same squares; where it is not sure, nothing is changed.
+        pixel_ml: volume of a pixel of the squares; None where unknown.
     """
     outlined = maps[:, 0] >= thresholds[0]
     if not brain.sure or not outlined.any():
         return Refined(maps, 0, "")
-    large, small = without_small(outlined)
+    most = None if pixel_ml is None else NEVER_SMALL_ML / pixel_ml
+    large, small = without_small(outlined, most)
     taken = outlined & ~large
     limit = half_way(shown, large, brain.mask & ~large)
     if limit is not None:
         bright = shown >= limit
-        kept, _ = without_small(large & _filled(large & bright))
+        kept, _ = without_small(large & _filled(large & bright), most)
         # A ring of low probability around what was taken away would be somebody's outer outline.
         taken |= (large & ~kept) | (~outlined & ~bright)
     result = np.where(taken[:, None], 0, maps).astype(np.float32)
@@ -75,13 +82,17 @@ def half_way(shown: Float32, tumour: Bools, brain: Bools) -> float | None:
     return (around + inside) / 2 if inside >= BRIGHT * around > 0 else None
 
 
-def without_small(mask: Bools) -> tuple[Bools, int]:
-    """A mask (n, S, S) without the places that are small beside the largest one, and how many these were."""
+def without_small(mask: Bools, most: float | None = None) -> tuple[Bools, int]:
+    """A mask (n, S, S) without the places that are small beside the largest one, and how many these were.
+
+    A place of ``most`` pixels is not small; None where nobody knows how large a pixel is.
+    """
     parts: Bytes
     parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
-    kept = sizes >= max(1.0, LEAST_OF_LARGEST * sizes.max())
+    least = LEAST_OF_LARGEST * float(sizes.max())
+    kept = sizes >= max(1.0, least if most is None else min(least, most))
     return kept[parts], count - int(kept.sum())
 
 

@@ -114,7 +114,8 @@ def _of_the_head(
             inside = confined(maps, thresholds, brain)
             maps, remarks = inside.maps, [inside.remark]
         if options.refine and SEQUENCE in framing.images:
-            drawn = refined(maps, thresholds, pixels[:, framing.modalities.index(SEQUENCE)], brain)
+            shown = pixels[:, framing.modalities.index(SEQUENCE)]
+            drawn = refined(maps, thresholds, shown, brain, framing.pixel_ml)
             maps, remarks = drawn.maps, [*remarks, drawn.remark]
     remarks = [remark for remark in remarks if remark]
     tissues = None

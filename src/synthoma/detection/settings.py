@@ -88,7 +88,8 @@ class DetectConfig(Config):
     refine: bool = Field(
         True,
         description="cut what is outlined back to where FLAIR falls half way from a bright tumour to the brain, and "
-        "leave out places less than a tenth as large as the largest, where the model knows simulated gliomas only",
+        "leave out places less than a tenth as large as the largest (and under 3 ml), where the model knows simulated "
+        "gliomas only",
         examples=[False],
     )
     rle: bool = Field(
