@@ -366,10 +366,10 @@ def _painted() -> str:
         "more than without",
     ]
     notes = (
-        "By-patient folds: each of 40 patients is tested once; one draw of the few patients and one seed a fold, so the "
-        "interval (95 %, paired by patient) does not say how other few patients would do. All begin with the model inside "
-        "the package. The last snapshot counts, without any patient to choose by, so that all scores are low; slices of "
-        "64 px are half as fine as those that the model knows."
+        "By-patient folds: each of 40 patients is tested once; one draw of the few patients and one seed a fold, so "
+        "the interval (95 %, paired by patient) does not say how other few patients would do. All begin with the model "
+        "inside the package. The last snapshot counts, without any patient to choose by, so that all scores are low; "
+        "slices of 64 px are half as fine as those that the model knows."
     )
     return f"{title}\n\n{table(head, rows)}\n\n{notes}"
 
@@ -611,9 +611,9 @@ def _zoo() -> str:
     head = ["task", "split", "classifier", *measures.values(), "parameters", "minutes", "test images"]
     title = f"**Classifiers** ({results['rows'][0]['size']} px, from random weights, {_hardware(results)})"
     notes = (
-        f"Each was shown {results['rows'][0]['images']:,} images, most of them on a busy machine, which its minutes say "
-        "and its scores do not. Intervals over sets of duplicates. Split by image, most test images have a twin in the "
-        "training part."
+        f"Each was shown {results['rows'][0]['images']:,} images, most of them on a busy machine, which its minutes "
+        "say and its scores do not. Intervals over sets of duplicates. Split by image, most test images have a twin in "
+        "the training part."
     )
     return f"{title}\n\n{table(head, rows)}\n\n{notes}"
 
