@@ -128,6 +128,8 @@ def test_readers_corrections_and_the_brush(browser: Any, served: str, tmp_path: 
             page.get_by_role("heading", name=re.compile(f"^({number} of|All answered)")).wait_for()
             if page.get_by_role("heading", name="All answered").count():
                 break
+            # Once it is there: a picture that is still on its way has no sides.
+            page.wait_for_function("() => document.querySelector('figure.read img')?.naturalHeight > 0")
             shape = page.locator("figure.read img").evaluate("one => one.clientWidth / one.clientHeight")
             assert shape == pytest.approx(1, abs=0.02)
             if number == 2:

@@ -7,6 +7,7 @@ Dask and Ray are spoken to directly and not by their joblib backends: those cann
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
@@ -146,12 +147,18 @@ class DaskEngine:
             import distributed
         except ImportError:
             raise ConfigError("Dask for --backend dask", "none installed", "pip install 'synthoma[dask]'") from None
+        failure = ""
         try:
             self._client = distributed.get_client() if scheduler is None else distributed.Client(scheduler, timeout=20)
         except (OSError, ValueError, TypeError) as error:
+            failure = type(error).__name__
+        if failure:
+            # The half-made client goes now, and not while another one begins: its end waits for a lock which that
+            # one's beginning holds, and both would wait for ever. An error raised above would still hold it.
+            gc.collect()
             came = f"none at {scheduler}" if scheduler else "no address"
             todo = "start one (`dask scheduler`), and give for example --scheduler tcp://host:8786"
-            raise ConfigError("a Dask scheduler that answers", f"{came} ({type(error).__name__})", todo) from None
+            raise ConfigError("a Dask scheduler that answers", f"{came} ({failure})", todo)
         self._own = scheduler is not None
         self._killed: type[BaseException] = distributed.scheduler.KilledWorker
         self.workers = max(1, sum(self._client.nthreads().values()))
