@@ -170,6 +170,20 @@ def test_a_stranger_frames_slices_as_we_do_by_any_rule(tmp_path: Path, phantom: 
     np.testing.assert_allclose(found, detector.probabilities(to_squares(framing)), atol=1e-3, rtol=0)
 
 
+def test_a_stranger_takes_z_scores_within_the_brain_as_we_do(tmp_path: Path, phantom: Study) -> None:
+    synthoma.export(model(tmp_path / "run"), tmp_path / "out", to="onnx")
+    rule = exact(tmp_path / "run").rule
+    raw = {}
+    for name in ("t1", "flair"):
+        image = phantom.images[name][0].astype(np.float32)
+        brain = image > np.percentile(image, 40)
+        raw[name] = np.where(brain, (image - image[brain].mean()) / image[brain].std(), 0).astype(np.float32)
+    framing = frame(Study({name: one[None] for name, one in raw.items()}), ("t1", "flair"), size=SIZE, rule=rule)
+    assert framing.images["flair"].min() == 0
+    inputs, _, _ = example.squares(raw, said_of(tmp_path / "out"))
+    np.testing.assert_allclose(inputs[:, 2:4], to_squares(framing), atol=1e-4)
+
+
 def test_a_small_picture_is_enlarged_as_we_do(tmp_path: Path, phantom: Study) -> None:
     synthoma.export(model(tmp_path / "run"), tmp_path / "out", to="onnx")
     raw = {name: phantom.images[name][0, ::9, ::9].copy() for name in ("t1", "flair")}

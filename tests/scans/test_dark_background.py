@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from synthoma.cohorts.arrays import scaled
 from synthoma.cohorts.squares import FramingRule, frame, to_squares
 from synthoma.scans.case import Geometry, Study
 from synthoma.scans.intensity import floor_of, lifted, with_dark_background
@@ -66,3 +67,11 @@ def test_lifting_by_hand() -> None:
     assert floor_of(np.linspace(-1, 1, 1001)) == pytest.approx(-0.998)
     assert floor_of(np.array([0, 5, 9], np.uint16)) is None
     assert floor_of(np.array([-np.inf, 1.0, 2.0])) is None
+
+
+def test_arrays_of_z_scores_have_air_at_0_too(stripped: np.ndarray) -> None:
+    stack = z_scored(stripped)[:, None, :40, :40]
+    found = scaled(stack, ["one"] * len(stack), normalise=True)
+    air = stack == 0
+    assert np.abs(found[air]).max() < 0.02
+    assert np.median(found[~air]) > 0.35

@@ -11,7 +11,7 @@ from synthoma.cohorts.splits import SPLITS, assign_groups, check_disjoint, group
 from synthoma.cohorts.squares import FRAMED
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.types import UNLABELLED, WHOLE_TUMOUR, Array, Bytes, Float32, tumour_of
-from synthoma.scans.intensity import intensity_window
+from synthoma.scans.intensity import intensity_window, with_dark_background
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +67,9 @@ def scaled(stack: Array, groups: Sequence[str], *, normalise: bool) -> Float32:
     for name in dict.fromkeys(groups):
         own = np.flatnonzero(names == name)
         for channel in range(found.shape[1]):
-            offset, scale = intensity_window(found[own, channel], "robust")
-            found[own, channel] = (found[own, channel] - offset) / scale
+            values = with_dark_background(found[own, channel])
+            offset, scale = intensity_window(values, "robust")
+            found[own, channel] = (values - offset) / scale
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from synthoma.cohorts.squares import Framing, FramingRule, frame, from_squares, to_squares
 from synthoma.core.errors import InputError, SynthomaError
 from synthoma.core.types import HEALTHY, Float32
-from synthoma.detection.classes import opened
+from synthoma.detection.classes import Classifier, opened
 from synthoma.detection.detector import Detector
 from synthoma.detection.gate import Gated, gated
 from synthoma.detection.inside import brain_of_squares, confined, learned_from_gliomas, tissue_probabilities
@@ -46,9 +46,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         maps = gate.maps
         remarks += [gate.remark] if gate.remark else []
     probabilities = from_squares(maps, framing)
-    thresholds = detector.thresholds
-    if options.threshold is not None:
-        thresholds = (options.threshold,) * len(thresholds)
+    thresholds = _thresholds(detector, options)
     remarks += _unknown_of(framing, detector)
     labels = label_map(probabilities, thresholds, detector.targets)
     if tissues is not None:
@@ -103,7 +101,7 @@ def _of_the_head(
     study: Study, framing: Framing, pixels: Float32, maps: Float32, detector: Detector, options: DetectConfig
 ) -> tuple[Float32, TissueMap | None, list[str]]:
     """Maps inside the brain and inside a tumour's margin; the head's tissues, where asked for; what is to be said."""
-    thresholds = detector.thresholds if options.threshold is None else (options.threshold,) * len(detector.thresholds)
+    thresholds = _thresholds(detector, options)
     # Where nothing is outlined there is nothing to leave out.
     outlined = bool((maps[:, 0] >= thresholds[0]).any())
     ours = outlined and learned_from_gliomas(detector) and shipped_tissues().takes(framing)
@@ -142,6 +140,23 @@ def _unknown_of(framing: Framing, detector: Detector) -> list[str]:
     return remarks
 
 
+def _thresholds(detector: Detector, options: DetectConfig) -> tuple[float, ...]:
+    """Probability from which a pixel belongs to each target: the model's own, or the user's."""
+    return detector.thresholds if options.threshold is None else (options.threshold,) * len(detector.thresholds)
+
+
+def _for_classifier(
+    loaded: Study, classifier: Classifier, options: DetectConfig, detector_rule: FramingRule
+) -> tuple[Study, list[str]]:
+    """A scan as a classifier knows scans, and what is to be said of it.
+
+    Raises:
+        InputError: none of its modalities.
+    """
+    shows = options.shows if options.shows in classifier.modalities else None
+    return fitted(loaded if detector_rule.strip else _as_learned(loaded, classifier.rule), classifier, shows)
+
+
 def _gate(loaded: Study, framing: Framing, maps: Float32, detector: Detector, options: DetectConfig) -> Gated | None:
     """What passes the classifier that looks first; None without one.
 
@@ -151,11 +166,8 @@ def _gate(loaded: Study, framing: Framing, maps: Float32, detector: Detector, op
     if options.gate is None:
         return None
     classifier = opened(options.gate)
-    shows = options.shows if options.shows in classifier.modalities else None
-    loaded = loaded if detector.rule.strip else _as_learned(loaded, classifier.rule)
-    shown_to, _ = fitted(loaded, classifier, shows)
-    thresholds = detector.thresholds if options.threshold is None else (options.threshold,) * len(detector.thresholds)
-    return gated(shown_to, framing, maps, thresholds, classifier, options.gate_limit)
+    shown_to, _ = _for_classifier(loaded, classifier, options, detector.rule)
+    return gated(shown_to, framing, maps, _thresholds(detector, options), classifier, options.gate_limit)
 
 
 def _with_type(seen: Seen, loaded: Study, options: DetectConfig, detector_rule: FramingRule) -> Seen:
@@ -167,10 +179,8 @@ def _with_type(seen: Seen, loaded: Study, options: DetectConfig, detector_rule: 
     if options.type_model is None or not seen.mask.any() or not seen.has_tumour:
         return seen
     classifier = opened(options.type_model)
-    shows = options.shows if options.shows in classifier.modalities else None
     try:
-        loaded = loaded if detector_rule.strip else _as_learned(loaded, classifier.rule)
-        shown_to, more = fitted(loaded, classifier, shows)
+        shown_to, more = _for_classifier(loaded, classifier, options, detector_rule)
         outlined = np.asarray(seen.in_plane(seen.mask).any(axis=(1, 2)))
         chances = classifier.of_study(shown_to, outlined, seen.framing.plane)
     except SynthomaError as error:  # what was outlined stays

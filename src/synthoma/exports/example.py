@@ -40,6 +40,17 @@ def window(image: NDArray[Any], method: str) -> tuple[float, float]:
     return offset, float(np.percentile(tissue, 99.5)) - offset or 1.0
 
 
+def dark_around(image: NDArray[Any]) -> NDArray[Any]:
+    """An image with z-scores within the brain and 0 around it, with the darkest tissue at 0; any other as it is."""
+    if image.dtype.kind == "u" or not -np.inf < image.min() < 0 or not image.max() < np.inf:
+        return image
+    floor, bright = np.percentile(image, (0.1, 99.5)).tolist()
+    if floor >= -0.01 * (bright - floor) or float(np.mean(image == 0)) <= 0.2:
+        return image
+    up = np.maximum(image.astype(np.float32) - np.float32(floor), 0)
+    return np.where(image == 0, np.float32(0), up)
+
+
 def smoothed(image: Image) -> Image:
     """A Gaussian of 1 pixel, cut at 4; beyond the border the picture is mirrored, the border pixel twice."""
     kernel = np.exp(-0.5 * np.arange(-4, 5) ** 2.0)
@@ -213,6 +224,7 @@ def squares(
     absent = [name for name in known if name not in images]
     if len(absent) == len(known) or (absent and not said["missing"]["allowed"]):
         raise SystemExit(f"the network needs {', '.join(absent)}")
+    images = {name: dark_around(image) for name, image in images.items()}
     shown = [images[name] for name in known if name in images]
     box = box_of(shown, rule)
     rows, columns = fitted(box, size, rule, pixel_mm)
