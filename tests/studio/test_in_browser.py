@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("uvicorn", reason="the studio: pip install 'synthoma[studio]'")
 
@@ -15,7 +17,7 @@ from synthoma.phantom import PhantomConfig, simulate
 from synthoma.scans.case import Volume
 from synthoma.scans.volumes import read_volume, write_volume
 from synthoma.studio.studio import SCREENS
-from tests.studio.visiting import Visit, findings_in
+from tests.studio.visiting import Visit, findings_in, picture_in
 from tests.toys import blobs, write_cohort
 
 pytestmark = pytest.mark.heavy
@@ -166,6 +168,43 @@ def test_readers_corrections_and_the_brush(browser: Any, served: str, tmp_path: 
     assert before.geometry == after.geometry
     assert ((after.voxels > 0) >= (before.voxels > 0)).all()  # the brush adds, and what was there lies where it lay
     assert (after.voxels > 0).sum() > (before.voxels > 0).sum()
+    assert visit.faults == []
+
+
+@pytest.mark.timeout(600)
+def test_the_mask_of_a_picture_is_corrected(browser: Any, served: str, tmp_path: Path) -> None:
+    workspace = tmp_path / "ws"
+    grey = np.zeros((40, 60), np.uint8)
+    grey[5:35, 8:52] = 90
+    grey[5:15, 8:20] = 200  # bright above, on the left
+    picture_in(workspace, grey)
+    visit = Visit(browser, served)
+    page = visit.page
+    page.goto(f"{visit.root}/view/w/found/head")
+    page.wait_for_selector("canvas[data-ready]", timeout=120_000)
+    visit.read()
+    page.locator("#volume").scroll_into_view_if_needed()
+    # The screen shows the picture as its file does: the bright corner above, on the left.
+    screen = np.asarray(Image.open(io.BytesIO(page.locator("#volume").screenshot())).convert("L"), np.float32)
+    bright = np.argwhere(screen > 180)
+    assert len(bright) > 100
+    middle = np.array(screen.shape) / 2
+    assert (bright.mean(axis=0) < middle).all()
+    page.select_option("#brush", "1")
+    box = page.locator("#volume").bounding_box()
+    x, y = box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y, steps=6)
+    page.mouse.up()
+    page.click("#save")
+    page.wait_for_selector("#saved a")
+    drawn = np.asarray(Image.open(workspace / "found" / "head" / "head_mask_corrected_by_hand.png"))
+    assert drawn.shape == grey.shape
+    rows, columns = np.nonzero(drawn > 0)
+    added = columns > 30  # the model's spot lies left of it
+    assert added.sum() > 5
+    assert abs(rows[added].mean() - 20) < 3
     assert visit.faults == []
 
 

@@ -220,6 +220,93 @@ def test_pictures_come_as_pictures(studio: Studio, visitor: TestClient, csrf: st
     assert np.array_equal(case.mask, spot()[3:4])  # type: ignore[arg-type]
 
 
+def three_slices(studio: Studio) -> tuple[Path, Array]:
+    """Findings in a patient of three pictures, with a probability and a spot in the second; and their grey values."""
+    folder = studio.places.workspace / "uploads" / "u0"
+    folder.mkdir()
+    grey = np.random.default_rng(0).integers(0, 255, (3, 20, 30)).astype(np.uint8)
+    rows = ["patient,case,slice,image"]
+    for z, layer in enumerate(grey):
+        Image.fromarray(layer).save(folder / f"s{z}.png")
+        rows.append(f"p,p,{z},s{z}.png")
+    (folder / "cases.csv").write_text("\n".join(rows), encoding="utf-8")
+    case = take_inventory(folder, key=b"x" * 16, masks_wanted=False).cases[0]
+    mask = np.zeros((3, 20, 30), np.uint8)
+    mask[1, 5:9, 12:18] = 1
+    place = studio.places.workspace / "found-p" / "p"
+    place.mkdir(parents=True)
+    files: dict[str, list[str]] = {"mask": [], "probabilities": []}
+    for z, layer in enumerate(mask):
+        for kind, name, value in (("mask", "mask", 255), ("probabilities", "probability", 204)):
+            file = f"p_{z:04d}_{name}.png"
+            Image.fromarray(layer * np.uint8(value)).save(place / file)
+            files[kind].append(file)
+    facts = {"case": case.name, "has_tumour": True, "files": files, "labels": {"1": "tumour"}}
+    (place / "findings.json").write_text(json.dumps(facts), encoding="utf-8")
+    (place.parent / "detection.json").write_text("{}", encoding="utf-8")
+    job = studio.store.add("detect", "look", ("detect", str(folder)), str(place.parent))
+    studio.store.end(job.id, "done")
+    return place, grey
+
+
+def shown(studio: Studio, visitor: TestClient, what: str) -> Volume:
+    """A volume as the screen gets it."""
+    answer = visitor.get("/volume/w/found-p/p", params={"what": what})
+    assert answer.status_code == 200, answer.text
+    path = studio.places.workspace / "shown.nii.gz"
+    path.write_bytes(answer.content)
+    return read_volume(path)
+
+
+def test_masks_of_pictures_are_corrected_as_pictures(studio: Studio, visitor: TestClient, csrf: str) -> None:
+    folder, grey = three_slices(studio)
+    page = visitor.get("/view/w/found-p/p").text
+    assert 'id="brush"' in page
+    assert 'id="planes"' not in page
+    scan, model = shown(studio, visitor, "scan"), shown(studio, visitor, "mask")
+    assert np.array_equal(scan.voxels, grey)
+    assert scan.geometry == model.geometry
+    # As in the file: columns run to the patient's left, which the screen shows on the right, and rows run down.
+    assert scan.geometry is not None
+    assert scan.geometry.direction == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    assert np.allclose(shown(studio, visitor, "0").voxels, model.voxels * 0.8)
+    sent = studio.places.workspace / "sent.nii"
+    for number, ending in enumerate(("", "_2")):
+        drawn = model.voxels.copy()
+        drawn[2, number, 3] = 1
+        write_volume(Volume(drawn, model.geometry), sent)
+        answer = visitor.post(
+            "/correct/w/found-p/p", files={"mask": ("m.nii", sent.read_bytes())}, headers={"x-csrf": csrf}
+        )
+        assert answer.status_code == 201, answer.text
+        said = answer.json()
+        assert (said["file"], said["volume_ml"]) == (f"p_0000_mask_corrected_by_hand{ending}.png", None)
+        assert said["changed_voxels"] == 1
+        layers = [np.asarray(Image.open(folder / f"p_{z:04d}_mask_corrected_by_hand{ending}.png")) for z in range(3)]
+        assert np.array_equal(np.stack(layers), drawn * 255)
+    assert np.array_equal(shown(studio, visitor, "hand").voxels, drawn)
+    assert np.array_equal(shown(studio, visitor, "mask").voxels, model.voxels)
+    # A detector learns from the mask that was drawn last, or from the one that is chosen.
+    for chosen, row in (("", 1), ("p_0000_mask_corrected_by_hand.png", 0)):
+        if chosen:
+            assert says(visitor, csrf, folder, "accepted", chosen) == 303
+        status, place = teach(visitor, csrf, "w/found-p/p")
+        assert status == 303, place
+        case = take_inventory(Path(words(studio, place)[1]), convention="whole-tumour").cases[0].load()
+        assert np.array_equal(case.images["image"], grey)
+        assert case.mask is not None
+        assert case.mask[2].nonzero() == (row, 3)
+    answer = visitor.post("/threshold/w/found-p/p", data={"threshold": "0.9", "csrf": csrf})
+    assert answer.status_code == 201
+    assert answer.json()["changed_voxels"] == 24
+    other = Volume(model.voxels[:2], model.geometry)
+    write_volume(other, sent)
+    refused = visitor.post(
+        "/correct/w/found-p/p", files={"mask": ("m.nii", sent.read_bytes())}, headers={"x-csrf": csrf}
+    )
+    assert refused.status_code == 422
+
+
 def test_a_corrected_mask_of_dicom_is_dicom_too(studio: Studio, visitor: TestClient, csrf: str) -> None:
     highdicom = pytest.importorskip("highdicom")
     import pydicom

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from synthoma.core.types import Bytes
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.volumes import write_volume
 from synthoma.studio.store import Store
@@ -120,6 +122,24 @@ def findings_in(workspace: Path) -> None:
     files = {"mask": ["p1_mask.nii.gz"], "probabilities": ["p1_probability.nii.gz"]}
     facts = {"case": "p1", "has_tumour": True, "files": files, "labels": {"1": "tumour"}, "thresholds": {"tumour": 0.9}}
     (case / "findings.json").write_text(json.dumps(facts), encoding="utf-8")
+    _looked_at(workspace, scan)
+
+
+def picture_in(workspace: Path, grey: Bytes) -> None:
+    """Findings in a picture, ``head.png``, with a spot left of its middle, and the job that made them."""
+    case, scan = workspace / "found" / "head", workspace / "head.png"
+    case.mkdir(parents=True)
+    Image.fromarray(grey).save(scan)
+    mask = np.zeros_like(grey)
+    mask[18:22, 16:22] = 255
+    Image.fromarray(mask).save(case / "head_mask.png")
+    facts = {"case": "head.png", "has_tumour": True, "files": {"mask": ["head_mask.png"]}, "labels": {"1": "tumour"}}
+    (case / "findings.json").write_text(json.dumps(facts), encoding="utf-8")
+    _looked_at(workspace, scan)
+
+
+def _looked_at(workspace: Path, scan: Path) -> None:
+    """The job that made the findings of a scan."""
     (workspace / "found" / "detection.json").write_text('{"scans": 1, "with_tumour": 1}', encoding="utf-8")
     store = Store(workspace / ".studio" / "jobs.sqlite")
     done = (

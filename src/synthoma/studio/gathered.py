@@ -11,10 +11,10 @@ from synthoma.core.errors import InputError
 from synthoma.core.outputs import new_folder
 from synthoma.core.untrusted import csv_text, file_name, printable
 from synthoma.core.whole_files import write_json, write_text
-from synthoma.studio import look
+from synthoma.studio import look, pictures
 from synthoma.studio.options import MODALITIES, PLAIN
 from synthoma.studio.origin import case_of, loaded, origin_of
-from synthoma.studio.reviews import PICTURE, Review, Reviews, model_masks
+from synthoma.studio.reviews import Review, Reviews, model_masks
 from synthoma.studio.studio import Studio
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _written(folder: Path, name: str, case: Case, study: Study, one: Taught, *, 
     shows = _sequences(study, one.shows)
     known: dict[str, object] = {"patient": case.patient or case.name, "case": name, "site": case.site or ""}
     (folder / name).mkdir()
-    if one.review.mask.endswith(PICTURE):
+    if one.review.mask.endswith(".png"):
         slices = [{shown: image[z] for shown, image in shows.items()} for z in range(len(mask))]
         return [
             {**known, "slice": z, **_pictures(folder, name, f"{name}_{z:04d}", images, mask[z - 1])}
@@ -210,13 +210,12 @@ def _mask(one: Taught, study: Study) -> Bytes:
     import numpy as np
 
     from synthoma.scans.grids import same_grid
-    from synthoma.scans.images import read_image
     from synthoma.scans.volumes import read_volume
 
     shape = next(iter(study.images.values())).shape
-    if one.review.mask.endswith(PICTURE):
+    if one.review.mask.endswith(".png"):
         masks = model_masks(one.folder, look.json_of(one.folder / "findings.json"))
-        found = np.stack([read_image(one.folder / name) > 0 for name in masks]).astype(np.uint8)
+        found = pictures.stack(one.folder, pictures.same_set(masks, one.review.mask)).voxels
         same = True
     else:
         volume = read_volume(one.folder / one.review.mask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,11 +16,11 @@ from starlette.routing import Route
 from synthoma.core.errors import InputError
 from synthoma.core.provenance import file_digest
 from synthoma.core.whole_files import write_json
-from synthoma.studio import look
+from synthoma.studio import look, pictures
 from synthoma.studio.gathered import meanings
 from synthoma.studio.origin import case_of
 from synthoma.studio.refusal import RefusedError
-from synthoma.studio.reviews import BY_HAND, MASK, Reviews
+from synthoma.studio.reviews import BY_HAND, MASK, Reviews, model_masks
 from synthoma.studio.studio import Studio, texts
 
 if TYPE_CHECKING:
@@ -29,6 +30,26 @@ if TYPE_CHECKING:
 NOTE = "corrected by hand, not by a model"
 PLANES = ("axial", "coronal", "sagittal")
 _LARGEST_LABEL = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is corrected.
+
+    Attributes:
+        folder: of the findings of one scan.
+        masks: names of the files that the model made: one volume, or one picture a slice.
+        original: what they hold.
+    """
+
+    folder: Path
+    masks: list[str]
+    original: Volume
+
+    @property
+    def pictures(self) -> bool:
+        """Whether its masks are pictures."""
+        return pictures.are_pictures(self.masks)
 
 
 class Masks:
@@ -50,9 +71,9 @@ class Masks:
         ]
 
     def correct(self, request: Request, form: FormData) -> Response:
-        """Save a mask that was drawn: a NIfTI file on the grid of the scan."""
-        folder, name, original = self._finding(request)
-        return self._saved(folder, name, self._drawn(form, original), original, "drawn")
+        """Save a mask that was drawn: it comes as NIfTI on the grid of the scan, and is kept as the model's is."""
+        found = self._finding(request)
+        return self._saved(found, self._drawn(form, found.original), "drawn")
 
     def between(self, request: Request, form: FormData) -> Response:
         """A mask that was drawn, with the slices between the drawn ones filled; nothing is saved."""
@@ -61,7 +82,7 @@ class Masks:
         from synthoma.scans.volumes import write_volume
         from synthoma.studio.between import filled_between
 
-        _, _, original = self._finding(request)
+        original = self._finding(request).original
         given = texts(form)
         plane, which = given.get("plane", PLANES[0]), given.get("which", "empty")
         if plane not in PLANES or which not in ("empty", "mine"):
@@ -94,31 +115,30 @@ class Masks:
         """Save what lies above a threshold of the probability, where one tumour was looked for."""
         import numpy as np
 
-        from synthoma.scans.volumes import read_volume
-
-        folder, name, original = self._finding(request)
+        found = self._finding(request)
         try:
             value = float(texts(form).get("threshold", ""))
         except ValueError:
             value = float("nan")
         if not 0 < value < 1:
             raise RefusedError(422, "a threshold between 0 and 1", "something else", "use the slider")
-        files = probabilities(look.json_of(folder / "findings.json"))
-        if len(files) != 1:
-            came = f"{len(files)} of them"
+        targets = probabilities(look.json_of(found.folder / "findings.json"))
+        if len(targets) != 1:
+            came = f"{len(targets)} of them"
             raise RefusedError(422, "the probability of one kind of tumour", came, "use the brush")
-        chance = read_volume(self._inside(folder, files[0])).voxels
-        if chance.shape != original.voxels.shape:
+        chance = chance_of(self.studio, found.folder, targets[0]).voxels
+        if chance.shape != found.original.voxels.shape:
             raise RefusedError(422, "a probability on the grid of the mask", "another grid", "look at the scan again")
-        made = (chance >= value).astype(np.uint8)
-        return self._saved(folder, name, made, original, f"probability at least {value:g}")
+        return self._saved(found, (chance >= value).astype(np.uint8), f"probability at least {value:g}")
 
-    def _saved(self, folder: Path, name: str, mask: Bytes, original: Volume, how: str) -> Response:
+    def _saved(self, found: Finding, mask: Bytes, how: str) -> Response:
         """Save a mask, and as DICOM SEG where the scan came so; whoever corrects it says that it is right."""
-        facts = _saved(folder, name, mask, original, how)
-        facts |= self._segmentation(folder, str(facts["file"]), mask, str(facts["of_sha256"]))
-        write_json(folder / str(facts["file"]).replace(".nii.gz", ".json"), facts)
-        Reviews(self.studio.store).say(folder, "corrected", str(facts["file"]))
+        facts = _saved(found, mask, how)
+        file = str(facts["file"])
+        if not found.pictures:
+            facts |= self._segmentation(found.folder, file, mask, str(facts["of_sha256"]))
+        write_json(found.folder / f"{file.removesuffix('.nii.gz').removesuffix('.png')}.json", facts)
+        Reviews(self.studio.store).say(found.folder, "corrected", file)
         return JSONResponse(facts, 201)
 
     def _segmentation(self, folder: Path, file: str, mask: Bytes, corrected: str) -> dict[str, object]:
@@ -139,8 +159,12 @@ class Masks:
             return {"remarks": [f"no DICOM SEG: {error}"]}
         return {"dicom_seg": name}
 
-    def _finding(self, request: Request) -> tuple[Path, str, Volume]:
-        """The folder of a scan's findings, the name of its mask, and the mask that the model made."""
+    def _finding(self, request: Request) -> Finding:
+        """The findings of a scan, and the mask that the model made.
+
+        Raises:
+            RefusedError: they lie outside of the workspace, or have no mask.
+        """
         from synthoma.scans.volumes import read_volume
 
         folder = self.studio.places.find(request.path_params["at"])
@@ -149,24 +173,43 @@ class Masks:
             raise RefusedError(
                 403, "findings in the workspace", "some that are only read", "look at the scan again here"
             )
-        name = next((one for one in look.files_of(facts) if one.endswith(MASK)), None)
-        if name is None:
-            raise RefusedError(404, "findings of a volume, with a mask", "something else", "choose a scan")
-        return folder, name.removesuffix(".nii.gz"), read_volume(self._inside(folder, name))
+        masks = model_masks(folder, facts)
+        if not masks:
+            raise RefusedError(404, "findings of a scan, with a mask", "something else", "choose a scan")
+        if pictures.are_pictures(masks):
+            return Finding(folder, masks, pictures.stack(folder, masks))
+        name = next(one for one in masks if one.endswith(MASK))
+        return Finding(folder, [name], read_volume(folder / name))
 
-    def _inside(self, folder: Path, name: str) -> Path:
-        return self.studio.places.find(f"{self.studio.places.address(folder)}/{name}")
 
-
-def probabilities(facts: look.Facts) -> list[str]:
-    """Names of the volumes that hold probabilities of a finding."""
+def probabilities(facts: look.Facts) -> list[list[str]]:
+    """Names of the files that hold probabilities of a finding, by target: a volume, or one picture a slice."""
     names = look.inner(facts, "files").get("probabilities")
-    known = set(look.files_of(facts))
-    return (
-        [str(one) for one in names if str(one) in known and str(one).endswith(".nii.gz")]
-        if isinstance(names, list)
-        else []
-    )
+    known = set(look.files_of(facts, 10_000))
+    listed = [str(one) for one in names if str(one) in known] if isinstance(names, list) else []
+    targets = {ending: [one for one in listed if one.endswith(ending)] for ending in map(_ending, listed)}
+    volumes = [[one] for one in listed if one.endswith(".nii.gz")]
+    return volumes or [found for ending, found in targets.items() if ending.endswith(".png")]
+
+
+def _ending(name: str) -> str:
+    """What the pictures of one target end with: ``_probability_tumour core.png``."""
+    return name[name.rfind("_probability") :]
+
+
+def chance_of(studio: Studio, folder: Path, names: list[str]) -> Volume:
+    """The probability of one target, as a volume.
+
+    Args:
+        studio: which.
+        folder: of the findings of one scan.
+        names: its files.
+    """
+    from synthoma.scans.volumes import read_volume
+
+    at = studio.places.address(folder)
+    paths = [studio.places.find(f"{at}/{name}") for name in names]  # a link may lead out of it
+    return pictures.chances(folder, names) if names[0].endswith(".png") else read_volume(paths[0])
 
 
 def _checked(path: Path, original: Volume) -> Bytes:
@@ -195,32 +238,35 @@ def _checked(path: Path, original: Volume) -> Bytes:
     return np.asarray(drawn.voxels, np.uint8)
 
 
-def _saved(folder: Path, name: str, mask: Bytes, original: Volume, how: str) -> dict[str, object]:
-    """Write a mask under a name that is free, in the scan's own geometry, and a note of where it came from."""
+def _saved(found: Finding, mask: Bytes, how: str) -> dict[str, object]:
+    """Write a mask under a name that is free, in the scan's own geometry, and say where it came from."""
     import numpy as np
 
     from synthoma.scans.case import Volume
     from synthoma.scans.volumes import write_volume
 
-    number, path = 1, folder / f"{name}{BY_HAND}.nii.gz"
+    first, grid = found.masks[0], found.original.geometry
+    stem, kind = first.removesuffix(".nii.gz").removesuffix(".png"), ".png" if found.pictures else ".nii.gz"
+    number, path = 1, found.folder / f"{stem}{BY_HAND}{kind}"
     while True:
         try:
             path.touch(exist_ok=False)  # taken at once: two people may save together
             break
         except FileExistsError:
             number += 1
-            path = folder / f"{name}{BY_HAND}_{number}.nii.gz"
-    write_volume(Volume(mask, original.geometry), path, description=NOTE)
-    voxel = float(np.prod(original.geometry.spacing)) if original.geometry is not None else float("nan")
-    known = original.geometry is not None and original.geometry.thick
-    facts: dict[str, object] = {
+            path = found.folder / f"{stem}{BY_HAND}_{number}{kind}"
+    if found.pictures:
+        pictures.save(found.folder, found.masks, mask, path.name.removeprefix(stem))
+    else:
+        write_volume(Volume(mask, grid), path, description=NOTE)
+    voxel = float(np.prod(grid.spacing)) if grid is not None and grid.thick else None
+    return {
         "file": path.name,
         "note": NOTE,
         "how": how,
-        "of": f"{name}.nii.gz",
-        "of_sha256": file_digest(folder / f"{name}.nii.gz"),
-        "volume_ml": round(int((mask > 0).sum()) * voxel / 1000, 3) if known else None,
-        "changed_voxels": int((mask != original.voxels).sum()),
+        "of": first,
+        "of_sha256": file_digest(found.folder / first),
+        "volume_ml": None if voxel is None else round(int((mask > 0).sum()) * voxel / 1000, 3),
+        "changed_voxels": int((mask != found.original.voxels).sum()),
         "written": time.strftime("%Y-%m-%dT%H:%M:%S"),
     }
-    return facts

@@ -12,6 +12,7 @@ from synthoma.core.errors import SynthomaError
 from synthoma.core.provenance import bytes_digest
 from synthoma.studio import look
 from synthoma.studio.options import MODALITIES
+from synthoma.studio.pictures import flat
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Studio
 
@@ -104,13 +105,13 @@ def _copied(studio: Studio, folder: Path, origin: Origin) -> Path | None:
             return kept
         case = origin.case(name)
         study = None if case is None else loaded(case)
-        if study is None or study.geometry is None:  # pictures have no third dimension
+        if study is None:
             return None
         from synthoma.scans.case import Volume
         from synthoma.scans.volumes import write_volume
 
         kept.parent.mkdir(exist_ok=True)
-        write_volume(Volume(study.images[_shown(study)], study.geometry), kept)
+        write_volume(Volume(study.images[_shown(study)], study.geometry or flat()), kept)
         return kept
 
 

@@ -51,8 +51,17 @@ def _own(path: Path) -> bool:
 
 
 def corrected_of(folder: Path) -> list[str]:
-    """Names of the masks of a finding that a person made, the newest last."""
-    found = (path.name for path in folder.glob(f"*{BY_HAND}*.nii.gz") if _own(path))
+    """Names of the masks of a finding that a person made, the newest last; of pictures the first slice of each."""
+    masks = model_masks(folder, look.json_of(folder / "findings.json"))
+    if masks and masks[0].endswith(PICTURE):
+        begin, end = masks[0].removesuffix(".png") + BY_HAND, ".png"
+    else:
+        begin, end = "", ".nii.gz"
+    found = (
+        path.name
+        for path in folder.iterdir()
+        if path.name.startswith(begin) and path.name.endswith(end) and BY_HAND in path.name and _own(path)
+    )
     return sorted(found, key=lambda name: (len(name), name))
 
 

@@ -12,18 +12,19 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from synthoma.evaluation.readers.blinded import KEY, SET
-from synthoma.studio import look
+from synthoma.studio import look, pictures
 from synthoma.studio.curves import curves
 from synthoma.studio.gate import PAGE_POLICY
 from synthoma.studio.gathered import meanings
 from synthoma.studio.learning import lesson, picture
-from synthoma.studio.masks import probabilities
+from synthoma.studio.masks import chance_of, probabilities
 from synthoma.studio.options import MODALITIES
 from synthoma.studio.origin import VOLUMES, origin_of, whole
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.reviews import Reviews, corrected_of, model_masks
 from synthoma.studio.studio import Screen, Studio
 
+BYTES = "application/octet-stream"
 MOST_VERDICTS = 8
 """Side by side."""
 
@@ -188,13 +189,16 @@ class Shown:
         above = self.studio.places.find(at).parent
         folder = self.studio.places.find(at)
         facts = look.json_of(folder / "findings.json")
+        flat = pictures.are_pictures(model_masks(folder, facts))
         threshold = look.inner(facts, "thresholds")
         first = next((value for value in threshold.values() if isinstance(value, int | float)), 0.5)
         return self.studio.page(
             request, "view.html", str(case["name"]), case=case, at=at, above=self.studio.places.address(above),
             scan=self._source(above), threshold=first, modalities=MODALITIES,
+            shown=bool(case["solid"]) or (flat and whole(self.studio, folder) is not None),
             coarse=origin_of(self.studio, above) is None,
-            chances=[name.removesuffix(".nii.gz") for name in probabilities(facts)], corrected=corrected_of(folder),
+            chances=[names[0].removesuffix(".nii.gz").removesuffix(".png") for names in probabilities(facts)],
+            corrected=corrected_of(folder), flat=flat, slices=len(model_masks(folder, facts)) if flat else 0,
             labels=meanings(facts), may=folder.is_relative_to(self.studio.places.workspace),
             masks=[*corrected_of(folder)[::-1], *model_masks(folder, facts)[:1]],
             review=Reviews(self.studio.store).of(folder), overlay=bool(_overlay(facts)),
@@ -227,12 +231,15 @@ class Shown:
         if what not in ("scan", "mask"):
             raise RefusedError(404, "scan or mask", "something else", "choose a scan on the page of findings")
         full = whole(self.studio, folder)
-        if full is not None:
-            names = look.files_of(look.json_of(folder / "findings.json"))
-            mask = next((name for name in names if name.endswith("_mask.nii.gz")), None)
-            if mask is not None:
-                path = full if what == "scan" else self.studio.places.find(f"{request.path_params['at']}/{mask}")
-                return FileResponse(path, media_type="application/octet-stream")
+        masks = model_masks(folder, look.json_of(folder / "findings.json"))
+        if full is not None and masks:
+            if what == "scan":
+                return FileResponse(full, media_type=BYTES)
+            if pictures.are_pictures(masks):
+                return Response(
+                    pictures.as_nifti(pictures.stack(folder, masks), self.studio.places.own), 200, None, BYTES
+                )
+            return FileResponse(self.studio.places.find(f"{request.path_params['at']}/{masks[0]}"), media_type=BYTES)
         small = look.text_of_any_length(look.inner(look.json_of(folder / "view.json"), "small"), what)
         try:
             content = base64.b64decode(small, validate=True)
@@ -240,23 +247,31 @@ class Shown:
             content = b""
         if not content:
             raise RefusedError(404, "a volume to show", "findings without one", "look at the page of the findings")
-        return Response(content, media_type="application/octet-stream")
+        return Response(content, media_type=BYTES)
 
     def _by_hand(self, folder: Path) -> Response:
         """The newest mask that a person made, from which the brush goes on."""
         made = corrected_of(folder)
         if not made:
             raise RefusedError(404, "a mask that a person made", "none yet", "correct one")
+        masks = model_masks(folder, look.json_of(folder / "findings.json"))
+        if pictures.are_pictures(masks):
+            drawn = pictures.stack(folder, pictures.same_set(masks, made[-1]))
+            return Response(pictures.as_nifti(drawn, self.studio.places.own), media_type=BYTES)
         path = self.studio.places.find(f"{self.studio.places.address(folder)}/{made[-1]}")
-        return FileResponse(path, media_type="application/octet-stream")
+        return FileResponse(path, media_type=BYTES)
 
     def _chance(self, folder: Path, number: int) -> Response:
         """The probability of one target, on the grid of the scan."""
-        names = probabilities(look.json_of(folder / "findings.json"))
-        if not 0 <= number < len(names):
+        targets = probabilities(look.json_of(folder / "findings.json"))
+        if not 0 <= number < len(targets):
             raise RefusedError(404, "a probability of the findings", "none of that number", "look at the scan again")
-        path = self.studio.places.find(f"{self.studio.places.address(folder)}/{names[number]}")
-        return FileResponse(path, media_type="application/octet-stream")
+        names = targets[number]
+        if names[0].endswith(".png"):
+            chance = chance_of(self.studio, folder, names)
+            return Response(pictures.as_nifti(chance, self.studio.places.own), media_type=BYTES)
+        path = self.studio.places.find(f"{self.studio.places.address(folder)}/{names[0]}")
+        return FileResponse(path, media_type=BYTES)
 
     # Files ------------------------------------------------------------------------------------------------------------
 
@@ -274,7 +289,7 @@ class Shown:
             raise RefusedError(
                 403, "a file that readers may see", "the key of a blinded set", "take it from its folder"
             )
-        return FileResponse(path, media_type="application/octet-stream", filename=path.name)
+        return FileResponse(path, media_type=BYTES, filename=path.name)
 
     def learn(self, request: Request) -> Response:
         """The education page."""

@@ -3,7 +3,8 @@
 window.studioBrush = (view, mask, maskShown, send) => {
   const own = (id) => document.getElementById(id), pen = own("brush"), canvas = own("volume"), said = own("said");
   if (!pen) return;
-  const at = canvas.dataset.at;
+  const at = canvas.dataset.at, flat = canvas.dataset.flat === "yes";
+  const plane = () => (flat ? "axial" : own("plane").value), many = own("between"); /* one picture has no slices between */
   let begun = false;
   function begin() {
     if (begun) return;
@@ -11,7 +12,7 @@ window.studioBrush = (view, mask, maskShown, send) => {
     view.loadDrawing(mask.clone());
     maskShown(false);
     own("save").disabled = false;
-    own("between").disabled = false;
+    if (many) many.disabled = false;
   }
   function chosen() {
     view.opts.penSize = Number(own("width").value);
@@ -41,7 +42,7 @@ window.studioBrush = (view, mask, maskShown, send) => {
   async function between() {
     const form = begun ? await drawn() : null;
     if (form === null) { said.textContent = "Draw on two slices first."; return; }
-    form.append("plane", own("plane").value);
+    form.append("plane", plane());
     form.append("which", own("which").value);
     said.textContent = "Filling …";
     try {
@@ -64,7 +65,7 @@ window.studioBrush = (view, mask, maskShown, send) => {
       said.textContent = "Not filled: the studio does not answer (" + error.message + ")";
     }
   }
-  own("between").addEventListener("click", between);
+  many?.addEventListener("click", between);
 
   /* Keys, while the picture has the focus. The picture shows the patient's right on the left. */
   const PLANES = ["axial", "coronal", "sagittal"];
@@ -79,17 +80,17 @@ window.studioBrush = (view, mask, maskShown, send) => {
     begin();
     view.opts.penSize = Number(own("width").value);
     const held = view.drawPenAxCorSag;
-    view.drawPenAxCorSag = PLANES.indexOf(own("plane").value);
+    view.drawPenAxCorSag = PLANES.indexOf(plane());
     view.drawPt(...view.frac2vox(view.scene.crosshairPos), Number(pen.value));
     view.drawPenAxCorSag = held;
     view.drawAddUndoBitmap();
     view.refreshDrawing(true);
   }
   function told(what) {
-    const place = view.frac2vox(view.scene.crosshairPos), axis = { axial: 2, coronal: 1, sagittal: 0 }[own("plane").value];
+    const place = view.frac2vox(view.scene.crosshairPos), axis = { axial: 2, coronal: 1, sagittal: 0 }[plane()];
     const here = begun ? view.drawBitmap[place[0] + view.back.dims[1] * (place[1] + view.back.dims[2] * place[2])] : 0;
     const label = [...pen.options].find((one) => one.value === String(here) && here > 0);
-    said.textContent = what + own("plane").value + " slice " + (place[axis] + 1) + " of " + view.back.dims[axis + 1] + ", at " + place.map((one) => one + 1).join(", ") + (begun ? ", " + (label ? label.textContent : "no tumour") : "");
+    said.textContent = what + (flat ? "" : plane() + " ") + "slice " + (place[axis] + 1) + " of " + view.back.dims[axis + 1] + ", at " + place.map((one) => one + 1).join(", ") + (begun ? ", " + (label ? label.textContent : "no tumour") : "");
   }
   function size(step) {
     const width = own("width");
@@ -101,13 +102,13 @@ window.studioBrush = (view, mask, maskShown, send) => {
     " ": () => { stroke(); told(pen.value === "0" ? "erased: " : "painted: "); },
     "[": () => size(-1), "]": () => size(1),
     "e": () => { pen.value = pen.value === "0" ? pen.options[1].value : "0"; chosen(); said.textContent = "brush: " + name(); },
-    "p": () => { own("plane").selectedIndex = (own("plane").selectedIndex + 1) % 3; told(""); },
+    "p": () => { if (!flat) own("plane").selectedIndex = (own("plane").selectedIndex + 1) % 3; told(""); },
     "u": () => { undo(); told("undone: "); },
-    "f": between,
+    "f": () => { if (many) between(); },
   };
   canvas.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const step = STEPS[own("plane").value][event.key], key = does[event.key.toLowerCase()];
+    const step = STEPS[plane()][event.key], key = does[event.key.toLowerCase()];
     const label = /^[1-9]$/.test(event.key) && [...pen.options].find((one) => one.value === event.key);
     if (!step && !key && !label) return;
     event.preventDefault();

@@ -12,11 +12,11 @@
   const slow = /swiftshader|llvmpipe|softpipe|software|basic render/i.test(String(named ? trial.getParameter(named.UNMASKED_RENDERER_WEBGL) : ""));
   trial.getExtension("WEBGL_lose_context")?.loseContext();
   const { Niivue, NVImage, SHOW_RENDER, MULTIPLANAR_TYPE } = window.niivue;
-  const own = (id) => document.getElementById(id), at = canvas.dataset.at;
+  const own = (id) => document.getElementById(id), at = canvas.dataset.at, flat = canvas.dataset.flat === "yes";
   const view = new Niivue({
     backColor: [0, 0, 0, 1], crosshairColor: [1, 0.75, 0.2, 0.8], crosshairWidth: 0.5, dragAndDropEnabled: false,
     isColorbar: false, isRadiologicalConvention: true, multiplanarShowRender: slow ? SHOW_RENDER.NEVER : SHOW_RENDER.ALWAYS,
-    multiplanarLayout: MULTIPLANAR_TYPE.GRID, loadingText: "", show3Dcrosshair: false, logLevel: "error",
+    multiplanarLayout: MULTIPLANAR_TYPE.GRID, loadingText: "", isOrientationTextVisible: !flat, show3Dcrosshair: false, logLevel: "error",
     onLocationChange: (place) => { where.textContent = place.string; },
   });
   const load = (what, options) => NVImage.loadFromUrl({ url: "/volume/" + at + "?what=" + what, name: what + ".nii.gz", ...options });
@@ -86,7 +86,8 @@
       const value = Number(slider.value);
       own("at").textContent = value.toFixed(2);
       if (!above) return;
-      own("ml").textContent = (above[Math.round(value * 1000)] * voxel).toFixed(1) + " ml lie above it";
+      const count = above[Math.round(value * 1000)];
+      own("ml").textContent = (flat ? count.toLocaleString("en") + " pixels" : (count * voxel).toFixed(1) + " ml") + " lie above it";
       chance.cal_min = value;
       overlays();
     }
@@ -134,8 +135,9 @@
   try {
     await view.attachToCanvas(canvas);
     withoutGradients();
-    view.setSliceType(view.sliceTypeMultiplanar);
+    view.setSliceType(flat ? view.sliceTypeAxial : view.sliceTypeMultiplanar);
     const [scan, mask] = await Promise.all([load("scan", { colormap: "gray" }), load("mask", { colormap: "green", opacity: 0.5, cal_min: 0.1, cal_max: 1 })]);
+    if (flat) [scan.cal_min, scan.cal_max] = [0, scan.img instanceof Uint8Array ? 255 : scan.global_max]; /* as the file shows it */
     const update = view.updateGLVolume.bind(view);
     view.updateGLVolume = () => {}; /* both at once */
     view.addVolume(scan);
@@ -154,8 +156,9 @@
     const maskShown = (on) => { view.setOpacity(1, on ? own("opacity").value / 100 : 0); };
     own("opacity").addEventListener("input", (event) => { view.setOpacity(1, event.target.value / 100); view.setDrawOpacity(event.target.value / 100); });
     const types = { planes: view.sliceTypeMultiplanar, multi: view.sliceTypeMultiplanar, axial: view.sliceTypeAxial, coronal: view.sliceTypeCoronal, sagittal: view.sliceTypeSagittal, render: view.sliceTypeRender };
-    own("planes").value = slow ? "planes" : "multi";
-    own("planes").addEventListener("change", (event) => {
+    const planes = own("planes"); /* a picture has one */
+    if (planes) planes.value = slow ? "planes" : "multi";
+    planes?.addEventListener("change", (event) => {
       view.opts.multiplanarShowRender = event.target.value === "planes" ? SHOW_RENDER.NEVER : SHOW_RENDER.ALWAYS;
       view.setSliceType(types[event.target.value]);
     });
