@@ -103,5 +103,6 @@ def test_a_cluster_that_is_not_there_is_said(scheduler: str, monkeypatch: pytest
     ):
         pytest.fail("it began")
     # Left for later, the end of a client that never connected blocks the beginning of the next one, for ever.
-    assert len(ended) == 1 and not alive
+    assert len(ended) == 1
+    assert not alive
     assert raised.value.__context__ is None

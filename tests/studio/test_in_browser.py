@@ -243,3 +243,48 @@ def test_a_tumour_is_tried_and_painted(browser: Any, served: str, tmp_path: Path
     visit.finish()
     assert "synthetic slices" in page.inner_text(".lead")
     assert visit.faults == []
+
+
+@pytest.mark.timeout(600)
+def test_a_tumour_is_painted_in_the_shape_that_is_drawn(browser: Any, served: str, tmp_path: Path) -> None:
+    study = simulate(seed=3, index=101, config=PhantomConfig(pixel_mm=2.5, slice_mm=6.0, healthy=1.0)).study
+    scan = tmp_path / "ws" / "h1_flair.nii.gz"
+    write_volume(Volume(np.asarray(study.images["flair"], np.float32), study.geometry), scan)
+    visit = Visit(browser, served)
+    page = visit.page
+    page.goto(f"{visit.root}/paint/w/h1_flair.nii.gz")
+    page.wait_for_selector("#easel[data-drawn]", timeout=120_000)
+    page.check("#draw")
+    box = page.locator("#slice-picture").bounding_box()
+    turns = np.linspace(0, 2 * np.pi, 30)
+    corners = [
+        (box["x"] + box["width"] * (0.65 + 0.1 * np.cos(turn)), box["y"] + box["height"] * (0.5 + 0.1 * np.sin(turn)))
+        for turn in turns
+    ]
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for corner in corners[1:]:
+        page.mouse.move(*corner)
+    page.mouse.up()
+    page.wait_for_selector("#told:has-text('in the shape that you drew')", timeout=60_000)
+    visit.read()
+    # By keys: a triangle two slices further up, from the mark that arrows move; those between are filled.
+    first = int(page.locator("#slice").input_value())
+    page.locator("#easel").focus()
+    for key in ("PageUp", "PageUp", "ArrowRight", "ArrowRight", "Space", "ArrowDown", "Space", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    assert "3 corners" in page.inner_text("#told")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#told:has-text('in the shape that you drew')", timeout=60_000)
+    page.uncheck("#draw")
+    visit.press("Paint")
+    assert "--mask=" in page.inner_text("#command")
+    visit.finish()
+    [file] = (tmp_path / "ws" / "drawn-masks").iterdir()
+    mask = read_volume(file).voxels
+    assert np.flatnonzero(mask.any((1, 2))).tolist() == [first, first + 1, first + 2]
+    rows, columns = np.nonzero(mask[first])
+    assert (rows.mean() + 0.5) / mask.shape[1] == pytest.approx(0.5, abs=0.02)
+    assert (columns.mean() + 0.5) / mask.shape[2] == pytest.approx(0.65, abs=0.02)
+    assert np.ptp(columns) / mask.shape[2] == pytest.approx(0.2, abs=0.03)
+    assert visit.faults == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from synthoma.core.types import Array
+from synthoma.painting.files import own_mask
 from synthoma.phantom import PhantomConfig
 from synthoma.phantom.patient import phantom_cases
+from synthoma.pipeline import paint
 from synthoma.scans.case import Volume
 from synthoma.scans.volumes import write_volume
+from synthoma.studio.origin import Origin
 from synthoma.studio.studio import Studio
 from tests.toys import blobs, write_cohort
 
@@ -113,6 +117,46 @@ def test_the_job_is_the_command(studio: Studio, visitor: TestClient, csrf: str, 
     bad = {"csrf": csrf, "at": scan, "copies": "1", **DIALS, "row": "0.5", "column": "1.5", "slice": "8"}
     assert visitor.post("/order/paint", data=bad).status_code == 422
     assert visitor.post("/order/paint", data={**bad, "csrf": "x", "column": "0.5"}).status_code == 403
+
+
+def test_a_shape_of_ones_own_is_painted(studio: Studio, visitor: TestClient, csrf: str, scan: str) -> None:
+    facts = visitor.get(f"/slices/{scan}").json()
+    middle = int(facts["middle"])
+    square = [[0.45, 0.55], [0.45, 0.7], [0.6, 0.7], [0.6, 0.55]]
+    outlines = json.dumps({str(middle): [square], str(middle + 2): [square]})
+    at = {"slice": str(middle), "paint": "yes", "outlines": outlines}
+    plain, _ = picture(visitor, scan, slice=str(middle))
+    shown, told = picture(visitor, scan, **at)
+    rows, columns = np.nonzero(abs(shown - plain) > 8)
+    # Around the outline there is a soft margin of some pixels.
+    assert rows.mean() / len(plain) == pytest.approx(0.525, abs=0.03)
+    assert columns.mean() / plain.shape[1] == pytest.approx(0.625, abs=0.03)
+    assert told["x-painter"] == "mask"
+    beside, said = picture(visitor, scan, **{**at, "slice": str(middle - 1)})
+    assert np.array_equal(beside, picture(visitor, scan, slice=str(middle - 1))[0])
+    assert float(said["x-painted-ml"]) == 0
+
+    form = {"csrf": csrf, "at": scan, "copies": "1", **DIALS, "size_wanted": "yes", "ml": "9", "lobe": "frontal"}
+    answer = visitor.post("/order/paint", data={**form, "outlines": outlines, "slice": str(middle)})
+    assert answer.status_code == 303, answer.text
+    job = studio.store.job(answer.headers["location"].removeprefix("/job/"))
+    assert job is not None
+    assert not [word for word in job.words if word.startswith(("--size-ml", "--place"))]
+    [file] = [Path(word.removeprefix("--mask=")) for word in job.words if word.startswith("--mask=")]
+    assert file.parent == studio.places.workspace / "drawn-masks"
+    study = Origin(studio.places.find(scan)).cases()[0].load()
+    mask = own_mask(file, study)
+    assert mask.any((1, 2)).nonzero()[0].tolist() == [middle, middle + 1, middle + 2]
+    inside = np.argwhere(mask[middle])
+    assert (inside.mean(0) + 0.5) / mask.shape[1:] == pytest.approx([0.525, 0.625], abs=0.02)
+    made = paint(studio.places.find(scan), tmp := studio.places.workspace / "made", mask=file)
+    assert made.path == tmp
+
+    assert visitor.post("/order/paint", data={**form, "outlines": '{"0": [[[2, 2]]]}'}).status_code == 422
+    thin = json.dumps({str(middle): [[[0.5, 0.5], [0.5, 0.501], [0.501, 0.5]]]})
+    assert visitor.post("/order/paint", data={**form, "outlines": thin}).status_code == 422
+    (studio.places.roots["0"] / "h2_flair.nii.gz").write_bytes(studio.places.find(scan).read_bytes())
+    assert visitor.post("/order/paint", data={**form, "at": "0", "outlines": outlines}).status_code == 422
 
 
 def test_cohorts_are_painted_by_words(studio: Studio, visitor: TestClient, csrf: str) -> None:

@@ -265,6 +265,31 @@ def load_written(
     return Study(found, geometry, load_mask(folder / mask).astype(np.uint8), dict(labels))
 
 
+def write_mask(mask: Bytes, study: Study, stem: Path) -> Path:
+    """Keep a mask as painters see it, upright, in a file that ``own_mask`` reads: PNG for a picture, else NIfTI.
+
+    Args:
+        mask: uint8 (z, y, x), axes as those of ``to_lps``.
+        study: the scan that it belongs to.
+        stem: of the file, without ending.
+
+    Returns:
+        The file.
+    """
+    geometry = to_lps(study).geometry
+    if geometry is None and len(mask) == 1:
+        from synthoma.core.pictures import png
+
+        path = stem.with_name(f"{stem.name}.png")
+        path.write_bytes(png((mask[0] > 0).astype(np.uint8) * 255))
+        return path
+    from synthoma.scans.volumes import write_volume
+
+    path = stem.with_name(f"{stem.name}.nii.gz")
+    write_volume(Volume(mask, geometry), path)
+    return path
+
+
 def own_mask(path: Path, study: Study) -> Bytes:
     """A mask that the user drew, on the grid of a study, upright as ``scan_of`` makes it.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
-from synthoma.core.types import Floats
+from synthoma.core.types import Bytes, Floats
 from synthoma.painting.dials import Dials
 from synthoma.painting.files import scan_of
 from synthoma.painting.painters import paint_scan
@@ -64,7 +64,9 @@ class Sketch:
         x, y, z = ((np.array(voxel) - self._middle) * np.array(self.scan.spacing))[::-1].tolist()
         return x, y, z
 
-    def slice(self, at: int, dials: Dials, seed: int, where: tuple[int, int] | None = None) -> Painted:
+    def slice(
+        self, at: int, dials: Dials, seed: int, where: tuple[int, int] | None = None, drawn: Bytes | None = None
+    ) -> Painted:
         """One slice with a tumour in it, and nothing beside it.
 
         Args:
@@ -72,6 +74,7 @@ class Sketch:
             dials: what is asked; its place counts where no pixel is given.
             seed: drives all draws, as that of `paint`.
             where: pixel (row, column) in which the tumour lies.
+            drawn: mask of the slice, uint8 (rows, columns), in place of one that is made: its place and size count.
 
         Raises:
             InputError: no such slice, no brain in it, or no room there.
@@ -90,4 +93,5 @@ class Sketch:
             middle = middle_of_brain(tissue.brain)
             _, y, x = (np.array((0, *where)) - middle) * np.array(flat.spacing)
             dials = replace(dials, place=(float(x), float(y), 0.0))
-        return paint_scan(stream(seed, "painting", 0), flat, dials, beside=True, tissue=tissue)
+        mine = None if drawn is None else drawn[None]
+        return paint_scan(stream(seed, "painting", 0), flat, dials, beside=True, tissue=tissue, drawn=mine)

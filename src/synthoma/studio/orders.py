@@ -168,13 +168,16 @@ class Desk:
         words = ("turing", "score", str(blinded), *map(str, answers), f"--output={output}")
         return Order("turing", f"score readers of {blinded.name}", words, output)
 
-    def paint(self, form: Form, place: str = "") -> Order:
+    def paint(self, form: Form, place: str = "", drawn: Path | None = None) -> Order:
         """Tumours put into scans or a cohort.
 
         Args:
             form: what is asked for.
             place: in the words of ``--place``; "" where the form's lobe and side count.
+            drawn: file of a mask, whose place and size count in place of the form's.
         """
+        if drawn is not None:
+            form = {name: value for name, value in form.items() if name not in ("size_wanted", "lobe", "side")}
         source = self.places.find(form.get("at", ""))
         output = self._output(form, "painted")
         words = ["paint", str(source), f"--output={output}", *dials_of(form, place)]
@@ -183,6 +186,8 @@ class Desk:
             words.append(f"--copies={copies}")
         if form.get("beside"):
             words.append("--beside")
+        if drawn is not None:
+            words.append(f"--mask={drawn}")
         if shows := choice_of(form, "shows", ("", *MODALITIES)):
             words.append(f"--shows={shows}")
         return Order("paint", f"paint tumours into {source.name}", tuple(words), output)

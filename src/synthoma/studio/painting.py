@@ -17,13 +17,17 @@ from starlette.routing import Route
 from synthoma.studio import look
 from synthoma.studio.options import GRADES, LOBES, MODALITIES, SIDES, dials_of
 from synthoma.studio.origin import Origin, loaded, state_of
+from synthoma.studio.outlines import digest, mask_of, outlines_of
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Screen, Studio, number_in, see, texts
 
 if TYPE_CHECKING:
     from synthoma.core.types import Bytes
+    from synthoma.painting.scan import Scan
     from synthoma.painting.sketch import Sketch
 
+MASKS = "drawn-masks"
+"""Folder of the workspace with masks that were drawn for `paint`."""
 SIDE = 480
 """Pixels of the longer side of a slice on the page."""
 
@@ -98,9 +102,13 @@ class Painting:
 
             words = (word.removeprefix("--").partition("=") for word in dials_of(asked))
             config = PaintConfig.model_validate({name.replace("-", "_"): value for name, _, value in words})
-            where = _pixel(asked, (shape[0], shape[1]))
-            made = sketch.slice(at, config.dials(), number_in(asked.get("seed", "0")), where)
-            picture, mask, facts = made.images[sequence][0], made.mask[0], dict(made.facts)
+            where, drawn = _pixel(asked, (shape[0], shape[1])), _drawn(asked, sketch.scan)
+            if drawn is None or drawn[at].any():
+                seed, mine = number_in(asked.get("seed", "0")), None if drawn is None else drawn[at]
+                made = sketch.slice(at, config.dials(), seed, where, mine)
+                picture, mask, facts = made.images[sequence][0], made.mask[0], dict(made.facts)
+            else:
+                facts = {"painted_ml": 0.0}  # nothing is drawn here
         headers = {f"x-{name.replace('_', '-')}": str(value) for name, value in facts.items()}
         headers["x-seconds"] = f"{time.perf_counter() - began:.3f}"
         content = _png(picture, before, mask if asked.get("outline") else None, spacing[1:])
@@ -109,6 +117,9 @@ class Painting:
     def order(self, request: Request, form: FormData) -> Response:
         """Paint the scans themselves: the job is the command that one would type."""
         given, place = texts(form), ""
+        if given.get("outlines"):
+            drawn = self._kept(given)
+            return see(f"/job/{self.studio.order(self.studio.desk().paint(given, drawn=drawn)).id}")
         if given.get("row") and given.get("column"):
             sketch = self._sketch(self.studio.places.find(given.get("at", "")), given)
             at = number_in(given.get("slice", ""))
@@ -117,6 +128,36 @@ class Painting:
                 raise RefusedError(422, "a place in the scan", "another one", "choose it on the page")
             place = ",".join(f"{value:.1f}" for value in sketch.place((at, *pixel)))
         return see(f"/job/{self.studio.order(self.studio.desk().paint(given, place)).id}")
+
+    def _kept(self, given: Mapping[str, str]) -> Path:
+        """The mask that was drawn, as a file of the workspace on the scan's own grid, for ``--mask``.
+
+        Raises:
+            RefusedError: several scans, or nothing inside the outlines.
+        """
+        from synthoma.core.untrusted import file_name
+        from synthoma.painting.files import write_mask
+
+        path = self.studio.places.find(given.get("at", ""))
+        cases = Origin(path).cases()
+        if len(cases) != 1:
+            todo = "open that scan alone, and draw there"
+            raise RefusedError(422, "one scan for a mask of your own", f"{len(cases)} of them", todo)
+        sketch = self._sketch(path, given)
+        mask = _drawn(given, sketch.scan)
+        study = loaded(cases[0])
+        if mask is None or not mask.any() or study is None:
+            raise RefusedError(422, "an outline of some pixels", "none", "draw around more")
+        folder = self.studio.places.workspace / MASKS
+        folder.mkdir(exist_ok=True)
+        drawn = digest(outlines_of(given["outlines"], sketch.scan.shape[0]))
+        return write_mask(mask, study, folder / f"{file_name(cases[0].name, 60)}-{drawn}")
+
+
+def _drawn(asked: Mapping[str, str], scan: Scan) -> Bytes | None:
+    """The mask of a whole scan that outlines mark; None where there are none."""
+    outlines = outlines_of(asked.get("outlines", ""), scan.shape[0])
+    return mask_of(outlines, scan.shape, scan.spacing) if outlines else None
 
 
 @lru_cache(maxsize=1)
