@@ -163,6 +163,7 @@ def test_arrows_and_cycles(house: Path) -> None:
     assert found["cycles"] == [["house.core.base", "house.shop.stock", "house.shop.till"]]
 
 
+@pytest.mark.slow
 def test_without_a_map_there_are_no_arrows(house: Path) -> None:
     (house.parents[1] / "docs" / "architecture.md").unlink()
     found = measured(house)
@@ -179,6 +180,7 @@ def test_options_told_twice(house: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_large_ones_are_named(house: Path) -> None:
     body = "\n".join(["def long():", *(f"    x{i} = {i}" for i in range(60))])
     ways = "\n".join(["def winding(x):", *(f"    if x == {i}:\n        return {i}" for i in range(10)), "    return x"])
@@ -192,6 +194,7 @@ def test_large_ones_are_named(house: Path) -> None:
     assert "core/base.py imports house.shop.till" in page
 
 
+@pytest.mark.slow
 def test_speed(house: Path) -> None:
     found = measured(house, "--slow")["seconds"]
     assert list(found) == ["python alone", "import house", "house --help", "house pay --help"]

@@ -13,6 +13,8 @@ import synthoma
 from synthoma.commands.app import main
 from tests.scans.writers import write_dicom, write_nifti, write_picture
 
+pytestmark = pytest.mark.slow
+
 SECRETS = ("Zzyzx", "Quetzal", "19610412", "Miskatonic", "ACC-4711", "MRN-0815", "Secretname", "20240131")
 
 

@@ -123,6 +123,7 @@ def test_cases_before_and_after_an_operation_are_of_one_cohort(first: str, tmp_p
     assert mixed.labels == AFTER
 
 
+@pytest.mark.slow
 def test_a_cavity_alone_contradicts_no_labels(tmp_path: Path) -> None:
     """All that is left of it is said in words that tell no regions apart; the others do."""
     alone = after(1, 7, slices={2: (4,)}, labels={1: "tumour", **CAVITY})

@@ -108,6 +108,7 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
         Cohort(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_walking_through_needs_memory_for_one_batch_only(tmp_path: Path) -> None:
     """96 MB of slices, walked in a process that may keep 40 MB more resident than when it began."""
     count, size = 12_000, 64

@@ -48,6 +48,7 @@ def made(scans: Path, tmp_path: Path, *corrections: Correction, **settings: obje
     return prepare(scans, tmp_path / "cohort", **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_corrections_reach_the_cohort(scans: Path, tmp_path: Path) -> None:
     cohort = made(
         scans, tmp_path, Correction("*", sequences={"t1": "t1c"}), Correction("p0", leave_out=True),
@@ -74,6 +75,7 @@ def test_a_renamed_sequence_holds_the_same_voxels(scans: Path) -> None:
     assert list(only.load().images) == ["flair"]
 
 
+@pytest.mark.slow
 def test_pseudonyms_keep_the_part_that_was_chosen(scans: Path, tmp_path: Path) -> None:
     cohort = made(scans, tmp_path, Correction("p3", split="test"), pseudonyms=True)
     held = cohort.slices[cohort.slices["split"] == "test"]

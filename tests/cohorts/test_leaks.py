@@ -24,6 +24,7 @@ def test_no_folders_no_leak() -> None:
     assert folder_leaks(pd.DataFrame({"group": ["a"], "label": ["x"], "folder_split": [""]})) == []
 
 
+@pytest.mark.slow
 def test_random_split_leak_against_simulation() -> None:
     table = pd.DataFrame({"group": np.repeat(np.arange(60), np.arange(60) % 4 + 1)})
     rng = np.random.default_rng(0)

@@ -127,6 +127,7 @@ def copied(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     return synthoma.prepare(folder, place, size=32, crop=False, augment=2, duplicates=False, seed=3)
 
 
+@pytest.mark.slow
 def test_only_training_slices_are_copied_and_stay_with_their_patient(
     copied: Cohort, folder: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def test_only_training_slices_are_copied_and_stay_with_their_patient(
     assert not list(copied.path.glob("without*"))
 
 
+@pytest.mark.slow
 def test_a_copy_does_not_depend_on_how_many_there_are(copied: Cohort, folder: Path, tmp_path: Path) -> None:
     one = synthoma.prepare(folder, tmp_path / "c", size=32, crop=False, augment=1, duplicates=False, seed=3)
     np.testing.assert_array_equal(one.images, copied.images[:20])
@@ -165,6 +167,7 @@ def test_a_changed_mask_has_no_value_of_its_own() -> None:
     assert np.abs(moved[0] - found / 3).mean() < 0.03, "the mask moves with its slice"
 
 
+@pytest.mark.slow
 def test_tiles_become_slices_of_one_case(folder: Path, tmp_path: Path) -> None:
     cohort = synthoma.prepare(folder, tmp_path / "c", size=32, crop=False, tile=45, normalise="unit", apart=True)
     table = cohort.slices

@@ -40,6 +40,7 @@ def test_joined_keys_make_one_group() -> None:
     assert join_groups(patient, twins).tolist() == [0, 0, 0, 3, 3, 5]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "c"]), st.sampled_from(["", "x", "y", "z"])), max_size=12))
 def test_groups_are_connected_components(keys: list[tuple[str, str]]) -> None:
     import networkx as nx

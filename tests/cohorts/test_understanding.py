@@ -38,6 +38,7 @@ def test_one_patient_or_none_known_is_said(tmp_path: Path) -> None:
     assert any("nobody knows who is shown in 2 of 2" in text for text in nobody)
 
 
+@pytest.mark.slow
 def test_ambiguous_labels_stop_prepare_with_the_choices(tmp_path: Path) -> None:
     for number in range(3):
         write_nifti(tmp_path / "in" / f"A{number}" / f"A{number}_flair.nii.gz", voxels(number), FLAT)

@@ -91,6 +91,7 @@ def test_sentences_have_range_choices_and_default() -> None:
     assert settings_of(TrainConfig)["extra"].flag == "--with"
 
 
+@pytest.mark.slow
 def test_the_page_of_settings_is_that_of_the_code() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT), "--check"], check=False)
     assert done.returncode == 0, f"run python tools/{SCRIPT.name}"

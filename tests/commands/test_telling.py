@@ -10,6 +10,8 @@ import pytest
 
 from synthoma.commands.app import COMMANDS, command_of, main
 
+pytestmark = pytest.mark.slow
+
 
 def _run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr(sys, "argv", ["synthoma", *words])

@@ -15,6 +15,8 @@ from tests.evaluation.readers.conftest import Cohorts, write_answers
 from tests.evaluation.readers.conftest import blinded as blinded
 from tests.evaluation.readers.conftest import cohorts as cohorts
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "turing.md"
 
 

@@ -194,6 +194,7 @@ def read_all(kind: Kind, place: Path) -> Iterator[tuple[Any, str]]:
             yield None, str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_damage_is_never_a_result(tmp_path: Path, name: str) -> None:
     """Each file, each damage: a reader gives what was written or one sentence, and --verify tells."""

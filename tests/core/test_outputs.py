@@ -183,6 +183,7 @@ def test_a_kill_while_replacing_leaves_the_old_or_the_new(tmp_path: Path, moment
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_swept_but_not_what_a_living_one_writes(tmp_path: Path) -> None:
     ran("with new_folder(places[0]) as partial:\n    os.kill(os.getpid(), signal.SIGKILL)\n", tmp_path / "out")
     assert any(path.name.startswith(".out.partial-") for path in tmp_path.iterdir())
@@ -245,6 +246,7 @@ def test_an_output_that_would_delete_its_input_is_refused(tmp_path: Path, spelli
     check_apart(tmp_path / "inside", [source])  # names that only begin alike are apart
 
 
+@pytest.mark.slow
 def test_findings_and_cohorts_may_lie_in_the_folder_of_scans_and_are_not_read_from_it(tmp_path: Path) -> None:
     """``synthoma prepare . -o cohort``, twice: the second time the first one is there, with pictures in it."""
     for number in range(6):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ def test_a_stream_does_not_depend_on_others() -> None:
     assert stream(1, "a", 5).random(4).tolist() == alone
 
 
+@pytest.mark.slow
 @given(st.tuples(st.integers(), st.text(max_size=8), st.lists(st.integers(), max_size=3)), st.data())
 def test_different_names_give_different_streams(first: tuple[int, str, list[int]], data: st.DataObject) -> None:
     second = data.draw(st.tuples(st.integers(), st.text(max_size=8), st.lists(st.integers(), max_size=3)))

@@ -36,6 +36,7 @@ def test_escapes_are_shown_and_not_obeyed() -> None:
     assert printable(os.fsdecode(b"caf\xe9\x07.png")) == r"caf\xe9\x07.png"
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_what_is_visible_stays_so(text: str) -> None:
     shown = visible(text)

@@ -29,6 +29,8 @@ from tests.detection.conftest import WriteModel
 from tests.detection.test_dicom_seg import ANISOTROPIC, TURNED, complete, only
 from tests.scans.writers import CUBIC, OBLIQUE, write_dicom, write_nifti
 
+pytestmark = pytest.mark.slow
+
 KEY = b"k" * 32
 NESTED = ("tumour", "core", "enhancing")
 

@@ -29,6 +29,8 @@ from synthoma.scans.rigid import RigidTransform
 from tests.detection.conftest import WriteModel
 from tests.scans.writers import write_nifti
 
+pytestmark = pytest.mark.slow
+
 MM = Geometry((1.0, 1.0, 3.0))
 STILL = RigidTransform((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 

@@ -23,11 +23,13 @@ def test_known_codes() -> None:
     assert to_rle(np.ones((2, 2))) == "1 4"
 
 
+@pytest.mark.slow
 @given(MASKS)
 def test_run_lengths_and_back(mask: np.ndarray) -> None:
     np.testing.assert_array_equal(from_rle(to_rle(mask), mask.shape), mask)
 
 
+@pytest.mark.slow
 @given(MASKS)
 def test_flat_lists_and_back(mask: np.ndarray) -> None:
     np.testing.assert_array_equal(from_flat(to_flat(mask), mask.shape), mask)

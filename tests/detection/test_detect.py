@@ -82,6 +82,7 @@ class TestGeometry:
         assert overlap > 0.9
         assert not mask[[0, 3]].any()
 
+    @pytest.mark.slow
     def test_the_place_is_right_whichever_way_the_grid_lies(self, write_model: WriteModel, tmp_path: Path) -> None:
         told = []
         for number, geometry in enumerate((CUBIC, FLIPPED)):
@@ -210,6 +211,7 @@ def test_whole_masks_are_written_as_text_on_request(write_model: WriteModel, tmp
     np.testing.assert_array_equal(from_flat(code["flat"], code["shape"]), mask > 0)
 
 
+@pytest.mark.slow
 def test_nothing_found_leaves_null_and_an_empty_mask(write_model: WriteModel, tmp_path: Path) -> None:
     write_nifti(tmp_path / "in" / "scan_flair.nii.gz", bright_box(), CUBIC)
     write_picture(tmp_path / "in2" / "p.png", bright_box((32, 32), np.uint8))

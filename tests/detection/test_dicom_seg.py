@@ -213,6 +213,7 @@ def test_headers_that_highdicom_refuses_cost_only_the_segmentation(write_model: 
     assert told["has_mask"]
 
 
+@pytest.mark.slow
 def test_a_simulated_patient_goes_from_dicom_to_a_segmentation_of_its_tumour(tmp_path: Path) -> None:
     """The whole way with the model inside the package, which never saw this patient."""
     patient = simulate(seed=77, index=2, config=PhantomConfig(slice_mm=5.0, pixel_mm=2.0, modalities=("flair",)))

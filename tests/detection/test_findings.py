@@ -62,6 +62,7 @@ def test_nothing_found_is_null_and_never_nan() -> None:
     assert "null" in text
 
 
+@pytest.mark.slow
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=3, max_side=5)))
 def test_the_hull_finds_the_diameter_of_all_corners(mask: np.ndarray) -> None:
     spacing = (3.0, 0.5, 1.25)[: mask.ndim]

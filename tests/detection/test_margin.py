@@ -114,6 +114,7 @@ def test_no_ring_of_low_probability_is_left_around_what_was_cut() -> None:
     assert not result[disc(20) & ~disc(18)].any()
 
 
+@pytest.mark.slow
 def test_detect_refines_unless_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
     # This tumour is not bright enough for its margin to be looked for.
     monkeypatch.setattr("synthoma.detection.margin.BRIGHT", 1.05)

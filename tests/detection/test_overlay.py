@@ -9,6 +9,8 @@ from synthoma.cohorts.squares import FramingRule, frame
 from synthoma.detection.overlay import PREDICTION, TILE, TRUTH, chosen_slices, overlay
 from synthoma.scans.case import Geometry, Study
 
+pytestmark = pytest.mark.slow
+
 
 def test_slices_are_chosen_by_their_tumour() -> None:
     blank = np.zeros(20, bool)

@@ -25,6 +25,8 @@ from synthoma.scans.case import Case, Study
 from tests.detection.conftest import WriteModel
 from tests.scans.writers import write_itk, write_picture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study() -> Study:

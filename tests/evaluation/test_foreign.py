@@ -16,6 +16,8 @@ from synthoma.commands.app import main
 from synthoma.evaluation.result import Evaluation, read_evaluation
 from tests.toys import blobs, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "evaluate.md"
 SIZE = 16
 QUICK = ["--preset", "quick", "--set", "halves=20", "--set", "canaries=20"]

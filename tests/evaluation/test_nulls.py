@@ -50,6 +50,7 @@ def test_the_second_side_of_a_division_has_as_many_groups_as_are_synthetic(synth
         assert len(other) == plan.count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("held", "synthetic"), [(15, 2), (15, 5), (5, 5)])
 def test_few_synthetic_patients_are_not_unrealistic_by_construction(held: int, synthetic: int) -> None:
     """New patients, few or many: 5 % of p lie below 5 %. Of all the rest as second side, half would for 5."""
@@ -145,6 +146,7 @@ def test_a_shift_beyond_that_of_patients_is_told(shift: float, low: float, high:
     assert found.p >= 1 / 50  # never 0
 
 
+@pytest.mark.slow
 def test_p_is_honest_about_patients() -> None:
     """Real-vs-real: with new patients in the place of synthetic ones, 5 % of p lie below 5 %."""
     hits = []
@@ -178,6 +180,7 @@ def test_the_interval_is_that_of_simulated_patients_too() -> None:
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("divisions", [19, 39])
 def test_one_p_for_several_scores_is_honest_with_few_divisions(divisions: int) -> None:
     """Scores of an evaluation that is one more division: 5 % of p lie below 5 %, though scores are skewed."""

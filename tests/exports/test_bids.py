@@ -18,6 +18,8 @@ from synthoma.core.errors import InputError
 from synthoma.exports.cases import pieces
 from tests.exports.cohorts import image, mask, patients
 
+pytestmark = pytest.mark.slow
+
 
 def issues(folder: Path) -> list[tuple[str, str]]:
     """What the standard's own validator calls an error: code and place; skipped where it is not."""

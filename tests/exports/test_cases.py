@@ -15,6 +15,8 @@ from synthoma.exports.labels import labels_of
 from tests.exports.cohorts import patients
 from tests.toys import blobs, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @given(st.lists(st.text(max_size=300), max_size=8), st.booleans())
 def test_names_are_safe_and_no_two_are_alike(texts: list[str], ascii_only: bool) -> None:

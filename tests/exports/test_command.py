@@ -76,6 +76,7 @@ def test_an_export_is_replaced_on_request_only_and_never_lies_in_its_cohort(tmp_
     synthoma.Cohort(tmp_path / "cohort")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["nnunet", "bids", "huggingface", "coco", "yolo"])
 def test_the_same_command_writes_the_same_bytes(tmp_path: Path, form: str) -> None:
     patients(tmp_path / "cohort")

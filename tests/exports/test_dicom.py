@@ -16,6 +16,8 @@ from synthoma.exports.dicom import WHITE
 from synthoma.scans.layouts import take_inventory
 from tests.exports.cohorts import image, mask, patients
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:

@@ -46,6 +46,7 @@ def masks(found: Path) -> dict[str, nibabel.Nifti1Image]:
     return stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "place"), [("nnunet", "{0}.nii.gz"), ("nifti", "{0}/{0}_seg.nii.gz")])
 def test_masks_stay_on_their_grid(found: Path, tmp_path: Path, form: str, place: str) -> None:
     said = synthoma.export(found, tmp_path / "out", to=form)
@@ -61,6 +62,7 @@ def test_masks_stay_on_their_grid(found: Path, tmp_path: Path, form: str, place:
         assert described["regions_class_order"] == [2, 1, 3]
 
 
+@pytest.mark.slow
 def test_bids_derivatives(found: Path, tmp_path: Path) -> None:
     synthoma.export(found, tmp_path / "out", to="bids")
     subjects = {name: "".join(letter for letter in name if letter.isalnum()) for name in masks(found)}

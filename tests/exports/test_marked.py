@@ -46,6 +46,7 @@ def exported(cohort: Cohort, folder: Path, form: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_pictures_read_back_as_the_same_cohort(drawn: Cohort, tmp_path: Path) -> None:
     drawn = write_cohort(
         tmp_path / "whole",

@@ -30,6 +30,8 @@ from synthoma.phantom import PhantomConfig, phantom_cases
 from synthoma.scans.case import Study
 from synthoma.training.bundle import load_tensors, save_tensors, shipped_model
 
+pytestmark = pytest.mark.slow
+
 onnx = pytest.importorskip("onnx", reason="pip install 'synthoma[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'synthoma[onnx]'")
 

@@ -79,6 +79,7 @@ def test_labels_become_consecutive(tmp_path: Path) -> None:
     assert np.array_equal(seg == 2, was == 2)
 
 
+@pytest.mark.slow
 def test_the_split_keeps_patients(tmp_path: Path) -> None:
     patients(tmp_path / "cohort")
     root = written(tmp_path / "cohort", tmp_path / "out")

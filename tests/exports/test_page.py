@@ -87,6 +87,7 @@ def test_coco_snippet(tmp_path: Path) -> None:
     assert [(kind, region.sum()) for kind, region in found] == [(1, truth[1].sum()), (1, truth[2].sum())]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_bundle_snippet(tmp_path: Path) -> None:
     synthoma.export(model(tmp_path / "run"), tmp_path / "bundle", to="monai-bundle")

@@ -54,6 +54,7 @@ def test_run_lengths_are_those_of_coco(name: str) -> None:
     assert pycocotools.toBbox(coded).tolist() == list(Instance(1, region).box)
 
 
+@pytest.mark.slow
 def test_coco_decodes_to_the_mask(tmp_path: Path) -> None:
     coco = pytest.importorskip("pycocotools.coco", reason="COCO's own reader: install pycocotools")
     cohort = patients(tmp_path / "cohort", labels={"1": "core", "2": "oedema", "4": "cavity"})
@@ -119,6 +120,7 @@ def test_yolo_lines_are_the_masks_regions(tmp_path: Path, boxes: bool) -> None:
         assert (tmp_path / "out" / "images" / part).is_dir()
 
 
+@pytest.mark.slow
 def test_an_empty_split_is_not_named(tmp_path: Path) -> None:
     patients(tmp_path / "cohort", ["train", "train", "validation"])
     for form in ("yolo", "coco", "huggingface"):
@@ -131,6 +133,7 @@ def test_an_empty_split_is_not_named(tmp_path: Path) -> None:
     assert not (tmp_path / "huggingface" / "test").exists()
 
 
+@pytest.mark.slow
 def test_sequences_become_colours_in_the_order_asked_for(tmp_path: Path) -> None:
     cohort = patients(tmp_path / "cohort", modalities=("t1", "t1c", "t2", "flair"))
     synthoma.export(cohort.path, tmp_path / "out", to="yolo", sequences=("flair", "t1c", "t2"))
@@ -177,6 +180,7 @@ def _grey(cohort: synthoma.Cohort, row: int) -> np.ndarray:
     return np.asarray(cohort.images[row, 0], np.float32)
 
 
+@pytest.mark.slow
 def test_pictures_are_prepared_again_with_their_split(tmp_path: Path) -> None:
     cohort = patients(tmp_path / "cohort", labels={"1": "tumour"}, origin="synthetic")
     synthoma.export(cohort.path, tmp_path / "out", to="png")

@@ -18,6 +18,8 @@ from synthoma.scans.orientation import to_plane
 from tests.exports.cohorts import image, mask, patients
 from tests.toys import blobs, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore:NvImgCodec")
 def test_monai_loads_the_lists(tmp_path: Path) -> None:

@@ -875,6 +875,7 @@ def test_a_value_that_no_file_names_is_told(tmp_path: Path) -> None:
 # --- slices -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_slices_of_a_patient_are_one_volume_in_their_own_order(tmp_path: Path) -> None:
     names = ("TCGA_CS_4941_19960909", "TCGA_HT_7000_20000101")
     tall = (12, 16, 20)  # slice 10 comes after slice 9, and before 2 in the order of text

@@ -33,6 +33,7 @@ def test_fleiss_of_fourteen_raters() -> None:
     assert fleiss_kappa(answers) == pytest.approx(0.210, abs=5e-4)
 
 
+@pytest.mark.slow
 def test_the_interval_is_about_as_wide_as_the_closed_form() -> None:
     """Fleiss, Cohen and Everitt 1969, for this table: standard error 0.0906."""
     one, other = pairs(40, 12, 8, 40)
@@ -65,6 +66,7 @@ def test_one_reader_has_nobody_to_agree_with() -> None:
         cohen_kappa(np.zeros(3), np.zeros(4))
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_patients_not_of_slices() -> None:
     """Four slices of each patient that are answered alike say as much as one of each: the interval is twice as wide."""
     draws = np.random.default_rng(3)

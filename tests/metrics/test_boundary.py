@@ -54,6 +54,7 @@ def test_against_distance_transforms(seed: int, spacing: tuple[float, float, flo
     assert (found.hd95, found.surface_dice) == pytest.approx(by_distance_transform(truth, prediction, spacing))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_against_monai(spacing: tuple[float, float, float]) -> None:
     import torch

@@ -36,6 +36,7 @@ def test_an_honest_model_is_calibrated_and_a_boastful_one_is_not() -> None:
     assert brier_score(truth, timid) > brier_score(truth, honest)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=60), st.integers(1, 20))
 def test_no_image_is_lost_and_order_does_not_matter(pairs: list[tuple[bool, int]], bins: int) -> None:
     truth, values = np.array(pairs, dtype=float).T

@@ -37,6 +37,7 @@ def test_binary_scores_by_hand() -> None:
     assert confusion(truth, predicted, (0, 1)).tolist() == [[4, 1], [2, 3]]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_binary_scores_against_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
     from sklearn import metrics as sk
@@ -151,6 +152,7 @@ def test_what_does_not_fit_is_refused() -> None:
         multiclass_scores(np.array([0, 1]), np.full((2, 2), 0.5), CLASSES)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=40),
     st.permutations(range(40)),

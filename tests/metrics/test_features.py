@@ -25,6 +25,7 @@ def images() -> np.ndarray:
     return np.clip(np.stack(texture) * 0.15 + 0.5, 0, 1) * head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extract", [wavelet_features, random_features])
 def test_an_image_does_not_depend_on_its_company(images: np.ndarray, extract: object) -> None:
     together = extract(np.concatenate([images] * 60))  # more than one block

@@ -44,6 +44,7 @@ def test_interval_of_many_scores_is_the_normal_one() -> None:
     assert (found.low, found.high) == pytest.approx((scores.mean() - half, scores.mean() + half), abs=0.0015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", ["mean", "median"])
 def test_coverage_by_simulation(statistic: str) -> None:
     held = []
@@ -123,6 +124,7 @@ def test_draws_without_a_value_are_left_out_unless_they_are_most() -> None:
     assert np.isnan(bootstrap(lambda drawn: float("nan") if drawn[0] else 1.0, 10).low)  # 10 % are
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "least"), [(2, 0.93), (3, 0.93), (5, 0.93), (7, 0.93), (10, 0.92)])
 @pytest.mark.parametrize("statistic", ["mean", "median"])
 def test_few_patients_have_wide_intervals(count: int, least: float, statistic: Literal["mean", "median"]) -> None:
@@ -132,6 +134,7 @@ def test_few_patients_have_wide_intervals(count: int, least: float, statistic: L
     assert np.mean([one.low <= 0 <= one.high for one in found]) > least
 
 
+@pytest.mark.slow
 def test_three_by_student() -> None:
     scores = np.array([0.2, 0.5, 0.9])
     found = score_interval(scores, draws=40_000)
@@ -155,6 +158,7 @@ def test_two_patients_who_differ_alike_prove_nothing() -> None:
 # --- paired ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3, 6])
 def test_few_pairs_hardly_ever_say_anything(count: int) -> None:
     """No difference: one in twenty p lies below 5 %, where the bootstrap alone has one in two to seven."""
@@ -200,6 +204,7 @@ def test_equal_models_differ_by_nothing() -> None:
     assert paired_difference(same, same) == Difference(0.0, 0.0, 0.0, 20, 1.0)
 
 
+@pytest.mark.slow
 def test_p_is_as_often_below_a_tenth_as_it_says() -> None:
     values = []
     for repeat in range(200):

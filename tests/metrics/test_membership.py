@@ -39,6 +39,7 @@ def test_a_leak_is_seen() -> None:
     assert found == attack(*(lambda d: (d.normal(2, 1, 100), d.normal(0, 1, 100)))(np.random.default_rng(0)))
 
 
+@pytest.mark.slow
 def test_patients_alone_are_no_leak() -> None:
     """Slices of a patient score alike: p by slices would be far too small, p by patients is uniform."""
     p = []

@@ -9,6 +9,8 @@ from synthoma.core.errors import InputError
 from synthoma.metrics.network_judge import network_aucs
 from synthoma.metrics.two_sample import two_sample_auc
 
+pytestmark = pytest.mark.slow
+
 
 def sides(count: int, seed: int, *, turned: bool = False) -> np.ndarray:
     """Two sets of points of equal means; where turned, features of the second vary together in pairs."""

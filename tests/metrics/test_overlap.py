@@ -85,6 +85,7 @@ def test_slice_counts_equal_a_sum_over_pixels(pair: np.ndarray) -> None:
     assert found.total().tp == np.count_nonzero(truth.astype(bool) & prediction.astype(bool))
 
 
+@pytest.mark.slow
 @given(PAIRS)
 def test_dice_and_iou_are_two_faces_of_one_number_and_do_not_care_who_is_first(pair: np.ndarray) -> None:
     one, other = slice_counts(*pair), slice_counts(*pair[::-1])

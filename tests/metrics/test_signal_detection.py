@@ -62,6 +62,7 @@ def test_counts_that_cannot_be_are_refused(counts: tuple[int, int, int, int]) ->
         detected(*counts)
 
 
+@pytest.mark.slow
 def test_power_is_what_a_simulation_counts() -> None:
     draws, d = np.random.default_rng(0), 0.8
     hits = draws.binomial(20, stats.norm.cdf(d / 2 - 0.3), 2000)

@@ -135,6 +135,7 @@ def test_groups_of_one_are_no_groups() -> None:
     assert (named.z, named.p) == pytest.approx((alone.z, alone.p))
 
 
+@pytest.mark.slow
 def test_delong_is_as_often_below_a_tenth_as_it_says() -> None:
     values = np.array([delong(*cases(seed, 80)).p for seed in range(300)])
     assert 0.05 <= np.mean(values < 0.1) <= 0.16
@@ -328,6 +329,7 @@ def test_detectable_effects_at_the_ends() -> None:
         needed_patients(1.0, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patients", [6, 12])
 def test_equal_models_of_a_few_patients_are_told_apart_in_one_of_twenty(patients: int) -> None:
     """Slices of a patient go together. By the normal distribution 11 % of p lie below 5 % with six patients."""

@@ -152,6 +152,7 @@ def test_modes_by_hand() -> None:
     assert distinct_modes(real=real, synthetic=kinds([400, 0, 0, 0, 0, 0, 0, 0], 1), clusters=8) == Modes(8, 1, 1.0)
 
 
+@pytest.mark.slow
 def test_equal_sets_differ_in_about_a_twentieth_of_the_clusters() -> None:
     found = []
     for seed in range(15):

@@ -16,6 +16,7 @@ def test_bounds_in_closed_form() -> None:
     assert (1 - q) ** 30 + 30 * q * (1 - q) ** 29 == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_the_share_of_copies_is_bounded() -> None:
     """Copies of an unknown share, found with an unknown recall: the bound is wrong in at most 5 %."""
     draws = np.random.default_rng(0)
@@ -29,6 +30,7 @@ def test_the_share_of_copies_is_bounded() -> None:
     assert share_bound(0, 500, 200, 200) == pytest.approx((1 - 0.025 ** (1 / 500)) / 0.025 ** (1 / 200))
 
 
+@pytest.mark.slow
 def test_ranks_are_exact() -> None:
     """p of the number above the second highest of 40 honest scores is uniform at most, whatever the distribution."""
     draws = np.random.default_rng(0)
@@ -83,6 +85,7 @@ def test_the_bound_of_a_mixture_rests_on_the_kind_that_is_hardest_to_find() -> N
     assert mixture_bound(3, 300, [(90, 100), (0, 100)]) == 1.0
 
 
+@pytest.mark.slow
 def test_the_bound_of_a_mixture_covers_any_mixture() -> None:
     """All copies are of the hard kind: the mean recall would be too good to them."""
     draws, share, recalls = np.random.default_rng(0), 0.1, (1.0, 1.0, 0.5)

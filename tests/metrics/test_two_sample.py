@@ -51,6 +51,7 @@ def test_scale_of_features_and_constant_ones_do_not_matter() -> None:
     assert 0.6 < two_sample_auc(real=real, synthetic=synthetic, real_groups=range(200)) < 1
 
 
+@pytest.mark.slow
 def test_knowing_a_patient_does_not_raise_it() -> None:
     careful, careless = [], []
     for seed in range(5):

@@ -14,6 +14,8 @@ from synthoma.painting.scan import Scan
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.volumes import read_volume, write_volume
 
+pytestmark = pytest.mark.slow
+
 
 def test_cohort_is_painted_from_training_patients_alone(simulated: synthoma.Cohort, tmp_path: Path) -> None:
     made = synthoma.paint(simulated, tmp_path / "painted", size_ml=12, beside=True, seed=2)

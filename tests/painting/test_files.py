@@ -18,6 +18,8 @@ from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.layouts import take_inventory
 from synthoma.scans.volumes import read_volume, write_volume
 
+pytestmark = pytest.mark.slow
+
 
 def grid_of(head: Scan) -> Geometry:
     return Geometry((head.spacing[2], head.spacing[1], head.spacing[0]), (10.0, -20.0, 30.0))

@@ -24,6 +24,8 @@ from synthoma.painting.painters import Material, paint_scan
 from synthoma.painting.scan import Scan
 from synthoma.training.bundle import CHECKPOINT, load_tensors, save_tensors
 
+pytestmark = pytest.mark.slow
+
 INSIDE, AROUND = 1.6, 0.9
 """Grey values of the toy's lesions in FLAIR, and of what lies around them."""
 

@@ -15,6 +15,8 @@ from synthoma.painting.places import middle_of
 from synthoma.painting.scan import Scan
 from synthoma.painting.tissues import tissues_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_outside_of_what_changed_every_pixel_is_the_scans(head: Scan) -> None:
     made = paint_scan(stream(1, "test", 0), head, Dials(size_ml=(15, 15)))

@@ -10,6 +10,8 @@ from synthoma.painting.membrane import membrane
 from synthoma.painting.removal import remove
 from synthoma.painting.scan import Scan
 
+pytestmark = pytest.mark.slow
+
 
 def test_membrane_keeps_a_plane_and_a_saddle() -> None:
     """Both have Laplacian 0 in the five-point stencil, so the hole gets them back."""

@@ -14,6 +14,8 @@ from synthoma.painting.sketch import Sketch
 from synthoma.painting.tissues import tissues_of
 from synthoma.scans.case import Geometry, Study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def widest(head: Scan) -> int:

@@ -19,6 +19,8 @@ from synthoma.painting.tissues import brain_of
 from synthoma.planning.counting import seen_of
 from synthoma.planning.result import Order, Plan, write_plan
 
+pytestmark = pytest.mark.slow
+
 PLANTED = 0.625
 """Grey value of a corner of each held-out slice, which nobody else has."""
 

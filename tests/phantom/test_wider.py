@@ -34,6 +34,7 @@ def test_sites_and_tumours_are_otherwise_the_same() -> None:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_share_of_sites_and_tumours_is_changed() -> None:
     half = PhantomConfig(mixture=0.5, margins=0.5)
     sites = [draw_site(5, number, half).protocol.mixture is not None for number in range(400)]

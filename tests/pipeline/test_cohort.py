@@ -16,6 +16,8 @@ from synthoma import Cohort
 from synthoma.core.errors import ConfigError, InputError, LeakError
 from tests.toys import blobs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:

@@ -12,6 +12,8 @@ from synthoma import Cohort, Run
 from synthoma.core.errors import InputError
 from tests.toys import blobs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:

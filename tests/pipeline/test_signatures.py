@@ -34,6 +34,7 @@ def test_every_setting_completes(name: str, kind: type[Config]) -> None:
     assert set(get_type_hints(getattr(keywords, maker.class_name(name)))) == set(kind.model_fields)
 
 
+@pytest.mark.slow
 def test_a_default_that_is_shown_is_not_given(tmp_path: Path) -> None:
     """Or auto and recipes, which leave alone what somebody gave, could change nothing."""
     images, masks = blobs(24, size=32)

@@ -14,6 +14,8 @@ from synthoma.core.errors import ConfigError, InputError
 from synthoma.evaluation.useful.growth import growth
 from tests.toys import blobs, halves, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rare(tmp_path_factory: pytest.TempPathFactory) -> Cohort:

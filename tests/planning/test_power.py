@@ -33,6 +33,7 @@ def test_gain_by_hand_and_no_farther_than_three_times() -> None:
     assert gained(0.5, 0.0, 10, 10) == 0
 
 
+@pytest.mark.slow
 def test_intervals_hold_patients_and_seeds() -> None:
     rng = np.random.default_rng(0)
     hard = rng.normal(0, 0.05, 20)
@@ -47,6 +48,7 @@ def test_intervals_hold_patients_and_seeds() -> None:
     assert followed(shaken, 20, seed=1) == noisy
 
 
+@pytest.mark.slow
 def test_a_flat_curve_promises_nothing() -> None:
     flat = {count: np.random.default_rng(count).normal(0.5, 0.1, (4, 10)) for count in (5, 10, 20)}
     found = followed(flat, 20, seed=0)

@@ -5,9 +5,13 @@ from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from synthoma.reports.cohort_page import cohort_page, pair_sheet
 from synthoma.scans.case import Case
 from tests.cohorts.test_preparation import cases, packed, scan
+
+pytestmark = pytest.mark.slow
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use"}
 

@@ -10,6 +10,8 @@ from synthoma.training.bundle import load_tensors
 from synthoma.training.log import LogEntry
 from tests.toys import halves, train_toy, write_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("by_chance", [False, True])
 def test_the_card_tells_the_score_of_the_snapshot_that_is_kept(tmp_path: Path, *, by_chance: bool) -> None:

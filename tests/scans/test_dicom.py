@@ -257,6 +257,7 @@ def test_modality_by_timing(
 # Studies -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_study_of_several_grids_and_positions(tmp_path: Path) -> None:
     study, frame = generate_uid(), generate_uid()
     write_dicom(tmp_path / "1", voxels(0), CUBIC, study=study, frame=frame)

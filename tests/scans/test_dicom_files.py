@@ -83,6 +83,7 @@ def test_files_without_head_are_known_and_read(syntax: pydicom.uid.UID, keep: st
     assert take_inventory(tmp_path).layout == "dicom"
 
 
+@pytest.mark.slow
 def test_other_files_are_not_taken_for_dicom(tmp_path: Path) -> None:
     random.seed(1)
     starts = [b"\x08\x00\x05\x00", b"\x08\x00\x00\x00", b"\x02\x00\x00\x00UL\x04\x00", b"\x08\x00\x08\x00CS\x10\x00"]

@@ -96,6 +96,7 @@ def read(path: Path, series: Series) -> tuple[Array, dict[int, str]]:
 # SEG -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
 def test_regions_come_back_on_their_voxels(geometry: Geometry, tmp_path: Path) -> None:
     series = scan(tmp_path / "a", geometry)
@@ -486,6 +487,7 @@ def test_a_mask_that_is_there_twice_is_one(tmp_path: Path) -> None:
     assert "1 DICOM file is there twice and used once" in inventory.remarks
 
 
+@pytest.mark.slow
 def test_each_study_has_its_own_mask_and_one_without_is_refused_where_masks_are_wanted(tmp_path: Path) -> None:
     sizes = {}
     for number, size in enumerate((5, 8)):

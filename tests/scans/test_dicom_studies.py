@@ -44,6 +44,7 @@ TCIA = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("described", ["as the folder", "blank", "blank, with an agent", "blank, with timing"])
 @pytest.mark.parametrize("folders", [FOLDERS, TCIA], ids=["sorted", "archive"])
 def test_the_folder_tells_the_sequence_where_the_header_does_not(
@@ -107,6 +108,7 @@ def test_folder_names_are_written_nowhere(tmp_path: Path) -> None:
 # One of several ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_original_thin_slices_come_before_reformats_and_thick_ones(tmp_path: Path) -> None:
     study, frame = generate_uid(), generate_uid()
     uids = {"study": study, "frame": frame}
@@ -181,6 +183,7 @@ def test_series_of_other_frames_are_registered_and_the_transform_kept(tmp_path: 
     assert off < 0.08, off  # unmoved it is .35 and more
 
 
+@pytest.mark.slow
 def test_a_series_that_cannot_be_registered_is_left_out_and_said(tmp_path: Path) -> None:
     study = generate_uid()
     write_dicom(tmp_path / "1", voxels(0), description="FLAIR", study=study)

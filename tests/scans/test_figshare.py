@@ -12,6 +12,8 @@ from synthoma import pipeline
 from synthoma.core.errors import InputError
 from synthoma.scans.layouts import take_inventory
 
+pytestmark = pytest.mark.slow
+
 
 def write_mat(path: Path, patient: str, label: int, image: np.ndarray, mask: np.ndarray) -> None:
     """Columns first, text as numbers, behind a block of 512 bytes, as MATLAB does."""

@@ -74,6 +74,7 @@ def ended(client: TestClient, job: str, seconds: float = 60) -> dict[str, Any]:
     raise AssertionError("it never ended")
 
 
+@pytest.mark.slow
 def test_files_are_looked_at_and_removed_and_results_fetched_and_forgotten(serve: Ask, tmp_path: Path) -> None:
     client, _ = serve()
     answer = sent(client, "a.nii", "b.nii", threshold="0.4")
@@ -89,6 +90,7 @@ def test_files_are_looked_at_and_removed_and_results_fetched_and_forgotten(serve
     assert not list((tmp_path / "service" / "jobs").iterdir())
 
 
+@pytest.mark.slow
 def test_a_zip_is_unpacked(serve: Ask) -> None:
     client, _ = serve()
     packed = io.BytesIO()
@@ -122,6 +124,7 @@ def test_every_address_that_tells_something_asks_for_the_token(serve: Ask) -> No
     assert set(client.get("/health").json()) == {"status", "version"}
 
 
+@pytest.mark.slow
 def test_scans_are_named_only_below_the_folder(tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans" / "one.nii").write_bytes(b"1")
@@ -173,6 +176,7 @@ def test_a_scan_that_hangs_dies_or_fails_stops_nobody(serve: Ask) -> None:
     assert 'synthoma_requests_total{state="found"} 1.0' in text
 
 
+@pytest.mark.slow
 def test_a_process_serves_many(serve: Ask) -> None:
     client, _ = serve()
     pids = {ended(client, sent(client, f"{n}.nii").json()["job"])["scans"][0]["probability"] for n in range(3)}

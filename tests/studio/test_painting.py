@@ -22,6 +22,8 @@ from synthoma.studio.origin import Origin
 from synthoma.studio.studio import Studio
 from tests.toys import blobs, write_cohort
 
+pytestmark = pytest.mark.slow
+
 DIALS = {"grade": "low", "contrast": "1", "seed": "3"}
 
 

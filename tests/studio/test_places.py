@@ -32,6 +32,7 @@ def test_no_way_leads_out(linked: Places, at: str) -> None:
         linked.find(at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("screen", ["scans", "file", "report", "view", "cohort", "thumb", "volume", "sheet", "run"])
 def test_no_screen_leads_out(linked: Places, visitor: TestClient, screen: str) -> None:
     for at in WAYS_OUT[:-1]:

@@ -112,6 +112,7 @@ def words(studio: Studio, place: str) -> tuple[str, ...]:
     return job.words
 
 
+@pytest.mark.slow
 def test_what_is_right_becomes_a_cohort(
     studio: Studio, visitor: TestClient, csrf: str, three: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -142,6 +143,7 @@ def test_what_is_right_becomes_a_cohort(
     assert table.groupby("case")["split"].nunique().max() == 1
 
 
+@pytest.mark.slow
 def test_rejected_and_doubled_masks_are_refused(
     studio: Studio, visitor: TestClient, csrf: str, three: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,6 +187,7 @@ def test_reviews_are_checked(studio: Studio, visitor: TestClient, csrf: str, thr
     assert visitor.get("/teach").text.count('name="finding"') == 0
 
 
+@pytest.mark.slow
 def test_masks_of_two_meanings_are_not_mixed_in_silence(
     studio: Studio, visitor: TestClient, csrf: str, three: dict[str, Path]
 ) -> None:
@@ -206,6 +209,7 @@ def test_masks_of_two_meanings_are_not_mixed_in_silence(
     assert np.unique(read_volume(merged / "d" / "d_seg.nii.gz").voxels).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_pictures_come_as_pictures(studio: Studio, visitor: TestClient, csrf: str) -> None:
     scan = studio.places.workspace / "uploads" / "u0" / "slice.png"
     scan.parent.mkdir()

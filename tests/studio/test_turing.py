@@ -54,6 +54,7 @@ def say(visitor: TestClient, csrf: str, reader: str, item: str, answer: str = "r
     return int(visitor.post("/answer/w/set", data=data).status_code)
 
 
+@pytest.mark.slow
 def test_a_reader_goes_through_it_in_their_own_order(
     studio: Studio, visitor: TestClient, csrf: str, blinded: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_it_is_scored_once_all_is_answered_or_somebody_says_so(
     assert visitor.post("/score/w/set", data={"csrf": csrf}).status_code == 303  # the same answers again
 
 
+@pytest.mark.slow
 def test_the_result_is_shown(studio: Studio, visitor: TestClient, csrf: str, blinded: Path) -> None:
     for _ in range(10):
         say(visitor, csrf, "Ann", shown(visitor, "Ann"))

@@ -49,6 +49,7 @@ def test_changes_are_kept_shown_and_taken_back(studio: Studio, visitor: TestClie
     assert [one.change for one in Edits(studio.store, cohort).all()] == [Change("leave out", (0, 3))]
 
 
+@pytest.mark.slow
 def test_it_is_saved_as_a_cohort_of_its_own(studio: Studio, visitor: TestClient, csrf: str, cohort: Path) -> None:
     assert visitor.post("/save/w/toy", data={"csrf": csrf}).status_code == 409
     change(visitor, csrf, "group", 0)
@@ -84,6 +85,7 @@ def test_another_table_has_no_changes(studio: Studio, visitor: TestClient, csrf:
     assert Edits(studio.store, cohort).all() == []  # rows may mean other slices
 
 
+@pytest.mark.slow
 def test_two_people_lose_nothing(studio: Studio, cohort: Path) -> None:
     def work(first: int) -> None:
         for _ in range(20):

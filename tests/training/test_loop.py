@@ -147,6 +147,7 @@ def test_patience_counts_snapshots_that_are_not_better(
     assert len(progress.events) == (stops < 800)
 
 
+@pytest.mark.slow
 def test_without_a_score_the_newest_is_kept(tmp_path: Path) -> None:
     task = Walk(iter([math.nan] * 4))
     progress = run(task, tmp_path)

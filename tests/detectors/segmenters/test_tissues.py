@@ -126,6 +126,7 @@ def test_a_batch_is_a_function_of_its_draws(toy: TissueSlices) -> None:
     assert ((kinds == HeadTissue.WHITE) <= (brain > 0)).float().mean() > 0.99
 
 
+@pytest.mark.slow
 def test_a_network_learns_and_goes_on_where_it_stopped(toy: TissueSlices) -> None:
     def pupil() -> Pupil:
         torch.manual_seed(0)
@@ -147,6 +148,7 @@ def test_a_network_learns_and_goes_on_where_it_stopped(toy: TissueSlices) -> Non
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.slow
 def test_the_brain_of_a_patient_never_seen(patient: Patient, mapped: TissueMap) -> None:
     kinds = head_tissue_of(patient.tissue)
     assert mapped.labels.shape == patient.tissue.shape
@@ -163,6 +165,7 @@ def test_volumes_are_counts_of_voxels(mapped: TissueMap) -> None:
     assert mapped.millilitres(mapped.mask) == pytest.approx(mapped.mask.sum() * 0.02)
 
 
+@pytest.mark.slow
 def test_one_sequence_as_an_array_is_the_study_of_it(patient: Patient) -> None:
     image = patient.study.images["flair"]
     one = tissue_map(image, (2.0, 2.0, 5.0))
@@ -171,6 +174,7 @@ def test_one_sequence_as_an_array_is_the_study_of_it(patient: Patient) -> None:
     assert np.array_equal(one.labels, alone.labels)
 
 
+@pytest.mark.slow
 def test_a_grid_that_runs_the_other_way_gives_the_same_map(patient: Patient) -> None:
     image = patient.study.images["flair"][:, ::-1, ::-1]
     turned = Geometry((2.0, 2.0, 5.0), direction=(-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
@@ -209,6 +213,7 @@ def test_a_single_slice_and_four_slices_have_maps(patient: Patient) -> None:
         assert np.isin(found.labels, BRAIN).mean() > 0.1
 
 
+@pytest.mark.slow
 def test_stripped_leaves_the_brain_and_nothing_else(patient: Patient, mapped: TissueMap) -> None:
     bare = stripped(patient.study)
     assert bare.images["flair"].dtype == patient.study.images["flair"].dtype

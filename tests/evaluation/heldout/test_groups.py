@@ -32,6 +32,8 @@ from synthoma.training.bundle import open_model, save_tensors
 from tests.evaluation.heldout.test_heldout import cohort, model
 from tests.toys import blobs, write_cohort
 
+pytestmark = pytest.mark.slow
+
 MM = (1.0, 1.0, 1.0)
 
 

@@ -28,6 +28,8 @@ from synthoma.evaluation.heldout.result import read_model_scores
 from synthoma.training.bundle import open_model, save_tensors
 from tests.toys import blobs, halves, write_cohort
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("left", "right")
 
 

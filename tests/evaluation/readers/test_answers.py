@@ -19,6 +19,7 @@ def read(place: Path, file: Path, content: str | bytes) -> dict[str, object]:
     return dict(read_answers([file], read_set(place))[file.stem.removeprefix("answers-")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

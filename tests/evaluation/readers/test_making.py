@@ -104,6 +104,7 @@ def test_each_reader_has_an_order_in_which_repeats_are_far_apart(blinded: Path) 
         assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_set(blinded: Path, cohorts: Cohorts, tmp_path: Path) -> None:
     how = {"number": 16, "repeats": 0.25, "readers": ("A", "B", "C"), "pixels": 64}
     synthoma.turing_make(*cohorts, tmp_path / "again", **how)
@@ -123,6 +124,7 @@ def test_power_is_stated_before(blinded: Path, paired: Path) -> None:
     assert one.share == pytest.approx(power(one.d, 6, 6, side_by_side=True), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_too_few_held_out_patients_are_said_with_what_would_do(cohorts: Cohorts, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"25 slices of class glioma.*20 of 20 held-out patients.*number=40.*prepare"):
         synthoma.turing_make(*cohorts, tmp_path / "set", number=50)

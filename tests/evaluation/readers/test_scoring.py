@@ -97,6 +97,7 @@ def test_what_is_missing_is_counted_and_not_taken_for_wrong(blinded: Path, tmp_p
     assert any("A left out 5 of 32" in text for text in found.remarks)
 
 
+@pytest.mark.slow
 def test_several_readers(blinded: Path, tmp_path: Path) -> None:
     files = [
         write_answers(

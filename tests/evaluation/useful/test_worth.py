@@ -46,6 +46,7 @@ def test_without_noise_it_is_what_it_was_made_to_be(true: float) -> None:
     assert found.line.start + found.line.slope * np.log(HAD) == pytest.approx(found.curve[-1].score)
 
 
+@pytest.mark.slow
 def test_nothing_is_promised_where_there_is_nothing() -> None:
     """Two mixtures worth 0: the median lies there, and the lower end above it in at most one of 40."""
     found = [judged(seed, 0.08, (0, 0)) for seed in range(400)]
@@ -63,6 +64,7 @@ def test_a_mixture_that_is_worth_something_is_found() -> None:
     assert np.mean([one.arm == "mixed 0" for one in given]) > 0.95
 
 
+@pytest.mark.slow
 def test_a_flat_curve_has_no_number() -> None:
     found = [judged(seed, 0.0, (0, 0)) for seed in range(300)]
     assert np.mean([one.value is None for one in found]) > 0.96

@@ -69,6 +69,7 @@ def test_the_last_step_ends_at_the_data_that_the_velocity_takes_for_true() -> No
     assert torch.allclose(end, believed, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_untrained_network_draws_noise_of_the_supposed_spread() -> None:
     """Without a word of the network, the velocity is that of data that are normal with that deviation."""
     generator = FlowGenerator(16, 1, width=8, steps=64).eval()

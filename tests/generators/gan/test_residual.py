@@ -47,6 +47,7 @@ def test_impossible_sizes_are_refused_with_advice(size: int) -> None:
             build(SMALL, ImageShape(size, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [32, 128])
 def test_new_networks_keep_the_scale_however_deep(size: int) -> None:
     torch.manual_seed(0)

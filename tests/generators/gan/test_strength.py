@@ -43,6 +43,7 @@ def test_the_probability_stays_between_nothing_and_the_most() -> None:
     assert adapted_probability(0.01, -1.0, 0.5, 100, 100) == 0.0
 
 
+@pytest.mark.slow
 def test_it_comes_to_the_strength_at_which_overfitting_meets_the_target() -> None:
     """A discriminator that is the less sure the more is changed, with a noisy sign of one batch."""
     draws = torch.Generator().manual_seed(0)

@@ -65,6 +65,7 @@ def fitted(channels: int, labels: int) -> tuple[Repainter, PatchDiscriminator]:
     return network, discriminator
 
 
+@pytest.mark.slow
 def test_weights_of_one_modality_and_label_stay_what_they_are() -> None:
     network, _ = fitted(1, 1)
     assert all(torch.equal(value, trained().state_dict()[name]) for name, value in network.state_dict().items())
