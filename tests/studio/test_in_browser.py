@@ -18,7 +18,7 @@ from synthoma.scans.case import Volume
 from synthoma.scans.volumes import read_volume, write_volume
 from synthoma.studio.studio import SCREENS
 from tests.studio.visiting import Visit, findings_in, picture_in
-from tests.toys import blobs, write_cohort
+from tests.toys import blobs, halves, train_toy, write_cohort
 
 pytestmark = pytest.mark.heavy
 
@@ -243,6 +243,34 @@ def test_a_tumour_is_tried_and_painted(browser: Any, served: str, tmp_path: Path
     visit.finish()
     assert "synthetic slices" in page.inner_text(".lead")
     assert visit.faults == []
+
+
+@pytest.mark.timeout(600)
+def test_a_generator_is_tried(browser: Any, served: str, tmp_path: Path) -> None:
+    images, names = halves(60)
+    train_toy(write_cohort(tmp_path / "halves", images, names), tmp_path / "ws" / "run", images=200, conditional=True)
+    (tmp_path / "ws" / "run" / "run.json").write_text("{}", encoding="utf-8")
+    visit = Visit(browser, served)
+    page = visit.page
+    page.goto(f"{visit.root}/synthetic")
+    page.wait_for_selector("#trial[data-drawn]", timeout=120_000)
+    visit.read()
+    assert "Drawn in" in page.inner_text("#tried")
+
+    def drawn_anew(what: str, act: Any) -> None:
+        before = int(page.locator(what).get_attribute("data-drawn") or 0)
+        act()
+        page.wait_for_function(f"n => Number(document.querySelector('{what}').dataset.drawn) > n", arg=before)
+
+    page.locator("input[name=truncation]").focus()
+    drawn_anew("#trial", lambda: page.keyboard.press("ArrowLeft"))
+    drawn_anew("#trial", lambda: page.select_option("select[name=label]", "left"))
+    page.locator("#share").focus()
+    drawn_anew("#tween", lambda: page.keyboard.press("ArrowRight"))
+    page.locator("input[name=seed]").fill("")
+    page.wait_for_selector("#tried:has-text('Not drawn')")
+    visit.read()
+    assert [one for one in visit.faults if "422" not in one] == []
 
 
 @pytest.mark.timeout(600)

@@ -20,6 +20,7 @@ from synthoma.studio.painting import Painting
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Studio, look_of_pages, see
 from synthoma.studio.teaching import Teaching
+from synthoma.studio.trials import Trials
 from synthoma.studio.turing import Turing
 from synthoma.studio.understood import Understood
 from synthoma.studio.wall import Wall
@@ -29,6 +30,7 @@ STATIC = {
     "studio.js": ("synthoma.studio", "static/studio.js", "text/javascript"),
     "viewer.js": ("synthoma.studio", "static/viewer.js", "text/javascript"),
     "brush.js": ("synthoma.studio", "static/brush.js", "text/javascript"),
+    "trials.js": ("synthoma.studio", "static/trials.js", "text/javascript"),
     "paint.js": ("synthoma.studio", "static/paint.js", "text/javascript"),
     "reading.js": ("synthoma.studio", "static/reading.js", "text/javascript"),
     "curves.js": ("synthoma.studio", "static/curves.js", "text/javascript"),
@@ -55,6 +57,7 @@ def application(studio: Studio) -> ASGIApp:
         *Painting(studio).routes(),
         *pages.routes(),
         *pictures.routes(),
+        *Trials(studio).routes(),
         *Wall(studio).routes(),
         *Turing(studio).routes(),
         *Masks(studio).routes(),

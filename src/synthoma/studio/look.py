@@ -27,6 +27,7 @@ Kind = Literal[
     "readers",
 ]
 
+MODEL = "model.safetensors"
 _LARGEST = 64 * 2**20
 """Bytes of JSON that are read for a look."""
 _MOST = 500

@@ -21,7 +21,6 @@ from synthoma.studio.studio import Screen, Studio, see, texts
 
 __all__ = ["Screen", "Screens"]
 
-MODEL = "model.safetensors"
 """The file of a run that holds its model."""
 
 Ordered = Callable[[Desk, Form], Order]
@@ -97,7 +96,7 @@ class Screens:
         generators = self._found("generator")
         asked = request.query_params.get("at", "")
         chosen = next((one for one in generators if one.at == asked), generators[0] if generators else None)
-        facts = look.model_facts(self.studio.places.find(chosen.at) / MODEL) if chosen is not None else {}
+        facts = look.model_facts(self.studio.places.find(chosen.at) / look.MODEL) if chosen is not None else {}
         return self.studio.page(
             request, "synthetic.html", "Synthetic", chosen=chosen, generators=generators, can=_can(facts),
             cohorts=self._found("synthetic"), real=self._found("cohort"), lobes=LOBES, sides=SIDES, files=FILES,
