@@ -96,7 +96,7 @@ def _inside(outline: Points, shape: tuple[int, int]) -> Bytes:
     fine = Image.new("L", (columns * _FINER, rows * _FINER))
     ImageDraw.Draw(fine).polygon(corners, fill=1)
     shares = np.asarray(fine, np.float32).reshape(rows, _FINER, columns, _FINER).mean((1, 3))
-    return (shares >= 0.5).astype(np.uint8)
+    return np.asarray(shares >= 0.5, np.uint8)
 
 
 def digest(outlines: Mapping[int, Sequence[Points]]) -> str:

@@ -99,14 +99,15 @@ def _opened(
 
 def _tumour(asked: Mapping[str, str]) -> Simulation:
     """What is asked of simulated tumours, in the words of ``generate``."""
-    found: Simulation = {}
+    from synthoma.generators.request import GenerateConfig
+
+    flags: dict[str, object] = {}
     if asked.get("size_wanted"):
-        found |= {"volume_ml": real_of(asked, "ml", 0.5, 200), "volume_spread": 0.0}
-    if lobe := choice_of(asked, "lobe", ("", *LOBES)):
-        found["lobe"] = lobe
-    if side := choice_of(asked, "side", ("", *SIDES)):
-        found["side"] = side
-    return found
+        flags["tumour_ml"] = real_of(asked, "ml", 0.5, 200)
+    for name, choices in (("lobe", LOBES), ("side", SIDES)):
+        if value := choice_of(asked, name, ("", *choices)):
+            flags[f"tumour_{name}"] = value
+    return GenerateConfig.resolve(flags=flags).tumour()
 
 
 def _large(picture: Bytes) -> Bytes:
