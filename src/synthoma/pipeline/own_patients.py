@@ -19,7 +19,7 @@ from synthoma.core.provenance import software
 from synthoma.core.seeding import stream
 from synthoma.core.types import Floats, Ints
 from synthoma.generators.phantomgan.choosing import chosen_slices
-from synthoma.generators.phantomgan.matching import Matching, structure
+from synthoma.generators.phantomgan.matching import FEATURES, Matching, structure
 from synthoma.phantom import PhantomCohortConfig, prepared_patient
 from synthoma.scans.case import Skipped
 
@@ -108,7 +108,10 @@ def candidates(config: PhantomCohortConfig, number: int, kinds: tuple[str, ...])
     if isinstance(found, Skipped):
         return None
     ill = np.array([record["tumour_pixels"] > 0 for record in found.records])  # type: ignore[operator]
-    rows = np.flatnonzero(np.where(ill, "tumour" in kinds, "healthy" in kinds))
+    made_of = structure(found.images[:, 0].astype(np.float64), found.masks)
+    # A slice above the head shows nothing: repainted it would be a black picture that is called healthy.
+    seen = made_of[:, FEATURES.index("head area")] > 0
+    rows = np.flatnonzero(np.where(ill, "tumour" in kinds, "healthy" in kinds) & seen)
     if not len(rows):
         return None
     part = PreparedCase(
@@ -116,7 +119,7 @@ def candidates(config: PhantomCohortConfig, number: int, kinds: tuple[str, ...])
         found.labels,
     )  # fmt: skip
     places = [float(str(record["slice"])) * _step(record) for record in part.records]
-    return Candidates(part, structure(part.images[:, 0].astype(np.float64), part.masks), np.array(places))
+    return Candidates(part, made_of[rows], np.array(places))
 
 
 def _step(record: Mapping[str, object]) -> float:

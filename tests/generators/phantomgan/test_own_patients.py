@@ -133,3 +133,16 @@ def test_a_cohort_without_twins(tmp_path: Path) -> None:
     part = synthoma.generate(model, tmp_path / "part", 40, seed=2, shard=(2, 2))
     assert np.array_equal(part.images, whole.images[20:])
     assert part.slices["repaints"].tolist() == table["repaints"].tolist()[20:]
+
+
+def test_no_slice_lies_above_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.zeros((3, 1, 16, 16), np.float16)
+    images[:2, 0, 3:13, 3:13] = 0.6
+    images[2] = 0.03  # noise alone
+    records = [{"slice": row, "tumour_pixels": 0, "spacing": "1 1 6"} for row in range(3)]
+    prepared = PreparedCase(images, np.zeros((3, 16, 16), np.uint8), records, np.zeros((3, 4)), [], {1: "tumour"})  # type: ignore[arg-type]
+    monkeypatch.setattr(own_patients, "prepared_patient", lambda *_, **__: prepared)
+    found = own_patients.candidates(CONFIG, 0, ("healthy",))
+    assert found is not None
+    assert [record["slice"] for record in found.found.records] == [0, 1]
+    assert found.heights.tolist() == [0.0, 6.0]
