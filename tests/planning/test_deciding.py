@@ -55,6 +55,13 @@ def test_nothing_is_planned_for_what_is_not_known() -> None:
     assert gaps_of(counts(unknown=few, side={"left": 18, "right": 0}), "side", 0.5) == {"right": 5}
 
 
+def test_the_most_that_is_made_is_the_ratio_of_the_patients() -> None:
+    """0.29 of 100 patients are 29, though the product of the machine is a little less."""
+    found = counts(100, side={"left": 100, "right": 0})
+    assert gaps_of(found, "side", 1.0) == {"right": 50}
+    assert sum(order.count for order in orders_of(found, PlanConfig(share=1.0, ratio=0.29))) == 29
+
+
 def test_few_patients_do_not_say_what_is_rare() -> None:
     few = counts(5, size={"small": 5, "medium": 0, "large": 0}, side={"left": 4, "right": 0})
     assert gaps_of(few, "size", 0.5) == {}

@@ -101,7 +101,6 @@ def compare(
     refuse_leak(real, synthetic, out)
     modality, table = shown_modality(real.modalities), real.slices
     made = drawn_classes(real, synthetic)
-    table = real.slices
     present = showing(real, modality) & as_scanned(table)
     usable = table["label"].isin(made).to_numpy() & present
     in_training = ~out & present

@@ -124,6 +124,6 @@ def _beside(rows: Sequence[PatientScores], region: str, name: str, settings: Sco
     """One score of one region, of the other model and between both."""
     ours: Floats = np.array([getattr(row.regions[region], name) for row in rows])
     theirs: Floats = np.array([getattr(row.other[region], name) for row in rows if row.other is not None])
-    gap = paired_difference(ours, theirs, draws=settings.draws, seed=settings.seed)
+    gap = paired_difference(ours, theirs, limits=_limits(name), draws=settings.draws, seed=settings.seed)
     other = score_interval(theirs, limits=_limits(name), draws=settings.draws, seed=settings.seed)
     return BesideOther(other=Estimate.of(other), difference=Gap.between(gap))

@@ -54,7 +54,8 @@ def too_few(counts: Counts) -> list[Axis]:
 
 def orders_of(counts: Counts, config: PlanConfig) -> tuple[Order, ...]:
     """What is to be made: as few cases as fill all gaps, each of what is most wanting, within the ratio."""
-    most = int(config.ratio * counts.patients)
+    # Rounded first, as the aim of a gap: 0.29 * 100 is a little less than 29.
+    most = int(round(config.ratio * counts.patients, 9))
     gaps = {axis: gaps_of(counts, axis, config.share) for axis in PLANNED}
     healthy = [(kind, gap) for kind, gap in gaps["class"].items() if kind.lower() in HEALTHY]
     gaps["class"] = {kind: gap for kind, gap in gaps["class"].items() if kind.lower() not in HEALTHY}

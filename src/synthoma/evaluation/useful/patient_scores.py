@@ -115,6 +115,8 @@ def arm_result(
     own = max(noise, float(scores.scores.mean(axis=1).std(ddof=1)))
     means, shake = scores.scores.mean(axis=0), own / np.sqrt(len(answers))
     low, high = widened(means, shake, shaken_draws(means, shake, "arm"))
+    # Student's t knows no limits, and the endpoint is a share.
+    low, high = max(low, 0.0), min(high, 1.0)
     score = Estimate(value=float(scores.scores.mean()), low=low, high=high, n=scores.scores.shape[1])
     detection = _detection(answers, held_out)
     more = {} if detection is None else {"detection": detection}
