@@ -143,6 +143,7 @@ def lesion_patches(comparison: Comparison, others: Ints, canaries: int, seed: in
     # Hosts are held-out slices: a host that was learned from would be found by itself.
     images, places = implanted(comparison.held_out[hosts], _images(comparison.gallery, origin), theirs[origin], draws)
     planted = lesions(images, places)  # less those that became too small
+    # By number and not by half: copies that became too small are gone from either part.
     split = int((planted.rows < setting).sum())
     if not 0 < split < len(planted.rows):
         return None

@@ -144,6 +144,7 @@ def _quality(real: Mapping[str, float], synthetic: Mapping[str, float]) -> Quali
     if not (real and synthetic):
         return None
     ours, theirs = list(real.values()), list(synthetic.values())
+    # By ranks: marks from 1 to 5 are an order, and steps between them mean what each reader likes.
     test = stats.mannwhitneyu(ours, theirs, alternative="two-sided")
     return Quality(
         real=float(np.mean(ours)),

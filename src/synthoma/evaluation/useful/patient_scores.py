@@ -72,6 +72,7 @@ def patient_scores(answers: Sequence[Answers], held_out: HeldOut) -> PatientScor
     groups, truth = held_out.groups, held_out.truth
     names = np.unique(groups)
     if held_out.test.task == "outline":
+        # Of a patient without tumour Dice is 1 or 0 by a single pixel, which would drown all others.
         ill = [name for name in names if truth[groups == name].any()]
         belongs = np.stack([groups == name for name in ill]).astype(np.float64)
         dice = np.stack([_volume_dice(belongs, one) for one in answers])
