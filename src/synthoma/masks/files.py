@@ -66,6 +66,7 @@ def _by_patient(trios: Sequence[MaskFiles], roots: Roots, notes: ScoringNotes) -
             "if they are of several, put the slices of each into a folder of its own"
         )
     volumes = [(trio, key_of(trio.truth, root)) for trio in trios if kind_of(trio.truth) not in PICTURES]
+    # A short name where it is the only one, as people know a case; with its folders where two would be one patient.
     often = Counter(key[-1] for _, key in volumes)
     for trio, key in volumes:  # also files that turn out to be none when they are read
         name = key[-1] if often[key[-1]] == 1 and key[-1] else "/".join(key) or stem_of(trio.truth)

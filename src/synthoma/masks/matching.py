@@ -131,6 +131,7 @@ def matched_files(sides: Mapping[str, Mapping[Key, Path]], roots: Roots, notes: 
         InputError: no truth has a prediction.
     """
     truth = sides["truth"]
+    # By numbers within names, so that rows of the table are in the order in which people count.
     ordered = sorted(truth, key=lambda key: natural("/".join(key)))
     partners: dict[str, dict[Key, Path]] = {}
     for name, side in sides.items():

@@ -15,7 +15,7 @@ from synthoma.evaluation.useful.trainings import Answers, DetectorTest
 
 @pytest.mark.parametrize("missed", [0, 1])
 def test_an_interval_of_shares_ends_where_shares_do(missed: int) -> None:
-    """Five of six patients are outlined without fault (or missed): the mean is 0.9, and Student's t reaches beyond 1."""
+    """Five of six patients are without fault, or missed: the mean is 0.9 or 0.1, and Student's t reaches beyond."""
     dice = np.tile([1.0, 1.0, 1.0, 1.0, 1.0, 0.4], (3, 1))
     scores = 1 - dice if missed else dice
     names = np.array([f"patient {number}" for number in range(6)])
