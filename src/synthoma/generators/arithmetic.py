@@ -120,6 +120,7 @@ def result_of(terms: Sequence[Term], means: Sequence[Place], lengths: Floats) ->
         ConfigError: nothing remains of the codes.
     """
     code = np.sum([term.sign * mean.code for term, mean in zip(terms, means, strict=True)], axis=0)
+    # Shares and no probabilities: healthy less tumour lies beyond both, which is what was asked for.
     classes = np.sum([term.sign * mean.classes for term, mean in zip(terms, means, strict=True)], axis=0)
     usual = float(np.sqrt((lengths**2).mean()))
     if np.linalg.norm(code) < VANISHED * usual:
