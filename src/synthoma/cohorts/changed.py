@@ -116,6 +116,7 @@ def write_changed(cohort: Cohort, folder: Path, changes: Iterable[Change]) -> No
     for column, values in (("label", done.labels), ("split", done.splits)):
         table[column] = [values.get(row, old) for row, old in enumerate(table[column].tolist())]
     table = table.iloc[rows]
+    # One that was made by hand may have had a patient on two sides before anything was changed.
     check_disjoint(table)
     with CohortWriter(folder, channels=len(cohort.modalities), size=cohort.size) as writer:
         for start in range(0, len(rows), _COPIED):

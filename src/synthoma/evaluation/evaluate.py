@@ -119,6 +119,7 @@ def evaluate(
     material = _Material(real, synthetic, phantom, comparison, features, judge, null_of(comparison, config), config)
     progress("comparing with real scans", 2, steps)
     evidence = _evidence(material, extractors, cells, discriminator, steps, progress)
+    # Last, and from the evidence alone: whoever reads the file can judge anew by other thresholds.
     four = lights(evidence, config.thresholds)
     return Evaluation(
         **{name: getattr(evidence, name) for name in evidence.model_fields_set},

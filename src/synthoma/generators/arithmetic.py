@@ -242,6 +242,7 @@ def arithmetic_sheet(sampler: Sampler, seed: int, text: str, label: str | None =
         Place(scaled(result.code + NEAR * usual * _direction(seed, number, len(result.code)), usual), result.classes)
         for number in range(NEIGHBOURS)
     ]
+    # With its neighbours: one lucky picture would prove nothing of the place.
     rows.append(studio.pictures([result, *near]))
     captions.append(f"= {text}\nfirst: the result; then what lies near it")
     return png(contact_sheet(rows, captions))

@@ -42,6 +42,7 @@ def plan_training(cohort: Cohort, config: GeneratorTraining) -> GeneratorPlan:
     check_pixels(cohort, rows)
     classes = trained_classes(cohort, rows)
     shape = image_shape(cohort, config, classes)
+    # The weights decide what the network is: settings of another width would not take them.
     if (start := begun_with(cohort, config, shape)) is not None:
         config = config.model_copy(update={"gan": config.gan.model_copy(update=start.network)})
     plan = GeneratorPlan(cohort, config, family_of(config.gan), rows, classes, shape, start)

@@ -114,6 +114,7 @@ def _described(folders: Sequence[Path], root: Path) -> Decision | None:
     if unclear := sorted({label for one in said for label in one.unclear}):
         return Decision(None, f"{LABELS_FILE} names labels that are not known here: {', '.join(unclear)}")
     texts = {one.convention.text(): one.convention for one in said if one.convention is not None}
+    # One meaning for a side: half of it read by another convention would be scored as errors.
     if len(texts) > 1 or len(said) < len(found):
         return Decision(None, f"not every file has a {LABELS_FILE} that says the same")
     return Decision(texts.popitem()[1], f"{LABELS_FILE} says so")

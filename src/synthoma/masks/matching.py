@@ -49,6 +49,7 @@ def masks_by_key(root: Path, name: str, notes: ScoringNotes) -> dict[Key, Path]:
         notes.remarks.append(f"{name}: {rest} files that are no volumes or pictures were left aside")
     called = {path: _called(stem_of(path)) for path in usable}
     aside = sum(kind == "aside" for kind in called.values())
+    # Where all are called so, the names say nothing: probabilities that were thresholded keep their name.
     if 0 < aside < len(usable):
         notes.remarks.append(f"{name}: {aside} files are probabilities or masks of something else, by their names")
         usable = [path for path in usable if called[path] != "aside"]

@@ -107,11 +107,19 @@ def blends(comparison: Comparison, gallery: Gallery, others: Ints, canaries: int
     draws = stream(seed, "evaluation.canaries.blends")
 
     def plant(sources: Ints) -> Float32:
-        seconds = draws.integers(0, len(comparison.gallery), len(sources))
+        seconds = second_sources(sources, len(comparison.gallery), draws)
         return blended(_images(comparison.gallery, sources), _images(comparison.gallery, seconds), draws)
 
     search = Blends(gallery)
     return _searched("blends", "are blends of two", comparison, search, plant, others, canaries, draws)
+
+
+def second_sources(sources: Ints, count: int, draws: np.random.Generator) -> Ints:
+    """For each of these slices (P,) of a gallery of so many another one that it is blended with."""
+    drawn = draws.integers(0, count, len(sources))
+    # A slice that met itself would be a plain copy, which is found for sure: recall would be too high. Half a gallery
+    # further lies another patient, since rows are sorted by patient.
+    return np.where(drawn == sources, (drawn + count // 2) % count, drawn)
 
 
 def crops(comparison: Comparison, others: Ints, canaries: int, seed: int) -> Search:

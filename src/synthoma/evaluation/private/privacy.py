@@ -227,11 +227,13 @@ def _word(result: Privacy, alpha: float, share: float) -> tuple[Word, str]:
     if (patients := result.volumes) is not None and patients.recall is not None:
         bounds.append(f"{at_most(patients.upper_share)} of the synthetic patients are copies of whole patients")
     said = f"at most {', '.join(bounds)} (95 % each)" if bounds else "how many could be is not known"
+    # Before what the search cannot see: copies that were found are found.
     if result.p is not None and result.p < alpha:
         likely = f"p = {result.p:.2g}" if result.p > SMALLEST_P else f"p < {SMALLEST_P:g}"
         return "COPIES FOUND", f"{flagged} ({likely}); {said}"
     if why := blind(result):
         return "CANNOT TELL", why
+    # Not "none found" where the bound is high: of few slices nothing can be excluded.
     if result.upper_share > share:
         most = max(seen, key=lambda kind: kind.upper_share)
         return (

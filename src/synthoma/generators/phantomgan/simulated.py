@@ -168,6 +168,7 @@ def repaintable_slices(
         InputError: they are not simulated, something differs, or there is no slice of these kinds.
         ConfigError: grey values on another scale.
     """
+    # Said first: a repainted scan of a patient is that patient, in another style.
     if phantom.origin != "phantom":
         todo = "make one with `synthoma prepare --phantom N`: scans of patients must not be repainted"
         raise InputError("a cohort of simulated patients", f"{phantom.path.name}, which is {phantom.origin}", todo)
