@@ -14,6 +14,7 @@ from synthoma.metrics.copies.whole import Gallery
 from tests.metrics.test_copies import head
 
 
+@pytest.mark.slow
 def test_no_slice_is_blended_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Among six slices one blend in six would be a plain copy, which is found for sure and raises the recall."""
     slices = np.stack([head(seed, 64) for seed in range(10)]).astype(np.float32)
