@@ -57,6 +57,8 @@ def test_readers_who_are_all_alike() -> None:
     same = kappa_interval(np.zeros((20, 3)))
     assert np.isnan([same.value, same.low, same.high]).all()
     assert np.isnan(kappa_interval(np.array([[0, 1]])).low)
+    # It stands on patients, not on their pictures, also where it is not defined.
+    assert kappa_interval(np.zeros((20, 3)), groups=[0] * 10 + [1] * 10).n == 2
 
 
 def test_one_reader_has_nobody_to_agree_with() -> None:

@@ -151,6 +151,9 @@ def test_two_patients_who_differ_alike_prove_nothing() -> None:
     assert (found.value, found.n, found.p) == (1.0, 2, 0.5)  # as often as two coins fall alike
     assert np.isnan(found.low)
     assert np.isnan(found.high)
+    none = paired_difference(np.array([0.5, 1.0, 0.7]), np.array([0.5, 1.0, 0.7]), limits=SHARE)
+    assert (none.value, none.p) == (0.0, 1.0)
+    assert np.isnan([none.low, none.high]).all()
     five = paired_difference(np.arange(5) + np.array([0.9, 1, 1, 1, 1.1]), np.arange(5.0))
     assert five.p >= 2**-4
 
@@ -197,6 +200,14 @@ def test_pairs_find_what_two_intervals_hide() -> None:
     other = paired_difference(second, first)
     assert (other.value, other.low, other.high) == pytest.approx((-found.value, -found.high, -found.low))
     assert other.p == found.p
+
+
+def test_a_difference_of_shares_is_one_itself() -> None:
+    """Student's t of two patients reaches 12.7 errors, far beyond what Dice can differ by."""
+    first, second = np.array([0.9, 0.2]), np.array([0.1, 0.1])
+    assert paired_difference(first, second).high > 1
+    found = paired_difference(first, second, limits=SHARE)
+    assert (found.value, found.low, found.high) == (pytest.approx(0.45), -1.0, 1.0)
 
 
 def test_equal_models_differ_by_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from synthoma.core.errors import ConfigError
@@ -53,6 +55,30 @@ def test_nothing_is_planned_for_what_is_not_known() -> None:
     assert gaps_of(counts(unknown=lost, side={"left": 18, "right": 0}), "side", 0.5) == {}
     few = (Unknown(axis="side", patients=2, because="no spacing"),)
     assert gaps_of(counts(unknown=few, side={"left": 18, "right": 0}), "side", 0.5) == {"right": 5}
+
+
+def test_the_most_that_is_made_is_the_ratio_of_the_patients() -> None:
+    """0.29 of 100 patients are 29, though the product of the machine is a little less."""
+    found = counts(100, side={"left": 100, "right": 0})
+    assert gaps_of(found, "side", 1.0) == {"right": 50}
+    assert sum(order.count for order in orders_of(found, PlanConfig(share=1.0, ratio=0.29))) == 29
+
+
+@pytest.mark.parametrize(
+    ("edges", "rare", "wanted"),
+    [
+        ((10.0, 40.0), "small", (1.0, 10.0)), ((10.0, 40.0), "large", (40.0, 150.0)),
+        ((0.5, 20.0), "small", (0.25, 0.5)), ((0.2, 0.5), "medium", (0.2, 0.5)),
+        ((10.0, 160.0), "large", (160.0, 240.0)),
+    ],
+)  # fmt: skip
+def test_a_size_is_ordered_from_less_to_more(edges: tuple[float, ...], rare: str, wanted: tuple[float, float]) -> None:
+    found = counts(30, size={name: 0 if name == rare else 15 for name in ("small", "medium", "large")})
+    found = replace(found, edges=edges)
+    (order,) = orders_of(found, PlanConfig(edges=edges))
+    assert order.size_ml == wanted
+    made = {one.kind: one.make for one in with_orders(found, [order]) if one.axis == "size"}
+    assert made == {name: order.count if name == rare else 0 for name in made}
 
 
 def test_few_patients_do_not_say_what_is_rare() -> None:

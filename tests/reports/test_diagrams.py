@@ -3,9 +3,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
+import torch
 
 from synthoma.detectors.models import SEGMENTERS
 from synthoma.generators.families import gan_summary
+from synthoma.generators.flow.loss import point_on_path, velocity_loss
 from synthoma.generators.recipes import generators
 from synthoma.generators.settings import GanConfig
 from synthoma.generators.shape import ImageShape
@@ -83,6 +85,16 @@ def test_every_generator_is_drawn_from_itself(model: str) -> None:
     assert max(len(node.title) for node in narrow) <= 24  # wider than a box otherwise
     assert max(len(line) for node in narrow for line in node.lines) <= 29
     assert whole == stacked(diagrams(flow_of(meta, tables), tables))
+
+
+def test_the_flow_is_drawn_as_its_loss_is_computed() -> None:
+    """At t = 1 there is noise alone, and the velocity is noise less slice: see ``generators.flow.loss``."""
+    data, noise = torch.full((1, 1, 1, 1), 2.0), torch.full((1, 1, 1, 1), 5.0)
+    assert float(point_on_path(data, noise, torch.ones(1))) == 5.0
+    assert float(velocity_loss(noise - data, data, noise)) == 0.0
+    meta = meta_of("generator", "flow", loss="flow", network={"flow_steps": 8}, shape={"size": 16, "labels": 0})
+    said = [text for node in flow_of(meta, {}).nodes for text in (node.title, *node.lines)]
+    assert {"1 − t of x and t of z", "|velocity − (z − x)|² small"} <= set(said)
 
 
 def test_detectors_end_in_a_mask_or_in_classes() -> None:

@@ -138,6 +138,7 @@ def spoken(inventory: Inventory, like: Cohort, config: PrepareConfig) -> str | N
     masks = [files["mask"] for case in inventory.cases if "mask" in (files := files_of(case))]
     if config.convention is not None or len(regions) < 2 or not masks:
         return None
+    # Evenly spread: generators write classes one after the other, and the first masks may all be empty.
     places = np.unique(np.linspace(0, len(masks) - 1, LOOKED_AT).round().astype(int))
     try:
         present = {float(value) for place in places for value in mask_values(masks[int(place)])}
@@ -161,6 +162,7 @@ def _shown(like: Cohort, shows: Sequence[str] | None) -> str:
 def _classed(cases: Sequence[Case], like: Cohort) -> tuple[list[Case], list[str]]:
     """Cases with classes that the cohort has, or with none; where it has one, all are of it, as drawn ones are."""
     folded = {name.lower(): name for name in like.classes}
+    # Any word for no tumour is the cohort's own, provided that it has one: of two nobody knows which.
     healthy = [name for name in like.classes if name.lower() in HEALTHY]
     for name in HEALTHY if len(healthy) == 1 else ():
         folded.setdefault(name, healthy[0])
@@ -243,6 +245,7 @@ def _framed(seen: Seen, config: PrepareConfig, like: Cohort) -> tuple[bool, str]
         return False, f"images of {came} pixels, not {size}x{size}: they are taken {made} (--framed yes for the other)"
     theirs, ours = _filled_of(like), float(np.median(seen.filled))
     share = f"heads fill {100 * ours:.0f} % of the frame, {100 * theirs:.0f} % in the cohort"
+    # One way alone: heads that fill more of the frame than the cohort's were certainly cut out already.
     if ours >= theirs - LESS or not like.meta.provenance.config.get("crop", True):
         return True, f"images of {size}x{size} pixels ({share}): they are taken {taken} (--framed no for the other)"
     return False, f"images of {size}x{size} pixels, but {share}: they are taken {made} (--framed yes for the other)"

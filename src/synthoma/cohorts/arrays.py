@@ -67,6 +67,8 @@ def scaled(stack: Array, groups: Sequence[str], *, normalise: bool) -> Float32:
     for name in dict.fromkeys(groups):
         own = np.flatnonzero(names == name)
         for channel in range(found.shape[1]):
+            # All slices of a patient together: one by one, empty slices would be stretched to the brightness of full
+            # ones.
             values = with_dark_background(found[own, channel])
             offset, scale = intensity_window(values, "robust")
             found[own, channel] = (values - offset) / scale

@@ -73,6 +73,7 @@ def changed(cohort: Cohort, changes: Iterable[Change]) -> Changed:
     for one in changes:
         if not one.rows or not all(0 <= row < len(cohort) for row in one.rows):
             raise InputError("slices of the cohort", f"{one.rows[:5] or 'none'}", "choose some on its page")
+        # Of the group as it was read: a change that parted a patient would make a leak.
         whole = sorted({row for chosen in one.rows for row in members[groups[chosen]]})
         if one.act == "leave out":
             found.out |= set(one.rows)
@@ -115,12 +116,14 @@ def write_changed(cohort: Cohort, folder: Path, changes: Iterable[Change]) -> No
     for column, values in (("label", done.labels), ("split", done.splits)):
         table[column] = [values.get(row, old) for row, old in enumerate(table[column].tolist())]
     table = table.iloc[rows]
+    # One that was made by hand may have had a patient on two sides before anything was changed.
     check_disjoint(table)
     with CohortWriter(folder, channels=len(cohort.modalities), size=cohort.size) as writer:
         for start in range(0, len(rows), _COPIED):
             part = rows[start : start + _COPIED]
             writer.add(cohort.images[part], cohort.masks[part], [{}] * len(part))
         there = set(table["label"])
+        # Old classes keep their order, by which models of this cohort have numbered them.
         known = [name for name in cohort.meta.classes if name in there]
         counts = {
             "classes": [*known, *sorted(there - set(known))],

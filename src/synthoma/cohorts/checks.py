@@ -26,6 +26,7 @@ def glyphs(image: Array) -> int:
     """
     pixels = image.astype(np.float32)
     low, high = float(pixels.min()), float(pixels.max())
+    # In a smaller picture letters have fewer than the five pixels by which they are told from noise.
     if not high > low or min(pixels.shape) < 48:
         return 0
     # A rim around the head belongs to it: scalp beyond the threshold looks like small bright marks.
@@ -35,6 +36,7 @@ def glyphs(image: Array) -> int:
     if count == 0:
         return 0
     letters = 0
+    # Text is small beside a head: what is taller is an ear, a hand or a ghost.
     tallest = max(pixels.shape) / 12
     for rows, columns in ndimage.find_objects(regions):
         height, width = rows.stop - rows.start, columns.stop - columns.start

@@ -210,6 +210,7 @@ class CohortWriter:
         """
         self._images.close()
         self._masks.close()
+        # Seven digits: single precision has no more, and the same table has the same bytes everywhere.
         text = csv_of_frame(table, float_format="%.7g")
         write_text(self.folder / "slices.csv", text)
         content = meta.content() if isinstance(meta, CohortMeta) else meta

@@ -93,7 +93,9 @@ def read_corrections(path: Path) -> list[Correction]:
             raise InputError(
                 f"corrections of at most {LARGEST // 2**20} MB", str(path), "leave out cases that are right"
             )
+        # With the mark that spreadsheets put in front: without it the first column would have another name.
         text = path.read_text(encoding="utf-8-sig")
+        # Strict: a quote that is never closed would swallow the rest of the file as one cell.
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError("a table of corrections", f"{path}: {error}", todo) from None
@@ -160,6 +162,7 @@ def corrected(inventory: Inventory, corrections: Sequence[Correction]) -> Invent
         came = f"{printable(lost[0])[:80]!r}{more}"
         todo = "write the names that `synthoma info FOLDER --json` lists under table"
         raise InputError("corrections of cases that are there", came, todo)
+    # Before anything is changed: a real name beside hashes would say who they all are.
     _check_pseudonyms(inventory, by_case)
     kept: list[Case] = []
     changes: Counter[str] = Counter()
@@ -205,6 +208,7 @@ def _changed(case: Case, one: Correction, changes: Counter[str]) -> Case:
         todo = f"say what the other one is, or leave it out ({twice}={UNUSED})"
         raise InputError("each sequence once in a case", f"{twice} twice in {case.name}", todo)
     changes["cases with other sequences"] += 1
+    # In the order of channels, which networks count by and not by name.
     order = tuple(name for name in _NAMES if name in names)
     return replace(case, modalities=order, load=_renaming(case.load, truth))
 
@@ -269,5 +273,6 @@ def remaining_shares(shares: Sequence[float], by_hand: Mapping[str, str]) -> lis
         by_hand: group -> part.
     """
     named = set(by_hand.values()) - {SPLITS[0]}
+    # Who is tested is then exactly whom the person named; a draw would add others to them.
     left = [0.0 if part in named else share for part, share in zip(SPLITS, shares, strict=True)]
     return left if sum(left) > 0 else [1.0, 0.0, 0.0]

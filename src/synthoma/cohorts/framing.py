@@ -41,6 +41,7 @@ def foreground(image: Array) -> Bools:
     Background is what the border shows most. The cut lies at half of Otsu's threshold (1979), because that threshold
     separates bright scalp from brain as often as head from air.
     """
+    # Before the threshold: single pixels of noise in the air would be regions of their own.
     pixels = ndimage.gaussian_filter(image.astype(np.float32), 1.0)
     # A few hot pixels must not set the scale.
     low, high = float(pixels.min()), float(np.percentile(pixels, 99.5))
@@ -50,6 +51,7 @@ def foreground(image: Array) -> Bools:
     background = float(np.median(border))
     # Inverted pictures, and pictures on white, have a bright border: head is then what differs from it.
     distance = np.abs(np.minimum(pixels, high) - background) if background > (low + high) / 2 else pixels - low
+    # Cut at the top again: Otsu spreads its 256 bins up to the brightest pixel.
     cut = 0.5 * float(threshold_otsu(np.minimum(distance, high - low)))
     # Opened, or a thread of noise could join the head to a text beside it.
     regions, count = ndimage.label(ndimage.binary_opening(distance > cut, iterations=1))
@@ -81,6 +83,7 @@ def head_box(images: dict[str, Array], margin: float = 0.02) -> Box:
     # A line of pixels is no head.
     if len(rows) < 2 or len(columns) < 2:
         return whole(head)
+    # Of the longer side for both: a slim head would else be cut closer at its sides than in front.
     pad = round(margin * max(rows[-1] - rows[0], columns[-1] - columns[0]))
     top, bottom = max(int(rows[0]) - pad, 0), min(int(rows[-1]) + pad + 1, head.shape[0])
     left, right = max(int(columns[0]) - pad, 0), min(int(columns[-1]) + pad + 1, head.shape[1])
@@ -142,6 +145,7 @@ def fit_square(
     height, width = box.height * pixel_mm[0], box.width * pixel_mm[1]
     if fitting == "stretch":
         return Fit(box, size, size, size), (height / size, width / size)
+    # In mm and not in pixels: oblong pixels would make a round head an ellipse.
     side = max(height, width) / size
     # A sliver keeps one line of pixels: of none there would be nothing to resize.
     return Fit(box, max(1, round(height / side)), max(1, round(width / side)), size), (side, side)

@@ -32,11 +32,13 @@ def _white_of(kind: str, low: float, high: float) -> str:
     wanted = "8-bit images, or floats from 0 (background) to 1 (bright tissue)"
     if kind == "uint8":
         return ""
+    # PNG in 16 bits comes as either type. Up to 4095 it could as well be a scanner's own values.
     if kind in ("uint16", "int32") and low >= 0 and _DEEP < high <= 65535:
         return f"16-bit images up to {high:.0f}: 65535 is taken for 1"
     if not kind.startswith("float"):
         todo = "convert them, or let them be normalised with --framed no"
         raise InputError(wanted, f"{came}: nobody knows what is white", todo)
+    # Values from -1 to 1 are found here, by their -1: half of every head would be black.
     if low < USUAL[0] or high > USUAL[1]:
         todo = "convert them, as (x + 1) / 2 does from -1..1, or let them be normalised with --framed no"
         raise InputError(wanted, came, todo)

@@ -44,6 +44,7 @@ def write_joined(
         for name, part in parts:
             table = part.slices.copy()
             for column in ("case", "patient", "group"):
+                # Nobody stays nobody: a prefix alone would make all unknown patients one.
                 table[column] = [f"{name}-{text}" if text else "" for text in table[column].astype(str)]
             for start in range(0, len(part), _COPIED):
                 rows = np.arange(start, min(start + _COPIED, len(part)))

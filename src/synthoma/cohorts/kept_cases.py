@@ -60,6 +60,7 @@ def _read(place: Path, *_: object) -> PreparedCase | Skipped:
 def _plain(value: object) -> object:
     """A cell of the table for JSON, which has no word for what is no number."""
     value = value.item() if isinstance(value, np.generic) else value
+    # In words, since JSON as it is written here has no nan, and an empty cell would be another value.
     return {"number": repr(value)} if isinstance(value, float) and not np.isfinite(value) else value
 
 

@@ -50,6 +50,7 @@ def patients_behind(cohort: Cohort, *, simulated: bool = False) -> frozenset[str
     known = provenance.trained_on
     if known is None:
         return frozenset()
+    # Names of simulated patients are numbers, and every simulation has a first one.
     nobody = provenance.training_cohort.origin == "phantom" and not simulated
     return frozenset((*(() if nobody else known.groups), *known.inherited))
 

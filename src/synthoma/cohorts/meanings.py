@@ -37,6 +37,7 @@ class Meanings:
         if drawn:  # a mask without tumour means nothing that others could contradict
             self.of_tumour = labels or self.of_tumour
         else:
+            # The first that says anything; where a tumour is drawn later, that case has the word.
             self.of_empty = self.of_empty or labels
         self.cavity |= {value: name for value, name in case.labels.items() if value in CAVITY}
 

@@ -69,6 +69,7 @@ class Veil:
         for case in inventory.cases:
             names.update(filter(None, (case.name, case.patient, case.label, case.site, *case.slice_names)))
             names.update(part for path in case.sources for part in (*path.parts, path.stem))
+        # Names of one or two letters stand in every sentence: hiding them would leave nothing to read.
         names = {printable(name) for name in names if len(name) > 2}
         self.names = sorted((name for name in names if not _says_nothing(name)), key=len, reverse=True)
 
@@ -76,6 +77,7 @@ class Veil:
         """A text without any of the names, the longest first."""
         for name in self.names:
             if name in text:
+                # Whole words only: a patient called "can" must not tear "scan" apart.
                 text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "(name hidden)", text)
         return text
 

@@ -80,6 +80,7 @@ def pack(
     inventory = _settled(inventory, config)
     modalities = config.modalities or choose_modalities(inventory.cases)
     channels = (PLAIN_MODALITY,) if config.classes == "sequence" else modalities
+    # DICOM always: its names are hashes already, and what remarks and lists say must not bring them back.
     private = config.pseudonyms or inventory.layout == "dicom"
     veil = Veil(inventory) if private else None
     if private:
@@ -171,6 +172,7 @@ def _prepare_all(
     cases = inventory.cases
     # Pictures are read in no time: fewer than 64 of them are not worth a process.
     jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout in ("folders", "arrays") else 1)))
+    # At least one of each: a whole scan that is there twice shows in any pair of its slices.
     per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
     calls = ((case, config, modalities, per_case) for case in cases)
     with spread_kept(prepare, calls, jobs, KEPT_CASES, partial(progress, "")) as results:
@@ -255,8 +257,10 @@ def _split(table: pd.DataFrame, config: PrepareConfig) -> None:
     if config.folds:
         if config.folds > len(names):
             raise InputError(f"{config.folds} groups or more", f"{len(names)}", "ask for fewer folds")
+        # Of all groups, test ones too: cross-validation asks everybody once, and the split stays beside it.
         parts = assign_groups(profiles, [1.0] * config.folds, seed=config.seed, purpose="folds")
         table["fold"] = table["group"].map(dict(zip(names, parts.tolist(), strict=True)))
+    # However the split came about: by chance, by a file, or by hand.
     check_disjoint(table)
 
 
@@ -298,6 +302,7 @@ def _meta(
         "corrections",
     ):  # none changes what the cohort is; paths stay private
         settings.pop(volatile)
+    # No tumour first: of two classes a detector's second is then the finding.
     classes = sorted(set(table["label"]), key=lambda name: (name.lower() not in HEALTHY, name))
     return CohortMeta(
         origin=config.origin,

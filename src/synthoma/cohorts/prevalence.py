@@ -41,6 +41,7 @@ class Prevalence:
 
 def positive_predictive_value(prevalence: float, sensitivity: float, specificity: float) -> float:
     """Share of alarms that are right, by Bayes' rule; nan where no alarm is possible. All values are in 0..1."""
+    # Per person of the population: alarms that are right, and below alarms that are not.
     right = sensitivity * prevalence
     wrong = (1 - specificity) * (1 - prevalence)
     return right / (right + wrong) if right + wrong > 0 else float("nan")

@@ -76,6 +76,8 @@ def group_profiles(table: pd.DataFrame) -> tuple[list[Hashable], Floats]:
     rows = table.groupby("group", sort=False)
     names = list(rows.groups)
     slices = rows.size().reindex(names).to_numpy(float)
+    # Numbers of slices and not shares of the group's own: a part needs so many slices of a class to be learned or
+    # tested.
     classes = pd.crosstab(table["group"], table["label"]).reindex(names).to_numpy(float)
     largest = rows["tumour_pixels"].max().reindex(names).to_numpy(float)
     sizes = np.zeros((len(names), 3))
@@ -139,7 +141,9 @@ def _exchange(profiles: Floats, chosen: Ints, target: Floats, weights: Floats, d
         return float((((content - target[part]) ** 2).sum()) / weights[part])
 
     count = len(chosen)
+    # An end for large cohorts, where the greedy start is near its goal and each exchange gains little.
     for _ in range(min(20 * count, 20_000) if len(target) > 1 else 0):
+        # Mostly exchanges: they improve classes and sizes at equal numbers of groups, which a move upsets.
         a, b, move = int(draws.integers(count)), int(draws.integers(count)), draws.random() < 0.3
         source = chosen[a]
         sink = int(draws.integers(len(target))) if move else chosen[b]
@@ -236,6 +240,7 @@ def write_nnunet_splits(path: Path, table: pd.DataFrame) -> None:
 
     Without folds there is one pair, made of the train and validation parts.
     """
+    # Test cases stand in no list: nnU-Net trains on all that it is given in one fold or another.
     cases = table[table["split"] != "test"].drop_duplicates("case")
     if "fold" in cases:
         folds = [

@@ -131,6 +131,7 @@ def warnings_of(cases: Sequence[Case]) -> list[str]:
     """What a split of these cases would get wrong, said before it is made."""
     found = []
     unknown = sum(case.patient is None and not case.kin for case in cases)
+    # As the split will see them: altered copies of one picture are one, whoever is shown.
     groups = {case.patient or case.kin or case.name for case in cases}
     if len(groups) == 1 and len(cases) > 1:
         name = next(iter(groups))
@@ -153,6 +154,7 @@ def enough_held_out(groups: int) -> tuple[float, float, float]:
     """
     # Half a patient more, or rounding to whole patients could hold out one too few.
     share = min((LEAST_HELD_OUT + 0.5) / groups, (groups - 2) / groups)
+    # Few: validation patients choose a snapshot, test patients carry the verdict.
     validation = min(0.1, share / 3)
     return 1 - share, validation, share - validation
 

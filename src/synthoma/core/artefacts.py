@@ -66,6 +66,7 @@ def read_artefact(path: Path, schema: str, keys: Iterable[str] = ()) -> dict[str
     verify(path)
     content = read_json(path)
     check_schema(content, schema, path)
+    # Said here, by name: a KeyError in the middle of a run would not tell which file is incomplete.
     if absent := [key for key in keys if key not in content]:
         raise InputError(f"a complete {path.name}", f"no {', '.join(absent)} in {path}", "make it again")
     return content
@@ -99,6 +100,7 @@ def unsealed(content: Mapping[str, Value], path: Path) -> dict[str, Value]:
         InputError: it is not what was written.
     """
     bare = {key: value for key, value in content.items() if key != "sha256"}
+    # One without a checksum was written by an earlier version, or by hand.
     if "sha256" in content and content["sha256"] != _object_digest(bare):
         raise InputError(f"{path.name} as it was written", f"{path} with another checksum", "restore it from a copy")
     return bare
@@ -168,6 +170,7 @@ def renewed_text(folder: Path, names: Iterable[str]) -> str | None:
 def _files(folder: Path) -> Iterator[Path]:
     """Files of an artefact in order, without those that are being written."""
     for path in sorted(folder.iterdir()):
+        # A part that has checksums of its own is covered by theirs: a part that is renewed then leaves ours true.
         if path.is_dir() and (path / FILE).is_file():
             yield path / FILE
         elif path.is_dir():
@@ -259,6 +262,7 @@ def _fault(path: Path, known: Checksum, *, thorough: bool) -> str:
         if not path.is_file():
             return "is gone"
         size = path.stat().st_size
+        # The size first: it finds most damage without reading gigabytes.
         if size != known.size:
             return f"has {size:,} bytes, not {known.size}"
         if thorough and _digest(path) != known.sha256:

@@ -76,6 +76,7 @@ class Config(BaseModel):
         """
         text = _read(file) if file else ""
         values: dict[str, object] = parsed(text, file) if file else {}
+        # Read twice, and not copied: nested tables would be shared, and what is taken out of one be gone from both.
         given: dict[str, object] = parsed(text, file) if file else {}
         marks = marks_in(text)
         for name in marks:
@@ -83,6 +84,7 @@ class Config(BaseModel):
         for assignment in assignments:
             _assign(values, assignment)
             _assign(given, assignment)
+        # None is no value here: an option that nobody gave must not undo what the file says.
         told = {key: value for key, value in (flags or {}).items() if value is not None}
         values.update(told)
         given.update(told)
@@ -229,6 +231,7 @@ def _assign(values: dict[str, object], assignment: str) -> None:
 
 def _explain(cls: type[Config], error: ValidationError) -> ConfigError:
     """The first validation problem in one line, with the nearest known name for a key or word that does not exist."""
+    # The first problem alone: what follows is often made by it.
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in problem["loc"]) or cls.__name__
     if problem["type"] == "extra_forbidden":

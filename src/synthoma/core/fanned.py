@@ -141,6 +141,7 @@ class Fan:
         """What runs jobs: a cluster is joined once for the whole block."""
         if not self.elsewhere:
             return LocalEngine(jobs)
+        # Kept: to join a cluster takes seconds, and a command spreads work many times.
         if self._engine is None:
             dask = self.config.backend == "dask"
             self._engine = DaskEngine(self.config.scheduler) if dask else RayEngine(self.config.address)
@@ -230,6 +231,7 @@ def each(works: Iterable[Callable[[], Result]]) -> list[Result]:
             found.append(work())
         except ShareDone as done:
             shares.append(done)
+    # Only now: each of the works has to do its share before the command ends.
     if shares:
         raise ShareDone(*(sum(getattr(done, name) for done in shares) for name in ("ours", "before", "total")))
     return found

@@ -159,6 +159,7 @@ def _setting(name: str, field: FieldInfo) -> Setting:
     told = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     base, several, choices = _taken_apart(field.annotation)
     kind = _KINDS.get(base, "text")
+    # Paths are given one after the other, as shells complete them; a comma may be part of a name.
     if several and base is not Path:
         inner = get_args(field.annotation)
         many = f"{len(inner)} " if inner and all(one is base for one in inner) else ""

@@ -112,6 +112,7 @@ def filled(target: Path, *, force: bool = False) -> Iterator[Path]:
     """
     place = resolved(target)
     _check_free(place, force)  # another process may have been there, or a killed one's was put back
+    # Beside its place and not among temporary files: a rename is one step only within one file system.
     partial = _aside(place, "partial")
     existed = place.exists() and any(place.iterdir())
     try:

@@ -64,6 +64,7 @@ def spread_kept(
         OutputError: the folder of the parts cannot be written.
     """
     parts = fan().config.parts
+    # Without a folder nothing is listed before it is done: calls may be endless or large.
     if parts is None:
         with spread(function, calls, jobs) as results:
             yield results
@@ -72,12 +73,15 @@ def spread_kept(
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
     everything = list(calls)
+    # All keys first: which share a job is in depends on its place among all, not on what is missing.
     keys = [kept.key(*call) for call in everything]
+    # By the first two digits: file systems are slow with a hundred thousand folders in one.
     places = [root / key[:2] / key for key in keys]
     wanted = ours(range(len(everything)))
     missing = [number for number in wanted if not _whole(places[number])]
     work = [(function, kept, places[number], everything[number]) for number in missing]
     if fan().share is not None:
+        # In any order, since nothing comes out: one slow job holds up no other.
         with spread(_make, work, jobs, ordered=False) as made:
             for done, _ in enumerate(made, start=1 + len(wanted) - len(missing)):
                 told(done, len(wanted))
@@ -105,9 +109,11 @@ def _make(
     function: Callable[..., Result], kept: Kept[Result], place: Path, call: tuple[object, ...]
 ) -> tuple[Result, ...]:
     """Do a job and keep its result, which appears whole or not at all; one that is not to be kept is returned."""
+    # Another worker may have been here since the work was dealt out.
     if place.is_dir():
         return ()
     result = function(*call)
+    # A name by chance: two workers at one job must not write into one folder.
     partial = place.with_name(f".{place.name}.partial-{secrets.token_hex(4)}")
     try:
         with writing(place):

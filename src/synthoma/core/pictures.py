@@ -20,6 +20,7 @@ OTHER_OUTLINE = (255, 220, 60)
 def grey(image: Floats) -> Bytes:
     """A normalised slice (rows, columns) as 8-bit grey; its 99.8th percentile, but at least 0.5, becomes white."""
     values = np.asarray(image, np.float32)
+    # At most 0: the darkest voxel of a slice without background is tissue, and must not become black.
     low = min(float(values.min()), 0.0)
     # At least 0.5 above the darkest, so that noise of a slice with nothing in it stays dark.
     high = max(float(np.percentile(values, 99.8)), low + 0.5)
@@ -37,6 +38,7 @@ def outlined(image: Bytes, mask: Bytes) -> Bytes:
         inner[:-1] &= region[1:]
         inner[:, 1:] &= region[:, :-1]
         inner[:, :-1] &= region[:, 1:]
+        # Drawn inside the region: outside it would cover its neighbour, and hide which of the two ends there.
         picture[region & ~inner] = OUTLINE.get(int(label), OTHER_OUTLINE)
     return picture
 

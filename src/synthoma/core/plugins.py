@@ -44,6 +44,7 @@ def plugged_in(group: Group) -> dict[str, Any]:
             raise ConfigError(f"one plug-in of {group} called {point.name!r}", came, "uninstall one of the packages")
     found: dict[str, object] = {}
     for point in points:
+        # The same entry may be found twice, where a package lies in two folders of the path.
         if point.name in found:
             continue
         try:

@@ -36,6 +36,7 @@ def secret_key() -> bytes:
     Raises:
         InputError: a key of fewer than 16 bytes, as an emptied file has.
     """
+    # The variable first: hospitals hand one key to several computers, so that names agree.
     if value := os.environ.get(KEY_VARIABLE):
         return _long_enough(value.encode("utf-8", "surrogateescape"), f"${KEY_VARIABLE}")
     path = _key_file()
@@ -76,6 +77,8 @@ def remember(names: Mapping[str, str]) -> Path | None:
         ]
         _, lines = csv_text(("name", "place"), rows).split("\n", 1)
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Appended and 0600 from the start: two commands may write at once, and nobody else may read it even for a
+        # moment.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(lines)

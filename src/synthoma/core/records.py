@@ -42,6 +42,7 @@ class Record(BaseModel):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
+            # The first alone: one wrong key makes others wrong, and a page of errors is not read.
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"])) or "the whole"
             came = f"{place}: {first['msg']} in {path}"

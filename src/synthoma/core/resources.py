@@ -90,6 +90,7 @@ def check_disk(needed: float, place: Path, what: str, todo: str) -> None:
         todo: what to change.
     """
     folder = place.absolute()
+    # The output is made later: until then only a folder above it can say how much room there is.
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(folder).free

@@ -15,9 +15,11 @@ def stream_key(seed: int, purpose: str, *index: int) -> int:
     """
     # A separator that no name holds: without one, ("a", 11) and ("a1", 1) would be one stream.
     text = "\x1f".join([str(int(seed)), purpose, *(str(int(i)) for i in index)])
+    # A hash, and not Python's own: that changes from process to process.
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
 
 
 def stream(seed: int, purpose: str, *index: int) -> np.random.Generator:
     """Random generator of one purpose, for example ``stream(7, "phantom.tumour", patient)``."""
+    # PCG64 by name: what `default_rng` gives may change with a version of NumPy.
     return np.random.Generator(np.random.PCG64(stream_key(seed, purpose, *index)))

@@ -66,6 +66,7 @@ def told_apart(text: str) -> dict[str, dict[str, object]] | None:
     Raises:
         ConfigError: no TOML.
     """
+    # Marks are comments, which the parser of TOML drops.
     marks = marks_in(text)
     if not marks:
         return None
@@ -86,6 +87,7 @@ def _flat(values: Mapping[str, object], inside: str = "") -> Iterable[tuple[str,
 
 def toml_value(value: object) -> str:
     """A value as TOML."""
+    # Before numbers: in Python, True is a whole number too.
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -67,6 +67,7 @@ def file_name(text: str, longest: int = LONGEST_FILE_NAME) -> str:
 
     Letters, digits, ``_``, ``-`` and inner spaces stay; all else becomes ``_``. Texts may become alike.
     """
+    # Leading hyphens go, or a command would take the name for an option.
     return shortened(re.sub(r"[^\w -]", "_", text), longest).strip().lstrip("- ") or "_"
 
 
@@ -101,6 +102,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> st
 
 def csv_of_frame(table: pd.DataFrame, *, float_format: str | None = None) -> str:
     """As `csv_text`, of a pandas table; ``float_format`` is how numbers with a fraction are written."""
+    # Columns of numbers are left alone: a minus sign there begins no formula.
     texts = [name for name in table if table[name].dtype.kind not in "biufc"]
     safe = table.assign(**{str(name): table[name].map(cell) for name in texts}) if texts else table
     return str(safe.rename(columns=cell).to_csv(index=False, lineterminator="\n", float_format=float_format))
@@ -127,6 +129,7 @@ def check_names(names: object, what: str, where: str, error: type[SynthomaError]
     seen: set[str] = set()
     for name in names:
         fits = isinstance(name, str) and len(name) <= LONGEST_NAME and _NAME.fullmatch(name) and name == name.strip()
+        # Without regard to capitals: on many disks two such files would be one.
         if not fits or name.lower() in seen:
             wanted = f"{what} of distinct names of letters, digits and _ - + . ( ), at most {LONGEST_NAME} characters"
             raise error(wanted, f"{_shown(name)} in {where}", "rename it there, or make it again")

@@ -48,6 +48,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     name = os.fsdecode(os.fsencode(path.name)[-LONGEST:])
     with writing(path):
+        # Before writing: on a full disk, what a killed process left may be the room that is needed.
         _sweep_files(path.parent, re.compile(rf"\.partial-{TOKEN}-{re.escape(name)}"))
         partial, descriptor = _held(path, name)
         try:
@@ -114,6 +115,7 @@ def _sweep_files(folder: Path, pattern: re.Pattern[str]) -> None:
         except OSError:  # it has just been renamed
             continue
         try:
+            # Locked here, so nobody is at work on it: the system frees the locks of dead processes.
             if locked_at_once(descriptor):
                 left_over.unlink(missing_ok=True)
         finally:

@@ -53,6 +53,7 @@ def _families(
     """Scores of the real slices ``inside`` (N,) and the synthetic ones ``drawn`` (M,)."""
     groups: Array = np.array(comparison.groups)[inside]
     made_by = np.array(comparison.synthetic_groups)[drawn].tolist()
+    # Half as many divisions, and no intervals (24 more sets of scores): classes are shown and have no say.
     plan = plan_null(groups.tolist(), held[inside], made_by, halves=max(9, config.halves // 2), seed=config.seed)
     names = group_numbers(groups.tolist(), made_by)
     both = np.concatenate([inside, drawn])

@@ -101,8 +101,8 @@ def compare(
     refuse_leak(real, synthetic, out)
     modality, table = shown_modality(real.modalities), real.slices
     made = drawn_classes(real, synthetic)
-    table = real.slices
     present = showing(real, modality) & as_scanned(table)
+    # Of the classes that were drawn: others would count as variety that the generator missed.
     usable = table["label"].isin(made).to_numpy() & present
     in_training = ~out & present
     known = _learned_from(real, synthetic)
@@ -189,6 +189,7 @@ def drawn_classes(real: Cohort, synthetic: Cohort) -> set[str]:
 def _held_out(real: Cohort, groups: Collection[str] | None) -> Bools:
     """Which slices (N,) are of these groups, or of those that the cohort's own split holds out."""
     if groups is None:
+        # Validation patients too: no generator learned from them, and few are held out as it is.
         return np.asarray(real.slices["split"] != "train", dtype=np.bool_)
     return np.asarray(real.slices["group"].astype(str).isin(set(groups)), dtype=np.bool_)
 
@@ -233,6 +234,7 @@ def _learned_from(real: Cohort, synthetic: Cohort) -> frozenset[str]:
 
 def showing(cohort: Cohort, modality: str) -> Bools:
     """Which slices have this modality."""
+    # Split and not searched as text: "t1" stands in "t1c" too.
     return np.array([modality not in missing.split("+") for missing in cohort.slices["missing"]], dtype=np.bool_)
 
 
@@ -257,4 +259,5 @@ def _choose(rows: Ints, limit: int, seed: int, name: str) -> Ints:
 
 
 def _images(cohort: Cohort, rows: Ints, channel: int) -> Float32:
+    # Cohorts hold brightest spots above 1, which no generator here can draw: they alone would tell both sides apart.
     return np.clip(cohort.images[rows][:, channel].astype(np.float32), 0, 1)

@@ -119,6 +119,7 @@ def evaluate(
     material = _Material(real, synthetic, phantom, comparison, features, judge, null_of(comparison, config), config)
     progress("comparing with real scans", 2, steps)
     evidence = _evidence(material, extractors, cells, discriminator, steps, progress)
+    # Last, and from the evidence alone: whoever reads the file can judge anew by other thresholds.
     four = lights(evidence, config.thresholds)
     return Evaluation(
         **{name: getattr(evidence, name) for name in evidence.model_fields_set},
@@ -204,6 +205,7 @@ def _judge(
     """The detector that looks at masks; None where nothing can be taught."""
     try:
         material, test = prepared(real, synthetic, config, seen=None, phantom=None)
+    # Without masks or two classes nothing can be taught. The other questions are answered all the same.
     except InputError:
         return None
     return ask_judge(
@@ -231,6 +233,7 @@ def tumours_of(real: Cohort, synthetic: Cohort, comparison: Comparison, plan: Nu
 def _utility(
     real: Cohort, synthetic: Cohort, phantom: Cohort | None, config: EvaluateConfig, cells: Path, progress: Tell
 ) -> Utility:
+    # Nobody named means that the generator does not say whom it saw, and not that it saw nobody.
     seen = patients_behind(synthetic, simulated=real.origin == "phantom") or None
     return utility(
         real, synthetic, config, cells, seen=seen, phantom=phantom,
@@ -281,6 +284,7 @@ def _made_from(provenance: Mapping[str, object]) -> dict[str, object]:
     trained = provenance.get("trained_on")
     if not isinstance(trained, dict) or "groups" not in trained:
         return dict(provenance)
+    # Sorted: one digest for one set of patients, in whatever order they were learned.
     digest = bytes_digest("\n".join(sorted(map(str, trained["groups"]))).encode())
     named = {**trained, "groups": len(trained["groups"]), "groups_sha256": digest}
     return {**provenance, "trained_on": named}

@@ -29,6 +29,7 @@ SCORED = ("kid", "sliced_wasserstein", "recall", "coverage")
 
 def blurred(images: Float32) -> Float32:
     """Blurred by 0.8 pixels at a side of 64."""
+    # A share of the picture, so that it is one and the same fault at any size of slices.
     sigma = 0.8 * images.shape[1] / 64
     return np.asarray(ndimage.gaussian_filter(images, (0, sigma, sigma)), np.float32)
 
@@ -43,6 +44,7 @@ def checkered(images: Float32) -> Float32:
     # Every pixel differs from its four neighbours: the pattern of period 2 that strided layers leave.
     down, right = np.indices(images.shape[1:])
     board = np.where((down + right) % 2, 0.02, -0.02).astype(np.float32)
+    # Air stays black: a board in it would be noticed by the level of the air and not by the pattern.
     return np.asarray(np.clip(images + board * (images > 0.02), 0, 1), np.float32)
 
 
@@ -60,6 +62,7 @@ def faults(
         return None
     real = comparison.real
     draws = stream(seed, "evaluation.faults")
+    # Among them what single families miss: wavelets a collapse, random convolutions a change of gamma.
     changed = {
         "blur 0.8 px": blurred(real),
         "noise 3 %": noisy(real, draws),
@@ -98,6 +101,7 @@ def faults(
             found.setdefault(fault, {})[family] = _caught(planted, null, alpha)
         for fault, images in changed.items():
             both = scaled(np.concatenate([plain, extract(images)]))
+            # On the scale of this fault: changed images join those that set it, and move the null too.
             null = [set_scores(both, names, one, other, blocks=blocks) for one, other in plan.divisions]
             planted = [set_scores(both, names, one, other + len(real), blocks=blocks) for one, other in trials]
             found.setdefault(fault, {})[family] = _caught(planted, null, alpha)
@@ -121,6 +125,7 @@ def _caught(
 def _modes(images: Float32) -> Ints:
     """Which of eight clusters each image belongs to."""
     points = standardised(wavelet_features(images))[0]
+    # Seeded by 0 and not by the run: which kinds of images there are is a matter of the cohort.
     return np.asarray(KMeans(min(8, len(points)), n_init=2, random_state=0).fit_predict(points), dtype=np.int64)
 
 

@@ -36,6 +36,7 @@ def with_other_held_out(
     """
     unseen = unseen_groups(real, synthetic)
     own = len(set(real.slices["group"][real.slices["split"] != "train"]))
+    # At most half of them: a null takes real patients on the other side as well.
     count = min(own, -(-len(unseen) // 2))
     each = []
     for number in range(config.splits if count >= LEAST_GROUPS else 0):
@@ -59,6 +60,7 @@ def _judged(
     """What is said where these groups are held out; None where they have too few slices."""
     try:
         comparison = compare(real, synthetic, limit=config.limit, seed=config.seed, held_out=names)
+    # Chance held out patients of too few slices. The other divisions still say something.
     except InputError:
         return None
     features = features_of(comparison, extractors)
@@ -74,6 +76,7 @@ def _judged(
 def _spread(judged: Sequence[Judged]) -> SplitSpread:
     states = [one.state for one in judged]
     ratios = [one.ratio for one in judged if one.ratio is not None]
+    # The range and no interval: divisions share patients, so they are no independent draws.
     low, median, high = np.quantile(ratios, (0, 0.5, 1)).tolist() if ratios else [None] * 3
     counts = {state: states.count(state) for state in STATES if state in states}
     return SplitSpread(states=counts, low=low, median=median, high=high)

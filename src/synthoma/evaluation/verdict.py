@@ -48,6 +48,7 @@ def verdict(four: Sequence[Light], utility: Utility | None) -> Verdict:
         legs.append(("CANNOT TELL", "whether it helps a detector was not tested (use --preset standard)"))
     else:
         legs.append((utility.word, utility.because))
+    # Copies and poor images take HELPS away and are no HARMS: that a detector gets worse, only a detector can show.
     if private.state == "POOR":
         legs.append(("NO EVIDENCE", f"{private.text}; do not share this cohort"))
     elif private.state == "CANNOT TELL":
@@ -57,6 +58,7 @@ def verdict(four: Sequence[Light], utility: Utility | None) -> Verdict:
         legs.append(("NO EVIDENCE", f"it is not {' and not '.join(bad)}"))
     if unknown := [light.question for light in images if light.state == "CANNOT TELL"]:
         legs.append(("CANNOT TELL", f"whether it is {' and '.join(unknown)} is not known"))
+    # The worst leg decides. None makes up for another: useful copies are still copies.
     word = min((leg[0] for leg in legs), key=ORDER.index)
     reasons = [because for leg, because in legs if leg == word]
     # What was tested and is better than the verdict is said too, after what decides.

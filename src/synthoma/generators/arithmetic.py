@@ -120,6 +120,7 @@ def result_of(terms: Sequence[Term], means: Sequence[Place], lengths: Floats) ->
         ConfigError: nothing remains of the codes.
     """
     code = np.sum([term.sign * mean.code for term, mean in zip(terms, means, strict=True)], axis=0)
+    # Shares and no probabilities: healthy less tumour lies beyond both, which is what was asked for.
     classes = np.sum([term.sign * mean.classes for term, mean in zip(terms, means, strict=True)], axis=0)
     usual = float(np.sqrt((lengths**2).mean()))
     if np.linalg.norm(code) < VANISHED * usual:
@@ -241,6 +242,7 @@ def arithmetic_sheet(sampler: Sampler, seed: int, text: str, label: str | None =
         Place(scaled(result.code + NEAR * usual * _direction(seed, number, len(result.code)), usual), result.classes)
         for number in range(NEIGHBOURS)
     ]
+    # With its neighbours: one lucky picture would prove nothing of the place.
     rows.append(studio.pictures([result, *near]))
     captions.append(f"= {text}\nfirst: the result; then what lies near it")
     return png(contact_sheet(rows, captions))

@@ -49,6 +49,7 @@ def _uniform(images: Tensor, draws: Generator, low: float, high: float) -> Tenso
 
 
 def _brightness(images: Tensor, draws: Generator, intensity: int) -> Tensor:
+    # Weaker than in the paper, which changes photographs: a grey value of MRI says which tissue it is.
     shift = _uniform(images, draws, -0.2, 0.2)
     return torch.cat([images[:, :intensity] + shift, images[:, intensity:]], dim=1)
 
@@ -63,6 +64,7 @@ def _contrast(images: Tensor, draws: Generator, intensity: int) -> Tensor:
 
 def _translation(images: Tensor, draws: Generator, intensity: int) -> Tensor:
     """Shift by up to an eighth of the side; what comes in from outside is background (-1)."""
+    # An eighth of the side, as in the paper: heads stay within the frame.
     reach = max(1, images.shape[-1] // 8)
     moves = torch.randint(-reach, reach + 1, (len(images), 2), generator=draws)
     # -1 is a scan's background, and that of label planes.
@@ -83,6 +85,7 @@ def _cutout(images: Tensor, draws: Generator, intensity: int) -> Tensor:
     places = torch.arange(side, device=images.device) - (centre[:, :, None] - width // 2)
     rows, columns = ((places >= 0) & (places < width)).unbind(dim=1)
     covered = (rows[:, :, None] & columns[:, None, :])[:, None]
+    # A square of air would be a wound; grey says that nothing is known there.
     fill = torch.zeros_like(images)
     fill[:, intensity:] = -1.0
     return torch.where(covered, fill, images)

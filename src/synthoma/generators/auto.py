@@ -78,6 +78,7 @@ def choose_generator(cohort: Cohort, config: Training, rows: Ints, seconds_a_pat
             changes["simulate"] = MOST
             if (minutes := config.minutes or (None if config.budgeted() else DEFAULT_MINUTES)) is not None:
                 took = seconds_a_patient()
+                # Cores simulate side by side: so many patients fit into that share of the time.
                 changes["simulate"] = int(np.clip(60 * minutes * SIMULATING * usable_cores() / took, FEWEST, MOST))
                 reasons.append(f"a core simulates a patient in {took:.1f} s here")
             within = ", within the budget" if config.images is None and config.epochs is None else ""
@@ -98,6 +99,7 @@ def _masks_can_be_learned(cohort: Cohort, rows: Ints, model: str) -> bool:
     if not labels or (model == "phantom-gan" and not masks_can_be_simulated(labels)):
         return False
     table = cohort.slices
+    # Nearly all: slices without a mask are left out of a training with masks, and each costs variety.
     return "has_mask" not in table or bool(table["has_mask"].iloc[rows].fillna(0).astype(bool).mean() >= MASKED)
 
 

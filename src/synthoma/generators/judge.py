@@ -80,6 +80,7 @@ class Critic:
             )
             for guess in guesses
         ]
+        # The class that suits it best: of an image of unknown class all others would count against it.
         return torch.stack(columns).amax(dim=0).reshape(len(planes), -1).mean(dim=1)
 
     def scores(self, planes: Tensor, classes: Tensor | None = None) -> Floats:

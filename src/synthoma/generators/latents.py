@@ -100,6 +100,7 @@ class GaussianLatents:
 
     def numbered(self, seed: int, indices: range, truncation: float = 1.0) -> Tensor:
         """Latents (N, ...), each from a stream of its own."""
+        # A stream for each image: number 7 is the same image whether six or a million others are drawn.
         rows = [stream(seed, "synthesis.latent", index).standard_normal(self.shape) for index in indices]
         return torch.from_numpy(np.stack(rows).astype(np.float32)) * truncation
 

@@ -42,6 +42,7 @@ def plan_training(cohort: Cohort, config: GeneratorTraining) -> GeneratorPlan:
     check_pixels(cohort, rows)
     classes = trained_classes(cohort, rows)
     shape = image_shape(cohort, config, classes)
+    # The weights decide what the network is: settings of another width would not take them.
     if (start := begun_with(cohort, config, shape)) is not None:
         config = config.model_copy(update={"gan": config.gan.model_copy(update=start.network)})
     plan = GeneratorPlan(cohort, config, family_of(config.gan), rows, classes, shape, start)
@@ -115,6 +116,7 @@ def learnable_rows(cohort: Cohort, config: GeneratorTraining, split: str) -> Int
 def held_out_rows(plan: GeneratorPlan) -> Ints:
     """Rows of the validation split of the classes that are learned; none where there are fewer than ``HELD_OUT``."""
     rows = learnable_rows(plan.cohort, plan.config, "validation")
+    # Of classes that were learned: others would make every snapshot look farther away than it is.
     rows = rows[plan.cohort.slices["label"].iloc[rows].isin(plan.classes).to_numpy()]
     return rows if len(rows) >= HELD_OUT else rows[:0]
 
@@ -152,6 +154,7 @@ def image_shape(cohort: Cohort, config: GeneratorTraining, classes: Sequence[str
         came = f"training slices of {' and '.join(classes) or 'none'} only"
         raise InputError("two classes or more", came, "leave out --conditional")
     family_of(config.gan).check_size(cohort.size)
+    # Without the cavity: no generator draws what an operation leaves behind.
     labels = len(cohort.tumour_labels) if config.with_masks else 0
     return ImageShape(cohort.size, len(cohort.modalities), labels, len(classes) if config.conditional else 0)
 

@@ -22,10 +22,12 @@ def split_planes(planes: Floats, shape: ImageShape, values: tuple[int, ...]) -> 
         shape: says how many of them are images.
         values: of each label's pixels in a mask (L,).
     """
+    # Networks of the package keep to -1..1 when they draw; one that is plugged in may not.
     images = np.clip((planes[:, : shape.channels] + 1) / 2, 0, 1)
     if not shape.labels:
         return images, np.zeros((len(planes), shape.size, shape.size), dtype=np.uint8)
     labels = planes[:, shape.channels :]
+    # One label a pixel: planes are drawn apart and may overlap, while labels of a mask exclude one another.
     masks = np.where(labels.max(axis=1) > 0, np.array(values)[labels.argmax(axis=1)], 0).astype(np.uint8)
     return images, np.stack([without_specks(mask) for mask in masks])
 

@@ -39,6 +39,7 @@ def realness_of(plan: GeneratorPlan, material: Material, tensors: Mapping[str, T
         material: what images are made of.
         tensors: of the finished model, "generator.<name>" and "discriminator.<name>".
     """
+    # Validation slices, which a snapshot was chosen by but no weight learned from. Test slices stay unseen by all.
     rows = spread(held_out_rows(plan), MOST)
     weights = _weights(tensors, "discriminator")
     if plan.family.discriminator is None or not weights or not len(rows):
@@ -66,6 +67,7 @@ def _drawn(plan: GeneratorPlan, material: Material, tensors: Mapping[str, Tensor
     generator.load_state_dict(_weights(tensors, "generator"))
     draws = torch.Generator().manual_seed(stream_key(plan.config.seed, "training.realness") % 2**63)
     latents = material.latents.batch(MOST // 2, draws)
+    # In the shares of the training slices, as the generator drew them while its discriminator learned.
     known = plan.slices.classes[plan.rows]
     classes = torch.from_numpy(known)[torch.randint(len(known), (len(latents),), generator=draws)]
     label = classes if plan.shape.classes else None

@@ -197,7 +197,9 @@ def generate_cohort(
     # Whole numbers: the end of a shard is the beginning of the next, with none left out or drawn twice.
     first, last = count * (part - 1) // parts, count * part // parts
     tasks = [
-        (start, max(start, first), min(start + BLOCK, last)) for start in range(first - first % BLOCK, last, BLOCK)
+        # Whole blocks at both ends: what belongs to the neighbouring shards is drawn with them and thrown away.
+        (start, max(start, first), min(start + BLOCK, last))
+        for start in range(first - first % BLOCK, last, BLOCK)
     ]
     own = (draw_piece(sampler, task, seed, label, truncation, rejection) for task in tasks)
     drawing = nullcontext(own) if pieces is None else pieces(tasks)
@@ -220,6 +222,7 @@ def draw_piece(
     start, first, last = task
     block, indices = range(start, start + BLOCK), range(first, last)
     classes = list(sampler.bundle.meta.classes)
+    # By number and not by chance: each shard has its share of classes without knowing of the others.
     numbers = [classes.index(label) if label else index % len(classes) for index in block]
     labels = torch.tensor(numbers)
     if rejection is not None:
@@ -297,6 +300,7 @@ def great_circle(ends: Floats, steps: int) -> Floats:
     cosine = float(ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1]))
     # Rounding may leave a cosine just above 1.
     angle = np.arccos(np.clip(cosine, -1, 1))
+    # Of the angle: even steps of it are even steps of the image, as far as anybody can tell.
     share = np.linspace(0, 1, steps)[:, None]
     if np.sin(angle) > 1e-6:
         path = (np.sin((1 - share) * angle) * ends[0] + np.sin(share * angle) * ends[1]) / np.sin(angle)

@@ -19,6 +19,7 @@ SIZED = ("dcgan", "residual")
 def generator_space(config: GeneratorTraining) -> list[Vary]:
     """What is varied of a generator; what somebody gave is not, nor networks that begin as trained ones."""
     space = [
+        # Both rates apart: a game is lost by the ratio of the two rather than by either.
         Vary("generator_rate", low=RATES[0], high=RATES[1]),
         Vary("critic_rate", low=RATES[0], high=RATES[1]),
         Vary("batch", (8, 16, 32)),

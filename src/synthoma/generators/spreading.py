@@ -67,6 +67,7 @@ def spread_pieces(
     """
     from joblib import cpu_count
 
+    # A patient is some hundred slices already.
     step = 1 if origin.patients else BLOCKS
     calls = [(origin, tuple(tasks[at : at + step])) for at in range(0, len(tasks), step)]
     with spread_kept(draw_tasks, calls, jobs or min(cpu_count(), len(calls)), KEPT_PIECES, told) as pieces:
@@ -101,6 +102,7 @@ def _opened(origin: Origin) -> tuple[Sampler, Chooser | None]:
 
 
 def _key(origin: Origin, tasks: tuple[Task, ...]) -> str:
+    # Without paths, by digests alone: workers may see the same files in other places.
     content = {name: value for name, value in asdict(origin).items() if name not in ("run", "phantom")}
     return bytes_digest(json.dumps([__version__, content, tasks], sort_keys=True).encode())[:32]
 

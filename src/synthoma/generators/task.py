@@ -95,6 +95,7 @@ class GenerativeTask:
             )
             return Snapshot(math.nan, {}, [broken], fatal=True)
         count = max(self.samples, SHEET)
+        # The same latents at every snapshot: what changes between two of them is the generator and not the draw.
         samples, classes = self.draw(count), self.snapshot_classes(count)
         self.sheet(progress.images, samples[:SHEET])
         judged = samples[: self.samples]

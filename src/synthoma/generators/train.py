@@ -75,6 +75,7 @@ def train_generator(
     if not progress.best_images:
         came = f"a training that broke after {progress.images:,} images"
         raise ConfigError("finite losses", came, "use lower learning rates (--set gan.generator_rate=5e-5)")
+    # Images of the snapshot that is kept, not of the whole training: that is what the weights have seen.
     meta, finished = model_meta(plan, progress.best_images).changed(material.described), task.finished()
     if (realness := realness_of(plan, material, finished)) is not None:
         meta = meta.changed({"realness": realness.content()})
@@ -86,6 +87,7 @@ def budget_of(config: GeneratorTraining, slices: int) -> Budget:
     """When a training ends that learns from so many slices. By epochs, a snapshot is taken at the end of each."""
     if config.epochs is None:
         return Budget(config.images, config.minutes, config.snapshots, config.patience, slices)
+    # One an epoch unless somebody says otherwise: whoever counts in epochs looks at their ends.
     snapshots = config.snapshots if "snapshots" in config.model_fields_set else config.epochs
     return Budget(config.epochs * slices, None, snapshots, config.patience, slices)
 
@@ -169,6 +171,7 @@ def _judge(plan: GeneratorPlan) -> Judge:
         return JudgedImages(images, table["group"].iloc[chosen].astype(str).to_numpy())
 
     judge = validation_judge(
+        # Twice as many: where nobody is held out, one half of the patients stands against the other.
         judged(spread(plan.rows, 2 * JUDGED)),
         judged(spread(validation, JUDGED)) if len(validation) else None,
         logits=config.gan.loss.startswith("bce"),
@@ -193,5 +196,6 @@ def sample_picture(sample: Floats, shape: ImageShape) -> Bytes:
     if not shape.labels:
         return np.repeat(picture[..., None], 3, axis=2)
     labels = sample[shape.channels :]
+    # The highest label above 0, as masks of a cohort are made.
     mask = np.where(labels.max(axis=0) > 0, labels.argmax(axis=0) + 1, 0).astype(np.uint8)
     return outlined(picture, mask)

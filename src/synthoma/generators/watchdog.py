@@ -101,6 +101,7 @@ def validation_judge(
             scores = [_mean_distance(*pair) for pair in zip(found, least, strict=True)]
             values |= found[0] | {"variety": _variety(_joined(yardstick.references, drawn)) / own_variety}
         if validation is not None:
+            # 64 do: the limit is three of them, and each is searched for among all training images.
             values["near_copies"] = float((gallery.nearest(images[:64]).score > usual).mean())
         return Snapshot(scores[0], values, warnings_of(values, recent, logits=logits), resampled=scores[1:])
 
@@ -152,6 +153,7 @@ class _Yardstick:
 
 def _mean_distance(found: dict[str, float], least: dict[str, float]) -> float:
     """Geometric mean over the families, none of which counts below what other real patients score."""
+    # Geometric: families have other units, and neither is to drown the other.
     return math.sqrt(math.prod(max(found[name], least[name]) for name in FAMILIES))
 
 

@@ -71,6 +71,7 @@ class Detection:
         slices, count = self.chances.slices, len(self.chances.slices)
         if name.lower().endswith(".png"):
             if count and len(self.files) in (count, 2 * count) and shape[0] == 1:
+                # Masks with labels come in a second round of the same slices.
                 at = self.files.index(name) % count
                 return Chances(self.chances.probability, slices[at : at + 1])
         elif shape[self.chances.axis] == count:
@@ -120,6 +121,7 @@ def joined(parts: Sequence[Chances | None], lengths: Sequence[int]) -> Chances |
     if not known or len(parts) == 1:
         return known[0] if known else None
     slices = [np.full(n, np.nan) if part is None else part.slices for part, n in zip(parts, lengths, strict=True)]
+    # The highest: one file with a tumour makes a patient with one, however many are empty.
     return Chances(max(part.probability for part in known), np.concatenate(slices))
 
 
@@ -157,6 +159,7 @@ def judged(truth: Array, chances: Chances | None) -> Judged | None:
     if has.shape != chances.slices.shape:
         came = f"{len(chances.slices)} for {len(has)}"
         raise InputError("one probability for each slice of the truth", came, "give them along the axis of the slices")
+    # After the patient's own answer was taken of all slices: that he has a tumour does not depend on who was asked.
     known = ~np.isnan(chances.slices)
     return Judged(chances.probability, chances.slices[known], has[known], bool(has.any()))
 
@@ -190,6 +193,7 @@ def chance_scores(patients: Sequence[Judged], draws: int, seed: int) -> ChanceSc
         return {"ece": expected_calibration_error(real, values, bins=BINS), "brier": brier_score(real, values)}
 
     found = bootstrap_many(calibration, len(patients), limits=SHARE, draws=draws, seed=seed)
+    # Over all slices together: of one patient's there are too few for a bin of each probability.
     curve = reliability(truth, chance, bins=BINS)
     points = zip(curve.probability.tolist(), curve.share.tolist(), curve.count.tolist(), strict=True)
     owner = np.repeat(np.arange(len(patients)), lengths)

@@ -66,6 +66,7 @@ def _by_patient(trios: Sequence[MaskFiles], roots: Roots, notes: ScoringNotes) -
             "if they are of several, put the slices of each into a folder of its own"
         )
     volumes = [(trio, key_of(trio.truth, root)) for trio in trios if kind_of(trio.truth) not in PICTURES]
+    # A short name where it is the only one, as people know a case; with its folders where two would be one patient.
     often = Counter(key[-1] for _, key in volumes)
     for trio, key in volumes:  # also files that turn out to be none when they are read
         name = key[-1] if often[key[-1]] == 1 and key[-1] else "/".join(key) or stem_of(trio.truth)
@@ -113,6 +114,7 @@ def _described(folders: Sequence[Path], root: Path) -> Decision | None:
     if unclear := sorted({label for one in said for label in one.unclear}):
         return Decision(None, f"{LABELS_FILE} names labels that are not known here: {', '.join(unclear)}")
     texts = {one.convention.text(): one.convention for one in said if one.convention is not None}
+    # One meaning for a side: half of it read by another convention would be scored as errors.
     if len(texts) > 1 or len(said) < len(found):
         return Decision(None, f"not every file has a {LABELS_FILE} that says the same")
     return Decision(texts.popitem()[1], f"{LABELS_FILE} says so")

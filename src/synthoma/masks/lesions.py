@@ -69,6 +69,7 @@ def lesions_of_all(rows: Sequence[LesionScores], settings: ScoreSettings) -> Les
         made_up=sum(len(row.made_up) for row in rows),
         dice=mean([row.dice for row in rows], SHARE),
         surface_dice=mean([row.surface_dice for row in rows], SHARE),
+        # Missed and made up lesions are in it with 374 mm each, so it is no distance of outlines.
         hd95=mean([row.hd95 for row in rows], _DISTANCE),
         found=every,
         made_up_per_scan=mean([float(len(row.made_up)) for row in rows], _DISTANCE),
@@ -81,6 +82,7 @@ def _by_size(rows: Sequence[LesionScores], settings: ScoreSettings) -> tuple[Fou
     limits = (0.0, *settings.lesion_sizes, math.inf)
     found = []
     for low, high in itertools.pairwise(limits):
+        # A lesion of exactly a limit is of the smaller size, as BraTS leaves out what is not larger than its least.
         own = [[one for one in row.lesions if low < one.volume / 1000 <= high] for row in rows]
         found.append(
             FoundBySize(

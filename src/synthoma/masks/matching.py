@@ -49,6 +49,7 @@ def masks_by_key(root: Path, name: str, notes: ScoringNotes) -> dict[Key, Path]:
         notes.remarks.append(f"{name}: {rest} files that are no volumes or pictures were left aside")
     called = {path: _called(stem_of(path)) for path in usable}
     aside = sum(kind == "aside" for kind in called.values())
+    # Where all are called so, the names say nothing: probabilities that were thresholded keep their name.
     if 0 < aside < len(usable):
         notes.remarks.append(f"{name}: {aside} files are probabilities or masks of something else, by their names")
         usable = [path for path in usable if called[path] != "aside"]
@@ -131,6 +132,7 @@ def matched_files(sides: Mapping[str, Mapping[Key, Path]], roots: Roots, notes: 
         InputError: no truth has a prediction.
     """
     truth = sides["truth"]
+    # By numbers within names, so that rows of the table are in the order in which people count.
     ordered = sorted(truth, key=lambda key: natural("/".join(key)))
     partners: dict[str, dict[Key, Path]] = {}
     for name, side in sides.items():

@@ -49,6 +49,7 @@ def region_of_all(rows: Sequence[RegionScores], mixed: bool, settings: ScoreSett
             found[name] = Centre()
             continue
         values = np.array([getattr(row, name) for row in rows])
+        # One seed for all scores: the same patients are drawn, so that intervals of two scores vary together.
         mean, median = (
             score_interval(values, statistic=kind, limits=_limits(name), draws=settings.draws, seed=settings.seed)
             for kind in ("mean", "median")
@@ -79,6 +80,7 @@ def detection_of_all(counts: Sequence[Counts], settings: ScoreSettings) -> Slice
 
     found = bootstrap_many(scores, len(table), limits=SHARE, draws=settings.draws, seed=settings.seed)
     tp, fp, fn, tn = table.sum(axis=0).tolist()
+    # The pooled answers weigh patients by their slices, these all alike: one scan of many slices may hide the others.
     each = [answers(row) for row in table]
     means = {
         name: Estimate.of(
@@ -107,6 +109,7 @@ def comparison_of_models(
     both = [one.scores for one in found if one.scores.other is not None]
     if not both:
         return None
+    # Overlap has no unit; of distances in mm and in pixels there is no common mean.
     names = _COMPARED if len({row.unit for row in both}) == 1 else _COMPARED[:2]
     pairs = [(one.counts, one.other_counts) for one in found if one.other_counts is not None]
     ours, theirs = (conventions_of(convention_table(side)) for side in zip(*pairs, strict=True))
@@ -124,6 +127,6 @@ def _beside(rows: Sequence[PatientScores], region: str, name: str, settings: Sco
     """One score of one region, of the other model and between both."""
     ours: Floats = np.array([getattr(row.regions[region], name) for row in rows])
     theirs: Floats = np.array([getattr(row.other[region], name) for row in rows if row.other is not None])
-    gap = paired_difference(ours, theirs, draws=settings.draws, seed=settings.seed)
+    gap = paired_difference(ours, theirs, limits=_limits(name), draws=settings.draws, seed=settings.seed)
     other = score_interval(theirs, limits=_limits(name), draws=settings.draws, seed=settings.seed)
     return BesideOther(other=Estimate.of(other), difference=Gap.between(gap))

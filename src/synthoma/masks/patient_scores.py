@@ -109,6 +109,7 @@ def score_patient(masks: PatientMasks, regions: Sequence[Region], settings: Scor
     }
     tumour = whole.drawn(truth, "truth")
     counts = slice_counts(tumour, whole.drawn(masks.prediction, "prediction"))
+    # Of the whole tumour: that one region is called in place of another is no false slice.
     table = called(counts)
     tp, fp, fn, _ = table
     chances = judged(tumour, masks.chances)
@@ -145,8 +146,10 @@ def _lesions(masks: PatientMasks, regions: Sequence[Region], settings: ScoreSett
 
 def _scores(truth: Array, prediction: Array, spacing: Spacing | None, tolerance: float) -> RegionScores:
     """Scores of one region; volumes in mm3, or in pixels where no spacing is known."""
+    # Over the whole volume: the mean of slices would give its small ends as much weight as the middle of a tumour.
     counts = slice_counts(truth, prediction).total()
     surface = boundary(truth, prediction, spacing or PIXELS, tolerance)
+    # Without a spacing volumes stay numbers of pixels, and say so by their unit.
     voxel = math.prod(spacing) if spacing else 1.0
     return RegionScores(
         dice=float(dice(counts)),

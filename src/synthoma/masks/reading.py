@@ -51,6 +51,7 @@ def read_all(
                 name,
                 np.concatenate([part.truth for part in parts]),
                 np.concatenate([part.prediction for part in parts]),
+                # One spacing for the patient: that of the stack, which slices as files cannot state one by one.
                 parts[0].spacing,
                 np.concatenate(others) if len(others) == len(parts) else None,
                 joined([part.chances for part in parts], [len(part.truth) for part in parts]),
@@ -82,6 +83,8 @@ def _read_files(trio: MaskFiles, roots: Roots, spacing: Spacing | None, notes: S
         except InputError as error:
             assert path is not None
             notes.skip(name_in_results(path, roots[name], name), error)
+    # A prediction that cannot be read is no empty one: it is left out and listed, and one that is missing counts as
+    # empty.
     if trio.prediction is not None and "predictions" not in read:
         return None
     # Only now: each side may have made the grid larger, and all must lie on the same one.
@@ -213,4 +216,5 @@ def _as_labels(values: Array) -> Array:
         raise InputError("whole labels from 0 up", f"values from {present[0]:g} to {present[-1]:g}", todo)
     if len(present) > MOST_LABELS:
         raise InputError(f"a mask of at most {MOST_LABELS} values", f"{len(present)} different ones", todo)
+    # Not narrower where values are larger: 256 in 8 bits would be background.
     return values.astype(np.uint8 if present[-1] < 256 else np.int64)

@@ -123,6 +123,7 @@ def _decided(name: str, sides: Mapping[str, Side]) -> Decision:
     lacks the other may have. Another model's masks have no say in what truth and prediction mean.
     """
     side, truth = sides[name], sides["truth"]
+    # What somebody says goes before what values look like: 1, 2 and 4 can be two conventions.
     if side.said is not None:
         return _agreed(side.said, side, name)
     # Its 1 is the whole tumour, even beside a side whose 1 is the core.
@@ -213,6 +214,7 @@ def _plain(sides: Mapping[str, Side], known: Mapping[str, Decision], asked: bool
     A side with a single value says tumour or not: that its 1 is another side's core would be chance.
     """
     truth, prediction, other = (sides[name].values for name in ("truth", "prediction", "other"))
+    # Two values at least on either side: a lone 1 is "tumour" here and may be "core" there.
     both = sorted(truth & prediction) if min(len(truth), len(prediction)) > 1 else []
     remarks = [*_strange(sides, known)]
     if not asked:

@@ -190,6 +190,7 @@ def _score(
         found.append(score_patient(one.unpacked(), chosen.regions, settings))
     progress("scoring masks", len(packed), len(packed))
     rows = [one.scores for one in found]
+    # Two rows of one name would be drawn as two patients, and intervals be too narrow.
     if twice := [name for name, number in Counter(row.patient for row in rows).items() if number > 1]:
         raise InputError("each patient once", f"{twice[0]!r} twice", "give each patient a name of its own")
     return _result(found, chosen, notes, settings, compared)
@@ -216,6 +217,7 @@ def _result(
     """All that was found, in the order of scores.json."""
     rows, counts = [one.scores for one in found], [one.counts for one in found]
     units = {row.unit for row in rows}
+    # Known only now: one file without a spacing takes distances and volumes from the means of all.
     unit = units.pop() if len(units) == 1 else "mixed"
     if unit == "mixed":
         notes.remarks.append("some files state a spacing and some do not: distances and volumes are not averaged")

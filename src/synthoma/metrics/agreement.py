@@ -81,7 +81,7 @@ def kappa_interval(
         return cohen_kappa(drawn[:, 0], drawn[:, 1]) if answers.shape[1] == 2 else fleiss_kappa(drawn)
 
     if len(answers) < 2 or not np.isfinite(value := kappa(np.arange(len(members)))):
-        return Interval(*(float("nan"),) * 3, len(answers))
+        return Interval(*(float("nan"),) * 3, len(members))
     if value >= 1 - _ALL_ALIKE:  # no draw differs: how many others might is said by the limits of kappa
         return bootstrap(lambda places: 1.0, len(members), limits=(-1.0, 1.0), level=level, seed=seed)
     return bootstrap(kappa, len(members), limits=(-1.0, 1.0), level=level, seed=seed)

@@ -162,7 +162,13 @@ def bootstrap_many(
 
 
 def paired_difference(
-    first: Floats, second: Floats, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+    first: Floats,
+    second: Floats,
+    *,
+    limits: Limits = ANYTHING,
+    level: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Difference:
     """Mean difference (first - second) of two models on the same patients.
 
@@ -174,6 +180,7 @@ def paired_difference(
     Args:
         first: (N,) score of each patient; a pair in which either is nan is left out.
         second: (N,) of the other model, in the same order.
+        limits: least and largest value of a score, so that a difference has limits too.
         level: 0..1.
         draws: samples drawn.
         seed: of the draws.
@@ -206,9 +213,11 @@ def paired_difference(
     # five (decision 0008).
     # Patients who all differ alike have no error to divide by; p is then that of their signs.
     p = max(p, 2 * float(stats.t.sf(abs(value) / max(error, 1e-12), count - 1)), 2.0 ** (1 - count))
-    if value and error < 1e-12 and count < ALIKE:
+    # Also where they do not differ at all: three patients without a difference say nothing of a fourth.
+    if error < 1e-12 and count < ALIKE:
         return Difference(value, float("nan"), float("nan"), count, p)
-    return Difference(value, min(low, value - reach), max(high, value + reach), count, p)
+    span = limits[1] - limits[0]
+    return Difference(value, max(min(low, value - reach), -span), min(max(high, value + reach), span), count, p)
 
 
 def _places(groups: Sequence[Hashable]) -> list[int]:

@@ -119,6 +119,7 @@ def counts_of(seen: Sequence[Seen], cohort: Cohort, edges: Sequence[float]) -> C
         tuple(_unknown(seen, ill, cohort)),
         len({one.patient for one in seen}),
         len(seen),
+        # A median: one scan of thin slices would else make each synthetic case long.
         max(1, int(np.median(slices))) if slices else 1,
         tuple(edges),
     )
@@ -139,6 +140,7 @@ def size_of(ml: float | None, edges: Sequence[float]) -> str | None:
 
 def _tally(axis: Axis, kinds: Sequence[str], found: Iterable[tuple[str, str | None]]) -> list[Tally]:
     """Patients of each kind; each counts once for a kind, however many scans he has."""
+    # A set of pairs: two scans of one patient with the same kind are one patient of that kind.
     counted = Counter(kind for _, kind in set(found))
     return [Tally(axis=axis, kind=kind, have=counted[kind]) for kind in kinds]
 
@@ -174,6 +176,7 @@ def _looked_at(stack: Stack) -> Seen:
     """One scan."""
     cohort, table = stack.cohort, stack.cohort.slices
     rows = table.iloc[stack.rows]
+    # Of the stored masks: what was lost by resizing is not there to be learned from either.
     pixels = rows["tumour_pixels"].to_numpy(np.float64)
     labels = frozenset(rows["label"].astype(str)) - {UNLABELLED}
     # Without masks a class that is no healthy one is all that says of a tumour.
@@ -200,6 +203,8 @@ def _tumour(stack: Stack) -> tuple[float | None, str | None, str | None]:
     tumour = scan.tumour
     ml = float(tumour.sum()) * scan.voxel_ml
     try:
+        # The tumour is joined to the brain: what is told from the rest by its grey leaves out a core of fluid or a
+        # bright rim.
         side, lobe = where_is(tumour, brain_of(scan.images, scan.spacing) | tumour, scan)
     except InputError:  # a scan that tells nothing of its brain
         return ml, None, None

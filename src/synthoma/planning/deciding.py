@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import ceil, inf
+from math import ceil
 from typing import get_args
 
 from synthoma.core.types import HEALTHY
@@ -38,6 +38,7 @@ def gaps_of(counts: Counts, axis: Axis, share: float) -> dict[str, int]:
     known = sum(have.values())
     if not have or lost > MOST_UNKNOWN * (known + lost):
         return {}
+    # Sequences do not exclude one another: each should be there of every patient.
     even = counts.patients if axis == "sequence" else known / len(have)
     if even < LEAST_EVEN:
         return {}
@@ -54,11 +55,15 @@ def too_few(counts: Counts) -> list[Axis]:
 
 def orders_of(counts: Counts, config: PlanConfig) -> tuple[Order, ...]:
     """What is to be made: as few cases as fill all gaps, each of what is most wanting, within the ratio."""
-    most = int(config.ratio * counts.patients)
+    # Rounded first, as the aim of a gap: 0.29 * 100 is a little less than 29.
+    most = int(round(config.ratio * counts.patients, 9))
     gaps = {axis: gaps_of(counts, axis, config.share) for axis in PLANNED}
+    # Ordered apart: a healthy case has no size, side or lobe that it could fill up beside its class.
     healthy = [(kind, gap) for kind, gap in gaps["class"].items() if kind.lower() in HEALTHY]
     gaps["class"] = {kind: gap for kind, gap in gaps["class"].items() if kind.lower() not in HEALTHY}
     cases: Counter[Kinds] = Counter()
+    # One case fills a gap of each axis at once, so that as many are made as the largest gap asks for and not as their
+    # sum.
     while any(gaps.values()) and cases.total() < most:
         case = tuple(_most_wanting(gaps[axis]) for axis in PLANNED)
         cases[case] += 1
@@ -68,6 +73,7 @@ def orders_of(counts: Counts, config: PlanConfig) -> tuple[Order, ...]:
         if left > 0:
             orders.append(Order(name=kind, count=min(gap, left), label=kind))
             left -= orders[-1].count
+    # Last: cases of all sequences are any cases, and those that are ordered above may have them already.
     lacking = gaps_of(counts, "sequence", config.share)
     if lacking and left > 0:
         name = f"with {', '.join(lacking)}"
@@ -89,14 +95,17 @@ def _most_wanting(gaps: dict[str, int]) -> str | None:
 def _order(case: Kinds, count: int, edges: Sequence[float]) -> Order:
     label, size, side, lobe = case
     names = size_names(edges)
-    bounds = (0.0, *edges, inf)
+    # Only the open ends are limited. With edges below 1 ml or above 150, limits on all of them would have sizes that
+    # begin above their own end.
+    least = SMALLEST_ML if edges[0] > SMALLEST_ML else edges[0] / 2
+    most = LARGEST_ML if edges[-1] < LARGEST_ML else 1.5 * edges[-1]
+    bounds = (least, *edges, most)
     at = names.index(size) if size is not None else None
     return Order(
         name=" ".join(word for word in (label, size, side, lobe) if word),
         count=count,
         label=label,
-        # Nothing that is asked for is beyond what painters can be asked for.
-        size_ml=None if at is None else (max(bounds[at], SMALLEST_ML), min(bounds[at + 1], LARGEST_ML)),
+        size_ml=None if at is None else (bounds[at], bounds[at + 1]),
         side=None if side is None else "left" if side == "left" else "right",
         lobe=next((name for name in LOBE_NAMES if name == lobe), None),
     )
@@ -104,7 +113,7 @@ def _order(case: Kinds, count: int, edges: Sequence[float]) -> Order:
 
 LOBE_NAMES: tuple[Lobe, ...] = get_args(Lobe)
 SMALLEST_ML, LARGEST_ML = 1.0, 150.0
-"""Volumes within which tumours are ordered."""
+"""Volumes within which tumours are ordered, unless sizes are divided beyond them."""
 
 
 def with_usual(orders: Sequence[Order], count: int) -> tuple[Order, ...]:
@@ -149,6 +158,8 @@ def judged_by_curve(curve: Curve, gain: Gain, make: int, matters: float) -> Verd
     if gain.high < matters:
         because = f"even {told}, less than the {matters:g} that matters"
         return Verdict(word="NOT WORTH IT", because=because)
+    # Synthetic cases are held to be worth no more than as many real ones: where those show nothing, no bound can be
+    # read off.
     if curve.power_low <= 0:
         because = "more real patients do not clearly raise the score here, so nothing can be said of synthetic ones"
         return Verdict(word="CANNOT TELL", because=f"{because}; {told}")
@@ -169,6 +180,7 @@ def judged_by_evaluation(word: str, gain: Gain, matters: float) -> Verdict:
     told = f"synthetic slices gave {gain.value:+.3f} (95 % CI {gain.low:+.3f} to {gain.high:+.3f})"
     if word == "HELPS":
         return Verdict(word="WORTH IT", because=told)
+    # By the upper end: what may still be worth it is not called worthless.
     if word == "HARMS" or gain.high < matters:
         return Verdict(word="NOT WORTH IT", because=f"{told}, the evaluation says {word}")
     return Verdict(word="CANNOT TELL", because=f"{told}, the evaluation says {word}")

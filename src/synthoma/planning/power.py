@@ -30,6 +30,7 @@ def power_law(patients: Sequence[float], scores: Sequence[float]) -> tuple[float
         patients: two different numbers or more.
         scores: 0..1, one for each.
     """
+    # A score of 1 has no logarithm of its error; the floor keeps it a point far down in place of minus infinity.
     error = np.maximum(1 - np.asarray(scores, np.float64), LEAST_ERROR)
     slope, start = np.polyfit(np.log(np.asarray(patients, np.float64)), np.log(error), 1)
     return float(np.exp(start)), float(-slope)
@@ -37,6 +38,7 @@ def power_law(patients: Sequence[float], scores: Sequence[float]) -> tuple[float
 
 def gained(scale: float, power: float, had: float, further: float) -> float:
     """By how much the score rises from ``had`` patients with so many further ones, up to ``FURTHEST`` times as many."""
+    # A power law holds within some decades at best; a bend beyond what was measured would be promised away.
     reached = min(had + further, FURTHEST * had)
     return float(scale * (had**-power - reached**-power))
 
@@ -51,6 +53,7 @@ def followed(scores: Mapping[int, Floats], further: float, *, seed: int) -> dict
     """
     counts = sorted(scores)
     asked = scores[counts[0]].shape[1]
+    # One stream for all draws, which come in a fixed order: the same scores have the same interval.
     rng = stream(seed, "planning.seeds")
 
     def statistic(drawn: Ints) -> dict[str, float]:
@@ -58,6 +61,8 @@ def followed(scores: Mapping[int, Floats], further: float, *, seed: int) -> dict
         means = []
         for count in counts:
             part = scores[count]
+            # Apart for each number of patients, though these share their seeds: what they have in common is not taken
+            # off, and the interval is rather too wide than too narrow.
             rows = np.arange(len(part)) if whole else rng.integers(0, len(part), len(part))
             means.append(float(part[np.ix_(rows, drawn)].mean()))
         scale, power = power_law(counts, means)

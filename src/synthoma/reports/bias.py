@@ -51,12 +51,14 @@ def _grouped(what: str, table: pd.DataFrame, column: str, rows: list[tuple[str, 
     """Patients of each value of a column; a patient may show several classes."""
     shown = table[["group", column]].astype(str) if column in table else None
     if shown is not None:
+        # Each patient once a value: one with many slices must not count as many.
         shown = shown[~shown[column].isin(["", "nan", "None"])].drop_duplicates()
     if shown is None or not len(shown):
         rows.append((what, "not recorded"))
         warnings.append(f"The {what} is not recorded: whether the images serve all alike cannot be told.")
         return
     counts = Counter(shown[column].tolist()).most_common()
+    # Shares are of those of whom it is known: what nobody recorded is told apart, and not taken for another group.
     total, known = table["group"].nunique(), shown["group"].nunique()
     listed = ", ".join(f"{name} {count:,}" for name, count in counts[:_SHOWN])
     more = f", and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
@@ -80,6 +82,7 @@ def _sizes(real: Cohort, table: pd.DataFrame, rows: list[tuple[str, str]], warni
     if not real.tumour_labels or not len(ill):
         rows.append(("tumour size", "not recorded (no masks)"))
         return
+    # One number a patient, the largest cut: a mean over slices would depend on how thick they are.
     largest = 100 * ill.groupby("group")["tumour_pixels"].max().to_numpy(float) / real.size**2
     low, middle, high = np.percentile(largest, [5, 50, 95])
     span = f"{low:.1f} to {high:.1f}, median {middle:.1f} (5 to 95 % of {len(largest):,} patients)"

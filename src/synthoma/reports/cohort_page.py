@@ -220,6 +220,7 @@ def _one_study(cohort: Cohort) -> list[Tile]:
     table = cohort.slices
     complete = (table["missing"] == "").to_numpy()
     area = table["tumour_pixels"].to_numpy()
+    # The largest tumour among complete slices; any of these comes before one that lacks a sequence.
     row = int(np.argmax(np.where(complete, area, area - cohort.size**2)))
     tiles = [_tile(_picture(cohort, row, channel), name) for channel, name in enumerate(cohort.modalities)]
     return [*tiles, _tile(_picture(cohort, row, mask=True), "outlined")]
@@ -272,6 +273,7 @@ def _spread_over_kinds(pairs: pd.DataFrame, most: int) -> list[DuplicatePair]:
     """At most ``most`` pairs, as many of each kind as there are turns, the least certain of each kind first."""
     if not len(pairs):
         return []
+    # The least certain first: whether the limit is right is seen there, not at exact copies.
     kinds = [part.sort_values("score").to_dict("records") for _, part in pairs.groupby("kind")]
     mixed = [kind[turn] for turn in range(max(map(len, kinds))) for kind in kinds if turn < len(kind)]
     return [DuplicatePair.of(row) for row in mixed[:most]]

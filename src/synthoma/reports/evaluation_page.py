@@ -150,6 +150,7 @@ def _chosen_rows(cohort: Cohort, rows: Sequence[int]) -> list[int]:
     area = cohort.slices["tumour_pixels"].to_numpy()[list(rows)]
     ill = [row for row, pixels in zip(rows, area, strict=True) if pixels >= LEAST_OUTLINE]
     others = [row for row, pixels in zip(rows, area, strict=True) if pixels < LEAST_OUTLINE]
+    # Half and half: most slices of a scan show no tumour, and drawn at random hardly any picture would.
     first = _spread(ill, SHOWN // 2 if others else SHOWN)
     return first + _spread(others, SHOWN - len(first))
 
@@ -157,6 +158,7 @@ def _chosen_rows(cohort: Cohort, rows: Sequence[int]) -> list[int]:
 def _spread(rows: Sequence[int], most: int) -> list[int]:
     """At most so many, each from the middle of an equal part of the list."""
     count = min(most, len(rows))
+    # From the middles of equal parts: the ends of a list are ends of scans, where little is seen.
     return [rows[int((place + 0.5) * len(rows) / count)] for place in range(count)]
 
 
@@ -221,6 +223,7 @@ def _ratios(families: Families, names: Sequence[str]) -> list[Span]:
             if not found.ratio or found.value is None:
                 continue
             middle = found.value / found.ratio  # the worse of null and other real scans, see nulls.weighed
+            # The ends by the same measure as the value, so that the line lies around its dot.
             low, high = (None if end is None else end / middle for end in (found.low, found.high))
             title = f"{score_name(name)} · {family_name(family)}"
             rows.append(Span(title, found.ratio, low, high, [value / middle for value in found.null], marked=True))

@@ -305,5 +305,6 @@ def _diversity(result: Evaluation) -> Block | None:
         return None
     text = ("High values are a collapse: images that are all alike, or kinds of images that are missing.",)
     columns = ("", "value", "real vs real", "others to the same", "ratio", "p", "N")
+    # Without the interval, which these scores do not have.
     kept = tuple((name, value, between, *rest) for name, value, _, between, *rest in rows)
     return Block("diversity", "Do synthetic images differ among themselves?", text, columns, kept)

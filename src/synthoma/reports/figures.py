@@ -31,6 +31,7 @@ def histogram(series: dict[str, Sequence[float]], label: str) -> str:
     for (name, part), colour in zip(series.items(), COLOURS, strict=False):
         counts, _ = np.histogram(part, bins=edges)
         title = f"{name} (N = {len(part):,})"
+        # Shares of its own total: splits are of different sizes, and the largest would hide the others.
         axes.stairs(counts / max(counts.sum(), 1), edges, label=title, color=colour, linewidth=1.6)
     axes.set_xlabel(label)
     axes.set_ylabel("share of slices")
@@ -45,6 +46,7 @@ def shares(series: Mapping[str, Sequence[float]], edges: Sequence[float], label:
     for (name, part), colour in zip(series.items(), COLOURS, strict=False):
         values = np.asarray(part, float)
         axes.stairs(values, edges, fill=True, color=colour, alpha=0.22)
+        # A Gaussian of two bins: finer than the peak of a tissue, coarser than the noise of single bins.
         kernel = np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2)
         axes.plot(
             middle, np.convolve(values, kernel / kernel.sum(), mode="same"), color=colour, linewidth=1.8, label=name
@@ -108,13 +110,15 @@ def spans(rows: Sequence[Span], label: str, *, logarithmic: bool = False, line: 
     known = [value for row in rows for value in (row.value, row.high, *row.null, *row.dots) if value is not None]
     if logarithmic:
         axes.set_xscale("log")
-        axes.set_xlim(0.7 * min(value for value in [*known, 1.0] if value > 0), 1.4 * max(known))
+        # 1 is always on the axis, also where all values lie to one side of it: it is what they are held against.
+        axes.set_xlim(0.7 * min(value for value in [*known, 1.0] if value > 0), 1.4 * max(*known, 1.0))
     edge = axes.get_xlim()[0] if logarithmic else -np.inf
     if line is not None:
         axes.axvline(line, color="#5c6875", linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     for place, row in enumerate(rows):
         colour = COLOURS[1] if row.marked else COLOURS[0]
         if len(row.null):
+            # The band without its ends: one odd division would make chance look wider than it is.
             low, high = np.quantile(row.null, [0.05, 0.95])
             axes.plot([min(row.null), max(row.null)], [place, place], color="#b9c1ca", linewidth=1.2, zorder=1)
             axes.barh(place, high - low, left=low, height=0.5, color="#d5dbe1", zorder=1)
@@ -204,6 +208,7 @@ def power_curve(points: Sequence[tuple[int, Sequence[float]]], law: tuple[float,
         axes.plot([count] * len(scores), scores, "o", color=COLOURS[0], markersize=4, alpha=0.55, label=title)
     counts = [count for count, _ in points]
     most = max(counts)
+    # Dashed where nobody measured: a law that fits may bend right after the last point.
     for across, style, title in (
         (np.geomspace(min(counts), most, 40), "-", "power law"),
         (np.geomspace(most, 3 * most, 40), "--", "followed to three times as many"),
@@ -237,6 +242,7 @@ def learning_curve(
     """
     figure, axes = _axes(height=3.2, width=8.6)
     counts = np.array([count for count, _ in points], float)
+    # At least one patient: the axis is logarithmic, and a loss may be worth more patients than there are.
     place = max(had + worth, 1.0) if worth is not None else float(had)
     left, far = min(counts.min(), place), max(counts.max(), place) * 1.15
     for number, (count, scores) in enumerate(points):

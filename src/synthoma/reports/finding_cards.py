@@ -200,6 +200,7 @@ def _tissues(found: ScanFindings) -> list[tuple[str, str]]:
     shown = ("brain", "grey matter", "white matter", "ventricles", "outer fluid")
     facts += [(f"{name} (estimated)", f"{sizes[name]:,.0f} ml") for name in shown if sizes.get(name)]
     if (shift := tissues.midline_shift_mm) is not None:
+        # Below 1 mm no side: healthy heads are not more symmetric than that.
         way = f" to the patient's {'left' if shift > 0 else 'right'}" if abs(shift) >= 1 else ""
         facts.append(("midline shift (estimated)", f"{abs(shift):.0f} mm{way}"))
     return facts

@@ -108,6 +108,7 @@ def _line(row: Mapping[str, str]) -> ScanRow:
     said = row["has_tumour"] == "True"
     size = size_text(float(row["volume"]), row["unit"])
     length = length_text(float(row["diameter"]) if row["diameter"] else None, row["diameter_unit"])
+    # In brackets: where no tumour is said, what is marked is no volume of one.
     if not said and size != "-":
         size, length = f"({size})", f"({length})"
     return ScanRow(

@@ -84,13 +84,13 @@ def _autoencoder(meta: ModelMeta, tables: Tables) -> Flow:
 def _rectified_flow(meta: ModelMeta, tables: Tables) -> Flow:
     steps = meta.network.get("flow_steps", "")
     title, lines = _slice(meta, "real", sign="x: ")
-    mixed = Node(1, None, "t of x and 1 − t of z", ("a point on the straight way from noise to slice",))
+    mixed = Node(1, None, "1 − t of x and t of z", ("a point on the straight way from noise to slice",))
     nodes = (
         Node(0, 0, "noise z", _normal(meta)),
         Node(0, 1, title, lines),
         mixed,
         _network(2, None, "velocity", tables, name="velocity network", said="which way leads to the slice?"),
-        Node(3, 0, "to learn", ("|velocity − (x − z)|² small",), "loss"),
+        Node(3, 0, "to learn", ("|velocity − (z − x)|² small",), "loss"),
         Node(3, 1, "to draw", (f"from z in {steps} steps", "to a new slice")),
     )
     return Flow(f"How {meta.model} learns", nodes, ((0, 2), (1, 2), (2, 3), (3, 4), (3, 5)))

@@ -67,12 +67,14 @@ def _kinds(result: Evaluation) -> Block | None:
         rows.append(
             (
                 kind.name, "", f"{kind.flagged:,} of {kind.of:,}", chance(kind.p),
+                # No bound, and not a small one: a search that misses planted copies says nothing of others.
                 "cannot tell" if kind.unseen else at_most(kind.upper_share),
             )
         )  # fmt: skip
         rows += [("", one.name, _recall(one) or NONE, "", "") for one in kind.alterations]
     if (patients := found.volumes) is not None:
         of = f"{patients.flagged:,} of {patients.of:,} patients"
+        # Without a recall there is no bound: nothing found may be nothing seen.
         bound = at_most(patients.upper_share) if patients.recall else "cannot tell"
         rows.append(("whole patients", "", of, chance(patients.p), bound))
         if patients.recall:

@@ -42,6 +42,7 @@ def run_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
     losses = [entry for entry in log if "g_loss" in entry.figures or "loss" in entry.figures]
     scored, snapshots = [entry for entry in log if entry.score is not None], [one for one in log if one.is_snapshot]
     sheets = sorted((run / "samples").glob("images-*.png"))
+    # The sheet of the snapshot that is kept, and not the last one, which may be worse.
     best = [path for path in sheets if int(path.stem.split("-")[1]) == meta.images] or sheets[-1:]
     scores = {
         "distance to held-out scans (sliced W2)": _points(scored, "score"),
@@ -130,6 +131,7 @@ def watched_of(snapshots: Sequence[LogEntry]) -> Watched | None:
 def _told(last: LogEntry) -> list[str]:
     """What the figures of the last snapshot mean."""
     held_out, learned = last.d_accuracy_held_out, last.d_accuracy_training or 0.0
+    # Without held-out slices high accuracy is no news: a discriminator may simply know its own.
     if held_out is None:
         return [
             "The cohort has too few validation slices to ask about, so nobody knows what D makes of slices that it has "
@@ -237,6 +239,7 @@ def _settings(path: Path) -> str:
 
 def _speed(losses: Sequence[LogEntry]) -> tuple[str, str]:
     """How many images a training has shown, and how many a second in the middle of its speeds."""
+    # The middle one: the first entries hold compiling, and others hold snapshots.
     speed = sorted(entry.figure("images_per_second") or 0.0 for entry in losses) or [0.0]
     return f"{losses[-1].images or 0:,}" if losses else "0", f"{speed[len(speed) // 2]:.0f} a second"
 
@@ -252,6 +255,7 @@ def _cards(meta: ModelMeta, losses: Sequence[LogEntry], scored: Sequence[LogEntr
     lowest = min((score for _, score in found), default=math.nan)
     kept = next((score for after, score in found if after == meta.images), math.nan)
     remark = f"sliced W2 of the snapshot that is kept, after {meta.images:,} images"
+    # Said, since a reader of the curve sees a lower point and takes the choice for a mistake.
     if kept > lowest:
         remark += f"; the lowest, {lowest:.3g}, is not lower by more than chance"
     return [

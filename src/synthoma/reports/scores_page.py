@@ -71,6 +71,7 @@ class Heading:
 
 def scores_page(scores: Mapping[str, Any], heading: Heading | None = None) -> str:
     """The whole page of a result of ``masks.scores`` as HTML text."""
+    # The worst first: where a list is cut, failures are what must not be missing.
     rows = sorted(scores["per_patient"], key=lambda row: (row["regions"][WHOLE]["dice"], row["patient"]))
     name = scores["compared"]["predictions"]
     return render(
@@ -283,6 +284,7 @@ def _curve(points: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "height": SQUARE + 52,
         "corners": (*at(0, 0), *at(1, 1)),
         "dots": [
+            # The area of a dot goes with its count, since areas are what eyes compare.
             (*place, round(2 + 3 * (point["count"] / most) ** 0.5, 1))
             for place, point in zip(dots, points, strict=True)
         ],

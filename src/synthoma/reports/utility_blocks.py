@@ -42,6 +42,7 @@ def useful(result: Evaluation) -> list[Block | None]:
     if not utility.arms:
         return [Block("untested", "", (sentence(f"{utility.word}: {utility.because}"),))]
     blocks: list[Block | None] = []
+    # All detectors are shown: to show the one that gained most would be a choice by the result.
     for at, one in enumerate([utility, *utility.other_detectors]):
         blocks += [_arms(one, at), _worth(one, at), _comparisons(one, at), _detection(one, at), _cross(one)]
     return blocks

@@ -30,6 +30,7 @@ def chance(p: float | None) -> str:
     """A p-value; a dash for None."""
     if p is None:
         return NONE
+    # Never 0.000: no finite number of patients shows that.
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -77,6 +77,7 @@ def read_arrays(source: Path) -> Arrays:
         came = f"{images.dtype} {images.shape}"
         raise InputError("images (N, S, S) or (N, C, S, S) of numbers", came, "transpose or convert them")
     if masks is not None:
+        # Torch's masks often keep an axis of one channel.
         masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
         if masks.shape != (len(images), *images.shape[-2:]) or masks.dtype.kind not in "buif":
             wanted = (len(images), *images.shape[-2:])
@@ -155,12 +156,13 @@ def _meaning(masks: Array | None, labels: Mapping[int, str]) -> tuple[int | None
         return None, {}
     present = sorted({float(value) for part in masks for value in np.unique(part)} - {0.0})
     # nan is no equal of itself: it is refused further down, with the values.
-    if len(present) > 255 or any(value < 0 or value != int(value) for value in present if value == value):
+    if len(present) > 255 or any(value < 0 or not value.is_integer() for value in present if value == value):
         todo = "threshold probabilities, or round the values"
         raise InputError("masks of a few whole numbers from 0", f"values such as {present[0]:g}", todo)
     known = dict(labels)
     if set(present) <= set(known):
         return None, known
+    # 255 in one set and 1 in the next: a single value can only be the tumour.
     if len(present) == 1 and present[0] == present[0]:
         return int(present[0]), dict(WHOLE_TUMOUR)
     said = ", ".join(f"{value} {name}" for value, name in known.items()) or "one value, which is tumour"
@@ -204,6 +206,7 @@ def _mapped(path: Path) -> Array:
     with _reading(path), open_file(path) as stream:
         _check_header(stream, size, path.name)
     with _reading(path):
+        # Mapped, not read: sets of pictures may be larger than the memory, and are taken one by one.
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         return np.asarray(mapped)
 

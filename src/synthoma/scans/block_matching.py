@@ -35,6 +35,7 @@ def block_fit(fixed: Resolutions, moving: Resolutions, pose: Pose) -> tuple[floa
         # Beside the edge of the field of view there is no slope to speak of.
         seen.append(ndimage.binary_erosion(known) & head_of(cells, np.full(3, _CELL), _CELL))
         edges.append(_directions(cells, seen[-1]))
+    # Blocks that hardly show anything fit by chance.
     used = _per_block(seen[0] & seen[1]) > _FILLED * _BLOCK**3
     if not used.any():
         return 0.0, 0

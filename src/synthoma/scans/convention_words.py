@@ -113,9 +113,11 @@ def described(text: str) -> Description | None:
         region = len(values) > 1
         for value in values:
             if value:
+                # What the whole tumour holds beyond its inner regions is oedema.
                 inner: Meaning = "oedema" if region and meaning == "tumour" else meaning
                 meanings[value] = inner
     names = {value: name for name, values in pairs if len(values) == 1 for value in values if value}
+    # Regions overlap: a single value has no name of its own then.
     if any(len(values) > 1 for _, values in pairs):
         names = {}
     whole = set(meanings.values()) <= {"tumour"}

@@ -121,6 +121,7 @@ def hinted(path: str, *, whole: bool = False) -> str | None:
         path: below what the user named.
         whole: it is the name of the user's own folder, which must be a set's name and nothing more.
     """
+    # The first wins: names of later years hold those of earlier ones.
     for pattern, name in _HINTS:
         if (match := pattern.search(path)) and (not whole or 2 * len(match[0]) > len(path)):
             return name
@@ -173,6 +174,7 @@ def decide(masks: Iterable[Sequence[int]], hint: str | None = None) -> Decision:
         hint: what their names speak for, see ``hinted``.
     """
     each = [tuple(sorted(values)) for values in masks]
+    # Names come first: values alone fit several conventions nearly always.
     if hint is not None and hint in CONVENTIONS:
         return _of_hint(hint, tuple(sorted({value for values in _usual(each) for value in values})))
     # At most one in twenty: a few damaged masks must not make a clear set ambiguous.
@@ -183,6 +185,7 @@ def decide(masks: Iterable[Sequence[int]], hint: str | None = None) -> Decision:
         return Decision(WHOLE, "every mask is empty", values=found)
     if len(found) == 1:
         return Decision(WHOLE, f"the only value is {found[0]}", values=found)
+    # As in sets of several kinds of tumour, which number the kind and not the region.
     if all(len(values) <= 1 for values in each):
         return Decision(WHOLE, "each mask has one value alone, which may be its type", values=found)
     # BraTS 2012 means the same by these three: its 3 is core too, and nobody drew one.
@@ -199,6 +202,7 @@ def decide(masks: Iterable[Sequence[int]], hint: str | None = None) -> Decision:
 def _usual(masks: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Masks without the few that hold values which no convention has: those are refused when they are read."""
     usual = [values for values in masks if all(value <= MOST_LABEL for value in values)]
+    # Where a third of all masks is odd, odd is what the set is: it has values of its own.
     return usual if any(usual) and 3 * len(usual) > 2 * len(masks) else masks
 
 

@@ -89,6 +89,7 @@ def walk(root: Path, *, outputs: bool = False) -> tuple[list[Path], list[Skipped
             status = folder.stat()
             if (status.st_dev, status.st_ino) in seen:
                 continue
+            # By device and number, not by name: a folder can be reached by many names, and a link by endless ones.
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as listing:
                 entries = list(listing)
@@ -135,6 +136,7 @@ def regular_size(path: Path) -> int:
         raise _unreadable("a readable file", error) from error
     if not stat.S_ISREG(status.st_mode):
         raise InputError("a regular file", "a folder, pipe or device", "give the file itself")
+    # A copy that broke off: each decoder would say something else of it.
     if status.st_size == 0:
         raise InputError("a file with content", "an empty file (0 bytes)", "copy it again from its source")
     return status.st_size

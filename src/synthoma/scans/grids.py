@@ -56,11 +56,14 @@ def onto_grid(volume: Volume, reference: Volume) -> Volume:
         raise InputError(
             "modalities on one grid", "different sizes and no geometry", "resample them onto one grid first"
         )
+    # Not resampled where nothing moves: values would be rounded, and the type would change.
     if volume.voxels.shape == reference.voxels.shape and same_grid(volume.geometry, reference.geometry):
         return volume
+    # Series that share so little belong to different positions of the table: what came out would be mostly 0.
     if (share := _overlap(volume, reference)) < 0.5:
         came = f"two that share {100 * share:.0f} % of their space"
         raise InputError("modalities of one patient position", came, "register them onto one grid first")
+    # As float32: whole numbers would be cut to whole numbers again, and small values lost.
     moving = sitk.Cast(to_itk(volume), sitk.sitkFloat32)
     # A grid of zeros without memory of its own: only where it lies is asked of it.
     fixed = to_itk(Volume(np.broadcast_to(np.uint8(0), reference.voxels.shape), reference.geometry))
@@ -105,6 +108,7 @@ def paste_onto(mask: Volume, reference: Geometry, shape: tuple[int, int, int]) -
     ]
     source = [slice(place.start - at, max(place.start, place.stop) - at) for place, at in zip(into, low, strict=True)]
     inside = turned[tuple(source)]
+    # A tumour that is cut in silence would be scored and trained on as a smaller one.
     if lost := int(np.count_nonzero(turned) - np.count_nonzero(inside)):
         came = f"{lost} of {np.count_nonzero(turned)} marked voxels outside the image"
         raise InputError("a mask that lies inside its image", came, "check that mask and image belong together")

@@ -66,6 +66,7 @@ def read_labels(path: Path) -> Array:
     size = regular_size(path)
     with open_file(path) as stream, _decoding(), Image.open(stream, formats=_FORMATS) as picture:
         _check_size(picture, size)
+        # Places in the palette are the labels; colours that look alike could be two of them.
         if picture.mode == "P" and "transparency" not in picture.info:
             places = np.array(ImageOps.exif_transpose(picture))
             labels = np.unique(places)
@@ -180,6 +181,7 @@ def _to_array(picture: Image.Image) -> Array:
 def _of_band(picture: Image.Image, mode: str) -> Array:
     """Pixels of some rows of a picture of any mode."""
     see_through = "transparency" in picture.info
+    # Before anything is converted: Pillow would cut 16 bits at 255.
     if mode in ("I", "F") or mode.startswith("I;16"):
         deep = np.array(picture)
         return deep.astype(deep.dtype.newbyteorder("="), copy=False)

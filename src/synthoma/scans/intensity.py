@@ -19,6 +19,7 @@ def intensity_window(image: Array, method: Normalisation) -> tuple[float, float]
     other numbers, of which a scanner uses a small part, it puts the volume's least at 0 and its largest at 1.
     """
     if method == "unit":
+        # By the type and not by the extremes: a dark picture of a set must stay darker than its neighbours.
         if image.dtype == np.uint8:
             return 0.0, 255.0
         low, high = extremes(image)
@@ -70,6 +71,7 @@ def lifted(image: Array, floor: float) -> Float32:
         image: of any shape.
         floor: see ``floor_of``.
     """
+    # Cut at the floor: what is darker is the darkest thousandth, and would become negative.
     up: Float32 = np.maximum(image.astype(np.float32) - np.float32(floor), 0)
     return np.where(image == 0, np.float32(0), up) if is_set_to_zero(image) else up
 

@@ -42,6 +42,7 @@ class MutualInformation:
         spacing, axes = np.array(image.GetSpacing()), axes_of(image)
         self._pose, self._axes, self._corner = pose, axes, np.array(image.GetOrigin())
         self._iterations = _ITERATIONS[mm]
+        # Not coarser than the level: between thick slices the gradient would be that of the interpolation.
         self._step = np.minimum(spacing, mm)
         size = np.ceil((np.array(image.GetSize()) * spacing + 2 * reach) / self._step).astype(int)
         # Room on every side: what is sampled may move beside its own grid.

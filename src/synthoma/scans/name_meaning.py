@@ -68,6 +68,7 @@ def _why_other(tokens: list[Token], sequence: str | None) -> str:
         kind = token.word.kind if token.word else None
         if kind == "chance" or (kind == "other" and (len(token.text) > 2 or not sequence)):
             return token.text
+    # "brain tumour mask" is one of the tumour, and only "brain mask" one of the head.
     if _says_tumour(tokens):
         return ""
     for one, two in pairwise(tokens):
@@ -98,6 +99,7 @@ def _sequence(tokens: list[Token]) -> str | None:
     assert word is not None
     if word.value != "t1":
         return word.value
+    # Three words around: further away, "native" may belong to a folder or a person.
     near = tokens[max(0, place - 3) : place] + tokens[place + 1 : place + 4]
     if any(means(token, {"plain"}) for token in near):
         return "t1"

@@ -49,6 +49,7 @@ def tokens_of(text: str, start: int = 0, end: int = 0) -> list[Token]:
     found: list[Token] = []
     place = 0
     while place < len(atoms):
+        # The longest phrase first: "t1 ce" is another sequence than "t1".
         for stop in range(min(place + _LONGEST, len(atoms)), place, -1):
             phrase = "".join(text[low:high] for low, high in atoms[place:stop]).lower()
             word = FILES.get(phrase)

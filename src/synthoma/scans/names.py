@@ -101,6 +101,7 @@ def read_part(text: str) -> Part:
     # After the contrast agents: "pre" and "post" that are still there are of a treatment, if of anything.
     bare = _OPERATION.sub(lambda match: f"{match[1]}{match[2]}".lower(), bare)
     patient, visit, start, end = _known_id(bare)
+    # A known patient is kept in one piece: its letters would be read as words.
     tokens = tokens_of(bare, start, end)
     told = told_by(tokens)
     if told["sequence"] == "t1" and T1_IS_T1C.search(text):
@@ -192,6 +193,7 @@ def _left_over(text: str, tokens: list[Token], known: bool = False) -> str:
     if not own:
         initials = len(tokens) > 1 and _two_letters(tokens[0])
         return text[tokens[0].start : tokens[0].end] if initials else ""
+    # From the first to the last unknown word: known ones in between may be parts of somebody's name.
     first, last = own[0], own[-1]
     if first > 0 and _glued(tokens[first - 1], tokens[first]):
         first -= 1
@@ -258,6 +260,7 @@ def _split_id(left: str) -> tuple[str, str, str]:
 
 def split_visits(text: str) -> tuple[list[str], str]:
     """Words of visits with their numbers, and dates; and the rest of a name, in which other words mean nothing."""
+    # Dates first: cut at their separators they would be three numbers.
     visits = [match[0] for match in DATE.finditer(text)]
     text = DATE.sub("_", text)
     pieces = [piece for piece in re.split(r"[\s_\-.]+", text) if piece]

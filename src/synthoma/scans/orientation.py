@@ -21,6 +21,7 @@ def to_lps(study: Study) -> Study:
     if geometry is None:
         return study
     axes, flips = _nearest_axes(geometry.direction)
+    # The same object: most scans lie so already, and a volume is not copied for nothing.
     if axes == (0, 1, 2) and not any(flips):
         return study
     order, back = turning(geometry)
@@ -71,6 +72,7 @@ def from_lps(array: Array, geometry: Geometry | None) -> Array:
     ahead = array.ndim - 3
     places = [*range(ahead), *(ahead + axis for axis in np.argsort(order).tolist())]
     index: tuple[EllipsisType | slice, ...] = (Ellipsis, *reversal(back))
+    # In the opposite order of `turn`: reversed first, permuted then.
     upright: Array = array[index]
     return upright.transpose(places)
 
@@ -121,6 +123,7 @@ def to_plane(study: Study, plane: Plane) -> tuple[dict[str, Array], Bytes | None
     }[plane]
 
     def cut(array: Array) -> Array:
+        # The z axis runs upwards, and rows of a picture downwards: the head would stand on its neck.
         return array.transpose(order) if plane == "axial" else array.transpose(order)[:, ::-1]
 
     images = {name: cut(image) for name, image in study.images.items()}

@@ -128,6 +128,7 @@ def _place(folder: str, stem: str) -> Word | None:
 def _below_folder(stem: str, folders: Sequence[str]) -> Part:
     """A file's name, read; where it repeats its folder's name, words in that are of the patient and tell nothing."""
     part = read_part(stem)
+    # The longest: of "site" and "site_07" the latter is the folder of the patient.
     home = max((one for one in folders if begins_with(canonical(stem), canonical(one))), key=len, default="")
     tail = _after(stem, home)
     if not home or not tail or part.patient:

@@ -31,6 +31,7 @@ def patient_key(one: PathReading) -> str:
 
 def with_patients(read: list[PathReading]) -> list[PathReading]:
     """The files with their patients settled by what the others are called."""
+    # In this order: each step relies on names that the one before has settled.
     read = _strangers_home(_folders_of_visits(_patients_of_a_study(read)))
     read = [replace(one, outer=one.context) for one in read]
     read = _series_numbers(_shared_contexts(read))
@@ -66,6 +67,7 @@ def _folders_of_visits(read: list[PathReading]) -> list[PathReading]:
             continue
         *outer, last = one.context
         siblings = below.get(tuple(outer), set())
+        # Visits are called alike in many patients; patients are not.
         again = sum(times[name] > 1 for name in siblings)
         numbered = all(re.fullmatch(r"\d{1,2}", name) for name in siblings)
         are_visits = (
@@ -135,6 +137,7 @@ def _shared_contexts(read: list[PathReading]) -> list[PathReading]:
         if len(others) == 1 or _one_study(others):
             number = one.label is not None and one.own.isdigit()
             settled.append(replace(one, context=(str(one.label),) if number else ()))
+        # Every site has a patient 7: as one person, all sites would go into one part of a split together.
         elif _is_number(one.own):
             settled.append(replace(one, context=home))
         else:

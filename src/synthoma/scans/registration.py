@@ -117,6 +117,7 @@ def register(fixed: Volume, moving: Volume) -> Registered:
     )
     found = f"{100 * share:.0f} % of {count} blocks of the head fit best where they lie"
     met = f"both directions agree to {apart:.1f} mm"
+    # Too few blocks come first: a share of three blocks is no evidence either way.
     if count < LEAST_BLOCKS:
         remark = f"not to be trusted: the series share {count} blocks of the head, too few to judge"
     elif share < LEAST_QUALITY:
@@ -145,6 +146,7 @@ def _align(sampled: Resolutions, sought: Resolutions) -> Pose:
     points = sampled.some_head
     shift = sought.some_head.mean(0) - points.mean(0)
     starts: list[tuple[float, Pose, MutualInformation, Floats]] = []
+    # Headers are right where the patient lay still in one frame; else the heads have to be brought together.
     for offset in (np.zeros(3), shift):
         match = MutualInformation(sampled, sought, COARSE, Pose(np.eye(3), offset))
         starts += [(match(x)[0], match.pose(x), match, x) for x in _grid_of_starts()]
@@ -173,6 +175,7 @@ def _distinct(found: list[_Found], points: Floats, mm: float, most: int) -> list
     """The best of what begins with cost and pose, each at least so far from all better ones."""
     kept: list[_Found] = []
     for item in sorted(found, key=lambda item: item[0]):
+        # Near copies of the best start would fill all places, and lead to one optimum only.
         if all(pose_distance(item[1], other[1], points) > mm for other in kept):
             kept.append(item)
         if len(kept) == most:

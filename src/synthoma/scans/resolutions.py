@@ -34,6 +34,7 @@ class Resolutions:
             came = "x".join(map(str, volume.voxels.shape[::-1]))
             todo = "leave this series out"
             raise InputError(f"a {role} series of at least {_LEAST_VOXELS} voxels along each axis", came, todo)
+        # One NaN would spread over its whole neighbourhood with each blur, and make every cost NaN.
         if not np.isfinite(volume.voxels).all():
             raise InputError(f"a {role} series of finite voxels", "NaN or infinite ones", "repair or leave it out")
         offset, scale = intensity_window(volume.voxels, "robust")
@@ -45,6 +46,7 @@ class Resolutions:
     def at(self, mm: float) -> sitk.Image:
         """The series with voxels of about so many mm, means of what they cover; thicker slices stay as they are."""
         if mm not in self._levels:
+            # From the next finer one, which is there already or is needed next.
             source = self.at(mm / 2) if mm > FINE else self._whole
             sides = zip(source.GetSpacing(), source.GetSize(), strict=True)
             # At least four voxels are left along every axis.

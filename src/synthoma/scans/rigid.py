@@ -105,6 +105,7 @@ def turn_of(vector: Floats) -> tuple[Floats, Floats]:
 
 def frame_of(volume: Volume) -> sitk.Image:
     """An image of that grid, for resampling."""
+    # Zeros without memory of their own: of the image only the grid is asked.
     return to_itk(Volume(np.broadcast_to(np.uint8(0), volume.voxels.shape), volume.geometry))
 
 

@@ -80,6 +80,7 @@ def sequence_of(
 
 def judged(text: str, *, agent: bool | None = None, timing: Timing = UNKNOWN_TIMING, otherwise: str = "") -> Judgement:
     """As `sequence_of`, with what says so."""
+    # Before the words: a map keeps the description of the series that it was computed from.
     if timing.kinds & _OTHER_KINDS or any(kind.endswith(" MAP") for kind in timing.kinds):
         return Judgement(PLAIN_MODALITY, "words")
     words = words_of(text)
@@ -234,6 +235,7 @@ def _weighting(words: Sequence[str], timing: Timing) -> str | None:
     gradient = spoiled or "GRE" in words or "MERGE" in words
     if t1 and t2 and "FLAIR" not in line:
         return PLAIN_MODALITY
+    # A FLAIR is named T2 as well ("T2 FLAIR"), so it is asked first; "T1 FLAIR" is a T1.
     if _is_flair(line, words, timing) and not t1:
         return "flair"
     if t2 and not t1:
@@ -271,6 +273,7 @@ def _contrast(words: Sequence[str]) -> Contrast:
         word in _AFTER or (word.startswith("POST") and not word.startswith("POSTER")) for word in words
     ) or bool(re.search(r"\bT1 (?:C|CE|WC|GD|GAD|KM)\b", line))
     noun = any(_is_noun(word) for word in words) or bool(re.search(rf"\b{_WITH} C\b", line))
+    # A noun alone decides nothing here: "without contrast" names the agent too.
     if negative:
         return "both" if strong else "without"
     return "with" if strong or noun else "unsaid"
@@ -296,6 +299,7 @@ _NO_CONTRAST = frozenset(("", "UNKNOWN", "MIXED", "NONE"))
 
 def _by_timing(timing: Timing) -> str | None:
     """Textbook limits, wide apart so that what lies between stays unnamed."""
+    # What the scanner itself states outranks what its times suggest.
     if timing.weighting not in _NO_CONTRAST:
         return _BY_CONTRAST.get(timing.weighting, PLAIN_MODALITY)
     if "EP" in timing.pulse or "EP2D" in timing.name:

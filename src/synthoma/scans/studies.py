@@ -87,6 +87,7 @@ def _studies_of(
         masks += [replace(one, rank=1) for one, kind in looked if kind == "mask"]
         peeked = [one.source for one, kind in looked if kind == "mask"]
         plain = [one for one, kind in looked if kind != "mask"]
+    # Files with a sequence are the scan; what is beside them may be anything made from it.
     if images:
         others += [(one.source, "a name that says no sequence, beside files that do") for one in plain]
         plain = []
@@ -116,6 +117,7 @@ def _by_phase(images: list[PathReading], plain: list[PathReading]) -> tuple[list
     """Lone words "pre" and "post" beside other sequences mean a T1 without and with contrast agent."""
     have = {one.sequence for one in images}
     phases = [one for one in plain if one.part.phase and not one.part.sequence]
+    # Beside a named T1, "post" is as likely a visit after the operation.
     if not have & {"t2", "flair"} or have & {"t1", "t1c"} or not phases:
         return images, plain
     told = {"pre": "t1", "post": "t1c"}

@@ -88,6 +88,7 @@ def choose_mask(study: Study, masks: Sequence[PathReading]) -> None:
     order = {0: 0, 1: 1, 3: 2, 2: 3}  # what is only called a tumour before what a machine drew
     best = min((mask.rank for mask in masks), key=order.__getitem__)
     chosen = [mask for mask in masks if mask.rank == best]
+    # Numbered ones are parts or readers of one tumour: which is meant the user has to say.
     if len(masks) > 1 and any(_ENUMERATED.search(mask.source.stem) for mask in masks):
         study.masks = [mask.source for mask in sorted(masks, key=lambda mask: mask.source.index)]
         return

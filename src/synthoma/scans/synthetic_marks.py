@@ -20,6 +20,7 @@ _HEAD = 8192
 
 def says_synthetic(sources: Iterable[Path]) -> bool:
     """Whether any of these files carries the mark of synthetic ones; what cannot be read carries none."""
+    # One marked file is enough: a set of scans and synthetic ones mixed must not pass for patients.
     return any(any(mark in head for mark in _MARKS) for head in map(_head_of, sources))
 
 

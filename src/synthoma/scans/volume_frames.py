@@ -75,6 +75,7 @@ def geometry_of(placement: Placement, shape: Shape3) -> tuple[Geometry, tuple[st
     sides = np.array(shape) * spacing
     corners = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * sides
     moved = float(np.linalg.norm(corners @ (straight - stated).T, axis=1).max())
+    # stretch: axes that nearly coincide have no nearest right angles worth the name.
     if moved > _MOST_MOVED * sides.max() or stretch.min() < 0.5:
         came = f"sheared ones: straight axes would move a corner by {moved:.1f} mm of {sides.max():.0f} mm"
         return _second(placement, shape, straight, InputError("axes at right angles", came, _STRAIGHTEN))
@@ -110,6 +111,7 @@ def _second(
     if placement.second is None:
         raise error
     geometry, remarks = geometry_of(placement.second, shape)
+    # An axis more than 45 degrees apart: then the two speak of different positions, and neither is taken.
     if axes is not None and np.sum(axes * np.array(geometry.direction).reshape(3, 3), axis=0).min() < 0.7:
         raise error
     return geometry, (*remarks, "its sform is damaged or sheared too far: its qform is used")
@@ -198,6 +200,7 @@ def frames_of(geometry: Geometry, shape: Shape3) -> NiftiFrames:
 
     Otherwise the quaternion and the matrix say the same, in the scanner's frame (code 1), in mm.
     """
+    # The scan's own numbers, byte for byte: viewers that read the other form would else show the mask elsewhere.
     if geometry.stated is not None:
         try:
             with np.errstate(all="ignore"):

@@ -39,6 +39,7 @@ def read_header(path: Path) -> Header:
         "mgh": mgh_header,
     }
     regular_size(path)
+    # By content: suffixes are changed by hand, and a parser of the wrong format sees nonsense that may pass.
     kind = kind_of(paired_file(path)[0])
     if kind not in parsers:
         raise InputError("a NIfTI, Analyze, MetaImage, NRRD or MGH volume", _other_content(path), AGAIN)

@@ -61,6 +61,7 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
             and no channel named, or one that is not there.
     """
     header = read_header(path)
+    # Not the first one in silence: it may be the diffusion image or the wrong sequence.
     if channel is None and header.channels > 1:
         stored = "x".join(map(str, header.declared))
         if header.interleaved:
@@ -118,6 +119,7 @@ def _decoded(header: Header, channel: int) -> Array:
         first, step = header.ahead + channel * count * item, 1
         last = first + count * item
     wide = 8 if scaled else header.dtype.itemsize
+    # Asked before anything is allotted: a few bytes of zeros can be inflated to any size.
     if count * wide > MAX_BYTES:
         came = f"{'x'.join(map(str, header.shape))} voxels of {wide} bytes"
         raise InputError(f"a volume of at most {MAX_BYTES // 2**20} MiB in memory", came, "crop or resample it")
@@ -143,6 +145,7 @@ def _checked_start(header: Header) -> int:
     start = size - header.need if header.start is None else header.start
     there = size - max(start, 0)
     most = there * DEFLATE_RATIO if header.compressed else there
+    # The header is compared with the file before its voxels are read: a damaged one may declare anything.
     if header.need > most:
         came = f"a header that declares {header.need} bytes over {max(there, 0)} bytes of data"
         raise InputError("a header that fits the file", came, AGAIN)
@@ -167,6 +170,7 @@ def _payload(header: Header, start: int, first: int, last: int) -> Iterator[byte
         stream.seek(start)
         place = 0
         try:
+            # To the end of the stream, also behind the channel that is wanted: only there is the checksum.
             for chunk in _inflated(stream):
                 if place + len(chunk) > header.need + _CHUNK:
                     raise InputError("a compressed stream as long as declared", "a longer one", AGAIN)
@@ -195,6 +199,7 @@ def _inflated(stream: BinaryIO) -> Iterator[bytes]:
             if not rest.startswith(b"\x1f\x8b"):
                 return
             inflate = zlib.decompressobj(wbits=47)
+    # Reached only where the stream stops in the middle: zlib itself says nothing of it.
     raise EOFError
 
 

@@ -221,3 +221,55 @@ def test_who_answered_one_kind_alone_is_refused(blinded: Path, tmp_path: Path) -
     file = write_answers(blinded, tmp_path / "answers-A.csv", lambda item: "real" if item["truth"] == "real" else "")
     with pytest.raises(InputError, match="16 and 0 of A; let A answer more"):
         synthoma.turing_score(blinded, file, tmp_path / "result")
+
+
+@pytest.mark.slow
+def test_agreement_with_oneself_is_one_of_answers(blinded: Path, paired: Path, tmp_path: Path) -> None:
+    """Who says "real" to everything agrees by habit alone; who is always right says both, and the same twice."""
+    twice = {item["truth"] for item in truth_of(blinded).values() if item["repeats"] is not None}
+    assert twice == {"real", "synthetic"}
+    said: dict[str, Callable[[Mapping[str, str]], str]] = {"habit": lambda item: "real", "knows": right}
+    for name, answer in said.items():
+        file = write_answers(blinded, tmp_path / f"answers-{name}.csv", answer)
+        repeats = synthoma.turing_score(blinded, file, tmp_path / name).readers[0].repeats
+        assert repeats is not None
+        assert (repeats.same.value, repeats.kappa) == (1, None if name == "habit" else 1)
+    # A repeated pair has changed sides: always left is left at first and right again, told on the sides of the first.
+    left = write_answers(paired, tmp_path / "answers-left.csv", lambda item: "left")
+    repeats = synthoma.turing_score(paired, left, tmp_path / "left").readers[0].repeats
+    assert repeats is not None
+    assert (repeats.same.value, repeats.kappa) == (0, 0)
+
+
+def test_leaning_alone_is_not_more_than_guessing(blinded: Path, tmp_path: Path) -> None:
+    """All 16 real pictures and 4 of the synthetic ones called real: 16 of 20 right, and nothing told apart."""
+    skipped = itertools.count()
+
+    def answer(item: Mapping[str, str]) -> str:
+        out = item["truth"] == "synthetic" and item["repeats"] is None and next(skipped) < 12
+        return "" if out else "real"
+
+    file = write_answers(blinded, tmp_path / "answers-A.csv", answer)
+    (one,) = synthoma.turing_score(blinded, file, tmp_path / "result").readers
+    assert (one.accuracy.right, one.accuracy.count) == (16, 20)
+    assert stats.binomtest(16, 20).pvalue < 0.05
+    assert one.p == pytest.approx(stats.binomtest(16, 20, 0.8).pvalue)
+    assert one.p > 0.9
+
+
+@pytest.mark.slow
+def test_of_one_reader_p_goes_with_the_interval(cohorts: tuple[Path, Path], tmp_path: Path) -> None:
+    """7 of 20 real and 1 of 20 synthetic ones called real: the interval leaves out 0, where a jackknife has p 0.053."""
+    synthoma.turing_make(*cohorts, tmp_path / "set", number=20, repeats=0, pixels=64)
+    misled = wrong_in(13, "real"), wrong_in(1, "synthetic")
+    file = write_answers(
+        tmp_path / "set", tmp_path / "answers-A.csv", lambda item: misled[item["truth"] == "synthetic"](item)
+    )
+    pooled = synthoma.turing_score(tmp_path / "set", file, tmp_path / "result").pooled
+    wanted = detected(7, 20, 1, 20).d
+    assert (pooled.d.low, pooled.d.high) == (wanted.low, wanted.high)
+    assert wanted.low > 0
+    error = (wanted.high - wanted.low) / (2 * stats.norm.ppf(0.975))
+    assert pooled.p == pytest.approx(2 * stats.norm.sf(wanted.value / error))
+    assert pooled.p is not None
+    assert pooled.p < 0.05

@@ -30,6 +30,7 @@ def diversity_light(fidelity: Fidelity, thresholds: Thresholds, *, blind: str = 
         return Light(question="diverse", state=state, figure="", text=twins or blind or FEW)
     poor = any((one.ratio or 0.0) <= thresholds.poor_share and worse_than_all(one) for one in found.values())
     (family, name), least = min(found.items(), key=lambda item: item[1].ratio or 0.0)
+    # The least and no mean: a kind of images that is missing may show in one family alone.
     ratio = least.ratio or 0.0
     p = joint_p(list(found.values()), ["low"] * len(found))
     fair = ratio < thresholds.diverse_share and (p is not None and p <= thresholds.alpha)

@@ -63,6 +63,7 @@ def twins_within(comparison: Comparison) -> Twins:
     pairs: dict[tuple[int, int], TwinPair] = {}
     for at in np.argsort(-made.correlation, kind="stable").tolist():
         one, other = sorted((at, int(made.partner[at])))
+        # -1 stands for a picture that has none to be compared with.
         if made.correlation[at] > -1:
             rows = (int(comparison.synthetic_rows[one]), int(comparison.synthetic_rows[other]))
             alike, mirrored = float(made.correlation[at]), bool(made.mirrored[at])

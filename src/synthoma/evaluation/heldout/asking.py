@@ -61,6 +61,7 @@ class Asked:
             with torch.inference_mode():
                 maps = self.network(images).float().sigmoid()
                 if self.mirrored:
+                    # Probabilities are averaged and not logits, in which one sure side would outvote the other.
                     maps = (maps + self.network(images.flip(-1)).float().sigmoid().flip(-1)) / 2
                 yield maps.cpu()
 

@@ -127,7 +127,9 @@ def _by_sequence(
         ).masks
         with_all = {row.patient: row for row in scores.per_patient}
         pairs = [with_all[row.patient] for row in alone.per_patient]
-        gap = paired_difference(_dice(alone.per_patient), _dice(pairs), draws=settings.draws, seed=settings.seed)
+        gap = paired_difference(
+            _dice(alone.per_patient), _dice(pairs), limits=SHARE, draws=settings.draws, seed=settings.seed
+        )
         groups.append(_scored(scores, "sequence", name, alone.per_patient, Gap.between(gap)))
     return groups
 

@@ -128,6 +128,7 @@ class _Scored:
         if cohort.origin == "synthetic" and config.part == "test":  # nobody's slices: none is held out
             config = config.model_copy(update={"part": "all"})
         rows = rows_of(cohort, config.part)
+        # Of all slices of the part, and before any is looked at: whether there is a leak does not depend on masks.
         check_unseen(bundle, cohort, rows)
         kept, remarks = _scorable(meta, cohort, rows, config.part)
         asked = opened(bundle, cohort, kept, choose_device(device))
@@ -151,6 +152,7 @@ def _shift(
     """The gap to another cohort, every slice of which is scored."""
     assert config.against is not None, "another cohort"
     other = Cohort(config.against)
+    # All of it: another source has no split that this model knows of, and leaks are searched there too.
     whole = config.model_copy(update={"part": "all"})
     there = _Scored.of(other, bundle, whole, device, bootstrap, progress)
     assert here.of_segmenter is not None, "a segmenter"

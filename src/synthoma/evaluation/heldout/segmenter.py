@@ -123,6 +123,7 @@ def _chances(
         own = figures[places]
         whole = np.array(scan_probability(own))
         slices[places] = own if calibration is None else calibration.chance(own)
+        # A patient has a tumour where any scan of him shows one, as scores of files have it.
         scans.append(float(whole if calibration is None else calibration.chance(whole)))
     return Chances(max(scans), slices)
 

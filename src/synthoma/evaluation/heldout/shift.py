@@ -25,6 +25,7 @@ def shift_to(here: SegmenterScores, there: SegmenterScores, *, cohort: str, orig
 
     def gap(score: str) -> Gap:
         ours, theirs = (_values(side, score) for side in (here, there))
+        # Unpaired: nobody is in both cohorts, so each side draws its own patients.
         return Gap.between(unpaired_difference(ours, theirs, limits=SHARE, draws=draws, seed=seed))
 
     whole = there.masks.regions[WHOLE]

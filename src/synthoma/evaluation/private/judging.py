@@ -88,6 +88,7 @@ def rule_of(honest: Floats, groups: Sequence[str], copies: Floats) -> Rule:
     # One more honest slice is above the k-th highest of n with chance k / (n + 1), whatever the distribution.
     rank = max(1, int(FALSE_ALARMS * (len(honest) + 1)))
     reached = float(np.sort(honest)[-rank])
+    # The highest of n scores is exceeded by one more with chance 1 / (n + 1): of fewer than 99 that is not rare enough.
     if len(honest) + 1 < 1 / FALSE_ALARMS:
         reached = max(reached, tail.quantile(FALSE_ALARMS))
     middle = (fisher(reached) + fisher(float(np.quantile(copies, MISSED)))) / 2
@@ -133,6 +134,7 @@ def _recall(search: Search, hits: Mapping[str, tuple[int, int]]) -> Recall:
     """Share of planted copies found, of all and of the alteration that is hardest to find."""
     found, of = (sum(column) for column in zip(*hits.values(), strict=True))
     low, high = proportion_bounds(found, of)
+    # By the lower end: of few planted copies an alteration may be harder to find than its share says.
     worst = min((_alteration(name, *pair) for name, pair in hits.items()), key=lambda one: one.low)
     shared = proportion_bounds(*hits[worst.name], 1 - 0.05 / len(hits))[0]
     right = np.average(

@@ -107,11 +107,19 @@ def blends(comparison: Comparison, gallery: Gallery, others: Ints, canaries: int
     draws = stream(seed, "evaluation.canaries.blends")
 
     def plant(sources: Ints) -> Float32:
-        seconds = draws.integers(0, len(comparison.gallery), len(sources))
+        seconds = second_sources(sources, len(comparison.gallery), draws)
         return blended(_images(comparison.gallery, sources), _images(comparison.gallery, seconds), draws)
 
     search = Blends(gallery)
     return _searched("blends", "are blends of two", comparison, search, plant, others, canaries, draws)
+
+
+def second_sources(sources: Ints, count: int, draws: np.random.Generator) -> Ints:
+    """For each of these slices (P,) of a gallery of so many another one that it is blended with."""
+    drawn = draws.integers(0, count, len(sources))
+    # A slice that met itself would be a plain copy, which is found for sure: recall would be too high. Half a gallery
+    # further lies another patient, since rows are sorted by patient.
+    return np.where(drawn == sources, (drawn + count // 2) % count, drawn)
 
 
 def crops(comparison: Comparison, others: Ints, canaries: int, seed: int) -> Search:
@@ -143,6 +151,7 @@ def lesion_patches(comparison: Comparison, others: Ints, canaries: int, seed: in
     # Hosts are held-out slices: a host that was learned from would be found by itself.
     images, places = implanted(comparison.held_out[hosts], _images(comparison.gallery, origin), theirs[origin], draws)
     planted = lesions(images, places)  # less those that became too small
+    # By number and not by half: copies that became too small are gone from either part.
     split = int((planted.rows < setting).sum())
     if not 0 < split < len(planted.rows):
         return None

@@ -66,6 +66,7 @@ def privacy(
         check_scores(comparison, *discriminator)
     found = copies(comparison, canaries=canaries, seed=seed, alpha=alpha)
     twins = {twin.held_out_row for twin in found.null.twins} if found.null is not None else set()
+    # A twin of a training slice is a member by its content. Counted as a stranger it would hide what an attack finds.
     others = np.flatnonzero([row not in twins for row in comparison.held_out_rows.tolist()])
     distance, opinion = distance_attack(comparison, others, seed), None
     if discriminator is not None:
@@ -120,6 +121,7 @@ def copies(
     if canaries < 1:
         raise InputError("one canary or more", str(canaries), "use 200")
     gallery = Gallery(comparison.gallery)
+    # Drawn, since rows are sorted by patient; and put back in order, in which patients are searched slice by slice.
     looked = np.sort(stream(seed, "evaluation.null").permutation(len(comparison.held_out))[:NULL])
     held_out = gallery.nearest(comparison.held_out[looked])
     twins = _twins(comparison, looked, held_out)
@@ -225,11 +227,13 @@ def _word(result: Privacy, alpha: float, share: float) -> tuple[Word, str]:
     if (patients := result.volumes) is not None and patients.recall is not None:
         bounds.append(f"{at_most(patients.upper_share)} of the synthetic patients are copies of whole patients")
     said = f"at most {', '.join(bounds)} (95 % each)" if bounds else "how many could be is not known"
+    # Before what the search cannot see: copies that were found are found.
     if result.p is not None and result.p < alpha:
         likely = f"p = {result.p:.2g}" if result.p > SMALLEST_P else f"p < {SMALLEST_P:g}"
         return "COPIES FOUND", f"{flagged} ({likely}); {said}"
     if why := blind(result):
         return "CANNOT TELL", why
+    # Not "none found" where the bound is high: of few slices nothing can be excluded.
     if result.upper_share > share:
         most = max(seen, key=lambda kind: kind.upper_share)
         return (

@@ -77,6 +77,7 @@ def volumes(
     usual = np.array([one.value for one in honest])
     # The spread of one more patient about the mean of so few: its own, and that of the mean.
     spread = max(float(usual.std(ddof=1)), _LEAST_SPREAD) * math.sqrt(1 + 1 / len(usual))
+    # As of slices: an honest patient in a hundred may reach so far, and nine in ten planted copies do.
     reached = float(usual.mean() + spread * stats.t.isf(0.01, len(usual) - 1))
     threshold = max(reached, (reached + float(np.quantile(planted[:SETTING], 0.1))) / 2)
     values = np.array([one.value for one in drawn])
@@ -160,5 +161,6 @@ def _chain(strength: Sequence[float], place: Ints) -> float:
     sums: list[float] = []
     for at, weight in enumerate(strength):
         before = [sums[earlier] for earlier in range(at) if place[earlier] <= place[at] and strength[earlier] > 0]
+        # Strengths of 0 are no link: a slice that shows nothing of this patient neither counts nor breaks the order.
         sums.append(weight + max(before, default=0.0))
     return max(sums, default=0.0)

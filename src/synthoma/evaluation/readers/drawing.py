@@ -95,6 +95,7 @@ def quotas_of(labels: Sequence[str], number: int) -> dict[str, int]:
     """How many of each class are shown: in proportion to ``labels``, by largest remainder; classes of none left out."""
     counts = Counter(labels)
     shares = {label: number * count / counts.total() for label, count in sorted(counts.items())}
+    # Cut down first: rounded one by one they could be more in all than are wanted.
     quotas = {label: int(share) for label, share in shares.items()}
     # The largest remainder first. The sort is stable, so ties go by the name of the class, not by the order of rows.
     by_rest = sorted(shares, key=lambda label: quotas[label] - shares[label])

@@ -139,6 +139,7 @@ def _shown(config: TuringConfig) -> list[_Shown]:
     if config.design == "single":
         firsts = [_Shown(place, kind) for place in range(config.number) for kind in ("real", "synthetic")]
     else:
+        # As many on either side, to one: a coin for each pair could leave few on one, and d' knows least of those.
         left = np.zeros(config.number, dtype=bool)
         left[: _kinds(config)[0]] = True
         firsts = [_Shown(place, "left" if on else "right") for place, on in enumerate(draws.permutation(left).tolist())]
@@ -195,6 +196,7 @@ def _picture(real: Cohort, synthetic: Cohort, chosen: Drawn, one: _Shown, config
 
 def _slice(cohort: Cohort, row: int, sequence: str, pixels: int) -> Bytes:
     values = np.asarray(cohort.images[row, cohort.modalities.index(sequence)], np.float32)
+    # A whole number: both kinds are enlarged alike, and no pattern of two grids tells them apart.
     factor = max(1, round(pixels / values.shape[0]))
     image = Image.fromarray(grey(np.nan_to_num(values)))
     return np.asarray(image.resize((image.width * factor, image.height * factor), Image.Resampling.BICUBIC))

@@ -73,7 +73,7 @@ class ReaderScores(Record):
     answered: int = Field(description="pictures or pairs answered, without repeats")
     missing: int
     accuracy: Share
-    p: Number = Field(description="two-sided exact binomial, against guessing")
+    p: Number = Field(description="two-sided exact binomial, against guessing with the same leaning")
     real_as_real: Share = Field(description="sensitivity; of pairs, of those with the real picture at the left")
     synthetic_as_synthetic: Share = Field(description="specificity; of pairs, of those with the real one at the right")
     d: Figure = Field(description="d', log-linear; 0 is guessing")

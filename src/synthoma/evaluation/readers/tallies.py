@@ -14,6 +14,9 @@ from synthoma.evaluation.readers.blinded import ANSWERS, KeyItem
 from synthoma.evaluation.readers.settings import Design
 from synthoma.metrics.signal_detection import leaning, separation
 
+SIGNALS = frozenset(first for first, _ in ANSWERS.values())
+"""Answers that say "signal", of both designs."""
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -100,7 +103,10 @@ def marks(items: Sequence[KeyItem], given: Answers) -> tuple[dict[str, int], dic
 
 
 def answered_twice(items: Sequence[KeyItem], given: Answers) -> tuple[Array, Array]:
-    """Whether the answers to pictures shown twice were right, at the one and at the other showing (M,) each."""
+    """Answers to pictures shown twice, at the one and at the other showing (M,) each: 1 for a signal.
+
+    A repeated pair has changed sides: its second answer is told on the sides of the first.
+    """
     truth = {item.item: item.truth for item in items}
     found = []
     for item in items:
@@ -108,7 +114,10 @@ def answered_twice(items: Sequence[KeyItem], given: Answers) -> tuple[Array, Arr
         other = given.get(item.item)
         if item.repeats is None or one is None or other is None or one.choice is None or other.choice is None:
             continue
-        found.append((one.choice == truth[item.repeats], other.choice == item.truth))
+        # What was said, not whether it was right: who says "real" to everything agrees by habit, and half of that would
+        # be right and half wrong alike at both showings, a kappa of 1.
+        signal, right = truth[item.repeats] in SIGNALS, other.choice == item.truth
+        found.append((one.choice in SIGNALS, right == signal))
     # Of no pairs the array is (0,), which has no columns: `reshape` makes it (0, 2).
     both = np.array(found, dtype=np.int64).reshape(-1, 2)
     return both[:, 0], both[:, 1]

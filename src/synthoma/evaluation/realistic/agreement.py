@@ -81,6 +81,7 @@ def agreement(judge: Judge, comparison: Comparison) -> Agreement | None:
     if len(held) < 10 or len(set(groups)) < LEAST_GROUPS:
         return None
     made_by = np.array(comparison.synthetic_groups)[drawn]
+    # By group on both sides: slices of a patient are right or wrong together.
     ours = score_interval(made[drawn], groups=made_by.tolist(), limits=SHARE)
     theirs = score_interval(held, groups=groups.tolist(), limits=SHARE)
     bad = np.flatnonzero(drawn)[worst(made[drawn], theirs.value)]

@@ -91,6 +91,7 @@ def intensities(comparison: Comparison) -> Intensities:
     """
     edges = np.linspace(0, 1, 65)
     sides = {"real": comparison.held_out, "synthetic": comparison.synthetic, "training": comparison.training}
+    # Within the head. Air is most of a picture, and by it all sets would agree.
     values = {name: images[images > 0.02] for name, images in sides.items()}
     shares = {
         name: (np.histogram(part, edges)[0] / max(part.size, 1)).round(6).tolist() for name, part in values.items()

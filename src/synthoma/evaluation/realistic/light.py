@@ -27,6 +27,7 @@ def realism_light(fidelity: Fidelity, agreement: Agreement | None, thresholds: T
     if not distances:
         return Light(question="realistic", state="CANNOT TELL", figure="", text=blind or FEW)
     judges = {name: one for name, one in fidelity.distinguished.items() if one.p is not None}
+    # All distances share one p, and both models another: tested one by one they would alarm by their number.
     far = _far(fidelity, list(distances))
     classified = joint_p(list(judges.values()), ["high"] * len(judges))
     tests = len([p for p in (far, classified) if p is not None])
@@ -36,6 +37,7 @@ def realism_light(fidelity: Fidelity, agreement: Agreement | None, thresholds: T
     if judges:
         best = max(judges, key=lambda name: judges[name].value or 0.0)
         text += f"; {JUDGES[best]} tells it from real scans with AUC {judges[best].value or 0.0:.2f}"
+    # Without a test: twice as far as real patients and worse than every division needs none. Milder answers do.
     poor = any(
         found.ratio and found.ratio >= thresholds.unrealistic_ratio and worse_than_all(found)
         for found in distances.values()

@@ -62,6 +62,7 @@ class Material:
 def arms_of(config: UtilityConfig, material: Material) -> list[Arm]:
     """All arms, the learning curve first."""
     had, known = len(material.had), len(set(material.groups))
+    # A set: of few patients two shares may be one number of them.
     counts = sorted({max(1, round(share * had)) for share in config.shares if round(share * had) < had})
     arms = [Arm(f"real {count}", f"real scans of {count} patients", "real", count) for count in counts]
     arms.append(Arm("real", f"real scans of {had} patients", "real"))
@@ -88,6 +89,7 @@ def arms_of(config: UtilityConfig, material: Material) -> list[Arm]:
 def stages(arm: Arm, material: Material, *, seed: int, steps: int) -> tuple[Stage, ...]:
     """What the arm's detector goes through."""
     real = Source(material.real.cohort, chosen_rows(arm, material, seed))
+    # Of a batch: one synthetic slice for each real one is half of it.
     share = arm.ratio / (1 + arm.ratio)
     if arm.kind == "real":
         return (Stage((real,), steps),)

@@ -68,6 +68,7 @@ def _comparison(
 ) -> Comparison:  # fmt: skip
     against = paired(scores[name].scores, scores[CONTROL].scores, noise, name, alpha)
     against_real = paired(scores[name].scores, scores["real"].scores, noise, f"{name} real", alpha)
+    # The wider one, since a mixture has to pass both comparisons.
     spread = max(against.spread, against_real.spread)
     # McNemar's test wants a yes or no of each patient: above a half, over the seeds, is a yes.
     ours, theirs = (scores[arm].raw.mean(axis=0) > 0.5 for arm in (name, CONTROL))
@@ -105,9 +106,11 @@ def decision(comparisons: Mapping[str, Comparison], patients: int, what: str, th
         thresholds: level, and the effect that matters.
     """
     mixed = {name: entry for name, entry in comparisons.items() if "p_holm" in entry.model_fields_set}
+    # Chosen by what they are tested with. That is paid for: Holm has all mixtures share the level.
     first = max(mixed, key=lambda name: mixed[name].value)
     last = min(mixed, key=lambda name: mixed[name].value)
     best, worst = mixed[first], mixed[last]
+    # Better than real slices duplicated is not enough: duplicating may harm, and nobody has to do it.
     if best.value > 0 and _surely(best, thresholds) and best.against_real.low > 0:
         because = f"{what} {_said(best)} against real scans duplicated to the same count"
         return Decision("HELPS", because, first)

@@ -51,6 +51,7 @@ def _error(values: Floats, shake: float) -> float:
 
     What a patient's value varies by holds no noise of seeds that all patients share: it is added.
     """
+    # Not 0: p is a quotient by it, also where all patients differ alike.
     return max(float(np.sqrt(values.var(ddof=1) / len(values) + shake**2)), 1e-12)
 
 

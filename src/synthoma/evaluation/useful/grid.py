@@ -70,6 +70,7 @@ class Cell:
                 **({"also": _identity(self.test.also)} if self.test.also is not None else {}),
             },
         }  # fmt: skip
+        # 96 bits tell all trainings of a lifetime apart, and are short enough for a file's name.
         return bytes_digest(json.dumps(content, sort_keys=True).encode())[:24]
 
 
@@ -133,6 +134,7 @@ def _execution(device: str) -> Execution:
 
 def _run_cell(cell: Cell, file: Path, execution: Execution) -> None:
     answers = train_and_test(cell.stages, cell.test, seed=cell.seed, execution=execution)
+    # JSON writes doubles with all their digits: answers that are read are those that were given.
     arrays = {key: getattr(answers, name).tolist() for key, name in KEYS.items()}
     write_json(file, sealed({**arrays, "seconds": answers.seconds}))
 
@@ -158,6 +160,7 @@ def _read(file: Path) -> Answers:
 
 def _identity(source: Source) -> dict[str, str]:
     """What a source's slices are a function of."""
+    # One type: the same rows in 32 bits would be other bytes, and another training.
     rows = np.asarray(source.rows, dtype=np.int64)
     return {"cohort": _cohort_digest(source.cohort), "rows": bytes_digest(rows.tobytes())}
 
@@ -168,6 +171,7 @@ def _cohort_digest(cohort: Cohort) -> str:
     Raises:
         InputError: a file is not what was written.
     """
+    # Names count too: the same pixels under other names of channels or labels teach something else.
     digests = ["+".join(cohort.modalities), json.dumps(cohort.labels, sort_keys=True)]
     digests += [verified_digest(cohort.path / name) for name in ("images.npy", "masks.npy", "slices.csv")]
     return bytes_digest("".join(digests).encode())

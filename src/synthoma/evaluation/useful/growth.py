@@ -80,6 +80,7 @@ def growth(
             answers[count].append(one)
         done += 1
         spent = (time.monotonic() - begun) / (60 * minutes)
+        # Never all of it: whether another seed is begun is decided afterwards.
         progress(min(int(100 * spent), 99), 100)
     scores = {count: patient_scores(found, held_out).raw for count, found in answers.items()}
     if test.task == "outline":

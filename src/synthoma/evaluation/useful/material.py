@@ -54,6 +54,7 @@ def prepared(
         raise InputError("a generator that saw no more patients than one has", came, "leave out utility.patients")
     # Validation patients too, since nothing is chosen on anybody here.
     asked = np.flatnonzero(usable & ~np.array(table["split"] == "train"))
+    # Where tumours are outlined, healthy patients are asked too but have no Dice: they do not count as held out.
     shown = asked[table["tumour_pixels"].to_numpy()[asked] > 0] if task == "outline" else asked
     held = sorted(set(groups[shown]))
     if len(had) < 2 or len(held) < LEAST_HELD_OUT:

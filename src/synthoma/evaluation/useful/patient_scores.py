@@ -72,6 +72,7 @@ def patient_scores(answers: Sequence[Answers], held_out: HeldOut) -> PatientScor
     groups, truth = held_out.groups, held_out.truth
     names = np.unique(groups)
     if held_out.test.task == "outline":
+        # Of a patient without tumour Dice is 1 or 0 by a single pixel, which would drown all others.
         ill = [name for name in names if truth[groups == name].any()]
         belongs = np.stack([groups == name for name in ill]).astype(np.float64)
         dice = np.stack([_volume_dice(belongs, one) for one in answers])
@@ -115,6 +116,8 @@ def arm_result(
     own = max(noise, float(scores.scores.mean(axis=1).std(ddof=1)))
     means, shake = scores.scores.mean(axis=0), own / np.sqrt(len(answers))
     low, high = widened(means, shake, shaken_draws(means, shake, "arm"))
+    # Student's t knows no limits, and the endpoint is a share.
+    low, high = max(low, 0.0), min(high, 1.0)
     score = Estimate(value=float(scores.scores.mean()), low=low, high=high, n=scores.scores.shape[1])
     detection = _detection(answers, held_out)
     more = {} if detection is None else {"detection": detection}

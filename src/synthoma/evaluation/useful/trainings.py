@@ -165,6 +165,8 @@ class _Training:
     def __init__(self, test: DetectorTest, seed: int, execution: Execution) -> None:
         self.test, self.seed, self.execution = test, seed, execution
         size, channels = test.slices.cohort.size, len(test.modalities)
+        # By the seed and not by the arm: arms begin with the same weights, so that a difference is one of what was
+        # learned.
         torch.manual_seed(stream_key(seed, "evaluation.lesson.weights") % 2**63)
         self.config = detector_settings(test)
         if isinstance(self.config, SegmenterConfig):
@@ -216,6 +218,7 @@ class _Training:
             return Answers(torch.softmax(said, dim=1).double().numpy(), none, none, none, features, seconds)
         truth = asked.fetch(rows).masks[:, 0] > 0.5
         maps = torch.sigmoid(said[:, 0])
+        # One limit for all: a better one could only be chosen on the patients who are asked.
         called = maps > 0.5
         counts = [part.sum(dim=(1, 2)).numpy() for part in (called & truth, called, truth)]
         chances = slice_probabilities(maps.numpy())

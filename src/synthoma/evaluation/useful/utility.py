@@ -96,6 +96,7 @@ def judged(
     """Scores, comparisons, worth and word out of all answers, one for each seed of each arm."""
     held_out = HeldOut.of(test)
     scores = {name: patient_scores(by_seed, held_out) for name, by_seed in answers.items()}
+    # Of arms that share all patients. Those of fewer draw them anew for each seed, and vary by patients too.
     noise = seed_noise([scores[arm.name].scores for arm in arms if arm.patients is None])
     comparisons = comparisons_of(arms, answers, scores, held_out, noise, config)
     had, patients = len(material.had), int(scores[CONTROL].scores.shape[1])

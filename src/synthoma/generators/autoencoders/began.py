@@ -33,6 +33,7 @@ class EquilibriumTask(AdversarialTask):
             seen = [self._augmented(planes, draws) for planes in (turn.real, turn.drawn.detach())]
             # This discriminator's scores are minus its errors; the loss is of errors.
             real, fake = (-self.discriminator(planes, turn.label).float() for planes in seen)
+        # By the share of the step before: the balance is known only once the generator has moved (section 3.4).
         loss = equilibrium_loss(real, fake, self.share)
         self._move_discriminator(loss)
         self.real_error = float(real.mean().detach())

@@ -58,6 +58,7 @@ def fit_mixture(codes: Tensor, count: int, draws: torch.Generator) -> Mixture:
     whole = _covariance(codes)
     # Relative to the codes' own scale; the inner floor is for codes that are all alike.
     floor = LEAST_SPREAD * (whole.trace() / length).clamp_min(LEAST_SPREAD) * torch.eye(length, dtype=codes.dtype)
+    # At codes that there are: a random place may be so far from all that its component dies in the first round.
     means = codes[torch.randperm(number, generator=draws)[:used]]
     # All begin with the spread of the whole: components that begin narrow keep the codes that they begin at.
     mixture = Mixture(torch.full((used,), 1 / used, dtype=codes.dtype), means, (whole + floor).expand(used, -1, -1))
@@ -73,6 +74,7 @@ def fit_mixture(codes: Tensor, count: int, draws: torch.Generator) -> Mixture:
 
 def belonging(codes: Tensor, mixture: Mixture) -> Tensor:
     """Probability that a code (N, Z) comes from each component, (N, K): the step of expectation."""
+    # Solved with the factor and not inverted: distances along thin directions keep their digits.
     factors = torch.linalg.cholesky(mixture.covariances)
     away = (codes[None] - mixture.means[:, None]).transpose(1, 2)
     whitened = torch.linalg.solve_triangular(factors, away, upper=False)
@@ -91,6 +93,7 @@ def _maximised(codes: Tensor, belongs: Tensor, floor: Tensor) -> Mixture:
     means = (belongs.T @ codes) / sizes.clamp_min(1e-12)[:, None]
     away = codes[None] - means[:, None]
     scatter = (belongs.T[:, :, None] * away).transpose(1, 2) @ away
+    # Over N and not N - K: of components with a code or two the latter would be no covariance at all.
     pooled = scatter.sum(dim=0) / len(codes)
     covariances = (scatter + length * pooled) / (sizes[:, None, None] + length) + floor
     return Mixture(sizes / len(codes), means, covariances)

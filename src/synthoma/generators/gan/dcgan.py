@@ -62,6 +62,8 @@ class Generator(nn.Module):
             # A kernel that the stride divides meets all inner pixels equally often: less of a checkerboard (Odena et
             # al. 2016).
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), _norm(norm, after), nn.ReLU()]
+        # No normalisation behind the last layer: it would fix mean and contrast of every batch (Radford et al. 2015,
+        # 3).
         layers.append(nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1))
         self.layers = nn.Sequential(*layers)
         _normal_weights(self)
@@ -128,6 +130,7 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*layers)
         self.minibatch_deviation = minibatch_deviation
+        # 4x4 places of the last maps, and one more map where the batch's deviation is one.
         features = (widths[-1] + minibatch_deviation) * 16
         self.minibatch = minibatch_part(features, *minibatch)
         self.head = nn.Linear(features + minibatch[0], 1)

@@ -72,6 +72,7 @@ class Rejection:
             classes = torch.full((REFERENCE,), number)
             # Seed 0 whatever the cohort's: all shards, and all cohorts of one model, go by the same limits.
             latents = sampler.latents.numbered(stream_key(0, "synthesis.reference"), range(REFERENCE), truncation)
+            # A limit for each class: a discriminator that finds one class easier would else reject the other.
             limits.append(float(np.quantile(plain.scores(sampler.draw(latents, classes), classes), 1 - share)))
         return cls(sampler, plain.discriminator, share, truncation, tuple(limits))
 
@@ -98,6 +99,8 @@ class Rejection:
             own = stream_key(seed, "synthesis.candidate", attempt) if attempt else seed
             planes = self.sampler.draw(self.sampler.latents.numbered(own, block, self.truncation), classes)
             scores = self.scores(planes, classes)
+            # Settled ones are never replaced, though later candidates may score more: the first that passes is the
+            # image.
             better = (best < wanted) & (scores > best)
             chosen = planes if chosen is None else np.where(better[:, None, None, None], planes, chosen)
             best = np.where(better, scores, best)

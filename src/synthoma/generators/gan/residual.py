@@ -175,6 +175,8 @@ class GrowingBlock(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Double the side; widths change while the maps are small."""
         inside = F.leaky_relu(self.first(F.leaky_relu(maps, SLOPE)), SLOPE)
+        # The 1x1 convolution before the doubling: both are linear and commute, and it has a quarter of the places to go
+        # over.
         grown: Tensor = _doubled(self.skip(maps)) + self.second(_doubled(inside))
         return grown
 
@@ -195,6 +197,7 @@ class SkipExcitation(nn.Module):
 
     def forward(self, small: Tensor, large: Tensor) -> Tensor:
         """Scale the large maps."""
+        # To 4x4, over which the first convolution reaches as a whole: one factor a map, blind to places.
         pooled = F.avg_pool2d(small, small.shape[2] // 4)
         # Twice the sigmoid is 1 at 0: small weights leave the maps as they are.
         factors = 2 * torch.sigmoid(self.second(F.leaky_relu(self.first(pooled), SLOPE)))

@@ -51,4 +51,5 @@ def adapted_probability(
         ramp: images in which the probability would rise by 1 if it were off by 1.
         most: upper limit.
     """
+    # In images and not in steps: the same pace for any batch.
     return min(max(probability + (sign - target) * images / ramp, 0.0), most)

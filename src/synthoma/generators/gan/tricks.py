@@ -33,6 +33,7 @@ class MinibatchDiscrimination(nn.Module):
         rows = (features @ self.tensor).view(-1, self.kernels, self.depth)
         # Every image against every other: (B, B, K), which is why batches stay small with it.
         apart = (rows[:, None] - rows[None]).abs().sum(dim=3)
+        # An image is at distance 0 from itself: exp(0) is taken off.
         nearness: Tensor = torch.exp(-apart).sum(dim=1) - 1
         return nearness
 
@@ -63,6 +64,7 @@ class VirtualBatchNorm2d(nn.Module):
     def __init__(self, width: int, reference: int = REFERENCE, eps: float = 1e-5) -> None:
         super().__init__()
         self.reference, self.eps = reference, eps
+        # As batch norm has them: normalised maps can be any maps again.
         self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ def air_of(image: Floats) -> tuple[float, float]:
     if len(air) < LEAST:
         return 0.0, 0.0
     dark, level, bright = (float(value) for value in np.quantile(air, (0.1587, 0.5, 0.8413)))
+    # From the 16th percentile to the median is one deviation of normal noise.
     return level, level - dark if dark > 0 else bright - level
 
 

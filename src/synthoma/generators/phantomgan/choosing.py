@@ -28,6 +28,7 @@ def chosen_slices(
     """
     order, taken = order_of(chances, draws), list[int]()
     of: dict[int, list[float]] = {}
+    # In the same order both times: what the second round adds is the likeliest of what was too near.
     for gap in (FAR_MM, 0.0):
         for at in order.tolist():
             if len(taken) == count:

@@ -11,6 +11,7 @@ from torch import Tensor
 from synthoma.core.types import Floats
 from synthoma.generators.phantomgan.loss import lesion_contrast
 
+# Not to the ends: the least and the largest of a few lesions are chance.
 KNOTS = np.linspace(0.02, 0.98, 25)
 """Shares of the lesions at which two distributions of contrast are laid onto one another."""
 
@@ -52,6 +53,8 @@ class LesionContrast:
             own = columns[:, place].contiguous()
             first, second = first.to(own), second.to(own)
             after = torch.searchsorted(first, own.nan_to_num()).clamp(1, len(first) - 1)
+            # Cut to 0..1: beyond the last knots nothing is known, and a line drawn on would ask for contrasts that no
+            # lesion has.
             share = ((own - first[after - 1]) / (first[after] - first[after - 1])).clamp(0, 1)
             wanted[:, place] = second[after - 1] + share * (second[after] - second[after - 1])
         return wanted.reshape(contrasts.shape)

@@ -106,6 +106,7 @@ class SimulatedLatents:
         planes = self.source.fetch(self.source.drawn(places)).planes()
         if self.airs is not None:
             chosen = torch.randint(len(self.airs), (count,), generator=draws).numpy()
+            # Seeded from the batch's own draws, so that grain is a function of the step as everything else is.
             grain = np.random.default_rng(int(torch.randint(2**62, (), generator=draws)))
             planes = in_air(planes, self.airs[chosen], [grain] * count)
         return torch.cat([planes, torch.randn(count, 1, *planes.shape[2:], generator=draws)], dim=1)

@@ -45,6 +45,7 @@ def structure_loss(original: Tensor, repainted: Tensor, window: int = 7) -> Tens
 
     variance_first, variance_second = variance(first), variance(second)
     together = mean(first * second) - mean(first) * mean(second)
+    # The product and not each variance is kept from 0: in flat places a correlation of rounding would be any number.
     agreement = together / (variance_first * variance_second + NOISE).sqrt()
     weight = variance_first.sqrt()
     before, after = ((variance(mean(maps, 3)) + NOISE).sqrt() for maps in (first, second))
@@ -76,6 +77,7 @@ def lesion_contrast(images: Tensor, labels: Tensor) -> Tensor:
     ring = (_grown(everywhere, 3 * gap) > _grown(everywhere, gap)) & (images.amax(dim=1, keepdim=True) > DARK)
     around = _median(images.detach().flatten(2), ring.flatten(2))
     values, region = images.flatten(2)[:, None], inside.flatten(2)[:, :, None]
+    # No gradient to where the halves are cut: pixels would be paid for changing sides.
     middle = _median(values.detach(), region)[..., None]
     halves = torch.stack([region & (values >= middle), region & (values <= middle)], dim=3)
     # Divided by 1 where nothing is: a gradient through 0 / 0 would be nan even where it is not wanted.

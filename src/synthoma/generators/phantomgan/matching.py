@@ -79,6 +79,7 @@ def _measured(image: Floats, tumour: Bools) -> Floats:
     values[0], values[1] = head.mean(), np.log(height / width)
     below = head & (depth > 0.8 * thick) & (depth <= 2.8 * thick)  # where the skull is, if there is one
     if below.any():
+        # 0.02 on both sides: black bone would make the quotient infinite. A quarter of the rim, since scalp has gaps.
         values[2] = np.log((np.quantile(image[rim], 0.75) + 0.02) / (np.median(image[below]) + 0.02))
     values[3] = (image[inside] < middle / 3).mean() if inside.any() else 0.0
     if tumour.any():
@@ -179,7 +180,9 @@ class Matching:
     def chances(self, simulated: Floats) -> Floats:
         """Share in which each simulated slice (M, 9) should be drawn, (M,), in all 1."""
         odds = self._standard(simulated) @ self.weights
+        # No share is exactly 0: its logarithm is asked for where shares are counted and patients put in order.
         shares = np.exp(np.maximum(odds - odds.max(), -50))
+        # A little above the limit, which rounding alone would never let it reach.
         while shares.max() > 1.001 * MOST * shares.mean():  # a cut lowers the mean, too
             shares = np.minimum(shares, MOST * shares.mean())
         return np.asarray(shares / shares.sum())
@@ -193,7 +196,9 @@ class Matching:
     def _standard(self, features: Floats) -> Floats:
         """Features over the real ones' deviation, within 3 of it, and their squares, (N, 18)."""
         used = self.scale > 1e-6
+        # Within 3 deviations: one odd measure would else decide about a slice, the more so by its square.
         values = np.where(used, (features - self.centre) / np.where(used, self.scale, 1), 0).clip(-3, 3)
+        # Of slices without tumour the figures of one are 0, the real ones' mean, so that they say nothing.
         values[:, len(HEAD) + 1 :] *= features[:, len(HEAD), None] > 0
         return np.concatenate([values, values**2], axis=1)
 

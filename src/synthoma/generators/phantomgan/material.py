@@ -123,10 +123,12 @@ def simulation_settings(cohort: Cohort, rows: Ints) -> Simulation:
         return {}
     found: Simulation = {"skull": heads_of(float(measured[:, FEATURES.index("scalp")].mean()))}
     table = cohort.slices
+    # Of the whole table: of few slices of volumes each is of another case, too.
     pictures = table["case"].is_unique and ("slice" not in table or not table["slice"].any())
     found["apart"] = bool(pictures or cohort.meta.provenance.config.get("apart"))
     sizes = measured[measured[:, FEATURES.index("tumour")] > 0, FEATURES.index("tumour size")]
     if np.isfinite(sizes).any():
+        # Areas grow as volumes to the power of 2/3: 1.5 turns a difference of log areas into one of log volumes.
         larger = np.exp(1.5 * (np.nanmean(sizes) - USUAL_SIZE))
         found["volume_ml"] = round(float(USUAL_VOLUME * np.clip(larger, 0.4, 2.5)), 1)
     return found
@@ -144,6 +146,7 @@ def lesion_contrasts(slices: TrainingSlices, source: SimulatedSlices, weight: fl
         return None
     channels = len(slices.cohort.modalities)
     real = spread(np.arange(len(slices)), MATCHED)
+    # Evenly over the cumulative chances: each slice as often as it will be drawn, and no chance in it.
     simulated = source.drawn((np.arange(MATCHED) + 0.5) / MATCHED)
     own = contrasts_of(lambda first, last: slices.fetch(real[first:last]).planes(), len(real), channels)
     others = contrasts_of(lambda first, last: source.fetch(simulated[first:last]).planes(), MATCHED, channels)

@@ -130,6 +130,7 @@ def patients_of(source: SimulatedSlices) -> tuple[list[str], list[Ints], Floats]
 
 def order_of(chances: Floats, draws: np.random.Generator) -> Ints:
     """A random order of all (P,), in which those with larger chances tend to come first."""
+    # The floor sends slices without any chance to the end, where they stand in a random order too.
     keys = np.log(draws.random(len(chances))) / np.maximum(chances, 1e-300)
     return np.argsort(-keys, kind="stable")
 
@@ -141,6 +142,8 @@ def _repainted(sampler: Sampler, positions: Ints, seed: int, number: int, trunca
     draws = stream(seed, "synthesis.patient.noise", number)
     style = draws.standard_normal(codes)
     noise = draws.standard_normal((len(positions), side * side))
+    # The style of all slices is one, and so is nothing else of the noise: grain that went on from slice to slice would
+    # be stripes.
     noise[:, :codes] = style
     grain: Float32 = noise.reshape(-1, 1, side, side).astype(np.float32) * truncation
     made_of = latents.patient(positions, grain, draws)

@@ -52,6 +52,7 @@ class SimulatedSlices(TrainingSlices):
 
     def drawn(self, places: Floats) -> Ints:
         """Positions of the slices at these places (N,) in 0..1 of the cumulative chances."""
+        # Sums of chances may end a little below 1: a place beyond the last of them is the last slice's.
         return np.minimum(np.searchsorted(self.upto, places, side="right"), len(self.rows) - 1)
 
 
@@ -59,6 +60,7 @@ def shows_tumour(cohort: Cohort, rows: Ints) -> Floats:
     """Whether rows of a cohort show a tumour, (N,): 1 or 0 by mask, else by class; nan where neither tells."""
     table = cohort.slices.iloc[rows]
     names = table["label"].astype(str)
+    # Not known is neither: it is filled in from slices of which it is known.
     by_class = np.where(names == UNLABELLED, np.nan, [simulated_class(name) == "tumour" for name in names])
     return np.where(_masked(cohort, rows), table["tumour_pixels"].to_numpy() > 0, by_class)
 
@@ -94,6 +96,7 @@ def row_structure(cohort: Cohort, rows: Ints) -> Floats:
 
     Without a mask it is the class that says whether there is a tumour, and what it is like is not known: nan.
     """
+    # In double only part by part, which takes four times what the cohort itself does.
     parts = np.array_split(rows, max(1, len(rows) // 512))
     found = np.concatenate(
         [structure(np.asarray(cohort.images[part, 0], np.float64), np.asarray(cohort.masks[part])) for part in parts]
@@ -165,6 +168,7 @@ def repaintable_slices(
         InputError: they are not simulated, something differs, or there is no slice of these kinds.
         ConfigError: grey values on another scale.
     """
+    # Said first: a repainted scan of a patient is that patient, in another style.
     if phantom.origin != "phantom":
         todo = "make one with `synthoma prepare --phantom N`: scans of patients must not be repainted"
         raise InputError("a cohort of simulated patients", f"{phantom.path.name}, which is {phantom.origin}", todo)

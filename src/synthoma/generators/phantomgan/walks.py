@@ -45,6 +45,7 @@ def style_walks(sampler: Sampler, seed: int, steps: int, rows: int) -> list[Walk
         numbers = range(2 * row, 2 * row + 2)
         both = latents.numbered(seed, numbers)
         ends = both[:, -1].flatten(1)[:, :codes].double().numpy()
+        # All of the first image but its style, so that what changes along the strip is the style alone.
         walk = both[:1].repeat(steps, 1, 1, 1)
         walk[:, -1].flatten(1)[:, :codes] = torch.from_numpy(great_circle(ends, steps).astype(np.float32))
         planes = sampler.draw(walk, torch.zeros(steps, dtype=torch.long))

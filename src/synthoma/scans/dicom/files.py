@@ -65,6 +65,7 @@ def read_file(path: Path, tags: Sequence[str]) -> tuple[Dataset, UID]:
             source,
             syntax.is_implicit_VR,
             syntax.is_little_endian,
+            # Sorting asks every file of a folder: the pixels are most of each.
             stop_when=None if "PixelData" in tags else _at_pixels,
             specific_tags=[Tag(tag) for tag in tags],
         )

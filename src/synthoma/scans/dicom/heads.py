@@ -37,6 +37,7 @@ def bare_kind(head: bytes, size: int) -> Bare | None:
     if len(head) < 8:
         return None
     group, element = struct.unpack_from("<2H", head)
+    # Cheap and rarely true of other files: the chain is followed only where this holds.
     if element > _FIRST_MOST or group not in (2, 8):
         return None
     explicit = head[4:6] in VRS

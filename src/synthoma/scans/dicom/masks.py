@@ -103,6 +103,7 @@ def _segments(header: Dataset) -> list[tuple[int, Part]]:
             for item in segment.get(keyword) or ()
         ]
         parts = [part_of(name) for name in (text(segment, "SegmentLabel"), *codes)]
+        # Labels are what people wrote; codes are often the default of a program.
         part = next((part for part in parts if part != "unknown"), parts[0])
         if part == "unknown" and any("ANATOMICAL" in code.upper() for code in codes):
             part = "other"
@@ -138,6 +139,7 @@ def _tumour_parts(named: Sequence[tuple[int, Part]], kind: str) -> list[tuple[in
     if not unknown:
         came = f"{len(named)} segments of something else" if named else "no segment at all"
         raise InputError("a segmentation of a tumour", came, todo)
+    # Structure sets are full of organs under private names; a segmentation rarely holds any.
     if len(unknown) > 1 and kind == "rtstruct":
         raise InputError("a structure set that says what is tumour", f"{len(unknown)} names that do not", todo)
     return unknown
@@ -165,6 +167,7 @@ def _references(header: Dataset, key: bytes) -> tuple[frozenset[str], frozenset[
             indices = [stored] if isinstance(stored, (int, str)) else list(stored)
             # DICOM counts frames from 1.
             planes |= {plane_name(instance, int(index) - 1, key) for index in indices}
+    # The most frequent: registered masks name the frames of other series too.
     places = Counter(found["FrameOfReferenceUID"]).most_common(1)
     series = frozenset(series_name(uid, key) for uid in found["SeriesInstanceUID"])
     return series, frozenset(planes), frame_name(places[0][0] if places else "", key)

@@ -57,6 +57,7 @@ def same_pixels(one: Path, other: Path) -> bool:
     with parsing():
         read = [read_file(path, _TAGS) for path in (one, other)]
         digests = {hashlib.sha256(dataset.get("PixelData") or b"").digest() for dataset, _ in read}
+    # The stored bytes first: most copies are plain ones, and need not be decoded.
     if len(digests) == 1 and read[0][1] == read[1][1]:
         return True
     counts = [range(int(dataset.get("NumberOfFrames") or 1)) for dataset, _ in read]
@@ -87,6 +88,7 @@ def _check(dataset: Dataset, syntax: UID, file_bytes: int) -> None:
     need = count * int(dataset.BitsAllocated) // 8
     if "PixelData" not in dataset:
         raise InputError("a slice with pixels", "none", AGAIN)
+    # Before a decoder sees it: it would allot what the header declares.
     if count > MAX_VOXELS or need > file_bytes * (DEFLATE_RATIO if syntax.is_compressed else 1):
         raise InputError("a header that fits the file", f"{need} bytes declared in a file of {file_bytes}", AGAIN)
     try:

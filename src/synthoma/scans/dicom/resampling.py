@@ -22,6 +22,7 @@ def onto(labels: Bytes, series: Series, grid: Geometry, shape: tuple[int, ...]) 
     if labels.shape == shape and same_grid(own, grid):
         return labels
     moved = nearest_voxels(labels, axes_of_grid(own), np.array(own.origin), grid, shape)
+    # An empty mask here would count as a scan without a tumour.
     if labels.any() and not moved.any():
         raise InputError("a mask over its scan", "one that lies beside it", "remove the mask from the folder")
     return moved

@@ -75,6 +75,7 @@ def _on_grid(
     """Frames on the grid of a series: pasted where they lie on its slices and pixels, else the nearest voxel."""
     axes, spacing, apart = own
     target = np.zeros((len(series.planes), *series.shape), dtype=np.bool_)
+    # Pasted wherever it can be: a resampled mask may lose its thinnest slices.
     same = np.abs(np.subtract(axes, series.axes)).max() < 0.005 and np.allclose(spacing, series.spacing, rtol=1e-3)
     offsets = [_offset(frame, series, grid) for frame in frames] if same else []
     if not offsets or any(offset is None for offset in offsets):
@@ -115,6 +116,7 @@ def _resampled(
     # To a micrometre: positions are decimal texts, and the same plane may differ in its last digit.
     between = np.diff(np.unique(np.round(places, 3)))
     nearest = float(between.min()) if between.size else grid.spacing[2]
+    # What the header states first: frames without marks are often left out, and their neighbours lie further apart.
     fitting = (step for step in (apart, nearest) if step > 0 and are_whole((places - places.min()) / step))
     step = next(fitting, 0.0)
     if not step:

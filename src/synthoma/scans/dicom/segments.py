@@ -81,6 +81,7 @@ def combined(regions: Mapping[Part, Bools]) -> tuple[Bytes, Mapping[int, str]]:
     What the whole tumour holds beyond its regions is oedema; where the oedema has a segment of its own, it is core.
     """
     labels = np.zeros(next(iter(regions.values())).shape, dtype=np.uint8)
+    # One label for all: without an inner region, "core" would be a claim that nobody made.
     if not {"core", "oedema", "enhancing"} & set(regions):
         for region in regions.values():
             labels[region] = 1
@@ -102,12 +103,14 @@ def part_of(name: str) -> Part:
     plain = "".join(c for c in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(c)).upper()
     line = " ".join(re.findall(r"[A-Z0-9]+", plain))
     tumour, gross = bool(_TUMOUR.search(line)), bool(re.search(r"GTV|\bGROSS", line))
+    # First: planning volumes are drawn around a tumour, and their names speak of it too.
     if _PLANNED.search(line) or _CAVITY.search(line) or re.search(r"\b(?:NORMAL|HEALTHY)\b", line):
         return "other"
     if _OEDEMA.search(line):
         return "whole" if tumour and re.search(r"\b(?:AND|PLUS|WITH)\b", line) else "oedema"
     if _ORGANS.search(line) and not tumour and not line.startswith("GTV"):  # "Brain-GTV" is the brain without it
         return "other"
+    # Before the enhancing part: "non-enhancing tumour core" holds both words.
     if _PLAIN_CORE.search(line):
         return "core"
     if _ENHANCING.search(line):

@@ -40,6 +40,7 @@ def echo_time(header: Dataset, frame: Dataset) -> float:
 def agent_of(header: Dataset, frame: Dataset) -> bool | None:
     """Whether a contrast agent was given: by its name, or by a list of agents (enhanced files)."""
     usage = frame.get("ContrastBolusUsageSequence") or ()
+    # Enhanced files name the agent once, and say of each frame whether it had been given by then.
     if usage and text(usage[0], "ContrastBolusAgentAdministered").upper() == "NO":
         return False
     said = agent_given(text(header, "ContrastBolusAgent"))
@@ -48,6 +49,7 @@ def agent_of(header: Dataset, frame: Dataset) -> bool | None:
 
 def judge(header: Dataset, frame: Dataset) -> Judgement:
     """Which sequence a slice shows, by the file's header and what its functional groups say of the frame."""
+    # CT: what reads like a weighting in its description is none.
     if text(header, "Modality") != "MR":
         return Judgement(PLAIN_MODALITY, "words")
     component = text(frame, "ComplexImageComponent") or text(header, "ComplexImageComponent")

@@ -104,6 +104,7 @@ def sort_into_series(files: Iterable[Path], key: bytes) -> Sorted:
     for path in files:
         try:
             found, instance, mask = _slices(path, key)
+            # By its own identifier and not by its name: exports copy slices under new names.
             others = known[instance]
             if any(_same(other, (path, found)) for other in others):
                 copies.append(path)
@@ -115,6 +116,7 @@ def sort_into_series(files: Iterable[Path], key: bytes) -> Sorted:
         if mask:
             segmentations.append(path)
             continue
+        # Which of the two is meant nobody knows: the series is refused when it is read.
         if len(others) > 1:
             clashing |= {other for other, _ in others}
         for group, member in found:
@@ -151,6 +153,7 @@ def _slices(path: Path, key: bytes) -> tuple[list[_Found], tuple[str, str], bool
     """Each slice of a file with what it has to share with its series, the file's identity, and whether it is a mask."""
     with parsing():
         header, _ = read_file(path, _READ)
+        # Without an identifier, files are copies only where all their bytes agree.
         instance = text(header, "SOPInstanceUID") or file_digest(path)
         if text(header, "Modality") in MASK_MODALITIES:
             return [], ("mask", instance), True
@@ -180,6 +183,7 @@ def _check_is_slice(header: Dataset) -> None:
     if modality not in ("MR", "CT"):
         came = f"the modality {modality}" if modality in _OTHER_MODALITIES else "another or no modality"
         raise InputError("an MR or CT slice", came, "leave it out")
+    # Three crossing slices in one series, which would pass for a coarse volume.
     if "LOCALIZER" in words(header, "ImageType"):
         raise InputError("a diagnostic slice", "a localiser", "leave it out")
     photometric = text(header, "PhotometricInterpretation")
@@ -256,6 +260,7 @@ def _series(members: Sequence[_Member], clashing: set[Path]) -> Series:
     normal = normal_of(first.axes)
     # Along the normal: file names and instance numbers may run either way, or say nothing.
     planes = sorted((plane for _, plane in members), key=lambda plane: (float(normal @ plane.position), plane.name))
+    # Its own slices contradict one another: the first of them must not speak for all.
     if len({slice_.modality for slice_, _ in members}) > 1:
         first = replace(first, modality=PLAIN_MODALITY, by="words")
     return Series(tuple(planes), **vars(first), clashing=len({plane.file for plane in planes} & clashing))

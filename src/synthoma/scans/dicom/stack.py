@@ -99,6 +99,7 @@ def read_series(series: Series) -> Volume:
     if len(series.planes) * math.prod(series.shape) > most:
         came = f"{len(series.planes)} slices of {series.shape[0]}x{series.shape[1]}"
         raise InputError(f"a series of at most {most} voxels", came, AGAIN)
+    # By file: an enhanced one holds all slices, and would be decoded anew for each of them.
     wanted: dict[Path, list[int]] = defaultdict(list)
     for plane in series.planes:
         wanted[plane.file].append(plane.frame)
@@ -168,6 +169,7 @@ def _even_stack(places: Floats) -> tuple[float, float, Floats | None]:
     Steps that vary by up to 2 % (rounded positions) count as even; else the stack is the line of least squares.
     """
     steps = np.diff(places)
+    # The median: one missing slice must not widen the step of all others.
     step = float(np.median(steps))
     if (twice := int(np.count_nonzero(steps < 0.01))) > 0:
         came = f"{twice} of {len(places)} positions taken twice"

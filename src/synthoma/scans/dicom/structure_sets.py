@@ -69,6 +69,7 @@ def _fill(region: Bools, contours: Sequence[Floats], grid: Geometry, *, own: boo
     apart = float(np.diff(places).min()) if len(places) > 1 and not own else 1.0
     for index in range(len(region)):
         nearest = float(places[np.abs(places - index).argmin()])
+        # Half of the way to the next contour, so that gaps are closed and the ends are not drawn out.
         if abs(nearest - index) <= max(apart, 1.0) / 2:
             region[index] |= filled(levels[nearest], region.shape[1:])
 
@@ -80,6 +81,7 @@ def filled(contours: Sequence[Floats], shape: tuple[int, ...]) -> Bools:
         for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
             _cross(inside, start, end)
             _touch(edge, start, end)
+    # Edges count: of a mask that was exported as contours through its pixels, none is lost.
     return inside | edge
 
 

@@ -79,6 +79,7 @@ def paired_file(path: Path) -> tuple[Path, Path | None]:
         return path, None
     stem = path.name[: len(path.name) - len(suffix)]
     other = ".img" if suffix.startswith(".hdr") else ".hdr"
+    # The partner packed as the named file is comes first: the other may be of another scan.
     endings = [other + ".gz", other] if suffix.endswith(".gz") else [other, other + ".gz"]
     if path.name[len(stem) :].isupper():
         endings = [ending.upper() for ending in endings]

@@ -36,6 +36,7 @@ def metaimage_header(path: Path) -> Header:
     data = path if local else voxel_file(path, fields["ElementDataFile"])
     ahead = int(fields.get("HeaderSize", "0"))
     compressed = _true(fields.get("CompressedData", "False"))
+    # Whether such bytes stand before the stream or inside of it the format does not say.
     if ahead < -1 or (ahead and (local or compressed)):
         raise InputError("data without a header of its own", f"HeaderSize = {ahead}", CONVERT)
     high_first = _true(_one_of(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB") or "False")

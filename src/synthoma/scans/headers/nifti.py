@@ -26,6 +26,7 @@ def nifti_header(path: Path) -> Header:
     header, data = paired_file(path)
     head, compressed = inflated(header)
     first = head[344:347] in (b"n+1", b"ni1")
+    # The length of the header is known, and so it tells the order of its bytes.
     order = next((o for o in "<>" if struct.unpack_from(o + "i", head)[0] == (348 if first else 540)), None)
     if order is None:
         raise InputError("a sound NIfTI header", "one of another length", AGAIN)

@@ -114,6 +114,7 @@ def take_inventory(
         cases += found.cases
         skipped += found.skipped
         remarks += found.remarks
+        # What the first layout made nothing of may be scans of another kind, as DICOM beside pictures.
         left = _left_over(rest, chosen, found)
         other = None if masks_wanted or layout is not None else _another(rest.only([one.path for one in left]), names)
         if other is None:
@@ -122,6 +123,7 @@ def take_inventory(
         names.append(chosen.name)
     skipped += left
     cases, twice = _each_once(cases)
+    # Of all cases together, and before any is dropped: what one mask does not show, others may.
     settled, decisions = settle(_uniquely_named(listing, tuple(cases)), listing.root, forced)
     skipped += twice
     remarks += [f"{counted(len(twice), 'case')} of files that are there twice: used once"] * bool(twice)
@@ -130,6 +132,7 @@ def take_inventory(
     if not kept:
         came = f"{listing.summary()}, none of them usable" + (f"; the first: {skipped[0].reason}" if skipped else "")
         raise InputError(f"at least one case ({chosen.looks_for})", came, "correct the files, or choose another layout")
+    # Where tumours are to be found, a damaged mask beside a scan is no reason to leave the scan out.
     if not masks_wanted:
         kept = tuple(
             replace(case, load=partial(load_despite_mask, case.load)) if case.has_mask else case for case in kept
@@ -224,6 +227,7 @@ def _left_over(listing: Listing, layout: Layout, found: Found) -> list[Skipped]:
     known = {path for case in found.cases for path in case.sources} | found.ignored
     named = {item.path for item in found.skipped}
     used = known | named
+    # A folder that was refused as a whole speaks for all files inside.
     unexplained = (path for path in listing.files if path not in used and not named & set(path.parents))
     return [
         skip_content(path, f"a file of the layout {layout.name}", f"one that is not ({listing.kinds[path]})")

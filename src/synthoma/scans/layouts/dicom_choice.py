@@ -24,6 +24,7 @@ def chosen_series(members: list[Series]) -> tuple[list[Series], list[tuple[Serie
     known = [name for name in MODALITIES if name in named]
     if not known:
         return sorted(members, key=lambda one: (-len(one.planes), one.series)), []
+    # The reference comes first, since what suits the others depends on its position and planes.
     first = "flair" if "flair" in known else known[0]
     reference = min(named[first], key=lambda one: rank_of(one, None))
     # The reference was chosen without one: ranked beside itself, another series could have won.

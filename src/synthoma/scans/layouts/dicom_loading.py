@@ -65,6 +65,7 @@ def load_study(group: tuple[Series, ...], drawn: tuple[DicomMask, Series] | None
     mask, series = drawn
     try:
         labels, names = read_dicom_mask(mask, series)
+        # Read on the grid that it was drawn on, and moved once only: each step loses some of its border.
         labels = onto(labels, series, _grid_of(study), next(iter(study.images.values())).shape)
     except InputError as error:
         raise MaskError(error, study) from error
@@ -105,6 +106,7 @@ def brought_together(
                 f"{name} is left out: it lies in another frame of reference, and could not be moved: {error}"
             )
             continue
+        # Left out and not taken as it lies: a mask over a scan that is some millimetres off is wrong in every slice.
         if not found.agreed:
             remarks.append(f"{name} is left out: it lies in another frame of reference; {found.remark}")
             continue

@@ -84,6 +84,7 @@ def _named_by_folder(listing: Listing, series: Series) -> Series:
     if series.by == "words":
         return series
     for part in reversed(listing.inner(series.files[0])):
+        # The innermost folder first: it is the one nearest to the series.
         judgement = judged(part, agent=None if _SORTED_FOLDER.fullmatch(part) else series.agent)
         if judgement.sequence is None:
             continue
@@ -106,6 +107,7 @@ def _with_patients(listing: Listing, series: list[Series]) -> tuple[list[Series]
     for one in series:
         if one.patient is None:
             nameless[one.study].append(one)
+    # A single study needs no patient to be kept together with itself.
     if len(nameless) < 2:
         return series, []
     folders = {study: _folders(listing, members) for study, members in nameless.items()}

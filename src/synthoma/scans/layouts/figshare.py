@@ -116,6 +116,7 @@ def _opened(path: Path) -> Iterator[h5py.Group]:
     except ImportError as error:
         todo = "install synthoma[mat], or convert each to PNG with a table of patients"
         raise InputError("h5py for MATLAB 7.3 files", "none", todo) from error
+    # The same checks as of every file: h5py would wait for ever at a pipe.
     open_file(path).close()
     try:
         with h5py.File(path, "r") as file:

@@ -38,6 +38,7 @@ _AGAIN = re.compile(r"(?P<source>.*\d.*?)[-_ ]*(?:\(\d+\)|[-_ ]+(?:copy|kopie|co
 def _fits(listing: Listing) -> bool:
     pictures = sum(kind in PICTURES for kind in listing.kinds.values())
     others = sum(kind in ("dicom", "nifti", "metaimage", "nrrd", "analyze", "mgh") for kind in listing.kinds.values())
+    # The majority: a few previews in a folder of volumes are no set of pictures, and the other way round.
     return pictures > others or (pictures == 0 == others and any(map(_is_promised, listing.files)))
 
 
@@ -143,6 +144,7 @@ def _patient(listing: Listing, path: Path, label: str | None, people: frozenset[
         if place_word(folder) is None and (name := read_part(folder).patient):
             return printable(name)
     part = read_part(stem_of(path))
+    # Two letters at least: "p1.png" in every folder is a picture and not a person.
     if part.patient and re.search(r"[a-z]{2}", part.patient, re.IGNORECASE):
         return printable(part.patient)
     return None
@@ -154,6 +156,7 @@ def _shown(listing: Listing, images: Sequence[Path]) -> tuple[str, list[str]]:
         next((one for part in (stem_of(path), *listing.inner(path)[::-1]) if (one := read_part(part).sequence)), "")
         for path in images
     )
+    # All or none: a model of "t1" must not be trained on a mixture whose other half nobody named.
     if len(told) == 1 and "" not in told:
         return next(iter(told)), []
     named = ", ".join(f"{counted(number, 'picture')} {name}" for name, number in told.items() if name)

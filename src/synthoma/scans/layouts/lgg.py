@@ -102,11 +102,13 @@ def _channels(images: tuple[Path, ...]) -> tuple[tuple[str, int], ...]:
     of a stack, blank slices are equal although nothing is missing.
     """
     middle = read_image(images[len(images) // 2])
+    # Grey pictures: what they show nobody says.
     if middle.ndim == 2:
         return ((PLAIN_MODALITY, 0),)
     repeated = _repeated(middle)
     for path in images if repeated else ():
         picture = read_image(path)
+        # A blank slice has equal channels whatever was recorded, so it has no say.
         repeated &= _repeated(picture) if picture.ndim == 3 and picture.any() else repeated
     return tuple((name, _CHANNELS[name]) for name in MODALITIES if name in _CHANNELS and name not in repeated)
 

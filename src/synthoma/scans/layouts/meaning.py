@@ -127,6 +127,7 @@ def settle(
         mask = mask_of(case)
         if mask is None:
             continue
+        # One decision for all masks that are named alike: a single one may lack the value that tells.
         key, decision = _spoken(mask, root, forced, ours(mask.parent), describe(mask.parent))
         groups[key].append(place)
         if decision is not None:
@@ -137,6 +138,7 @@ def settle(
         decision = said.get(key)
         if decision is None:
             decision = decide(_values_of(masks), None if key[1] is None else str(key[1]))
+            # These two differ in what 1 and 2 mean and in nothing else, and place tells which.
             if decision.choices == (BRATS_2023.name, MSD.name):
                 decision = _by_place(masks, decision)
         decisions.append(decision)
@@ -149,6 +151,7 @@ def _spoken(
     mask: Path, root: Path, forced: Convention | None, ours: Convention | None, description: Description | None
 ) -> tuple[tuple[object, ...], Decision | None]:
     """Which masks are decided together with this one, and the decision where somebody says what the values mean."""
+    # From the surest word to the weakest: the user, our own files, a description, the kind of file, then names.
     if forced is not None:
         return ("forced",), Decision(forced, "you said so")
     if ours is not None:
@@ -191,8 +194,10 @@ def _by_place(masks: Sequence[Sequence[Path]], doubt: Decision) -> Decision:
         rim = (mask > 0) & ~inside
         counts = {value: int((rim & (mask == value)).sum()) for value in outer}
         for value, other in ((1, 2), (2, 1)):
+            # Twice as much of the rim: where both reach it about alike, a mask says nothing.
             outer[value] += counts[value] > 2 * counts[other]
     for value, meant in ((1, MSD), (2, BRATS_2023)):
+        # Nine to one: the wrong choice would exchange core and oedema in the whole set.
         if outer[value] and outer[value] >= 9 * outer[3 - value]:
             why = f"{doubt.why}; {value} surrounds the rest, as oedema does"
             return Decision(meant, why, values=doubt.values)

@@ -27,6 +27,7 @@ def place_of(listing: Listing, path: Path) -> tuple[Place, bool]:
     """Where a picture's partner is looked for, and whether the picture is the mask."""
     inner = listing.inner(path)
     words = [place_word(folder) for folder in inner]
+    # Split and class stay: "1.png" of one class must not meet the mask of "1.png" of another.
     kept = tuple(
         folder for folder, word in zip(inner, words, strict=True) if word is None or word.kind in ("split", "class")
     )
@@ -70,6 +71,7 @@ def pair(listing: Listing, files: Sequence[Path]) -> tuple[list[Path], dict[Path
         for path, (_, is_mask) in places.items()
         if is_mask and path not in used
     ]
+    # As healthy ones they would teach a model that such tumours are none.
     without = [path for path in images if path.parent in masked and path not in pairs]
     alone += [skip_half(path, "an image without mask in a folder where others have one") for path in without]
     return [path for path in images if path not in set(without)], pairs, alone

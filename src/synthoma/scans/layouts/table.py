@@ -55,6 +55,7 @@ def _take(listing: Listing) -> Found:
         except InputError as error:
             skipped.append(Skipped(table, f"{printable(name)}: {error}"))
     named = {path for case in cases for path in case.sources}
+    # Not looked at any further: what a table leaves out was left out on purpose.
     others = [path for path in listing.files if path != table and path not in named]
     pictures = sum(listing.kinds[path] != "unknown" for path in others)
     remarks = (f"{counted(pictures, 'scan file')} beside the table that it does not name",) * bool(pictures)
@@ -95,6 +96,7 @@ def _text_rows(table: Path) -> list[Row]:
 
 
 def _row(columns: list[str], values: list[str], line: int) -> Row:
+    # A comma inside an unquoted cell moves all later values into the wrong columns.
     if len(values) != len(columns):
         raise InputError(f"{len(columns)} values a row", f"{len(values)} in line {line}", "correct the table")
     return {name: content_of_cell(value.strip()) for name, value in zip(columns, values, strict=True)}
@@ -171,6 +173,7 @@ def _case(root: Path, name: str, rows: list[Row]) -> Case:
     masks = _files(root, rows, "mask") if any(row.get("mask") for row in rows) else ()
     if not modalities:
         raise InputError("an image in each row", "none", "fill in the column")
+    # Several volumes under one case are visits or copies; stacked they would be one impossible head.
     if len(rows) > 1 and any(kind_of(path) not in PICTURES for _, paths in modalities for path in paths):
         raise InputError("one row for a volume", f"{len(rows)} rows of one case", "give each volume its own case")
     slices = modalities[0][1] if kind_of(modalities[0][1][0]) in PICTURES else ()

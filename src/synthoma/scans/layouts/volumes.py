@@ -69,6 +69,7 @@ def _take(listing: Listing) -> Found:
         skipped += [_aside(path, "a mask on another grid") for path in _on_other_grids(volumes, study)]
         skipped += [_one_of_several(volumes, study, source) for source in study.masks] if len(study.masks) > 1 else []
         mask = study.masks[0] if len(study.masks) == 1 else None
+        # As a scan without tumour it would be counted among the healthy ones.
         if mask is None and _where(study) in with_mask and _where(study)[0] not in HEALTHY:
             first, *others = dict.fromkeys(paths.values())
             skipped.append(skip_half(first, "an image without mask, where others have one"))
@@ -148,6 +149,7 @@ def _sources(listing: Listing, volumes: Sequence[Path]) -> tuple[list[Source], l
 def _numbered(volumes: Sequence[Path]) -> dict[Path, tuple[str, int]]:
     """Files that nnU-Net's numbers tell apart: case and channel. One number alone may be part of a name."""
     found = {path: match for path in volumes if (match := _CHANNEL.fullmatch(stem_of(path)))}
+    # A case needs a 0000 and another number: "scan_0001" alone is the first scan of somebody.
     several = {(path.parent, match["case"]) for path, match in found.items() if int(match["channel"]) > 0}
     first = {(path.parent, match["case"]) for path, match in found.items() if int(match["channel"]) == 0}
     kept = {path.parent for path in found if path.parent.name.lower().startswith(("imagestr", "imagests"))}
@@ -227,6 +229,7 @@ def _on_other_grids(volumes: Sequence[Path], study: Study) -> list[Path]:
     if len(study.masks) < 2:
         return []
     try:
+        # By the headers alone: masks of the raw scan lie beside those of the registered one.
         grids = {stored_shape(volumes[image.index])[:3] for image in study.images.values()}
         fitting = [mask for mask in study.masks if stored_shape(volumes[mask.index])[:3] in grids]
     except InputError:  # said when it is read
