@@ -32,6 +32,9 @@ SPARE = 1.25
 CANDIDATES = 16
 """About so many slices of a patient are looked at: neighbours show the same."""
 
+A_WORKER = 16
+"""Patients for which another process is worth its start, which takes seconds."""
+
 MOST = 1000
 """Patients of a group, after which nothing more is tried."""
 
@@ -81,7 +84,7 @@ def write_own_patients(
     groups = range(first, images.stop, GROUP)
     need = int(np.ceil((SPARE if matching is not None else 1) * GROUP / per_patient))
     calls = ((config, group // GROUP * MOST + at, tuple(kinds)) for group in groups for at in range(need))
-    jobs = config.jobs or min(cpu_count(), need * len(groups))
+    jobs = config.jobs or max(1, min(cpu_count(), need * len(groups) // A_WORKER))
     channels = len(config.modalities or config.phantom.modalities)
     labels: dict[int, str] = {}
     with (
