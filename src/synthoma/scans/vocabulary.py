@@ -87,7 +87,7 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
             "eddyfa eddymd dtieddyfa dtieddymd dtieddyl1 dtieddyl2 dtieddyl3 dtieddynoreg dtifa dtimd dtiad dtird "
             "t2star t2* t2starw gre t2gre swan tof mra mrv ct pet fdg fet pd pdw bold fmri trace tracew b0 b50 "
             "b500 b800 b1000 b2000 hardi noddi dki mrs mrsi cest apt subtraction t1sub t1subtraction difference "
-            "t1map t2map r2 "
+            "t1map t2map t1mapping t2mapping t1relaxometry t2relaxometry relaxometry t1rho t2rho minus r2 "
             "qsm magnitude fieldmap epi localizer localiser scout survey mip stir ir bval bvec xfm affine "
             "warp deform jacobian rcbf leakage sir hist histogram overlay saliency montage preview quicklook "
             "screenshot thumbnail "
@@ -194,7 +194,10 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
     ),
     "filler": (
         Word("filler"),
-        _words("mr mri to in map image img scan vol volume nii nifti weighted seq sequence series dcm desc"),
+        _words(
+            "mr mri to in map image img scan vol volume nii nifti weighted seq sequence series dcm desc postfossa "
+            "tse fse frfse propeller blade cube spc spair fatsat haste 3dax 2dax 3dsag 2dsag 3dcor 2dcor 3dtra 2dtra"
+        ),
     ),
     "class": (
         Word("class"),
