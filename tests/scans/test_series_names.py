@@ -7,6 +7,8 @@ import re
 import pytest
 
 from synthoma.scans.names import read_part
+from synthoma.scans.paths import Source
+from synthoma.scans.studies import sort_into_studies
 from tests.scans.test_sequence_names import IN_THE_FIELD, WRITTEN, rows
 
 UNSURE = {"T1 +/- C", "T1-C", "T1 pós"}
@@ -42,3 +44,90 @@ def test_words_around_a_sequence(name: str, role: str, sequence: str | None) -> 
     part = read_part(name)
     assert part.role == role
     assert role == "other" or part.sequence == sequence
+
+
+def studies_of(paths: list[str]) -> set[tuple[str | None, str, tuple[str, ...]]]:
+    """Patient, visit and sequences of the studies that these files are."""
+    sources = [Source(tuple(path.split("/")[:-1]), path.split("/")[-1], index) for index, path in enumerate(paths)]
+    studies, _ = sort_into_studies(sources, lambda source: "image")
+    return {(study.patient, study.visit, tuple(sorted(study.images))) for study in studies}
+
+
+SERIES = ["AX_FLAIR", "Ax_T1", "Ax_T2_FSE", "Ax_T1_POST", "Ax_DWI", "Sag_T1"]
+FOUR = ("flair", "t1", "t1c", "t2")
+
+
+@pytest.mark.parametrize("first", [2, 9, 301])
+def test_numbers_of_series_are_neither_patients_nor_visits(first: int) -> None:
+    """`dcm2niix -f %s_%p` and `%p_%s`, in a folder for each patient and in one folder alone."""
+    step = 100 if first > 100 else 1
+    numbered = [(name, first + step * k) for k, name in enumerate(SERIES)]
+    for names in ([f"{k}_{name}" for name, k in numbered], [f"{name}_{k}" for name, k in numbered]):
+        both = [f"{patient}/{name}" for patient in ("Anna", "Bert") for name in names]
+        assert studies_of(both) == {("Anna", "", FOUR), ("Bert", "", FOUR)}
+        assert studies_of(names) == {(None, "", FOUR)}
+
+
+def test_times_of_studies_are_visits() -> None:
+    """`dcm2niix -f %p_%t_%s`, with and without the patient's name in front."""
+    when = {"Anna": ("20200101120000", "20210101130000"), "Bert": ("20210305093000",)}
+    wanted = {(patient, time, FOUR) for patient, times in when.items() for time in times}
+    for front in ("", "{}_"):
+        assert wanted == studies_of([
+            f"{patient}/{front.format(patient)}{name}_{time}_{k}"
+            for patient, times in when.items() for time in times for k, name in enumerate(SERIES, 2)
+        ])  # fmt: skip
+
+
+def test_words_of_a_scanner_in_a_patients_folder_are_nobodys_name() -> None:
+    files = ["AX_FLAIR", "Ax_T1_Eq_1", "Ax_T2_e1", "Ax_T1_POST_ND"]
+    assert studies_of([f"{patient}/{name}" for patient in ("Anna", "Bert") for name in files]) == {
+        ("Anna", "", FOUR), ("Bert", "", FOUR),
+    }  # fmt: skip
+    assert studies_of([f"Anna/{name}" for name in files]) == {("Anna", "", FOUR)}
+
+
+@pytest.mark.parametrize(
+    ("paths", "patients"),
+    [
+        (["site/Anna_T1", "site/Bert_FLAIR", "site/Carl_T2"], 3),
+        (["siteA/Anna_T1", "siteA/Bert_FLAIR", "siteB/Carl_T1", "siteB/Dora_FLAIR"], 4),
+        (["a/Anna_T1", "a/Anna_FLAIR", "a/Bert_T1", "b/Anna_T1", "b/Carl_FLAIR"], 3),
+        (["1_T1", "2_T1", "3_T1"], 3),
+        (["1_T1", "2_FLAIR"], 2),
+        ([f"{k:03d}_{('T1', 'T2', 'FLAIR')[k % 3]}" for k in range(30)], 30),
+        (["1_T1", "1_T2", "1_FLAIR", "2_T1", "2_T2", "2_FLAIR"], 2),
+    ],
+)
+def test_people_of_one_folder_stay_apart(paths: list[str], patients: int) -> None:
+    assert len({patient for patient, _, _ in studies_of(paths)}) == patients
+
+
+def masks_of(names: dict[str, str]) -> list[tuple[list[str], list[str]]]:
+    """Masks and remarks of the studies that files of these names and contents are."""
+    sources = [Source(("P01",), name, index) for index, name in enumerate(names)]
+    studies, _ = sort_into_studies(sources, lambda source: "mask" if names[source.stem] == "mask" else "image")
+    return [([mask.stem for mask in study.masks], study.remarks) for study in studies]
+
+
+@pytest.mark.parametrize("name", ["cerebellum_mask", "cerebrum_seg", "optic_chiasm_label", "CTV", "PTV_mask", "ITV"])
+def test_masks_of_organs_and_of_margins_are_no_tumours(name: str) -> None:
+    assert masks_of({"T1c": "image", "FLAIR": "image", name: "mask"}) == [([], [])]
+
+
+def test_a_lesion_is_not_the_organ_that_it_lies_in() -> None:
+    assert masks_of({"T1c": "image", "FLAIR": "image", "Rt_Cerebellum": "mask"})[0][0] == ["Rt_Cerebellum"]
+
+
+@pytest.mark.parametrize("names", [("ET", "WT"), ("ET", "TC", "WT"), ("P01_et", "P01_wt")])
+def test_the_whole_tumour_comes_before_its_parts(names: tuple[str, ...]) -> None:
+    [(masks, remarks)] = masks_of({"T1c": "image", "FLAIR": "image", **dict.fromkeys(names, "mask")})
+    assert masks == [names[-1]]
+    assert not any("one part" in remark for remark in remarks)
+
+
+@pytest.mark.parametrize(("name", "part"), [("enhancing_seg", "enhancing"), ("tumor_core_mask", "core"), ("seg", "")])
+def test_a_mask_of_one_part_is_told(name: str, part: str) -> None:
+    [(masks, remarks)] = masks_of({"T1c": "image", "FLAIR": "image", name: "mask"})
+    assert masks == [name]
+    assert [part in remark for remark in remarks] == [True] * bool(part)

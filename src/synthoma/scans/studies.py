@@ -84,7 +84,8 @@ def _studies_of(
         masks = []
     if plain and (images or len(plain) > 1):  # a neighbour that could be its mask, or of which it could be one
         looked = [(one, peek(one.source)) for one in plain]
-        masks += [replace(one, rank=1) for one, kind in looked if kind == "mask"]
+        # What only its content tells gives way to a mask that is called one, or a tumour.
+        masks += [replace(one, rank=3) for one, kind in looked if kind == "mask"]
         peeked = [one.source for one, kind in looked if kind == "mask"]
         plain = [one for one, kind in looked if kind != "mask"]
     if images:
