@@ -131,3 +131,55 @@ def test_a_mask_of_one_part_is_told(name: str, part: str) -> None:
     [(masks, remarks)] = masks_of({"T1c": "image", "FLAIR": "image", name: "mask"})
     assert masks == [name]
     assert [part in remark for remark in remarks] == [True] * bool(part)
+
+
+def people(names: list[str], places: tuple[str, ...] = ("T1", "FLAIR")) -> dict[str, str | None]:
+    """Who the files of these names in both sequences are of."""
+    paths = [f"{name}_{sequence}" for name in names for sequence in places]
+    sources = [Source((), path, index) for index, path in enumerate(paths)]
+    studies, _ = sort_into_studies(sources, lambda source: "image")
+    found = {source.stem.rsplit("_", 1)[0]: study.patient for study in studies for source in study.images.values()}
+    assert set(found) == set(names)
+    return found
+
+
+@pytest.mark.parametrize(
+    "visits",
+    [
+        ("_01", "_02"), ("-1", "-2", "-3"), ("a", "b"), ("_0", "_1"), ("_200203", "_211114"),
+        ("_03022020", "_14112021"), ("_03.02.2020", "_14.11.2021"), ("_20200203101112", "_20211114101112"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("bases", [("0001", "0002", "0003"), ("AB01", "CD02", "EF07"), ("X_0012", "X_0034", "X_0056")])
+def test_endings_that_several_names_share_are_visits(bases: tuple[str, ...], visits: tuple[str, ...]) -> None:
+    found = people([f"{base}{visit}" for base in bases for visit in visits])
+    for base in bases:
+        assert len({found[f"{base}{visit}"] for visit in visits}) == 1
+    assert len(set(found.values())) == len(bases)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["AB_12", "CD_13", "EF_14"], ["Basel_01", "Basel_02", "Wien_01", "Wien_02"],
+        ["site1_01", "site1_02", "site2_01"],
+        [f"study1_{k:02d}" for k in range(1, 9)], [f"GBM2_{k}" for k in (4, 17, 33, 60)], ["10_21", "10_35", "11_20"],
+        ["0001", "0002", "0003"], ["AB01x", "AB01y"], [f"set1_{k}" for k in range(5)] + [f"set2_{k}" for k in range(5)],
+    ],
+)  # fmt: skip
+def test_endings_of_other_kinds_are_people(names: list[str]) -> None:
+    assert len(set(people(names).values())) == len(names)
+
+
+@pytest.mark.parametrize("style", ["{who}/{phase}/{sequence}", "{who}_{phase}_{sequence}", "{who}/{sequence}_{phase}"])
+def test_pre_and_post_of_every_sequence_are_visits(style: str) -> None:
+    """An operation lies between; a T1 after it was taken for one with contrast agent, and both FLAIR mixed."""
+    paths = [
+        style.format(who=who, phase=phase, sequence=sequence)
+        for who in ("Anna", "Bert") for phase in ("pre", "post") for sequence in ("T1", "T2", "FLAIR")
+    ]  # fmt: skip
+    wanted = {(who, phase, ("flair", "t1", "t2")) for who in ("Anna", "Bert") for phase in ("pre", "post")}
+    assert studies_of(paths) == wanted
+    alone = [path for path in paths if ("T1" in path) or ("pre" in path and "FLAIR" in path)]
+    if style != "{who}/{phase}/{sequence}":
+        assert studies_of(alone) == {("Anna", "", ("flair", "t1", "t1c")), ("Bert", "", ("flair", "t1", "t1c"))}

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from synthoma.scans.names import canonical
 from synthoma.scans.paths import PathReading, joined_visits, may_go_on
+from synthoma.scans.visits import phases_of_treatment, with_endings
 from synthoma.scans.vocabulary import PATIENT_WORDS
 
 _PROCESSED = re.compile(
@@ -32,7 +33,7 @@ def patient_key(one: PathReading) -> str:
 def with_patients(read: list[PathReading]) -> list[PathReading]:
     """The files with their patients settled by what the others are called."""
     read = _descriptions_home(read)
-    read = _strangers_home(_folders_of_visits(_patients_of_a_study(read)))
+    read = with_endings(_strangers_home(_folders_of_visits(_patients_of_a_study(phases_of_treatment(read)))))
     read = [replace(one, outer=one.context) for one in read]
     read = _series_numbers(_shared_contexts(read))
     return _longer_names(read)
@@ -76,7 +77,7 @@ def _folders_of_visits(read: list[PathReading]) -> list[PathReading]:
         )
         if are_visits:
             visit = joined_visits([last, one.visit])
-            settled.append(replace(one, context=tuple(outer[:-1]), own=outer[-1], visit=visit, guessed=True))
+            settled.append(replace(one, context=tuple(outer[:-1]), own=outer[-1], visit=visit, guessed="folder"))
         else:
             settled.append(replace(one, context=tuple(outer), own=last))
     return settled

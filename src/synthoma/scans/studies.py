@@ -191,11 +191,7 @@ def _study(
         else:
             how = " ".join(one.variant)
             study.aside.append((one.source, f"a second {sequence}" + (f" ({how})" if how else "")))
-    if any(one.guessed for one in body):
-        study.remarks.append(
-            "its innermost folder is taken for a visit, since others have one of that name; if such folders are "
-            "patients, give `patient` in a table"
-        )
+    study.remarks += [text for how, text in _GUESSED.items() if any(one.guessed == how for one in body)]
     if several:
         extra = first.rest or ""
         study.visit = "_".join(filter(None, (first.visit, extra)))
@@ -203,6 +199,14 @@ def _study(
     if not study.name and len(study.images) == 1:  # several are called after their folder
         study.name = first.source.stem
     return study
+
+
+_GUESSED = {
+    "folder": "its innermost folder is taken for a visit, since others have one of that name; if such folders are "
+    "patients, give `patient` in a table",
+    "ending": "what its name ends with is taken for a visit, since several names begin alike and end so; if these are "
+    "patients, give `patient` in a table",
+}
 
 
 def _spelt(stem: str, patient: str, visit: str) -> str:
