@@ -70,6 +70,8 @@ def as_described(text: str, patient: tuple[int, int], told: Told) -> Told:
     if told["role"] != "image" or found is None:
         return told
     described = _description(text, tokens_of(text, *patient), patient)
+    if len(described) < 6 and described.isalnum():  # a word alone, as "t1ce": the vocabulary knows it, and is quicker
+        return told
     judgement = judged(described)
     meant = judgement.sequence
     if meant is None or meant == found:
