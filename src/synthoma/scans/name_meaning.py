@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import Literal, TypedDict
 
-from synthoma.scans.name_tokens import Token, means, tokens_of
+from synthoma.scans.name_tokens import Token, means
 from synthoma.scans.sequence_names import is_word_of_scanners, judged
 
 Role = Literal["image", "mask", "other"]
@@ -55,7 +55,7 @@ def told_by(tokens: list[Token]) -> Told:
     }
 
 
-def as_described(text: str, patient: tuple[int, int], told: Told) -> Told:
+def as_described(text: str, tokens: list[Token], patient: tuple[int, int], told: Told) -> Told:
     """What a name tells, with the words around its sequence read as the description of a series.
 
     Converters name a volume after its series, and there one word is not enough: ``Ax_T2_FLAIR`` is no T2,
@@ -63,13 +63,14 @@ def as_described(text: str, patient: tuple[int, int], told: Told) -> Told:
 
     Args:
         text: the name.
+        tokens: it in tokens.
         patient: where somebody's known name stands in it, start and end; twice the same number where none does.
         told: what its words tell, each by itself.
     """
     found = told["sequence"]
     if told["role"] != "image" or found is None:
         return told
-    described = _description(text, tokens_of(text, *patient), patient)
+    described = _description(text, tokens, patient)
     if len(described) < 6 and described.isalnum():  # a word alone, as "t1ce": the vocabulary knows it, and is quicker
         return told
     judgement = judged(described)

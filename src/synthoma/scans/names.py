@@ -103,7 +103,10 @@ def read_part(text: str) -> Part:
     bare = _OPERATION.sub(lambda match: f"{match[1]}{match[2]}".lower(), bare)
     patient, visit, start, end = _known_id(bare)
     tokens = tokens_of(bare, start, end)
-    told = as_described(series, _known_id(series)[2:], told_by(tokens))
+    told = told_by(tokens)
+    if told["role"] == "image":
+        place = (start, end) if series == bare else _known_id(series)[2:]
+        told = as_described(series, tokens if series == bare else tokens_of(series, *place), place, told)
     if told["sequence"] == "t1" and T1_IS_T1C.search(text):
         told["sequence"] = "t1c"
     before, behind = _around_sequence(bare, tokens)

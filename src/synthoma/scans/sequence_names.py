@@ -203,7 +203,7 @@ def is_word_of_scanners(word: str) -> bool:
     """Whether a word is one that descriptions of series are made of, and not likely anybody's name."""
     plain = _plain(word)
     return (
-        plain in _OTHER | _T1_GRADIENT | _NOUNS | _AFTER | _NEGATIVE | _TECHNIQUE
+        plain in _ANY
         or plain.startswith((*_NOUN_STARTS, *_NEGATIVE_STARTS, *_OTHER_STARTS, "POST"))
         or any(name in plain for name in _T1_NAMES)
     )
@@ -213,6 +213,9 @@ _TECHNIQUE = _set(
     "FSE TSE FRFSE SE FS FAT SAT FATSAT SPAIR SPIR CUBE SPC SPACE VISTA VIEW PROPELLER BLADE HASTE FASE GRE DARK FLUID "
     "AXIAL AX SAG COR TRA OBL 3D 2D V3D WIP RECON MPR SCAN IR"
 )
+
+
+_ANY = _OTHER | _T1_GRADIENT | _NOUNS | _AFTER | _NEGATIVE | _TECHNIQUE
 
 
 def words_of(text: str) -> list[str]:
