@@ -191,6 +191,19 @@ def test_without_thickness_there_is_no_volume_in_mm3(write_model: WriteModel, tm
 
 
 @pytest.mark.usefixtures("thresholding")
+@pytest.mark.parametrize(("side", "said"), [(0.001, True), (0.9, False), (5.0, False), (25.0, True)])
+def test_a_head_of_another_size_than_any_is_remarked(
+    side: float, said: bool, write_model: WriteModel, tmp_path: Path
+) -> None:
+    """Metres or a tenth of a millimetre in place of millimetres: the volume would be told as if it were one."""
+    write_nifti(tmp_path / "scan_flair.nii.gz", bright_box((6, 48, 64)), Geometry((side, side, 4 * side)))
+    detect(tmp_path / "scan_flair.nii.gz", write_model(), tmp_path / "out", options=PLAIN)
+    [written] = (tmp_path / "out").rglob("findings.json")
+    remarks = findings(written.parent)["remarks"]
+    assert any("which no head is" in remark for remark in remarks) == said
+
+
+@pytest.mark.usefixtures("thresholding")
 def test_a_mask_that_the_scan_as_a_whole_denies_is_remarked(write_model: WriteModel, tmp_path: Path) -> None:
     image = bright_box()
     image[[1, 3, 4]] = np.minimum(image[[1, 3, 4]], 79)  # one slice alone

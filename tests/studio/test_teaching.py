@@ -311,6 +311,20 @@ def test_masks_of_pictures_are_corrected_as_pictures(studio: Studio, visitor: Te
     assert refused.status_code == 422
 
 
+def test_who_is_nobody_stays_nobody(studio: Studio, visitor: TestClient, csrf: str) -> None:
+    """A picture without a patient's name was given its own as one, and nobody heard that patients are unknown."""
+    for name in ("scan", "P7_patient"):
+        path = studio.places.workspace / "uploads" / name / (f"{name}.png" if name == "scan" else "patient_7.png")
+        path.parent.mkdir(parents=True)
+        Image.fromarray((head(5)[3] // 2).astype(np.uint8)).save(path)
+        assert says(visitor, csrf, found(studio, name, path.parent, spot()[3:4]), "accepted") == 303
+    form = {**COMMON, "csrf": csrf, "finding": ["w/found-scan/scan", "w/found-P7_patient/P7_patient"]}
+    assert visitor.post("/teach", data=form).status_code == 303
+    [table] = studio.places.workspace.rglob("cases.csv")
+    lines = table.read_text(encoding="utf-8").splitlines()[1:]
+    assert sorted(line.split(",")[0] for line in lines) == ["", "patient_7"]
+
+
 def test_a_corrected_mask_of_dicom_is_dicom_too(studio: Studio, visitor: TestClient, csrf: str) -> None:
     highdicom = pytest.importorskip("highdicom")
     import pydicom

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from synthoma.scans.name_meaning import Role, told_by
+from synthoma.scans.name_meaning import Role, as_described, told_by
 from synthoma.scans.name_tokens import Token, means, tokens_of
 from synthoma.scans.vocabulary import ALONE, DATE, FOLDERS, KNOWN_IDS, PATIENT_WORDS, T1_IS_T1C, VISIT_WORDS, WEAK, Word
 
@@ -38,7 +38,7 @@ _WITH = re.compile(
 _CE_ENTITY = re.compile(r"(?:^|(?<=_))ce-(?!none)[A-Za-z0-9]+(?=_|$)", re.IGNORECASE)
 _OPERATION = re.compile(
     r"(?<![A-Za-z])(pre|post)[-_ ]*(op|operative|surgery|surgical|surg|rt|radio[a-z]*|treatment|treat|tx|chemo[a-z]*"
-    r"|biopsy|resection)(?![A-Za-z])",
+    r"|biopsy|resection|fossa)(?![A-Za-z])",
     re.IGNORECASE,
 )
 """Before and after a treatment: a visit, and nothing of a contrast agent."""
@@ -96,7 +96,8 @@ def read_part(text: str) -> Part:
     """
     bare = _TOOL.sub("", text)
     tool = len(bare) < len(text)
-    bare = _ENTITY.sub("", bare).strip("_-. ")
+    series = _ENTITY.sub("", bare)
+    bare = series.strip("_-. ")
     bare = _CE_ENTITY.sub("postcontrast", _WITH.sub("postcontrast", _WITHOUT.sub("precontrast", bare)))
     # After the contrast agents: "pre" and "post" that are still there are of a treatment, if of anything.
     bare = _OPERATION.sub(lambda match: f"{match[1]}{match[2]}".lower(), bare)
@@ -104,6 +105,9 @@ def read_part(text: str) -> Part:
     # A known patient is kept in one piece: its letters would be read as words.
     tokens = tokens_of(bare, start, end)
     told = told_by(tokens)
+    if told["role"] == "image":
+        place = (start, end) if series == bare else _known_id(series)[2:]
+        told = as_described(series, tokens if series == bare else tokens_of(series, *place), place, told)
     if told["sequence"] == "t1" and T1_IS_T1C.search(text):
         told["sequence"] = "t1c"
     before, behind = _around_sequence(bare, tokens)

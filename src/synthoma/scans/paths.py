@@ -53,7 +53,7 @@ class PathReading:
     label: str | None
     split: str | None
     outer: tuple[str, ...] = ()
-    guessed: bool = False
+    guessed: Literal["", "folder", "ending"] = ""
 
 
 def with_a_name(one: PathReading) -> PathReading:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from synthoma.scans.names import canonical
 from synthoma.scans.paths import PathReading, joined_visits, may_go_on
+from synthoma.scans.visits import phases_of_treatment, with_endings
 from synthoma.scans.vocabulary import PATIENT_WORDS
 
 _PROCESSED = re.compile(
@@ -32,7 +33,8 @@ def patient_key(one: PathReading) -> str:
 def with_patients(read: list[PathReading]) -> list[PathReading]:
     """The files with their patients settled by what the others are called."""
     # In this order: each step relies on names that the one before has settled.
-    read = _strangers_home(_folders_of_visits(_patients_of_a_study(read)))
+    read = _descriptions_home(read)
+    read = with_endings(_strangers_home(_folders_of_visits(_patients_of_a_study(phases_of_treatment(read)))))
     read = [replace(one, outer=one.context) for one in read]
     read = _series_numbers(_shared_contexts(read))
     return _longer_names(read)
@@ -77,26 +79,88 @@ def _folders_of_visits(read: list[PathReading]) -> list[PathReading]:
         )
         if are_visits:
             visit = joined_visits([last, one.visit])
-            settled.append(replace(one, context=tuple(outer[:-1]), own=outer[-1], visit=visit, guessed=True))
+            settled.append(replace(one, context=tuple(outer[:-1]), own=outer[-1], visit=visit, guessed="folder"))
         else:
             settled.append(replace(one, context=tuple(outer), own=last))
     return settled
 
 
+def _kind(one: PathReading) -> str:
+    """Sequence and role: what tells the files of one visit apart."""
+    return f"{one.sequence or ''} {one.role or ''}"
+
+
+def _descriptions_home(read: list[PathReading]) -> list[PathReading]:
+    """What is left over of names within a patient's folder describes the scan, and names nobody else.
+
+    Converters write series there: ``AX_T2_FS_301``, ``T1_Eq_1``. A person's name comes back with other sequences, and a
+    description does not; so of a folder whose left-over names have one image each, and that shows several sequences,
+    the folder is the patient: where another file in it is called by its sequence alone, where the same names come back
+    in another such folder, or where all are numbers.
+    """
+    folders: dict[tuple[str, ...], list[PathReading]] = defaultdict(list)
+    for one in read:
+        if not one.certain:
+            folders[one.context].append(one)
+    described = {folder: files for folder, files in folders.items() if _may_be_descriptions(files)}
+    homes: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for folder, files in described.items():
+        for one in files:
+            homes[_less_numbers(one.own)].add(folder)
+    of_one = set()
+    for folder, files in described.items():
+        silent = any(not one.own and one.sequence for one in files)
+        again = any(len(homes[words]) > 1 for one in files if (words := _less_numbers(one.own)))
+        numbers = all(re.fullmatch(r"\d{1,4}", one.own) for one in files if one.own)
+        kinds = {_kind(one) for one in files}
+        counted = numbers and len(kinds) > 2 and len(files) < 3 * len(kinds)
+        if counted or (folder and (silent or again)):
+            of_one.add(folder)
+    return [
+        replace(one, own="", rest="_".join(piece for piece in (one.own, one.rest) if piece and not piece.isdigit()))
+        if one.own and not one.certain and one.context in of_one
+        else one
+        for one in read
+    ]
+
+
+def _may_be_descriptions(files: Sequence[PathReading]) -> bool:
+    """Whether the left-over names of a folder's files have one image each, and its files show several sequences."""
+    images = [one for one in files if one.role != "mask"]
+    names = Counter(canonical(one.own) for one in images if one.own)
+    return bool(names) and max(names.values()) == 1 and len({one.sequence for one in images if one.role == "image"}) > 1
+
+
+def _less_numbers(name: str) -> str:
+    """The words of a name without the numbers between them."""
+    return "-".join(piece for piece in canonical(name).split("-") if not piece.isdigit())
+
+
 def _series_numbers(read: list[PathReading]) -> list[PathReading]:
-    """Numbers in front of names that differ from sequence to sequence, none of which comes twice, tell no visits."""
-    by_patient: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for one in read:
-        by_patient[patient_key(one)][one.visit].add(one.sequence or one.role or "")
+    """Numbers at an end of names, of which each has one file and not all the same sequence, tell no visits."""
+    parts = [_without_number(one) for one in read]
+    by_visit: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for less, number in parts:
+        by_visit[patient_key(less), less.visit][number].append(_kind(less))
     settled = []
-    for one in read:
-        visits = by_patient[patient_key(one)]
-        numbers = all(visit.isdigit() and len(kinds) == 1 for visit, kinds in visits.items())
-        kinds = [kind for several in visits.values() for kind in several]
-        leading = one.source.stem.startswith(one.visit)
-        apart = numbers and leading and len(visits) > 1 and len(kinds) == len(set(kinds))
-        settled.append(replace(one, visit="") if apart else one)
+    for one, (less, number) in zip(read, parts, strict=True):
+        numbers = by_visit[patient_key(less), less.visit]
+        kinds = [kind for several in numbers.values() for kind in several]
+        apart = bool(number) and len(numbers) > 1 and len(kinds) == len(numbers) and len(set(kinds)) > 1
+        settled.append(less if apart else one)
     return settled
+
+
+def _without_number(one: PathReading) -> tuple[PathReading, str]:
+    """The file less a number at an end of its name, in the visit or the rest, and that number; "" where none is."""
+    stem = one.source.stem
+    for part in ("visit", "rest"):
+        before, _, last = getattr(one, part).rpartition("_")
+        if re.fullmatch(r"\d{1,4}", last) and (
+            re.match(rf"{last}(?!\d)", stem) or re.search(rf"(?<![A-Za-z\d]){last}$", stem)
+        ):
+            return (replace(one, visit=before) if part == "visit" else replace(one, rest=before)), last
+    return one, ""
 
 
 def _strangers_home(read: list[PathReading]) -> list[PathReading]:

@@ -132,7 +132,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     (r"\bT2 ?(?:\*|\bSTAR\b|STAR\b)", " T2STAR "),
     (r"\bT2F\b", " FLAIR "),
     (r"\+ ?/ ?-|\+-|±", " BOTHWAYS "),
-    (r"\bW ?/ ?O\b|\bW-O\b|\bW ?/ ?OUT\b|\bW O\b", " WITHOUT "),
+    (r"\bW ?/ ?O\b|\bW-O\b|\bW ?/? ?OUT\b|\bW O\b", " WITHOUT "),
     (r"\bW ?/ ?(?=[A-Z])", " WITH "),
     (r"\+ ?(?:C|CE|K|KM|CM|GD|GAD\w*|CONTRAST\w*|KONTRAST\w*|MDC)\b|\b(?:C|KM|GD|GAD|K) ?\+", " PLUSC "),
     (r"(?<=\bT1)W? ?\+(?!\w)", " PLUSC "),
@@ -198,6 +198,25 @@ _BOTH_WAYS = re.compile(
     rf"\b{_WITH}(?: (?:AND|ET|Y|UND|E|EN|OG|OCH|OR))? (?:WITHOUT|WO|SANS|SIN|SENZA|SEM|OHNE|ZONDER|UTAN|UDEN|UTEN)\b"
     rf"|\b(?:WITHOUT|WO|SANS|SIN|SENZA|SEM|OHNE|ZONDER)(?: (?:AND|ET|Y|UND|E|EN|OG|OCH|OR)) {_WITH}\b|\bBOTHWAYS\b"
 )
+
+
+def is_word_of_scanners(word: str) -> bool:
+    """Whether a word is one that descriptions of series are made of, and not likely anybody's name."""
+    plain = _plain(word)
+    return (
+        plain in _ANY
+        or plain.startswith((*_NOUN_STARTS, *_NEGATIVE_STARTS, *_OTHER_STARTS, "POST"))
+        or any(name in plain for name in _T1_NAMES)
+    )
+
+
+_TECHNIQUE = _set(
+    "FSE TSE FRFSE SE FS FAT SAT FATSAT SPAIR SPIR CUBE SPC SPACE VISTA VIEW PROPELLER BLADE HASTE FASE GRE DARK FLUID "
+    "AXIAL AX SAG COR TRA OBL 3D 2D V3D WIP RECON MPR SCAN IR"
+)
+
+
+_ANY = _OTHER | _T1_GRADIENT | _NOUNS | _AFTER | _NEGATIVE | _TECHNIQUE
 
 
 def words_of(text: str) -> list[str]:

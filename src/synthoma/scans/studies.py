@@ -84,7 +84,8 @@ def _studies_of(
         masks = []
     if plain and (images or len(plain) > 1):  # a neighbour that could be its mask, or of which it could be one
         looked = [(one, peek(one.source)) for one in plain]
-        masks += [replace(one, rank=1) for one, kind in looked if kind == "mask"]
+        # What only its content tells gives way to a mask that is called one, or a tumour.
+        masks += [replace(one, rank=3) for one, kind in looked if kind == "mask"]
         peeked = [one.source for one, kind in looked if kind == "mask"]
         plain = [one for one, kind in looked if kind != "mask"]
     # Files with a sequence are the scan; what is beside them may be anything made from it.
@@ -192,11 +193,7 @@ def _study(
         else:
             how = " ".join(one.variant)
             study.aside.append((one.source, f"a second {sequence}" + (f" ({how})" if how else "")))
-    if any(one.guessed for one in body):
-        study.remarks.append(
-            "its innermost folder is taken for a visit, since others have one of that name; if such folders are "
-            "patients, give `patient` in a table"
-        )
+    study.remarks += [text for how, text in _GUESSED.items() if any(one.guessed == how for one in body)]
     if several:
         extra = first.rest or ""
         study.visit = "_".join(filter(None, (first.visit, extra)))
@@ -204,6 +201,14 @@ def _study(
     if not study.name and len(study.images) == 1:  # several are called after their folder
         study.name = first.source.stem
     return study
+
+
+_GUESSED = {
+    "folder": "its innermost folder is taken for a visit, since others have one of that name; if such folders are "
+    "patients, give `patient` in a table",
+    "ending": "what its name ends with is taken for a visit, since several names begin alike and end so; if these are "
+    "patients, give `patient` in a table",
+}
 
 
 def _spelt(stem: str, patient: str, visit: str) -> str:

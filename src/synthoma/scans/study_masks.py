@@ -16,6 +16,14 @@ _ENUMERATED = re.compile(
 """Masks of which there is one for each reader or each lesion."""
 
 
+_PART = re.compile(
+    r"(?:^|(?<=[\W_]))(o?edema|[öo]dem|necrosis|necrotic|nekrose|(?:non[-_ ]?)?enhancing|enh|core|cyst|snfh|netc|ncr|et"
+    r"|tc|ed)(?=[\W_]|$)",
+    re.IGNORECASE,
+)
+"""Words of a mask of one part of a tumour; a mask of all parts is not called so."""
+
+
 @dataclass
 class Study:
     """One study.
@@ -107,3 +115,13 @@ def choose_mask(study: Study, masks: Sequence[PathReading]) -> None:
     if best == 2:
         study.remarks.append("its only mask is called a prediction or a tool's output")
     study.masks = [mask.source for mask in sorted(chosen, key=lambda mask: mask.source.index)]
+    if len(chosen) == 1 and (part := _PART.search(_behind_the_patient(chosen[0]))):
+        study.remarks.append(
+            f"the name of its mask speaks of one part of the tumour ({part[1].lower()}): is all of it outlined there?"
+        )
+
+
+def _behind_the_patient(mask: PathReading) -> str:
+    """The name of a mask without the patient's, in whose initials no word is looked for."""
+    stem = mask.source.stem
+    return stem[len(mask.own) :] if mask.own and stem.lower().startswith(mask.own.lower()) else stem

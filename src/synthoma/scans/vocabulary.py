@@ -54,6 +54,11 @@ _NONE = (
     "n nc pre precontrast pregd pregad native nativ nat noncontrast nocontrast withoutcontrast unenhanced wo woc plain"
 )
 
+_PARTS = "cerebrum cerebellum hemisphere amygdala putamen caudate pallidum insula cortex pons medulla"
+"""Parts of the brain. Alone they may say where a lesion lies; beside a word for a mask they are what is outlined."""
+
+_DRAWN = "mask seg segmentation label roi"
+
 _PHRASES: dict[str, tuple[Word, list[str]]] = {
     "t1": (Word("sequence", "t1"), [*_words(_T1), *_joined(_T1, _NONE), *_joined("pre native precontrast", "t1 t1w")]),
     "t1c": (
@@ -87,7 +92,7 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
             "eddyfa eddymd dtieddyfa dtieddymd dtieddyl1 dtieddyl2 dtieddyl3 dtieddynoreg dtifa dtimd dtiad dtird "
             "t2star t2* t2starw gre t2gre swan tof mra mrv ct pet fdg fet pd pdw bold fmri trace tracew b0 b50 "
             "b500 b800 b1000 b2000 hardi noddi dki mrs mrsi cest apt subtraction t1sub t1subtraction difference "
-            "t1map t2map r2 "
+            "t1map t2map t1mapping t2mapping t1relaxometry t2relaxometry relaxometry t1rho t2rho minus r2 "
             "qsm magnitude fieldmap epi localizer localiser scout survey mip stir ir bval bvec xfm affine "
             "warp deform jacobian rcbf leakage sir hist histogram overlay saliency montage preview quicklook "
             "screenshot thumbnail "
@@ -145,15 +150,21 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
     ),
     "organ": (
         Word("organ"),
-        _words(
-            "brainmask brainmasks maskbrain brainseg brainsegmentation brainparenchyma brainparenchymasegmentation "
-            "brainlabel brainroi brainextraction betmask bmask headmask skullmask skull icv icvmask parenchyma tissue "
-            "tissues tissueseg tissuesegmentation wm gm csf wmgmcsf gmwmcsf pve aparc aseg aparcaseg wmparc ventricle "
-            "ventricles hippocampus brainstem vessel vessels healthymask maskhealthy noisemask "
-            "background backgroundmask air fov fovmask foreground "
-            "maskunhealthy unhealthymask pveseg cochlea defacingmask cavity resection resectioncavity "
-            "resectionmask eye eyes eyemask orbit thalamus callosum lesionfree skullstripmask stripmask"
-        ),
+        [
+            *_joined(_PARTS, _DRAWN),
+            *_joined(_DRAWN, _PARTS),
+            *_words(
+                "brainmask brainmasks maskbrain brainseg brainsegmentation brainparenchyma brainparenchymasegmentation "
+                "brainlabel brainroi brainextraction betmask bmask headmask skullmask skull icv icvmask parenchyma "
+                "tissue tissues tissueseg tissuesegmentation wm gm csf wmgmcsf gmwmcsf pve aparc aseg aparcaseg wmparc "
+                "ventricle ventricles hippocampus brainstem vessel vessels healthymask maskhealthy noisemask "
+                "background backgroundmask air fov fovmask foreground "
+                "maskunhealthy unhealthymask pveseg cochlea defacingmask cavity resection resectioncavity "
+                "resectionmask eye eyes eyemask orbit thalamus callosum lesionfree skullstripmask stripmask "
+                "chiasm opticchiasm opticnerve opticnerves optictract whitematter greymatter graymatter spinalcord "
+                "ctv ctv1 ctv2 ptv ptv1 ptv2 itv oar oars isodose"
+            ),
+        ],
     ),
     "chance": (
         Word("chance"),
@@ -194,7 +205,10 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
     ),
     "filler": (
         Word("filler"),
-        _words("mr mri to in map image img scan vol volume nii nifti weighted seq sequence series dcm desc"),
+        _words(
+            "mr mri to in map image img scan vol volume nii nifti weighted seq sequence series dcm desc postfossa "
+            "tse fse frfse propeller blade cube spc spair fatsat haste 3dax 2dax 3dsag 2dsag 3dcor 2dcor 3dtra 2dtra"
+        ),
     ),
     "class": (
         Word("class"),
@@ -254,10 +268,11 @@ T1_IS_T1C = re.compile(r"(?<![A-Za-z])GK[._]\d+_\d+(?!\d)", re.IGNORECASE)
 """Names of sets whose T1 was taken after the contrast agent although no name says so (Brain-TR-GammaKnife)."""
 
 DATE = re.compile(
-    r"(?<!\d)(?:(?:19|20)\d\d[._-]?(?:0[1-9]|1[0-2])[._-]?(?:0[1-9]|[12]\d|3[01])"
-    r"|(?:0[1-9]|1[0-2])[._-](?:0[1-9]|[12]\d|3[01])[._-](?:19|20)\d\d)(?!\d)"
+    r"(?<!\d)(?:(?:19|20)\d\d[._-]?(?:0[1-9]|1[0-2])[._-]?(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])?(?:[0-5]\d){0,2}"
+    r"|(?:0[1-9]|1[0-2])[._-](?:0[1-9]|[12]\d|3[01])[._-](?:19|20)\d\d"
+    r"|(?:0[1-9]|[12]\d|3[01])[._-]?(?:0[1-9]|1[0-2])[._-]?(?:19|20)\d\d)(?!\d)"
 )
-"""A date, as it stands in names; never read as one."""
+"""A date, as it stands in names, with a time right behind it or without; never read as one."""
 
 KNOWN_IDS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(rf"(?<![a-z0-9]){pattern}", re.IGNORECASE)

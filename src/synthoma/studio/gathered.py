@@ -159,7 +159,8 @@ def _written(folder: Path, name: str, case: Case, study: Study, one: Taught, *, 
     if merge:
         mask = tumour_of(mask).astype(mask.dtype)
     shows = _sequences(study, one.shows)
-    known: dict[str, object] = {"patient": case.patient or case.name, "case": name, "site": case.site or ""}
+    # Nobody known stays nobody, and is said so; altered copies of one picture stay together.
+    known: dict[str, object] = {"patient": case.patient or case.kin, "case": name, "site": case.site or ""}
     (folder / name).mkdir()
     if one.review.mask.endswith(".png"):
         slices = [{shown: image[z] for shown, image in shows.items()} for z in range(len(mask))]

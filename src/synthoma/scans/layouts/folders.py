@@ -16,6 +16,7 @@ from synthoma.scans.files import PICTURES, UNREAD, stem_of
 from synthoma.scans.layouts.listing import Found, Layout, Listing, class_of, counted, promised, skip_content, split_of
 from synthoma.scans.layouts.loading import UNSETTLED, load_files
 from synthoma.scans.layouts.pairs import is_drawing, pair
+from synthoma.scans.layouts.slice_names import volumes_of
 from synthoma.scans.names import place_word, read_part
 
 _PICTURE_FORMATS = frozenset({"PNG", "JPEG", "TIFF"})
@@ -29,6 +30,10 @@ _AUGMENTED = re.compile(
     re.IGNORECASE,
 )
 """How tools name the altered copies that they make of one picture."""
+_OF_COPIES = re.compile(
+    r"(?:data|images?|train(?:ing)?)?[-_ ]*aug(?:mented|mentations?|s)?[-_ ]*(?:data|dataset|images?|train(?:ing)?)?",
+    re.IGNORECASE,
+)
 _PREFIXED = re.compile(
     r"(?:aug(?:mented)?|flip(?:ped)?|rot(?:ated)?|mirror(?:ed)?|noisy)[-_ ]+(?P<source>.+)", re.IGNORECASE
 )
@@ -50,7 +55,9 @@ def _take(listing: Listing) -> Found:
     skipped += [_unread(path, UNREAD[listing.kinds[path]]) for path in listing.files if listing.kinds[path] in UNREAD]
     drawings = [path for path in pictures if is_drawing(listing, path)]
     skipped += [_drawing(path) for path in drawings]
-    images, masks, alone = pair(listing, [path for path in pictures if path not in set(drawings)])
+    altered = _altered(listing, pictures)
+    skipped += [_altered_copy(path) for path in altered]
+    images, masks, alone = pair(listing, [path for path in pictures if path not in {*drawings, *altered}])
     skipped += alone
     remarks = []
     people = _folders_of_patients(listing, images)
@@ -59,7 +66,15 @@ def _take(listing: Listing) -> Found:
     shows, more = _shown(listing, images)
     remarks += more
     kin = _kin(listing, images)
-    cases = tuple(_case(listing, path, masks.get(path), people, shows, kin.get(path, "")) for path in images)
+    volumes = volumes_of(listing, images)
+    if volumes:
+        remarks.append(
+            f"{counted(len(volumes), 'picture')} named as slices of {counted(len(set(volumes.values())), 'volume')}: "
+            "each volume is taken for one patient, where no name says more"
+        )
+    cases = tuple(
+        _case(listing, path, masks.get(path), people, shows, kin.get(path, ""), volumes.get(path)) for path in images
+    )
     copies = sum(_source_of(stem_of(path)) != stem_of(path) for path in images)
     if copies:
         remarks.append(f"{counted(copies, 'picture')} named as altered copies: those of one source stay together")
@@ -83,6 +98,20 @@ def _unread(path: Path, name: str) -> Skipped:
 def _drawing(path: Path) -> Skipped:
     error = InputError("a scan or a mask", "a drawing or map made from one, by its name", "nothing; rename it if it is")
     return Skipped(path, str(error), kind="drawings and maps")
+
+
+def _altered(listing: Listing, pictures: Sequence[Path]) -> list[Path]:
+    """Pictures in folders of altered copies, where others lie elsewhere: their originals, which nobody can tell."""
+    if not listing.masks_wanted:
+        return []
+    found = [path for path in pictures if any(_OF_COPIES.fullmatch(folder) for folder in listing.inner(path))]
+    return found if len(found) < len(pictures) else []
+
+
+def _altered_copy(path: Path) -> Skipped:
+    came = "a picture in a folder of altered copies: whose copy it is nobody knows, and splits would part the two"
+    error = InputError("pictures of which none is a copy of another", came, "nothing, or prepare that folder alone")
+    return Skipped(path, str(error), kind="folders of altered copies")
 
 
 def _label(listing: Listing, path: Path) -> str | None:
@@ -163,12 +192,14 @@ def _shown(listing: Listing, images: Sequence[Path]) -> tuple[str, list[str]]:
     return PLAIN_MODALITY, [f"names speak of {named}; others do not: all are taken as plain pictures"] * bool(named)
 
 
-def _case(listing: Listing, path: Path, mask: Path | None, people: frozenset[str], shows: str, kin: str) -> Case:
+def _case(
+    listing: Listing, path: Path, mask: Path | None, people: frozenset[str], shows: str, kin: str, volume: str | None
+) -> Case:
     label = _label(listing, path)
     sources = (path,) if mask is None else (path, mask)
     return Case(
         name=listing.name(path),
-        patient=_patient(listing, path, label, people),
+        patient=_patient(listing, path, label, people) or volume,
         modalities=(shows,),
         load=partial(load_files, ((shows, (path,)),), sources[1:], UNSETTLED),
         label=None if label in people else label,

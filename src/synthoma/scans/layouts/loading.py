@@ -75,7 +75,7 @@ def load_files(
     place = dict(channels)
     volumes = {name: _read_all(paths, place.get(name)) for name, paths in modalities}
     for name, volume in volumes.items():
-        if looks_like_mask(volume.voxels):
+        if volume.voxels.any() and looks_like_mask(volume.voxels):  # of an empty one that is said below
             todo = "put its image beside it under the same name, or remove it"
             came = f"{name}: a mask by its content (a few whole numbers, mostly 0)"
             raise InputError("an image", came, todo)
