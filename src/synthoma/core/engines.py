@@ -109,9 +109,8 @@ class LocalEngine:
                         process.terminate()
         self._pool = None
 
-
     def _settle(self) -> None:
-        """Let loky take what was given to it a moment ago: ended before, its thread dies of that and prints an error."""
+        """Let loky take what it was given a moment ago: ended before, its thread dies of that and prints an error."""
         end = time.monotonic() + SETTLED
         while self.answers() and not self._pool._work_ids.empty() and time.monotonic() < end:
             time.sleep(0.001)

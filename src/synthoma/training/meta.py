@@ -22,6 +22,9 @@ class ModelProvenance(Record, extra="allow"):
     config: dict[str, JsonValue] = Field(default_factory=dict, description="settings of its training, without paths")
     cohort: SourceCohort = Field(default_factory=SourceCohort, description="what it was trained on")
     with_: tuple[SourceCohort, ...] = Field((), alias="with", description="further cohorts that it learned from")
+    stream: str | None = Field(
+        None, description="address of the simulated patients who came in the course of it; the cohort holds the first"
+    )
     trained_on: TrainedOn = Field(default_factory=TrainedOn, description="slices, classes and patients")
     init_sha256: str | None = Field(None, description="file that it began with")
     software: dict[str, JsonValue] = Field(default_factory=dict, description="versions")
