@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.slicing import PreparedCase
-from synthoma.core.errors import ConfigError
+from synthoma.core.errors import CohortError, ConfigError
 from synthoma.core.types import MODALITIES
 from synthoma.phantom import (
     PhantomCohortConfig,
@@ -110,3 +111,8 @@ def test_sequences_that_no_slice_shows_are_not_simulated_and_change_nothing_of_t
     plain = {**told, "modalities": ("image",), "phantom": {"plain": True}}
     assert simulated(PhantomCohortConfig.model_validate(plain)).modalities == MODALITIES, "any of them may be drawn"
     assert simulated(PhantomCohortConfig()).modalities == MODALITIES
+
+
+def test_whoever_wants_a_folder_says_what_a_stream_is_for() -> None:
+    with pytest.raises(CohortError, match="a stream of simulated patients; give it to `synthoma train"):
+        Cohort("phantom://?size=64")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.cohorts.meta import CohortMeta
 from synthoma.core.types import Bytes, Float16
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class CohortInMemory(Cohort):

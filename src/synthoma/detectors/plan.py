@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
@@ -243,11 +244,20 @@ class DetectorPlan:
                 **({"init_sha256": self.start.digest} if self.start is not None else {}),
                 cohort=source_of(self.cohort),
                 with_=tuple(source_of(other) for other in self.extra),
-                **({"stream": self.stream.address} if self.stream is not None else {}),
-                trained_on=trained_on(len(own), classes, names_of(self.cohort, own.rows), inherited),
+                **self._came(progress),
+                trained_on=trained_on(len(own), classes, names_of(self.cohort, own.rows), inherited)
+                if self.stream is None
+                else trained_on(0, classes, (), inherited),  # simulated patients are nobody
                 software=dict(software()),
             ),
         )
+
+    def _came(self, progress: Progress) -> dict[str, Any]:
+        """Who came in the course of a training, as the model file says it; nothing where nobody did."""
+        if self.stream is None:
+            return {}
+        drawn = max(progress.step - 1, 0) * batch_counts(len(self.sources), self.learner)[0]
+        return {"stream": self.stream.address, "streamed": drawn // self.stream.per_patient + self.stream.mixed}
 
 
 def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution) -> Rival | None:

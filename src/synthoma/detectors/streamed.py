@@ -26,6 +26,9 @@ from synthoma.detectors.slices import Labelled, LabelledSlices, drawn
 MOST_SLICES = 1 << 20
 """More slices than a patient has: a row is the patient's number times this, and the place among the own slices."""
 
+WORKER = 0.8e9
+"""Bytes of a process that simulates: libraries and the template head, and a patient in the making."""
+
 WAITED = 0.2
 """Share of a training's time above which the user is told that it waits for patients."""
 
@@ -69,12 +72,19 @@ class Stream:
         mixed: how many are there at once.
         per_patient: slices that are shown before the next one comes.
         patients: simulates them.
+        workers: processes that do.
     """
 
     address: str
     mixed: int
     per_patient: int
     patients: Patients
+    workers: int = 0
+
+    def memory(self, cohort: Cohort) -> float:
+        """Bytes that it takes, about, where patients have as many slices as those of a cohort."""
+        patient = (cohort.images.nbytes + cohort.masks.nbytes) / max(1, cohort.meta.cases)
+        return (self.mixed + 3 * self.workers) * patient + self.workers * WORKER
 
 
 class StreamedSlices:

@@ -124,7 +124,7 @@ def _stream(config: StreamConfig, meta: CohortMeta) -> Stream:
     # One core learns. Where others have nothing to do they wait, for no more than a few patients are made ahead.
     workers = config.jobs or max(1, cpu_count() - 1)
     patients = partial(_patients, config, meta, workers)
-    return Stream(address_of(config), config.mixed, config.per_patient, patients)
+    return Stream(address_of(config), config.mixed, config.per_patient, patients, workers)
 
 
 def _patients(

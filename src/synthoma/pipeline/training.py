@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -290,6 +291,8 @@ def _checked_needs(plan: GeneratorPlan | DetectorPlan, folder: Path) -> Needs:
     from synthoma.training.settings import SECTION
 
     needed, section = _needs(plan), SECTION[plan.config.kind]
+    if (stream := getattr(plan, "stream", None)) is not None:
+        needed = replace(needed, memory=needed.memory + stream.memory(plan.cohort))
     if choose_device(plan.config.device) == "cpu":
         todo = f"use smaller batches (--set {section}.batch=8), narrower networks or smaller slices"
         check_memory(needed.memory, "this training", todo)
