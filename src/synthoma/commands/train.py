@@ -53,8 +53,7 @@ def run(
         str | None,
         typer.Argument(
             metavar="COHORT",
-            help="A cohort, whose training split is learned from; or an endless stream of simulated patients by its "
-            "address, such as 'phantom://?size=64&modalities=flair&seed=3'.",
+            help="A cohort, whose training split is learned from; or a stream: 'phantom://?size=64&modalities=flair'.",
         ),
     ] = None,
     output: OutputOfRun = None,
