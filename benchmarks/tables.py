@@ -38,7 +38,15 @@ def main() -> None:
     main_ones = [_phantom_in_short()]
     chapters = {
         "Generators": [*(_generators(name) for name in LADDERS), _label_agreement()],
-        "What simulated patients teach": [_phantom(), _painted(), _fast(), _shipped(), _specificity(), _heat()],
+        "What simulated patients teach": [
+            _phantom(),
+            _painted(),
+            _fast(),
+            _stream(),
+            _shipped(),
+            _specificity(),
+            _heat(),
+        ],
         "Detectors": [_segmenters(), _conventions(), _features(), _controls(), _zoo()],
         "The evidence": [_verdicts(), _worth(), _privacy(), _evidence()],
         "Speed and duplicates": [_speed(), _duplicates()],
@@ -449,6 +457,31 @@ def _phantom() -> str:
         parts.append(table(["paired by patient", "each", "Dice", f"p (of {len(differences)}, not corrected)"], lines))
     parts.extend(dict.fromkeys(found["note"] + "." for found in results["arms"].values() if "note" in found))
     return "\n\n".join(parts)
+
+
+def _stream() -> str:
+    """What a stream of patients costs a training of a segmenter beside a stored cohort."""
+    results = earlier("stream")
+    if not results:
+        return ""
+    rows = [
+        [
+            name,
+            f"{1000 * found['step_stored_cpu_s']:.0f} ms",
+            f"{1000 * found['step_streamed_cpu_s']:.0f} ms",
+            f"{100 * found['dearer']:+.0f} %",
+            f"{found['patient_cpu_s']:.2f} s, {found['slices_of_a_patient']:.0f} slices",
+            f"{found['slices_learned_while_a_patient_is_simulated']:.0f}",
+        ]
+        for key, name in (("64px_flair", "64 px FLAIR"), ("128px_four", "128 px, four sequences"))
+        if (found := results.get(key))
+    ]
+    head = [
+        "`unet-25d`, batches of 16, one core", "a step, stored cohort", "from a stream", "difference", "a patient",
+        "slices that one core learns while another simulates a patient",
+    ]  # fmt: skip
+    told = f"**A stream of patients** (processor seconds, on a busy machine; {_hardware(results)})"
+    return f"{told}\n\n{table(head, rows)}"
 
 
 def _shipped() -> str:

@@ -18,7 +18,8 @@ from synthoma.commands.options import TAKEN, Taken
 from synthoma.core.config import Config
 from synthoma.core.fields import Setting, as_sentence, settings_of, shown
 from synthoma.core.toml import toml_value
-from synthoma.phantom import PhantomCohortConfig
+from synthoma.phantom import PhantomCohortConfig, StreamConfig
+from synthoma.phantom.stream import MANY_SITES, OF_A_FOLDER
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
@@ -55,6 +56,8 @@ def _of_command(name: str) -> Iterator[str]:
         yield from _of_config(one, settable="--set" in _flags(name))
     if name == "prepare":
         yield from _section(PhantomCohortConfig, "phantom", ())
+    if name == "train":
+        yield from _of_streams()
 
 
 def _of_config(taken: Taken, *, settable: bool) -> Iterator[str]:
@@ -63,6 +66,23 @@ def _of_config(taken: Taken, *, settable: bool) -> Iterator[str]:
     yield from (TABLE, *(_row(one, taken.names, settable) for one in top), "")
     for section in dict.fromkeys(path.split(".")[0] for path in known if "." in path):
         yield from _section(taken.config, section, taken.names)
+
+
+def _of_streams() -> Iterator[str]:
+    """What an address says beside the settings of a phantom cohort, or otherwise."""
+    usual, known = settings_of(PhantomCohortConfig), settings_of(StreamConfig)
+    own = [one for path, one in known.items() if path not in usual or one.start != usual[path].start]
+    yield from (
+        "### `phantom://`",
+        "",
+        "Of a stream in place of a cohort, `'phantom://?KEY=VALUE&KEY=VALUE'`. Keys are these, and those of `synthoma "
+        "prepare --phantom` as `--set` has them (`size`, `modalities`, `phantom.healthy`), without "
+        f"{', '.join(f'`{name}`' for name in OF_A_FOLDER)}. Scanners (`phantom.sites`) are {MANY_SITES:,} by default.",
+        "",
+        TABLE,
+        *(_row(one, (), False).replace("--set ", "") for one in own),
+        "",
+    )
 
 
 def _section(config: type[Config], section: str, names: tuple[str, ...]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from synthoma.core import fanout
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.fanned import FanoutConfig, each, fan, fanned
-from synthoma.core.fanout import spread
+from synthoma.core.fanout import ahead, spread
 from synthoma.core.parts import Kept, spread_kept
 
 pytestmark = pytest.mark.slow
@@ -259,3 +260,41 @@ def test_jobs_whose_results_nobody_waits_for_are_begun_again(
     engine = _Deaf()
     assert list(fanout._watched(engine, abs, [(-1,), (-2,), (-3,)], True, limit)) == [1, 2, 3]
     assert engine.closed == 1
+
+
+def _noted(folder: Path, number: int) -> tuple[int, int]:
+    (folder / str(number)).touch()
+    return number, os.getpid()
+
+
+def _gone(process: int) -> bool:
+    """Whether a process has ended, waiting a few seconds for it."""
+    for _ in range(100):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_calls_without_an_end_are_made_a_few_ahead_in_a_process_of_their_own(tmp_path: Path) -> None:
+    with ahead(_noted, ((tmp_path, number) for number in count()), 1) as results:
+        found = [next(results) for _ in range(3)]
+        deadline = time.monotonic() + 20
+        while len(list(tmp_path.iterdir())) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)  # nobody asks meanwhile
+        made = len(list(tmp_path.iterdir()))
+    assert [number for number, _ in found] == [0, 1, 2]
+    assert 4 <= made <= 6, "one more at least, but no pile"
+    assert found[0][1] != os.getpid()
+    assert _gone(found[0][1]), "nobody works on after the end"
+
+
+def test_one_whose_worker_is_killed_is_made_again_in_its_place(tmp_path: Path) -> None:
+    with ahead(_noted, ((tmp_path, number) for number in count()), 1) as results:
+        number, process = next(results)
+        os.kill(process, signal.SIGKILL)
+        assert [number, *(next(results)[0] for _ in range(6))] == list(range(7))

@@ -29,6 +29,11 @@ def read_meta(path: Path) -> CohortMeta:
         CohortError: no cohort, or entries that are missing, of another kind, or make no sense together.
     """
     file = path / "cohort.json"
+    if str(path).startswith("phantom:/"):
+        todo = (
+            "give it to `synthoma train --model unet-25d`, or make a cohort of it with `synthoma prepare --phantom N`"
+        )
+        raise CohortError("a cohort in a folder", f"{path}, a stream of simulated patients", todo)
     if not file.is_file():
         todo = "make one with `synthoma prepare FOLDER -o COHORT`"
         raise CohortError("a cohort (a folder with cohort.json)", str(path), todo)

@@ -113,7 +113,7 @@ def pack(
         if not writer.records:
             came = f"{len(inventory.cases)} cases, none with a usable slice"
             raise InputError("at least one usable slice", came, _reasons(skipped))
-        table = _table(writer.records, config)
+        table = table_of(writer.records, config)
         found = _search(table, np.concatenate(thumbnails), np.array(searched, dtype=np.int64), config, progress)
         table["twin"] = _twins(len(table), searched, found)
         table["group"] = _groups(table)
@@ -190,7 +190,12 @@ def _reasons(skipped: Sequence[Skipped]) -> str:
 # --- the cohort as a whole --------------------------------------------------------------------------------------
 
 
-def _table(records: Sequence[Mapping[str, object]], config: PrepareConfig) -> pd.DataFrame:
+def table_of(records: Sequence[Mapping[str, object]], config: PrepareConfig) -> pd.DataFrame:
+    """Slices as a table with their classes, before anything is said of groups and splits.
+
+    Raises:
+        InputError: a slice whose class nobody says.
+    """
     import pandas as pd
 
     table = pd.DataFrame(records)

@@ -38,6 +38,7 @@ EXAMPLES = (
     "synthoma train lgg -o run --resume",
     "synthoma train lgg -o search --model unet-25d --minutes 5 --search 20",
     "synthoma train lgg -o detector --model unet-25d --minutes 15 --with synthetic",
+    "synthoma train 'phantom://?size=64&modalities=flair&seed=3' -o detector --model unet-25d --images 100000",
 )
 
 
@@ -49,7 +50,11 @@ EXAMPLES = (
 def run(
     given: Given,
     cohort: Annotated[
-        Path | None, typer.Argument(metavar="COHORT", help="A cohort; its training split is learned from.")
+        str | None,
+        typer.Argument(
+            metavar="COHORT",
+            help="A cohort, whose training split is learned from; or a stream: 'phantom://?size=64&modalities=flair'.",
+        ),
     ] = None,
     output: OutputOfRun = None,
     resume: Resume = False,
@@ -78,7 +83,7 @@ def run(
     from synthoma import pipeline
 
     if summary:
-        _print_summary(cohort, pipeline.planned(cohort, settings))
+        _print_summary(cohort, settings)
         return
     if output is None:
         raise ConfigError("a place for the run", "no --output", "add for example -o run")
@@ -106,7 +111,7 @@ def run(
 
 
 def _search(
-    cohort: Path, output: Path, trials: int, settings: TrainConfig, display: Display, *, resume: bool, force: bool
+    cohort: str, output: Path, trials: int, settings: TrainConfig, display: Display, *, resume: bool, force: bool
 ) -> None:
     """Try settings, and say which were best."""
     from synthoma import pipeline
@@ -152,21 +157,25 @@ def _list_models() -> None:
             say(f"  {name:<16} {text}")
 
 
-def _print_summary(cohort: Path, settings: TrainConfig) -> None:
+def _print_summary(cohort: str, settings: TrainConfig) -> None:
     """Tables of the networks that would be trained."""
-    from synthoma.cohorts.cohort import Cohort
+    from synthoma import pipeline
+    from synthoma.core.progress import silent
     from synthoma.detectors.plan import DetectorPlan
     from synthoma.generators.families import gan_summary
     from synthoma.generators.plan import plan_training
+    from synthoma.pipeline.streaming import lesson
     from synthoma.training.layers import layers_of, total
 
-    if settings.kind == "generator":
-        tables = gan_summary(settings.gan, plan_training(Cohort(cohort), settings).shape)
-    else:
-        plan = DetectorPlan(Cohort(cohort), settings)
-        tables = {
-            settings.kind: layers_of(plan.network("cpu").eval(), plan.sources[0].fetch(plan.sources[0].rows[:2]).images)
-        }
+    with lesson(cohort, settings, silent) as taught:
+        source = taught.cohort
+        settings = pipeline.planned(source, settings)
+        if settings.kind == "generator":
+            tables = gan_summary(settings.gan, plan_training(source, settings).shape)
+        else:
+            plan = DetectorPlan(source, settings, taught.stream)
+            seen = plan.sources[0].fetch(plan.sources[0].rows[:2]).images
+            tables = {settings.kind: layers_of(plan.network("cpu").eval(), seen)}
     for name, layers in tables.items():
         say(f"\n{name}: {total(layers):,} parameters")
         for layer in layers:

@@ -25,6 +25,9 @@ RETRIES = 3
 LOOK_EVERY = 0.5
 """Seconds after which a worker looks again whether its command still lives."""
 
+SETTLED = 1.0
+"""Seconds that loky's thread is given at most to take the jobs that it was given, which takes it milliseconds."""
+
 IDLE = 300.0
 """Seconds that local workers without work are kept: loading the networks' libraries takes them several."""
 
@@ -97,6 +100,7 @@ class LocalEngine:
     def close(self, *, kill: bool = False) -> None:
         """Let the workers rest, or end them."""
         if kill and self._pool is not None:
+            self._settle()
             processes = list((self._pool._processes or {}).values())
             self._pool.shutdown(wait=True, kill_workers=True)
             for process in processes:  # where loky's own thread has ended, nobody else does it
@@ -104,6 +108,12 @@ class LocalEngine:
                     if process.is_alive():
                         process.terminate()
         self._pool = None
+
+    def _settle(self) -> None:
+        """Let loky take what it was given a moment ago: ended before, its thread dies of that and prints an error."""
+        end = time.monotonic() + SETTLED
+        while self.answers() and not self._pool._work_ids.empty() and time.monotonic() < end:
+            time.sleep(0.001)
 
 
 def _pool(workers: int) -> Any:

@@ -1,6 +1,7 @@
 """Work spread over processes: the one way in which every list of independent jobs is done.
 
-``spread`` calls a function for each of many arguments, on this computer or on a cluster, as ``core.fanned`` says.
+``spread`` calls a function for each of many arguments, on this computer or on a cluster, as ``core.fanned`` says;
+``ahead`` for arguments without an end, before anybody asks for the results.
 
 Results do not depend on where they were made: every job is a function of its arguments. A worker that dies or hangs
 costs its jobs nothing but time: they are begun again, and finished ones never are.
@@ -66,6 +67,33 @@ def spread(
         yield results
 
 
+@contextmanager
+def ahead(
+    function: Callable[..., Result], calls: Iterable[tuple[object, ...]], workers: int
+) -> Iterator[Iterator[Result]]:
+    """Results of ``function`` for calls without an end, in their order, made in other processes before they are taken.
+
+    At most a few for each worker are made ahead, so that whoever takes none has nothing piled up. No worker works on
+    after the block's end, and where the command is killed they notice. In a process that is itself a worker each result
+    is made when it is taken.
+
+    Args:
+        function: what is called; a function of a module, so that other processes find it.
+        calls: the arguments, by position; they may have no end.
+        workers: processes on this computer, 1 or more; a cluster has as many as it has cores.
+
+    Raises:
+        InputError: a job whose workers die three times. What the function raises.
+    """
+    here = fan()
+    if _is_worker():
+        results: Any = (function(*call) for call in calls)
+    else:
+        results = _watched(here.engine(workers), function, calls, ordered=True, limit=here.config.job_seconds)
+    with closing(results):
+        yield results
+
+
 def _joblib() -> tuple[int, str]:
     """Calls at once and kind of workers that ``joblib.parallel_config`` chose around us, or joblib's own."""
     from joblib import effective_n_jobs
@@ -123,17 +151,18 @@ def _watched(
                     break
                 job.begun, job.since = job.begun + 1, time.monotonic()
                 running[engine.submit(_led, _here(), function, *job.arguments)] = job
-            if not running:
+            if not running and following not in early:
                 whole = True
                 return
+            if following in early:  # one at a time: before the next one, workers are given new work
+                yield early.pop(following)
+                following += 1
+                continue
             for job, result in _finished(engine, running, waiting, limit):
-                if not ordered:
+                if ordered:
+                    early[job.number] = result
+                else:
                     yield result
-                    continue
-                early[job.number] = result
-                while following in early:
-                    yield early.pop(following)
-                    following += 1
     finally:
         if not whole:  # somebody stopped, or a job failed: what still runs has no reader
             engine.close(kill=True)

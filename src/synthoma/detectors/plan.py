@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,8 @@ from synthoma.detectors.settings import (
     SegmenterConfig,
     SegmenterNetwork,
 )
-from synthoma.detectors.slices import Labelled, LabelledSlices, target_names
+from synthoma.detectors.slices import Labelled, LabelledSlices, Source, target_names
+from synthoma.detectors.streamed import Stream, StreamedSlices, Wanted
 from synthoma.detectors.task import SupervisedTask, Validate, batch_counts
 from synthoma.detectors.training import DetectorTraining
 from synthoma.detectors.validation import classification_judge, segmentation_judge
@@ -53,6 +55,8 @@ class DetectorPlan:
         cohort: its training split is learned from, its validation split chooses snapshot and threshold, and says what a
             segmenter's figures of a scan mean.
         config: the settings.
+        stream: patients who come in the course of the training, in place of the cohort's training split, which then
+            holds the first of them; None where the split is learned from.
 
     Raises:
         InputError: the cohort has nothing to learn from, or a --with cohort does not fit it.
@@ -60,8 +64,8 @@ class DetectorPlan:
         LeakError: a --with cohort shows patients that this one holds out.
     """
 
-    def __init__(self, cohort: Cohort, config: DetectorTraining) -> None:
-        self.cohort, self.kind = cohort, config.kind
+    def __init__(self, cohort: Cohort, config: DetectorTraining, stream: Stream | None = None) -> None:
+        self.cohort, self.kind, self.stream = cohort, config.kind, stream
         self.learner = config.segmenter if config.kind == "segmenter" else config.classifier
         self.modalities = cohort.modalities
         if config.model == "critic-probe" and not config.init:
@@ -110,8 +114,20 @@ class DetectorPlan:
             )
             for source, chosen in [(cohort, rows), *zip(self.extra, borrowed, strict=True)]
         ]
+        self.streamed = self._streamed(stream, config.classes) if stream is not None else None
         self.shape = SegmenterShape(cohort.size, len(cohort.modalities), len(self.targets))
         self.network("cpu")  # says now if the size does not fit
+
+    def _streamed(self, patients: Stream, labels: tuple[str, ...] | None) -> StreamedSlices:
+        """The stream's slices, given as the cohort's own are."""
+        if self.learner.batch > (most := patients.mixed * patients.per_patient):
+            came = f"{self.learner.batch} of {patients.mixed} patients, {patients.per_patient} of each"
+            todo = f"ask for more patients at once in the address (mixed={patients.mixed + 32}), or smaller batches"
+            raise ConfigError(f"batches of at most {most} slices", came, todo)
+        own = self.sources[0]
+        seen = (self.learner.context, self.learner.context_mm)
+        wanted = Wanted(self.modalities, own.targets, seen, self.classes, own.scale, labels)
+        return StreamedSlices(patients, wanted, by_patient=self.learner.draw == "patients")
 
     def within(self, budget: TrainingConfig) -> DetectorPlan:
         """The same plan with the budget of these settings."""
@@ -136,8 +152,9 @@ class DetectorPlan:
         rival = _rival(self.learner, self.shape, execution) if isinstance(self.learner, SegmenterConfig) else None
         criterion = self._outline if self.kind == "segmenter" else self._classify
         channels = len(self.modalities)
+        sources: list[Source] = [self.streamed or self.sources[0], *self.sources[1:]]
         return SupervisedTask(
-            self.learner, self.config.seed, network, self.sources, channels, execution, criterion, validate, rival
+            self.learner, self.config.seed, network, sources, channels, execution, criterion, validate, rival
         )
 
     def _outline(self, logits: Tensor, batch: Labelled) -> Tensor:
@@ -227,10 +244,20 @@ class DetectorPlan:
                 **({"init_sha256": self.start.digest} if self.start is not None else {}),
                 cohort=source_of(self.cohort),
                 with_=tuple(source_of(other) for other in self.extra),
-                trained_on=trained_on(len(own), classes, names_of(self.cohort, own.rows), inherited),
+                **self._came(progress),
+                trained_on=trained_on(len(own), classes, names_of(self.cohort, own.rows), inherited)
+                if self.stream is None
+                else trained_on(0, classes, (), inherited),  # simulated patients are nobody
                 software=dict(software()),
             ),
         )
+
+    def _came(self, progress: Progress) -> dict[str, Any]:
+        """Who came in the course of a training, as the model file says it; nothing where nobody did."""
+        if self.stream is None:
+            return {}
+        drawn = max(progress.step - 1, 0) * batch_counts(len(self.sources), self.learner)[0]
+        return {"stream": self.stream.address, "streamed": drawn // self.stream.per_patient + self.stream.mixed}
 
 
 def _rival(config: SegmenterConfig, shape: SegmenterShape, execution: Execution) -> Rival | None:

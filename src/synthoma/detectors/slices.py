@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -119,6 +121,25 @@ class Labelled:
     classes: Tensor
 
 
+Members = Sequence[tuple[Ints, Ints]]
+"""Of each group that is drawn from, the rows with tumour and those without."""
+
+
+class Source(Protocol):
+    """Where the slices of batches come from."""
+
+    scale: Scale
+
+    def draw(self, seed: int, purpose: str, step: int, count: int, tumour_share: float | None) -> Ints:
+        """Rows of one batch, see ``LabelledSlices.draw``."""
+
+    def fetch(self, rows: Ints) -> Labelled:
+        """The slices of these rows."""
+
+    def warnings(self) -> list[str]:
+        """What goes wrong with them in a training, in plain words, with what to try."""
+
+
 class LabelledSlices:
     """Chosen rows of a cohort with their context, targets and classes, read from its memory maps.
 
@@ -229,18 +250,26 @@ class LabelledSlices:
             count: how many.
             tumour_share: chance of a slice with tumour, where the group has both kinds; None draws slices evenly.
         """
-        draws = stream(seed, purpose, step)
-        chosen = []
-        # Groups before slices: patients with long scans are not seen more often.
-        for group in draws.integers(0, len(self.members), count):
-            ill, well = self.members[group]
-            if tumour_share is None:
-                place = int(draws.integers(0, len(ill) + len(well)))
-                chosen.append(ill[place] if place < len(ill) else well[place - len(ill)])
-                continue
-            pool = ill if len(ill) and (not len(well) or draws.random() < tumour_share) else well
-            chosen.append(pool[draws.integers(0, len(pool))])
-        return np.array(chosen, dtype=np.int64)
+        return drawn(stream(seed, purpose, step), self.members, count, tumour_share)
+
+    def warnings(self) -> list[str]:
+        """What goes wrong with them in a training: nothing."""
+        return []
+
+
+def drawn(draws: np.random.Generator, members: Members, count: int, tumour_share: float | None) -> Ints:
+    """Rows (count,): groups evenly, then of each a slice as ``LabelledSlices.draw`` says."""
+    chosen = []
+    # Groups before slices: patients with long scans are not seen more often.
+    for group in draws.integers(0, len(members), count):
+        ill, well = members[group]
+        if tumour_share is None:
+            place = int(draws.integers(0, len(ill) + len(well)))
+            chosen.append(ill[place] if place < len(ill) else well[place - len(ill)])
+            continue
+        pool = ill if len(ill) and (not len(well) or draws.random() < tumour_share) else well
+        chosen.append(pool[draws.integers(0, len(pool))])
+    return np.array(chosen, dtype=np.int64)
 
 
 def _channels(cohort: Cohort, modalities: tuple[str, ...]) -> list[int]:

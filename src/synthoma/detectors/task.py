@@ -15,7 +15,7 @@ from synthoma.detectors.augment import augment_scans, drop_modalities, drop_neig
 from synthoma.detectors.learning import LearnerConfig
 from synthoma.detectors.scale import as_input
 from synthoma.detectors.segmenters.rival import Rival
-from synthoma.detectors.slices import Labelled, LabelledSlices
+from synthoma.detectors.slices import Labelled, Source
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
 from synthoma.training.device import Execution
@@ -56,7 +56,7 @@ class SupervisedTask:
         config: LearnerConfig,
         seed: int,
         network: nn.Module,
-        sources: Sequence[LabelledSlices],
+        sources: Sequence[Source],
         channels: int,
         execution: Execution,
         criterion: Criterion,
@@ -160,7 +160,7 @@ class SupervisedTask:
         if self.plateau is not None:
             self.plateau.see(score)
             values = {**values, "rate": self.optimiser.param_groups[0]["lr"]}
-        return Snapshot(score, values, [])
+        return Snapshot(score, values, [text for source in self.sources for text in source.warnings()])
 
     def keep_best(self) -> None:
         """Copy the averaged network and what was found about it."""

@@ -63,6 +63,13 @@ def coarse_mm(config: PhantomCohortConfig) -> float | None:
     return step if plain and usual and step > config.phantom.pixel_mm else None
 
 
+def simulated(config: PhantomCohortConfig) -> PhantomConfig:
+    """What patients are like, but for sequences that no slice shows: each takes its time and changes no other one."""
+    phantom, wanted = config.phantom, config.modalities or ()
+    shown = tuple(name for name in phantom.modalities if name in wanted)
+    return phantom.model_copy(update={"modalities": shown}) if shown and not phantom.plain else phantom
+
+
 @Alone()
 def coarse_study(
     seed: int, index: int, config: PhantomConfig, step_mm: float, *, apart: bool = False, most: int | None = None
@@ -192,10 +199,11 @@ def coarse_case(seed: int, index: int, config: PhantomCohortConfig, *, most: int
         config: how the cohort is prepared, and in ``phantom`` what patients are like.
         most: at most about so many slices, evenly spread over the scan; all of them where None.
     """
-    case, step = phantom_case(seed, index, config.phantom), coarse_mm(config)
+    phantom, step = simulated(config), coarse_mm(config)
+    case = phantom_case(seed, index, phantom)
     if step is None:
         return case
-    return replace(case, load=_Load(seed, index, config.phantom, step, config.apart, most))
+    return replace(case, load=_Load(seed, index, phantom, step, config.apart, most))
 
 
 def prepare_coarse(

@@ -146,7 +146,7 @@ def prepare_phantom(
         ConfigError: a setting that does not exist or is out of range.
         InputError: the output place is taken.
     """
-    from synthoma.phantom.coarse import coarse_case, prepare_coarse
+    from synthoma.phantom.coarse import coarse_case, prepare_coarse, simulated
     from synthoma.phantom.patient import phantom_cases
 
     if not 1 <= patients <= MOST_PATIENTS:
@@ -160,13 +160,13 @@ def prepare_phantom(
     if config.strip:  # whoever is simulated needs no network to lose the head
         config = config.model_copy(update={"phantom": config.phantom.model_copy(update={"skull": "stripped"})})
     prepare: Prepare = prepare_case
-    cases = phantom_cases(patients, config.seed, config.phantom)
+    cases = phantom_cases(patients, config.seed, simulated(config))
     if config.grid == "slices":
         cases = [coarse_case(config.seed, index, config) for index in range(patients)]
         prepare = prepare_coarse
     with telling(progress) as told, new_folder(Path(output), force=force, inputs=(config.split_from,)) as partial:
-        simulated = Inventory("phantom", tuple(cases))
-        _packed(simulated, partial, config, source=f"{patients} simulated", progress=told, prepare=prepare)
+        people = Inventory("phantom", tuple(cases))
+        _packed(people, partial, config, source=f"{patients} simulated", progress=told, prepare=prepare)
         add_cohort_page(partial, Path(output).name)
     return Cohort(output)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from synthoma.cohorts import cohort as folders
-from synthoma.core.artefacts import FILE, verified_digest
+from synthoma.core.artefacts import FILE
 from synthoma.core.config import settled
 from synthoma.core.disk import disk_refused, output_error
 from synthoma.core.display import shown
@@ -22,6 +24,7 @@ from synthoma.core.resources import check_disk, check_memory
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Place
 from synthoma.core.whole_files import sweep
+from synthoma.phantom.stream import is_address
 from synthoma.pipeline.cohort import Cohort
 from synthoma.pipeline.description import add_run_page
 from synthoma.pipeline.keywords import TrainKeywords
@@ -29,11 +32,13 @@ from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.run import Run
 from synthoma.pipeline.signature import with_settings
 from synthoma.pipeline.simulation import SIMULATED_PATIENTS, look_of, simulate_beside
+from synthoma.pipeline.streaming import Lesson, lesson
 from synthoma.settings import TrainConfig
 
 if TYPE_CHECKING:
     from synthoma.core.resources import Needs
     from synthoma.detectors.plan import DetectorPlan
+    from synthoma.detectors.streamed import Stream
     from synthoma.generators.family import GeneratorPlan
     from synthoma.training.loop import Progress as Trained
     from synthoma.training.loop import Report
@@ -75,7 +80,8 @@ def train(
     A phantom-gan that is given no simulated slices gets its own, in ``phantom/`` of the run.
 
     Args:
-        cohort: the cohort, or its folder.
+        cohort: the cohort, or its folder; or the address of a stream of simulated patients, such as
+            ``"phantom://?size=64&modalities=flair&seed=3"``, see ``phantom.StreamConfig``.
         run: folder for config.toml, log.jsonl, checkpoint/, samples/, model.safetensors and report.html.
         config: the settings; or give single ones by name (``model="dcgan", minutes=10``).
         resume: go on where an interrupted run stopped, with the settings that it was begun with.
@@ -95,13 +101,11 @@ def train(
         InputError: nothing to train on, masks missing, an existing run, or another cohort on resuming.
         ConfigError: an unknown model or setting, or a size that the model cannot draw.
     """
-    from synthoma.detectors.material import seed_budget
     from synthoma.training.bundle import SHIPPED
-    from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
-    from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
+    from synthoma.training.runs import check_begun, check_run_place
     from synthoma.training.settings import FROM_NOTHING
     from synthoma.training.team import teamed
-    from synthoma.training.tracking import check_tracker, following
+    from synthoma.training.tracking import check_tracker
 
     start = time.perf_counter()
     if track is not None:
@@ -111,33 +115,59 @@ def train(
     begun = config.init if config.init in (None, SHIPPED, FROM_NOTHING) else str(Path(str(config.init)).resolve())
     places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
     config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
-    source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
-    for name in ("images.npy", "masks.npy"):  # of any size: what would be learned from them is not cheap
-        verified_digest(source.path / name)
-    with teamed(Path(run), resume=resume, cuda=config.device == "cuda") as folder:
-        check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
-        with claimed(folder), telling_training(report, progress) as (report, progress):
-            config = continue_run(folder, source, config) if resume else seed_budget(source, planned(source, config))
-            _check_team(config)
-            # What is wrong is said before anything is written, or an old run is replaced.
-            explain(config.reasons)
-            plan = _plan(source, config)
-            tell(_checked_needs(plan, folder))
-            if not resume:
-                plan = plan.within(begin_run(folder, source, config, force=force))
-            (folder / FILE).unlink(missing_ok=True)  # from here on its files change
-            for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
-                sweep(place)
-            try:
-                with following(track, folder) as follower:
-                    told = report if follower is None else _both(report, follower)
-                    _learn(plan, folder, told, progress, resume=resume, begun=start)
-                add_run_page(folder, folder.resolve().name)
-                write_checksums(folder)
-            except (OSError, OutputError) as error:
-                words = map(shlex.quote, ("synthoma", "train", str(source.path), "-o", str(folder), "--resume"))
-                raise out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
+    read = () if is_address(cohort) else (Path(cohort),)
+    with (
+        telling_training(report, progress) as (report, progress),
+        teamed(Path(run), resume=resume, cuda=config.device == "cuda") as folder,
+    ):
+        # Before patients are simulated, where some are.
+        check_begun(folder) if resume else check_run_place(folder, config, read, force=force)
+        with lesson(cohort, None if resume else config, progress) as taught, claimed(folder):
+            follow = partial(_followed, track, report)
+            _train(taught, folder, config, resume, force, follow, progress, tell, explain, start)
     return Run(run)
+
+
+def _train(
+    taught: Lesson, folder: Path, config: TrainConfig, resume: bool, force: bool,
+    follow: Callable[[Path], AbstractContextManager[Report]], progress: Progress, tell: Callable[[Needs], None],
+    explain: Callable[[Sequence[str]], None], start: float,
+) -> None:  # fmt: skip
+    """``train`` in a folder that is claimed, from a cohort or stream that is open."""
+    from synthoma.detectors.material import seed_budget
+    from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
+    from synthoma.training.runs import SAMPLES, begin_run, continue_run
+
+    source, stream = taught.cohort, taught.stream
+    address = None if stream is None else stream.address
+    config = continue_run(folder, source, config, address) if resume else seed_budget(source, planned(source, config))
+    _check_team(config)
+    # What is wrong is said before anything is written, or an old run is replaced.
+    explain(config.reasons)
+    plan = _plan(source, config, stream)
+    tell(_checked_needs(plan, folder))
+    if not resume:
+        plan = plan.within(begin_run(folder, source, config, force=force, stream=address))
+    (folder / FILE).unlink(missing_ok=True)  # from here on its files change
+    for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
+        sweep(place)
+    try:
+        with follow(folder) as told:
+            _learn(plan, folder, told, progress, resume=resume, begun=start)
+        add_run_page(folder, folder.resolve().name)
+        write_checksums(folder)
+    except (OSError, OutputError) as error:
+        words = map(shlex.quote, ("synthoma", "train", taught.place, "-o", str(folder), "--resume"))
+        raise out_of_room(error, folder, f"go on from the last checkpoint with `{' '.join(words)}`") from error
+
+
+@contextmanager
+def _followed(track: TrackerName | None, report: Report, folder: Path) -> Iterator[Report]:
+    """Whom a training in this folder is told to, with the tracker where there is one."""
+    from synthoma.training.tracking import following
+
+    with following(track, folder) as follower:
+        yield report if follower is None else _both(report, follower)
 
 
 def _check_team(config: TrainConfig) -> None:
@@ -174,7 +204,12 @@ def _learn(
     from synthoma.generators.train import OWN_PHANTOM, train_generator
 
     if not isinstance(plan, GeneratorPlan):
-        train_detector(_with_simulated(plan, folder, progress), folder, report, resume=resume, begun=begun)
+        whole = _with_simulated(plan, folder, progress)
+        try:
+            train_detector(whole, folder, report, resume=resume, begun=begun)
+        finally:
+            if whole.streamed is not None:
+                whole.streamed.close()
         return
     if plan.family.repaints and plan.config.phantom is None and not (folder / OWN_PHANTOM).exists():
         _simulate_for(plan, folder / OWN_PHANTOM, progress)
@@ -197,7 +232,7 @@ def _with_simulated(plan: DetectorPlan, folder: Path, progress: Progress) -> Det
         cohort, seed = plan.cohort, stream_key(config.seed, "training.phantom")
         simulate = simulation_settings(cohort, plan.sources[0].rows)
         simulate_beside(look_of(cohort), cohort.meta.provenance.config, simulate, own, count, seed, progress)
-    return DetectorPlan(plan.cohort, config.model_copy(update={"extra": (*config.extra, own)}))
+    return DetectorPlan(plan.cohort, config.model_copy(update={"extra": (*config.extra, own)}), plan.stream)
 
 
 def _simulate_for(plan: GeneratorPlan, folder: Path, progress: Progress) -> None:
@@ -218,11 +253,11 @@ def out_of_room(error: OSError | OutputError, place: Path, go_on: str) -> OSErro
     return OutputError(found.expected, found.came, f"make room there, then {go_on}")
 
 
-def _plan(source: folders.Cohort, config: TrainConfig) -> GeneratorPlan | DetectorPlan:
+def _plan(source: folders.Cohort, config: TrainConfig, stream: Stream | None = None) -> GeneratorPlan | DetectorPlan:
     from synthoma.detectors.plan import DetectorPlan
     from synthoma.generators.plan import plan_training
 
-    return plan_training(source, config) if config.kind == "generator" else DetectorPlan(source, config)
+    return plan_training(source, config) if config.kind == "generator" else DetectorPlan(source, config, stream)
 
 
 def _needs(plan: GeneratorPlan | DetectorPlan) -> Needs:
@@ -256,6 +291,8 @@ def _checked_needs(plan: GeneratorPlan | DetectorPlan, folder: Path) -> Needs:
     from synthoma.training.settings import SECTION
 
     needed, section = _needs(plan), SECTION[plan.config.kind]
+    if (stream := getattr(plan, "stream", None)) is not None:
+        needed = replace(needed, memory=needed.memory + stream.memory(plan.cohort))
     if choose_device(plan.config.device) == "cpu":
         todo = f"use smaller batches (--set {section}.batch=8), narrower networks or smaller slices"
         check_memory(needed.memory, "this training", todo)

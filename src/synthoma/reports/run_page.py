@@ -178,7 +178,6 @@ def detector_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
     losses = [entry for entry in log if "loss" in entry.figures]
     scored = [entry for entry in log if entry.score is not None]
     names = {"balanced_accuracy": "balanced accuracy", **{f"dice_{one}": f"Dice, {one}" for one in meta.targets}}
-    trained = meta.provenance.trained_on
     best = next((entry.figures for entry in scored if entry.images == meta.images), {})
     found = {title: best.get(name) for name, title in names.items()}
     reached = [
@@ -190,7 +189,7 @@ def detector_page(run: Path, name: str, meta: ModelMeta, tables: Tables) -> str:
         meta=meta,
         cards=[
             (meta.model, "model", f"{meta.shape['size']} px, {'+'.join(meta.modalities)}"),
-            (f"{trained.slices:,}", "training slices", f"of {len(trained.groups):,} groups"),
+            meta.provenance.learned(),
             (*_speed(losses)[:1], "slices shown", _speed(losses)[1]),
             *reached,
         ],
@@ -250,7 +249,7 @@ def _epochs(losses: Sequence[LogEntry]) -> str:
 
 
 def _cards(meta: ModelMeta, losses: Sequence[LogEntry], scored: Sequence[LogEntry]) -> list[tuple[str, str, str]]:
-    trained, (images, speed) = meta.provenance.trained_on, _speed(losses)
+    images, speed = _speed(losses)
     found = [(entry.images, entry.score) for entry in scored if entry.score is not None]
     lowest = min((score for _, score in found), default=math.nan)
     kept = next((score for after, score in found if after == meta.images), math.nan)
@@ -260,7 +259,7 @@ def _cards(meta: ModelMeta, losses: Sequence[LogEntry], scored: Sequence[LogEntr
         remark += f"; the lowest, {lowest:.3g}, is not lower by more than chance"
     return [
         (meta.model, "model", f"{meta.shape['size']} px, {'+'.join(meta.modalities)}"),
-        (f"{trained.slices:,}", "training slices", f"of {len(trained.groups):,} groups"),
+        meta.provenance.learned(),
         (images, "images shown", f"{_epochs(losses)}{speed}"),
         (f"{kept:.3g}", "score", remark),
     ]

@@ -22,9 +22,19 @@ class ModelProvenance(Record, extra="allow"):
     config: dict[str, JsonValue] = Field(default_factory=dict, description="settings of its training, without paths")
     cohort: SourceCohort = Field(default_factory=SourceCohort, description="what it was trained on")
     with_: tuple[SourceCohort, ...] = Field((), alias="with", description="further cohorts that it learned from")
+    stream: str | None = Field(
+        None, description="address of the simulated patients who came in the course of it, in place of training slices"
+    )
+    streamed: int | None = Field(None, description="how many of these patients it was shown")
     trained_on: TrainedOn = Field(default_factory=TrainedOn, description="slices, classes and patients")
     init_sha256: str | None = Field(None, description="file that it began with")
     software: dict[str, JsonValue] = Field(default_factory=dict, description="versions")
+
+    def learned(self) -> tuple[str, str, str]:
+        """How much it was trained on, in words: a number, of what, and of how many."""
+        if self.streamed is not None:
+            return f"{self.streamed:,}", "simulated patients", "who came one after the other and never again"
+        return f"{self.trained_on.slices:,}", "training slices", f"of {len(self.trained_on.groups):,} groups"
 
 
 class Measured(Record, extra="allow"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,6 +39,7 @@ class RunMeta(Record, extra="allow"):
         default_factory=dict, description="the same of further cohorts, by their place; null where there is none"
     )
     init_sha256: str | None = Field(None, description="file of the model that it begins with; null for random weights")
+    stream: str | None = Field(None, description="address of the simulated patients who come in the course of it")
 
 
 def read_run(run: Path) -> RunMeta:
@@ -54,7 +56,7 @@ def read_run(run: Path) -> RunMeta:
     return RunMeta.parse(unsealed(content, path), path)
 
 
-def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool) -> Training:
+def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool, stream: str | None = None) -> Training:
     """Make the folder of a new run and write down what it is begun with.
 
     Args:
@@ -62,11 +64,12 @@ def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool) -> Tr
         cohort: what it will be trained on.
         config: the settings; without a budget it gets ten minutes.
         force: replace an existing run.
+        stream: address of the simulated patients who come in the course of it, of whom the cohort holds the first.
 
     Raises:
         InputError: the folder exists and holds something, or what the run begins with.
     """
-    check_run_place(run, cohort, config, force=force)
+    check_run_place(run, config, (cohort.path,), force=force)
     if not config.budgeted():
         config = config.model_copy(update={"minutes": DEFAULT_MINUTES})
     begun = RunMeta(
@@ -75,6 +78,7 @@ def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool) -> Tr
         cohort_sha256=_digest(cohort.path),
         others_sha256={str(place): _digest(place) for place in config.cohorts()},
         init_sha256=_init_digest(config),
+        **({} if stream is None else {"stream": stream}),
     )
     # Its content is known for a run's from the beginning, or --force would not replace it.
     with filled(run, force=force) as partial:
@@ -83,24 +87,29 @@ def begin_run(run: Path, cohort: Cohort, config: Training, *, force: bool) -> Tr
     return config
 
 
-def check_run_place(run: Path, cohort: Cohort, config: TrainingConfig, *, force: bool) -> None:
-    """Raise InputError where a run may not be begun: other files are there, a run, or what it begins with."""
+def check_run_place(run: Path, config: TrainingConfig, read: Iterable[Path], *, force: bool) -> None:
+    """Raise InputError where a run may not be begun: other files are there, a run, or what it begins with or reads."""
     if (run / FILE).is_file() and not force:
         todo = "continue it with --resume, replace it with --force, or choose another name"
         raise InputError("a new folder for the run", f"{run}, which exists", todo)
-    check_output(run, force=force, inputs=(cohort.path, *_begun_with(config)))
+    check_output(run, force=force, inputs=(*read, *_begun_with(config)))
 
 
-def continue_run(run: Path, cohort: Cohort, config: Training) -> Training:
-    """Settings of a run that is to go on. Only its budget may be changed.
+def continue_run(run: Path, cohort: Cohort, config: Training, stream: str | None = None) -> Training:
+    """Settings of a run that is to go on. Only its budget may be changed; ``stream`` is that of ``begin_run``.
 
     Raises:
-        InputError: no run there, or it was begun on another cohort, or with other synthetic or simulated ones.
+        InputError: no run there, or it was begun on another cohort or stream, or with other synthetic or simulated
+            ones.
     """
     begun = check_begun(run)
+    if begun.stream != stream:
+        names = [f"the stream {name}" if name else "a cohort in a folder" for name in (begun.stream, stream)]
+        todo = "give what the run was begun with, or begin another run"
+        raise InputError(f"what the run was begun on, {names[0]}", names[1], todo)
     if begun.cohort_sha256 != _digest(cohort.path):
         todo = "give the cohort that the run was begun with, or begin another run"
-        raise InputError("the cohort that the run was begun on", f"another one ({cohort.path})", todo)
+        raise InputError("the cohort that the run was begun on", f"another one ({stream or cohort.path})", todo)
     old = type(config).resolve(run / SETTINGS)
     for place in old.cohorts():
         if begun.others_sha256.get(str(place)) != _digest(place):
