@@ -482,8 +482,8 @@ def _shipped() -> str:
         f"from which a pixel counts as tumour, {shipped:g}, was chosen with this table, which is optimistic by as much "
         "as one number can be; simulated validation patients had chosen 0.9. Volume Dice, kept inside the brain and "
         "cut back to the margin; --no-refine is without the second, and the gain is taken patient by patient. The rule "
-        "was chosen with these scans too. What coronal and sagittal slices add is the difference to --no-planes, patient "
-        "by patient, in volumes of 1 mm)"
+        "was chosen with these scans too. What coronal and sagittal slices add is the difference to --no-planes, "
+        "patient by patient, in volumes of 1 mm)"
     )
     columns = ["scans", "patients", "Dice, mean of patients", "median", "--no-refine", "gain of the margin"]
     columns += ["gain of three planes"]
