@@ -166,6 +166,9 @@ def test_pictures_and_other_models_keep_to_one_plane(write_model: WriteModel) ->
 def test_a_model_of_coronal_slices_is_asked_about_the_two_others(write_model: WriteModel) -> None:
     detector = model(write_model, prepare={"crop": False, "normalise": "unit", "plane": "coronal"})
     assert other_planes(framed(boxed(), detector), detector) == ("axial", "sagittal")
+    # 90 mm from the bottom to the top in 60 slices: which axis has which length is not mixed up.
+    higher = Study({"flair": np.ones((60, SIDE, SIDE), np.uint8)}, Geometry((1.0, 1.0, 1.5)))
+    assert other_planes(framed(higher, detector), detector) == ("axial", "sagittal")
 
 
 @pytest.mark.usefixtures("thresholding")
