@@ -31,7 +31,7 @@ EXAMPLES = (
 
 @takes(
     DetectConfig,
-    *("threshold", "flip", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
+    *("threshold", "flip", "planes", "type_model", "shows", "dicom_seg", "overlay", "three_d", "saliency"),
     *("probabilities", "rle", "tissues", "inside_brain", "refine", "gate", "gate_limit"),
     *("dicom_sr", "dicom_rtstruct", "band", "before", "changes", "repeats", "study", "send_back"),
     *("layout", "convention", "device", "jobs"),

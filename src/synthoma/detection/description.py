@@ -38,6 +38,7 @@ def describe(seen: Seen, band: Band | None = None) -> Description:
             "largest_regions": _placed(largest_regions(seen.mask, image, framing.source), seen),
             "slice_axis": "zyx"[axis],
             "index_convention": "slices and voxels are counted from 0, as the scan's file holds them",
+            "planes": list(seen.planes),
             "slices": _tumour_slices(seen),
             "slice_probabilities": _slice_list(seen, seen.slice_chances),
             **({} if seen.gate is None else {"gate_probabilities": _slice_list(seen, seen.gate)}),

@@ -14,6 +14,7 @@ from synthoma.detection.detector import Detector
 from synthoma.detection.gate import Gated, gated
 from synthoma.detection.inside import brain_of_squares, confined, learned_from_gliomas, tissue_probabilities
 from synthoma.detection.margin import SEQUENCE, refined
+from synthoma.detection.planes import Votes, joined
 from synthoma.detection.seen import Seen, kind_of
 from synthoma.detection.sequences import fitted, guessed_sequence
 from synthoma.detection.settings import DetectConfig
@@ -37,9 +38,10 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     pixels = to_squares(framing)
     # Only where left and right are columns is a mirrored slice a head that may be.
     maps = detector.probabilities(pixels, framing.step_mm, flip=options.flip and framing.plane != "sagittal")
+    votes = joined(maps, study, framing, detector) if options.planes else Votes(maps, (framing.plane,))
     if guessed is not None:  # nobody says that it is FLAIR, whose brightness tells where a tumour ends
         options = options.model_copy(update={"refine": False})
-    maps, tissues, told = _of_the_head(study, framing, pixels, maps, detector, options)
+    maps, tissues, told = _of_the_head(study, framing, pixels, votes.maps, detector, options)
     remarks += told
     gate = _gate(loaded, framing, maps, detector, options)
     if gate is not None:
@@ -73,6 +75,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
         guessed=guessed,
         types={},
         remarks=tuple(remarks),
+        planes=votes.planes,
         tissues=tissues,
         gate=None if gate is None else gate.chances,
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from synthoma.core.artefacts import read_artefact
 from synthoma.core.records import Number, Record
+from synthoma.core.types import Plane
 from synthoma.core.whole_files import write_json
 from synthoma.detection.board_records import BandFindings, RanoFindings
 from synthoma.detection.brain import TissueFindings
@@ -76,6 +77,9 @@ class Place(Record):
     )
     slice_axis: Literal["z", "y", "x"] = Field(description="along which the slices were looked at")
     index_convention: str
+    planes: tuple[Plane, ...] = Field(
+        default=(), description="that were looked at, the model's own first; empty in files of earlier versions"
+    )
     slices: tuple[FoundSlice, ...] = Field(description="with predicted tumour, in the order of the source")
     slice_probabilities: tuple[Number, ...] = Field(description="of every slice, in the order of the source")
     gate_probabilities: tuple[Number, ...] | None = Field(

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from synthoma.cohorts.squares import Framing
-from synthoma.core.types import PLAIN_MODALITY, Bools, Bytes, Float32, Floats
+from synthoma.core.types import PLAIN_MODALITY, Bools, Bytes, Float32, Floats, Plane
 from synthoma.detectors.segmenters.chances import Calibration, Kind, scan_probability, slice_probabilities
 from synthoma.detectors.segmenters.label_maps import target_masks
 from synthoma.detectors.segmenters.tissues import TissueMap
@@ -35,6 +35,7 @@ class Seen:
         guessed: the sequence that a picture was taken for without saying so itself; else None.
         types: probability of each kind of tumour, where a classifier was asked; else empty.
         remarks: what the reader of the result should know.
+        planes: in which it was looked at, the model's own first.
         tissues: of the head, on the scan's own grid; None where nobody asked.
         gate: each slice's probability of tumour by the classifier that looked first, NaN on empty ones; None without.
     """
@@ -53,6 +54,7 @@ class Seen:
     guessed: str | None
     types: dict[str, float]
     remarks: tuple[str, ...]
+    planes: tuple[Plane, ...]
     tissues: TissueMap | None = None
     gate: Floats | None = None
 

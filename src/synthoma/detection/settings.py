@@ -24,6 +24,12 @@ class DetectConfig(Config):
         json_schema_extra=said(unset="the model's own"),
     )
     flip: bool = Field(True, description="average with the mirrored slice", examples=[False])
+    planes: bool = Field(
+        True,
+        description="look at coronal and sagittal slices too and join what is seen, where voxels are small and nearly "
+        "as long as wide and the model knows simulated gliomas only",
+        examples=[False],
+    )
     dicom_seg: bool = Field(True, description="write a DICOM SEG beside the mask of a DICOM series", examples=[False])
     dicom_sr: bool = Field(
         False, description="write the sizes of a DICOM series' segments as a DICOM SR too", examples=[True]

@@ -139,6 +139,7 @@ class DetectKeywords(TypedDict, total=False):
 
     threshold: float | None
     flip: bool
+    planes: bool
     dicom_seg: bool
     dicom_sr: bool
     dicom_rtstruct: bool

@@ -231,7 +231,7 @@ class TissueNetwork:
             chosen = np.unique([*range(0, len(there), every), len(there) - 1])
             stacks = there[neighbours(there, self.context, stride)[chosen]]
             found = [self._of_batch(own[stacks[start : start + BATCH]]) for start in range(0, len(chosen), BATCH)]
-            total[there] += _between(np.concatenate(found), chosen, len(there))
+            total[there] += between(np.concatenate(found), chosen, len(there))
             votes[there] += 1
         total[votes == 0, 0] = 1
         total /= np.maximum(votes, 1)[:, None, None, None]
@@ -246,7 +246,7 @@ class TissueNetwork:
         return found
 
 
-def _between(maps: Float32, chosen: Ints, count: int) -> Float32:
+def between(maps: Float32, chosen: Ints, count: int) -> Float32:
     """Maps of rows 0 to ``count`` - 1 from those of the ``chosen`` ones, linear between them."""
     if len(chosen) == count:
         return maps
