@@ -91,7 +91,7 @@ def each(work: Callable[..., T], inputs: Sequence[tuple[object, ...]], jobs: int
 
 def _scaled(thumbnails: Float32) -> tuple[Tensor, Tensor]:
     """Pictures (N, 64, 64) from 0 to 1, and which of them (N,) are of one value."""
-    pictures = torch.from_numpy(np.array(thumbnails, dtype=np.float32))  # a copy: some lie on a disk, read-only
+    pictures = torch.from_numpy(np.asarray(thumbnails, dtype=np.float32))
     low, high = pictures.amin((1, 2), keepdim=True), pictures.amax((1, 2), keepdim=True)
     blank = (high - low)[:, 0, 0] <= 1e-6 * high[:, 0, 0].abs().clamp_min(1e-30)
     # Blank pictures are zeroed, or the division would blow rounding errors up into detail.
