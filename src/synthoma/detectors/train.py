@@ -23,7 +23,7 @@ from synthoma.detectors.settings import ClassifierConfig
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.detectors.task import SupervisedTask
 from synthoma.training.bundle import save_tensors
-from synthoma.training.device import Execution, calibrate, choose_device, read_execution, usable_cores
+from synthoma.training.device import Execution, calibrate, choose_device, read_execution
 from synthoma.training.loop import Budget, Progress, Report, run_loop, spent_since
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import SECTION
@@ -71,8 +71,8 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
     file = run / EXECUTION
     if resume and (begun := read_execution(file)) and begun.device == device:
         return begun
-    if (together := team()).size > 1:  # measured together, they would wait for each other
-        chosen = Execution(device, max(1, usable_cores() // together.near), channels_last=True, bf16=device == "cuda")
+    if team().size > 1:
+        chosen = team().execution(device, half=True)
         write_json(file, sealed(asdict(chosen)))
         return chosen
     task: dict[Execution, SupervisedTask] = {}

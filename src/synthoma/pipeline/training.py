@@ -100,7 +100,7 @@ def train(
     from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
     from synthoma.training.runs import SAMPLES, begin_run, check_begun, check_run_place, continue_run
     from synthoma.training.settings import FROM_NOTHING
-    from synthoma.training.team import teamed
+    from synthoma.training.team import MARK, begun_here, mark_begun, teamed
     from synthoma.training.tracking import check_tracker, following
 
     start = time.perf_counter()
@@ -114,6 +114,7 @@ def train(
     source = cohort if isinstance(cohort, folders.Cohort) else Cohort(cohort)
     for name in ("images.npy", "masks.npy"):  # of any size: what would be learned from them is not cheap
         verified_digest(source.path / name)
+    resume = resume or begun_here(Path(run))
     with teamed(Path(run), resume=resume, cuda=config.device == "cuda") as folder:
         check_begun(folder) if resume else check_run_place(folder, source, config, force=force)
         with claimed(folder), telling_training(report, progress) as (report, progress):
@@ -125,6 +126,7 @@ def train(
             tell(_checked_needs(plan, folder))
             if not resume:
                 plan = plan.within(begin_run(folder, source, config, force=force))
+                mark_begun(folder)
             (folder / FILE).unlink(missing_ok=True)  # from here on its files change
             for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
                 sweep(place)
@@ -132,6 +134,7 @@ def train(
                 with following(track, folder) as follower:
                     told = report if follower is None else _both(report, follower)
                     _learn(plan, folder, told, progress, resume=resume, begun=start)
+                (folder / MARK).unlink(missing_ok=True)
                 add_run_page(folder, folder.resolve().name)
                 write_checksums(folder)
             except (OSError, OutputError) as error:
@@ -142,14 +145,14 @@ def train(
 
 def _check_team(config: TrainConfig) -> None:
     """Raise ConfigError where several processes could not train this together."""
+    from synthoma.generators.families import check_shared
     from synthoma.training.team import team
 
     if team().size == 1:
         return
     if config.kind == "generator":
-        todo = "train generators in one process each, several of them side by side"
-        raise ConfigError("a segmenter or classifier, for torchrun", f"a generator ({config.model})", todo)
-    if config.images is None:
+        check_shared(config.gan)
+    if config.images is None and config.epochs is None:
         todo = "give for example --images 200000: by the clock each process would stop at another step"
         raise ConfigError("a budget in images, for torchrun", "one in minutes", todo)
 
