@@ -1,6 +1,6 @@
 """Steps of several models, by one process or by those that torchrun started: what ``test_team`` compares.
 
-    [torchrun --nproc-per-node K] -m tests.training.stepped COHORT OUT STEPS MODEL...
+[torchrun --nproc-per-node K] -m tests.training.stepped COHORT OUT STEPS MODEL...
 """
 
 from __future__ import annotations
