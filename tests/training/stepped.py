@@ -34,7 +34,11 @@ MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
         "dcgan",
         (*SMALL, "gan.gradient_penalty=10", "gan.r1=1", "gan.feature_matching=1", "gan.historical_averaging=0.1"),
     ),
-    "segmenter": ("unet-25d", ("segmenter.width=4", "segmenter.levels=3", "segmenter.batch=8")),
+    "double": (
+        "unet-25d",
+        ("segmenter.width=4", "segmenter.levels=3", "segmenter.batch=8", "segmenter.precision=double"),
+    ),
+    "double-norms": ("resunet", ("segmenter.width=4", "segmenter.batch=8", "segmenter.precision=double")),
 }
 """Name -> model and settings; critics of dcgan have batch norm."""
 

@@ -169,15 +169,32 @@ def weights(file: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.heavy
+def test_in_double_precision_two_hundred_steps_stay_the_same(cohort: Path, tmp_path: Path) -> None:
+    names = ("double", "double-norms")
+    for processes in (1, 2):
+        stepped(cohort, tmp_path / str(processes), processes, 200, names)
+    for name in names:
+        one, two = (load_file(tmp_path / side / f"{name}.safetensors") for side in "12")
+        for key in (key for key in one if key.startswith(("network.", "average.")) and one[key].is_floating_point()):
+            largest = one[key].abs().max().clamp(min=1e-6)
+            assert float((one[key] - two[key]).abs().max() / largest) < 1e-4, f"{name}: {key}"
+
+
+def stepped(cohort: Path, out: Path, processes: int, steps: int, names: Sequence[str]) -> None:
+    """Let one process or several take steps of some models, see ``tests.training.stepped``."""
+    out.mkdir()
+    command = ["-m", "tests.training.stepped", str(cohort), str(out), str(steps), *names]
+    if processes > 1:
+        command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *command]
+    env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
+    subprocess.run([sys.executable, *command], env={**env, "OMP_NUM_THREADS": "1"}, check=True, timeout=600)
+
+
+@pytest.mark.heavy
 def test_generators_learn_in_two_processes_what_they_learn_in_one(cohort: Path, tmp_path: Path) -> None:
     names = ("dcgan", "wgan-gp", "relativistic", "flow", "penalties")
-    env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
     for processes in (1, 2):
-        (out := tmp_path / str(processes)).mkdir()
-        command = ["-m", "tests.training.stepped", str(cohort), str(out), "20", *names]
-        if processes > 1:
-            command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *command]
-        subprocess.run([sys.executable, *command], env={**env, "OMP_NUM_THREADS": "1"}, check=True, timeout=300)
+        stepped(cohort, tmp_path / str(processes), processes, 20, names)
     for name in names:
         one, two = (weights(tmp_path / side / f"{name}.safetensors") for side in "12")
         for key, value in one.items():

@@ -59,8 +59,10 @@ def train_detector(
         came = f"a training that broke after {progress.images:,} slices"
         todo = f"use a lower learning rate (--set {SECTION[plan.kind]}.rate=5e-4)"
         raise ConfigError("finite losses", came, todo)
-    weights = {f"{plan.kind}.{name}": value for name, value in task.best.items()}
-    known = plan.calibrated(task.best, execution)
+    # A finished model is in single precision, whatever it was trained in.
+    best = {name: value.float() if value.dtype == torch.float64 else value for name, value in task.best.items()}
+    weights = {f"{plan.kind}.{name}": value for name, value in best.items()}
+    known = plan.calibrated(best, execution)
     save_tensors(run / "model.safetensors", weights, plan.meta(progress, task.best_found, known).content())
     return progress
 
@@ -84,7 +86,7 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
         task[execution].step(0, 0.0)
 
     # What the time of a step depends on, and no more: a change of rate or loss need not measure again.
-    kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen"}
+    kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen", "precision"}
     if isinstance(plan.learner, ClassifierConfig) and (plan.learner.network == "vgg16" or plan.learner.head):
         kept |= {"pool", "head", "batch_norm"}
     name = f"{plan.shape} {plan.learner.model_dump_json(include=kept)}"

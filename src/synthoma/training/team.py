@@ -28,7 +28,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from synthoma.core.errors import ConfigError
 from synthoma.core.whole_files import write_text
-from synthoma.training.device import Execution, usable_cores
+from synthoma.training.device import Execution, single_or_more, usable_cores
 
 MARK = ".torchrun"
 """In the folder of a run that is not finished: by which torchrun it was begun."""
@@ -160,7 +160,7 @@ def _norm_of_all(own: _BatchNorm, images: Tensor) -> Tensor:
     """
     if not own.training:
         return type(own).forward(own, images)
-    values, over = images.float(), [0, *range(2, images.ndim)]
+    values, over = single_or_more(images), [0, *range(2, images.ndim)]
     count = values.new_tensor(values.numel() / values.shape[1])
     processes.all_reduce(count)
     # In two passes, as one process does: the square of a mean taken off a mean of squares would lose digits. Backward,
