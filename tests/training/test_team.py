@@ -221,8 +221,7 @@ def test_a_run_of_somebody_else_is_no_checkpoint_to_go_on_from(cohort: Path, tmp
     stopped = train(cohort, tmp_path / "run", 2, images=100_000)
     until(lambda: (tmp_path / "run" / MARK).exists(), 200)
     stopped.kill()
-    stopped.communicate()
-    time.sleep(1.0)
+    stopped.communicate(timeout=100)  # its processes have ended too, or they would hold the pipe
     before = (tmp_path / "run" / "log.jsonl").read_bytes()
     other = train(cohort, tmp_path / "run", 2, restarts=1)
     _, errors = other.communicate(timeout=300)

@@ -26,6 +26,7 @@ import torch.distributed as processes
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from synthoma.core.engines import follow
 from synthoma.core.errors import ConfigError
 from synthoma.core.whole_files import write_text
 from synthoma.training.device import Execution, single_or_more, usable_cores
@@ -230,6 +231,8 @@ def teamed(run: Path, *, resume: bool, cuda: bool) -> Iterator[Path]:
     if int(os.environ.get("WORLD_SIZE") or 1) == 1:
         yield run
         return
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        follow(os.getppid())  # where torchrun itself is killed, nobody would end what it started
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or 0))
     try:
