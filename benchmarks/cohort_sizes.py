@@ -158,8 +158,9 @@ def measure(place: Path, most: int, minutes: float, gigabytes: float) -> dict[st
                 )
                 continue
             rows.append(_row(place, way, size))
-        logs = np.log([[row["slices"], row["made"]["cpu_s"]] for row in rows]).T
-        slope = round(float(np.polyfit(*logs, 1)[0]), 2) if len(rows) > 1 else None
+        slices = np.log([float(row["slices"]) for row in rows])
+        spent = np.log([float(row["made"]["cpu_s"]) for row in rows])
+        slope = round(float(np.polyfit(slices, spent, 1)[0]), 2) if len(rows) > 1 else None
         found[way] = {"sizes": rows, "slope_of_made": slope, "left_out": left_out}
     return found
 

@@ -61,7 +61,6 @@ def check_shared(config: NetworkConfig) -> None:
         "minibatch_deviation": config.minibatch_deviation,
         "minibatch_kernels": config.minibatch_kernels > 0,
         "norm": config.norm == "virtual",
-        "critic_norm": config.critic_norm == "virtual",
     }
     for name in (name for name, there in said.items() if there):
         todo = f"train it in one process, or with another gan.{name}"

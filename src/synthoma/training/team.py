@@ -93,7 +93,8 @@ class Team:
         part = own * ((rows.stop - rows.start) / batch)
         whole = part.detach().clone()
         processes.all_reduce(whole)
-        return part + (whole - part.detach())
+        total: Tensor = part + (whole - part.detach())
+        return total
 
     def execution(self, device: str, *, half: bool) -> Execution:
         """How each of the processes computes: measured together, they would wait for each other.
