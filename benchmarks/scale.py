@@ -1,18 +1,17 @@
-"""What spreading work costs and gains, and what cohorts of 1,000 to 100,000 simulated slices cost.
+"""What spreading work costs and gains, and what cohorts of 1,000 to 1,000,000 slices cost.
 
     python benchmarks/scale.py                 everything, about an hour on two quiet cores
-    python benchmarks/scale.py --quick         a few minutes: 1,000 jobs, cohorts of up to 3,000 slices
+    python benchmarks/scale.py --quick         a few minutes: 1,000 jobs, cohorts of 1,000 slices
 
 Each part is measured by itself: the fan-out with jobs that do nothing and jobs of a second, commands with one and two
-processes, and the cost of a cohort (simulated, prepared, opened, walked through) by its size, with the slope of the fit
-of log seconds on log slices: 1 is proportional.
+processes, and the cost of a cohort (made, opened, walked through; ``cohort_sizes``) by its size, with the slope of the
+fit of log seconds on log slices: 1 is proportional.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import tempfile
 import time
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import synthoma
+from cohort_sizes import measure
 from record import save
 from synthoma.core.fanned import FanoutConfig, fanned
 from synthoma.core.fanout import spread
@@ -31,15 +31,13 @@ from synthoma.core.progress import silent
 from synthoma.evaluation.useful.grid import Cell, run_cells
 from synthoma.evaluation.useful.trainings import DetectorTest, Source, Stage
 
-SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
-PATIENT = 140
-"""Slices of one simulated patient at 1 mm, about."""
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small enough for a few minutes")
-    parser.add_argument("--most", type=int, default=SIZES[-1], help="largest cohort, in slices")
+    parser.add_argument("--most", type=int, default=100_000, help="largest cohort, in slices")
+    parser.add_argument("--minutes", type=float, default=25.0, help="for all cohorts")
+    parser.add_argument("--gb", type=float, default=20.0, help="of disk at once")
     asked = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="synthoma-scale-"))
     try:
@@ -48,7 +46,7 @@ def main() -> None:
             "load_average_before": [round(load, 2) for load in os.getloadavg()],
             "overhead": overhead(1_000 if asked.quick else 10_000),
             "scaling": scaling(place, quick=asked.quick),
-            "cohorts": cohorts(place, [size for size in SIZES if size <= (3_000 if asked.quick else asked.most)]),
+            "cohorts": measure(place, 1_000 if asked.quick else asked.most, asked.minutes, asked.gb),
             "load_average_after": [round(load, 2) for load in os.getloadavg()],
         }
     finally:
@@ -122,42 +120,6 @@ def _cells(cohort: synthoma.Cohort, count: int) -> list[Cell]:
     source = Source(cohort, rows)
     test = DetectorTest(source, "outline", cohort.modalities, tuple(cohort.classes))
     return [Cell((Stage((source,), 20),), test, seed) for seed in range(count)]
-
-
-def _open(folder: Path) -> int:
-    return len(synthoma.Cohort(folder).slices)
-
-
-def _walk(cohort: synthoma.Cohort) -> int:
-    return sum(len(images) for _, images, _ in cohort.batches())
-
-
-def cohorts(place: Path, sizes: list[int]) -> dict[str, Any]:
-    """Seconds, bytes and memory of simulated cohorts by their size."""
-    rows = []
-    for size in sizes:
-        folder = place / f"slices-{size}"
-        patients = -(-size // PATIENT)
-        phantom: dict[str, object] = {"slice_mm": 1.0, "modalities": ("flair",)}
-        settings: dict[str, Any] = {"size": 64, "jobs": 2, "phantom": phantom, "progress": silent}
-        made = clocked(partial(synthoma.prepare_phantom, patients, folder, **settings))
-        opened = clocked(partial(_open, folder))
-        cohort = synthoma.Cohort(folder)
-        walked = clocked(partial(_walk, cohort))
-        rows.append(
-            {
-                "slices": len(cohort),
-                "made_s": round(made, 1),
-                "opened_s": round(opened, 2),
-                "slices_per_second": round(len(cohort) / walked),
-                "megabytes": round(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6, 1),
-                "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
-            }
-        )
-        shutil.rmtree(folder)
-    logs = np.log([[row["slices"], row["made_s"]] for row in rows]).T
-    slope = float(np.polyfit(*logs, 1)[0]) if len(rows) > 1 else None
-    return {"sizes": rows, "slope": None if slope is None else round(slope, 2)}
 
 
 if __name__ == "__main__":

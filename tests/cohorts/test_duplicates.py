@@ -136,6 +136,15 @@ def test_the_number_of_threads_changes_nothing() -> None:
     assert torch.get_num_threads() == threads
 
 
+def test_thumbnails_on_a_disk_are_searched_like_those_in_memory(tmp_path: Path) -> None:
+    pictures = np.concatenate([heads(20), heads(20)[:7, :, ::-1]])
+    np.save(tmp_path / "thumbnails.npy", pictures)
+    mapped = find_duplicates(np.load(tmp_path / "thumbnails.npy", mmap_mode="r"), jobs=1)
+    found = find_duplicates(pictures, jobs=1)
+    assert mapped.pairs == found.pairs
+    assert found.groups[20:].tolist() == list(range(7))
+
+
 def test_intensity_scale_does_not_matter() -> None:
     pictures = [head(0), head(1), head(0)[:, ::-1] * 3000 - 500]
     assert search(pictures).groups.tolist() == [0, 1, 0]

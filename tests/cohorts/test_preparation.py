@@ -121,6 +121,31 @@ def test_a_copied_patient_joins_the_group(tmp_path: Path) -> None:
     assert set(pairs["kind"]) == {"pixels"}
 
 
+def test_what_the_search_for_duplicates_leaves_out_is_said(tmp_path: Path) -> None:
+    def single() -> Study:  # the fifth slice of patient 2, alone, under another name
+        study = scan(2)
+        return Study({"flair": study.images["flair"][4:5]}, study.geometry)
+
+    found = [*cases(4), Case("single", "somebody", ("flair",), single)]
+    few = packed(tmp_path / "few", found, searched=10)  # two of six: the first and the last
+    (said,) = [text for text in few.meta.remarks if text.startswith("duplicates")]
+    assert "among 9 of 25 slices" in said
+    assert "--set searched=25 searches all" in said
+    assert few.meta.groups == 5  # which is why it must be said
+    whole = packed(tmp_path / "whole", found, searched=30)
+    assert not [text for text in whole.meta.remarks if text.startswith("duplicates")]
+    assert whole.meta.groups == 4
+    off = packed(tmp_path / "off", found, searched=10, duplicates=False)
+    assert not [text for text in off.meta.remarks if text.startswith("duplicates")]
+    assert not [*tmp_path.rglob(".thumbnails*")]
+
+
+def test_sequences_as_slices_are_searched_by_the_first_and_nothing_is_left_out(tmp_path: Path) -> None:
+    found = [Case(f"case-{i}", f"patient-{i}", ("t1", "flair"), partial(two_sequences, i)) for i in range(3)]
+    cohort = packed(tmp_path / "c", found, classes="sequence")
+    assert not [text for text in cohort.meta.remarks if text.startswith("duplicates")]
+
+
 def test_a_missing_modality_is_an_empty_channel_and_a_note(tmp_path: Path) -> None:
     full = [
         Case(f"c{i}", f"p{i}", ("t1", "flair"), partial(scan, i, modalities=("t1", "flair")), has_mask=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from synthoma.core.artefacts import sealed, unsealed
-from synthoma.training.team import Team
+from synthoma.training.team import MARK, Team, begun_here
 from tests.clusters import until
 from tests.toys import blobs, write_cohort
 
@@ -35,6 +36,25 @@ def test_one_process_alone_changes_nothing() -> None:
     assert Team().joined(outputs, 3) is outputs
 
 
+def test_only_a_run_that_this_torchrun_began_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / MARK).write_text("job-1")
+    for name in ("TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert not begun_here(tmp_path)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-1")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    assert not begun_here(tmp_path)  # a first start: what lies there is another run
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert begun_here(tmp_path)
+    assert not begun_here(tmp_path / "nothing")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-2")
+    assert not begun_here(tmp_path)
+    # Without a name of its own every torchrun is called "none".
+    (tmp_path / MARK).write_text("none")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert not begun_here(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images, masks = blobs(48, size=32)
@@ -45,12 +65,19 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(
-    cohort: Path, run: Path, processes: int, *more: str, images: int = 160, settings: Sequence[str] = SETTINGS
+    cohort: Path,
+    run: Path,
+    processes: int,
+    *more: str,
+    images: int = 160,
+    settings: Sequence[str] = SETTINGS,
+    restarts: int = 0,
 ) -> subprocess.Popen[str]:
     command = ["-m", "synthoma", "train", str(cohort), "-o", str(run)]
     command += [*more] if "--resume" in more else [*settings, "--images", str(images), *more]
     if processes > 1:
         command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *command]
+        command[3:3] = [f"--max-restarts={restarts}"]
     env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
     return subprocess.Popen(
         [sys.executable, *command], env={**env, "OMP_NUM_THREADS": "1"}, text=True,
@@ -110,8 +137,104 @@ def test_two_processes_train_what_one_trains_and_either_goes_on(
 
 @pytest.mark.heavy
 def test_what_cannot_be_trained_together_is_said(cohort: Path, tmp_path: Path) -> None:
-    process = train(cohort, tmp_path / "run", 2, "--model", "dcgan", settings=())
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode != 0
-    assert "expected a segmenter or classifier, for torchrun" in errors
-    assert not (tmp_path / "run").exists()
+    for settings, said in (
+        (("--model", "aae"), "expected a generator that is made for torchrun"),
+        (("--model", "dcgan", "--set", "gan.minibatch_kernels=4"), "expected layers that see one image at a time"),
+    ):
+        process = train(cohort, tmp_path / "run", 2, settings=settings)
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode != 0
+        assert said in errors
+        assert not (tmp_path / "run").exists()
+
+
+def weights(file: Path) -> dict[str, torch.Tensor]:
+    """The networks of a training's state, less what says nothing.
+
+    A bias before a normalisation has no effect and no gradient but rounding, of which Adam makes steps of full length:
+    it walks at random in one process too, and the running mean of the norm follows it.
+    """
+    state = load_file(file)
+    kept = {}
+    for name, value in state.items():
+        player, *rest = name.split(".")
+        if player not in ("generator", "discriminator", "network", "average") or value.ndim == 0:
+            continue
+        number = rest[1] if len(rest) == 3 and rest[0] == "layers" else ""
+        norm = state.get(f"{player}.layers.{int(number) + 1}.weight") if number else None
+        silent = rest[-1] == "bias" and norm is not None and norm.ndim == 1
+        if not silent and rest[-1] != "running_mean":
+            kept[name] = value
+    return kept
+
+
+@pytest.mark.heavy
+def test_in_double_precision_two_hundred_steps_stay_the_same(cohort: Path, tmp_path: Path) -> None:
+    names = ("double", "double-norms")
+    for processes in (1, 2):
+        stepped(cohort, tmp_path / str(processes), processes, 200, names)
+    for name in names:
+        one, two = (load_file(tmp_path / side / f"{name}.safetensors") for side in "12")
+        for key in (key for key in one if key.startswith(("network.", "average.")) and one[key].is_floating_point()):
+            largest = one[key].abs().max().clamp(min=1e-6)
+            assert float((one[key] - two[key]).abs().max() / largest) < 1e-4, f"{name}: {key}"
+
+
+def stepped(cohort: Path, out: Path, processes: int, steps: int, names: Sequence[str]) -> None:
+    """Let one process or several take steps of some models, see ``tests.training.stepped``."""
+    out.mkdir()
+    command = ["-m", "tests.training.stepped", str(cohort), str(out), str(steps), *names]
+    if processes > 1:
+        command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *command]
+    env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
+    subprocess.run([sys.executable, *command], env={**env, "OMP_NUM_THREADS": "1"}, check=True, timeout=600)
+
+
+@pytest.mark.heavy
+def test_generators_learn_in_two_processes_what_they_learn_in_one(cohort: Path, tmp_path: Path) -> None:
+    names = ("dcgan", "wgan-gp", "relativistic", "flow", "penalties")
+    for processes in (1, 2):
+        stepped(cohort, tmp_path / str(processes), processes, 20, names)
+    for name in names:
+        one, two = (weights(tmp_path / side / f"{name}.safetensors") for side in "12")
+        for key, value in one.items():
+            assert float((value - two[key]).norm() / value.norm().clamp(min=1e-6)) < 1e-4, f"{name}: {key}"
+
+
+@pytest.mark.heavy
+def test_a_process_that_is_killed_costs_no_more_than_time(cohort: Path, tmp_path: Path) -> None:
+    finished(train(cohort, tmp_path / "whole", 2))
+    run = tmp_path / "run"
+    broken = train(cohort, run, 2, restarts=2)
+    until(lambda: any(run.glob("checkpoint/*.safetensors")), 200)
+    (killed,) = (worker for worker in workers(broken.pid) if b"RANK=1" in environment(worker))
+    os.kill(killed, signal.SIGKILL)
+    said, _ = finished(broken)
+    assert said.count("model:") == 1
+    assert apart(tmp_path / "whole", run) == 0  # as many processes: the same bits
+    assert not (run / MARK).exists()
+
+
+@pytest.mark.heavy
+def test_a_run_of_somebody_else_is_no_checkpoint_to_go_on_from(cohort: Path, tmp_path: Path) -> None:
+    """Refused at the first start, and at every further one that torchrun makes of it."""
+    stopped = train(cohort, tmp_path / "run", 2, images=100_000)
+    until(lambda: (tmp_path / "run" / MARK).exists(), 200)
+    stopped.kill()
+    stopped.communicate(timeout=100)  # its processes have ended too, or they would hold the pipe
+    before = (tmp_path / "run" / "run.json").stat()
+    other = train(cohort, tmp_path / "run", 2, restarts=1)
+    _, errors = other.communicate(timeout=300)
+    assert other.returncode != 0
+    assert "expected a new folder for the run" in errors
+    after = (tmp_path / "run" / "run.json").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def workers(parent: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def environment(process: int) -> list[bytes]:
+    return Path(f"/proc/{process}/environ").read_bytes().split(b"\0")

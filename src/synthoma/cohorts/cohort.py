@@ -183,8 +183,8 @@ class CohortWriter:
     def __init__(self, folder: Path, *, channels: int, size: int) -> None:
         self.folder = folder
         self.records: list[Mapping[str, object]] = []
-        self._images = _ArrayFile(folder / "images.npy", np.dtype(np.float16), (channels, size, size))
-        self._masks = _ArrayFile(folder / "masks.npy", np.dtype(np.uint8), (size, size))
+        self._images = ArrayFile(folder / "images.npy", np.dtype(np.float16), (channels, size, size))
+        self._masks = ArrayFile(folder / "masks.npy", np.dtype(np.uint8), (size, size))
 
     def __enter__(self) -> Self:
         return self
@@ -219,8 +219,14 @@ class CohortWriter:
         write_json(self.folder / "cohort.json", {**known, **content, **known})
 
 
-class _ArrayFile:
-    """A .npy file that grows: the header has room for any length and is written last."""
+class ArrayFile:
+    """A .npy file that grows: the header has room for any length and is written last.
+
+    Args:
+        path: where.
+        dtype: of its items.
+        item_shape: of each item.
+    """
 
     HEADER = 128
 
@@ -231,6 +237,7 @@ class _ArrayFile:
             self._file.write(b"\0" * self.HEADER)
 
     def append(self, items: Array) -> None:
+        """Add items (N, *item_shape)."""
         if items.shape[1:] != self.item_shape:
             raise ValueError(f"items of shape {items.shape[1:]} for a file of {self.item_shape}")
         with writing(self.path):
@@ -238,6 +245,7 @@ class _ArrayFile:
         self.count += len(items)
 
     def close(self) -> None:
+        """Write the header: from here on the file is whole."""
         if self._file.closed:
             return
         shape = (self.count, *self.item_shape)

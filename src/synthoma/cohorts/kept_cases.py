@@ -19,7 +19,7 @@ from synthoma.core.whole_files import write_json
 from synthoma.scans.case import Case, Skipped
 
 ARRAYS = ("images", "masks", "thumbnails")
-_NOT_OF_A_CASE = {"jobs", "split", "folds", "split_from", "seed", "augment"}
+_NOT_OF_A_CASE = {"jobs", "searched", "split", "folds", "split_from", "seed", "augment"}
 """Settings that decide about the cohort as a whole, and change no case."""
 
 

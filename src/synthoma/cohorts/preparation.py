@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthoma.cohorts.cohort import Cohort, CohortWriter
+from synthoma.cohorts.cohort import ArrayFile, Cohort, CohortWriter
+from synthoma.cohorts.copies.thumbnails import SIDE
 from synthoma.cohorts.corrections import BY_HAND, parts_by_hand, remaining_shares
 from synthoma.cohorts.kept_cases import KEPT_CASES
 from synthoma.cohorts.lists import write_lists
@@ -35,7 +36,7 @@ from synthoma.core.parts import spread_kept
 from synthoma.core.progress import Progress, named, silent
 from synthoma.core.provenance import software
 from synthoma.core.pseudonyms import remember
-from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Float32, Floats, Ints
+from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Floats, Ints
 from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.scans.conventions import WHOLE, Decision
 from synthoma.scans.layouts.meaning import decision_of, with_decision
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 
     from synthoma.cohorts.copies.duplicates import Duplicates
 
-SEARCHED_SLICES = 12_000
-"""Slices that the duplicate search looks at; volumes of a larger cohort are represented by evenly spaced slices."""
+THUMBNAILS = ".thumbnails.npy"
+"""On the disk for as long as duplicates are searched: those of 100,000 slices take 1.6 GB."""
 
 Prepare = Callable[[Case, PrepareConfig, tuple[str, ...], int], PreparedCase | Skipped]
 
@@ -87,12 +88,12 @@ def pack(
         inventory = _without_names(inventory, config)
     split = [] if config.like is not None else warnings_of(inventory.cases)
     skipped, remarks = list(inventory.skipped), [*split, *inventory.remarks]
-    thumbnails: list[Float32] = []
     searched: list[int] = []
     meanings = Meanings()
     work = "simulating patients" if inventory.layout == "phantom" else "reading scans"
     with (
         CohortWriter(folder, channels=len(channels), size=config.size) as writer,
+        closing(ArrayFile(folder / THUMBNAILS, np.dtype(np.float32), (SIDE, SIDE))) as thumbnails,
         # Closed whatever happens: an error must end the workers too.
         closing(_prepare_all(inventory, config, modalities, named(progress, work), prepare)) as results,
     ):
@@ -114,14 +115,16 @@ def pack(
             came = f"{len(inventory.cases)} cases, none with a usable slice"
             raise InputError("at least one usable slice", came, _reasons(skipped))
         table = table_of(writer.records, config)
-        found = _search(table, np.concatenate(thumbnails), np.array(searched, dtype=np.int64), config, progress)
+        thumbnails.close()
+        found = _search(table, thumbnails.path, np.array(searched, dtype=np.int64), config, progress)
+        thumbnails.path.unlink()
         table["twin"] = _twins(len(table), searched, found)
         table["group"] = _groups(table)
         _split(table, config)
         if veil is not None:
             remarks = [veil.over(remark) for remark in remarks]
-        said = held_out(table) if config.like is None else ""
-        remarks = [*([said] if said else []), *shortened(remarks)]
+        said = (held_out(table) if config.like is None else "", _unsearched(table, len(searched), config))
+        remarks = [*filter(None, said), *shortened(remarks)]
         meta = _meta(table, inventory, config, channels, meanings.of_cohort(), remarks, source)
         writer.finish(_tidy(table), meta)
     write_lists(folder, table, searched, found, [hidden(item) for item in skipped] if private else skipped)
@@ -173,7 +176,7 @@ def _prepare_all(
     # Pictures are read in no time: fewer than 64 of them are not worth a process.
     jobs = config.jobs or min(cpu_count(), -(-len(cases) // (64 if inventory.layout in ("folders", "arrays") else 1)))
     # At least one of each: a whole scan that is there twice shows in any pair of its slices.
-    per_case = max(1, SEARCHED_SLICES // max(1, len(cases))) if config.duplicates else 0
+    per_case = max(1, config.searched // max(1, len(cases))) if config.duplicates else 0
     calls = ((case, config, modalities, per_case) for case in cases)
     with spread_kept(prepare, calls, jobs, KEPT_CASES, partial(progress, "")) as results:
         yield from zip(cases, results, strict=True)
@@ -216,21 +219,33 @@ def table_of(records: Sequence[Mapping[str, object]], config: PrepareConfig) -> 
 
 
 def _search(
-    table: pd.DataFrame, thumbnails: Float32, searched: Ints, config: PrepareConfig, progress: Progress
+    table: pd.DataFrame, thumbnails: Path, searched: Ints, config: PrepareConfig, progress: Progress
 ) -> Duplicates | None:
-    """Duplicates among the searched slices; None where the search is switched off."""
+    """Duplicates among the searched slices, by the file of their thumbnails; None where the search is switched off."""
     if not config.duplicates:
         return None
     from synthoma.cohorts.copies.duplicates import find_duplicates
 
     rows = table.iloc[searched]
     return find_duplicates(
-        thumbnails,
+        np.load(thumbnails, mmap_mode="r", allow_pickle=False),
         file_digests=rows["file_sha256"].tolist(),
         pixel_digests=rows["pixels_sha256"].tolist(),
         # Where nobody says who is shown, slices of one case still are of one patient.
         patients=[patient or f"case {case}" for patient, case in zip(rows["patient"], rows["case"], strict=True)],
         progress=lambda done, total: progress("looking for duplicates", done, total),
+    )
+
+
+def _unsearched(table: pd.DataFrame, searched: int, config: PrepareConfig) -> str:
+    """What the search for duplicates left out, for the user; empty where it was nothing."""
+    # Sequences of one slice may be rows of their own, and are searched for by the first.
+    slices = len(table.drop_duplicates([name for name in ("case", "slice", "tile") if name in table]))
+    if not config.duplicates or searched >= slices:
+        return ""
+    return (
+        f"duplicates were searched among {searched:,} of {slices:,} slices, evenly spaced over each volume; a copy of "
+        f"one of the others alone is not found (--set searched={slices} searches all)"
     )
 
 

@@ -172,6 +172,14 @@ class PrepareConfig(Config):
         "request",
         examples=[False],
     )
+    searched: int = Field(
+        100_000,
+        ge=1,
+        description="slices that the search for duplicates compares at most, evenly spaced over each volume, one of "
+        "each at least; where it leaves any out, the cohort says so",
+        examples=[200_000],
+        json_schema_extra=said(unit="slices"),
+    )
     split: tuple[float, float, float] = Field(
         (0.7, 0.15, 0.15),
         description="shares of the patients for train, validation and test",

@@ -129,4 +129,10 @@ class LearnerConfig(Config):
         examples=[0.0],
         json_schema_extra=said(unit="images"),
     )
+    precision: Literal["fast", "double"] = Field(
+        "fast",
+        description="how the network computes: in single precision, and in half where that is faster; or in double, "
+        "several times slower, so that any number of processes comes to the same weights",
+        examples=["double"],
+    )
     augment: AugmentConfig = Field(default_factory=AugmentConfig, description="how strongly slices are changed")

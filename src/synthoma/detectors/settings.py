@@ -154,6 +154,12 @@ class SegmenterConfig(SegmenterNetwork, LearnerConfig):
         examples=["tanh"],
     )
 
+    @model_validator(mode="after")
+    def _double_without_a_rival(self) -> Self:
+        if self.precision == "double" and self.adversarial:
+            raise ValueError("precision double is for a network that learns alone: leave adversarial out")
+        return self
+
 
 class ClassifierConfig(ClassifierNetwork, LearnerConfig):
     """A classifier, and how it learns."""

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from synthoma.core.errors import ConfigError
 from synthoma.core.seeding import stream_key
 from synthoma.detectors.augment import augment_scans, drop_modalities, drop_neighbours
 from synthoma.detectors.learning import LearnerConfig
@@ -18,7 +19,7 @@ from synthoma.detectors.segmenters.rival import Rival
 from synthoma.detectors.slices import Labelled, Source
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
-from synthoma.training.device import Execution
+from synthoma.training.device import Execution, in_double, single_or_more
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
 from synthoma.training.schedule import Plateau, one_cycle
@@ -68,6 +69,11 @@ class SupervisedTask:
         self.scale = sources[0].scale
         self.batch, self.counts = config.batch, batch_counts(len(sources), config)
         self.network: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
+        if config.precision == "double":
+            if execution.device == "mps":
+                todo = "train it with --device cpu, or leave precision as it is"
+                raise ConfigError("a device that computes in double precision", "mps, which does not", todo)
+            in_double(self.network)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.team = team()
         self.team.share_norms(self.network, self.batch)
@@ -98,7 +104,7 @@ class SupervisedTask:
         with self.precision():
             logits = self.network(batch.images[self.team.rows(self.batch)])
         # Losses sum over a whole batch, for which half precision has too few digits.
-        logits = self.team.joined(logits.float(), self.batch)
+        logits = self.team.joined(single_or_more(logits), self.batch)
         loss = self.criterion(logits, batch)
         losses = {"loss": loss}
         total = loss
@@ -143,7 +149,7 @@ class SupervisedTask:
 
     def precision(self) -> AbstractContextManager[object]:
         """The context in which the network computes."""
-        if not self.execution.bf16:
+        if not self.execution.bf16 or self.config.precision == "double":
             return nullcontext()
         return torch.autocast(self.execution.device, dtype=torch.bfloat16)
 

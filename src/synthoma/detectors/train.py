@@ -23,7 +23,7 @@ from synthoma.detectors.settings import ClassifierConfig
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.detectors.task import SupervisedTask
 from synthoma.training.bundle import save_tensors
-from synthoma.training.device import Execution, calibrate, choose_device, read_execution, usable_cores
+from synthoma.training.device import Execution, calibrate, choose_device, read_execution
 from synthoma.training.loop import Budget, Progress, Report, run_loop, spent_since
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
 from synthoma.training.settings import SECTION
@@ -59,8 +59,10 @@ def train_detector(
         came = f"a training that broke after {progress.images:,} slices"
         todo = f"use a lower learning rate (--set {SECTION[plan.kind]}.rate=5e-4)"
         raise ConfigError("finite losses", came, todo)
-    weights = {f"{plan.kind}.{name}": value for name, value in task.best.items()}
-    known = plan.calibrated(task.best, execution)
+    # A finished model is in single precision, whatever it was trained in.
+    best = {name: value.float() if value.dtype == torch.float64 else value for name, value in task.best.items()}
+    weights = {f"{plan.kind}.{name}": value for name, value in best.items()}
+    known = plan.calibrated(best, execution)
     save_tensors(run / "model.safetensors", weights, plan.meta(progress, task.best_found, known).content())
     return progress
 
@@ -71,8 +73,8 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
     file = run / EXECUTION
     if resume and (begun := read_execution(file)) and begun.device == device:
         return begun
-    if (together := team()).size > 1:  # measured together, they would wait for each other
-        chosen = Execution(device, max(1, usable_cores() // together.near), channels_last=True, bf16=device == "cuda")
+    if team().size > 1:
+        chosen = team().execution(device, half=True)
         write_json(file, sealed(asdict(chosen)))
         return chosen
     task: dict[Execution, SupervisedTask] = {}
@@ -84,7 +86,7 @@ def _execution(run: Path, plan: DetectorPlan, *, resume: bool) -> Execution:
         task[execution].step(0, 0.0)
 
     # What the time of a step depends on, and no more: a change of rate or loss need not measure again.
-    kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen"}
+    kept = {"network", "width", "levels", "stem", "context", "batch", "adversarial", "critic", "frozen", "precision"}
     if isinstance(plan.learner, ClassifierConfig) and (plan.learner.network == "vgg16" or plan.learner.head):
         kept |= {"pool", "head", "batch_norm"}
     name = f"{plan.shape} {plan.learner.model_dump_json(include=kept)}"

@@ -50,6 +50,23 @@ def family_of(config: NetworkConfig) -> GeneratorFamily:
     return families()[config.network]
 
 
+def check_shared(config: NetworkConfig) -> None:
+    """Raise ConfigError where several processes cannot train such a generator together."""
+    if not family_of(config).teams:
+        known = ", ".join(name for name, family in families().items() if family.teams)
+        todo = "train it in one process, several of them side by side"
+        raise ConfigError(f"a generator that is made for torchrun (network {known})", config.network, todo)
+    # Each of them looks at a batch as a whole, of which a process has its rows alone.
+    said = {
+        "minibatch_deviation": config.minibatch_deviation,
+        "minibatch_kernels": config.minibatch_kernels > 0,
+        "norm": config.norm == "virtual",
+    }
+    for name in (name for name, there in said.items() if there):
+        todo = f"train it in one process, or with another gan.{name}"
+        raise ConfigError("layers that see one image at a time, for torchrun", f"gan.{name}", todo)
+
+
 def network_of(stated: Mapping[str, object]) -> NetworkConfig:
     """Settings of a network as a model file states them.
 

@@ -142,6 +142,8 @@ class GeneratorFamily:
         latent: shape of what one image is drawn from.
         check_size: raises ConfigError for a side S that the network cannot draw.
         half: bears half precision (bfloat16) in training.
+        teams: several processes can train one together: its task computes this process's rows of a batch
+            (``training.team``). Layers that compare the images of a batch are refused then.
         repaints: makes images of simulated slices, which must be there.
         check: raises InputError where what the family needs beside the cohort does not fit it.
         learn_from: prepares what it is given beside the real slices; the path is that of the simulated cohort.
@@ -158,6 +160,7 @@ class GeneratorFamily:
     latent: Callable[[NetworkConfig, ImageShape], tuple[int, ...]] = vector
     check_size: Callable[[int], None] = lambda size: None
     half: bool = False
+    teams: bool = False
     repaints: bool = False
     check: Callable[[GeneratorPlan], None] = lambda plan: None
     learn_from: Callable[[GeneratorPlan, Path], Material] = gaussian

@@ -20,6 +20,7 @@ from synthoma.training.checkpoint import network_state
 from synthoma.training.device import Execution
 from synthoma.training.ema import ema_decay, update_ema
 from synthoma.training.loop import Progress, Snapshot
+from synthoma.training.team import team
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -44,6 +45,8 @@ class GenerativeTask:
         self.generator = on_device(plan.family.generator(self.gan, self.shape), self.execution)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.best = copied(self.average)
+        self.team = team()
+        self.team.share_norms(self.generator, self.batch)
         self.images = 0
 
     # --- parts of a step -------------------------------------------------------------------------------------

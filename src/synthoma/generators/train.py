@@ -31,6 +31,7 @@ from synthoma.training.device import Execution, calibrate, choose_device, read_e
 from synthoma.training.loop import Budget, Progress, Report, Snapshot, run_loop, spent_since
 from synthoma.training.meta import ModelMeta, ModelProvenance
 from synthoma.training.runs import EXECUTION, SAMPLES, write_settings
+from synthoma.training.team import team
 
 JUDGED = 256
 """Images on each side of the score at a snapshot."""
@@ -130,6 +131,10 @@ def _execution(run: Path, plan: GeneratorPlan, material: Material, *, resume: bo
     file = run / EXECUTION
     if resume and (begun := read_execution(file)) and begun.device == device:
         return begun
+    if team().size > 1:
+        chosen = team().execution(device, half=plan.family.half)
+        write_json(file, sealed(asdict(chosen)))
+        return chosen
     # Learning rates do not change how long a step takes.
     name = f"{plan.shape} {config.gan.model_dump_json(exclude={'generator_rate', 'critic_rate', 'beta1', 'beta2'})}"
 

@@ -34,6 +34,7 @@ class PrepareKeywords(TypedDict, total=False):
     min_brain: float
     every: int
     duplicates: bool
+    searched: int
     split: Sequence[float]
     folds: int
     split_from: Place | None
@@ -71,6 +72,7 @@ class PreparePhantomKeywords(TypedDict, total=False):
     min_brain: float
     every: int
     duplicates: bool
+    searched: int
     split: Sequence[float]
     folds: int
     split_from: Place | None

@@ -104,7 +104,7 @@ def train(
     from synthoma.training.bundle import SHIPPED
     from synthoma.training.runs import check_begun, check_run_place
     from synthoma.training.settings import FROM_NOTHING
-    from synthoma.training.team import teamed
+    from synthoma.training.team import begun_here, teamed
     from synthoma.training.tracking import check_tracker
 
     start = time.perf_counter()
@@ -116,6 +116,7 @@ def train(
     places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
     config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
     read = () if is_address(cohort) else (Path(cohort),)
+    resume = resume or begun_here(Path(run))
     with (
         telling_training(report, progress) as (report, progress),
         teamed(Path(run), resume=resume, cuda=config.device == "cuda") as folder,
@@ -137,6 +138,7 @@ def _train(
     from synthoma.detectors.material import seed_budget
     from synthoma.training.checkpoint import FOLDER as CHECKPOINTS
     from synthoma.training.runs import SAMPLES, begin_run, continue_run
+    from synthoma.training.team import MARK, mark_begun
 
     source, stream = taught.cohort, taught.stream
     address = None if stream is None else stream.address
@@ -148,12 +150,14 @@ def _train(
     tell(_checked_needs(plan, folder))
     if not resume:
         plan = plan.within(begin_run(folder, source, config, force=force, stream=address))
+        mark_begun(folder)
     (folder / FILE).unlink(missing_ok=True)  # from here on its files change
     for place in (folder, folder / CHECKPOINTS, folder / SAMPLES):  # what a killed run left
         sweep(place)
     try:
         with follow(folder) as told:
             _learn(plan, folder, told, progress, resume=resume, begun=start)
+        (folder / MARK).unlink(missing_ok=True)
         add_run_page(folder, folder.resolve().name)
         write_checksums(folder)
     except (OSError, OutputError) as error:
@@ -172,14 +176,14 @@ def _followed(track: TrackerName | None, report: Report, folder: Path) -> Iterat
 
 def _check_team(config: TrainConfig) -> None:
     """Raise ConfigError where several processes could not train this together."""
+    from synthoma.generators.families import check_shared
     from synthoma.training.team import team
 
     if team().size == 1:
         return
     if config.kind == "generator":
-        todo = "train generators in one process each, several of them side by side"
-        raise ConfigError("a segmenter or classifier, for torchrun", f"a generator ({config.model})", todo)
-    if config.images is None:
+        check_shared(config.gan)
+    if config.images is None and config.epochs is None:
         todo = "give for example --images 200000: by the clock each process would stop at another step"
         raise ConfigError("a budget in images, for torchrun", "one in minutes", todo)
 

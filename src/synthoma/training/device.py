@@ -12,6 +12,7 @@ from pathlib import Path
 
 import joblib
 import torch
+from torch import nn
 
 from synthoma.core.artefacts import read_json, sealed, unsealed
 from synthoma.core.errors import ConfigError, InputError, OutputError
@@ -49,6 +50,22 @@ class Execution:
     def memory_format(self) -> torch.memory_format:
         """Layout for ``Tensor.to``."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+def in_double(network: nn.Module) -> None:
+    """Let a network compute in double precision, whatever it is given."""
+
+    def widened(_: nn.Module, given: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(
+            one.double() if isinstance(one, torch.Tensor) and one.is_floating_point() else one for one in given
+        )
+
+    network.double().register_forward_pre_hook(widened)
+
+
+def single_or_more(values: torch.Tensor) -> torch.Tensor:
+    """Values in single precision, and in double where they are in double already."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def calibrate(device: str, name: str, trial: Callable[[Execution], None], *, bf16: bool = False) -> Execution:

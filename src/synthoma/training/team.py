@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,7 +26,13 @@ import torch.distributed as processes
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from synthoma.core.engines import follow
 from synthoma.core.errors import ConfigError
+from synthoma.core.whole_files import write_text
+from synthoma.training.device import Execution, single_or_more, usable_cores
+
+MARK = ".torchrun"
+"""In the folder of a run that is not finished: by which torchrun it was begun."""
 
 PATIENCE = timedelta(minutes=30)
 """How long the others are waited for: reading a large cohort may take one of them longer."""
@@ -58,7 +65,46 @@ class Team:
         whole = outputs.new_zeros(batch, *outputs.shape[1:])
         whole[rows] = outputs.detach()
         processes.all_reduce(whole)  # of every row all summands but one are 0: nothing is rounded
-        return torch.cat([whole[: rows.start], outputs, whole[rows.stop :]])
+        joined = torch.cat([whole[: rows.start], outputs, whole[rows.stop :]])
+        alike = outputs.ndim == 4 and outputs.is_contiguous(memory_format=torch.channels_last)
+        return joined.contiguous(memory_format=torch.channels_last) if alike else joined
+
+    def run(self, network: Callable[..., Tensor], images: Tensor, label: Tensor | None = None) -> Tensor:
+        """Outputs (B, ...) of a network for a whole batch (B, ...), of which this process computes its rows.
+
+        Args:
+            network: (images, classes) -> outputs; one image's do not depend on others', but by batch norm.
+            images: of the whole batch.
+            label: classes (B,), or None where the network knows none.
+        """
+        rows = self.rows(len(images))
+        return self.joined(network(images[rows], None if label is None else label[rows]), len(images))
+
+    def mean(self, own: Tensor, batch: int) -> Tensor:
+        """The mean over a batch of what this process knows the mean of over its own rows, which can be differentiated.
+
+        Args:
+            own: a scalar, mean over this process's rows.
+            batch: rows of the whole batch.
+        """
+        if self.size == 1:
+            return own
+        rows = self.rows(batch)
+        part = own * ((rows.stop - rows.start) / batch)
+        whole = part.detach().clone()
+        processes.all_reduce(whole)
+        total: Tensor = part + (whole - part.detach())
+        return total
+
+    def execution(self, device: str, *, half: bool) -> Execution:
+        """How each of the processes computes: measured together, they would wait for each other.
+
+        Args:
+            device: "cpu" or "cuda".
+            half: the model bears half precision.
+        """
+        threads = max(1, usable_cores() // self.near)
+        return Execution(device, threads, channels_last=True, bf16=half and device == "cuda")
 
     def add_gradients(self, network: nn.Module) -> None:
         """Give every process the sum of all processes' gradients."""
@@ -99,7 +145,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, *wanted: Tensor) -> Tensor:
-        return _Sum.forward(None, wanted[0])
+        return _sum_of_all(wanted[0])  # which can be differentiated again: penalties on slopes do
 
 
 def _sum_of_all(values: Tensor) -> Tensor:
@@ -116,7 +162,7 @@ def _norm_of_all(own: _BatchNorm, images: Tensor) -> Tensor:
     """
     if not own.training:
         return type(own).forward(own, images)
-    values, over = images.float(), [0, *range(2, images.ndim)]
+    values, over = single_or_more(images), [0, *range(2, images.ndim)]
     count = values.new_tensor(values.numel() / values.shape[1])
     processes.all_reduce(count)
     # In two passes, as one process does: the square of a mean taken off a mean of squares would lose digits. Backward,
@@ -136,6 +182,31 @@ def _norm_of_all(own: _BatchNorm, images: Tensor) -> Tensor:
     if own.affine:
         normal = normal * own.weight.view(shape) + own.bias.view(shape)
     return normal.to(images.dtype)
+
+
+def begun_here(run: Path) -> bool:
+    """Whether torchrun has started this process again, after one of them ended, and the run is the one it had begun.
+
+    Another run that lies there is none of ours: it is refused, or replaced, as at any first start.
+    """
+    if not int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
+        return False
+    try:
+        return (run / MARK).read_text(encoding="utf-8") == _launch()
+    except OSError:
+        return False
+
+
+def mark_begun(run: Path) -> None:
+    """Leave in the run's folder by which torchrun it was begun; nothing where it was begun by none."""
+    if team().size > 1:
+        write_text(run / MARK, _launch())
+
+
+def _launch() -> str:
+    """What names one call of torchrun: its rendezvous, or where that has no name of its own, computer and process."""
+    name = os.environ.get("TORCHELASTIC_RUN_ID") or "none"
+    return f"{socket.gethostname()} {os.getppid()}" if name == "none" else name
 
 
 _TEAM: ContextVar[Team | None] = ContextVar("team", default=None)
@@ -161,6 +232,8 @@ def teamed(run: Path, *, resume: bool, cuda: bool) -> Iterator[Path]:
     if int(os.environ.get("WORLD_SIZE") or 1) == 1:
         yield run
         return
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        follow(os.getppid())  # where torchrun itself is killed, nobody would end what it started
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or 0))
     try:

@@ -8,26 +8,22 @@ fingerprint that ignores pose; and a registration of each such pair (``registrat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from torch import Tensor
 
 from synthoma.cohorts.copies import registration
 from synthoma.cohorts.copies.motion import motion
 from synthoma.cohorts.copies.pairs import Link, Links, Pair
-from synthoma.cohorts.copies.registration import Views
 from synthoma.cohorts.copies.thumbnails import SIDE
+from synthoma.cohorts.copies.views import CHUNK, Views, each, prepare
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.threads import single_threaded
 from synthoma.core.types import Float32, Ints
-
-T = TypeVar("T")
 
 THRESHOLD = 0.935
 """Score from which a pair counts as copies.
@@ -43,7 +39,6 @@ _DIMENSIONS = 128
 _NEIGHBOURS = 16  # per image, in collections of any size
 _COMPARED = 50_000  # neighbours in all that small collections may use instead
 _BLOCK = 4_000_000  # similarities computed at once
-_CHUNK = 256  # images, or pairs, of one call to registration
 _STILL_DEG, _STILL_PX, _STILL_ZOOM = 1.0, 1.0, 0.03  # smaller motions are what resizing and re-encoding do
 
 
@@ -113,16 +108,20 @@ def find_duplicates(
     if count == 0:
         return Duplicates((), np.zeros(0, dtype=np.int64))
     # The whole search runs in an order that only the content decides, so that the order of the input cannot matter.
-    order = np.array(sorted(range(count), key=lambda i: thumbnails[i].tobytes()), dtype=np.int64)
+    # Compared as bytes where they lie.
+    content = np.ascontiguousarray(thumbnails).reshape(count, -1).view(f"V{thumbnails[0].nbytes}")[:, 0]
+    order = np.argsort(content, kind="stable").astype(np.int64)
     owners = _owners(patients, count)[order]
     with single_threaded():
-        views = _prepare(thumbnails[order], jobs)
+        views, fingerprints = prepare(thumbnails, order, jobs)
+        points = _embedding(fingerprints, views.blank)
+        del fingerprints  # the largest of all that is made
         links = Links(count)
         if file_digests is not None:
             _link_equal(links, "bytes", [file_digests[i] for i in order], owners, views.blank)
         if pixel_digests is not None:
             _link_equal(links, "pixels", [pixel_digests[i] for i in order], owners, views.blank)
-        _link_copies(links, views, owners, threshold, progress, jobs)
+        _link_copies(links, views, points, owners, threshold, progress, jobs)
     if progress is not None:
         progress(count, count)
     return Duplicates(_pairs(links, order), _first_of_group(links.groups, order))
@@ -138,7 +137,7 @@ def _check(
     """The number of images, once everything fits together."""
     if thumbnails.ndim != 3 or thumbnails.shape[1:] != (SIDE, SIDE):
         raise InputError(f"thumbnails (N, {SIDE}, {SIDE})", f"shape {thumbnails.shape}", "make them with thumbnail()")
-    if not np.isfinite(thumbnails).all():
+    if not all(np.isfinite(part).all() for part in thumbnails):
         raise InputError("finite thumbnails", "NaN or infinite values", "replace them before the search")
     for name, values in (("file digests", file_digests), ("pixel digests", pixel_digests), ("patients", patients)):
         if values is not None and len(values) != len(thumbnails):
@@ -157,17 +156,6 @@ def _owners(patients: Sequence[str | None] | None, count: int) -> Ints:
         [count + i if not name else numbers.setdefault(name, len(numbers)) for i, name in enumerate(known)],
         dtype=np.int64,
     )
-
-
-def _prepare(thumbnails: Float32, jobs: int) -> Views:
-    blocks = np.split(thumbnails, range(_CHUNK, len(thumbnails), _CHUNK))
-    return registration.concatenate(list(_each(registration.prepare, [(block,) for block in blocks], jobs)))
-
-
-def _each(work: Callable[..., T], inputs: Sequence[tuple[object, ...]], jobs: int) -> Iterator[T]:
-    """Results of ``work`` in the order of the inputs, as they come, from threads that share the arrays."""
-    with ThreadPoolExecutor(max(1, effective_n_jobs(jobs))) as threads:
-        yield from threads.map(lambda each: work(*each), inputs)
 
 
 def _link_equal(
@@ -189,6 +177,7 @@ def _link_equal(
 def _link_copies(
     links: Links,
     views: Views,
+    points: Tensor,
     owners: Ints,
     threshold: float,
     progress: Callable[[int, int], None] | None,
@@ -199,7 +188,6 @@ def _link_copies(
     An image whose neighbours all prove to be its copies may have more of them: it is searched again, among the images
     outside its group by now, until some neighbour is not a copy.
     """
-    points = _embedding(views.fingerprints, views.blank)
     waiting = torch.nonzero(~views.blank)[:, 0]
     neighbours = min(len(waiting), max(_NEIGHBOURS, _COMPARED // max(1, len(waiting))))
     while len(waiting):
@@ -230,7 +218,12 @@ def _embedding(fingerprints: Tensor, blank: Tensor) -> Tensor:
     # Directions without variance hold rounding errors only.
     # variance ** -0.5 would whiten wholly; half of that exponent goes half way.
     scale = torch.where(variance > 1e-5 * variance[-1], variance.clamp_min(1e-9) ** -0.25, 0) / spread[:, None]
-    return torch.nn.functional.normalize((fingerprints - mean) @ (axes * scale), dim=-1)
+    axes = axes * scale
+    points = torch.empty(*fingerprints.shape[:2], axes.shape[1])
+    for begin in range(0, len(points), CHUNK):  # in parts, or what lies between would take as much memory again
+        part = slice(begin, begin + CHUNK)
+        points[part] = torch.nn.functional.normalize((fingerprints[part] - mean) @ axes, dim=-1)
+    return points
 
 
 def _neighbours(
@@ -254,7 +247,7 @@ def _neighbours(
 
     size = max(1, _BLOCK // len(points))
     blocks = [queries[begin : begin + size] for begin in range(0, len(queries), size)]
-    found = list(_each(nearest, [(block,) for block in blocks], jobs))
+    found = list(each(nearest, [(block,) for block in blocks], jobs))
     return torch.cat([rows for rows, _ in found]).numpy(), torch.cat([near for _, near in found]).numpy()
 
 
@@ -271,7 +264,7 @@ def _copies(
     # A pair as one number, the smaller place first: named from both sides, it is registered once.
     keys = np.unique(np.minimum(queries, near) * total + np.maximum(queries, near))
     chunks = [(torch.from_numpy(part // total), torch.from_numpy(part % total)) for part in _cut(keys)]
-    poses = _each(registration.register, [(views, *chunk) for chunk in chunks], jobs)
+    poses = each(registration.register, [(views, *chunk) for chunk in chunks], jobs)
     for (first, second), pose in zip(chunks, poses, strict=True):
         for row in np.flatnonzero(pose.score >= threshold).tolist():
             yield Link(int(first[row]), int(second[row]), None, float(pose.score[row]), pose.maps[row])
@@ -281,7 +274,7 @@ def _copies(
 
 
 def _cut(keys: Ints) -> list[Ints]:
-    return [keys[begin : begin + _CHUNK] for begin in range(0, len(keys), _CHUNK)]
+    return [keys[begin : begin + CHUNK] for begin in range(0, len(keys), CHUNK)]
 
 
 def _pairs(links: Links, order: Ints) -> tuple[Pair, ...]:

@@ -26,24 +26,14 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from synthoma.cohorts.copies.thumbnails import SIDE
+from synthoma.cohorts.copies.views import ANGLES, COARSE, HIGHEST, LOWEST, RADII, Views, blur
 from synthoma.core.types import Float32
 
-_FINE, _BROAD = 0.7, 2.5  # px: the band in which slices of different people differ and copies agree
-_LOCAL = 4.0  # px: how far "local strength" reaches
-_FLOOR = 0.1  # share of the picture's rms detail below which detail fades out instead of being amplified
-_NOISE = 0.003  # share of the intensity range below which detail is taken for noise
-_SPECTRUM = 128  # px: the spectrum is zero-padded to this side so that a polar grid can sample it finely
-# Angles over half a turn: the spectrum of a real picture is the same on the other half.
-_RADII, _ANGLES, _HARMONICS = 32, 64, 12
-_STRETCHES = ((1.0, 1.0), (1.07, 1.07), (1.14, 1.14), (1.1, 1.0), (1.0, 1.1), (1.2, 1.0), (1.0, 1.2))
 _ZOOM_STEPS = 2  # log radii tried to either side, 6.6 % each
-_LOWEST, _HIGHEST = 3 / 64, 22 / 64  # cycles per px; below sits the outline, above what resizing destroys
-_COARSE = 32  # px: side at which shifts are searched
 _REACH = 8  # px at the coarse side: largest shift tried
 _WINDOW = 2.0  # px: Gaussian window of the local correlation
 _WORST = 0.25  # share of the detail that may agree less than the score says
@@ -52,23 +42,6 @@ _MIN_OVERLAP = 0.5  # share of the thumbnail that both pictures must cover
 _MIN_DETAIL = 0.1  # share of the thumbnail that must hold detail in both: less is no evidence
 _SIZE_COST, _SIZE_MOST = 3.0, 0.025  # score lost per change of size, and the most that is ever lost
 _ZOOM = (0.8, 1.25)  # range of the affine map's singular values
-
-
-@dataclass(frozen=True)
-class Views:
-    """What registration needs of N thumbnails.
-
-    ``fine`` (N, 64, 64) and ``coarse`` (N, 32, 32) hold detail; ``harmonics`` (N, radii, harmonics + 1) holds the
-    angular Fourier coefficients of the log-polar spectrum. ``fingerprints`` (N, stretches, radii x harmonics) are the
-    magnitudes of these, which shift, rotation and flips leave nearly unchanged: of the picture as it is, then of the
-    picture stretched in several ways. ``blank`` (N,) marks pictures of one value.
-    """
-
-    fine: Tensor
-    coarse: Tensor
-    harmonics: Tensor
-    fingerprints: Tensor
-    blank: Tensor
 
 
 @dataclass(frozen=True)
@@ -83,86 +56,6 @@ class Poses:
     maps: Float32
 
 
-@cache
-def _gaussian(side: int, sigma: float) -> Tensor:
-    """Blur as a (side, side) matrix; rows sum to 1, so that the border is not darkened."""
-    # Distances from row to row, so that one matrix blurs every line.
-    place = torch.arange(side, dtype=torch.float32)
-    weights = torch.exp(-0.5 * ((place[:, None] - place) / sigma) ** 2)
-    return weights / weights.sum(1, keepdim=True)
-
-
-def _blur(pictures: Tensor, sigma: float) -> Tensor:
-    kernel = _gaussian(pictures.shape[-1], sigma)
-    return kernel @ pictures @ kernel.T
-
-
-def _detail(pictures: Tensor) -> Tensor:
-    """Band-passed pictures divided by their local strength, about 1 in magnitude wherever there is structure."""
-    band = _blur(pictures, _FINE) - _blur(pictures, _BROAD)
-    power = band.square()
-    floor = _FLOOR**2 * power.mean((-1, -2), keepdim=True) + _NOISE**2
-    return band / (_blur(power, _LOCAL) + floor).sqrt()
-
-
-@cache
-def _polar_grid(stretch: tuple[float, float]) -> Tensor:
-    """Places (1, radii, angles, 2) on the centred spectrum, half a turn only: magnitudes repeat after 180 degrees."""
-    angle = torch.arange(_ANGLES) * (math.pi / _ANGLES)
-    radius = torch.logspace(math.log10(_LOWEST), math.log10(_HIGHEST), _RADII)[:, None] * _SPECTRUM
-    place = torch.stack([radius * torch.cos(angle), -radius * torch.sin(angle)], -1) * torch.tensor(stretch)
-    # Frequency 0 stands at half the side after `fftshift`; grid_sample counts from -1 to 1 over the first to the last.
-    return ((place + _SPECTRUM / 2) / (_SPECTRUM - 1) * 2 - 1)[None]
-
-
-def _log_spectrum(detail: Tensor) -> Tensor:
-    """Centred log magnitudes (N, 128, 128) of the Fourier spectrum."""
-    # The border is faded out over 8 px: a cut edge would draw a cross through the spectrum.
-    ramp = torch.arange(SIDE) + 0.5
-    fade = torch.sin((torch.minimum(ramp, SIDE - ramp) / 8).clamp(max=1) * (math.pi / 2)).square()
-    spectrum = torch.fft.fft2(detail * fade * fade[:, None], s=(_SPECTRUM, _SPECTRUM)).abs()
-    return torch.log1p(torch.fft.fftshift(spectrum, dim=(-2, -1)))
-
-
-def _harmonics(spectrum: Tensor, stretch: tuple[float, float]) -> Tensor:
-    """Angular Fourier coefficients of the unit-norm log-polar spectrum: (N, radii, harmonics + 1) complex."""
-    grid = _polar_grid(stretch).expand(len(spectrum), -1, -1, -1)
-    polar = torch.nn.functional.grid_sample(spectrum[:, None], grid, align_corners=True)[:, 0]
-    # How power falls with frequency is much the same in all heads, and says nothing of the turn.
-    polar = polar - polar.mean(-1, keepdim=True)
-    # Of length 1, so that peaks of all pairs are held against one gate.
-    polar = polar / polar.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-9)
-    harmonics: Tensor = torch.fft.rfft(polar, dim=-1)[..., : _HARMONICS + 1].contiguous()
-    return harmonics
-
-
-def prepare(thumbnails: Float32) -> Views:
-    """Views of thumbnails (N, 64, 64) of any finite intensity scale."""
-    pictures = torch.from_numpy(np.ascontiguousarray(thumbnails, dtype=np.float32))
-    low, high = pictures.amin((1, 2), keepdim=True), pictures.amax((1, 2), keepdim=True)
-    blank = (high - low)[:, 0, 0] <= 1e-6 * high[:, 0, 0].abs().clamp_min(1e-30)
-    # Blank pictures are zeroed, or the division would blow rounding errors up into detail.
-    scaled = (pictures - low) / (high - low).clamp_min(1e-30) * ~blank[:, None, None]
-    fine = _detail(scaled)
-    # Blurred before it is halved, or what is finer than a coarse pixel would come out as aliases.
-    coarse = torch.nn.functional.avg_pool2d(_blur(fine, 1.0)[:, None], 2)[:, 0]
-    spectrum = _log_spectrum(fine)
-    harmonics = [_harmonics(spectrum, stretch) for stretch in _STRETCHES]
-    fingerprints = torch.stack([each[..., 1:].abs().flatten(1) for each in harmonics], 1)
-    return Views(fine, coarse, harmonics[0], fingerprints, blank)
-
-
-def concatenate(parts: list[Views]) -> Views:
-    """One set of views out of several."""
-    return Views(
-        torch.cat([part.fine for part in parts]),
-        torch.cat([part.coarse for part in parts]),
-        torch.cat([part.harmonics for part in parts]),
-        torch.cat([part.fingerprints for part in parts]),
-        torch.cat([part.blank for part in parts]),
-    )
-
-
 def _poses_of_spectrum(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Best spectrum correlation, its angle in radians and its zoom, each (P, 2): without and with a mirror.
 
@@ -170,21 +63,21 @@ def _poses_of_spectrum(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, T
     """
     curves = []
     for step in range(-_ZOOM_STEPS, _ZOOM_STEPS + 1):
-        inner, outer = slice(max(0, -step), _RADII - max(0, step)), slice(max(0, step), _RADII - max(0, -step))
+        inner, outer = slice(max(0, -step), RADII - max(0, step)), slice(max(0, step), RADII - max(0, -step))
         a, b = first[:, outer], second[:, inner]
         cross = torch.stack([(a.conj() * b).sum(1), (a * b).sum(1)], 1)
         # Back from harmonics: the correlation at all 64 turns in one short transform.
-        curves.append(torch.fft.irfft(cross, n=_ANGLES))
+        curves.append(torch.fft.irfft(cross, n=ANGLES))
     curve = torch.stack(curves, 2)
     peak, place = curve.flatten(2).max(-1)
-    at = place % _ANGLES
-    row = curve.gather(2, (place // _ANGLES)[..., None, None].expand(-1, -1, 1, _ANGLES))[:, :, 0]
-    left = row.gather(-1, ((at - 1) % _ANGLES)[..., None])[..., 0]
-    right = row.gather(-1, ((at + 1) % _ANGLES)[..., None])[..., 0]
+    at = place % ANGLES
+    row = curve.gather(2, (place // ANGLES)[..., None, None].expand(-1, -1, 1, ANGLES))[:, :, 0]
+    left = row.gather(-1, ((at - 1) % ANGLES)[..., None])[..., 0]
+    right = row.gather(-1, ((at + 1) % ANGLES)[..., None])[..., 0]
     # A parabola through the peak and its neighbours gives the angle between two samples of 2.8 degrees.
     between = 0.5 * (left - right) / (left - 2 * peak + right).clamp_max(-1e-9)
-    zoom = torch.exp((place // _ANGLES - _ZOOM_STEPS) * (math.log(_HIGHEST / _LOWEST) / (_RADII - 1)))
-    return peak, (at + between.clamp(-0.5, 0.5)) * (math.pi / _ANGLES), zoom
+    zoom = torch.exp((place // ANGLES - _ZOOM_STEPS) * (math.log(HIGHEST / LOWEST) / (RADII - 1)))
+    return peak, (at + between.clamp(-0.5, 0.5)) * (math.pi / ANGLES), zoom
 
 
 def _pull(mirrored: Tensor, angle: Tensor, zoom: Tensor) -> Tensor:
@@ -226,7 +119,7 @@ def _shifts(first: Tensor, second: Tensor, linear: Tensor) -> tuple[Tensor, Tens
     still = torch.cat([linear, torch.zeros(count, tried, 2, 1)], -1).flatten(0, 1)
     turned, _ = _warp(first.repeat_interleave(tried, 0), still)
     target = torch.fft.rfft2(second).repeat_interleave(tried, 0)
-    curve = torch.fft.irfft2(torch.fft.rfft2(turned).conj() * target, s=(_COARSE, _COARSE))
+    curve = torch.fft.irfft2(torch.fft.rfft2(turned).conj() * target, s=(COARSE, COARSE))
     width = 2 * _REACH + 1
     # Negative shifts stand at the far end of the curve: rolled, all up to `_REACH` lie in one corner.
     near = curve.roll((_REACH, _REACH), (1, 2))[:, :width, :width].flatten(1)
@@ -286,9 +179,9 @@ def _agreement(first: Tensor, second: Tensor, maps: Tensor) -> Tensor:
     """
     seen, valid = _warp(first, maps)
     seen, fixed = seen * valid, second * valid
-    power = torch.stack([_blur(seen.square(), _WINDOW), _blur(fixed.square(), _WINDOW)])
+    power = torch.stack([blur(seen.square(), _WINDOW), blur(fixed.square(), _WINDOW)])
     # Where neither shows anything there is no correlation, rather than one of rounding errors.
-    local = _blur(seen * fixed, _WINDOW) / power.prod(0).sqrt().clamp_min(1e-6)
+    local = blur(seen * fixed, _WINDOW) / power.prod(0).sqrt().clamp_min(1e-6)
     shared = power.amin(0)
     ordered, at = local.flatten(1).sort(1)
     weight = shared.sqrt().flatten(1).gather(1, at).cumsum(1)
@@ -331,8 +224,8 @@ def register(views: Views, first: Tensor, second: Tensor) -> Poses:
     best, pose = _coarse_pose(views.coarse[first[left]], views.coarse[second[left]], angle[left], zoom[left])
     keep = best >= _MIN_COARSE
     left, pose = left[keep], pose[keep]
-    a, b = views.fine[first[left]], views.fine[second[left]]
+    a, b = views.fine(first[left]), views.fine(second[left])
     # From coarse to fine pixels only the shift changes its unit.
-    pose = _refine(a, b, pose * torch.tensor([1.0, 1.0, SIDE / _COARSE]), steps=6)
+    pose = _refine(a, b, pose * torch.tensor([1.0, 1.0, SIDE / COARSE]), steps=6)
     score[left], maps[left] = _agreement(a, b, pose), pose
     return Poses(score.numpy(), maps.numpy())

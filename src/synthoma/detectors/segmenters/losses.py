@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthoma.detectors.settings import SegmentationLoss
+from synthoma.training.device import single_or_more
 
 SMOOTH = 1.0
 """Pixels added to both sides of an overlap, so that a batch without tumour has a gradient and no division by 0."""
@@ -114,7 +115,7 @@ def _tversky_index(
 ) -> Tensor:
     """Soft Tversky index of each target over the batch, (T,)."""
     # Sums over a hundred thousand pixels lose their small terms in half precision.
-    chance, truth = torch.sigmoid(logits.float()), targets.float()
+    chance, truth = torch.sigmoid(single_or_more(logits)), targets.float()
     over = (0, 2, 3)
     hit = (chance * truth).sum(over)
     missed = ((1 - chance) * truth).sum(over)

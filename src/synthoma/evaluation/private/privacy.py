@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from synthoma.cohorts.copies.duplicates import THRESHOLD
-from synthoma.cohorts.copies.registration import prepare, register
+from synthoma.cohorts.copies.registration import register
 from synthoma.cohorts.copies.thumbnails import thumbnail
+from synthoma.cohorts.copies.views import prepare
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Bools, Floats, Ints
@@ -268,7 +269,7 @@ def _twins(comparison: Comparison, looked: Ints, nearest: Nearest) -> Bools:
     near = np.flatnonzero(nearest.score > TWIN_FROM)
     for part in (near[at : at + 128] for at in range(0, len(near), 128)):
         slices = [*comparison.held_out[looked[part]], *comparison.gallery[nearest.index[part]]]
-        views = prepare(np.stack([thumbnail(np.asarray(image)) for image in slices]))
+        views, _ = prepare(np.stack([thumbnail(np.asarray(image)) for image in slices]))
         first = torch.arange(len(part))
         twins[part] = register(views, first, first + len(part)).score >= THRESHOLD
     return twins

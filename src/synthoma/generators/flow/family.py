@@ -33,6 +33,7 @@ FAMILIES = (
         FlowTask,
         latent=noise,
         check_size=partial(check_size, fours=False),
+        teams=True,
         half=True,  # a velocity bears half precision
     ),
 )

@@ -43,16 +43,23 @@ class FlowTask(GenerativeTask):
         times = draw_times(self.gan.flow_times, len(planes), draws)
         data, noise, times = self.placed(planes), self.placed(noise), times.to(self.execution.device)
         with self.precision():
-            velocity = self.generator.velocity(point_on_path(data, noise, times), times, self.classes(batch.classes))
+            velocity = self._velocity(point_on_path(data, noise, times), times, self.classes(batch.classes))
         # The error of a velocity near its goal is too small for half precision.
         loss = velocity_loss(velocity.float(), data, noise)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.add_gradients(self.generator)
         # One batch with a large error must not undo many steps.
         nn.utils.clip_grad_norm_(self.generator.parameters(), LARGEST_GRADIENT)
         self.optimiser.step()
         self.count_images()
         return {"loss": loss}
+
+    def _velocity(self, points: Tensor, times: Tensor, label: Tensor | None) -> Tensor:
+        """Velocities of the whole batch, of which this process computes its rows."""
+        rows = self.team.rows(len(points))
+        own = self.generator.velocity(points[rows], times[rows], None if label is None else label[rows])
+        return self.team.joined(own, len(points))
 
     # --- the state -------------------------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ FAMILIES = (
         AdversarialTask,
         plain_discriminator,
         check_size=partial(check_size, fours=False),
+        teams=True,
     ),
     GeneratorFamily(
         "seed",
@@ -103,6 +104,7 @@ FAMILIES = (
         AdversarialTask,
         seed_discriminator,
         check_size=partial(check_size, fours=True),
+        teams=True,
     ),
     GeneratorFamily(
         "residual",
@@ -111,5 +113,6 @@ FAMILIES = (
         AdversarialTask,
         residual_discriminator,
         check_size=partial(check_size, fours=False),
+        teams=True,
     ),
 )

@@ -63,6 +63,7 @@ class AdversarialTask(GenerativeTask):
         build = setup.plan.family.discriminator
         assert build is not None
         self.discriminator = on_device(build(self.gan, self.shape), self.execution)
+        self.team.share_norms(self.discriminator, self.batch)
         # The last one before losses broke, if they do: what a finished model carries.
         self.sound = copied(self.discriminator)
         self.generator_optimiser = optimiser_of(self.gan, self.generator.parameters(), self.gan.generator_rate)
@@ -108,7 +109,7 @@ class AdversarialTask(GenerativeTask):
         batch = self.real(number)
         label, latents = self.classes(batch.classes), self.latents(self.batch, self.draws("latents", number))
         with self.precision():
-            drawn = self.generator(latents, label).float()  # penalties are not taken of halves
+            drawn = self.team.run(self.generator, latents, label).float()  # penalties are not taken of halves
         return Turn(number, self.placed(batch.planes()), label, latents, drawn)
 
     def _train_discriminator(self, turn: Turn) -> dict[str, Tensor]:
@@ -122,13 +123,15 @@ class AdversarialTask(GenerativeTask):
         # No penalties in half precision: their second derivatives overflow easily.
         if self.gan.gradient_penalty:
             mix = torch.rand(len(real), generator=draws).to(real.device)
-            penalty = gradient_penalty(partial(self._score, label=label), seen_real, seen_fake, mix)
-            total = total + self.gan.gradient_penalty * penalty
+            own, score = self._own(len(real), label)
+            penalty = gradient_penalty(score, seen_real[own], seen_fake[own], mix[own])
+            total = total + self.gan.gradient_penalty * self.team.mean(penalty, len(real))
         # Rare penalties leave the discriminator free in between, which is unsafe until the game has settled.
         every = 1 if self.images < self.gan.penalty_start_images else self.gan.r1_every
         for weight, seen in ((self.gan.r1, seen_real), (self.gan.r2, seen_fake)):
             if weight and turn.number % every == 0:
-                penalty = zero_centred_penalty(partial(self._score, label=label), seen)
+                own, score = self._own(len(seen), label)
+                penalty = self.team.mean(zero_centred_penalty(score, seen[own]), len(seen))
                 # Taken every k-th time it weighs k times as much: lazy regularisation (Karras et al. 2020, StyleGAN2).
                 total = total + self.gamma_factor * weight * every * penalty
         self._move_discriminator(total)
@@ -145,6 +148,7 @@ class AdversarialTask(GenerativeTask):
         """One step of the discriminator, whose weights may be limited."""
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         self._with_past("discriminator", loss).backward()
+        self.team.add_gradients(self.discriminator)
         self.discriminator_optimiser.step()
         if self.gan.clip:
             # After the step, so that the limit of Wasserstein's critic always holds (Arjovsky et al. 2017).
@@ -156,11 +160,20 @@ class AdversarialTask(GenerativeTask):
         """One step of the generator."""
         self.generator_optimiser.zero_grad(set_to_none=True)
         self._with_past("generator", loss).backward()
+        self.team.add_gradients(self.generator)
         self.generator_optimiser.step()
 
     def _with_past(self, player: str, loss: Tensor) -> Tensor:
         """A player's loss with what its distance from its past costs, where that is asked for."""
-        return loss + self.gan.historical_averaging * self.past[player].penalty() if self.past else loss
+        if not self.past:
+            return loss
+        # Each process finds it whole, and their gradients are added up.
+        return loss + self.gan.historical_averaging / self.team.size * self.past[player].penalty()
+
+    def _own(self, batch: int, label: Tensor | None) -> tuple[slice, Callable[[Tensor], Tensor]]:
+        """The rows of a batch that this process computes, and what scores them."""
+        rows = self.team.rows(batch)
+        return rows, partial(self._score, label=None if label is None else label[rows])
 
     def _score(self, images: Tensor, label: Tensor | None) -> Tensor:
         """One score an image (B,), for penalties: of pieces their sum over the root of how many they are.
@@ -174,24 +187,28 @@ class AdversarialTask(GenerativeTask):
 
     def _judged(self, real: Tensor, fake: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
         """Outputs for real and generated images, each as a batch of its own: batch norm must not mix the two."""
-        return self.discriminator(real, label), self.discriminator(fake, label)
+        return self.team.run(self.discriminator, real, label), self.team.run(self.discriminator, fake, label)
+
+    def _features(self, images: Tensor, _: Tensor | None) -> Tensor:
+        """The discriminator's last maps, averaged over places (B, W)."""
+        maps = cast(Callable[[Tensor], Tensor], self.discriminator.features)
+        return maps(images).mean(dim=(2, 3))
 
     def _train_generator(self, turn: Turn) -> dict[str, Tensor]:
         real, label, drawn = turn.real, turn.label, turn.drawn
         draws = self.draws("generator", turn.number)
         with held_still(self.discriminator), self.precision():
             fake = self._augmented(drawn, draws)
-            on_fake, on_real = self.discriminator(fake, label), None
+            on_fake, on_real = self.team.run(self.discriminator, fake, label), None
             if self.gan.loss == "relativistic" or self.gan.feature_matching:
                 real = self._augmented(real, draws)
             if self.gan.loss == "relativistic":  # no gradient: neither real images nor weights can move here
-                on_real = self.discriminator(real, label)
+                on_real = self.team.run(self.discriminator, real, label)
             loss = generator_loss(self.gan.loss, on_fake, on_real, smoothing=self.gan.target_smoothing)
             for term in self.material.terms:
                 loss = loss + term(turn.latents, drawn)
             if self.gan.feature_matching:
-                maps = cast(Callable[[Tensor], Tensor], self.discriminator.features)
-                features = [maps(part).mean(dim=(2, 3)) for part in (real, fake)]
+                features = [self.team.run(self._features, part) for part in (real, fake)]
                 loss = loss + self.gan.feature_matching * feature_matching(features[0], features[1])
         self._move_generator(loss)
         return {"g_loss": loss}

@@ -38,6 +38,7 @@ FAMILIES = (
         latent=planes_and_noise,
         check_size=partial(check_size, fours=True),
         half=True,  # a correction of grey values bears half precision; grey values themselves would come in steps
+        teams=True,
         repaints=True,
         check=check,
         learn_from=material,
