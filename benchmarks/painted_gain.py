@@ -124,7 +124,7 @@ def main() -> None:
             rows, found[arm], within[arm] = measured(arguments, real, few, arm)
             simulated = f" + {arguments.simulate} simulated patients" if arguments.simulate else ""
             usual = arm == "real" or (arguments.ratio, arguments.shown) == (0.5, "changed")
-            told = "" if usual else f" ({arguments.ratio} of the real share, {arguments.shown} slices)"
+            told = "" if usual else f" at {arguments.ratio} of {arguments.shown}"
             key = f"{few} patients{simulated}, {arm}{told}"
             results[key] = {
                 "slices": arguments.slices, "seeds": arguments.seeds, "patients": rows["patients"],
