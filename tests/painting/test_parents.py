@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_prepared_again_it_is_kept_from_those_who_are_held_out(
     painted: Path, tmp_path: Path, *, pseudonyms: bool
 ) -> None:
     """On another grid, under other names of folders, no pixel and no path says so."""
-    plain = {"size": 32, "split": (0.34, 0.33, 0.33), "duplicates": False, "merge": "whole-tumour"}
+    plain: dict[str, Any] = {"size": 32, "split": (0.34, 0.33, 0.33), "duplicates": False, "merge": "whole-tumour"}
     real = synthoma.prepare(painted / "in", tmp_path / "real", pseudonyms=pseudonyms, **plain)
     for number, folder in enumerate(sorted((painted / "out" / "scans").iterdir())):
         moved = tmp_path / "moved" / f"case{number}"
