@@ -1,11 +1,12 @@
 """The painters beside one another: do their lesions look like real ones of patients whom nobody learned from?
 
-python benchmarks/painters.py [--steps 300] [--size 64] [--cohort DIR]
+python benchmarks/painters.py [--steps 300] [--size 64] [--cohort DIR] [--arms growth ...]
 
 The LGG set, split by patient. Painters draw from the 28 training patients alone and paint into the 12 held-out ones,
 beside their tumours. Painted lesions are told from the real lesions of these 12 by a linear classifier and by trees on
 what their pixels and margins are like (shape and size are not told), by folds of whole patients. Beside it stands how
 well real lesions of the 28 are told from real ones of the 12: no painter can be asked for less.
+Painters that --arms does not name keep the figures of an earlier run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import synthoma
-from record import data_folder, save
+from record import data_folder, earlier, save
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.core.types import Bools, Float32, Floats
@@ -135,6 +136,9 @@ def real_ones(cohort: synthoma.Cohort, splits: Sequence[str]) -> list[tuple[str,
     return found
 
 
+ARMS = ("growth", "copy-paste", "gan, shipped", "gan, taught")
+
+
 def main() -> None:
     """Measure all painters, print and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -143,6 +147,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=3, help="paintings that are averaged")
     parser.add_argument("--cohort", type=Path, help="the LGG set, prepared before")
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     given = parser.parse_args()
     warnings.filterwarnings("ignore", category=RuntimeWarning)
     place = given.cohort or Path(tempfile.mkdtemp()) / "cohort"
@@ -155,22 +160,24 @@ def main() -> None:
     real, training = ([one for p, s, t in some for one in seen(dict(s.images), s.tumour, t, p, least)]
                       for some in (held, own))  # fmt: skip
     begun = time.process_time()
-    if given.model is None:
+    model = None if given.model is None else PainterModel.open(given.model)
+    if model is None and "gan, taught" in given.arms:
         model = taught(shipped_painter(), cohort, steps=given.steps, seed=SEED)
-    else:
-        model = PainterModel.open(given.model)
-    result: dict[str, Any] = {
-        "patients": {"training": len(own), "held out": len(held)}, "size": cohort.size, "steps": model.steps,
-        "seconds_of_learning": None if given.model else round(time.process_time() - begun),
+    result: dict[str, Any] = earlier(f"painters_{cohort.size}") | {
+        "patients": {"training": len(own), "held out": len(held)}, "size": cohort.size,
         "real lesions of others": {"slices": len(training), "inside": told_apart(real, training, 0),
                                    "margin": told_apart(real, training, 1)},
     }  # fmt: skip
+    if model is not None:
+        seconds = None if given.model else round(time.process_time() - begun)
+        result |= {"steps": model.steps, "seconds_of_learning": seconds}
     print(result, flush=True)
     arms = {
         "growth": ("growth", material), "copy-paste": ("copy-paste", material), "gan, shipped": ("gan", material),
         "gan, taught": ("gan", Material(material.sizes, material.places, material.seen, (), model)),
     }  # fmt: skip
-    for name, (painter, given_material) in arms.items():
+    for name in given.arms:
+        painter, given_material = arms[name]
         runs = [painted(held, painter, given_material, least, SEED + at) for at in range(given.seeds)]
         scores = [{"inside": told_apart(real, found, 0), "margin": told_apart(real, found, 1)} for found, _ in runs]
         mean = {part: {kind: round(float(np.mean([s[part][kind] for s in scores])), 3) for kind in scores[0][part]}

@@ -357,14 +357,18 @@ def _painted() -> str:
     results = earlier("painted_gain")
     if not results:
         return ""
-    rows, names = [], {"real": "nothing", "painted": "tumours grown", "pasted": "lesions pasted"}
+    names = {"real": "nothing", "painted": "tumours grown", "pasted": "lesions pasted", "crowding": "tumours grown, in "
+             "the simulated patients' share (as it was before decision 0028)"}  # fmt: skip
+    rows = []
     for name, found in results.items():
         if not (isinstance(found, dict) and "dice" in found):
             continue
         patients, arm = name.rsplit(", ", 1)
         gain = found.get("minus real")
         told = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else "-"
-        rows.append([patients, names[arm], f"{found['slices']:,}", f"{found['dice']:.3f}", told])
+        arm, _, at = arm.partition(" at ")
+        drawn = f"{names[arm]}, {at.replace(' of all', ', all slices').replace(' of changed', '')} of the real share"
+        rows.append([patients, drawn if at else names[arm], f"{found['slices']:,}", f"{found['dice']:.3f}", told])
     title = f"**Tumours painted into the few patients' own scans** (LGG FLAIR, 64 px, {_hardware(results)})"
     head = [
         "real patients to learn from",

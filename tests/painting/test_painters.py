@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.painting.dials import Dials, place_of
-from synthoma.painting.painters import paint_scan
+from synthoma.painting.painters import Material, paint_scan
 from synthoma.painting.places import middle_of
-from synthoma.painting.scan import Scan
-from synthoma.painting.tissues import tissues_of
+from synthoma.painting.scan import Painted, Scan
+from synthoma.painting.tissues import WHITE, TissueMap, tissues_of
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +25,6 @@ def test_outside_of_what_changed_every_pixel_is_the_scans(head: Scan) -> None:
         new = made.images[name]
         assert np.array_equal(new[~made.changed], image[~made.changed])
         assert not np.array_equal(new, image)
-    from scipy import ndimage
-
     # The soft margin: half of the widest edge there is, and one pixel.
     far = ndimage.distance_transform_edt(made.mask == 0, sampling=head.spacing) > 2.5 + 2 * max(head.spacing)
     assert not (made.changed & far).any()
@@ -171,3 +170,39 @@ def test_lobes_are_the_phantoms() -> None:
     from synthoma.phantom.config import Lobe
 
     assert get_args(Lobe) == LOBES
+
+
+def _grown_ones(head: Scan, material: Material, count: int = 8) -> list[tuple[Painted, TissueMap]]:
+    """Tumours of 20 ml, each in the same head."""
+    tissue = tissues_of(head.images, head.spacing)
+    dials = Dials(size_ml=(20, 20), grade="low")
+    return [
+        (paint_scan(stream(seed, "test.look"), head, dials, material=material, tissue=tissue), tissue)
+        for seed in range(count)
+    ]
+
+
+def test_a_tumour_stands_out_as_those_of_patients(head: Scan) -> None:
+    """Mean of the mask over white matter is what training patients show, with all the brain that is left in it."""
+    aims = {"flair": 1.5, "t1": 0.8, "t1c": 0.8}
+    found: dict[str, list[float]] = {name: [] for name in aims}
+    for made, tissue in _grown_ones(head, Material(seen=aims)):
+        for name in aims:
+            found[name].append(float(made.images[name][made.mask > 0].mean()) / tissue.levels[name][WHITE])
+    for name, aim in aims.items():
+        assert abs(float(np.mean(found[name])) - aim) < 0.3 * abs(aim - 1), (name, np.mean(found[name]))
+
+
+def test_a_tumour_fades_beyond_its_mask(head: Scan) -> None:
+    """A pixel outside there is some of its contrast, inside nearly all, two pixels on next to nothing."""
+    rings: dict[int, list[float]] = {-2: [], 1: [], 3: []}
+    for made, _ in _grown_ones(head, Material()):
+        mask = made.mask > 0
+        away = np.stack([ndimage.distance_transform_edt(~one) - ndimage.distance_transform_edt(one) for one in mask])
+        change = np.abs(made.images["flair"] - head.images["flair"])
+        for ring, found in rings.items():
+            found.append(float(change[np.round(away) == ring].mean() / change[mask].mean()))
+    inner, outer, far = (float(np.mean(rings[ring])) for ring in (-2, 1, 3))
+    assert inner > 0.85
+    assert 0.12 < outer < 0.6
+    assert far < 0.05

@@ -72,6 +72,19 @@ def test_what_was_said_stays(tmp_path: Path) -> None:
     assert planned(cohort, TrainConfig.resolve(flags={"model": "segresnet"})).init is None
 
 
+def test_painted_patients_do_not_stop_simulated_ones(tmp_path: Path) -> None:
+    """What is painted into the own patients stands in for them; whatever else is given stands for simulated ones."""
+    cohort = _cohort(tmp_path / "c")
+    known = {"slices": 1, "classes": ("tumour",), "groups": tuple(cohort.slices["group"][:8])}
+    made: dict[str, Any] = {"provenance": {"trained_on": known, "training_cohort": {"origin": "real"}}}
+    painted = _cohort(tmp_path / "painted", origin="synthetic", groups=["case-0001"] * 12, **made)
+    drawn = _cohort(tmp_path / "drawn", origin="synthetic", groups=["drawn"] * 12, **made)
+    assert _planned(cohort, minutes=10, extra=[painted.path]).simulate == 60
+    assert _planned(cohort, minutes=10, extra=[drawn.path]).simulate is None
+    assert _planned(cohort, minutes=10, extra=[painted.path, drawn.path]).simulate is None
+    assert _planned(cohort, minutes=10, extra=[painted.path], simulate=0).simulate == 0
+
+
 @pytest.mark.parametrize(
     ("made", "why"),
     [({"origin": "phantom"}, "simulated"), ({"size": 32}, "small"), ({"modalities": ("image",)}, "of no sequence")],

@@ -11,6 +11,7 @@ from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.scans.layouts.listing import CLASS_NAMES
 from synthoma.scans.names import place_word
+from synthoma.scans.parents import COLUMN
 
 
 def with_pseudonyms(inventory: Inventory) -> Inventory:
@@ -28,7 +29,9 @@ def with_pseudonyms(inventory: Inventory) -> Inventory:
         facts = dict(case.facts)
         if inventory.layout == "table":
             facts = {name: value for name, value in facts.items() if name == BY_HAND or not isinstance(value, str)}
-            left_out.update(case.facts.keys() - facts.keys())
+            left_out.update(case.facts.keys() - facts.keys() - {COLUMN})
+        if COLUMN in case.facts:
+            facts[COLUMN] = pseudonym(str(case.facts[COLUMN]), key)
         return replace(
             case,
             name=pseudonym(case.name, key),

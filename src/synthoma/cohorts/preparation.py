@@ -16,9 +16,10 @@ from synthoma.cohorts.cohort import ArrayFile, Cohort, CohortWriter
 from synthoma.cohorts.copies.thumbnails import SIDE
 from synthoma.cohorts.corrections import BY_HAND, parts_by_hand, remaining_shares
 from synthoma.cohorts.kept_cases import KEPT_CASES
+from synthoma.cohorts.leaks import trained_on
 from synthoma.cohorts.lists import write_lists
 from synthoma.cohorts.meanings import Meanings
-from synthoma.cohorts.meta import CohortMeta, Provenance
+from synthoma.cohorts.meta import CohortMeta, Provenance, TrainedOn
 from synthoma.cohorts.patient_names import Veil, hidden, sources_of, with_pseudonyms
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.cohorts.slicing import PreparedCase, case_path, prepare_case
@@ -40,6 +41,7 @@ from synthoma.core.types import HEALTHY, MODALITIES, PLAIN_MODALITY, Floats, Int
 from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.scans.conventions import WHOLE, Decision
 from synthoma.scans.layouts.meaning import decision_of, with_decision
+from synthoma.scans.parents import COLUMN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -305,6 +307,14 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
     return table[leading + [column for column in table if column not in leading]]
 
 
+def _behind(table: pd.DataFrame, config: PrepareConfig, classes: Sequence[str]) -> TrainedOn | None:
+    """The patients whose scans a synthetic cohort was made from; None where no file says so."""
+    if config.origin != "synthetic" or COLUMN not in table:
+        return None
+    parents = set(table[COLUMN].dropna().astype(str)) - {""}
+    return trained_on(len(table), classes, parents, ()) if parents else None
+
+
 def _meta(
     table: pd.DataFrame,
     inventory: Inventory,
@@ -336,5 +346,7 @@ def _meta(
         patients=int(table["patient"][table["patient"] != ""].nunique()),
         groups=int(table["group"].nunique()),
         remarks=tuple(remarks),
-        provenance=Provenance(source=source, config=settings, software=dict(software())),
+        provenance=Provenance(
+            source=source, config=settings, software=dict(software()), trained_on=_behind(table, config, classes)
+        ),
     )

@@ -109,6 +109,14 @@ class LearnerConfig(Config):
     with_ratio: float = Field(
         0.5, gt=0, lt=1, description="share of a batch that comes from the --with cohorts", examples=[0.3]
     )
+    painted_ratio: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="share of what is left that comes from --with cohorts in which the cohort's own patients are "
+        "painted: they stand in for repeats of the real slices, and take no room of other --with cohorts",
+        examples=[0.25],
+    )
     modality_dropout: float = Field(
         0.3, ge=0, le=1, description="chance that a slice loses some of its modalities", examples=[0.0]
     )

@@ -33,9 +33,10 @@ from synthoma.detectors.settings import (
     SegmenterConfig,
     SegmenterNetwork,
 )
+from synthoma.detectors.shares import batch_counts, painted_in
 from synthoma.detectors.slices import Labelled, LabelledSlices, Source, target_names
 from synthoma.detectors.streamed import Stream, StreamedSlices, Wanted
-from synthoma.detectors.task import SupervisedTask, Validate, batch_counts
+from synthoma.detectors.task import SupervisedTask, Validate
 from synthoma.detectors.training import DetectorTraining
 from synthoma.detectors.validation import classification_judge, segmentation_judge
 from synthoma.generators.gan.patches import PatchDiscriminator
@@ -100,20 +101,12 @@ class DetectorPlan:
         for other, taken in zip(self.extra, borrowed, strict=True):
             check_alike(cohort, other)
             check_apart(cohort, other, taken)
-        seen = (self.learner.context, self.learner.context_mm)
-        self.sources = [
-            LabelledSlices(
-                source,
-                chosen,
-                self.modalities,
-                self.targets,
-                seen,
-                self.classes,
-                by_patient=self.learner.draw == "patients",
-                scale=self.learner.scale,
-            )
-            for source, chosen in [(cohort, rows), *zip(self.extra, borrowed, strict=True)]
-        ]
+        self.sources: list[LabelledSlices] = [self._slices(cohort, rows)]
+        for other, taken in zip(self.extra, borrowed, strict=True):
+            painted = painted_in(cohort, other, taken)
+            # A cohort may hold both; one that was left without a slice says so, as ever.
+            kinds = sorted(set(painted.tolist()), reverse=True) or [False]
+            self.sources += [self._slices(other, taken[painted == kind], painted=kind) for kind in kinds]
         self.streamed = self._streamed(stream, config.classes) if stream is not None else None
         self.shape = SegmenterShape(cohort.size, len(cohort.modalities), len(self.targets))
         self.network("cpu")  # says now if the size does not fit
@@ -128,6 +121,20 @@ class DetectorPlan:
         seen = (self.learner.context, self.learner.context_mm)
         wanted = Wanted(self.modalities, own.targets, seen, self.classes, own.scale, labels)
         return StreamedSlices(patients, wanted, by_patient=self.learner.draw == "patients")
+
+    def _slices(self, cohort: Cohort, rows: Ints, *, painted: bool = False) -> LabelledSlices:
+        """Slices to learn from."""
+        return LabelledSlices(
+            cohort,
+            rows,
+            self.modalities,
+            self.targets,
+            (self.learner.context, self.learner.context_mm),
+            self.classes,
+            by_patient=self.learner.draw == "patients",
+            scale=self.learner.scale,
+            painted=painted,
+        )
 
     def within(self, budget: TrainingConfig) -> DetectorPlan:
         """The same plan with the budget of these settings."""
@@ -171,7 +178,7 @@ class DetectorPlan:
 
     def class_weights(self) -> Float32:
         """Weight of each class in the loss (K,), so that rare classes of a batch weigh as much as common ones."""
-        counts = batch_counts(len(self.sources), self.learner)
+        counts = batch_counts([source.painted for source in self.sources], self.learner)
         drawn = [source.class_shares(len(self.classes), self.learner.tumour_share) for source in self.sources]
         shares = np.average(drawn, axis=0, weights=counts)
         # A class that is hardly ever drawn must not take over the loss by one slice.
@@ -256,7 +263,7 @@ class DetectorPlan:
         """Who came in the course of a training, as the model file says it; nothing where nobody did."""
         if self.stream is None:
             return {}
-        drawn = max(progress.step - 1, 0) * batch_counts(len(self.sources), self.learner)[0]
+        drawn = max(progress.step - 1, 0) * batch_counts([source.painted for source in self.sources], self.learner)[0]
         return {"stream": self.stream.address, "streamed": drawn // self.stream.per_patient + self.stream.mixed}
 
 

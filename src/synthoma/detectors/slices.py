@@ -129,6 +129,7 @@ class Source(Protocol):
     """Where the slices of batches come from."""
 
     scale: Scale
+    painted: bool
 
     def draw(self, seed: int, purpose: str, step: int, count: int, tumour_share: float | None) -> Ints:
         """Rows of one batch, see ``LabelledSlices.draw``."""
@@ -152,6 +153,7 @@ class LabelledSlices:
         classes: names in the order in which they are numbered; a slice of another class has number -1.
         by_patient: draw patients evenly; else slices.
         scale: on which the network takes images.
+        painted: whether they show the patients who are learned from anyway, changed by a painter.
 
     Raises:
         InputError: no rows, none of the modalities, or targets that its masks do not tell apart.
@@ -168,6 +170,7 @@ class LabelledSlices:
         *,
         by_patient: bool = True,
         scale: Scale = "zero-to-one",
+        painted: bool = False,
     ) -> None:
         if not len(rows):
             raise InputError("slices to learn from", "none", "check splits, classes and masks with `synthoma info`")
@@ -176,6 +179,7 @@ class LabelledSlices:
             todo = "prepare both with --merge whole-tumour"
             raise InputError(f"masks that tell {', '.join(targets)} apart", came, todo)
         self.cohort, self.rows, self.targets, self.scale = cohort, rows, targets, scale
+        self.painted = painted
         self.channels = _channels(cohort, modalities)
         self.context = context_rows(cohort, *context)
         table = cohort.slices

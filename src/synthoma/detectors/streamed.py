@@ -98,6 +98,7 @@ class StreamedSlices:
 
     def __init__(self, patients: Stream, wanted: Wanted, *, by_patient: bool = True) -> None:
         self.stream, self.wanted, self.by_patient, self.scale = patients, wanted, by_patient, wanted.scale
+        self.painted = False
         self._there: deque[LabelledSlices | None] = deque()
         self._first = 0
         self._members: list[tuple[Ints, Ints]] = []

@@ -16,6 +16,7 @@ from synthoma.detectors.augment import augment_scans, drop_modalities, drop_neig
 from synthoma.detectors.learning import LearnerConfig
 from synthoma.detectors.scale import as_input
 from synthoma.detectors.segmenters.rival import Rival
+from synthoma.detectors.shares import batch_counts
 from synthoma.detectors.slices import Labelled, Source
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
@@ -44,7 +45,7 @@ class SupervisedTask:
         config: how it learns.
         seed: of all draws.
         network: what learns.
-        sources: the cohort's own slices first, then those of --with cohorts.
+        sources: the cohort's own slices first, then those of --with cohorts, see ``shares.batch_counts``.
         channels: modalities of a slice.
         execution: device, threads, layout and precision.
         criterion: what is made small.
@@ -67,7 +68,7 @@ class SupervisedTask:
         self.config, self.seed, self.sources, self.channels = config, seed, sources, channels
         self.execution, self.criterion, self.validate, self.rival = execution, criterion, validate, rival
         self.scale = sources[0].scale
-        self.batch, self.counts = config.batch, batch_counts(len(sources), config)
+        self.batch, self.counts = config.batch, batch_counts([source.painted for source in sources], config)
         self.network: nn.Module = network.to(execution.device).to(memory_format=execution.memory_format)  # type: ignore[call-overload]
         if config.precision == "double":
             if execution.device == "mps":
@@ -210,17 +211,6 @@ def plateau_of(optimiser: torch.optim.Optimizer, config: LearnerConfig) -> Plate
         delta=config.plateau_delta,
         least=config.plateau_least,
     )
-
-
-def batch_counts(sources: int, config: LearnerConfig) -> list[int]:
-    """Slices of each source in a batch: ``with_ratio`` of them from the cohorts after the first, in equal parts."""
-    others = sources - 1
-    if not others:
-        return [config.batch]
-    # One slice of each further cohort at least, and one of the first, whatever the ratio.
-    borrowed = min(config.batch - 1, max(others, round(config.batch * config.with_ratio)))
-    parts = [borrowed // others + (number < borrowed % others) for number in range(others)]
-    return [config.batch - borrowed, *parts]
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:

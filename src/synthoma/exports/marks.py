@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from synthoma._version import __version__
 from synthoma.cohorts.cohort import Cohort
+from synthoma.cohorts.leaks import patients_behind
+from synthoma.scans.parents import PARENT
 from synthoma.scans.synthetic_marks import NOT_A_PATIENT
 
 NOTICE = f"{NOT_A_PATIENT} - NOT FOR DIAGNOSIS"
@@ -28,4 +30,12 @@ def facts(cohort: Cohort, row: int) -> dict[str, str]:
         "Case": str(cohort.slices["case"].iat[row]),
         "Class": str(cohort.slices["label"].iat[row]),
         **{name: str(value) for name, value in known.items() if value is not None},
+        **_parent(cohort, row),
     }
+
+
+def _parent(cohort: Cohort, row: int) -> dict[str, str]:
+    """Whose scan a painted slice was: who reads the file again may not take it for somebody else's."""
+    names = (str(cohort.slices[column].iat[row]) for column in ("patient", "group"))
+    known = patients_behind(cohort, simulated=True) if cohort.origin == "synthetic" else frozenset()
+    return next(({PARENT: name} for name in names if name in known), {})

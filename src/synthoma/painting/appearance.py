@@ -16,7 +16,7 @@ import torch
 from scipy import ndimage
 
 from synthoma.core.seeding import stream
-from synthoma.core.types import PLAIN_MODALITY, Bytes, Float32, Floats
+from synthoma.core.types import PLAIN_MODALITY, Bools, Bytes, Float32, Floats
 from synthoma.painting.growth import Shape, room_of
 from synthoma.painting.request import Request
 from synthoma.painting.scan import Scan, anisotropic
@@ -32,6 +32,15 @@ SHOWN: dict[str, float] = {"t1": 1.25, "t1c": 1.2, "t2": 0.65, "flair": 0.55}
 rounded from what gliomas of 28 LGG and five BraTS patients show, over what the protocol that fits them gives. The sets
 may share people, and nobody else was looked at."""
 _UPTAKE = 0.6  # the same for what takes up contrast agent
+_BEYOND_MM = 1.0
+"""How far a tumour shows beyond its mask: in the first pixel (3 mm) outside of the masks of 28 LGG patients FLAIR has a
+third of its contrast left, in the first one inside all of it."""
+_EDGE_PIXELS = 1.5
+"""No edge is sharper than this in a scan; sharper ones are rougher than any real margin."""
+_TEXTURE = (0.20, 0.16)
+"""Standard deviations of two fields of unevenness, by the spread of grey values within the same masks."""
+_MOST_ADDED = 0.4
+"""Most that is added to the contrast of a tumour's parts, in shares of white matter."""
 _OWN_SHARE = 0.2  # standard deviation of the logarithm of that from one tumour to the next
 
 
@@ -50,13 +59,14 @@ class Parts:
     mask: Bytes
 
 
-def parts_of(shape: Shape, request: Request, tissue: TissueMap, regions: Bytes | None = None) -> Parts:
+def parts_of(shape: Shape, request: Request, tissue: TissueMap, pixel_mm: float, regions: Bytes | None = None) -> Parts:
     """Soft fractions to paint with and the exact mask, by the rules of ``phantom.invasion.invade``.
 
     Args:
         shape: the margins.
         request: the tumour's character.
         tissue: of the scan.
+        pixel_mm: side of the scan's pixels.
         regions: the mask where somebody drew it, of the box; None makes it.
     """
     biology, noise = request.biology, torch.from_numpy(shape.noise.reshape(3, -1))
@@ -64,7 +74,7 @@ def parts_of(shape: Shape, request: Request, tissue: TissueMap, regions: Bytes |
     # The larger, the more ragged: a core of 3 mm samples is rounder than any tumour's.
     ragged = 0.5 * biology.patchy + 0.12 * radius_of(biology.volume_ml)
     core = torch.from_numpy(shape.core.ravel()) + ragged * noise[1]
-    inside = ramp(whole, biology.edge_mm)
+    inside = ramp(whole - _BEYOND_MM, float(np.hypot(biology.edge_mm, _EDGE_PIXELS * pixel_mm)))
     deep = ramp(core, 2.0 if biology.grade == "high" else 2.0 + biology.edge_mm) * (whole < 0)
     character = _enhancing(request, core, whole)
     parts = core_parts(character, core, noise)
@@ -136,15 +146,26 @@ def sequence_of(name: str, levels: tuple[float, float, float]) -> str:
 
 
 def ratios_of(
-    rng: np.random.Generator, tissue: TissueMap, seen: Mapping[str, float] | None = None
+    rng: np.random.Generator,
+    tissue: TissueMap,
+    seen: Mapping[str, float] | None,
+    scan: Scan,
+    shape: Shape,
+    parts: Parts,
 ) -> dict[str, Floats]:
     """Grey value of each tissue code (256,) relative to white matter, by modality, of one tumour.
+
+    What is seen of tumours is what they show with all the brain that is left in them: the parts of one must stand out
+    by as much more as they fill less of its mask, or it is paler and more even than those of patients.
 
     Args:
         rng: drives how this tumour differs from others.
         tissue: of the scan.
         seen: median grey value of training patients' tumours relative to white matter, by modality; what is simulated
             is brought to it. None takes ``SHOWN``.
+        scan: that is painted.
+        shape: where.
+        parts: what its voxels hold.
     """
     properties = draw_properties(rng, 1.5)
     for kind in (Tissue.WHITE, Tissue.GREY, Tissue.VENTRICLE):
@@ -155,14 +176,43 @@ def ratios_of(
         sequence = sequence_of(name, levels)
         signal = signals(sequence, _protocol(sequence, levels)[0], properties)
         ratio = np.asarray(signal / signal[Tissue.WHITE], np.float64)
-        share = SHOWN[sequence]
         usual = float(ratio[[Tissue.OEDEMA, Tissue.CORE]].mean()) - 1
-        if seen is not None and name in seen and usual * (seen[name] - 1) > 0:
-            share = float(np.clip((seen[name] - 1) / usual, 0.3, 2.0))
+        share = SHOWN[sequence]
+        aim = usual * share
+        if seen is not None and name in seen:
+            # Patients are right where the protocol is not: that T1c of theirs shows dark tumours, for example.
+            aim = seen[name] - 1
+            share = float(np.clip(aim / usual, 0.3, 2.0)) if usual * aim > 0 else share
         # What lies on the other side of white matter (enhancing tissue in T1c) keeps a contrast of its own.
         same = (ratio > 1) == (usual > 0)
-        found[name] = np.where(same, 1 + (ratio - 1) * share * own, 1 + (ratio - 1) * _UPTAKE)
+        contrast = (ratio - 1) * np.where(same, share * own, _UPTAKE)
+        image, white = scan.images[name][shape.box], max(levels[WHITE], 1e-6)
+        base = _white_level(image, tissue, shape, levels[WHITE], scan) / white
+        found[name] = 1 + contrast + _missing(aim * own, contrast, same, image / white, base, parts)
     return found
+
+
+def _missing(aim: float, contrast: Floats, same: Bools, own: Float32, base: Float32, parts: Parts) -> Floats:
+    """What is to be added to the contrast of a tumour's parts for its mask to stand out as aimed at, (256,).
+
+    Args:
+        aim: mean of the mask minus white matter, over white matter.
+        contrast: of each tissue code to white matter, (256,).
+        same: which of these may be changed, (256,).
+        own: the box's images relative to white matter.
+        base: how bright white matter is about there, relative to all of it.
+        parts: what its voxels hold.
+    """
+    inside = parts.mask > 0
+    if not inside.any():
+        return np.zeros(len(contrast))
+    kinds = np.array([int(kind) for kind in parts.kinds])
+    held = parts.fractions[:, inside].astype(np.float64)
+    parts_shown = held * (base[inside] * (1 + contrast[kinds, None]) - 1)
+    shown = float(((1 - held.sum(0)) * (own[inside] - 1)).mean() + parts_shown.sum(0).mean())
+    free = float((held * base[inside] * same[kinds, None]).sum(0).mean())
+    # Where hardly any of it may change, or gyri hide most of it, it may look otherwise than patients' do.
+    return np.where(same, np.clip((aim - shown) / max(free, 0.2), -_MOST_ADDED, _MOST_ADDED), 0.0)
 
 
 def painted(
@@ -175,7 +225,7 @@ def painted(
     whole = parts.fractions.sum(0)
     touched = whole > 0
     result = {}
-    texture = 1 + request.heterogeneity * (0.10 * shape.noise[0] + 0.08 * shape.noise[1])
+    texture = 1 + request.heterogeneity * (_TEXTURE[0] * shape.noise[0] + _TEXTURE[1] * shape.noise[1])
     for name, image in scan.images.items():
         own = image[shape.box]
         base = _white_level(own, tissue, shape, tissue.levels[name][WHITE], scan)

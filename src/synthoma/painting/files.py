@@ -24,6 +24,7 @@ from synthoma.scans.case import Case, Inventory, Skipped, Study, Volume
 from synthoma.scans.files import PICTURES, kind_of
 from synthoma.scans.layouts.loading import load_despite_mask, load_mask, on_grid, tumour_in_picture
 from synthoma.scans.orientation import from_lps, to_lps
+from synthoma.scans.parents import COLUMN, PARENT
 from synthoma.scans.synthetic_marks import PAINTED
 
 NOTICE = PAINTED + " {done} by Synthoma, not a patient's scan, not for diagnosis"
@@ -150,11 +151,17 @@ class _Kept:
     told_apart: bool
     about: Mapping[str, float | str]
 
+    @property
+    def parent(self) -> str:
+        """Whose scan it was; of a scan that was changed before, the patient at the beginning."""
+        return self.of.patient or self.of.name
+
     def tell(self, notice: str) -> None:
         """Write what it is beside it; readers take the meaning of the mask's values from there."""
         head = {"Notice": notice, "Software": f"synthoma {__version__}"}
         labels = {str(value): name for value, name in sorted(self.labels.items())}
-        write_json(self.folder / f"{self.folder.name}.json", {**head, "Labels": labels, **self.about})
+        told = {**head, PARENT: self.parent, "Labels": labels, **self.about}
+        write_json(self.folder / f"{self.folder.name}.json", told)
 
     def whole(self) -> _Kept:
         """The same with a mask that says tumour or not."""
@@ -178,7 +185,7 @@ class _Kept:
         of = self.of
         return Case(
             name=self.folder.name,
-            patient=of.patient or of.name,
+            patient=self.parent,
             modalities=tuple(self.images),
             load=partial(
                 load_written, self.folder, tuple(self.images.items()), self.mask, tuple(sorted(self.labels.items()))
@@ -187,7 +194,7 @@ class _Kept:
             site=of.site,
             visit=of.visit,
             sources=tuple(self.folder / file for file in self.images.values()),
-            facts={**of.facts, **self.about},
+            facts={**of.facts, COLUMN: self.parent, **self.about},
         )
 
 

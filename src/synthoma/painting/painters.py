@@ -104,13 +104,15 @@ def grow_and_paint(
 ) -> Stroke:
     """The painter "growth": shape by reaction and diffusion in the scan's tissue, look by its own protocol."""
     shape = grown(rng, request.biology, canvas.scan, canvas.tissue, start, canvas.allowed, exact=exact)
-    return _stroke(rng, canvas, shape, parts_of(shape, request, canvas.tissue), request, material)
+    return _stroke(
+        rng, canvas, shape, parts_of(shape, request, canvas.tissue, min(canvas.scan.spacing[1:])), request, material
+    )
 
 
 def _stroke(
     rng: np.random.Generator, canvas: Canvas, shape: Shape, parts: Parts, request: Request, material: Material
 ) -> Stroke:
-    ratios = ratios_of(rng, canvas.tissue, material.seen)
+    ratios = ratios_of(rng, canvas.tissue, material.seen, canvas.scan, shape, parts)
     images = painted(canvas.scan, canvas.tissue, shape, parts, request, ratios)
     return Stroke(shape, images, parts.mask)
 
@@ -130,7 +132,9 @@ def grow_and_fill(
 ) -> Stroke:
     """The painter "gan": shape as that of "growth", look by a network that learned from lesions."""
     shape = grown(rng, request.biology, canvas.scan, canvas.tissue, start, canvas.allowed, exact=exact)
-    return _network_stroke(rng, canvas, shape, parts_of(shape, request, canvas.tissue), request, material)
+    return _network_stroke(
+        rng, canvas, shape, parts_of(shape, request, canvas.tissue, min(canvas.scan.spacing[1:])), request, material
+    )
 
 
 def _network_stroke(
@@ -185,7 +189,9 @@ def paint_scan(
         if drawn is not None:
             shape, regions = shape_of_mask(drawn, scan, tissue, request)
             look = _network_stroke if painter == "gan" else _stroke
-            stroke = look(rng, canvas, shape, parts_of(shape, request, tissue, regions), request, material)
+            stroke = look(
+                rng, canvas, shape, parts_of(shape, request, tissue, min(scan.spacing[1:]), regions), request, material
+            )
         else:
             start, exact = start_of(rng, canvas.scan, tissue, request.place, far_from, material.places)
             stroke = PAINTERS[painter](rng, canvas, request, start, material, exact=exact)

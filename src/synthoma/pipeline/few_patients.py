@@ -8,6 +8,7 @@ phantom and beside 60 simulated ones reach a mean Dice of .793, 34 real ones fro
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.types import MODALITIES
 from synthoma.detectors.models import SEGMENTERS
 from synthoma.detectors.settings import SegmenterConfig, SegmenterNetwork
+from synthoma.detectors.shares import painted_in
 from synthoma.generators.auto import SIMULATING
 from synthoma.generators.phantomgan.simulated import masks_can_be_simulated
 from synthoma.settings import TrainConfig
@@ -74,9 +76,16 @@ def _can_begin(cohort: Cohort, config: TrainConfig) -> bool:
     return as_shipped and known and cohort.meta.plane == "axial" and cohort.size >= SMALLEST
 
 
+def _of_own_patients(cohort: Cohort, path: Path) -> bool:
+    """Whether a --with cohort shows the cohort's own patients, painted: it takes no room of simulated ones."""
+    other = Cohort(path)
+    return bool(painted_in(cohort, other, np.arange(len(other))).all())
+
+
 def _simulated(cohort: Cohort, config: TrainConfig, seconds_a_patient: Callable[[], float]) -> int:
     """How many patients are simulated; 0 where somebody said so, gave others, or the budget has no room for them."""
-    if config.simulate is not None or config.extra or not masks_can_be_simulated(tuple(cohort.tumour_labels.values())):
+    chosen = config.simulate is not None or not all(_of_own_patients(cohort, path) for path in config.extra)
+    if chosen or not masks_can_be_simulated(tuple(cohort.tumour_labels.values())):
         return config.simulate or 0
     if config.images is not None or config.epochs is not None:
         return SIMULATED if (config.images or 0) >= LEAST_IMAGES else 0
