@@ -381,7 +381,8 @@ def _painted() -> str:
         "By-patient folds: each of 40 patients is tested once; one draw of the few patients and one seed a fold, so "
         "the interval (95 %, paired by patient) does not say how other few patients would do. All begin with the model "
         "inside the package. The last snapshot counts, without any patient to choose by, so that all scores are low; "
-        "slices of 64 px are half as fine as those that the model knows. Tumours were grown as they were before decision 0028; as they are now, 0.608 beside 5 patients."
+        "slices of 64 px are half as fine as those that the model knows. "
+        "Tumours were grown as they were before decision 0028; as they are now, 0.608 beside 5 patients."
     )
     return f"{title}\n\n{table(head, rows)}\n\n{notes}"
 
