@@ -100,7 +100,9 @@ def write_scans(
                 name = file_name(f"{case.name}-{done}" + (f"-{copy + 1}" if copies > 1 else ""))
                 new = change(number * copies + copy, case.name, scan)
                 cases.append(_written(folder / FOLDER, name, case, study, new, done))
-            patients.add(case.patient or case.name)
+                # With each copy: one that is kept names its patient, though the next one may fail. Where no patient is
+                # known it is the case, whose name the group of a prepared cohort then bears.
+                patients.add(case.patient or case.name)
         except InputError as error:
             skipped.append(Skipped(place, str(error)))
         except (OSError, ValueError, MemoryError) as error:  # a decoder's own words

@@ -78,10 +78,13 @@ def pasted(
     turn, mirrored = np.deg2rad(rng.uniform(-25, 25)), bool(rng.random() < 0.5)
     box, places = _places(lesion, scan, start, factor, turn, mirrored)
     whole = ndimage.map_coordinates(lesion.whole, places, order=1, mode="nearest", output=np.float32) * factor
-    # Beyond what was cut out nothing is known of it.
+    # Beyond what was cut out nothing is known of it. Its last slices are as thick as they are: of a cohort of tumour
+    # slices alone they are the tumour's ends, and repeated they would be a column.
+    slack = (0.5, 0.0, 0.0)
     beyond = np.any(
-        [(at < 0) | (at > side - 1) for at, side in zip(places, lesion.whole.shape, strict=True)][1:], axis=0
-    )
+        [(at < -more) | (at > side - 1 + more) for at, side, more in
+         zip(places, lesion.whole.shape, slack, strict=True)], axis=0
+    )  # fmt: skip
     whole = np.where(beyond, np.maximum(whole, 4.0), whole)
     room = room_of(tissue)[box] & allowed[box]
     distances = np.sort(whole[room])
