@@ -72,6 +72,7 @@ def pasted(
         raise InputError(f"lesions of training patients in {', '.join(scan.images)}", "none", todo)
     # Near in size, so that little is stretched.
     gaps = np.abs(np.log([lesion.ml / request.biology.volume_ml for lesion in usable]))
+    # And not the nearest alone, or one size would always be the same tumour.
     near = np.argsort(gaps, kind="stable")[: max(3, len(usable) // 4)]
     lesion = usable[int(near[rng.integers(len(near))])]
     factor = float((request.biology.volume_ml / lesion.ml) ** (1 / 3))
@@ -108,6 +109,7 @@ def pasted(
         images[name] = np.where(inside > 0, new, own).astype(np.float32)
     region = ndimage.map_coordinates(lesion.mask, places, order=0, mode="nearest")
     known = region[region > 0]
+    # Where the margin moved outwards the lesion has no region: its commonest one stands there.
     fill = int(np.bincount(known).argmax()) if len(known) else 1
     mask = np.where((whole < 0) & room, np.where(region > 0, region, fill), 0).astype(np.uint8)
     shape = Shape(box, whole, whole, np.zeros((3, *whole.shape), np.float32))

@@ -60,6 +60,8 @@ def membrane(values: Float32, hole: Bools, spacing: Spacing, trusted: Bools | No
         return result
     index = np.concatenate((np.arange(count), *rows)), np.concatenate((np.arange(count), *columns))
     matrix = coo_matrix((np.concatenate((diagonal + 1e-9, *weights)), index), shape=(count, count)).tocsr()
+    # Scaled by its diagonal from both sides, so that it stays symmetric, as conjugate gradients need it: beside what
+    # is not trusted, rows have hardly any weight.
     inverse = 1 / (diagonal + 1e-9)
     found, _ = cg(
         matrix.multiply(inverse[:, None] ** 0.5).multiply(inverse[None] ** 0.5).tocsr(),

@@ -233,6 +233,7 @@ def _measured(mask: Bytes, asked: float, scan: Scan, tissue: TissueMap) -> dict[
     area = len(inside) * scan.spacing[1] * scan.spacing[2]
     size = float(4 / 3 * np.pi * (area / np.pi) ** 1.5 / 1000) if scan.flat else len(inside) * scan.voxel_ml
     return {
+        # Of a mask that was drawn no size was asked.
         "asked_ml": asked or size,
         "painted_ml": size,
         "place_mm": f"{x:.1f} {y:.1f} {z:.1f}",

@@ -56,6 +56,7 @@ def pushed(
     # What is seen at a place came from nearer to the tumour, but never from inside it.
     length = np.minimum(size[moved], np.maximum(away[moved] - 0.5 * min(scan.spacing[1:]), 0))
     source = at.T - outwards * length / np.array(scan.spacing)[:, None]
+    # Linear: a spline would ring beside the tumour's edge.
     result = {}
     for name, image in images.items():
         new = np.array(image)
