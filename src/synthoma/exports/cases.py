@@ -259,6 +259,7 @@ def distinct(texts: Sequence[str], *, ascii_only: bool = False) -> list[str]:
         key, other = _folded(name), name
         while count[key] > 1 and (other == name or _folded(other) in used):
             numbers[key] += 1
+            # A numbered name may be another's own: then the next number is tried.
             other = f"{name}{mark}{numbers[key]}"
         used.add(_folded(other))
         told.append(other)

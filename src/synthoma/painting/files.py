@@ -243,6 +243,7 @@ def _as_stored(before: Array, after: Array, where: Array) -> Array:
     values = after
     if np.issubdtype(before.dtype, np.integer):
         limits = np.iinfo(before.dtype)
+        # Rounded and cut: a cast alone takes the floor, and wraps bright tumours round to black.
         values = np.clip(np.rint(after), limits.min, limits.max)
     return np.where(where, values.astype(before.dtype), before)
 
