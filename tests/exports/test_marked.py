@@ -135,6 +135,18 @@ def test_slices_of_a_case_become_a_volume_in_the_patients_axes(
     assert said["Class"] == "tumour"
 
 
+def test_slices_that_are_not_counted_as_they_were_cut_are_all_there(tmp_path: Path) -> None:
+    images = np.full((4, 8, 8), 0.5)
+    images[:, 2, 2] = (0.2, 0.4, 0.6, 0.8)
+    cohort = write_cohort(tmp_path / "cohort", images, origin="synthetic", provenance={"config": {"every": 2}})
+    table = cohort.slices.assign(case="one", slice=[0, 2, 3, 4], step_mm=3.0, pixel_mm=1.0)
+    table.to_csv(cohort.path / "slices.csv", index=False)
+    folder = exported(Cohort(cohort.path), tmp_path / "nifti", "nifti")
+    found = nibabel.load(next((folder / "one").glob("*.nii.gz")))
+    assert found.shape[2] == 5
+    assert sorted(np.asarray(found.dataobj)[2, 2].tolist()) == [0, 51, 102, 153, 204]
+
+
 def test_dicom_says_that_no_patient_was_imaged(drawn: Cohort, tmp_path: Path) -> None:
     folder = exported(drawn, tmp_path / "dicom", "dicom")
     dataset = pydicom.dcmread(folder / "case-0001" / "flair.dcm")

@@ -16,7 +16,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.errors import ConfigError, InputError, OutputError
 from synthoma.hospital.listen import Listener, looked, retry_s
 from synthoma.hospital.peers import Peer, receiver, send
 from synthoma.hospital.settings import ListenConfig
@@ -79,6 +79,17 @@ def test_a_study_comes_in_bit_for_bit_and_is_looked_at_once(start: Start, tmp_pa
     assert {one.SOPInstanceUID: one.PixelData for one in kept} == pixels
     time.sleep(1)
     assert [one["event"] for one in node.audit()].count("looked at") == 1
+
+
+def test_too_little_memory_for_a_process_does_not_end_the_node(start: Start, tmp_path: Path) -> None:
+    def no_room(images: Path, found: Path, most_s: float) -> str:
+        raise OutputError("a process for `synthoma detect`", "Cannot allocate memory", "make room or memory")
+
+    node = start(look=no_room)
+    send(series(tmp_path / "in"), peer(node))
+    until(lambda: node.states() == ["failed"])
+    send(series(tmp_path / "in"), peer(node))
+    until(lambda: [one["event"] for one in node.audit()].count("failed") == 2)
 
 
 def test_images_are_removed_after_looking_unless_they_are_to_stay(start: Start, tmp_path: Path) -> None:

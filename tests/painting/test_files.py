@@ -11,9 +11,11 @@ import pytest
 import synthoma
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.types import Array
+from synthoma.painting.files import write_scans
 from synthoma.painting.painters import tissues_of
 from synthoma.painting.places import middle_of
 from synthoma.painting.scan import Scan, raised
+from synthoma.painting.stacks import Changed
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.layouts import take_inventory
 from synthoma.scans.volumes import read_volume, write_volume
@@ -107,6 +109,21 @@ def test_a_scan_whose_mask_cannot_be_used_is_left_out(head: Scan, tmp_path: Path
         command(tmp_path / "in", tmp_path / "out", size=64)
     dials = {"beside": True, "size_ml": 6, "place": "right"} if command is synthoma.paint else {}
     command(tmp_path / "in", tmp_path / "said", size=64, convention="brats-2023", **dials)
+
+
+def test_who_is_painted_once_is_named_though_a_second_copy_fails(head: Scan, tmp_path: Path) -> None:
+    folder = write_scan(tmp_path / "in", head, "sub-007")
+
+    def change(number: int, name: str, scan: Scan) -> Changed:
+        if number:
+            raise InputError("room", "none", "leave it out")
+        return Changed(scan.images, np.ones(scan.shape, np.uint8), np.ones(scan.shape, np.bool_), {})
+
+    (tmp_path / "out").mkdir()
+    inventory = take_inventory(folder)
+    written = write_scans(inventory, tmp_path / "out", "painted", change, copies=2)
+    assert len(written.inventory.cases) == 1
+    assert written.patients == {inventory.cases[0].patient or inventory.cases[0].name}
 
 
 def test_scans_of_several_folders(head: Scan, tmp_path: Path) -> None:

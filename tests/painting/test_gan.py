@@ -18,7 +18,7 @@ from synthoma.painting.dials import Dials
 from synthoma.painting.gan.learning import Apprentice, learn
 from synthoma.painting.gan.model import FILE, PainterModel, shipped_painter
 from synthoma.painting.gan.network import TOLD, Filler, Judge
-from synthoma.painting.gan.plates import SIDE, Plate, Plates
+from synthoma.painting.gan.plates import SIDE, Plate, Plates, plate_of
 from synthoma.painting.gan.region import MARGIN_MM, margin_of, told_planes
 from synthoma.painting.painters import Material, paint_scan
 from synthoma.painting.scan import Scan
@@ -108,6 +108,17 @@ def test_what_networks_are_told() -> None:
     assert np.array_equal(told[2:5].argmax(0) + 1, [[1, 1], [2, 3]])
     assert told[-4:, 0, 0].tolist() == [1, 0, 1, 0]
     assert not told_planes(mask, margin, np.ones(4, np.bool_), regions=False)[1:5].any()
+
+
+def test_slices_with_a_cavity_are_neither_ill_nor_healthy(head: Scan) -> None:
+    z, y, x = (size // 2 for size in head.shape)
+    mask = np.zeros(head.shape, np.uint8)
+    mask[z : z + 2, y - 5 : y + 5, x + 6 : x + 16] = 1
+    mask[z + 1 : z + 3, y - 5 : y, x + 6 : x + 12] = 4
+    plate = plate_of(Scan({"flair": head.images["flair"]}, head.spacing, mask))
+    known = Plates([plate], regions=False)
+    assert known._ill[:, 1].tolist() == [z]
+    assert not {z + 1, z + 2} & set(known._healthy[:, 1].tolist())
 
 
 def test_half_of_a_batch_are_lesions_the_rest_healthy_slices_with_their_masks() -> None:

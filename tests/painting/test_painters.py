@@ -11,8 +11,11 @@ from scipy import ndimage
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
 from synthoma.painting.dials import Dials, place_of
+from synthoma.painting.growth import room_of
+from synthoma.painting.lesions import lesion_of, pasted
 from synthoma.painting.painters import Material, paint_scan
 from synthoma.painting.places import middle_of
+from synthoma.painting.request import requested
 from synthoma.painting.scan import Painted, Scan
 from synthoma.painting.tissues import WHITE, TissueMap, tissues_of
 
@@ -113,6 +116,36 @@ def test_mass_effect_moves_what_is_around(head: Scan) -> None:
     assert np.array_equal(still.mask, moved.mask)
     assert moved.changed.sum() > still.changed.sum()
     assert np.array_equal(moved.images["t1"][~moved.changed], head.images["t1"][~moved.changed])
+
+
+def test_mass_effect_leaves_other_tumours_where_their_masks_are(head: Scan) -> None:
+    first = paint_scan(stream(9, "test", 0), head, Dials(size_ml=(10, 10)))
+    twice = replace(head, images=first.images, mask=first.mask)
+    dials = Dials(size_ml=(20, 20), mass_effect_mm=(10, 10))
+    second = paint_scan(stream(9, "test", 1), twice, dials, beside=True)
+    there = first.mask > 0
+    # It pushes as far as there: the test would say nothing of tumours that lie far apart.
+    assert second.changed[ndimage.binary_dilation(there, iterations=6)].any()
+    assert not second.changed[there].any()
+    assert all(np.array_equal(second.images[name][there], first.images[name][there]) for name in first.images)
+
+
+def test_a_lesion_that_was_cut_off_ends_where_it_was(head: Scan) -> None:
+    """A cohort of tumour slices alone ends where its tumours do."""
+    tissue = tissues_of(head.images, head.spacing)
+    z, y, x = (int(value) for value in middle_of(tissue))
+    mask = np.zeros((3, *head.shape[1:]), np.uint8)
+    mask[:, y - 5 : y + 5, x + 8 : x + 18] = 1
+    cut = Scan({name: image[z - 1 : z + 2] for name, image in head.images.items()}, head.spacing, mask)
+    flat = TissueMap(*(part[z - 1 : z + 2] for part in (tissue.brain, tissue.white, tissue.grey, tissue.depth_mm)),
+                     tissue.levels, tissue.noise)  # fmt: skip
+    lesion = lesion_of("donor", cut, flat)
+    assert lesion is not None
+    request = requested(stream(3, "test", 0), Dials(size_ml=(lesion.ml, lesion.ml)))
+    start = np.array([z, y, x + 13], np.float64)
+    shape, _, made, _ = pasted(stream(3, "test", 1), head, tissue, request, start, room_of(tissue), [lesion])
+    rows = np.flatnonzero(made.any((1, 2))) + shape.box[0].start
+    assert (rows[0], rows[-1]) == (z - 1, z + 1)
 
 
 def test_own_mask_is_filled_as_it_is(head: Scan) -> None:

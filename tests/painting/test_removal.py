@@ -34,6 +34,28 @@ def test_far_slices_pull_less() -> None:
     assert far == pytest.approx(0.02 / 4.02, abs=1e-3)
 
 
+def test_a_rim_of_zeros_is_a_rim() -> None:
+    """Its hole is 0, however bright the rest is: the mean of the rest is for holes that have none."""
+    values = np.zeros((1, 9, 9), np.float32)
+    values[0, 0] = 50.0
+    hole = np.zeros(values.shape, np.bool_)
+    hole[0, 4:6, 4:6] = True
+    assert not membrane(values, hole, (1.0, 1.0, 1.0))[hole].any()
+    assert (membrane(values, np.ones_like(hole), (1.0, 1.0, 1.0)) == 0).all()
+
+
+def test_a_part_that_touches_nothing_trusted_is_not_filled_with_black() -> None:
+    values = np.full((1, 20, 20), 7.0, np.float32)
+    brain = np.zeros(values.shape, np.bool_)
+    brain[0, :10] = True
+    hole = np.zeros(values.shape, np.bool_)
+    hole[0, 4:6, 4:6] = hole[0, 15:17, 15:17] = True
+    values[0, :10] = 3.0
+    made = membrane(values, hole, (1.0, 1.0, 1.0), brain)
+    assert made[0, 4:6, 4:6] == pytest.approx(3.0, abs=0.01)
+    assert made[0, 15:17, 15:17] == pytest.approx(7.0, abs=0.01)
+
+
 def hidden(head: Scan, y_mm: float, x_mm: float) -> tuple[Scan, np.ndarray]:
     """The head with a bright block in it."""
     z, y, x = head.shape[0] // 2, head.shape[1] // 2 + int(y_mm / 2.5), head.shape[2] // 2 + int(x_mm / 2.5)

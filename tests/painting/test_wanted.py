@@ -14,8 +14,10 @@ from synthoma.core.errors import ConfigError, InputError
 from synthoma.detectors.plan import DetectorPlan
 from synthoma.detectors.training import DetectorTraining
 from synthoma.painting.places import where_is
+from synthoma.painting.scan import Scan
 from synthoma.painting.stacks import stacks_of
 from synthoma.painting.tissues import brain_of
+from synthoma.painting.wanted import fresh
 from synthoma.planning.counting import seen_of
 from synthoma.planning.result import Order, Plan, write_plan
 
@@ -71,6 +73,12 @@ def test_held_out_patients_count_for_nothing(simulated: synthoma.Cohort, cohort:
     assert not any(one.kind == "planted" for one in ours.tallies)
     text = ours.model_dump_json()
     assert not any(f'"{name}"' in text for name in cohort.patients), "a plan names nobody"
+
+
+def test_an_old_cavity_is_no_part_of_what_was_painted() -> None:
+    before = np.array([[[0, 4, 1, 0]]], np.uint8)
+    scan = Scan({"flair": np.ones(before.shape, np.float32)}, (1.0, 1.0, 1.0), before)
+    assert fresh(np.array([[[3, 4, 1, 0]]], np.uint8), scan).tolist() == [[[True, False, False, False]]]
 
 
 def test_sizes_are_those_of_the_masks(cohort: synthoma.Cohort) -> None:

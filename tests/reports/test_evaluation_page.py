@@ -372,6 +372,7 @@ def test_figures_as_text() -> None:
     assert (number(-16, signed=True), number(2.25, signed=True)) == ("−16", "+2.25")
     assert (chance(None), chance(0.0004), chance(0.011)) == ("–", "< 0.001", "0.011")
     assert [percent(share) for share in (0, 0.014, 0.125, 0.907, 1)] == ["0 %", "1.4 %", "12 %", "90.7 %", "100 %"]
+    assert [percent(share) for share in (1e-9, 0.0004, 0.9996)] == ["under 0.1 %", "under 0.1 %", "over 99.9 %"]
     assert sentence("up to 4.0x, and -3 % of a --flag") == "Up to 4.0×, and −3\N{NO-BREAK SPACE}% of a --flag."
 
 

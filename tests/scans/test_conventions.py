@@ -106,6 +106,13 @@ def test_dataset_json_that_is_none_or_unclear() -> None:
         assert found is not None
         assert found.convention is not None
         assert labelled(np.array([[[0, 1]]]), found.convention)[0].ravel().tolist() == [0, 1]
+    for labels in ({"tumor": [1, 2]}, {"whole tumor": [1, 2], "resection cavity": 4}):  # no part is named
+        found = described(json.dumps({"labels": {"background": 0, **labels}}))
+        assert found is not None
+        assert found.convention is not None
+        mask, meant = labelled(np.array([[[0, 1, 2]]]), found.convention)
+        assert mask.ravel().tolist() == [0, 1, 1]
+        assert meant[1] == "tumour"
     assert described("[1, 2]") is None
     assert described('{"name": "x"}') is None
     found = described('{"labels": {"background": 0, "white matter": 1, "tumor": 2}}')

@@ -26,7 +26,7 @@ with warnings.catch_warnings():  # it would rather have httpx2
     from starlette.testclient import TestClient
 
 import synthoma
-from synthoma.core.errors import ConfigError, InputError
+from synthoma.core.errors import ConfigError, InputError, OutputError
 from synthoma.detection.settings import DetectConfig
 from synthoma.service.jobs import Jobs
 from synthoma.service.serve import Service, token_of
@@ -206,6 +206,22 @@ def test_what_a_killed_service_left_is_done_after_the_next_start(tmp_path: Path)
     assert [again.take(0).number for _ in range(2)] == [first.number, second.number]  # type: ignore[union-attr]
     assert again.take(0) is None
     assert not (tmp_path / "jobs" / "torn").exists()
+
+
+def test_a_state_that_cannot_be_written_ends_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nothing would be looked at any more, and requests still be taken."""
+    jobs = Jobs(tmp_path, 10, 3600)
+    job = jobs.add(tmp_path, DetectConfig(), sent=False)
+
+    def full(path: Path, content: object) -> None:
+        raise OutputError("room on the disk", "none", "make some")
+
+    monkeypatch.setattr("synthoma.service.jobs.write_json", full)
+    assert jobs.take(0.0) is job
+    jobs.settle(job, "")
+    assert job.state == "found"
+    with pytest.raises(OutputError):  # whoever asks is told
+        jobs.add(tmp_path, DetectConfig(), sent=False)
 
 
 def test_results_are_removed_after_their_time(tmp_path: Path) -> None:

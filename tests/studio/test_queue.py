@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -139,6 +140,22 @@ def test_what_does_not_leave_is_killed(queues: Made, monkeypatch: pytest.MonkeyP
     time.sleep(0.5)  # so that it ignores the signal
     queue.cancel(job)
     assert until(queue, job, lambda one: one.over).state == "cancelled"
+
+
+def test_a_store_without_room_stops_no_lane(queues: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = iter((True, True, False))
+
+    def refused(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    queue = queues(TELLS)
+    end = queue.store.end
+    monkeypatch.setattr(queue.store, "reached", refused)
+    monkeypatch.setattr(queue.store, "runs_as", refused)
+    monkeypatch.setattr(queue.store, "end", lambda *given: refused() if next(full, False) else end(*given))
+    for _ in range(2):
+        job = queue.add("train", "train", ())
+        assert until(queue, job, lambda one: one.over).state == "done"
 
 
 def test_a_studio_that_ends_leaves_stopped_jobs_that_go_on(queues: Made, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def mirror_plane(brain: Bools, spacing: Sequence[float]) -> Floats | None:
     for _ in range(5):
         plane = np.linalg.lstsq(terms[kept], middle[kept], rcond=None)[0]
         off = np.abs(middle - terms @ plane)
+        # Rows farther off are dents or a bulging tumour; never less than a voxel, by which all middles are rounded.
         kept = off <= max(2.0 * float(np.median(off)), spacing[0])
     return np.pad(plane, (0, 3 - len(plane)))
 

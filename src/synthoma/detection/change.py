@@ -87,6 +87,7 @@ def differences(earlier: Seen, later: Seen) -> list[str]:
     grids = [seen.study.geometry for seen in (earlier, later)]
     if any(grid is None or not grid.thick for grid in grids):
         return [*reasons, "nobody knows how large the voxels of both are"]
+    # Sorted: the same voxels may be stored with their axes in another order.
     sides = [sorted(grid.spacing) for grid in grids if grid is not None]
     if any(max(a, b) > OTHER_GRID * min(a, b) for a, b in zip(*sides, strict=True)):
         told = ["x".join(f"{side:.2g}" for side in some) for some in sides]
@@ -191,6 +192,7 @@ def _overlap(moved: Bools, later: Seen) -> Overlap:
     ahead, back = match_lesions(moved, now, (z, y, x)), match_lesions(now, moved, (z, y, x))
 
     def lesions(volumes: tuple[float, ...]) -> int:
+        # mm3, as in `metrics.lesions`: what is smaller comes and goes with the threshold.
         return sum(size > 50 for size in volumes)
 
     return Overlap(

@@ -152,6 +152,7 @@ def opened(run: Path) -> Classifier:
     return _open_once(run, status.st_mtime_ns, status.st_size)
 
 
+# Two: a command may ask one for the type, and one that looks first.
 @lru_cache(maxsize=2)
 def _open_once(run: Path, _written: int, _size: int) -> Classifier:
     return Classifier.open(run)

@@ -153,6 +153,7 @@ def _contours(number: int, region: Bools, series: Series, headers: Mapping[Path,
 def _placed(line: Floats, plane: Plane, series: Series) -> Floats:
     """Points (n, 3) in the patient, mm LPS."""
     along_row, down = np.array(series.axes[:3]), np.array(series.axes[3:])
+    # Spacings are those of x and y: rows lie a y apart, columns an x.
     rows, columns = line[:, :1] * series.spacing[1] * down, line[:, 1:] * series.spacing[0] * along_row
     placed: Floats = np.array(plane.position) + columns + rows
     return placed

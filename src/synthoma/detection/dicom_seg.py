@@ -111,6 +111,7 @@ def _write(path: Path, series: Series, regions: Mapping[str, Bools], maker: _Mak
     if not filled:
         raise InputError("a region with content", "none", "a DICOM SEG cannot be empty")
     sources, places = _sources(series)
+    # Of a multi-frame file highdicom wants all frames, in its order, be they slices of this series or not.
     count = int(sources[0].get("NumberOfFrames") or 1) if len(sources) == 1 else len(sources)
     frames = np.zeros((count, *series.shape, len(filled)), dtype=np.uint8)
     for number, region in enumerate(filled.values()):

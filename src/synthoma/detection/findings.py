@@ -163,6 +163,7 @@ def head_columns(image: Array) -> tuple[float, float]:
 def _evened(image: Array) -> Float32:
     """A slice whose tissue is no brighter than its median, so that a bright tumour does not pass for the head."""
     values = image.astype(np.float32) - float(image.min())
+    # As the window of grey values tells tissue from air (`scans.intensity`).
     tissue = values[values > 0.08 * float(np.percentile(values, 99.9))]
     return np.minimum(values, float(np.median(tissue))) if tissue.size else values
 

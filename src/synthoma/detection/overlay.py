@@ -38,6 +38,7 @@ def chosen_slices(areas: Ints, blank: Bools, most: int = MOST_ROWS) -> list[int]
     largest = int(areas.argmax())
     if len(found) <= most:
         return [int(z) for z in found]
+    # The middles of equal parts: its ends, where hardly any tumour is, are the least worth a picture.
     shares = (np.arange(most) + 0.5) / most
     # Where equal shares of the area are reached: large parts of a tumour get more pictures than its ends.
     spread = sorted(set(np.searchsorted(np.cumsum(areas) / areas.sum(), shares).tolist()))

@@ -84,6 +84,7 @@ def _longest(mask: Bools, pixel: tuple[float, float]) -> tuple[float, list[Float
     ends = points[ConvexHull(points).vertices]
     between = squareform(pdist(ends))
     longest = float(between.max())
+    # Equal but for rounding: of a square both diagonals, whose order would else be chance.
     pairs = np.argwhere(np.triu(between >= longest - 1e-9)).tolist()
     ways = [(ends[j] - ends[i]) / longest for i, j in pairs]
     return longest, ways, max(float(np.ptp(ends @ np.array([-way[1], way[0]]))) for way in ways)
@@ -107,6 +108,7 @@ def _across(mask: Bools, pixel: tuple[float, float], along: Floats) -> float:
     box = np.array([[0, 0], [pixel[0], 0], [pixel[0], pixel[1]], [0, pixel[1]]])
     boxes = low[:, None] + box
     t, u = boxes @ along, boxes @ across
+    # Corners that are one but for rounding would be two places a hair apart, and the limits between them mixed up.
     places = np.unique(np.round(t.ravel(), 9))
     # Two places a hair apart on either side of each corner stand for its two limits.
     hair = 1e-7 * max(pixel)

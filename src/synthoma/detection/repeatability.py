@@ -82,6 +82,7 @@ def perturbed_case(case: Case, study: Study, index: int) -> Case:
 
 def _moved(study: Study, index: int) -> Study:
     assert study.geometry is not None, "only scans with a geometry are compared"
+    # Always the same motions: a limit is to differ between scans because they do, and not by other draws.
     rng = stream(0, "detection.repeatability", index)
     shape = next(iter(study.images.values())).shape
     transform = _motion(rng, study.geometry, shape)

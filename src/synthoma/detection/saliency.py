@@ -82,6 +82,7 @@ def decoder_layer(network: nn.Module, images: Tensor) -> nn.Module:
     smallest = min((side for side, _ in sides), default=0)
     lowest = max((at for at, (side, _) in enumerate(sides) if side == smallest), default=0)
     decoder = sides[lowest + 1 :] or sides
+    # The two finest; where the decoder has one alone, that one.
     wanted = sorted({side for side, _ in decoder}, reverse=True)[:2]
     return next((module for side, module in reversed(decoder) if side == wanted[-1]), network)
 

@@ -59,6 +59,7 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     if detector.calibrations and calibration is None:
         shown = ", ".join(framing.images)
         remarks.append(f"from {shown} alone this model cannot tell scans with tumour from those without: trust nothing")
+    # Who sets a threshold sets it for the scan too.
     limit = thresholds[0] if calibration is None or options.threshold is not None else calibration.limit
     seen = Seen(
         case=case,

@@ -53,6 +53,7 @@ def with_earlier(now: Inventory, before: Inventory) -> tuple[Inventory, Visits]:
     Raises:
         ConfigError: no scan has an earlier one.
     """
+    # Both folders may call a patient's scan the same, and each has files of its own in the output.
     earlier = [replace(case, name=f"{case.name}-before") for case in before.cases]
     doubts: list[str] = []
     if len(now.cases) == len(earlier) == 1:

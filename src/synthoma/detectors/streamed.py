@@ -125,6 +125,7 @@ class StreamedSlices:
             assert slices is not None
             order.append(np.flatnonzero(patients == patient))
             parts.append(slices.fetch(places[order[-1]]))
+        # The inverse of the order in which patients were read: labels must lie beside their images.
         back = torch.from_numpy(np.argsort(np.concatenate(order)))
         images, masks, classes = (
             torch.cat([getattr(part, name) for part in parts])[back] for name in ("images", "masks", "classes")
@@ -150,6 +151,7 @@ class StreamedSlices:
         """Let ``mixed`` patients from number ``first`` on be there."""
         if self._coming is not None and first == self._first:
             return
+        # Steps need not rise: how fast a step is, is tried with the first one, and a resumed run begins far on.
         if self._coming is None or not self._first <= first <= self._first + len(self._there):
             self.close()
             self._first, self._coming = first, self._open.enter_context(self.stream.patients(self.wanted, first))

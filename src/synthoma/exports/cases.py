@@ -159,11 +159,8 @@ class _Told:
 
 
 def _piece(cohort: Cohort, told: _Told, name: str, rows: list[int], numbers: list[int]) -> Piece:
-    every = cohort.meta.provenance.config.get("every")
-    every = every if isinstance(every, int) and every > 0 else 1
     offsets = [number - numbers[0] for number in numbers]
-    if any(offset % every for offset in offsets):  # they are not counted as they were cut
-        every = 1
+    every = kept_every(cohort, offsets)
     first, pixel, step = rows[0], told.pixel[rows[0]], told.step[rows[0]]
     x, z = pixel or 1.0, every * (step or 1.0)
     spacing: dict[str, Vector3] = {"axial": (x, x, z), "coronal": (x, z, x), "sagittal": (z, x, x)}
@@ -182,6 +179,19 @@ def _piece(cohort: Cohort, told: _Told, name: str, rows: list[int], numbers: lis
         missing=tuple(one for one in cohort.modalities if one in absent),
         outlined=bool(cohort.labels) and all(told.drawn[row] for row in rows),
     )
+
+
+def kept_every(cohort: Cohort, offsets: Sequence[int]) -> int:
+    """How many slices of the scan lie from one place of a volume to the next.
+
+    Args:
+        cohort: whose settings say which of the slices were kept.
+        offsets: numbers of a volume's slices, from its first one on.
+    """
+    every = cohort.meta.provenance.config.get("every")
+    every = every if isinstance(every, int) and every > 0 else 1
+    # Of slices that are not counted as they were cut, two would else fall on one place, and one of them be lost.
+    return 1 if any(offset % every for offset in offsets) else every
 
 
 def _visit(value: object) -> str:
@@ -259,6 +269,7 @@ def distinct(texts: Sequence[str], *, ascii_only: bool = False) -> list[str]:
         key, other = _folded(name), name
         while count[key] > 1 and (other == name or _folded(other) in used):
             numbers[key] += 1
+            # A numbered name may be another's own: then the next number is tried.
             other = f"{name}{mark}{numbers[key]}"
         used.add(_folded(other))
         told.append(other)

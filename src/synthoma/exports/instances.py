@@ -58,6 +58,7 @@ def outline(region: Bools) -> Floats:
 
     around = np.pad(region.astype(np.float64), 1)
     borders = find_contours(around, 0.5, fully_connected="high")
+    # The outer border: those of holes lie within its box.
     longest = max(borders, key=lambda border: float(np.ptp(border[:, 0]) * np.ptp(border[:, 1])))
     # Pixel centres lie at whole numbers, behind one row and column of padding.
     return np.asarray(longest[:-1, ::-1] - 0.5)

@@ -20,6 +20,7 @@ from synthoma.core.provenance import bytes_digest
 from synthoma.core.types import Bytes, Plane, tumour_of
 from synthoma.core.untrusted import csv_text, file_name
 from synthoma.core.whole_files import write_json, write_text
+from synthoma.exports.cases import kept_every
 from synthoma.exports.marks import NOTICE, facts
 from synthoma.scans.case import Geometry, Volume
 from synthoma.scans.orientation import from_plane
@@ -152,7 +153,7 @@ def _write_nifti(folder: Path, case: str, cohort: Cohort, rows: list[int]) -> No
     (folder / case).mkdir()
     table = cohort.slices.iloc[rows]
     numbers = table["slice"].to_numpy(np.int64) if len(rows) > 1 else np.zeros(1, np.int64)
-    every = int(cohort.meta.provenance.config.get("every", 1))
+    every = kept_every(cohort, (numbers - numbers[0]).tolist())
     places = (numbers - numbers[0]) // every
     # A volume is regular, and a cohort leaves out slices that nobody wanted: there stand black ones.
     depth = int(places[-1]) + 1

@@ -35,6 +35,7 @@ def write(job: Job) -> list[Piece]:
     for piece in job.each(found):
         place = FOLDERS[piece.split]
         save(picture_of(job, piece), job.folder / "images" / place / f"{piece.name}.png", job.cohort, piece.rows[0])
+        # A slice without a region gets an empty file: with none at all it would not count as healthy.
         lines = [_line(one, boxes=job.options.boxes) for one in instances(slice_mask_of(job.cohort, piece, job.labels))]
         (job.folder / "labels" / place).mkdir(parents=True, exist_ok=True)
         # Whole or not with the folder: one by one, each would be looked for among all others.

@@ -96,6 +96,7 @@ class Inbox:
             if study.state != "receiving":
                 study.tries = 0
             self._set(study, "receiving")
+        # Senders repeat images: one that came before is no further image of the study.
         new = not file.exists()
         with whole_file(file) as partial:
             partial.write_bytes(content)

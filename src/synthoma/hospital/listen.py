@@ -106,6 +106,8 @@ class Listener:
         place = self.inbox.place(study)
         try:
             why = self._look(place / RECEIVED, place / FOUND, self._options.longest_s)
+        except OutputError as error:  # too little memory for a process: the node goes on, and says so of this study
+            why = f"{error.expected}: {error.came}"
         except OSError as error:
             why = type(error).__name__
         if not self.inbox.settle(study, "failed" if why else "found", why):

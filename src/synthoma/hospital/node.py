@@ -98,6 +98,7 @@ class Node:
             self._audit.write("refused", why=type(error).__name__, sender=_title(event))
             return NOT_READABLE
         try:
+            # Asked before each image: a disk that is full stops the findings too, and whatever else lies on it.
             if shutil.disk_usage(self._disk).free < self._options.free_gib * _GIB + len(content):
                 raise OSError("less room than --keep-free")
             self._inbox.store(study, image, content, sender)

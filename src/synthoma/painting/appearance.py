@@ -107,6 +107,7 @@ def _enhancing(request: Request, core: torch.Tensor, whole: torch.Tensor) -> Bio
     depths = -core[(core < 0) & (whole < 0)]
     if request.enhancing <= 0 or not len(depths):
         return replace(biology, rim_mm=0.0)
+    # `torch.quantile` refuses more than some 16 million values.
     thick = float(torch.quantile(depths[: 2**22], min(request.enhancing, 1.0)))
     # A ring as high-grade tumours have it: of low-grade ones only spots would be left of it.
     return replace(biology, rim_mm=max(thick, 0.1), grade="high")
@@ -124,6 +125,7 @@ def _dictionary(modality: str) -> tuple[Floats, tuple[Protocol, ...]]:
     for protocol in protocols:
         found = signals(modality, protocol, table)
         white = found[Tissue.WHITE]
+        # Fluid that FLAIR nulls has no logarithm.
         ratios.append((np.log(found[Tissue.GREY] / white), np.log(max(found[Tissue.VENTRICLE] / white, 0.05))))
     return np.array(ratios), protocols
 
@@ -142,6 +144,7 @@ def sequence_of(name: str, levels: tuple[float, float, float]) -> str:
     """The sequence that a modality shows; of plain pictures the one whose ratios fit best."""
     if name != PLAIN_MODALITY:
         return name
+    # No T1c: of healthy tissue it shows what T1 does, and ratios cannot tell the two apart.
     return min(("flair", "t1", "t2"), key=lambda one: _protocol(one, levels)[1])
 
 
@@ -168,6 +171,7 @@ def ratios_of(
         parts: what its voxels hold.
     """
     properties = draw_properties(rng, 1.5)
+    # By these the protocol was found: drawn anew, they would no longer have the ratios of the scan.
     for kind in (Tissue.WHITE, Tissue.GREY, Tissue.VENTRICLE):
         properties[kind] = PROPERTIES[kind]
     found: dict[str, Floats] = {}
@@ -249,6 +253,7 @@ def painted(
 def _blurred(fractions: Float32, scan: Scan) -> Float32:
     """Fractions as a scanner sees them: each pixel has some of its neighbours', in sum as much as it had."""
     total = fractions.sum(0)
+    # Of pixels finer than a millimetre, which are interpolated, as wide as the scanner saw: 0.7 mm.
     sigma = max(0.7, 0.7 / min(scan.spacing[1:]))
     soft = ndimage.gaussian_filter(fractions, (0, 0, sigma, sigma))
     return np.asarray(soft * (total / np.maximum(soft.sum(0), 1e-6)), np.float32)
@@ -260,6 +265,7 @@ def _white_level(own: Float32, tissue: TissueMap, shape: Shape, level: float, sc
     sigma = anisotropic(18.0, scan.spacing, True)
     few = np.s_[:, ::2, ::2]
     half = (0.0, sigma[1] / 2, sigma[2] / 2)
+    # Every other pixel: brightness that changes over 18 mm needs no more, at a quarter of the time.
     near = ndimage.gaussian_filter(white[few], half)
     total = ndimage.gaussian_filter((own * white)[few], half)
     local = (total + 0.05 * level) / (near + 0.05)

@@ -100,7 +100,9 @@ def write_scans(
                 name = file_name(f"{case.name}-{done}" + (f"-{copy + 1}" if copies > 1 else ""))
                 new = change(number * copies + copy, case.name, scan)
                 cases.append(_written(folder / FOLDER, name, case, study, new, done))
-            patients.add(case.patient or case.name)
+                # With each copy: one that is kept names its patient, though the next one may fail. Where no patient is
+                # known it is the case, whose name the group of a prepared cohort then bears.
+                patients.add(case.patient or case.name)
         except InputError as error:
             skipped.append(Skipped(place, str(error)))
         except (OSError, ValueError, MemoryError) as error:  # a decoder's own words
@@ -241,6 +243,7 @@ def _as_stored(before: Array, after: Array, where: Array) -> Array:
     values = after
     if np.issubdtype(before.dtype, np.integer):
         limits = np.iinfo(before.dtype)
+        # Rounded and cut: a cast alone takes the floor, and wraps bright tumours round to black.
         values = np.clip(np.rint(after), limits.min, limits.max)
     return np.where(where, values.astype(before.dtype), before)
 

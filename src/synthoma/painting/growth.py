@@ -109,6 +109,7 @@ def _grown(
     spacing = np.array(scan.spacing)
     axes = [np.arange(-side, side + 1) * GROWTH_MM / spacing[axis] + start[axis] for axis, side in enumerate(sides)]
     if scan.flat:
+        # Three equal slices: growth in space needs one above and one below. Sizes count all three.
         axes[0] = np.zeros(3)
     box = _box(axes, scan)
     white, grey = (_coarse(field * allowed, axes, box, scan) for field in (tissue.white, tissue.grey))
@@ -127,6 +128,7 @@ def _grown(
     fields = np.stack([_fine(field, box, axes, scan) for field in noise])
     if target is not None:
         ball = _distance(box, target, scan) - radius
+        # Whoever asks for millimetres wants the middle there: left free, growth wanders along white matter.
         whole, core = 0.4 * whole + 0.6 * ball, core - 0.6 * whole + 0.6 * ball
     whole = whole + biology.spare_mm * (tissue.grey[box] - 0.3) + 0.5 * biology.patchy * fields[0]
     return _fitted(
@@ -151,6 +153,7 @@ def _fitted(shape: Shape, biology: Biology, scan: Scan, tissue: TissueMap, allow
         came = f"{biology.volume_ml:.3g} ml" + ("" if scan.flat else f", where {most:.3g} ml are free")
         raise InputError("a tumour that the brain has room for", came, "ask for a smaller one, or another place")
     wanted = max(1, round(wanted))
+    # Half way between the last voxel inside and the first one outside: neither lies on the margin.
     off = float(distances[wanted - 1 : wanted + 1].mean())
     whole = (shape.whole - np.float32(off)).astype(np.float32)
     ragged = 0.5 * biology.patchy + 0.12 * radius_of(biology.volume_ml)
@@ -190,6 +193,7 @@ def _fine(field: Float32, box: Box, axes: list[Floats], scan: Scan) -> Float32:
         step = axes[axis][1] - axes[axis][0]
         places.append((span - axes[axis][0]) / step if step > 0 else np.zeros(len(span)))
     grid = np.meshgrid(*places, indexing="ij")
+    # A cubic spline needs four samples.
     order = 3 if field.shape[0] > 3 else 1
     if scan.flat:
         return np.asarray(
@@ -203,6 +207,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Float32:
     fields = []
     for _ in range(FIELDS):
         white = rng.standard_normal(shape)
+        # Wrapped: any other border has less to average, and noise of another strength.
         field = ndimage.gaussian_filter(white, 1.0, mode="wrap")
         wide = ndimage.gaussian_filter(white, 3.0, mode="wrap")
         field = field / field.std() + wide / max(wide.std(), 1e-9)

@@ -72,16 +72,20 @@ def pasted(
         raise InputError(f"lesions of training patients in {', '.join(scan.images)}", "none", todo)
     # Near in size, so that little is stretched.
     gaps = np.abs(np.log([lesion.ml / request.biology.volume_ml for lesion in usable]))
+    # And not the nearest alone, or one size would always be the same tumour.
     near = np.argsort(gaps, kind="stable")[: max(3, len(usable) // 4)]
     lesion = usable[int(near[rng.integers(len(near))])]
     factor = float((request.biology.volume_ml / lesion.ml) ** (1 / 3))
     turn, mirrored = np.deg2rad(rng.uniform(-25, 25)), bool(rng.random() < 0.5)
     box, places = _places(lesion, scan, start, factor, turn, mirrored)
     whole = ndimage.map_coordinates(lesion.whole, places, order=1, mode="nearest", output=np.float32) * factor
-    # Beyond what was cut out nothing is known of it.
+    # Beyond what was cut out nothing is known of it. Its last slices are as thick as they are: of a cohort of tumour
+    # slices alone they are the tumour's ends, and repeated they would be a column.
+    slack = (0.5, 0.0, 0.0)
     beyond = np.any(
-        [(at < 0) | (at > side - 1) for at, side in zip(places, lesion.whole.shape, strict=True)][1:], axis=0
-    )
+        [(at < -more) | (at > side - 1 + more) for at, side, more in
+         zip(places, lesion.whole.shape, slack, strict=True)], axis=0
+    )  # fmt: skip
     whole = np.where(beyond, np.maximum(whole, 4.0), whole)
     room = room_of(tissue)[box] & allowed[box]
     distances = np.sort(whole[room])
@@ -105,6 +109,7 @@ def pasted(
         images[name] = np.where(inside > 0, new, own).astype(np.float32)
     region = ndimage.map_coordinates(lesion.mask, places, order=0, mode="nearest")
     known = region[region > 0]
+    # Where the margin moved outwards the lesion has no region: its commonest one stands there.
     fill = int(np.bincount(known).argmax()) if len(known) else 1
     mask = np.where((whole < 0) & room, np.where(region > 0, region, fill), 0).astype(np.uint8)
     shape = Shape(box, whole, whole, np.zeros((3, *whole.shape), np.float32))

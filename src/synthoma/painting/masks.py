@@ -78,6 +78,7 @@ def around(marked: np.ndarray, margin: tuple[float, float, float]) -> Box:
 def signed(inside: np.ndarray, scan: Scan) -> Float32:
     """Distance in mm to the edge of a region, negative inside; within the slice for a single one."""
     sampling = (1e6 if scan.flat else scan.spacing[0], *scan.spacing[1:])
+    # Distances are from middle to middle; the edge of a mask lies half a pixel before the next one.
     half = min(scan.spacing[1:]) / 2
     out = ndimage.distance_transform_edt(~inside, sampling=sampling) - half
     within = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=sampling)[1:-1, 1:-1, 1:-1] - half

@@ -196,7 +196,8 @@ def paint_scan(
             start, exact = start_of(rng, canvas.scan, tissue, request.place, far_from, material.places)
             stroke = PAINTERS[painter](rng, canvas, request, start, material, exact=exact)
             asked += request.biology.volume_ml
-        canvas, where = _laid(canvas, stroke, request)
+        others = mask > 0 if scan.mask is None else (mask > 0) | (scan.mask > 0)
+        canvas, where = _laid(canvas, stroke, request, others)
         box = stroke.shape.box
         mask[box] = np.where(stroke.mask > 0, stroke.mask, mask[box])
         changed |= where
@@ -206,8 +207,8 @@ def paint_scan(
     return Painted(canvas.scan.images, mask, changed, {**facts, **_measured(mask, asked, scan, tissue)})
 
 
-def _laid(canvas: Canvas, stroke: Stroke, request: Request) -> tuple[Canvas, Bools]:
-    """The canvas with a stroke upon it, and where it changed; no other tumour comes near."""
+def _laid(canvas: Canvas, stroke: Stroke, request: Request, others: Bools) -> tuple[Canvas, Bools]:
+    """The canvas with a stroke upon it, and where it changed; no other tumour comes near, and ``others`` stay."""
     scan, box = canvas.scan, stroke.shape.box
     changed = np.zeros(scan.shape, np.bool_)
     images = {}
@@ -217,7 +218,7 @@ def _laid(canvas: Canvas, stroke: Stroke, request: Request) -> tuple[Canvas, Boo
         changed |= new != image
         images[name] = new
     if request.mass_effect_mm > 0:
-        images, moved = pushed(images, stroke.mask, box, canvas.tissue, scan, request.mass_effect_mm)
+        images, moved = pushed(images, stroke.mask, box, canvas.tissue, scan, request.mass_effect_mm, others)
         changed |= moved
     allowed = canvas.allowed.copy()
     sampling = (1e6 if scan.flat else scan.spacing[0], *scan.spacing[1:])
@@ -232,6 +233,7 @@ def _measured(mask: Bytes, asked: float, scan: Scan, tissue: TissueMap) -> dict[
     area = len(inside) * scan.spacing[1] * scan.spacing[2]
     size = float(4 / 3 * np.pi * (area / np.pi) ** 1.5 / 1000) if scan.flat else len(inside) * scan.voxel_ml
     return {
+        # Of a mask that was drawn no size was asked.
         "asked_ml": asked or size,
         "painted_ml": size,
         "place_mm": f"{x:.1f} {y:.1f} {z:.1f}",

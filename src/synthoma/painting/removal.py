@@ -111,6 +111,7 @@ def _moves(scan: Scan, brain: Bools, hole: Bools, box: Box, ring: Bools, *, mirr
     own = own - own.mean(1, keepdims=True)
     found: list[tuple[float, _Move]] = []
     for mirrored in (True,) if mirror_only else (True, False):
+        # A mirrored place is known but for the turn of the head; like tissue of the same side may be anywhere.
         wide = reach if mirrored else tuple(3 * side for side in reach)
         for dz in range(-reach[0], reach[0] + 1):
             for dy in range(-wide[1], wide[1] + 1, step[1]):
@@ -127,6 +128,7 @@ def _moves(scan: Scan, brain: Bools, hole: Bools, box: Box, ring: Bools, *, mirr
                     theirs = theirs - theirs[:, good].mean(1, keepdims=True) if good.sum() > 20 else theirs
                     gap = ((theirs - own) ** 2).mean(0)
                     # What has no counterpart counts as unlike.
+                    # In squared deviations unrelated places differ by 2: at 4, none is chosen for lying outside.
                     unlike = float(np.where(good & fits, gap, 4.0).mean())
                     found.append((unlike + 4 * (1 - share), move))
     found.sort(key=lambda pair: pair[0])
@@ -178,6 +180,7 @@ def _ridge(known: Floats, wanted: Floats) -> Floats:
     """Weights (k,) of sources (k, n) for what is wanted (n,): not negative, together at most 1."""
     from scipy.optimize import nnls
 
+    # A share of the sources' own energy: a fixed penalty would depend on the grey scale of the scan.
     strength = np.sqrt(0.02 * (known**2).sum() / len(known))
     matrix = np.concatenate((known.T, strength * np.eye(len(known))))
     weights, _ = nnls(matrix, np.concatenate((wanted, np.zeros(len(known)))))

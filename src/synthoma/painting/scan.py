@@ -119,6 +119,7 @@ def unmeasured(images: Mapping[str, Float32]) -> tuple[Spacing, str]:
     longest = 1
     for image in images.values():
         shown = image.max(0) > 0.1 * float(np.percentile(image, 99.5))
+        # Front to back: heads are of about one length there, and of many breadths.
         rows = np.flatnonzero(shown.any(1))
         longest = max(longest, int(np.ptp(rows)) + 1 if len(rows) else 1)
     side = HEAD_MM / longest

@@ -80,6 +80,7 @@ class Stack:
         table = self.cohort.slices
         if "slice" not in table or len(self.rows) < 2:
             return 1.0
+        # The usual gap: a slice that was left out, or one that shows nothing, widens a single one.
         return float(np.median(np.diff(table["slice"].to_numpy(np.float64)[self.rows])))
 
 
@@ -216,6 +217,7 @@ def add_changed(
         if name in new.images:
             square = stack.squares(new.images[name])
             moved = stack.squares(new.where)
+            # Only where it changed: by way of another precision and scale the rest would come back otherwise.
             images[:, at] = np.where(moved, square, images[:, at])
     masks = stack.squares(new.mask).astype(np.uint8)
     masks = masks if set(labels) - {4} != {1} else np.where(masks == 4, 4, masks > 0).astype(np.uint8)

@@ -12,7 +12,7 @@ from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.core.errors import InputError
 from synthoma.core.progress import Progress
 from synthoma.core.seeding import stream
-from synthoma.core.types import WHOLE_TUMOUR, Bools
+from synthoma.core.types import WHOLE_TUMOUR, Bools, Bytes, tumour_of
 from synthoma.painting.dials import Dials
 from synthoma.painting.places import where_is
 from synthoma.painting.scan import Scan
@@ -48,6 +48,11 @@ class Wish:
                 return False
         words = [str(word) for word in self.dials.place]
         return not words or set(words) <= set(where_is(tumour, brain_of(scan.images, scan.spacing), scan))
+
+
+def fresh(mask: Bytes, scan: Scan) -> Bools:
+    """Tumour of a changed scan's mask (z, y, x) that the scan did not have; the mask shows an old cavity too."""
+    return tumour_of(mask) & ~scan.tumour
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,7 @@ def write_wanted(
                 except InputError as error:
                     why = str(error)
                     continue
-                painted = (new.mask > 0) & ~scan.tumour
-                if not wish.holds(scan, painted):
+                if not wish.holds(scan, fresh(new.mask, scan)):
                     continue
                 kept += add_changed(writer, stack, new, order, made, labels, {"wanted": wish.name})
                 used += stack.rows

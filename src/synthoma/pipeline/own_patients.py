@@ -80,6 +80,7 @@ def write_own_patients(
     """
     from joblib import cpu_count
 
+    # Whole groups, whichever images are asked for: a patient must be the same one in every shard.
     first = images.start - images.start % GROUP
     groups = range(first, images.stop, GROUP)
     need = int(np.ceil((SPARE if matching is not None else 1) * GROUP / per_patient))
@@ -146,6 +147,7 @@ def _chosen(
             raise InputError(
                 f"{GROUP} slices of {', '.join(kinds)}", came, "leave out --class, or ask for other tumours"
             )
+        # Numbers of a group end before those of the next one begin: nobody stands in two.
         pool = [*pool, candidates(config, group * MOST + tried, tuple(kinds))]
         tried += 1
 

@@ -129,6 +129,7 @@ def generate_orders(
         except ConfigError as error:
             remarks.append(f"{order.name} left out: expected {error.expected}; came {error.came}")
             continue
+        # A seed for each order: with one and the same, all would draw the same heads.
         own = stream_key(seed, "plan.order", number) % 2**31
         parts.append((f"order{number}", draw(run, folder / f"order{number}", seed=own, **asked, **given)))
         remarks.append(f"{order.name}: {len(parts[-1][1])} slices drawn, as {order.count} cases show")

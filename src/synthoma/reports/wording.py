@@ -35,8 +35,10 @@ def chance(p: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent, with a decimal where it is small or nearly all."""
-    return f"{100 * share:.{0 if 0.1 <= share <= 0.9 or share in (0, 1) else 1}f} %"
+    """A share in percent, with a decimal where it is small or nearly all; "0 %" and "100 %" of none and all alone."""
+    text = f"{100 * share:.{0 if 0.1 <= share <= 0.9 or share in (0, 1) else 1}f} %"
+    # Rounded, one copy in ten thousand would read as none.
+    return {"0.0 %": "under 0.1 %", "100.0 %": "over 99.9 %"}.get(text, text)
 
 
 def span(low: float | None, high: float | None, *, signed: bool = False) -> str:

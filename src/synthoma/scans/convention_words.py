@@ -104,6 +104,7 @@ def described(text: str) -> Description | None:
     pairs = _label_pairs(labels) if isinstance(labels, dict) else []
     meanings: dict[int, Meaning] = {}
     unclear: list[str] = []
+    parted = not {meaning_of(name) for name, values in pairs if any(values)}.isdisjoint({"core", "oedema", "enhancing"})
     # Regions contain one another: the smaller is the more specific.
     for name, values in sorted(pairs, key=lambda pair: -len(pair[1])):
         meaning = meaning_of(name)
@@ -113,8 +114,8 @@ def described(text: str) -> Description | None:
         region = len(values) > 1
         for value in values:
             if value:
-                # What the whole tumour holds beyond its inner regions is oedema.
-                inner: Meaning = "oedema" if region and meaning == "tumour" else meaning
+                # What the whole tumour holds beyond its inner regions is oedema; where none is named, all is tumour.
+                inner: Meaning = "oedema" if region and parted and meaning == "tumour" else meaning
                 meanings[value] = inner
     names = {value: name for name, values in pairs if len(values) == 1 for value in values if value}
     # Regions overlap: a single value has no name of its own then.

@@ -88,6 +88,7 @@ def application(jobs: Jobs, places: Places, options: ServeConfig, token: str, me
     )  # fmt: skip
 
     def known(given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
+        # In a time that does not tell how much of a wrong token was right.
         if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
             raise HTTPException(401, "expected the service's bearer token", {"WWW-Authenticate": "Bearer"})
 

@@ -8,11 +8,13 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from synthoma.core.errors import OutputError
 from synthoma.core.whole_files import write_json
 from synthoma.detection.settings import DetectConfig
 
@@ -93,7 +95,7 @@ class Jobs:
                 return None
             job = waiting[0]
             job.state = "looking"
-        self._write(job)
+            self._told(job)
         return job
 
     def settle(self, job: Job, why: str) -> None:
@@ -105,7 +107,7 @@ class Jobs:
                 shutil.rmtree(self.place(job), ignore_errors=True)
                 return
             job.state, job.why, job.ended = ("failed" if why else "found"), why, self._clock()
-        self._write(job)
+            self._told(job)
 
     def get(self, number: str) -> Job | None:
         """A request by its number."""
@@ -140,6 +142,15 @@ class Jobs:
 
     def _waiting(self) -> list[Job]:
         return sorted((job for job in self._jobs.values() if job.state == "waiting"), key=lambda job: job.made)
+
+    def _told(self, job: Job) -> None:
+        """Write down a new state, with the lock held: nobody removes the folder meanwhile.
+
+        Where the disk has no room it is known here alone, and the next start looks again. An error would end the
+        thread that looks at requests, and the service would take them and never look.
+        """
+        with suppress(OutputError):
+            self._write(job)
 
     def _write(self, job: Job) -> None:
         write_json(self.place(job) / FILE, job.model_dump(mode="json"))

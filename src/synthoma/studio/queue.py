@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import synthoma
 from synthoma.core.display import TRAINING
 from synthoma.studio.places import Places
-from synthoma.studio.store import KINDS, Job, Kind, Store
+from synthoma.studio.store import KINDS, Job, Kind, State, Store
 
 LOOKS: tuple[Kind, ...] = ("look",)
 """These take seconds, and do not wait behind a training."""
@@ -133,13 +135,30 @@ class Queue:
     def _lane(self, kinds: tuple[Kind, ...]) -> None:
         while True:
             with self._news:
-                job = None if self._ending else self.store.next(kinds)
+                job = None if self._ending else self._next(kinds)
                 if job is None and not self._ending:
                     self._news.wait(2)
                 if self._ending and job is None:
                     return
             if job is not None:
                 self._run(job)
+
+    def _next(self, kinds: tuple[Kind, ...]) -> Job | None:
+        """The oldest queued job; None too where the store cannot be written now: it is asked again soon."""
+        try:
+            return self.store.next(kinds)
+        except sqlite3.Error:
+            return None
+
+    def _end(self, job: Job, state: State, error: str = "") -> None:
+        """Write down how a job ended, as soon as that can be written: else it would seem to run for ever."""
+        while True:
+            try:
+                return self.store.end(job.id, state, error)
+            except sqlite3.Error:
+                if self._ending:  # the next start finds that it is over
+                    return
+                time.sleep(_TICK)
 
     def _run(self, job: Job) -> None:
         try:
@@ -151,13 +170,13 @@ class Queue:
             self._cancelled.discard(job.id)
             self._running.pop(job.id, None)
         if code == 0:
-            self.store.end(job.id, "done")
+            self._end(job, "done")
         elif cancelled:
-            self.store.end(job.id, "cancelled")
+            self._end(job, "cancelled")
         elif self._ending:
-            self.store.end(job.id, "stopped", "the studio ended while it ran")
+            self._end(job, "stopped", "the studio ended while it ran")
         else:
-            self.store.end(job.id, "failed", error or f"it ended with code {code}, see what it said")
+            self._end(job, "failed", error or f"it ended with code {code}, see what it said")
 
     def _ran(self, job: Job) -> tuple[int, str]:
         """Run a job to its end; its exit code, and what it says is wrong."""
@@ -178,7 +197,8 @@ class Queue:
             self._running[job.id] = process
             if self._ending or job.id in self._cancelled:  # asked for between the store and here
                 _send(process.pid, signal.SIGTERM)
-        self.store.runs_as(job.id, process.pid, born(process.pid))
+        with suppress(sqlite3.Error):  # what runs is followed to its end, whether or not the disk has room for words
+            self.store.runs_as(job.id, process.pid, born(process.pid))
         with log.open("rb") as stream:
             error = self._follow(job, process, stream)
         return process.returncode, error
@@ -206,7 +226,8 @@ class Queue:
     def _reached(self, job: Job, told: dict[str, object]) -> None:
         figures = [told.get(name) for name in ("done", "total", "seconds_left")]
         done, total, left = (float(one) if isinstance(one, int | float) else None for one in figures)
-        self.store.reached(job.id, str(told["phase"])[:200], done or 0.0, total or 0.0, left)
+        with suppress(sqlite3.Error):
+            self.store.reached(job.id, str(told["phase"])[:200], done or 0.0, total or 0.0, left)
 
     def _hurry(self, job: Job, process: subprocess.Popen[bytes], asked: float) -> float:
         """Kill what was asked to end and does not; when it was asked, 0 for never."""

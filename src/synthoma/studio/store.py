@@ -112,6 +112,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         with self.opened() as data:
+            # Pages read while a job says how far it is: with the usual journal one would wait for the other.
             data.execute("PRAGMA journal_mode=WAL")
             (version,) = data.execute("PRAGMA user_version").fetchone()
             for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
@@ -166,6 +167,7 @@ class Store:
         marks = ", ".join("?" * len(kinds))
         with self.opened() as data:
             row = data.execute(
+                # One statement: between a question and a change another lane could take the same job.
                 f"UPDATE jobs SET state = 'running', began = ?, ended = NULL, error = '', phase = '', done = 0, "
                 f"total = 0, seconds_left = NULL, process = NULL, born = '' WHERE number = (SELECT number FROM jobs "
                 f"WHERE state = 'queued' AND kind IN ({marks}) ORDER BY number LIMIT 1) RETURNING id",

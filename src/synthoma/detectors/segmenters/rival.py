@@ -70,6 +70,7 @@ class Rival:
 
     def learn(self, images: Tensor, masks: Tensor, logits: Tensor) -> dict[str, Tensor]:
         """One step of the discriminator on given masks (B, T, S, S) and drawn ones."""
+        # On the range of drawn ones, or the range alone would tell them apart.
         given = masks if self.shown == "seed" else masks * 2 - 1
         real = self.discriminator(self._pair(images, given))
         fake = self.discriminator(self._pair(images, self._drawn(logits)))

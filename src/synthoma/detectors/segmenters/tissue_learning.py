@@ -123,6 +123,7 @@ def _moved(images: Tensor, codes: Tensor, brain: Tensor, draws: Generator) -> tu
         torch.stack([mirror * sine * stretch, cosine / stretch, spread(0.15)], 1),
     ]
     grid = F.affine_grid(torch.stack(rows, 1), [count, 1, *images.shape[2:]], align_corners=False)
+    # Both in one pass, nearest: half way between two names lies the name of another tissue.
     named = F.grid_sample(torch.cat([codes, brain], 1), grid, mode="nearest", align_corners=False)
     codes, brain = named.chunk(2, 1)
     return F.grid_sample(images, grid, align_corners=False), codes, brain
@@ -131,10 +132,12 @@ def _moved(images: Tensor, codes: Tensor, brain: Tensor, draws: Generator) -> tu
 def paint(codes: Tensor, draws: Generator) -> Tensor:
     """Slices whose tissues have grey values drawn at random, (B, K, S, S) of codes -> of 0..1; code 0 is air."""
     count = len(codes)
+    # Never as black as air: what is outside is told by that.
     levels = 0.05 + torch.rand(count, 256, generator=draws)
     levels[:, 0] = 0
     # Half of them have a dark skull, as most sequences do: else scalp, bone and brain would seldom be told apart.
     dark = torch.rand(count, generator=draws) < 0.5
+    # 3 is compact bone in simulated heads, whose room lies beside this one and is not imported.
     levels[dark, 3] = 0.15 * torch.rand(int(dark.sum()), generator=draws)
     image = torch.gather(levels, 1, codes.flatten(1)).view(codes.shape)
     # Voxels at a border hold some of either tissue.

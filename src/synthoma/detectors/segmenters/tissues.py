@@ -287,6 +287,7 @@ def stripped(study: Study, margin_mm: float = 1.0) -> Study:
     keep = widened_mask(found.mask, found.spacing, margin_mm)
     images = {}
     for name, image in study.images.items():
+        # Not 0: of a scan on a scale below 0 that would be bright.
         images[name] = np.where(keep, image, image[np.isfinite(image)].min()).astype(image.dtype)
     remark = f"stripped: {found.millilitres(found.mask):,.0f} ml of brain kept" if found.spacing else "stripped"
     return Study(images, study.geometry, study.mask, study.labels, (*study.remarks, remark), study.facts)

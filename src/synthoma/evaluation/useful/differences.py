@@ -34,6 +34,7 @@ def paired(first: Floats, second: Floats, noise: float, name: str, alpha: float 
     least = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
     p = min(1.0, 2 * (int(least) + 1) / (len(draws) + 1))
     error, value = _error(gaps, shake), float(gaps.mean())
+    # Not cut to what a difference can be: how far beyond it an interval reaches says how little a few patients tell.
     low, high = widened(gaps, shake, draws, alpha)
     return Difference(
         value=value,

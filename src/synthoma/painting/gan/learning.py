@@ -51,12 +51,14 @@ class Apprentice:
         for network in (self.filler, self.judge):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.filler).requires_grad_(False)
+        # With a longer memory of the gradient than 0.5 the game oscillates (Radford et al. 2015).
         self._filling = torch.optim.Adam(self.filler.parameters(), self.rate, (0.5, 0.99))
         self._judging = torch.optim.Adam(self.judge.parameters(), 2 * self.rate, (0.5, 0.99))
 
     @classmethod
     def new(cls, seed: int) -> Apprentice:
         """One that knows nothing."""
+        # Beginning a painter must not move the draws of whoever calls.
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(stream_key(seed, "painting.gan.weights") % 2**63)
             return cls(Filler(FILLER_WIDTH), Judge(JUDGE_WIDTH))
@@ -91,6 +93,7 @@ class Apprentice:
         Returns:
             Losses by name.
         """
+        # Never 0, or the last steps would do nothing but cost time.
         fall = min(1.0, 2 * (1 - share)) + 0.02
         for optimiser, rate in ((self._filling, self.rate), (self._judging, 2 * self.rate)):
             optimiser.param_groups[0]["lr"] = rate * fall

@@ -52,6 +52,7 @@ class Filler(nn.Module):
         for block in self.deep:
             deep = block(deep)
         second = self.up1(torch.cat([_doubled(deep), second], 1))
+        # About 1, which is white matter: what it has not learned yet looks like brain and not like air.
         found: Tensor = 1 + self.leave(self.up2(torch.cat([_doubled(second), first], 1)))
         return found
 

@@ -35,7 +35,7 @@ class Plate:
     Attributes:
         images: float32 (z, 4, y, x), grey values relative to white matter, 0 in missing sequences.
         present: which of ``MODALITIES`` there are, (4,).
-        mask: values of ``core.types.REGIONS``, uint8 (z, y, x).
+        mask: values of ``core.types.REGIONS`` and ``CAVITY``, uint8 (z, y, x).
         brain: where brain is, less its outermost 2 mm, (z, y, x).
         pixel_mm: side of a pixel.
     """
@@ -106,7 +106,7 @@ def plate_of(scan: Scan) -> Plate:
     images, present = relative(scan, tissue)
     area = tissue.brain.sum((1, 2))
     brain = tissue.brain & (tissue.depth_mm > 2) & (area > 0.25 * area.max())[:, None, None]
-    mask = np.zeros(scan.shape, np.uint8) if scan.mask is None else np.where(tumour_of(scan.mask), scan.mask, 0)
+    mask = np.zeros(scan.shape, np.uint8) if scan.mask is None else scan.mask
     return Plate(images, present, np.asarray(mask, np.uint8), brain, min(scan.spacing[1:]))
 
 
@@ -127,11 +127,11 @@ class Plates:
         self._plates, self.regions = list(plates), regions
         ill, healthy = list[tuple[int, int]](), list[tuple[int, int]]()
         for number, plate in enumerate(self._plates):
-            size = plate.mask.astype(np.bool_).sum((1, 2)) * plate.pixel_mm**2
+            size = tumour_of(plate.mask).sum((1, 2)) * plate.pixel_mm**2
             # What was cut out is no tumour: such slices are neither.
             cut = (plate.mask == next(iter(CAVITY))).any((1, 2))
             ill += [(number, int(z)) for z in np.flatnonzero((size >= _LEAST_MM2) & ~cut)]
-            healthy += [(number, int(z)) for z in np.flatnonzero((size == 0) & plate.brain.any((1, 2)))]
+            healthy += [(number, int(z)) for z in np.flatnonzero((size == 0) & ~cut & plate.brain.any((1, 2)))]
         if not ill:
             todo = "give a cohort with outlined training tumours, or paint with the shipped weights (leave --learn out)"
             raise InputError("slices of training patients that show an outlined tumour", "none", todo)

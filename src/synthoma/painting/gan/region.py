@@ -18,6 +18,7 @@ def margin_of(mask: Bytes, pixel_mm: float) -> Float32:
     if not mask.any():
         return np.zeros(mask.shape, np.float32)
     width = max(MARGIN_MM / pixel_mm, MARGIN_PIXELS)
+    # From the edge of the mask, half a pixel before the middle of the first one outside.
     away = ndimage.distance_transform_edt(mask == 0) - 0.5
     share = np.clip(1 - away / width, 0, 1)
     share[mask > 0] = 1
