@@ -22,7 +22,7 @@ from synthoma.cohorts.cohort import Cohort
 from synthoma.core.errors import InputError
 from synthoma.scans.case import Case, Inventory, Study
 from synthoma.scans.layouts import take_inventory
-from synthoma.scans.layouts.loading import files_of
+from synthoma.scans.layouts.part_of_case import files_of
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,8 @@ from pydicom.uid import generate_uid
 from synthoma.core.errors import InputError
 from synthoma.scans.case import Case, Inventory
 from synthoma.scans.layouts import take_inventory
-from synthoma.scans.layouts.loading import load_despite_mask, load_files
+from synthoma.scans.layouts.loading import load_files
+from synthoma.scans.layouts.part_of_case import load_despite_mask
 from synthoma.scans.names import canonical
 from tests.scans.public_sets import PUBLIC_SETS, Expected, PublicSet
 from tests.scans.writers import FLAT, blob, voxels, write_dicom, write_itk, write_nifti, write_picture

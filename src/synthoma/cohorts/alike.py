@@ -21,7 +21,8 @@ from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Study
 from synthoma.scans.files import PICTURES, kind_of
 from synthoma.scans.images import read_image
-from synthoma.scans.layouts.loading import MaskError, files_of, load_files, mask_values
+from synthoma.scans.layouts.loading import MaskError, load_files, mask_values
+from synthoma.scans.layouts.part_of_case import files_of
 from synthoma.scans.orientation import to_lps, to_plane
 
 if TYPE_CHECKING:

@@ -90,8 +90,7 @@ def pack(
         inventory = _without_names(inventory, config)
     split = [] if config.like is not None else warnings_of(inventory.cases)
     skipped, remarks = list(inventory.skipped), [*split, *inventory.remarks]
-    searched: list[int] = []
-    meanings = Meanings()
+    searched, meanings = list[int](), Meanings()
     work = "simulating patients" if inventory.layout == "phantom" else "reading scans"
     with (
         CohortWriter(folder, channels=len(channels), size=config.size) as writer,
@@ -190,9 +189,6 @@ def _reasons(skipped: Sequence[Skipped]) -> str:
     said = [f"{reason} ({count} of them)" if count > 1 else reason for reason, count in found[:MOST_REASONS]]
     more = [f"and {len(found) - len(said)} other reasons"] if len(found) > len(said) else []
     return "; ".join((*said, *more)) or "check the folder"
-
-
-# --- the cohort as a whole --------------------------------------------------------------------------------------
 
 
 def table_of(records: Sequence[Mapping[str, object]], config: PrepareConfig) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from synthoma.cohorts.splits import LEAST_HELD_OUT
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Skipped
-from synthoma.scans.layouts.loading import files_of
+from synthoma.scans.layouts.part_of_case import files_of
 
 if TYPE_CHECKING:
     import pandas as pd

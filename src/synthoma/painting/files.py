@@ -22,7 +22,8 @@ from synthoma.painting.scan import Scan, Spacing, raised, unmeasured
 from synthoma.painting.stacks import Change, Changed
 from synthoma.scans.case import Case, Inventory, Skipped, Study, Volume
 from synthoma.scans.files import PICTURES, kind_of
-from synthoma.scans.layouts.loading import load_despite_mask, load_mask, on_grid, tumour_in_picture
+from synthoma.scans.layouts.loading import load_mask, on_grid, tumour_in_picture
+from synthoma.scans.layouts.part_of_case import load_despite_mask
 from synthoma.scans.orientation import from_lps, to_lps
 from synthoma.scans.parents import COLUMN, PARENT
 from synthoma.scans.synthetic_marks import PAINTED

@@ -285,7 +285,7 @@ def _carry_out(
 
 
 def _despite(case: Case) -> Study:
-    from synthoma.scans.layouts.loading import load_despite_mask
+    from synthoma.scans.layouts.part_of_case import load_despite_mask
 
     return load_despite_mask(case.load)
 
@@ -293,7 +293,7 @@ def _despite(case: Case) -> Study:
 def _inventory(paths: Sequence[Path], config: SourceConfig) -> Inventory:
     """The scans of all inputs; a mask is welcome and stops none."""
     from synthoma.detection.detect import take_inventories
-    from synthoma.scans.layouts.loading import files_of, load_without_mask
+    from synthoma.scans.layouts.part_of_case import files_of, load_without_mask
 
     kept = take_inventories(paths, layout=config.layout, convention=config.convention)
     if config.mask is None:

@@ -19,6 +19,23 @@ MOST = 16
 """Images of a trial: as many as simulated patients are chosen for together."""
 
 
+def asked_tumour(ml: float | None, lobe: str, side: str) -> Simulation:
+    """What is asked of simulated tumours, for ``Trial.open``.
+
+    Args:
+        ml: volume of each; None for any.
+        lobe: where each starts; "" for anywhere.
+        side: of the patient on which each starts; "" for either.
+
+    Raises:
+        ConfigError: no such lobe or side, or a volume out of range.
+    """
+    from synthoma.generators.request import GenerateConfig
+
+    asked = {"tumour_ml": ml, "tumour_lobe": lobe or None, "tumour_side": side or None}
+    return GenerateConfig.resolve(flags={name: value for name, value in asked.items() if value is not None}).tumour()
+
+
 @dataclass(frozen=True)
 class Trial:
     """A generator whose first images are looked at while dials turn.

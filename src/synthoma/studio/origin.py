@@ -117,7 +117,7 @@ def _copied(studio: Studio, folder: Path, origin: Origin) -> Path | None:
 
 def loaded(case: Case) -> Study | None:
     """A case on its own grid, without the mask that may lie beside it; None where it cannot be read."""
-    from synthoma.scans.layouts.loading import load_despite_mask
+    from synthoma.scans.layouts.part_of_case import load_despite_mask
 
     try:
         return load_despite_mask(case.load)

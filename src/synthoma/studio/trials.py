@@ -23,8 +23,8 @@ from synthoma.studio.studio import Studio
 if TYPE_CHECKING:
     from synthoma.core.types import Bytes
     from synthoma.pipeline.trial import Trial
-    from synthoma.training.meta import Simulation
 
+Wish = tuple[float | None, str, str]
 COLUMNS = 6
 TILE = 128
 """Pixels of an image on the page."""
@@ -50,9 +50,8 @@ class Trials:
     def _trial(self, request: Request) -> Trial:
         asked = request.query_params
         path, _ = look.expected(self.studio.places, request.path_params["at"], "generator")
-        tumour = tuple(sorted(_tumour(asked).items()))
         seed, label = whole_of(asked, "seed", 0, 2**31), asked.get("label", "")
-        return _opened(path, state_of(path / look.MODEL), seed, label, tumour)
+        return _opened(path, state_of(path / look.MODEL), seed, label, _tumour(asked))
 
     def tried(self, request: Request) -> Response:
         """The first images as one picture, with outlines where they have masks."""
@@ -80,16 +79,13 @@ class Trials:
 
 
 @lru_cache(maxsize=2)
-def _opened(
-    path: Path, _state: tuple[int, int], seed: int, label: str, tumour: tuple[tuple[str, object], ...]
-) -> Trial:
+def _opened(path: Path, _state: tuple[int, int], seed: int, label: str, tumour: Wish) -> Trial:
     """A trial; the folder of its simulated patients goes when nobody holds it any more."""
-    from synthoma.pipeline.trial import Trial
+    from synthoma.pipeline.trial import Trial, asked_tumour
 
     folder = Path(mkdtemp(prefix="synthoma-"))
-    wanted: Simulation = dict(tumour)  # type: ignore[assignment]  # of ``_tumour``
     try:
-        trial = Trial.open(path, folder, seed=seed, label=label or None, tumour=wanted)
+        trial = Trial.open(path, folder, seed=seed, label=label or None, tumour=asked_tumour(*tumour))
     except BaseException:
         rmtree(folder, ignore_errors=True)
         raise
@@ -97,17 +93,10 @@ def _opened(
     return trial
 
 
-def _tumour(asked: Mapping[str, str]) -> Simulation:
-    """What is asked of simulated tumours, in the words of ``generate``."""
-    from synthoma.generators.request import GenerateConfig
-
-    flags: dict[str, object] = {}
-    if asked.get("size_wanted"):
-        flags["tumour_ml"] = real_of(asked, "ml", 0.5, 200)
-    for name, choices in (("lobe", LOBES), ("side", SIDES)):
-        if value := choice_of(asked, name, ("", *choices)):
-            flags[f"tumour_{name}"] = value
-    return GenerateConfig.resolve(flags=flags).tumour()
+def _tumour(asked: Mapping[str, str]) -> Wish:
+    """What is asked of simulated tumours: volume in ml, lobe, side."""
+    ml = real_of(asked, "ml", 0.5, 200) if asked.get("size_wanted") else None
+    return ml, choice_of(asked, "lobe", ("", *LOBES)), choice_of(asked, "side", ("", *SIDES))
 
 
 def _large(picture: Bytes) -> Bytes:

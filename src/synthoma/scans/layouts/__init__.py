@@ -18,8 +18,8 @@ from synthoma.scans.files import suffix_of
 from synthoma.scans.layout_names import BUILT_IN
 from synthoma.scans.layouts import dicom_studies, figshare, folders, lgg, table, volumes
 from synthoma.scans.layouts.listing import Found, Layout, Listing, counted, equal_files, skip_content, skip_copy
-from synthoma.scans.layouts.loading import load_despite_mask, load_only
 from synthoma.scans.layouts.meaning import settle
+from synthoma.scans.layouts.part_of_case import load_despite_mask, load_only
 from synthoma.scans.parents import with_parents
 
 LAYOUTS: tuple[Layout, ...] = (

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from synthoma.core.errors import InputError
 from synthoma.core.types import WHOLE_TUMOUR, Array, Bytes
 from synthoma.core.untrusted import printable
-from synthoma.scans.case import Case, Geometry, Study, Volume
+from synthoma.scans.case import Geometry, Study, Volume
 from synthoma.scans.conventions import MOST_LABELS, Decision, labelled
 from synthoma.scans.files import PICTURES, kind_of
 from synthoma.scans.images import grey, read_image, read_labels
@@ -27,8 +26,6 @@ UNSETTLED = Decision(None, "nobody has looked at all masks yet", ("whole-tumour"
 
 MOSTLY_ZERO = 0.5
 """Least share of background in a volume that is taken for a mask by its content."""
-
-_UNUSED = "its own mask is not used: "
 
 # Share of the frame that is marked: tumours hardly ever touch it.
 _INVERTED = 0.9
@@ -203,17 +200,6 @@ def assemble(volumes: Mapping[str, Volume], reference_name: str = "flair") -> St
     return Study(images, reference.geometry, remarks=remarks)
 
 
-def files_of(case: Case) -> dict[str, Path]:
-    """What a case reads, by role: the first file of each modality, and of the mask; of other cases the first file."""
-    load = case.load
-    while isinstance(load, partial) and load.func in (load_despite_mask, load_only, load_without_mask):
-        load = load.args[0]
-    if isinstance(load, partial) and load.func is load_files:
-        modalities, masks = load.args[:2]
-        return {name: paths[0] for name, paths in modalities} | ({"mask": masks[0]} if masks else {})
-    return {"files": case.sources[0]} if case.sources else {}
-
-
 def load_channels(slices: tuple[Path, ...], masks: tuple[Path, ...], channels: tuple[tuple[str, int], ...]) -> Study:
     """Read a stack of pictures whose colour channels are modalities.
 
@@ -240,37 +226,6 @@ def load_channels(slices: tuple[Path, ...], masks: tuple[Path, ...], channels: t
         return Study(images, None, codes, WHOLE_TUMOUR)
     except InputError as error:
         raise MaskError(error, Study(images)) from error
-
-
-def load_despite_mask(load: Callable[[], Study]) -> Study:
-    """Load a case, without its mask where that cannot be used."""
-    try:
-        return load()
-    except MaskError as error:
-        texts = (*error.study.remarks, f"{_UNUSED}{error}")
-        return replace(error.study, remarks=texts, refused=InputError(error.expected, error.came, error.todo))
-
-
-def load_without_mask(load: Callable[[], Study]) -> Study:
-    """Load a case whose mask is none of its own."""
-    try:
-        study = load()
-    except MaskError as error:
-        study = error.study
-    told = tuple(text for text in study.remarks if not text.startswith(_UNUSED))
-    return replace(study, mask=None, labels={}, remarks=told, refused=None)
-
-
-def load_only(load: Callable[[], Study], modalities: Sequence[str]) -> Study:
-    """Load a case and keep some of its modalities."""
-    try:
-        return _some_of(load(), modalities)
-    except MaskError as error:
-        raise MaskError(error, _some_of(error.study, modalities)) from error
-
-
-def _some_of(study: Study, modalities: Sequence[str]) -> Study:
-    return replace(study, images={name: image for name, image in study.images.items() if name in modalities})
 
 
 def _read_all(paths: tuple[Path, ...], channel: int | None = None) -> Volume:
