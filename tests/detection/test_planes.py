@@ -165,7 +165,8 @@ def test_pictures_and_other_models_keep_to_one_plane(write_model: WriteModel) ->
 
 
 @pytest.mark.parametrize(
-    "more", [{"with": [{"origin": "real"}]}, {"with": [{"origin": "synthetic"}]}, {"trained_on": {"inherited": ["Ann"]}}]
+    "more",
+    [{"with": [{"origin": "real"}]}, {"with": [{"origin": "synthetic"}]}, {"trained_on": {"inherited": ["Ann"]}}],
 )
 def test_a_model_that_learned_from_real_scans_beside_simulated_ones_keeps_to_one_plane(
     more: dict[str, object], write_model: WriteModel

@@ -54,7 +54,9 @@ def learned_from_gliomas(detector: Detector) -> bool:
     show meningiomas, and leave their patients' names.
     """
     came = detector.bundle.meta.provenance
-    return {came.cohort.origin, *(other.origin for other in came.with_)} == {"phantom"} and not came.trained_on.inherited
+    return {came.cohort.origin, *(other.origin for other in came.with_)} == {
+        "phantom"
+    } and not came.trained_on.inherited
 
 
 def brain_of_squares(framing: Framing, pixels: Float32) -> TissueMap:
