@@ -125,7 +125,10 @@ def pack(
         _split(table, config)
         if veil is not None:
             remarks = [veil.over(remark) for remark in remarks]
-        said = (held_out(table) if config.like is None else "", _unsearched(table, len(searched), config))
+        said = (
+            held_out(table) if config.like is None else "",
+            _unsearched(table, len(searched), len(inventory.cases), config),
+        )
         remarks = [*filter(None, said), *shortened(remarks)]
         meta = _meta(table, inventory, config, channels, meanings.of_cohort(), remarks, source)
         writer.finish(_tidy(table), meta)
@@ -239,15 +242,18 @@ def _search(
     )
 
 
-def _unsearched(table: pd.DataFrame, searched: int, config: PrepareConfig) -> str:
+def _unsearched(table: pd.DataFrame, searched: int, cases: int, config: PrepareConfig) -> str:
     """What the search for duplicates left out, for the user; empty where it was nothing."""
     # Sequences of one slice may be rows of their own, and are searched for by the first.
-    slices = len(table.drop_duplicates([name for name in ("case", "slice", "tile") if name in table]))
+    apart = table.drop_duplicates([name for name in ("case", "slice", "tile") if name in table])
+    slices = len(apart)
     if not config.duplicates or searched >= slices:
         return ""
+    # Every case has the same share, used or not: as many as the longest volume needs let none go short.
+    enough = cases * int(apart["case"].value_counts().max())
     return (
         f"duplicates were searched among {searched:,} of {slices:,} slices, evenly spaced over each volume; a copy of "
-        f"one of the others alone is not found (--set searched={slices} searches all)"
+        f"one of the others alone is not found (--set searched={enough} searches all)"
     )
 
 
