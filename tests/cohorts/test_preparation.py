@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import hashlib
 import json
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
