@@ -64,6 +64,22 @@ def test_prepared_again_it_is_kept_from_those_who_are_held_out(
         DetectorPlan(real, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [again.path]}))
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_renamed_folders_and_files_in_one_folder_still_say_who_it_was(
+    painted: Path, tmp_path: Path, *, flat: bool
+) -> None:
+    for number, folder in enumerate(sorted((painted / "out" / "scans").iterdir())):
+        shutil.copytree(folder, tmp_path / ("all" if flat else f"case{number}"), dirs_exist_ok=True)
+    assert sorted(str(case.patient) for case in take_inventory(tmp_path).cases) == sorted(PEOPLE)
+    # Whatever else lies there is of nobody.
+    strange = tmp_path / "strange"
+    for file in (painted / "in" / PEOPLE[0]).iterdir():
+        shutil.copytree(file.parent, strange, dirs_exist_ok=True)
+    (strange / "BRATS.json").write_text('{"Software": "other 1", "Parent": "x"}')
+    [own] = [case for case in take_inventory(tmp_path).cases if case.sources[0].parent == strange]
+    assert COLUMN not in own.facts
+
+
 @pytest.mark.parametrize("hashes", ["real", "painted"])
 def test_hashes_on_one_side_hide_nobody_who_is_held_out(painted: Path, tmp_path: Path, hashes: str) -> None:
     """Of the same people one cohort bears names and the other pseudonyms; their painted slices are known as theirs."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from synthoma.cohorts.changed_copies import as_scanned
 from synthoma.cohorts.cohort import Cohort, check_scale
-from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind, shared_names, rows_named
+from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind, rows_named, shared_names
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.cohorts.squares import FRAMED
 from synthoma.core.errors import InputError, LeakError
