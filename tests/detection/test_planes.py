@@ -13,6 +13,7 @@ from synthoma.detection import planes
 from synthoma.detection.description import describe
 from synthoma.detection.detector import Detector
 from synthoma.detection.findings import dice
+from synthoma.detection.inside import learned_from_gliomas
 from synthoma.detection.planes import joined, other_planes, vote
 from synthoma.detection.scan import look
 from synthoma.detection.settings import DetectConfig
@@ -161,6 +162,20 @@ def test_pictures_and_other_models_keep_to_one_plane(write_model: WriteModel) ->
     assert other_planes(framed(thin, detector), detector) == ()
     real = Detector.open(write_model(size=SIDE, name="real", provenance={"cohort": {"origin": "real"}}))
     assert other_planes(framed(boxed(), real), real) == ()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"with": [{"origin": "real"}]}, {"with": [{"origin": "synthetic"}]}, {"trained_on": {"inherited": ["Ann"]}}],
+)
+def test_a_model_that_learned_from_real_scans_beside_simulated_ones_keeps_to_one_plane(
+    more: dict[str, object], write_model: WriteModel
+) -> None:
+    detector = Detector.open(write_model(size=SIDE, provenance={**PHANTOM, **more}))
+    assert not learned_from_gliomas(detector)
+    assert other_planes(framed(boxed(), detector), detector) == ()
+    more_simulated = Detector.open(write_model(size=SIDE, provenance={**PHANTOM, "with": [{"origin": "phantom"}]}))
+    assert other_planes(framed(boxed(), more_simulated), more_simulated) == ("coronal", "sagittal")
 
 
 def test_a_model_of_coronal_slices_is_asked_about_the_two_others(write_model: WriteModel) -> None:

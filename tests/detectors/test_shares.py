@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from synthoma.cohorts.cohort import Cohort
+from synthoma.core.errors import ConfigError
 from synthoma.core.seeding import stream
 from synthoma.detectors.learning import LearnerConfig
 from synthoma.detectors.plan import DetectorPlan
@@ -116,6 +117,12 @@ def test_every_source_is_seen_while_a_batch_has_room() -> None:
         assert len(counts) == len(painted)
         assert counts[0] >= 1
         assert min(counts) >= (1 if config.batch >= len(painted) else 0), (painted, config.batch, counts)
+
+
+def test_batches_too_small_for_all_cohorts_are_refused(cohorts: dict[str, Cohort]) -> None:
+    assert _task(cohorts["real"], cohorts["painted"], cohorts["simulated"], batch=3).counts == [1, 1, 1]
+    with pytest.raises(ConfigError, match="2 slices for 3 kinds"):
+        _task(cohorts["real"], cohorts["painted"], cohorts["simulated"], batch=2)
 
 
 def test_who_is_painted_is_said_by_each_row(cohorts: dict[str, Cohort], tmp_path: Path) -> None:

@@ -64,6 +64,46 @@ def test_prepared_again_it_is_kept_from_those_who_are_held_out(
         DetectorPlan(real, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [again.path]}))
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_renamed_folders_and_files_in_one_folder_still_say_who_it_was(
+    painted: Path, tmp_path: Path, *, flat: bool
+) -> None:
+    for number, folder in enumerate(sorted((painted / "out" / "scans").iterdir())):
+        shutil.copytree(folder, tmp_path / ("all" if flat else f"case{number}"), dirs_exist_ok=True)
+    assert sorted(str(case.patient) for case in take_inventory(tmp_path).cases) == sorted(PEOPLE)
+    # Whatever else lies there is of nobody.
+    strange = tmp_path / "strange"
+    for file in (painted / "in" / PEOPLE[0]).iterdir():
+        shutil.copytree(file.parent, strange, dirs_exist_ok=True)
+    (strange / "BRATS.json").write_text('{"Software": "other 1", "Parent": "x"}')
+    [own] = [case for case in take_inventory(tmp_path).cases if case.sources[0].parent == strange]
+    assert COLUMN not in own.facts
+
+
+@pytest.mark.parametrize("hashes", ["real", "painted"])
+def test_hashes_on_one_side_hide_nobody_who_is_held_out(painted: Path, tmp_path: Path, hashes: str) -> None:
+    """Of the same people one cohort bears names and the other pseudonyms; their painted slices are known as theirs."""
+    plain: dict[str, Any] = {"size": 32, "duplicates": False, "merge": "whole-tumour"}
+    made = [
+        synthoma.prepare(
+            painted / "out" / "scans", tmp_path / "painted", origin="synthetic", pseudonyms=hashes == "painted",
+            **plain, split=(1.0, 0.0, 0.0),
+        ),
+        *(
+            synthoma.prepare(
+                painted / "in", tmp_path / f"real-{part[0]}", pseudonyms=hashes == "real", **plain, split=part
+            )
+            for part in ((0.34, 0.33, 0.33), (1.0, 0.0, 0.0))
+        ),
+    ]  # fmt: skip
+    other, held, whole = made
+    assert not set(other.slices["group"]) & set(held.slices["group"])
+    with pytest.raises(LeakError, match="nowhere learned from"):
+        DetectorPlan(held, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [other.path]}))
+    plan = DetectorPlan(whole, TrainConfig.resolve(flags={"model": "unet-25d", "extra": [other.path]}))
+    assert [source.painted for source in plan.sources] == [False, True]
+
+
 def test_painted_again_it_is_still_the_first_patient(painted: Path, tmp_path: Path) -> None:
     again = synthoma.paint(painted / "out" / "scans", tmp_path / "twice", size_ml="3:4", beside=True, size=32)
     assert patients_behind(again) == set(PEOPLE)

@@ -19,6 +19,7 @@ from synthoma.core.provenance import file_digest
 from synthoma.pipeline.streaming import lesson
 from synthoma.settings import TrainConfig
 from synthoma.training.bundle import open_model
+from synthoma.training.team import Team
 
 ADDRESS = "phantom://?size=32&modalities=flair&slices=tumour&held_out=1&mixed=2&per_patient=32&phantom.slice_mm=6.0"
 SMALL = {"levels": 2, "width": 4, "batch": 8}
@@ -39,6 +40,14 @@ def test_a_stream_of_what_cannot_learn_from_it_is_refused() -> None:
         ({"model": "resunet-seed", "recipe": "seed"}, "--recipe seed"),
     ):
         with pytest.raises(ConfigError, match=words), lesson(ADDRESS, TrainConfig.resolve(flags=told), silent):
+            pytest.fail("it was opened")
+
+
+def test_several_processes_are_refused_also_where_a_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthoma.training.team.team", lambda: Team(size=2))
+    config = TrainConfig.resolve(flags={"model": "unet-25d"})
+    for told in (config, None):
+        with pytest.raises(ConfigError, match="2 by torchrun"), lesson(ADDRESS, told, silent):
             pytest.fail("it was opened")
 
 

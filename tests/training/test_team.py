@@ -42,8 +42,6 @@ def test_only_a_run_that_this_torchrun_began_goes_on_by_itself(tmp_path: Path, m
         monkeypatch.delenv(name, raising=False)
     assert not begun_here(tmp_path)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-1")
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
-    assert not begun_here(tmp_path)  # a first start: what lies there is another run
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert begun_here(tmp_path)
     assert not begun_here(tmp_path / "nothing")
@@ -53,6 +51,24 @@ def test_only_a_run_that_this_torchrun_began_goes_on_by_itself(tmp_path: Path, m
     (tmp_path / MARK).write_text("none")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     assert not begun_here(tmp_path)
+
+
+def test_a_run_that_was_there_before_is_not_gone_on_with_by_a_torchrun_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / MARK).write_text("job-1")
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT", raising=False)
+    assert not begun_here(tmp_path)
+    assert (tmp_path / MARK).exists(), "a command that torchrun did not start changes nothing"
+    # Killed yesterday; today's command is refused at its first start, and is started again.
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-1")
+    for count in ("0", "1"):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", count)
+        assert not begun_here(tmp_path)
+    # What it begins itself bears its mark again.
+    (tmp_path / MARK).write_text("job-1")
+    assert begun_here(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import numpy as np
 from synthoma.cohorts.meta import SourceCohort, TrainedOn
 from synthoma.core.artefacts import verified_digest
 from synthoma.core.errors import LeakError
+from synthoma.core.pseudonyms import pseudonym, secret_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,26 @@ def patients_behind(cohort: Cohort, *, simulated: bool = False) -> frozenset[str
     # Names of simulated patients are numbers, and every simulation has a first one.
     nobody = provenance.training_cohort.origin == "phantom" and not simulated
     return frozenset((*(() if nobody else known.groups), *known.inherited))
+
+
+def shared_names(cohort: Cohort, names: Collection[str], other: Cohort, theirs: Collection[str]) -> set[str]:
+    """Those of another cohort's names that are among ``names`` of a cohort, also where only one of them bears hashes.
+
+    Args:
+        cohort: whose ``names`` are known.
+        names: patients and groups of it.
+        other: the other cohort.
+        theirs: names of it, or of the patients behind it.
+    """
+    found = set(theirs) & set(names)
+    veiled = [bool(one.meta.provenance.config.get("pseudonyms")) for one in (cohort, other)]
+    if veiled[0] == veiled[1]:
+        return found
+    # On the computer that made them, hashes can be made again: else a held-out patient would be learned from unseen.
+    key = secret_key()
+    if veiled[0]:
+        return found | {name for name in theirs if pseudonym(name, key) in names}
+    return found | ({pseudonym(name, key) for name in names} & set(theirs))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synthoma.cohorts.copies.duplicates import Duplicates
+    from synthoma.cohorts.settings import PrepareConfig
 
 
 def write_lists(
@@ -33,6 +34,21 @@ def write_lists(
         pairs = _pair_table(table, searched, found)
         write_text(folder / "duplicates.csv", csv_of_frame(pairs))
     write_nnunet_splits(folder / "splits_final.json", table)
+
+
+def unsearched(table: pd.DataFrame, searched: int, cases: int, config: PrepareConfig) -> str:
+    """What the search for duplicates left out, for the user; empty where it was nothing."""
+    # Sequences of one slice may be rows of their own, and are searched for by the first.
+    apart = table.drop_duplicates([name for name in ("case", "slice", "tile") if name in table])
+    slices = len(apart)
+    if not config.duplicates or searched >= slices:
+        return ""
+    # Every case has the same share, used or not: as many as the longest volume needs let none go short.
+    enough = cases * int(apart["case"].value_counts().max())
+    return (
+        f"duplicates were searched among {searched:,} of {slices:,} slices, evenly spaced over each volume; a copy of "
+        f"one of the others alone is not found (--set searched={enough} searches all)"
+    )
 
 
 def _pair_table(table: pd.DataFrame, searched: list[int], found: Duplicates) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from synthoma.cohorts.copies.thumbnails import SIDE
 from synthoma.cohorts.corrections import BY_HAND, parts_by_hand, remaining_shares
 from synthoma.cohorts.kept_cases import KEPT_CASES
 from synthoma.cohorts.leaks import trained_on
-from synthoma.cohorts.lists import write_lists
+from synthoma.cohorts.lists import unsearched, write_lists
 from synthoma.cohorts.meanings import Meanings
 from synthoma.cohorts.meta import CohortMeta, Provenance, TrainedOn
 from synthoma.cohorts.patient_names import Veil, hidden, sources_of, with_pseudonyms
@@ -124,7 +124,10 @@ def pack(
         _split(table, config)
         if veil is not None:
             remarks = [veil.over(remark) for remark in remarks]
-        said = (held_out(table) if config.like is None else "", _unsearched(table, len(searched), config))
+        said = (
+            held_out(table) if config.like is None else "",
+            unsearched(table, len(searched), len(inventory.cases), config),
+        )
         remarks = [*filter(None, said), *shortened(remarks)]
         meta = _meta(table, inventory, config, channels, meanings.of_cohort(), remarks, source)
         writer.finish(_tidy(table), meta)
@@ -232,18 +235,6 @@ def _search(
         # Where nobody says who is shown, slices of one case still are of one patient.
         patients=[patient or f"case {case}" for patient, case in zip(rows["patient"], rows["case"], strict=True)],
         progress=lambda done, total: progress("looking for duplicates", done, total),
-    )
-
-
-def _unsearched(table: pd.DataFrame, searched: int, config: PrepareConfig) -> str:
-    """What the search for duplicates left out, for the user; empty where it was nothing."""
-    # Sequences of one slice may be rows of their own, and are searched for by the first.
-    slices = len(table.drop_duplicates([name for name in ("case", "slice", "tile") if name in table]))
-    if not config.duplicates or searched >= slices:
-        return ""
-    return (
-        f"duplicates were searched among {searched:,} of {slices:,} slices, evenly spaced over each volume; a copy of "
-        f"one of the others alone is not found (--set searched={slices} searches all)"
     )
 
 

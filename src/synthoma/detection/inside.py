@@ -48,8 +48,15 @@ class Confined:
 
 
 def learned_from_gliomas(detector: Detector) -> bool:
-    """Whether a model knows nothing but simulated gliomas, which never lie outside the brain."""
-    return detector.bundle.meta.provenance.cohort.origin == "phantom"
+    """Whether a model knows nothing but simulated gliomas, which never lie outside the brain.
+
+    What a training is told of first is not all of it: real scans of --with, or of the model that it began with, may
+    show meningiomas, and leave their patients' names.
+    """
+    came = detector.bundle.meta.provenance
+    return {came.cohort.origin, *(other.origin for other in came.with_)} == {
+        "phantom"
+    } and not came.trained_on.inherited
 
 
 def brain_of_squares(framing: Framing, pixels: Float32) -> TissueMap:

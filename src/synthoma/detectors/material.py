@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort
-from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind
+from synthoma.cohorts.leaks import held_out_names, leak_error, names_of, patients_behind, shared_names
 from synthoma.cohorts.squares import FRAMED
 from synthoma.core.errors import ConfigError, InputError
 from synthoma.core.seeding import stream
@@ -122,7 +122,7 @@ def check_apart(cohort: Cohort, other: Cohort, taken: Ints) -> None:
     table = other.slices.iloc[taken]
     if other.origin == "real":
         known |= names_of(other, taken)
-    if shared := sorted(held_out_names(cohort) & known):
+    if shared := sorted(shared_names(cohort, held_out_names(cohort), other, known)):
         raise leak_error(shared, other.path.name)
     # By pixels too: collections pass scans on under names of their own.
     if "pixels_sha256" in cohort.slices and "pixels_sha256" in table:

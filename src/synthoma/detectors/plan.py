@@ -107,6 +107,10 @@ class DetectorPlan:
             # A cohort may hold both; one that was left without a slice says so, as ever.
             kinds = sorted(set(painted.tolist()), reverse=True) or [False]
             self.sources += [self._slices(other, taken[painted == kind], painted=kind) for kind in kinds]
+        if self.learner.batch < len(self.sources):  # one of them would never be seen, and the model file names it
+            came = f"{self.learner.batch} slices for {len(self.sources)} kinds of slices"
+            todo = f"set {SECTION[self.kind]}.batch={len(self.sources)} or more, or leave a --with cohort out"
+            raise ConfigError("batches with a slice of each cohort, and of painted ones beside others", came, todo)
         self.streamed = self._streamed(stream, config.classes) if stream is not None else None
         self.shape = SegmenterShape(cohort.size, len(cohort.modalities), len(self.targets))
         self.network("cpu")  # says now if the size does not fit

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthoma.cohorts.cohort import Cohort
-from synthoma.cohorts.leaks import names_of, patients_behind
+from synthoma.cohorts.leaks import names_of, patients_behind, shared_names
 from synthoma.core.types import Bools, Ints
 from synthoma.detectors.learning import LearnerConfig
 
@@ -31,7 +31,8 @@ def painted_in(cohort: Cohort, other: Cohort, taken: Ints) -> Bools:
     if other.origin != "synthetic" or not len(taken):
         return none
     training = np.flatnonzero((cohort.slices["split"] == "train").to_numpy())
-    parents = names_of(cohort, training) & set(patients_behind(other, simulated=cohort.origin == "phantom"))
+    behind = patients_behind(other, simulated=cohort.origin == "phantom")
+    parents = shared_names(cohort, names_of(cohort, training), other, behind)
     if not parents:
         return none
     table = other.slices.iloc[taken]

@@ -10,7 +10,7 @@ import numpy as np
 
 from synthoma.cohorts.changed_copies import as_scanned
 from synthoma.cohorts.cohort import Cohort, check_scale
-from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind, rows_named
+from synthoma.cohorts.leaks import held_out_names, names_of, patients_behind, rows_named, shared_names
 from synthoma.cohorts.slicing import shown_modality
 from synthoma.cohorts.squares import FRAMED
 from synthoma.core.errors import InputError, LeakError
@@ -220,7 +220,7 @@ def refuse_leak(real: Cohort, synthetic: Cohort, out: Bools | None = None) -> No
         LeakError: with the number of groups and an example.
     """
     held_out = held_out_names(real) if out is None else names_of(real, np.flatnonzero(out))
-    both = sorted(_learned_from(real, synthetic) & held_out)
+    both = sorted(shared_names(real, held_out, synthetic, _learned_from(real, synthetic)))
     if both:
         came = f"one that saw {len(both)} of {len(held_out)} held-out patients or groups, for example {both[0]}"
         todo = "evaluate on the cohort that the generator was trained on, or with --split-from that cohort"

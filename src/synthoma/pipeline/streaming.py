@@ -77,6 +77,7 @@ def lesson(cohort: Place, config: TrainConfig | None, progress: Progress) -> Ite
         yield Lesson(source, None, str(source.path))
         return
     wanted = stream_of(cohort)
+    _check_alone()
     if config is not None:
         check_streamed(config)
     with tempfile.TemporaryDirectory(prefix="synthoma-") as place:
@@ -86,8 +87,6 @@ def lesson(cohort: Place, config: TrainConfig | None, progress: Progress) -> Ite
 
 def check_streamed(config: TrainConfig) -> None:
     """Raise ConfigError where a training cannot learn from a stream."""
-    from synthoma.training.team import team
-
     if config.kind == "generator":
         todo = "give --model unet-25d, or make a cohort of simulated patients (`synthoma prepare --phantom N`)"
         raise ConfigError("a segmenter or classifier, for a stream", f"a generator ({config.model})", todo)
@@ -97,6 +96,12 @@ def check_streamed(config: TrainConfig) -> None:
     if config.recipe is not None:
         todo = "leave it out, and give --images"
         raise ConfigError("a budget that needs no number of slices", f"--recipe {config.recipe}", todo)
+
+
+def _check_alone() -> None:
+    """Raise ConfigError where each of several processes would simulate everybody, also in a run that goes on."""
+    from synthoma.training.team import team
+
     if team().size > 1:
         todo = "train in one process, or on a cohort (`synthoma prepare --phantom N`)"
         raise ConfigError("one process, for a stream", f"{team().size} by torchrun", todo)

@@ -31,7 +31,8 @@ _WITHOUT = re.compile(
     re.IGNORECASE,
 )
 _WITH = re.compile(
-    rf"(?<![A-Za-z])(?:apr[eè]s|nach|na|con|mit|avec|met|with|after|post|dopo|com|despues)[-_ ]*{_AGENT}", re.IGNORECASE
+    rf"(?<![A-Za-z])(?:(?:apr[eè]s|nach|na|con|mit|avec|met|with|after|post|dopo|com|despues)[-_ ]*{_AGENT}|iv ?\+)",
+    re.IGNORECASE,
 )
 """Words before a contrast agent, in the languages of those who name scans."""
 
@@ -44,9 +45,15 @@ _OPERATION = re.compile(
 """Before and after a treatment: a visit, and nothing of a contrast agent."""
 
 _PATIENT = re.compile(
-    rf"(?<![a-z])(?:{PATIENT_WORDS})[-_ .]?(?:id[-_ .]?)?\d+[a-z]?(?![a-z0-9])|^[ps]\d+[a-z]?(?![a-z0-9])",
+    rf"^s\d+[-_ .]?(?:p|{PATIENT_WORDS})[-_ .]?\d+[a-z]?(?![a-z0-9])"
+    rf"|(?<![a-z])(?:{PATIENT_WORDS})[-_ .]?(?:id[-_ .]?)?\d+[a-z]?(?![a-z0-9])|^[ps]\d+[a-z]?(?![a-z0-9])",
     re.IGNORECASE,
 )
+"""A word and a number, and ``P3`` or ``S3`` in front; in ``S1-P03`` the patient is the third of the first site."""
+
+_ACCELERATED = re.compile(r"p[2-4]")
+"""How many times faster Siemens' series were taken, behind the sequence: ``t1_mprage_tra_p2_iso``."""
+
 _BETWEEN = re.compile(r"[\s_\-.()\[\],=]+")
 
 
@@ -118,6 +125,8 @@ def read_part(text: str) -> Part:
         visit = "-".join(dict.fromkeys(one for one in (visit, *visits) if one))
     else:
         patient, visit, rest = _split_id(left)
+        if _ACCELERATED.fullmatch(patient) and not behind and told["sequence"] and told["variant"]:
+            patient = ""
     return Part(text, patient=patient, visit=visit, rest=rest, extra=extra, **told)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,13 +34,15 @@ def with_parents(cases: Sequence[Case], *, named: bool = False) -> list[Case]:
         cases: as a layout found them.
         named: whether somebody wrote down who is who (a table): these names stay, and the parent is told beside them.
     """
+    beside: dict[Path, frozenset[str]] = {}
     known: dict[Path, str] = {}
     found = []
     for case in cases:
-        folder = case.sources[0].parent if case.sources else None
-        if folder is not None and folder not in known:
-            known[folder] = _parent_in(folder)
-        parent = known[folder] if folder is not None else ""
+        parent = ""
+        for path in _told_beside(case, beside):
+            if path not in known:
+                known[path] = _parent_in(path)
+            parent = parent or known[path]
         if parent:
             patient = case.patient if named and case.patient else parent
             case = replace(case, patient=patient, facts={**case.facts, COLUMN: parent})
@@ -46,9 +50,27 @@ def with_parents(cases: Sequence[Case], *, named: bool = False) -> list[Case]:
     return found
 
 
-def _parent_in(folder: Path) -> str:
+def _told_beside(case: Case, beside: dict[Path, frozenset[str]]) -> list[Path]:
+    """The files that may tell of a case: named as its folder, or as its files begin, the longest name first.
+
+    So a folder that was renamed, and one into which the files of several were copied, still say whose they are.
+    ``beside`` keeps what such files there are in a folder.
+    """
+    if not case.sources:
+        return []
+    folder, name = case.sources[0].parent, case.sources[0].name
+    if folder not in beside:
+        try:
+            with os.scandir(folder) as entries:
+                beside[folder] = frozenset(one.name[:-5] for one in entries if one.name.endswith(".json"))
+        except OSError:
+            beside[folder] = frozenset()
+    starts = [name[: match.start()] for match in re.finditer(r"[-_.]", name)]
+    return [folder / f"{stem}.json" for stem in (folder.name, *starts[::-1]) if stem in beside[folder]]
+
+
+def _parent_in(path: Path) -> str:
     """Who is named in the file beside a changed scan; "" where nobody is."""
-    path = folder / f"{folder.name}.json"
     try:
         if not path.is_file() or regular_size(path) > _MOST_BYTES:
             return ""

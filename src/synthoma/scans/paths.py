@@ -167,7 +167,7 @@ def _folders(names: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
 def _identity(folders: Sequence[tuple[str, Part]], part: Part) -> tuple[tuple[str, ...], str, str, str, bool]:
     """Folders before the patient, the patient, visit, rest, and whether a name says that it is a patient's."""
     for depth, (_, read) in enumerate(folders):
-        if read.patient:
+        if read.patient and not _is_site(read.patient, [*(one for _, one in folders[depth + 1 :]), part]):
             inner = [one for _, one in folders[depth + 1 :]]
             outer = [one.visit for _, one in folders[:depth] if one.visit]
             visits = [*outer, read.visit, *(one.visit or one.patient or one.rest for one in inner), part.visit]
@@ -206,6 +206,11 @@ def _identity(folders: Sequence[tuple[str, Part]], part: Part) -> tuple[tuple[st
     if own and _is_weak(own) and context:
         return context[:-1], context[-1], joined_visits([*visits, visit, own]), "", False
     return context, own, joined_visits([*visits, visit]), "", False
+
+
+def _is_site(patient: str, inner: Sequence[Part]) -> bool:
+    """Whether ``S1`` is no subject but a site, since what lies in it names patients as such."""
+    return bool(re.fullmatch(r"s\d+", patient, re.IGNORECASE)) and any(one.patient[:1] in ("p", "P") for one in inner)
 
 
 def may_go_on(start: str, name: str) -> bool:

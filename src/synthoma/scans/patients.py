@@ -103,11 +103,11 @@ def _descriptions_home(read: list[PathReading]) -> list[PathReading]:
         if not one.certain:
             folders[one.context].append(one)
     described = {folder: files for folder, files in folders.items() if _may_be_descriptions(files)}
+    of_one = _same_descriptions(folders)
     homes: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for folder, files in described.items():
         for one in files:
             homes[_less_numbers(one.own)].add(folder)
-    of_one = set()
     for folder, files in described.items():
         silent = any(not one.own and one.sequence for one in files)
         again = any(len(homes[words]) > 1 for one in files if (words := _less_numbers(one.own)))
@@ -124,11 +124,27 @@ def _descriptions_home(read: list[PathReading]) -> list[PathReading]:
     ]
 
 
+def _same_descriptions(folders: Mapping[tuple[str, ...], Sequence[PathReading]]) -> set[tuple[str, ...]]:
+    """Folders in which the same left-over names stand for the same sequences, each for its own: ``t2_spc_da-fl``."""
+    alike: dict[frozenset[tuple[str, str]], set[tuple[str, ...]]] = defaultdict(set)
+    for folder, files in folders.items():
+        if folder and _share_sequences_out(files):
+            alike[frozenset((_less_numbers(one.own), one.sequence or "") for one in files)].add(folder)
+    return {folder for same in alike.values() if len(same) > 1 for folder in same}
+
+
 def _may_be_descriptions(files: Sequence[PathReading]) -> bool:
     """Whether the left-over names of a folder's files have one image each, and its files show several sequences."""
     images = [one for one in files if one.role != "mask"]
     names = Counter(canonical(one.own) for one in images if one.own)
     return bool(names) and max(names.values()) == 1 and len({one.sequence for one in images if one.role == "image"}) > 1
+
+
+def _share_sequences_out(files: Sequence[PathReading]) -> bool:
+    """Whether several left-over names of a folder have no sequence in common: people would have the same ones."""
+    images = [one for one in files if one.role == "image"]
+    kinds = Counter(one.sequence for one in images)
+    return len(kinds) > 2 and max(kinds.values()) == 1 and len({canonical(one.own) for one in images}) > 1
 
 
 def _less_numbers(name: str) -> str:

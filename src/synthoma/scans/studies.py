@@ -20,6 +20,7 @@ from synthoma.scans.names import canonical
 from synthoma.scans.paths import PathReading, Source, read_path, with_a_name
 from synthoma.scans.patients import patient_key, with_patients
 from synthoma.scans.study_masks import Study, choose_mask, masks_at_their_visit, study_of_mask
+from synthoma.scans.visits import named_timepoints
 
 PLAIN = "image"
 """The sequence of a file that does not say which one it shows."""
@@ -40,7 +41,7 @@ def sort_into_studies(sources: Sequence[Source], peek: Peek) -> tuple[list[Study
         sources: the files.
         peek: told of files whose names do not say whether they are a mask.
     """
-    read = with_patients([with_a_name(read_path(source)) for source in sources])
+    read = with_patients([with_a_name(read_path(source)) for source in named_timepoints(sources)])
     loose: list[tuple[Source, str]] = []
     groups: dict[tuple[str, str], list[PathReading]] = defaultdict(list)
     for one in read:

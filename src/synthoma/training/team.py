@@ -13,7 +13,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -187,9 +187,14 @@ def _norm_of_all(own: _BatchNorm, images: Tensor) -> Tensor:
 def begun_here(run: Path) -> bool:
     """Whether torchrun has started this process again, after one of them ended, and the run is the one it had begun.
 
-    Another run that lies there is none of ours: it is refused, or replaced, as at any first start.
+    Another run that lies there is none of ours: it is refused, or replaced, as at any first start. It loses its mark
+    there, since who names the rendezvous names it the same again: the refused command would go on with it when torchrun
+    starts it once more, whatever its settings are.
     """
     if not int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            with suppress(OSError):
+                (run / MARK).unlink(missing_ok=True)
         return False
     try:
         return (run / MARK).read_text(encoding="utf-8") == _launch()

@@ -11,16 +11,21 @@ from synthoma.core.untrusted import printable
 from synthoma.scans.files import stem_of
 from synthoma.scans.layouts.listing import Listing, class_of
 from synthoma.scans.names import read_part
+from synthoma.scans.visits import count_patients
 
 _SLICE = re.compile(
-    r"(?P<whose>.+?)(?:[-_ .]+(?:slc|sl|z)|[-_ .]*(?:slices?|frame|layer|axial|sagittal|coronal))[-_ .]*\d+"
+    r"(?P<whose>.+?)(?:[-_ .]+(?:slc|sl|z)|[-_ .]*(?:slices?|frame|layer|schicht|schnitt|coupe"
+    r"|tranche|corte|axial|sagittal|coronal))[-_ .]*\d+"
     r"(?:[-_ ].*)?",
     re.IGNORECASE,
 )
 """What tools write that cut volumes into pictures: ``volume_7_slice_60``."""
 
-_PAIR = re.compile(r"(?P<whose>.*\d)[-_ .]+\d{1,3}")
-"""Two numbers, as ``AB12_3`` and ``001_07``: somebody's, and a slice's."""
+_PAIR = re.compile(r"(?P<whose>.*\d)[-_ .]+(?:(?:flair|t1c|t1ce|t1gd|t1km|t1w?|t2w?)[-_ .]+)?\d{1,3}", re.IGNORECASE)
+"""Two numbers, as ``AB12_3`` and ``001_07``: somebody's, and a slice's; a sequence may stand between."""
+
+_DAY = re.compile(r"(?<=\d)[-_ .]+(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])$")
+"""The day of a visit behind somebody's number: ``101_20190304``."""
 
 
 def volumes_of(listing: Listing, images: Sequence[Path]) -> dict[Path, str]:
@@ -37,11 +42,11 @@ def volumes_of(listing: Listing, images: Sequence[Path]) -> dict[Path, str]:
         if (match := _SLICE.fullmatch(stem)) is not None and _somebodys(match["whose"]):
             said[(*_class(listing, path, match["whose"]), match["whose"])].append(path)
         elif (match := _PAIR.fullmatch(stem)) is not None and not _says_sequence_alone(match["whose"]):
-            paired[path.parent][match["whose"]].append(path)
+            paired[path.parent][_DAY.sub("", match["whose"])].append(path)
     found = {path: "/".join(whose) for whose, paths in said.items() if len(paths) > 1 for path in paths}
     for whose in paired.values():
         several = {name: paths for name, paths in whose.items() if len(paths) > 1}
-        if len(several) > 1 and 2 * len(several) > len(whose):
+        if len(several) > 1 and 2 * len(several) > len(whose) and not count_patients(whose):
             found |= {
                 path: "/".join((*_class(listing, path, name), name)) for name, paths in whose.items() for path in paths
             }
