@@ -85,9 +85,7 @@ def pack(
     channels = (PLAIN_MODALITY,) if config.classes == "sequence" else modalities
     # DICOM always: its names are hashes already, and what remarks and lists say must not bring them back.
     private = config.pseudonyms or inventory.layout == "dicom"
-    veil = Veil(inventory) if private else None
-    if private:
-        inventory = _without_names(inventory, config)
+    veil, inventory = (Veil(inventory), _without_names(inventory, config)) if private else (None, inventory)
     split = [] if config.like is not None else warnings_of(inventory.cases)
     skipped, remarks = list(inventory.skipped), [*split, *inventory.remarks]
     searched, meanings = list[int](), Meanings()
