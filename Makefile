@@ -27,7 +27,7 @@ style: setup
 check: style ## Style, types and the quick tests (two to three minutes on 2 cores)
 	$(PYTEST) -m "not slow and not heavy"
 
-test: style ## Style, types and all tests that need nothing but Python (twelve minutes on 2 cores)
+test: style ## Style, types and all tests that need nothing but Python (fifteen minutes on 2 cores)
 	$(PYTEST) -m "not heavy" --durations=12
 
 heavy: setup ## Tests with servers, clusters, browsers, notebooks, real scans, pages of commands (10 minutes on 2 cores)
