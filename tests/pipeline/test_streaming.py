@@ -72,8 +72,8 @@ def test_the_same_model_comes_of_any_number_of_processes_and_no_process_is_left(
 @pytest.mark.heavy
 def test_a_command_that_is_killed_leaves_no_process_and_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    _train(whole, images=640, snapshots=8)
-    words = ["train", ADDRESS, "-o", str(killed), "--model", "unet-25d", "--images", "640", "--snapshots", "8"]
+    _train(whole, images=320, snapshots=4)
+    words = ["train", ADDRESS, "-o", str(killed), "--model", "unet-25d", "--images", "320", "--snapshots", "4"]
     words += ["--device", "cpu", *(f"--set=segmenter.{name}={value}" for name, value in SMALL.items())]
     command = subprocess.Popen(
         [sys.executable, "-m", "synthoma", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -36,9 +36,9 @@ MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "double": (
         "unet-25d",
-        ("segmenter.width=4", "segmenter.levels=3", "segmenter.batch=8", "segmenter.precision=double"),
+        ("segmenter.width=4", "segmenter.levels=2", "segmenter.batch=4", "segmenter.precision=double"),
     ),
-    "double-norms": ("resunet", ("segmenter.width=4", "segmenter.batch=8", "segmenter.precision=double")),
+    "double-norms": ("resunet", ("segmenter.width=4", "segmenter.levels=2", "segmenter.batch=4", "segmenter.precision=double")),
 }
 """Name -> model and settings; critics of dcgan have batch norm."""
 
