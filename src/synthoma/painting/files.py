@@ -17,7 +17,7 @@ from synthoma.core.errors import InputError
 from synthoma.core.progress import Progress, silent
 from synthoma.core.types import CAVITY, REGIONS, WHOLE_TUMOUR, Array, Bytes, tumour_labels, tumour_of
 from synthoma.core.untrusted import file_name
-from synthoma.core.whole_files import write_json
+from synthoma.core.whole_files import write_bytes, write_json
 from synthoma.painting.scan import Scan, Spacing, raised, unmeasured
 from synthoma.painting.stacks import Change, Changed
 from synthoma.scans.case import Case, Inventory, Skipped, Study, Volume
@@ -292,7 +292,7 @@ def write_mask(mask: Bytes, study: Study, stem: Path) -> Path:
         from synthoma.core.pictures import png
 
         path = stem.with_name(f"{stem.name}.png")
-        path.write_bytes(png((mask[0] > 0).astype(np.uint8) * 255))
+        write_bytes(path, png((mask[0] > 0).astype(np.uint8) * 255))
         return path
     from synthoma.scans.volumes import write_volume
 
