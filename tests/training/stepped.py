@@ -24,6 +24,7 @@ from synthoma.training.loop import Snapshot, Task
 from synthoma.training.team import team, teamed
 
 SMALL = ("gan.batch=8", "gan.width=4", "gan.critic_width=4", "gan.latent=8")
+DOUBLE = ("segmenter.width=4", "segmenter.levels=2", "segmenter.batch=4", "segmenter.precision=double")
 MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "dcgan": ("dcgan", SMALL),
     "wgan-gp": ("wgan-gp", (*SMALL, "gan.critic_steps=2")),
@@ -34,11 +35,8 @@ MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
         "dcgan",
         (*SMALL, "gan.gradient_penalty=10", "gan.r1=1", "gan.feature_matching=1", "gan.historical_averaging=0.1"),
     ),
-    "double": (
-        "unet-25d",
-        ("segmenter.width=4", "segmenter.levels=2", "segmenter.batch=4", "segmenter.precision=double"),
-    ),
-    "double-norms": ("resunet", ("segmenter.width=4", "segmenter.levels=2", "segmenter.batch=4", "segmenter.precision=double")),
+    "double": ("unet-25d", DOUBLE),
+    "double-norms": ("resunet", DOUBLE),
 }
 """Name -> model and settings; critics of dcgan have batch norm."""
 
