@@ -29,6 +29,7 @@ STATIC = {
     "studio.css": ("synthoma.studio", "static/studio.css", "text/css"),
     "studio.js": ("synthoma.studio", "static/studio.js", "text/javascript"),
     "viewer.js": ("synthoma.studio", "static/viewer.js", "text/javascript"),
+    "slices.js": ("synthoma.studio", "static/slices.js", "text/javascript"),
     "brush.js": ("synthoma.studio", "static/brush.js", "text/javascript"),
     "trials.js": ("synthoma.studio", "static/trials.js", "text/javascript"),
     "paint.js": ("synthoma.studio", "static/paint.js", "text/javascript"),

@@ -10,7 +10,7 @@ window.studioBrush = (view, mask, maskShown, send) => {
     if (begun) return;
     begun = true;
     view.loadDrawing(mask.clone());
-    maskShown(false);
+    maskShown(false, true); /* what is drawn holds it */
     own("save").disabled = false;
     if (many) many.disabled = false;
   }
