@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
@@ -70,7 +71,8 @@ def application(studio: Studio) -> ASGIApp:
             request, RefusedError(400, error.expected, error.came, error.todo)
         ),
         HTTPException: lambda request, error: refuse(request, _http(error)),
-        OSError: lambda request, error: refuse(request, _disk(error)),
+        OSError: lambda request, error: refuse(request, _disk(error.strerror or type(error).__name__)),
+        sqlite3.Error: lambda request, error: refuse(request, _disk(str(error))),
     }
     app = Starlette(routes=routes, exception_handlers=handlers)
     return Gate(app, studio.door, studio.limits, refuse)
@@ -81,9 +83,9 @@ def _http(error: HTTPException) -> RefusedError:
     return RefusedError(error.status_code, "an address of the studio", f"one that is answered by {error.detail}", todo)
 
 
-def _disk(error: OSError) -> RefusedError:
+def _disk(came: str) -> RefusedError:
     todo = "check that the disk has room and works, then try again"
-    return RefusedError(507, "files that can be read and written", error.strerror or type(error).__name__, todo)
+    return RefusedError(507, "files that can be read and written", came, todo)
 
 
 class _Refuser:

@@ -165,15 +165,16 @@ def _opened(path: Path, _state: tuple[int, int], number: int, shows: str) -> Ske
     """A scan in memory, as painters see it.
 
     Raises:
-        RefusedError: none that can be read.
+        RefusedError: none of that number.
+        InputError: it cannot be read, and why.
     """
     from synthoma.painting.sketch import Sketch
+    from synthoma.scans.layouts.part_of_case import load_despite_mask
 
     cases = Origin(path).cases()
-    study = loaded(cases[number]) if 0 <= number < len(cases) else None
-    if study is None:
+    if not 0 <= number < len(cases):
         raise RefusedError(422, "a scan that can be read", "none", "look at it on the page of scans")
-    return Sketch.of(study, shows or None)
+    return Sketch.of(load_despite_mask(cases[number].load), shows or None)
 
 
 def _pixel(asked: Mapping[str, str], shape: tuple[int, int]) -> tuple[int, int] | None:

@@ -134,13 +134,25 @@
     });
   }
 
+  /* Who came in anew, after the studio was started again, has another token: what is drawn here is not lost for it. */
+  async function post(address, form) {
+    const ask = () => fetch(address, { method: "POST", body: form, headers: { "x-csrf": canvas.dataset.csrf, accept: "application/json" } });
+    const answer = await ask();
+    if (answer.status !== 403) return answer;
+    const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+    const token = page.getElementById("volume")?.dataset.csrf;
+    if (!token || token === canvas.dataset.csrf) return answer;
+    canvas.dataset.csrf = token;
+    return ask();
+  }
+  /* Whether it was saved. */
   async function send(address, form) {
     const said = own("saved");
     said.textContent = "Saving …";
     try {
-      const answer = await fetch(address, { method: "POST", body: form, headers: { "x-csrf": canvas.dataset.csrf, accept: "application/json" } });
+      const answer = await post(address, form);
       const told = await answer.json();
-      if (!answer.ok) { said.textContent = "Not saved: " + told.error; return; }
+      if (!answer.ok) { said.textContent = "Not saved: " + told.error; return false; }
       const link = document.createElement("a");
       link.href = "/file/" + at + "/" + encodeURIComponent(told.file);
       link.textContent = told.file;
@@ -150,8 +162,11 @@
       const choices = own("choice");
       if (choices) { choices.prepend(new Option(told.file, told.file, true, true)); choices.value = told.file; }
       if (own("reviewed")) own("reviewed").textContent = "corrected";
+      canvas.dataset.hand = told.file;
+      return true;
     } catch (error) {
       said.textContent = "Not saved: the studio does not answer (" + error.message + ")";
+      return false;
     }
   }
 
@@ -193,7 +208,7 @@
       view.setSliceType(types[event.target.value]);
     });
     threshold(maskShown);
-    window.studioBrush(view, mask, maskShown, send);
+    window.studioBrush(view, mask, maskShown, send, post);
     where.textContent = "";
     canvas.dataset.ready = "yes";
     view.lens = lens;
