@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,49 @@ def test_readers_corrections_and_the_brush(browser: Any, served: str, tmp_path: 
     assert ((after.voxels > 0) >= (before.voxels > 0)).all()  # the brush adds, and what was there lies where it lay
     assert (after.voxels > 0).sum() > (before.voxels > 0).sum()
     assert visit.faults == []
+
+
+PIXELS = """few => {
+  const view = window.studioView, gl = view.gl, pixels = new Uint8Array(4 * gl.canvas.width * gl.canvas.height);
+  view.lens.few(few);
+  view.drawScene();
+  gl.readPixels(0, 0, gl.canvas.width, gl.canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  return Array.from(pixels);
+}"""
+"""What is on the screen, if only the slices that are looked at are coloured, or all voxels."""
+
+
+@pytest.mark.timeout(600)
+def test_slices_have_the_colours_of_the_volume(browser: Any, served: str, tmp_path: Path) -> None:
+    findings_in(tmp_path / "ws")
+    visit = Visit(browser, served)
+    page = visit.page
+    page.goto(f"{visit.root}/view/w/found/p1")
+    page.wait_for_selector("canvas[data-ready]", timeout=120_000)
+    seen = []
+    for control, value in (("threshold", "0.8"), ("opacity", "90"), ("high", "60"), ("threshold", "0.95")):
+        page.locator(f"#{control}").evaluate(
+            "(one, value) => { one.value = value; one.dispatchEvent(new Event('input')); }", value
+        )
+        page.wait_for_selector("#ml:has-text('ml lie above it')")
+        page.evaluate("() => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)))")
+        for place in ([0.5, 0.5, 0.5], [0.43, 0.61, 0.38]):  # the second lies between slices
+            page.evaluate("place => { window.studioView.scene.crosshairPos = place; }", place)
+            few, whole = (np.array(page.evaluate(PIXELS, one)) for one in (True, False))
+            assert np.abs(few - whole).max() <= 2, (control, value, place)
+            seen.append(few)
+    assert all((one != other).any() for one, other in itertools.pairwise(seen))
+    # The mask that is drawn outlives a studio that was started again, and is not hidden by the model's.
+    page.uncheck("#chance")
+    page.locator("#volume").focus()
+    page.keyboard.press("Space")
+    page.evaluate("document.getElementById('volume').dataset.csrf = 'of another day'")
+    page.click("#save")
+    page.wait_for_selector("#saved a")
+    page.check("#chance")
+    page.uncheck("#chance")
+    assert page.evaluate("window.studioView.volumes[1].opacity") == 0
+    assert [one for one in visit.faults if "403" not in one] == []
 
 
 @pytest.mark.timeout(600)

@@ -73,8 +73,11 @@ class Painting:
         names = [case.name for case in Origin(path).cases()]
         if not names:
             raise RefusedError(422, "scans", "none that can be read", "look at them on the page of scans")
-        scan = self._sketch(path, asked).scan
-        facts = {"cases": names[:500], "slices": scan.shape[0], "sequences": list(scan.images)}
+        sketch = self._sketch(path, asked)
+        scan = sketch.scan
+        facts = {
+            "cases": names[:500], "slices": scan.shape[0], "sequences": list(scan.images), "sided": sketch.sided,
+        }  # fmt: skip
         return JSONResponse({**facts, "middle": _fullest(scan.images)})
 
     def _sketch(self, path: Path, asked: Mapping[str, str]) -> Sketch:

@@ -211,6 +211,7 @@
     window.studioBrush(view, mask, maskShown, send, post);
     where.textContent = "";
     canvas.dataset.ready = "yes";
+    window.addEventListener("beforeprint", () => view.drawScene()); /* its picture is not kept between frames */
     view.lens = lens;
     window.studioView = view;
   } catch (error) {
