@@ -16,8 +16,9 @@
     backColor: [0, 0, 0, 1], crosshairColor: [1, 0.75, 0.2, 0.8], crosshairWidth: 0.5, dragAndDropEnabled: false,
     isColorbar: false, isRadiologicalConvention: true, multiplanarShowRender: slow ? SHOW_RENDER.NEVER : SHOW_RENDER.ALWAYS,
     multiplanarLayout: MULTIPLANAR_TYPE.GRID, loadingText: "", isOrientationTextVisible: !flat, show3Dcrosshair: false, logLevel: "error",
-    onLocationChange: (place) => { where.textContent = place.string; },
+    onLocationChange: (place) => { where.textContent = (flat ? "Column " + (view.back.dims[1] - place.vox[0]) + ", row " + (view.back.dims[2] - place.vox[1]) : "From the scanner's middle: " + placed(place.mm)) + "; grey value " + Number((place.values?.[0]?.value ?? 0).toPrecision(4)); },
   });
+  const placed = (mm) => [["right", "left"], ["to the front", "to the back"], ["up", "down"]].map(([more, less], axis) => Math.abs(mm[axis]).toFixed(0) + " mm " + (mm[axis] < 0 ? less : more)).join(", ");
   /* Asked for at once: what follows keeps the browser busy. */
   async function load(what, options) {
     const answer = await fetch("/volume/" + at + "?what=" + what, { headers: { accept: "application/json" } });
