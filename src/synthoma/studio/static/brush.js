@@ -40,7 +40,9 @@ window.studioBrush = (view, mask, maskShown, send, post) => {
     const form = await drawn();
     if (form === null) { own("saved").textContent = "Not saved: nothing was drawn"; return; }
     unsaved = false; /* what is drawn from here on is not in it */
-    if (!await send("/correct/" + at, form)) unsaved = true;
+    const saved = await send("/correct/" + at, form);
+    if (saved) canvas.dataset.hand = saved;
+    else unsaved = true;
   });
 
   /* Slices between: the server interpolates shapes, and what comes back can be undone as one stroke. */

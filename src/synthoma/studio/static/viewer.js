@@ -146,14 +146,14 @@
     canvas.dataset.csrf = token;
     return ask();
   }
-  /* Whether it was saved. */
+  /* Name of the file that was saved; none where it was not. */
   async function send(address, form) {
     const said = own("saved");
     said.textContent = "Saving …";
     try {
       const answer = await post(address, form);
       const told = await answer.json();
-      if (!answer.ok) { said.textContent = "Not saved: " + told.error; return false; }
+      if (!answer.ok) { said.textContent = "Not saved: " + told.error; return ""; }
       const link = document.createElement("a");
       link.href = "/file/" + at + "/" + encodeURIComponent(told.file);
       link.textContent = told.file;
@@ -163,11 +163,10 @@
       const choices = own("choice");
       if (choices) { choices.prepend(new Option(told.file, told.file, true, true)); choices.value = told.file; }
       if (own("reviewed")) own("reviewed").textContent = "corrected";
-      canvas.dataset.hand = told.file;
-      return true;
+      return told.file;
     } catch (error) {
       said.textContent = "Not saved: the studio does not answer (" + error.message + ")";
-      return false;
+      return "";
     }
   }
 
