@@ -967,7 +967,9 @@ def test_real_masks(real_scans: Path) -> None:
 
 def test_labels_that_were_written_a_little_off_are_those_labels(tmp_path: Path) -> None:
     truth = write_volumes(tmp_path / "truth", {"P1.nii.gz": box()})
-    found = score_masks(truth, write_volumes(tmp_path / "other", {"P1.nii.gz": box().astype(np.float32) * 0.9999}), **QUICK)
+    found = score_masks(
+        truth, write_volumes(tmp_path / "other", {"P1.nii.gz": box().astype(np.float32) * 0.9999}), **QUICK
+    )
     assert found["per_patient"][0]["regions"][WHOLE]["dice"] == 1
     assert not found["skipped"]
 

@@ -77,7 +77,7 @@ def suspicions(image: Array) -> list[str]:
 
 
 _STRAYING = 0.25
-"""Share of a mask beside the head from which it is worth a remark: outlines of tumours at the skull reach beyond a bit."""
+"""Share of a mask beside the head from which it is worth a remark: outlines at the skull reach beyond a bit."""
 
 _HEAD = 0.02
 """Least share of a slice that is a head: less is what noise leaves."""

@@ -103,7 +103,10 @@ def _read_files(trio: MaskFiles, roots: Roots, spacing: Spacing | None, notes: S
             notes.doubt(place, said)
     for name, mask in (("truth", whole), *drawn.items()):
         if np.count_nonzero(mask) > mask.size / 2:
-            notes.doubt(f"{name} of {name_in_results(trio.truth, roots['truth'])}", "more than half of it is marked: is its background 0?")
+            notes.doubt(
+                f"{name} of {name_in_results(trio.truth, roots['truth'])}",
+                "more than half of it is marked: is its background 0?",
+            )
     # Laid onto another grid, slices of the mask are no longer those that the probabilities were given for.
     turned = "predictions" in read and drawn["predictions"] is not read["predictions"][0]
     chances = None if turned else _chances(trio.prediction, whole, roots["predictions"], notes)

@@ -257,8 +257,8 @@ def _healthy(rows: Sequence[PatientScores]) -> list[str]:
     """What a mean over patients does not say by itself: that some of them have no tumour."""
     if empty := sum(row.regions[WHOLE].volume == 0 for row in rows):
         return [
-            f"{counted(empty, 'patient')} of {len(rows)} without tumour in the truth: their Dice is 1 where nothing was "
-            "marked and 0 elsewhere, and weighs in the mean as others do"
+            f"{counted(empty, 'patient')} of {len(rows)} without tumour in the truth: their Dice is 1 where nothing "
+            "was marked and 0 elsewhere, and weighs in the mean as others do"
         ]
     return []
 

@@ -77,10 +77,7 @@ def stored_frames(dataset: Dataset, syntax: UID, file_bytes: int) -> Array:
         InputError: no pixels, fewer than declared, or a compression that nobody here decodes.
     """
     _check(dataset, syntax, file_bytes)
-    if syntax in _BY_GDCM:
-        stored = _by_gdcm(dataset, syntax)
-    else:
-        stored = _decoded(dataset, syntax)
+    stored = _by_gdcm(dataset, syntax) if syntax in _BY_GDCM else _decoded(dataset, syntax)
     return stored.reshape(-1, int(dataset.Rows), int(dataset.Columns))
 
 
@@ -167,7 +164,7 @@ def _jpeg_shape(stream: bytes) -> tuple[int, int, int] | None:
 
 
 def _unpadded(values: Array, stored: Array, dataset: Dataset) -> Array:
-    """Real values, with those that the header calls padding as dark as the darkest of the others, or 0 if that is less.
+    """Real values; what the header calls padding becomes as dark as the darkest other one, or 0 if that is less.
 
     Padding lies outside of what was measured (-2000, 63536): kept, it would be the grey of air, or the brightest tissue.
     """
@@ -190,7 +187,9 @@ def _in_stored(dataset: Dataset, tag: str) -> int:
     if isinstance(value, bytes):
         value = int.from_bytes(value[:2], "little")
     number, bits = int(value), int(dataset.BitsAllocated)
-    return (number + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1) if int(dataset.PixelRepresentation) else number % 2**bits
+    return (
+        (number + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1) if int(dataset.PixelRepresentation) else number % 2**bits
+    )
 
 
 def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:
