@@ -166,7 +166,7 @@ def _jpeg_shape(stream: bytes) -> tuple[int, int, int] | None:
 def _unpadded(values: Array, stored: Array, dataset: Dataset) -> Array:
     """Real values; what the header calls padding becomes as dark as the darkest other one, or 0 if that is less.
 
-    Padding lies outside of what was measured (-2000, 63536): kept, it would be the grey of air, or the brightest tissue.
+    Padding lies outside of what was measured (-2000, 63536): kept, it would pass for air or for the brightest tissue.
     """
     ends = [_in_stored(dataset, tag) for tag in _PADDING if dataset.get(tag) is not None]
     if not ends:

@@ -66,11 +66,9 @@ def _class(name: str) -> str:
 
 
 def _told(spelled: Mapping[str, str], what: str, differ: str) -> list[str]:
-    """A remark on names that were joined, by the name that stays: the others are nowhere else, so nothing hides them."""
+    """A remark on names that were joined, by the one that stays: pseudonyms do not hide those that went."""
     ways = Counter(spelled.values())
     several = [f"{printable(name)[:40]} ({count} ways)" for name, count in ways.items() if count > 1]
-        f"{printable(name)[:40]} ({count} ways)" for name, count in Counter(spelled.values()).items() if count > 1
-    ]
     more = f" and {len(several) - _NAMED} more" if len(several) > _NAMED else ""
     said = f"names that differ in {differ} alone are taken for one {what}: {', '.join(several[:_NAMED])}{more}"
     return [said] if several else []
