@@ -590,6 +590,28 @@ def test_a_folder_of_masks_outranks_a_sequence_and_content_is_looked_at(tmp_path
     assert all("a mask by its content" in item.reason for item in skipped)
 
 
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 255), (255, 200, 0)])
+def test_a_mask_in_colour_over_its_scan_is_the_colour(colour: tuple[int, int, int]) -> None:
+    """Bright tissue below is none of it."""
+    rows, columns = np.indices((64, 64))
+    scan = np.where(np.hypot(rows - 32, columns - 32) < 28, 40 + 3 * columns, 0).clip(0, 255)
+    tumour = np.hypot(rows - 30, columns - 24) < 7
+    picture = np.where(tumour[..., None], np.array(colour), scan[..., None])
+    codes = picture.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
+    np.testing.assert_array_equal(tumour_in_picture(codes) > 0, tumour)
+
+
+def test_the_file_of_an_error_is_named_once(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "P1_flair.nii.gz", voxels(0))
+    write_nifti(tmp_path / "P1_seg.nii.gz", blob())
+    packed = (tmp_path / "P1_seg.nii.gz").read_bytes()
+    (tmp_path / "P1_seg.nii.gz").write_bytes(packed[:-30])
+    [case] = take_inventory(tmp_path).cases
+    with pytest.raises(InputError) as caught:
+        case.load()
+    assert caught.value.came.count("P1_seg.nii.gz") == 1
+
+
 # Tables as people and spreadsheets leave them -------------------------------------------------------------------------
 
 

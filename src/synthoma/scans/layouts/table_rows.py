@@ -99,9 +99,9 @@ def _text(table: Path) -> tuple[list[str], list[list[str]], list[str], str]:
         if len(values) != len(names):
             raise InputError(f"{len(names)} values a row", f"{len(values)} in line {number}", "correct the table")
     remarks = [f"{printable(table.name)} is no UTF-8: its letters are read as Windows' own"] * (encoding == WINDOWS)
-    values = [[content_of_cell(value.strip()) for value in line] for _, line in lines[1:]]
+    cells = [[content_of_cell(cell.strip()) for cell in line] for _, line in lines[1:]]
     # Where commas part the cells they are none of a number.
-    return names, values, remarks, "." if separator == "," else ","
+    return names, cells, remarks, "." if separator == "," else ","
 
 
 def _parquet(table: Path) -> tuple[list[str], list[list[str]]]:
