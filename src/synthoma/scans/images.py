@@ -98,7 +98,7 @@ def _places(picture: Image.Image) -> Array:
     codes[seen == 0] = 0
     if border:
         codes[255] = 0
-    return codes[places]
+    return np.asarray(codes[places])
 
 
 def grey(array: Array) -> Array:

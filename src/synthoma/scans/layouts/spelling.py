@@ -10,6 +10,7 @@ from dataclasses import replace
 from synthoma.core.errors import InputError
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case
+from synthoma.scans.layouts.listing import CLASS_NAMES
 
 _ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d+", re.IGNORECASE)
 """How a spreadsheet writes a long number: those that differ in later digits become one."""
@@ -39,7 +40,10 @@ def people(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
 
 def with_classes(cases: Sequence[Case]) -> tuple[list[Case], list[str]]:
     """Cases whose classes bear one spelling each: "Glioma" and "glioma", "No Tumor" and "no_tumor" are one class."""
-    spelled = _joined(Counter(case.label for case in cases if case.label), _class)
+    counts = Counter(case.label for case in cases if case.label)
+    # A name that is a class beyond doubt goes before one that is spelled more often: others look for it.
+    weights = {name: number + len(cases) * (name.lower() in CLASS_NAMES) for name, number in counts.items()}
+    spelled = _joined(weights, _class)
     if all(name == own for name, own in spelled.items()):
         return list(cases), []
     renamed = [replace(case, label=spelled[case.label]) if case.label else case for case in cases]

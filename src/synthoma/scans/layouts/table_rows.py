@@ -64,8 +64,9 @@ def read_rows(table: Path) -> Table:
     Raises:
         InputError: no column with images, or a file that is no table.
     """
+    remarks, decimal = list[str](), "."
     if suffix_of(table) == ".parquet":
-        names, lines, remarks, decimal = *_parquet(table), [], "."
+        names, lines = _parquet(table)
     else:
         names, lines, remarks, decimal = _text(table)
     columns, told = _columns(names)
