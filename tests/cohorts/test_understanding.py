@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from synthoma import pipeline
-from synthoma.cohorts.understanding import held_out, lines_of, understood, unused_classes, unused_classes
+from synthoma.cohorts.understanding import held_out, lines_of, understood, unused_classes
 from synthoma.core.errors import InputError
 from synthoma.scans.layouts import take_inventory
 from tests.scans.writers import FLAT, blob, voxels, write_brats_2023, write_nifti, write_picture

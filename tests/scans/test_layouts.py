@@ -566,6 +566,16 @@ def test_altered_copies_stay_with_their_source(tmp_path: Path) -> None:
         (["Meier/1_t1", "Meier/1_flair", "Meier/2_t1", "Meier/2_flair"], 1, 2),
         # Somebody's name is no technique.
         (["Bravo_Ana_FLAIR", "Lopez_Juan_FLAIR"], 2, 2),
+        (  # a scan's date is no patient, and words of a pipeline name nobody
+            [
+                f"ADNI_002_S_{who:04d}_MR_MPR__GradWarp__B1_Correction__N3__Scaled_Br_{day}032556623_S1_I{who}"
+                for who in (1, 2)
+                for day in ("20070217", "20080311")
+            ],
+            2,
+            4,
+        ),
+        ([f"{who}/T1w/T{kind}w_acpc_dc_restore_brain.nii.gz" for who in (100307, 100408) for kind in (1, 2)], 2, 2),
     ],
 )
 def test_who_is_who(files: list[str], patients: int, studies: int, tmp_path: Path) -> None:
