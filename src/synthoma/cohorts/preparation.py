@@ -123,8 +123,7 @@ def pack(
         if veil is not None:
             remarks = [veil.over(remark) for remark in remarks]
         said = (
-            held_out(table) if config.like is None else "",
-            unused_classes(table, config.classes) if config.like is None else "",
+            *((held_out(table), unused_classes(table, config.classes)) if config.like is None else ()),
             unsearched(table, len(searched), len(inventory.cases), config),
         )
         remarks = [*filter(None, said), *shortened(remarks)]
