@@ -184,12 +184,10 @@ def _unpadded(values: Array, stored: Array, dataset: Dataset) -> Array:
 def _in_stored(dataset: Dataset, tag: str) -> int:
     """A padding value as pixels are stored; its own type may be the other one, or not be told."""
     value = dataset.get(tag)
-    if isinstance(value, bytes):
-        value = int.from_bytes(value[:2], "little")
-    number, bits = int(value), int(dataset.BitsAllocated)
-    return (
-        (number + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1) if int(dataset.PixelRepresentation) else number % 2**bits
-    )
+    number = int.from_bytes(value[:2], "little") if isinstance(value, bytes) else int(value)
+    words = 1 << int(dataset.BitsAllocated)
+    below = words // 2 if int(dataset.PixelRepresentation) else 0
+    return (number + below) % words - below
 
 
 def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:
