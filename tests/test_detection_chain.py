@@ -169,7 +169,7 @@ def test_the_same_from_a_shell(
     assert "Dice of 2 patients" in said
     one = chain / "truth" / "p100_seg.nii.gz"
     said = run("evaluate", one, chain / "masks" / "p100_pred.nii.gz", "-o", chain / "scores-2", "--force")
-    assert "Dice of 1 patients: mean 0." in said, "an interval needs two"
+    assert "Dice of 1 patient: mean 0." in said, "an interval needs two"
     said = run("detect", chain / "scans", "--model", chain / "classifier", "-o", chain / "classes.csv")
     assert "predicted" in said
     assert len(pd.read_csv(chain / "classes.csv"))

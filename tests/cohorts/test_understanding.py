@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from synthoma import pipeline
-from synthoma.cohorts.understanding import held_out, lines_of, understood
+from synthoma.cohorts.understanding import held_out, lines_of, understood, unused_classes
 from synthoma.core.errors import InputError
 from synthoma.scans.layouts import take_inventory
 from tests.scans.writers import FLAT, blob, voxels, write_brats_2023, write_nifti, write_picture
@@ -70,3 +70,20 @@ def test_whether_usefulness_can_be_tested(groups: int, held: int, words: str) ->
         train, *others = (float(share) for share in text.split("--split ")[1].split(" ")[0].split(","))
         assert round(sum(others) * groups) >= 6
         assert train * groups >= 2
+
+
+@pytest.mark.parametrize(
+    ("classes", "drawn", "asked", "said"),
+    [
+        (["glioma", "meningioma"], [True, True], "auto", True),  # what was asked of the table is lost
+        (["g", "g"], [True, False], "auto", True),  # half of the classes are the masks', half the table's
+        (["g", "g"], [True, True], "auto", False),
+        (["tumour", "healthy"], [True, False], "auto", False),
+        (["", ""], [True, True], "auto", False),
+        (["glioma", "meningioma"], [False, False], "auto", False),
+        (["glioma", "meningioma"], [True, True], "mask", False),
+    ],
+)
+def test_classes_that_masks_overrule_are_said(classes: list[str], drawn: list[bool], asked: str, said: bool) -> None:
+    table = pd.DataFrame({"case_label": classes, "has_mask": drawn})
+    assert ("--classes folder" in unused_classes(table, asked)) == said

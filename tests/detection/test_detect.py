@@ -191,7 +191,7 @@ def test_without_thickness_there_is_no_volume_in_mm3(write_model: WriteModel, tm
 
 
 @pytest.mark.usefixtures("thresholding")
-@pytest.mark.parametrize(("side", "said"), [(0.001, True), (0.9, False), (5.0, False), (25.0, True)])
+@pytest.mark.parametrize(("side", "said"), [(0.001, True), (0.15, True), (0.9, False), (5.0, False), (25.0, True)])
 def test_a_head_of_another_size_than_any_is_remarked(
     side: float, said: bool, write_model: WriteModel, tmp_path: Path
 ) -> None:

@@ -960,3 +960,34 @@ def test_real_masks(real_scans: Path) -> None:
     assert result["regions"][WHOLE]["dice"]["mean"]["value"] == 1
     assert result["regions"][WHOLE]["hd95"]["mean"]["value"] == 0
     assert list(result["regions"]) == [WHOLE, CORE, ENHANCING]
+
+
+# What scores do not say by themselves ---------------------------------------------------------------------------------
+
+
+def test_labels_that_were_written_a_little_off_are_those_labels(tmp_path: Path) -> None:
+    truth = write_volumes(tmp_path / "truth", {"P1.nii.gz": box()})
+    found = score_masks(
+        truth, write_volumes(tmp_path / "other", {"P1.nii.gz": box().astype(np.float32) * 0.9999}), **QUICK
+    )
+    assert found["per_patient"][0]["regions"][WHOLE]["dice"] == 1
+    assert not found["skipped"]
+
+
+def test_patients_without_tumour_and_inverted_masks_are_remarked(tmp_path: Path) -> None:
+    truth = write_volumes(tmp_path / "truth", {"A.nii.gz": box(), "B.nii.gz": 0 * box(), "C.nii.gz": box()})
+    other = write_volumes(tmp_path / "other", {"A.nii.gz": box(), "B.nii.gz": 0 * box(), "C.nii.gz": 1 - box()})
+    remarks = score_masks(truth, other, **QUICK)["remarks"]
+    assert [text for text in remarks if text.startswith("1 patient of 3 without tumour in the truth")]
+    assert [text for text in remarks if "is its background 0" in text] == [
+        "predictions of C.nii.gz: more than half of it is marked: is its background 0?"
+    ]
+
+
+@pytest.mark.parametrize(("side", "said"), [(0.1, True), (1.0, False), (1000.0, True)])
+def test_distances_in_another_unit_are_remarked(side: float, said: bool, tmp_path: Path) -> None:
+    """Centimetres that were written as millimetres: HD95 would be told as if it were ten times as good."""
+    masks = {name: box(shape=(6, 160, 200)) for name in ("A.nii.gz", "B.nii.gz")}
+    sides = [write_volumes(tmp_path / name, masks, Geometry((side, side, 3 * side))) for name in ("truth", "other")]
+    remarks = score_masks(*sides, **QUICK)["remarks"]
+    assert sum("which no head is" in text for text in remarks) == said

@@ -480,3 +480,64 @@ def test_classic_diffusion_weightings_are_told_apart(tmp_path: Path) -> None:
 
         write_dicom(tmp_path / str(number), voxels(number), FLAT, series=uid, study=uid, change=diffusion)
     assert len(find_series(tmp_path)) == 2
+
+
+# What pixels stand for ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_bits_from_the_top_of_the_word_are_read(signed: bool, tmp_path: Path) -> None:
+    array = voxels(0).astype(np.int16) - (100 if signed else 0)
+
+    def raised(dataset: Dataset, index: int) -> None:
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 15, int(signed)
+        dataset.PixelData = (array[index] << 4).astype("<i2").tobytes()
+
+    write_dicom(tmp_path, array, FLAT, change=raised)
+    np.testing.assert_array_equal(read_series(find_series(tmp_path)[0]).voxels, array)
+
+
+@pytest.mark.parametrize(
+    ("padding", "stored", "limit", "signed", "kind"),
+    [
+        (-2000, -2000, None, True, "SS"),
+        (-2000, 63536, None, True, "US"),  # of the other type, as some writers do
+        (63536, 63536, None, False, "US"),
+        (-2000, -2000, -1900, True, "SS"),
+    ],
+)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_padding_is_dark_and_not_measured(
+    padding: int, stored: int, limit: int | None, signed: bool, kind: str, syntax: pydicom.uid.UID, tmp_path: Path
+) -> None:
+    array = voxels(0)
+    array[:, :4] = 0
+
+    def padded(dataset: Dataset, index: int) -> None:
+        plane = array[index].astype(np.int64)
+        plane[:2], plane[2:4] = padding, padding if limit is None else limit - 5
+        dataset.PixelRepresentation = int(signed)
+        dataset.PixelData = plane.astype("<i2" if signed else "<u2").tobytes()
+        dataset.add_new("PixelPaddingValue", kind, stored)
+        if limit is not None:
+            dataset.add_new("PixelPaddingRangeLimit", kind, limit)
+
+    write_dicom(tmp_path, array, FLAT, syntax=syntax, change=padded)
+    np.testing.assert_array_equal(read_series(find_series(tmp_path)[0]).voxels, array)
+
+
+def test_a_padding_of_0_among_measured_values_changes_nothing(tmp_path: Path) -> None:
+    array = voxels(0) - 100
+    array[0, 0, :3] = 0
+    write_dicom(tmp_path, array, FLAT, change=lambda ds, _: ds.add_new("PixelPaddingValue", "SS", 0))
+    np.testing.assert_array_equal(read_series(find_series(tmp_path)[0]).voxels, array)
+
+
+def test_a_mosaic_is_no_slice(tmp_path: Path) -> None:
+    def tiled(dataset: Dataset, _: int) -> None:
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+
+    paths = write_dicom(tmp_path, voxels(0, (3, 12, 16)), FLAT, change=tiled)
+    found = sort_into_series(paths, KEY)
+    assert not found.series
+    assert "a mosaic of many" in found.skipped[0].reason

@@ -178,3 +178,59 @@ def test_rows_that_are_decoded_apart_are_those_of_the_whole(
         assert np.array_equal(read_image(path), whole)
         assert np.array_equal(grey(read_image(path)), grey(whole))
         assert np.array_equal(read_labels(path), labels)
+
+
+# What a file means beside what is stored ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "u4"])
+def test_tiff_keeps_the_sign_that_it_declares(kind: str, tmp_path: Path) -> None:
+    """An unsigned reading of a signed file wraps round: the darkest pixels would be the brightest."""
+    limits = np.iinfo(kind)
+    array = np.linspace(limits.min, limits.max, GREY.size).astype(kind).reshape(GREY.shape)
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), array)
+
+
+@pytest.mark.parametrize("array", [GREY, DEEP], ids=["8 bits", "16 bits"])
+def test_tiff_whose_white_is_0_is_turned_round(array: Array, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.iinfo(array.dtype).max - array, photometric="miniswhite")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), array)
+
+
+def test_an_animation_is_no_picture(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.roll(GREY, shift, 0)) for shift in range(3)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="an animation of 3 frames"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("first", "transparency", "background"),
+    [((0, 0, 0), 0, 0), ((255, 255, 255), 0, 0), ((0, 0, 0), 255, 255), ((90, 0, 0), bytes([255, 255, 255, 0]), 3)],
+)
+def test_a_black_label_beside_what_is_transparent_stays(
+    first: tuple[int, ...], transparency: int | bytes, background: int, tmp_path: Path
+) -> None:
+    """Over black a label whose colour is black would be gone."""
+    labels = np.full((8, 9), background, np.uint8)
+    labels[2:4], labels[5, :4] = 1, 2
+    if background == 3:
+        labels[6, :2] = 0  # its colour says that it is a label too
+    picture = Image.fromarray(labels, mode="P")
+    picture.putpalette([*first, 0, 0, 0, 0, 200, 0, 9, 9, 9, *[0] * 756])
+    picture.save(tmp_path / "a.png", transparency=transparency)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png") > 0, labels != background)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_black_on_nothing_is_marked(mode: str, tmp_path: Path) -> None:
+    mask = np.zeros((8, 9), np.uint8)
+    mask[2:5, 3:6] = 255
+    layers = np.zeros((8, 9, 4 if mode == "RGBA" else 2), np.uint8)
+    layers[..., -1] = mask
+    Image.fromarray(layers, mode=mode).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png") > 0, mask > 0)
+    layers[..., -1] = 255  # an empty mask stays empty
+    Image.fromarray(layers, mode=mode).save(tmp_path / "b.png")
+    assert not read_labels(tmp_path / "b.png").any()

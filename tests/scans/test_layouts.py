@@ -6,7 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -566,6 +566,16 @@ def test_altered_copies_stay_with_their_source(tmp_path: Path) -> None:
         (["Meier/1_t1", "Meier/1_flair", "Meier/2_t1", "Meier/2_flair"], 1, 2),
         # Somebody's name is no technique.
         (["Bravo_Ana_FLAIR", "Lopez_Juan_FLAIR"], 2, 2),
+        (  # a scan's date is no patient, and words of a pipeline name nobody
+            [
+                f"ADNI_002_S_{who:04d}_MR_MPR__GradWarp__B1_Correction__N3__Scaled_Br_{day}032556623_S1_I{who}"
+                for who in (1, 2)
+                for day in ("20070217", "20080311")
+            ],
+            2,
+            4,
+        ),
+        ([f"{who}/T1w/T{kind}w_acpc_dc_restore_brain.nii.gz" for who in (100307, 100408) for kind in (1, 2)], 2, 2),
     ],
 )
 def test_who_is_who(files: list[str], patients: int, studies: int, tmp_path: Path) -> None:
@@ -588,3 +598,140 @@ def test_a_folder_of_masks_outranks_a_sequence_and_content_is_looked_at(tmp_path
     inventory, studies, skipped = survey(tmp_path / "b")
     assert studies == {}  # a mask is never an image
     assert all("a mask by its content" in item.reason for item in skipped)
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 255), (255, 200, 0)])
+def test_a_mask_in_colour_over_its_scan_is_the_colour(colour: tuple[int, int, int]) -> None:
+    """Bright tissue below is none of it."""
+    rows, columns = np.indices((64, 64))
+    scan = np.where(np.hypot(rows - 32, columns - 32) < 28, 40 + 3 * columns, 0).clip(0, 255)
+    tumour = np.hypot(rows - 30, columns - 24) < 7
+    picture = np.where(tumour[..., None], np.array(colour), scan[..., None])
+    codes = picture.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
+    np.testing.assert_array_equal(tumour_in_picture(codes) > 0, tumour)
+
+
+def test_the_file_of_an_error_is_named_once(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "P1_flair.nii.gz", voxels(0))
+    write_nifti(tmp_path / "P1_seg.nii.gz", blob())
+    packed = (tmp_path / "P1_seg.nii.gz").read_bytes()
+    (tmp_path / "P1_seg.nii.gz").write_bytes(packed[:-30])
+    [case] = take_inventory(tmp_path).cases
+    with pytest.raises(InputError) as caught:
+        case.load()
+    assert caught.value.came.count("P1_seg.nii.gz") == 1
+
+
+# Tables as people and spreadsheets leave them -------------------------------------------------------------------------
+
+
+def listed(folder: Path, text: str, name: str = "cases.csv", encoding: str = "utf-8") -> Inventory:
+    """What is made of a table beside six pictures with masks."""
+    for index in range(6):
+        write_picture(folder / f"im{index}.png", voxels(index, (12, 16), np.uint8))
+        write_picture(folder / f"m{index}.png", blob((12, 16)) * 255)
+    (folder / name).write_bytes(text.encode(encoding))
+    return take_inventory(folder)
+
+
+def rows_of(patients: Sequence[str], sign: str = ",", head: str = "patient,image,mask") -> str:
+    lines = [
+        head.replace(",", sign),
+        *(sign.join((who, f"im{at}.png", f"m{at}.png")) for at, who in enumerate(patients)),
+    ]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("sign", "encoding"),
+    [("\t", "utf-8"), (";", "cp1252"), (",", "utf-16"), (",", "utf-8-sig"), ("\t", "utf-16")],
+)
+def test_tables_of_any_spreadsheet_are_read(sign: str, encoding: str, tmp_path: Path) -> None:
+    people = ["Müller", "Weiß", "Größe", "A", "B", "C"]
+    inventory = listed(tmp_path, rows_of(people, sign), encoding=encoding)
+    assert sorted(case.patient or "" for case in inventory.cases) == sorted(people)
+    assert all(case.has_mask for case in inventory.cases)
+    assert any("Windows' own" in text for text in inventory.remarks) == (encoding == "cp1252")
+
+
+@pytest.mark.parametrize("head", ["subject_id,image,seg", "Patient ID,file,Segmentation", "participant-id,Image,label"])
+def test_columns_of_other_names_are_known_and_said(head: str, tmp_path: Path) -> None:
+    """Missed, the patient would be on both sides of a split, and the masks be none."""
+    inventory = listed(tmp_path, rows_of(["a", "a", "b", "b", "c", "c"], head=head))
+    assert sorted(case.patient or "" for case in inventory.cases) == ["a", "b", "c"]
+    assert all(case.has_mask and case.label is None for case in inventory.cases)
+    assert any(" as patient" in text for text in inventory.remarks)
+
+
+def test_columns_that_nobody_knows_are_said_and_two_for_one_are_refused(tmp_path: Path) -> None:
+    inventory = listed(tmp_path, "patient,image,tumour outline\np,im0.png,m0.png\n")
+    assert "used for nothing: tumour outline" in " ".join(inventory.remarks)
+    with pytest.raises(InputError, match="one column for patient"):
+        listed(tmp_path, "subject,pid,image\np,q,im0.png\n")
+
+
+@pytest.mark.parametrize(
+    ("people", "patients"),
+    [
+        (["P01", "p01", "P1", "P001", "P02", "p2"], 2),
+        (["7", "007", "7.0", "7,0", "8", "70"], 3),
+        (["P 01", "P-01", "P_1", "1-1", "11", "1_10"], 4),
+    ],
+)
+def test_a_patient_who_is_spelled_in_several_ways_is_one(people: list[str], patients: int, tmp_path: Path) -> None:
+    inventory = listed(tmp_path, rows_of(people, ";"))
+    assert len({case.patient for case in inventory.cases}) == patients
+    assert any("are taken for one patient" in text for text in inventory.remarks)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("patient,image\n1.23E+10,im0.png\n1.23E+10,im1.png\n", "a spreadsheet rounded"),
+        ("patient,image\np,im0.png\nq,im0.png\n", "one that is listed for 2"),
+        ("patient,image,mask\np,im0.png,m0.png\nq,im1.png,m0.png\n", "one that is listed for 2"),
+        ("patient,image\np,IM0.PNG\n", "differs in capitals alone"),
+        ("patient,image,mask\np,im0.png,nan\n", "in the column 'mask': no such file"),
+    ],
+)
+def test_rows_that_cannot_be_right_are_refused(table: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=words):
+        listed(tmp_path, table)
+
+
+def test_lists_of_refused_rows_name_nobody(tmp_path: Path) -> None:
+    inventory = listed(tmp_path, "patient,image\nMiller,absent-Miller.png\nSmith,im0.png\n")
+    [refused] = inventory.skipped
+    assert refused.reason.startswith("row 1 below the first line: ")
+    assert "Miller" not in refused.reason
+
+
+def test_paths_of_windows_are_read(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    write_picture(tmp_path / "scans" / "a.png", voxels(0, (12, 16), np.uint8))
+    assert len(listed(tmp_path, "patient,image\np,scans\\a.png\n").cases) == 1
+
+
+def test_what_differs_from_slice_to_slice_is_no_fact_of_the_case(tmp_path: Path) -> None:
+    inventory = listed(tmp_path, "patient;image;age;split\np;im0.png;40,5;train\np;im1.png;40,5;test\n")
+    [case] = inventory.cases
+    assert case.facts == {"age": 40.5}
+    assert any("1 patient on several sides: p" in text for text in inventory.remarks)
+
+
+def test_a_table_that_is_not_read_is_said(tmp_path: Path) -> None:
+    inventory = listed(tmp_path, rows_of(["a", "a", "b", "b", "c", "c"]), name="metadata.csv")
+    assert inventory.layout == "folders"
+    assert any("metadata.csv names 6 of these files and was not read" in text for text in inventory.remarks)
+
+
+def test_a_class_that_is_spelled_in_several_ways_is_one(tmp_path: Path) -> None:
+    names = ["Training/Glioma", "Testing/glioma", "Training/No Tumor", "Testing/no_tumor", "Testing/notumor"]
+    for index, name in enumerate(names):
+        write_picture(tmp_path / name / f"a{index}.png", voxels(index, (12, 16), np.uint8))
+    inventory = take_inventory(tmp_path)
+    assert {case.label.lower() for case in inventory.cases if case.label} in (
+        {"glioma", "no_tumor"},
+        {"glioma", "notumor"},
+    )
+    assert any("are taken for one class" in text for text in inventory.remarks)

@@ -1,6 +1,7 @@
 """Plausibility of a decoded picture: text burned into it, or noise where a scan should be.
 
-Both are warnings, not verdicts: they name pictures that a person should look at.
+Or a mask that is another scan's, and sizes in another unit. All are warnings, not verdicts: they name what a person
+should look at.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ import numpy as np
 from scipy import ndimage
 
 from synthoma.cohorts.framing import foreground
+from synthoma.cohorts.squares import Framing
 from synthoma.core.types import Array
+from synthoma.scans.case import unlike_a_head
 
 # Anatomy outside of the head (ears, tip of the nose) makes a few such marks, text many.
 MIN_GLYPHS = 5
 # Of neighbouring pixels: nearly 1 in a scan, about 0 in noise.
 NOISE_CORRELATION = 0.5
+_LOOKED_AT = 8
 
 
 def glyphs(image: Array) -> int:
@@ -70,3 +74,44 @@ def suspicions(image: Array) -> list[str]:
     if neighbour_correlation(image) < NOISE_CORRELATION:
         found.append("noise-like")
     return found
+
+
+_STRAYING = 0.25
+"""Share of a mask beside the head from which it is worth a remark: outlines at the skull reach beyond a bit."""
+
+_HEAD = 0.02
+"""Least share of a slice that is a head: less is what noise leaves."""
+
+
+def doubts(images: Array, masks: Array, framing: Framing) -> list[str]:
+    """What a person should look at in a case: a mask that lies beside the head, and sides that no head has.
+
+    Args:
+        images: its slices (N, C, S, S), background 0.
+        masks: (N, S, S).
+        framing: how they were made.
+    """
+    said = []
+    outside = _beside_head(images, masks)
+    if outside > _STRAYING:
+        said.append(f"{100 * outside:.0f} % of its mask lies outside of the head: is it a mask of this scan?")
+    if framing.source is not None and (size := unlike_a_head(framing.pixel_mm, framing.shape[1:])):
+        said.append(size)
+    return said
+
+
+def _beside_head(images: Array, masks: Array) -> float:
+    """Share of the masks of some slices that lies where no head is; 0 where no head can be told."""
+    rows = np.flatnonzero(masks.any(axis=(1, 2)))
+    # A few slices all through the tumour: a mask of another scan is wrong in most of them.
+    rows = np.unique(rows[np.linspace(0, len(rows) - 1, min(len(rows), _LOOKED_AT)).astype(int)])
+    marked = strayed = 0
+    for row in rows:
+        head = foreground(images[row].max(axis=0))
+        if head.mean() < _HEAD:
+            continue
+        # Pixels at the edge of a head are half air: the cut lies beside where a person draws it.
+        head = ndimage.binary_dilation(head, iterations=max(1, len(head) // 64))
+        marked += int((masks[row] > 0).sum())
+        strayed += int(((masks[row] > 0) & ~head).sum())
+    return strayed / marked if marked else 0.0

@@ -31,7 +31,7 @@ from synthoma.cohorts.splits import (
     join_groups,
     read_split,
 )
-from synthoma.cohorts.understanding import held_out, shortened, warnings_of
+from synthoma.cohorts.understanding import held_out, shortened, unused_classes, warnings_of
 from synthoma.core.errors import InputError
 from synthoma.core.parts import spread_kept
 from synthoma.core.progress import Progress, named, silent
@@ -123,7 +123,7 @@ def pack(
         if veil is not None:
             remarks = [veil.over(remark) for remark in remarks]
         said = (
-            held_out(table) if config.like is None else "",
+            *((held_out(table), unused_classes(table, config.classes)) if config.like is None else ()),
             unsearched(table, len(searched), len(inventory.cases), config),
         )
         remarks = [*filter(None, said), *shortened(remarks)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthoma.cohorts.checks import suspicions
+from synthoma.cohorts.checks import doubts, suspicions
 from synthoma.cohorts.copies.thumbnails import SIDE, thumbnail
 from synthoma.cohorts.framing import resize_mask, shown_part
 from synthoma.cohorts.settings import PrepareConfig
@@ -122,7 +122,8 @@ def _slices_of(
     records = [{**record, **_further({**case.facts, **loaded.facts}, {*record, *_LATER})} for record in records]
     searched = _spread(len(pieces), searched_slices)
     thumbnails = _thumbnails([looked_at[row] for row in searched])
-    remarks = [f"{case.name}: {text}" for text in loaded.remarks]
+    strange = () if config.tile else doubts(pixels, masks, framing)  # a tile may be all head
+    remarks = [f"{case.name}: {text}" for text in (*loaded.remarks, *strange)]
     remarks += _remarks(case, framing.missing, [piece.framing for piece in pieces])
     return PreparedCase(pixels, masks, records, thumbnails, searched, labels, remarks)
 

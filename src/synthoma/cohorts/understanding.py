@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from synthoma.cohorts.splits import LEAST_HELD_OUT
 from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Inventory, Skipped
+from synthoma.scans.layouts.listing import CLASS_NAMES, KINDS_OF_TUMOUR
 from synthoma.scans.layouts.part_of_case import files_of
 
 if TYPE_CHECKING:
@@ -157,6 +158,25 @@ def enough_held_out(groups: int) -> tuple[float, float, float]:
     # Few: validation patients choose a snapshot, test patients carry the verdict.
     validation = min(0.1, share / 3)
     return 1 - share, validation, share - validation
+
+
+def unused_classes(table: pd.DataFrame, asked: str) -> str:
+    """What is said where masks decide the classes though folders or a table name others; "" elsewhere.
+
+    Args:
+        table: of a cohort in the making: case_label, has_mask.
+        asked: where classes come from, as the settings say.
+    """
+    drawn = table["has_mask"].astype(bool)
+    named = sorted(set(table["case_label"][drawn].astype(str)) - {""})
+    beside = set(table["case_label"][~drawn].astype(str)) - {""}
+    told = [name for name in named if name.lower() in CLASS_NAMES - KINDS_OF_TUMOUR]
+    if asked != "auto" or len(named) == len(told) or (len(named) == 1 and not beside & set(named)):
+        return ""
+    apart = " (slices without a mask keep theirs)" * bool(beside)
+    return (
+        f"classes are tumour and healthy, as masks say, and not {', '.join(named)}{apart}: --classes folder takes these"
+    )
 
 
 def held_out(table: pd.DataFrame) -> str:

@@ -143,16 +143,19 @@ def _score_model(cohort: Path, output: Path, asked: HeldOutConfig, settings: Eva
 def _score_masks(real: Path, predicted: Path, output: Path, settings: MasksConfig, *, seed: int, force: bool) -> None:
     """Score masks and print what matters most."""
     from synthoma import pipeline
+    from synthoma.scans.layouts.listing import counted
 
     with shown() as display:
         scores = pipeline.score_masks(
             real, predicted, output, **settings.model_dump(), seed=seed, force=force, progress=display.work
         )
     dice, median = (scores["regions"]["whole tumour"]["dice"][name] for name in ("mean", "median"))
-    say(f"Dice of {scores['patients']} patients: mean {_span(dice)}, median {_span(median)}")
+    say(f"Dice of {counted(scores['patients'], 'patient')}: mean {_span(dice)}, median {_span(median)}")
     for region in list(scores["regions"])[1:]:
         say(f"Dice of {region}: mean {_span(scores['regions'][region]['dice']['mean'])}")
     say(f"{len(scores['skipped'])} files skipped, {sum(map(len, scores['missing'].values()))} predictions missing")
+    for remark in scores["remarks"]:
+        say(f"note: {remark}")
     say(f"page: {output / 'report.html'}\nResearch software, not for clinical use.")
 
 

@@ -21,7 +21,7 @@ from synthoma.detection.settings import DetectConfig
 from synthoma.detectors.segmenters.chances import calibration_of
 from synthoma.detectors.segmenters.label_maps import label_map
 from synthoma.detectors.segmenters.tissues import TissueMap, on_grid, shipped_tissues, stripped
-from synthoma.scans.case import Case, Study
+from synthoma.scans.case import Case, Study, unlike_a_head
 
 
 def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
@@ -139,31 +139,11 @@ def _unknown_of(framing: Framing, detector: Detector) -> list[str]:
         )
     elif not framing.source.thick:
         remarks.append("the file does not say how thick its slice is: the tumour's size is in pixels, not mm3")
-    wide = _too_large_or_small(framing)
-    if wide:
-        remarks.append(
-            f"its header makes each slice {wide:.3g} mm wide, which no head is: sizes in mm and ml are as wrong as that"
-        )
+    if framing.source is not None and (said := unlike_a_head(framing.pixel_mm, framing.shape[1:])):
+        remarks.append(said)
     if detector.context > 1 and framing.shape[0] == 1:
         remarks.append("the model compares neighbouring slices; here it saw the one slice in their place too")
     return remarks
-
-
-_WIDEST_MM = 600.0
-"""More than the bore of a scanner."""
-
-_FINEST_MM = 0.1
-_NARROWEST_MM = 50.0
-"""A head narrower than that, of pixels finer than any of a patient: metres that were written as millimetres."""
-
-
-def _too_large_or_small(framing: Framing) -> float | None:
-    """Width of a slice in mm where it cannot be one of a head, as of a header in other units; None elsewhere."""
-    if framing.source is None:
-        return None
-    sides = [side * pixels for side, pixels in zip(framing.pixel_mm, framing.shape[1:], strict=True)]
-    small = max(sides) < _NARROWEST_MM and min(framing.pixel_mm) < _FINEST_MM
-    return max(sides) if max(sides) > _WIDEST_MM or small else None
 
 
 def _thresholds(detector: Detector, options: DetectConfig) -> tuple[float, ...]:

@@ -20,6 +20,9 @@ SIDES = ("truth", "prediction", "other")
 
 Roots = Mapping[str, Path]
 
+_NAMED = 3
+"""Files that a remark names."""
+
 
 @dataclass(frozen=True)
 class PatientMasks:
@@ -53,7 +56,19 @@ class ScoringNotes:
     said: dict[str, Decision] = field(default_factory=dict)
     hints: dict[str, str] = field(default_factory=dict)
     detections: dict[Path, Detection | None] = field(default_factory=dict)
+    doubts: dict[str, list[str]] = field(default_factory=dict)
     laid: int = 0
+
+    def doubt(self, place: str, text: str) -> None:
+        """Note what a person should look at in a file; files of which the same is said share a remark."""
+        self.doubts.setdefault(text, []).append(place)
+
+    def tell_doubts(self) -> None:
+        """Make remarks of what was noted."""
+        for text, places in self.doubts.items():
+            more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+            self.remarks.append(f"{', '.join(places[:_NAMED])}{more}: {text}")
+        self.doubts = {}
 
     def skip(self, place: str, error: InputError | str) -> None:
         """List a file that is not scored, and why."""

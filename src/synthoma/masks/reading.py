@@ -14,7 +14,8 @@ from synthoma.core.types import Array, Floats, Ints
 from synthoma.masks.chances import FINDINGS, Chances, joined
 from synthoma.masks.patients import Cases, MaskFiles, PatientMasks, Roots, ScoringNotes, name_in_results
 from synthoma.metrics.boundary import Spacing
-from synthoma.scans.case import Geometry, Volume
+from synthoma.scans.case import Geometry, Volume, unlike_a_head
+from synthoma.scans.conventions import ROUNDING
 from synthoma.scans.files import SUFFIXES, VOLUMES, kind_of, suffix_of
 from synthoma.scans.grids import paste_onto, same_grid
 from synthoma.scans.images import read_image
@@ -56,6 +57,7 @@ def read_all(
                 np.concatenate(others) if len(others) == len(parts) else None,
                 joined([part.chances for part in parts], [len(part.truth) for part in parts]),
             )
+    notes.tell_doubts()
     if notes.laid:
         notes.remarks.append(
             f"{notes.laid} masks were cropped, larger or mirrored on the grid of their truth or prediction: voxels "
@@ -97,6 +99,14 @@ def _read_files(trio: MaskFiles, roots: Roots, spacing: Spacing | None, notes: S
     if grid is not None:
         # From (x, y, z) of a grid to (z, y, x) of arrays.
         spacing = (grid.spacing[2], grid.spacing[1], grid.spacing[0])
+        if said := unlike_a_head(grid.spacing[:2], shape[:0:-1]):
+            notes.doubt(place, said)
+    for name, mask in (("truth", whole), *drawn.items()):
+        if np.count_nonzero(mask) > mask.size / 2:
+            notes.doubt(
+                f"{name} of {name_in_results(trio.truth, roots['truth'])}",
+                "more than half of it is marked: is its background 0?",
+            )
     # Laid onto another grid, slices of the mask are no longer those that the probabilities were given for.
     turned = "predictions" in read and drawn["predictions"] is not read["predictions"][0]
     chances = None if turned else _chances(trio.prediction, whole, roots["predictions"], notes)
@@ -211,9 +221,11 @@ def _as_labels(values: Array) -> Array:
     """
     present = np.unique(values)
     todo = "save the thresholded mask, with background 0"
-    # nan is no equal of itself, so it is refused too; `unique` sorts it to the end.
-    if present[0] < 0 or (present != np.rint(present)).any():
+    # nan is near no number, so it is refused too; `unique` sorts it to the end.
+    if not (present[0] > -ROUNDING and (np.abs(present - np.rint(present)) <= ROUNDING).all()):
         raise InputError("whole labels from 0 up", f"values from {present[0]:g} to {present[-1]:g}", todo)
+    if values.dtype.kind == "f":  # some tools write 0.9999
+        values, present = np.rint(values), np.unique(np.rint(present))
     if len(present) > MOST_LABELS:
         raise InputError(f"a mask of at most {MOST_LABELS} values", f"{len(present)} different ones", todo)
     # Not narrower where values are larger: 256 in 8 bits would be background.

@@ -28,10 +28,11 @@ from synthoma.masks.patient_scores import (
     score_patient,
 )
 from synthoma.masks.patients import SIDES, PatientMasks, ScoringNotes
-from synthoma.masks.regions import GIVEN, Regions, Side, choose
+from synthoma.masks.regions import GIVEN, WHOLE, Regions, Side, choose
 from synthoma.masks.result import (
     Compared,
     Labels,
+    PatientScores,
     Provenance,
     Scores,
     ScoreSettings,
@@ -43,6 +44,7 @@ from synthoma.metrics.intervals import (
 from synthoma.metrics.lesions import REACH, SIZES, SMALL
 from synthoma.scans.convention_words import parsed
 from synthoma.scans.conventions import Decision
+from synthoma.scans.layouts.listing import counted
 
 NOT_CLINICAL = "Research software. Not a medical device and not for clinical use: no result may guide a patient's care."
 
@@ -223,6 +225,7 @@ def _result(
         notes.remarks.append("some files state a spacing and some do not: distances and volumes are not averaged")
     elif unit == "pixels":
         notes.remarks.append("no spacing is known: distances are in pixels, a step between slices counting as one")
+    notes.remarks.extend(_healthy(rows))
     return Scores(
         version="synthoma.scores/1",
         not_for_clinical_use=NOT_CLINICAL,
@@ -248,6 +251,16 @@ def _result(
         settings=settings,
         provenance=Provenance(software=software()),
     )
+
+
+def _healthy(rows: Sequence[PatientScores]) -> list[str]:
+    """What a mean over patients does not say by itself: that some of them have no tumour."""
+    if empty := sum(row.regions[WHOLE].volume == 0 for row in rows):
+        return [
+            f"{counted(empty, 'patient')} of {len(rows)} without tumour in the truth: their Dice is 1 where nothing "
+            "was marked and 0 elsewhere, and weighs in the mean as others do"
+        ]
+    return []
 
 
 def _lesions(rows: Sequence[dict[str, LesionScores] | None], settings: ScoreSettings) -> dict[str, LesionsOfAll] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +57,27 @@ class Geometry:
     # Not compared: grids are the same where their voxels lie in the same places, whatever their files said.
     placed: bool = field(default=True, compare=False)
     stated: NiftiFrames | None = field(default=None, compare=False, repr=False)
+
+
+_WIDEST_MM = 600.0
+"""More than the bore of a scanner."""
+
+_FINEST_MM = 0.3
+_NARROWEST_MM = 50.0
+"""A head narrower than that, of pixels finer than those of nearly all scans: cm or m that were written as mm."""
+
+
+def unlike_a_head(pixel_mm: Sequence[float], pixels: Sequence[int]) -> str:
+    """What to say of slices that are too large or too small for a head, as of a header in other units; "" of others.
+
+    Args:
+        pixel_mm: sides of a pixel.
+        pixels: how many there are along the same sides.
+    """
+    wide = max(side * count for side, count in zip(pixel_mm, pixels, strict=True))
+    if wide <= _WIDEST_MM and not (wide < _NARROWEST_MM and min(pixel_mm) < _FINEST_MM):
+        return ""
+    return f"its header makes each slice {wide:.3g} mm wide, which no head is: sizes in mm and ml are as wrong as that"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from synthoma.core.errors import InputError
 from synthoma.core.types import Array, Bytes
@@ -44,7 +44,7 @@ def read_image(path: Path) -> Array:
     with open_file(path) as stream, _decoding(), Image.open(stream, formats=_FORMATS) as picture:
         _check_size(picture, size)
         _check_single_page(picture)
-        array = _to_array(ImageOps.exif_transpose(picture))
+        array = _as_meant(_to_array(ImageOps.exif_transpose(picture)), picture)
     if array.dtype.kind == "f" and (bad := int(np.count_nonzero(~np.isfinite(array)))):
         raise InputError("finite pixels", f"{bad} of {array.size} that are NaN or infinite", _AGAIN)
     return array
@@ -67,16 +67,38 @@ def read_labels(path: Path) -> Array:
     with open_file(path) as stream, _decoding(), Image.open(stream, formats=_FORMATS) as picture:
         _check_size(picture, size)
         # Places in the palette are the labels; colours that look alike could be two of them.
-        if picture.mode == "P" and "transparency" not in picture.info:
-            places = np.array(ImageOps.exif_transpose(picture))
-            labels = np.unique(places)
-            return np.where(places == 255, 0, places) if labels.size > 2 and labels[-1] == 255 else places
+        if picture.mode == "P":
+            return _places(ImageOps.exif_transpose(picture))
+        alpha = np.array(ImageOps.exif_transpose(picture).getchannel("A")) if picture.mode in ("LA", "RGBA") else None
     array = read_image(path)
+    # Black on nothing: over black it would be gone.
+    if alpha is not None and not array.any() and alpha.any() and not alpha.all():
+        return (alpha > 0).astype(np.uint8)
     if array.ndim == 2:
         return array
     if np.array_equal(array[..., 0], array[..., 1]) and np.array_equal(array[..., 0], array[..., 2]):
         return np.ascontiguousarray(array[..., 0])
     return _in_bands(array, lambda band: band.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32))
+
+
+def _places(picture: Image.Image) -> Array:
+    """Places in the palette, 0 where it is transparent; a coloured first place beside transparent ones becomes 256."""
+    places = np.array(picture)
+    labels = np.unique(places)
+    border = labels.size > 2 and labels[-1] == 255
+    seen = np.full(256, 255, dtype=np.uint8)
+    through = picture.info.get("transparency")
+    if isinstance(through, bytes):
+        seen[: len(through)] = np.frombuffer(through[:256], dtype=np.uint8)
+    elif through is not None:
+        seen[int(through)] = 0
+    codes = np.arange(256, dtype=np.int32 if through is not None else np.uint8)
+    if through is not None and any((picture.getpalette("RGB") or [0])[:3]):
+        codes[0] = 256
+    codes[seen == 0] = 0
+    if border:
+        codes[255] = 0
+    return np.asarray(codes[places])
 
 
 def grey(array: Array) -> Array:
@@ -156,6 +178,8 @@ def _largest_ratio(picture: Image.Image) -> int:
 
 def _check_single_page(picture: Image.Image) -> None:
     """Refuse a stack: which of its pages is meant, and how far apart they lie, the file does not say."""
+    if picture.format == "PNG" and (frames := getattr(picture, "n_frames", 1)) > 1:
+        raise InputError("a still picture", f"an animation of {frames} frames", "save each as a file of its own")
     if picture.format != "TIFF":
         return
     try:
@@ -164,6 +188,26 @@ def _check_single_page(picture: Image.Image) -> None:
         picture.seek(0)
         return
     raise InputError("a TIFF of one page", "a stack of several pages", "save it as NIfTI, or each page as its own file")
+
+
+_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
+_SIGNED = 2
+
+
+def _as_meant(array: Array, picture: Image.Image) -> Array:
+    """Pixels with the sign and the direction that a TIFF declares, where the decoder does not mind them (TIFF 6.0)."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return array
+    stated = picture.tag_v2.get(_SAMPLE_FORMAT, (1,))
+    signed = (stated[0] if isinstance(stated, tuple) else stated) == _SIGNED
+    if array.dtype == np.uint8 and array.ndim == 2 and signed:
+        array = array.view(np.int8).astype(np.int16)
+    if array.dtype == np.int32 and picture.mode == "I" and not signed and array.min() < 0:
+        array = array.view(np.uint32)
+    # White is 0: the decoder turns 8 bits round, and leaves deeper ones as they are.
+    if picture.tag_v2.get(_PHOTOMETRIC) == 0 and array.dtype != np.uint8 and not (array.dtype == np.int16 and signed):
+        array = np.iinfo(array.dtype).max - array if array.dtype.kind == "u" else -array
+    return array
 
 
 def _to_array(picture: Image.Image) -> Array:

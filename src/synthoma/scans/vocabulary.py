@@ -124,7 +124,7 @@ _PHRASES: dict[str, tuple[Word, list[str]]] = {
             "ras rai "
             "lpi std reoriented r2s matched hm masked unstripped unstrip space lores hires subtracted n4bfc bc native2 "
             "rai2 sk synth synthetic inpainted "
-            "ants  lowres rigidly n4corrected"
+            "ants  lowres rigidly n4corrected acpc acpcdc dcrestore restore gradwarp gradwarped"
         ),
     ),
     "mask": (
@@ -278,6 +278,7 @@ KNOWN_IDS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(rf"(?<![a-z0-9]){pattern}", re.IGNORECASE)
     for pattern in (
         r"(?P<patient>TCGA[-_][A-Z0-9]{2}[-_][A-Z0-9]{4})(?![A-Z0-9])",
+        r"(?:ADNI[-_])?(?P<patient>(?<!\d)\d{3}_S_\d{4,5})(?:_\D.*?_Br_(?P<visit>\d{8,17})(?!\d))?(?!\d)",
         r"(?P<patient>BraTS-MEN-RT-\d{4})(?:-(?P<visit>\d)(?!\d))?",
         r"(?P<patient>BraTS[-_](?!Tr|Te|Va)[A-Z]+[-_]\d{3,6})(?:[-_](?P<visit>\d{3})(?!\d))?",
         r"(?P<patient>BraTSReg[-_]\d+)(?:[-_](?P<visit>\d\d[-_]\d{4})(?!\d))?",

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthoma.core.csv_text import csv_text_of, separator_of
 from synthoma.core.errors import InputError
 from synthoma.core.untrusted import content_of_cell, printable, visible
 from synthoma.evaluation.readers.blinded import ANSWERS, Truth, TuringSet
@@ -191,34 +192,14 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError("a file of answers", f"{path}: {error.strerror or error}", "check its name") from None
-    text = _decoded(data, path)
-    first = text.split("\n", 1)[0]
-    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # Excel's own way to name the separator
-        # An empty line in its place: numbers of lines in errors stay those of the file.
-        text = f"\n{text.split(chr(10), 1)[1] if chr(10) in text else ''}"
-        first = text[1:].split("\n", 1)[0]
-    separator = max(",;\t", key=first.count)
+    try:
+        text, _ = csv_text_of(data, "answers")
+    except InputError as error:
+        raise InputError(error.expected, f"{path}, {error.came}", error.todo) from None
+    separator, text = separator_of(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         came = f"{path}, line {reader.line_num}: {error}"
         raise InputError("a CSV file", came, "save it as CSV again") from None
-
-
-def _decoded(data: bytes, path: Path) -> str:
-    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise InputError("answers as a CSV file", f"{path}, a spreadsheet", "save it as CSV in the spreadsheet program")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings: tuple[str, ...] = ("utf-16",)
-    else:
-        encodings = ("utf-8-sig", "cp1252")
-    # cp1252 takes nearly any bytes, so it comes last. A zero byte betrays UTF-16 without a mark, or no text at all.
-    for encoding in encodings:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text
-    raise InputError("answers as a CSV file", f"{path}, which is no text", "save it as CSV again")

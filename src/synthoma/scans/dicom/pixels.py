@@ -37,7 +37,8 @@ STORED = (
 )  # fmt: skip
 """What decoding needs."""
 
-_TAGS = (*STORED, "RescaleSlope", "RescaleIntercept", SHARED, PER_FRAME)
+_PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit")
+_TAGS = (*STORED, *_PADDING, "RescaleSlope", "RescaleIntercept", SHARED, PER_FRAME)
 _BY_GDCM = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 _END_OF_IMAGE = b"\xff\xd9"
 _SHAPE_OF = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
@@ -49,7 +50,8 @@ def pixels(path: Path, wanted: Sequence[int]) -> list[Array]:
         dataset, syntax = read_file(path, _TAGS)
         stored = stored_frames(dataset, syntax, regular_size(path))
         frames = frames_of(dataset)
-        return [_rescaled(stored[index], dataset, frames[index]) for index in wanted]
+        found = [_rescaled(stored[index], dataset, frames[index]) for index in wanted]
+        return [_unpadded(one, stored[index], dataset) for one, index in zip(found, wanted, strict=True)]
 
 
 def same_pixels(one: Path, other: Path) -> bool:
@@ -75,10 +77,7 @@ def stored_frames(dataset: Dataset, syntax: UID, file_bytes: int) -> Array:
         InputError: no pixels, fewer than declared, or a compression that nobody here decodes.
     """
     _check(dataset, syntax, file_bytes)
-    if syntax in _BY_GDCM:
-        stored = _by_gdcm(dataset, syntax)
-    else:
-        stored, _ = get_decoder(syntax).as_array(dataset, raw=True)
+    stored = _by_gdcm(dataset, syntax) if syntax in _BY_GDCM else _decoded(dataset, syntax)
     return stored.reshape(-1, int(dataset.Rows), int(dataset.Columns))
 
 
@@ -97,6 +96,20 @@ def _check(dataset: Dataset, syntax: UID, file_bytes: int) -> None:
         known = False
     if not known:
         raise InputError("a compression that can be decoded", syntax_name(syntax), CONVERT)
+
+
+def _decoded(dataset: Dataset, syntax: UID) -> Array:
+    """Stored values as pydicom decodes them."""
+    bits = int(dataset.BitsStored)
+    aside = 0 if syntax.is_compressed else int(dataset.get("HighBit") or bits - 1) + 1 - bits
+    if aside > 0:
+        # As old scanners wrote: 12 bits from the top of 16. pydicom counts bits from the bottom, and would cut the top.
+        dataset.BitsStored = bits + aside
+    try:
+        stored, _ = get_decoder(syntax).as_array(dataset, raw=True)
+    finally:
+        dataset.BitsStored = bits
+    return np.asarray(stored >> aside if aside > 0 else stored)
 
 
 def _by_gdcm(dataset: Dataset, syntax: UID) -> Array:
@@ -148,6 +161,33 @@ def _jpeg_shape(stream: bytes) -> tuple[int, int, int] | None:
             return rows, columns, components
         place += 2 + length
     return None
+
+
+def _unpadded(values: Array, stored: Array, dataset: Dataset) -> Array:
+    """Real values; what the header calls padding becomes as dark as the darkest other one, or 0 if that is less.
+
+    Padding lies outside of what was measured (-2000, 63536): kept, it would pass for air or for the brightest tissue.
+    """
+    ends = [_in_stored(dataset, tag) for tag in _PADDING if dataset.get(tag) is not None]
+    if not ends:
+        return values
+    padded = (stored >= min(ends)) & (stored <= max(ends))
+    others = values[~padded]
+    if not others.size:
+        return np.zeros_like(values)
+    # A padding of 0 among values around 0 is one of them, as of most MR.
+    if others.size == values.size or others.min() <= values[padded].min() <= others.max():
+        return values
+    return np.where(padded, min(others.min(), others.dtype.type(0)), values)
+
+
+def _in_stored(dataset: Dataset, tag: str) -> int:
+    """A padding value as pixels are stored; its own type may be the other one, or not be told."""
+    value = dataset.get(tag)
+    number = int.from_bytes(value[:2], "little") if isinstance(value, bytes) else int(value)
+    words = 1 << int(dataset.BitsAllocated)
+    below = words // 2 if int(dataset.PixelRepresentation) else 0
+    return (number + below) % words - below
 
 
 def _rescaled(stored: Array, dataset: Dataset, frame: Dataset) -> Array:

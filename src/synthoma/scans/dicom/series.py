@@ -186,6 +186,11 @@ def _check_is_slice(header: Dataset) -> None:
     # Three crossing slices in one series, which would pass for a coarse volume.
     if "LOCALIZER" in words(header, "ImageType"):
         raise InputError("a diagnostic slice", "a localiser", "leave it out")
+    # Its slices lie beside one another in one picture, at one position: it would pass for a single large slice.
+    if "MOSAIC" in words(header, "ImageType"):
+        raise InputError(
+            "one slice a picture", "a mosaic of many", "convert it, for example with dcm2niix, or leave it out"
+        )
     photometric = text(header, "PhotometricInterpretation")
     if photometric not in ("MONOCHROME1", "MONOCHROME2") or int(header.get("SamplesPerPixel") or 1) != 1:
         raise InputError("a grey slice", "one in colour, or without a photometric interpretation", "leave it out")

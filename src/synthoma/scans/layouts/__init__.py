@@ -20,6 +20,7 @@ from synthoma.scans.layouts import dicom_studies, figshare, folders, lgg, table,
 from synthoma.scans.layouts.listing import Found, Layout, Listing, counted, equal_files, skip_content, skip_copy
 from synthoma.scans.layouts.meaning import settle
 from synthoma.scans.layouts.part_of_case import load_despite_mask, load_only
+from synthoma.scans.layouts.spelling import with_classes
 from synthoma.scans.parents import with_parents
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -123,7 +124,10 @@ def take_inventory(
         rest, chosen, found = other
         names.append(chosen.name)
     skipped += left
+    remarks += [] if names == ["table"] or listing.single else table.unused(listing)
     cases, twice = _each_once(with_parents(cases, named=names == ["table"]))
+    cases, spelled = with_classes(cases)
+    remarks += spelled
     # Of all cases together, and before any is dropped: what one mask does not show, others may.
     settled, decisions = settle(_uniquely_named(listing, tuple(cases)), listing.root, forced)
     skipped += twice

@@ -14,14 +14,18 @@ from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Skipped
 from synthoma.scans.files import SUFFIXES, Kind, kind_of, natural, open_file, regular_size, suffix_of, walk
 
-CLASS_NAMES = frozenset(
+KINDS_OF_TUMOUR = frozenset(
     {
-        *("yes", "no", "tumor", "tumour", "notumor", "notumour", "no_tumor", "no_tumour", "no-tumor", "no-tumour"),
-        *("normal", "healthy", "control", "abnormal", "positive", "negative", "benign", "malignant"),
         *("glioma", "glioma_tumor", "meningioma", "meningioma_tumor", "pituitary", "pituitary_tumor"),
         *("metastasis", "metastases", "glioblastoma", "gbm", "lymphoma", "hgg", "lgg", "hg", "lg"),
     }
 )
+"""Folder names that say which tumour it is."""
+
+CLASS_NAMES = KINDS_OF_TUMOUR | {
+    *("yes", "no", "tumor", "tumour", "notumor", "notumour", "no_tumor", "no_tumour", "no-tumor", "no-tumour"),
+    *("normal", "healthy", "control", "abnormal", "positive", "negative", "benign", "malignant"),
+}
 """Folder names that are classes beyond doubt; a folder named otherwise may carry a patient's name."""
 
 SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})

@@ -27,6 +27,12 @@ UNSETTLED = Decision(None, "nobody has looked at all masks yet", ("whole-tumour"
 MOSTLY_ZERO = 0.5
 """Least share of background in a volume that is taken for a mask by its content."""
 
+_COLOURED = 96
+"""Difference of channels from which a pixel is coloured: compression tints greys by less."""
+
+_SCAN_SHARE = 0.05
+"""Share of middle greys from which they are a scan, and not the edges of a compressed mask."""
+
 # Share of the frame that is marked: tumours hardly ever touch it.
 _INVERTED = 0.9
 
@@ -161,14 +167,19 @@ def tumour_in_picture(codes: Array) -> Bytes:
     if present[0] < 0:
         raise InputError("a mask with background 0", f"values from {present[0]:g}", "correct the mask, or remove it")
     if present.size > MOST_LABELS // 2 or (present != np.rint(present)).any():
-        bright = codes if present[-1] <= 65535 else _brightness(codes)
+        bright = codes if present[-1] <= 65535 else _marking(codes)
         return np.asarray(bright > bright.max() / 2, dtype=np.uint8)
     return np.asarray(codes > 0, dtype=np.uint8)
 
 
-def _brightness(codes: Array) -> Array:
-    """Largest of the three channels of colours as 0xRRGGBB."""
-    return np.asarray(np.max([(codes >> shift) & 255 for shift in (0, 8, 16)], axis=0))
+def _marking(codes: Array) -> Array:
+    """How strongly each pixel of a coloured picture marks: its brightness; its colour where that lies over a scan."""
+    channels = [(codes >> shift) & 255 for shift in (0, 8, 16)]
+    bright, colour = np.max(channels, axis=0), np.max(channels, axis=0) - np.min(channels, axis=0)
+    # Greys between black and white are the scan itself: bright tissue would count as tumour.
+    greys = (colour < _COLOURED / 2) & (bright > 48) & (bright < 208)
+    over_scan = colour.max() >= _COLOURED and greys.mean() > _SCAN_SHARE
+    return np.asarray(colour if over_scan else bright)
 
 
 def _check_upright(mask: Array) -> None:
@@ -313,7 +324,10 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(error.expected, f"{printable(path.name)}: {error.came}", error.todo) from error
+        name = f"{printable(path.name)}: "
+        if error.came.startswith(name):  # named further down
+            raise
+        raise InputError(error.expected, f"{name}{error.came}", error.todo) from error
 
 
 def _times(shape: tuple[int, ...]) -> str:

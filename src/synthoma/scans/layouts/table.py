@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from synthoma.core.errors import InputError
-from synthoma.core.types import MODALITIES, PLAIN_MODALITY
-from synthoma.core.untrusted import content_of_cell, printable
+from synthoma.core.untrusted import printable
 from synthoma.scans.case import Case, Skipped
-from synthoma.scans.files import PICTURES, kind_of, natural, open_file, regular_size, suffix_of
+from synthoma.scans.files import PICTURES, kind_of, natural, regular_size, suffix_of
 from synthoma.scans.layouts.listing import Found, Layout, Listing, counted
 from synthoma.scans.layouts.loading import UNSETTLED, Modality, load_files
+from synthoma.scans.layouts.spelling import people
+from synthoma.scans.layouts.table_rows import (
+    EXAMPLE,
+    IMAGES,
+    KNOWN,
+    TABLES,
+    Row,
+    Table,
+    is_volume,
+    number_or_text,
+    read_rows,
+)
 
-MAX_TABLE_BYTES = 2**28
-"""Largest table that is read, also after decompression: millions of rows."""
-
-_SUFFIXES = (".csv", ".tsv", ".parquet")
-_IMAGES = (*MODALITIES, PLAIN_MODALITY)
-_KNOWN = frozenset({"patient", "case", "slice", "mask", "label", "site", *_IMAGES})
-_EXAMPLE = "patient, image (or t1, t1c, t2, flair), and where known mask, label, site, case, slice"
-
-Row = Mapping[str, str]
+_SPLITS = ("split", "fold", "subset", "partition")
 
 
 def _fits(listing: Listing) -> bool:
@@ -35,9 +36,9 @@ def _fits(listing: Listing) -> bool:
 def _table_of(listing: Listing) -> Path | None:
     """The table: the file that was given, or the only ``cases`` table on top of the folder."""
     if listing.single is not None:
-        return listing.single if suffix_of(listing.single) in _SUFFIXES else None
+        return listing.single if suffix_of(listing.single) in TABLES else None
     tables = [
-        path for path in listing.folders.get(listing.root, []) if path.name.lower() in {f"cases{s}" for s in _SUFFIXES}
+        path for path in listing.folders.get(listing.root, []) if path.name.lower() in {f"cases{s}" for s in TABLES}
     ]
     return tables[0] if len(tables) == 1 else None
 
@@ -47,98 +48,89 @@ def _take(listing: Listing) -> Found:
     table = _table_of(listing)
     if table is None:
         raise InputError("a table of cases", listing.summary(), "name it cases.csv, or give the table itself")
-    cases: list[Case] = []
+    listed: list[tuple[int, Case]] = []
     skipped: list[Skipped] = []
-    for name, rows in _grouped(_rows(table)).items():
+    read = _read(table)
+    place = {id(row): number for number, row in enumerate(read.rows)}
+    for name, rows in _grouped(read.rows).items():
+        first = place[id(rows[0])]
         try:
-            cases.append(_case(listing.root, name, rows))
+            listed.append((first, _case(listing.root, name, rows, read.decimal)))
         except InputError as error:
-            skipped.append(Skipped(table, f"{printable(name)}: {error}"))
+            skipped.append(_refused(table, first, error))
+    cases, shared = _each_of_one(listed, table)
+    skipped += shared
     named = {path for case in cases for path in case.sources}
     # Not looked at any further: what a table leaves out was left out on purpose.
     others = [path for path in listing.files if path != table and path not in named]
     pictures = sum(listing.kinds[path] != "unknown" for path in others)
-    remarks = (f"{counted(pictures, 'scan file')} beside the table that it does not name",) * bool(pictures)
-    return Found(tuple(cases), tuple(skipped), remarks, frozenset((table, *others)))
+    remarks = [f"{counted(pictures, 'scan file')} beside the table that it does not name"] * bool(pictures)
+    return Found(tuple(cases), tuple(skipped), (*read.remarks, *remarks), frozenset((table, *others)))
 
 
-def _rows(table: Path) -> list[Row]:
-    """Rows as text, with column names in lower case and without surrounding blanks.
-
-    Raises:
-        InputError: no such columns, or a file that is no table.
-    """
-    rows = _parquet_rows(table) if suffix_of(table) == ".parquet" else _text_rows(table)
-    columns = set(rows[0]) if rows else set()
-    if not columns & set(_IMAGES):
-        came = ", ".join(sorted(printable(name)[:30] for name in columns)[:12]) or "no row"
-        raise InputError(f"a table with the columns {_EXAMPLE}", came, "name the columns so")
-    return rows
-
-
-def _text_rows(table: Path) -> list[Row]:
-    """Rows of a CSV or TSV file in UTF-8; a semicolon is taken where the header has one and no comma."""
-    if regular_size(table) > MAX_TABLE_BYTES:
-        raise InputError(f"a table of at most {MAX_TABLE_BYTES} bytes", f"{regular_size(table)}", "split it")
-    with open_file(table) as stream:
-        content = stream.read()
-    try:
-        # Excel begins UTF-8 with a mark, which would become part of the first column's name.
-        text = content.decode("utf-8-sig")
-        header = text.partition("\n")[0]
-        separator = "\t" if suffix_of(table) == ".tsv" else ";" if ";" in header and "," not in header else ","
-        # Strict: otherwise a quote that is never closed takes all later rows into one cell, in silence.
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        columns = _columns(next(reader, []))
-        return [_row(columns, values, line) for line, values in enumerate(reader, start=2) if any(values)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError("a table in UTF-8", f"damaged text ({error})", "save it again as CSV in UTF-8") from error
+def unused(listing: Listing) -> list[str]:
+    """What is said of tables on top of a folder that name its files and are not read for their own names."""
+    said = []
+    for path in listing.folders.get(listing.root, []):
+        if suffix_of(path) not in TABLES:
+            continue
+        try:
+            rows = read_rows(path).rows
+            named = sum(any((listing.root / row[name]).is_file() for name in IMAGES if row.get(name)) for row in rows)
+        except (InputError, OSError, ValueError):  # any other table
+            continue
+        if named:
+            text = f"{printable(path.name)} names {named} of these files and was not read: give the table itself"
+            said.append(f"{text} in place of the folder, or call it cases.csv, if it says whose they are")
+    return said
 
 
-def _row(columns: list[str], values: list[str], line: int) -> Row:
-    # A comma inside an unquoted cell moves all later values into the wrong columns.
-    if len(values) != len(columns):
-        raise InputError(f"{len(columns)} values a row", f"{len(values)} in line {line}", "correct the table")
-    return {name: content_of_cell(value.strip()) for name, value in zip(columns, values, strict=True)}
+def _refused(table: Path, row: int, error: InputError) -> Skipped:
+    """Line for a row that cannot be used, by its number: lists of skipped files are kept beside pseudonyms too."""
+    return Skipped(table, f"row {row + 1} below the first line: {error}")
 
 
-def _columns(names: Iterable[str]) -> list[str]:
-    """Column names as they are looked up."""
-    columns = [name.strip() for name in names]
-    columns = [name.lower() if name.lower() in _KNOWN else name for name in columns]
-    if len(set(columns)) != len(columns):
-        raise InputError("each column once", ", ".join(columns)[:200], "rename the columns")
-    return columns
+def _each_of_one(cases: Sequence[tuple[int, Case]], table: Path) -> tuple[list[Case], list[Skipped]]:
+    """Cases without those that share a file with another patient's: one of the two is wrong, and nobody knows which."""
+    owners: dict[Path, set[str]] = defaultdict(set)
+    for _, case in cases:
+        for path in case.sources:
+            owners[path].update([case.patient] if case.patient else [])
+    kept, skipped = list[Case](), list[Skipped]()
+    for row, case in cases:
+        if (most := max((len(owners[path]) for path in case.sources), default=0)) < 2:
+            kept.append(case)
+            continue
+        error = InputError("files of one patient", f"one that is listed for {most}", "correct the table")
+        skipped.append(_refused(table, row, error))
+    return kept, skipped
 
 
-def _parquet_rows(table: Path) -> list[Row]:
-    """Rows of a Parquet file; its sizes are looked at before it is decompressed."""
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise InputError(
-            "pyarrow for a Parquet table", "none", "install synthoma[parquet], or save it as CSV"
-        ) from error
-    regular_size(table)
-    try:
-        with parquet.ParquetFile(table) as stored:
-            meta = stored.metadata
-            size = sum(meta.row_group(index).total_byte_size for index in range(meta.num_row_groups))
-            # Rows are counted too: a column of one value takes next to nothing in the file, and an object a row in
-            # memory.
-            if size > MAX_TABLE_BYTES or meta.num_rows * meta.num_columns > MAX_TABLE_BYTES // 8:
-                raise InputError(f"a table of at most {MAX_TABLE_BYTES} bytes", f"{size}", "split it")
-            content = stored.read().to_pydict()
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # ArrowInvalid is a ValueError
-        raise InputError("a Parquet table", f"a damaged one ({str(error)[:80]})", "save it again") from error
-    columns = _columns(content)
-    return [
-        {name: "" if value is None else str(value).strip() for name, value in zip(columns, values, strict=True)}
-        for values in zip(*content.values(), strict=True)
-    ]
+def _read(table: Path) -> Table:
+    """The rows, each patient under one name; see `table_rows.read_rows`."""
+    read = read_rows(table)
+    spelled, remarks = people(row.get("patient", "") for row in read.rows)
+    rows = tuple({**row, "patient": spelled[row["patient"]]} if row.get("patient") else row for row in read.rows)
+    return Table(rows, (*read.remarks, *remarks, *_torn(rows)), read.decimal)
 
 
-def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
+def _torn(rows: Sequence[Row]) -> list[str]:
+    """What is said of a column that deals patients out, and deals some out twice."""
+    name = next((name for name in (rows[0] if rows else ()) if name.lower() in _SPLITS), None)
+    if name is None:
+        return []
+    parts: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        parts[row.get("patient", "")].add(row[name])
+    torn = [printable(patient) for patient, found in parts.items() if patient and len(found - {""}) > 1]
+    said = f"the column {printable(name)!r} of the table is not used: patients are dealt out anew"
+    if not torn:
+        return [said]
+    more = f" and {len(torn) - 3} more" if len(torn) > 3 else ""
+    return [f"{said}; it puts {counted(len(torn), 'patient')} on several sides: {', '.join(torn[:3])}{more}"]
+
+
+def _grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Case name -> its rows.
 
     Rows of one patient and case belong together. Where no case is given, pictures of one patient are its slices, while
@@ -147,29 +139,23 @@ def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for number, row in enumerate(rows):
         patient, case = row.get("patient", ""), row.get("case", "")
-        together = bool(case) or (bool(patient) and (bool(row.get("slice")) or not _is_volume(row)))
+        together = bool(case) or (bool(patient) and (bool(row.get("slice")) or not is_volume(row)))
         groups[(patient, case) if together else (patient, case, str(number))].append(row)
     per_patient = Counter(patient for patient, *_ in groups)
     named: dict[str, list[Row]] = {}
     for (patient, case, *_), members in groups.items():
-        image = next((members[0][role] for role in _IMAGES if members[0].get(role)), "row")
+        image = next((members[0][role] for role in IMAGES if members[0].get(role)), "row")
         name = case or (patient if per_patient[patient] == 1 else "") or image
         name = f"{patient}/{name}" if name in named else name
         named[name if name not in named else f"{name}#{len(named)}"] = members
     return named
 
 
-def _is_volume(row: Row) -> bool:
-    """By the suffix, which is enough to group rows."""
-    name = next((row[name] for name in _IMAGES if row.get(name)), "")
-    return suffix_of(Path(name)) not in (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-
-
-def _case(root: Path, name: str, rows: list[Row]) -> Case:
+def _case(root: Path, name: str, rows: list[Row], decimal: str) -> Case:
     """Case of some rows; slices in the order of ``slice``, else of the rows."""
     if all(row.get("slice") for row in rows):
         rows = sorted(rows, key=lambda row: natural(row["slice"]))
-    modalities = tuple((role, _files(root, rows, role)) for role in _IMAGES if any(row.get(role) for row in rows))
+    modalities = tuple((role, _files(root, rows, role)) for role in IMAGES if any(row.get(role) for row in rows))
     masks = _files(root, rows, "mask") if any(row.get("mask") for row in rows) else ()
     if not modalities:
         raise InputError("an image in each row", "none", "fill in the column")
@@ -188,8 +174,16 @@ def _case(root: Path, name: str, rows: list[Row]) -> Case:
         site=site,
         sources=_each_once(modalities, masks),
         slice_names=tuple(printable(path.relative_to(root).as_posix()) for path in slices),
-        facts={key: _number_or_text(value) for key, value in rows[0].items() if key not in _KNOWN and value},
+        facts=_facts(rows, decimal),
     )
+
+
+def _facts(rows: Sequence[Row], decimal: str) -> dict[str, str | float]:
+    """Further columns on which all rows of a case agree: what differs from slice to slice is none of the case."""
+    alike = (key for key, value in rows[0].items() if key not in KNOWN and value)
+    return {
+        key: number_or_text(rows[0][key], decimal) for key in alike if all(row[key] == rows[0][key] for row in rows)
+    }
 
 
 def _each_once(modalities: tuple[Modality, ...], masks: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -203,14 +197,38 @@ def _files(root: Path, rows: list[Row], column: str) -> tuple[Path, ...]:
         value = row.get(column, "")
         if not value:
             raise InputError(f"a file in the column {column!r} of each row of a case", "an empty one", "fill it in")
-        # A zero byte would make `resolve` raise ValueError.
-        if "\0" in value or not (root / value).resolve().is_relative_to(root.resolve()):
-            came = f"{printable(value)[:80]!r}"
-            raise InputError("files below the folder of the table", came, "move the table above its files")
-        path = root / (Path(value).relative_to(root.resolve()) if Path(value).is_absolute() else value)
-        regular_size(path)
-        paths.append(path)
+        paths.append(_existing(root, value, column))
     return tuple(paths)
+
+
+def _existing(root: Path, value: str, column: str) -> Path:
+    """A file that a cell names.
+
+    Raises:
+        InputError: outside of the table's folder, or not to be read.
+    """
+    # A zero byte would make `resolve` raise ValueError.
+    if "\\" in value and "\0" not in value and not (root / value).exists():
+        value = value.replace("\\", "/")  # as Windows writes it
+    if "\0" in value or not (root / value).resolve().is_relative_to(root.resolve()):
+        came = f"{printable(value)[:80]!r}"
+        raise InputError("files below the folder of the table", came, "move the table above its files")
+    path = root / (Path(value).relative_to(root.resolve()) if Path(value).is_absolute() else value)
+    try:
+        regular_size(path)
+    except InputError as error:
+        # Not by its name, which may be a person's: lists of skipped files are kept beside pseudonyms.
+        near = any(other.name.lower() == path.name.lower() for other in _beside(path))
+        todo = "a file there differs in capitals alone: correct the table" if near else error.todo
+        raise InputError(error.expected, f"in the column {column!r}: {error.came}", todo) from error
+    return path
+
+
+def _beside(path: Path) -> list[Path]:
+    try:
+        return list(path.parent.iterdir())
+    except OSError:
+        return []
 
 
 def _agreed(rows: list[Row], column: str) -> str | None:
@@ -221,11 +239,4 @@ def _agreed(rows: list[Row], column: str) -> str | None:
     return printable(values.pop()) if values else None
 
 
-def _number_or_text(value: str) -> str | float:
-    try:
-        return float(value)
-    except ValueError:
-        return printable(value)
-
-
-LAYOUT = Layout("table", f"a CSV, TSV or Parquet table with the columns {_EXAMPLE}", _fits, _take)
+LAYOUT = Layout("table", f"a CSV, TSV or Parquet table with the columns {EXAMPLE}", _fits, _take)
