@@ -178,7 +178,7 @@ def test_a_second_writer_is_refused_before_it_begins(store: fsspec.AbstractFileS
     with pytest.raises(OutputError, match="another command has taken the place"), stored_places(words) as first:
         assert store.find("/b") == ["/b/.out.writing"]
         _claim(store, "/b/.out.writing")  # what another computer sees of it
-        with pytest.raises(OutputError, match="being written by process .* of elsewhere since"), stored_places(words):
+        with pytest.raises(OutputError, match=r"being written by process .* of elsewhere since"), stored_places(words):
             pytest.fail("nothing is done")
         # Somebody takes the place all the same: what the first one made is not mixed with that.
         with stored_places([*words, "--force"]) as second:
