@@ -110,12 +110,15 @@ def test_no_bucket_and_no_credentials_are_said_before_anything_is_done(
 def killed_at(name: str, words: Sequence[str]) -> None:
     """Run a command that is killed, without a chance to tidy up, when it begins to send a file."""
     code = (
-        "import os, sys, s3fs\n"
-        "put, at = s3fs.S3FileSystem._put_file, sys.argv.pop()\n"
+        "import asyncio, os, sys, s3fs\n"
+        "put, at, arrived = s3fs.S3FileSystem._put_file, sys.argv.pop(), []\n"
         "async def cut(self, local, to, *more, **rest):\n"
+        "    while to.endswith(at) and not arrived:\n"
+        "        await asyncio.sleep(0.01)\n"
         "    if to.endswith(at):\n"
         "        os.kill(os.getpid(), 9)\n"
-        "    return await put(self, local, to, *more, **rest)\n"
+        "    await put(self, local, to, *more, **rest)\n"
+        "    arrived.append(to)\n"
         "s3fs.S3FileSystem._put_file = cut\n"
         "from synthoma.commands.app import main\n"
         "main()\n"
