@@ -63,17 +63,19 @@ def test_the_whole_chain_from_a_bucket_into_it(
     store: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = "s3://lab/Köln Süd"  # a space and an umlaut in every key
+    store.put(str(cohort(tmp_path / "cohort")), "lab/Köln Süd/real", recursive=True)
+    apart = ["--origin", "synthetic"]  # what the files say of themselves
     small = ["--device", "cpu", "--quiet", "--set", "snapshots=1"]
-    simulated = ["--phantom", "2", "--size", "32", "--set", "phantom.pixel_mm=5", "--set", "phantom.slice_mm=8"]
+    simulated = ["--phantom", "2", "--size", "32", "--set", "phantom.pixel_mm=4", "--set", "phantom.slice_mm=8"]
     for words in (
         ["prepare", *simulated, "--jobs", "1", "-o", f"{lab}/two"],
         ["export", f"{lab}/two", "--to", "nifti", "-o", f"{lab}/scans [1]"],
-        ["prepare", f"{lab}/scans [1]", "-o", f"{lab}/again", "--size", "32", "--jobs", "1"],
-        ["train", f"{lab}/again", "-o", f"{lab}/gan", "--model", "dcgan", "--images", "32", "--with-masks", *small],
+        ["prepare", f"{lab}/scans [1]", "-o", f"{lab}/again", "--size", "32", "--jobs", "1", *apart],
+        ["train", f"{lab}/real", "-o", f"{lab}/gan", "--model", "dcgan", "--images", "32", "--with-masks", *small],
         ["generate", f"{lab}/gan", "-o", f"{lab}/drawn/", "--count", "6", "--quiet"],
-        ["train", f"{lab}/again", "-o", f"{lab}/unet", "--model", "unet-25d", "--images", "32", *small],
+        ["train", f"{lab}/two", "-o", f"{lab}/unet", "--model", "unet-25d", "--images", "32", *small],
         ["detect", f"{lab}/scans [1]", "--model", f"{lab}/unet", "-o", f"{lab}/found", "--jobs", "1"],
-        ["evaluate", "--real", f"{lab}/again", "--synthetic", f"{lab}/drawn", "-o", f"{lab}/verdict"],
+        ["evaluate", "--real", f"{lab}/real", "--synthetic", f"{lab}/drawn", "-o", f"{lab}/verdict"],
         ["info", f"{lab}/verdict"],
     ):
         assert call(monkeypatch, *words) == 0, words

@@ -25,7 +25,9 @@ def cohorts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     for name, origin, seed in (("real", "real", 0), ("phantom", "phantom", 1)):
         images, masks = blobs(48, size=32, seed=seed)
         splits, names = ["train"] * 32 + ["validation"] * 16, {"1": "tumour"}
-        made.append(write_cohort(place / name, images, None, masks, splits=splits, origin=origin, mask_names=names).path)
+        made.append(
+            write_cohort(place / name, images, None, masks, splits=splits, origin=origin, mask_names=names).path
+        )
     return made[0], made[1]
 
 
@@ -37,7 +39,9 @@ def test_a_phantom_gan_of_two_processes_goes_on_with_one_and_draws(cohorts: tupl
     said, _ = finished(train(real, tmp_path / "two", 2, settings=settings, images=80))
     assert said.count("model:") == 1
     finished(train(real, tmp_path / "one", 1, settings=settings, images=80))
-    assert apart(tmp_path / "one", tmp_path / "two") < 0.3  # games part, see docs/scale.md; the same step by step: test_team
+    assert (
+        apart(tmp_path / "one", tmp_path / "two") < 0.3
+    )  # games part, see docs/scale.md; the same step by step: test_team
     stopped = train(real, tmp_path / "run", 2, settings=settings, images=480)
     until(lambda: any((tmp_path / "run").glob("checkpoint/*.safetensors")), 300)
     stopped.kill()

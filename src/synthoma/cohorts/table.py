@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ _GAPS = ["", "nan", "NaN", "NA", "<NA>", "N/A", "n/a", "#N/A", "null", "NULL", "
 
 
 _LARGE = 8 * 2**20
-"""Bytes of a table from which on it is worth loading pyarrow for it: that takes less than half of pandas' time."""
+"""Bytes of a table from which on it is worth loading pyarrow for it: that takes about half of pandas' time."""
 
 _HEAD = 1000
 """Rows from which pandas is asked what kind of column one is that pyarrow took for text."""
@@ -31,7 +32,7 @@ _HEAD = 1000
 def read_table(path: Path) -> pd.DataFrame:
     """slices.csv: texts as they stand (a class may be called None), numbers as numbers, in the file's order of columns.
 
-    Large tables are read by pyarrow where it is installed. Whatever it might read otherwise than pandas is read by pandas.
+    Large tables are read by pyarrow where it is installed; what it might read otherwise than pandas, pandas reads.
     """
     table = _read_large(path) if path.stat().st_size >= _LARGE else None
     return _read(path) if table is None else table
@@ -73,6 +74,8 @@ def _read_large(path: Path) -> pd.DataFrame | None:
         return None
     import pandas as pd
 
+    if _has_hexadecimals(path):
+        return None
     texts, gaps = _options(path)
     convert = csv.ConvertOptions(
         column_types={**dict.fromkeys(texts, pa.large_string())}, null_values=_GAPS, strings_can_be_null=False,
@@ -89,18 +92,12 @@ def _read_large(path: Path) -> pd.DataFrame | None:
     head = pd.read_csv(path, nrows=_HEAD, dtype=dict.fromkeys(texts, "str"), keep_default_na=False, na_values=gaps)
     columns = []
     for name, column in zip(read.column_names, read.columns, strict=True):
-        found = _freed(column) if name in texts else _as_pandas(column, is_text=_is_text(head[name]))
+        found = _freed(column) if name in texts else _as_pandas(column, head[name])
         if found is None:
             return None
         columns.append(found)
     # A table of pandas is one that can be changed.
     return pa.table(columns, names=read.column_names).to_pandas().copy()
-
-
-def _is_text(column: pd.Series) -> bool:
-    from pandas.api.types import is_string_dtype
-
-    return bool(is_string_dtype(column)) and bool(column.notna().any())
 
 
 def _freed(column: Any) -> Any:
@@ -115,16 +112,18 @@ def _freed(column: Any) -> Any:
     return pa.DictionaryArray.from_arrays(known.indices, freed).cast(pa.large_string())
 
 
-def _as_pandas(column: Any, *, is_text: bool) -> Any:
+def _as_pandas(column: Any, head: pd.Series) -> Any:
     """A column of another kind as pandas would have it; None where that is not certain.
 
     Args:
         column: as pyarrow read it.
-        is_text: pandas takes its first rows for text.
+        head: its first rows, as pandas read them.
     """
     import pyarrow as pa
+    from pandas.api.types import is_float_dtype, is_string_dtype
     from pyarrow import compute
 
+    is_text = bool(is_string_dtype(head)) and bool(head.notna().any())
     if pa.types.is_null(column.type):
         return column.cast(pa.float64())
     if pa.types.is_string(column.type):
@@ -132,7 +131,15 @@ def _as_pandas(column: Any, *, is_text: bool) -> Any:
         gap = compute.is_in(column, value_set=pa.array(_GAPS))
         return compute.if_else(gap, pa.scalar(None, pa.string()), column).cast(pa.large_string()) if is_text else None
     if pa.types.is_floating(column.type):
-        # "NAN" is a number for one of them alone.
-        return column if compute.all(compute.is_finite(column)).as_py() in (True, None) else None
+        # "NAN" is a number for one of them alone, and "+5" a whole one.
+        finite = compute.all(compute.is_finite(column)).as_py() in (True, None)
+        broken = is_float_dtype(head) or compute.any(compute.not_equal(column, compute.floor(column))).as_py()
+        return column if finite and broken and not is_text else None
     whole = pa.types.is_integer(column.type) or (pa.types.is_boolean(column.type) and not column.null_count)
     return column if whole and not is_text else None
+
+
+def _has_hexadecimals(path: Path) -> bool:
+    """Whether there is what pyarrow takes for a whole number and pandas for a text: 0x1f."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return text.find(b"0x") >= 0 or text.find(b"0X") >= 0
