@@ -72,7 +72,7 @@ def test_the_whole_chain_from_a_bucket_into_it(
         ["export", f"{lab}/two", "--to", "nifti", "-o", f"{lab}/scans [1]"],
         ["prepare", f"{lab}/scans [1]", "-o", f"{lab}/again", "--size", "32", "--jobs", "1", *apart],
         ["train", f"{lab}/real", "-o", f"{lab}/gan", "--model", "dcgan", "--images", "32", "--with-masks", *small],
-        ["generate", f"{lab}/gan", "-o", f"{lab}/drawn/", "--count", "6", "--quiet"],
+        ["generate", f"{lab}/gan", "-o", f"{lab}/drawn/", "-n", "6", "--quiet"],
         ["train", f"{lab}/two", "-o", f"{lab}/unet", "--model", "unet-25d", "--images", "32", *small],
         ["detect", f"{lab}/scans [1]", "--model", f"{lab}/unet", "-o", f"{lab}/found", "--jobs", "1"],
         ["evaluate", "--real", f"{lab}/real", "--synthetic", f"{lab}/drawn", "-o", f"{lab}/verdict"],

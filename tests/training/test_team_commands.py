@@ -48,7 +48,7 @@ def test_a_phantom_gan_of_two_processes_goes_on_with_one_and_draws(cohorts: tupl
     stopped.communicate(timeout=100)
     finished(train(real, tmp_path / "run", 1, "--resume"))
     for run in ("two", "run"):
-        words = ["generate", str(tmp_path / run), "-o", str(tmp_path / f"{run}-drawn"), "--count", "6", "--quiet"]
+        words = ["generate", str(tmp_path / run), "-o", str(tmp_path / f"{run}-drawn"), "-n", "6", "--quiet"]
         subprocess.run([sys.executable, "-m", "synthoma", *words], check=True, timeout=300)
         drawn = Cohort(tmp_path / f"{run}-drawn")
         assert len(drawn) == 6

@@ -97,7 +97,8 @@ def _read_large(path: Path) -> pd.DataFrame | None:
             return None
         columns.append(found)
     # A table of pandas is one that can be changed.
-    return pa.table(columns, names=read.column_names).to_pandas().copy()
+    table: pd.DataFrame = pa.table(columns, names=read.column_names).to_pandas()
+    return table.copy()
 
 
 def _freed(column: Any) -> Any:
