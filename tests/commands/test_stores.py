@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import fsspec
@@ -11,7 +13,9 @@ import pytest
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.commands.app import main
-from synthoma.commands.stores import MARKS, stored_places
+from synthoma.commands.claims import Claim
+from synthoma.commands.stores import stored_places
+from synthoma.commands.transfers import MARKS
 from synthoma.core.errors import ConfigError, InputError, OutputError
 from tests.toys import blobs, write_cohort
 
@@ -93,7 +97,7 @@ def test_a_command_that_goes_on_finds_what_was_there(store: fsspec.AbstractFileS
 def test_a_transfer_cut_off_leaves_no_artefact(
     store: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(source: str, to: str) -> None:
+    def broken(source: str, to: str, **more: object) -> None:
         if to.endswith("masks.npy"):
             raise OSError("the line is down")
         store.pipe(to, Path(source).read_bytes())
@@ -164,29 +168,124 @@ def test_what_is_not_there_and_stores_that_nobody_installed(
         pytest.fail("nothing is done")
 
 
-@pytest.mark.heavy
-def test_a_real_s3_server_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
-    server = pytest.importorskip("moto.server", reason="moto, a server that speaks S3, is not installed")
-    for name, value in {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x", "DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    running.start()
-    try:
-        host, port = running.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        monkeypatch.setenv("NO_PROXY", ",".join(filter(None, (os.environ.get("NO_PROXY"), host))))
-        fsspec.filesystem("s3").mkdir("scans")
-        for words in (
-            ["prepare", "--phantom", "2", "-o", "s3://scans/two", "--size", "64", "--set", "grid=slices"],
-            ["export", "s3://scans/two", "--to", "nifti", "-o", "s3://scans/files"],
-            ["prepare", "s3://scans/files", "-o", "s3://scans/again", "--size", "64"],
-        ):
-            monkeypatch.setattr("sys.argv", ["synthoma", *words])
-            with pytest.raises(SystemExit) as end:
-                main()
-            assert end.value.code == 0, words
-        fsspec.filesystem("s3").get("scans/again", str(tmp_path / "again"), recursive=True)
-        assert Cohort(tmp_path / "again").slices["case"].nunique() == 2
-    finally:
-        running.stop()
+def _claim(store: fsspec.AbstractFileSystem, at: str, **more: object) -> None:
+    """A claim of another computer."""
+    store.pipe(at, json.dumps(asdict(replace(Claim(host="elsewhere", system="x"), **more))).encode())
+
+
+def test_a_second_writer_is_refused_before_it_begins(store: fsspec.AbstractFileSystem) -> None:
+    words = ["prepare", "x", "-o", "memory://b/out"]
+    with pytest.raises(OutputError, match="another command has taken the place"), stored_places(words) as first:
+        assert store.find("/b") == ["/b/.out.writing"]
+        _claim(store, "/b/.out.writing")  # what another computer sees of it
+        with pytest.raises(OutputError, match=r"being written by process .* of elsewhere since"), stored_places(words):
+            pytest.fail("nothing is done")
+        # Somebody takes the place all the same: what the first one made is not mixed with that.
+        with stored_places([*words, "--force"]) as second:
+            _cohort(Path(second[3]))
+        _cohort(Path(first[3]))
+        (Path(first[3]) / "cohort.json").write_bytes(b"{}")
+    assert store.cat("/b/out/cohort.json") != b"{}"
+    assert (Path(first[3]) / "cohort.json").exists(), "what was made is kept"
+    shutil.rmtree(Path(first[3]).parents[1])
+
+
+def test_the_claim_goes_with_its_command(store: fsspec.AbstractFileSystem) -> None:
+    with pytest.raises(InputError), stored_places(["prepare", "x", "-o", "memory://b/out"]):
+        raise InputError("a scan", "none", "look")
+    assert not store.find("/b")
+
+
+def test_who_was_killed_holds_no_place_unless_a_part_was_sent(store: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+    words = ["prepare", "x", "-o", "memory://b/out"]
+    ended = {**asdict(Claim()), "token": "0", "process": 2**22 + 1}
+    store.pipe("/b/.out.writing", json.dumps(ended).encode())
+    with stored_places(words):
+        pass
+    cut = {**ended, "files": ["images.npy", "slices.csv"]}
+    store.pipe("/b/.out.writing", json.dumps(cut).encode())
+    store.pipe("/b/out/images.npy", b"half")
+    for refused in (
+        ["info", "memory://b/out"],
+        ["info", "memory://b/out/images.npy"],
+        ["detect", "memory://b", "-o", "y"],
+    ):
+        with pytest.raises(InputError, match="a complete artefact"), stored_places(refused):
+            pytest.fail("nothing is read")
+    with pytest.raises(OutputError, match="--force"), stored_places(words):
+        pytest.fail("nothing is done")
+    store.pipe("/b/out/notes.txt", b"a week of reading")
+    with pytest.raises(OutputError, match=r"other files.*notes\.txt"), stored_places([*words, "--force"]):
+        pytest.fail("nothing is done")
+    store.rm("/b/out/notes.txt")
+    with stored_places([*words, "--force"]) as told:
+        _cohort(Path(told[3]))
+    with stored_places(["info", "memory://b/out"]) as told:
+        assert len(Cohort(told[1])) == 6
+
+
+def test_torn_claims_are_claims(store: fsspec.AbstractFileSystem) -> None:
+    store.pipe("/b/.out.writing", b'{"token": 3')
+    with pytest.raises(OutputError, match="--force"), stored_places(["prepare", "x", "-o", "memory://b/out"]):
+        pytest.fail("nothing is done")
+
+
+def test_shares_add_to_their_parts_and_take_nothing_from_them(store: fsspec.AbstractFileSystem) -> None:
+    words = ["prepare", "x", "-o", "memory://b/out", "--parts", "memory://b/parts", "--shard"]
+    store.pipe("/b/parts/old", b"0")
+    with stored_places([*words, "1/2"]) as first:
+        (Path(first[5]) / "one").write_bytes(b"1")
+        (Path(first[5]) / "old").unlink()
+        with stored_places([*words, "2/2"]) as second:  # both write the same output, in the end
+            (Path(second[5]) / "two").write_bytes(b"2")
+    assert store.find("/b") == ["/b/parts/one", "/b/parts/two"]
+
+
+def test_processes_that_follow_send_nothing(store: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.pipe("/b/run/run.json", b"old")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    words = ["train", "cohort", "-o", "memory://b/run", "--resume"]
+    with stored_places(words) as first:
+        monkeypatch.setenv("RANK", "1")
+        with stored_places(words) as told:
+            assert (Path(told[3]) / "run.json").read_bytes() == b"old"
+            (Path(told[3]) / "run.json").write_bytes(b"of one that follows")
+        assert store.cat("/b/run/run.json") == b"old"
+        (Path(first[3]) / "run.json").write_bytes(b"new")
+    assert store.cat("/b/run/run.json") == b"new"
+
+
+def test_torchrun_starts_again_with_what_was_sent(
+    store: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.pipe("/b/run/run.json", b"old")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    with stored_places(["train", "cohort", "-o", "memory://b/run"]) as told:
+        assert (Path(told[3]) / "run.json").read_bytes() == b"old"
+
+
+def test_what_changes_while_it_is_fetched_is_not_read(
+    store: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.pipe("/b/cohort/images.npy", b"1")
+    get = store.get_file
+
+    def slow(path: str, local: str, **more: object) -> None:
+        get(path, local, **more)
+        store.pipe("/b/cohort/images.npy", b"of another")
+
+    monkeypatch.setattr(store, "get_file", slow)
+    with pytest.raises(InputError, match="changed while"), stored_places(["info", "memory://b/cohort"]):
+        pytest.fail("nothing is done")
+
+
+def test_only_what_changed_is_sent_again(store: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "run.json"):
+        store.pipe(f"/b/run/{name}", b"0")
+    sent: list[str] = []
+    put = store.put_file
+    monkeypatch.setattr(store, "put_file", lambda source, to, **more: (sent.append(to), put(source, to, **more)))
+    with stored_places(["train", "cohort", "-o", "memory://b/run", "--resume"]) as told:
+        (Path(told[3]) / "b").write_bytes(b"11")
+    assert sent == ["/b/run/b", "/b/run/run.json"]
+    assert store.cat("/b/run/b") == b"11"

@@ -1,30 +1,24 @@
 """Object stores: ``s3://BUCKET/COHORT`` where a folder may stand, on any command line.
 
 Arrays are mapped from the disk, and nothing half-written may be taken for whole. So what is read is fetched first, and
-what is made is sent when it is complete: its own marks (``cohort.json`` and the like) last, so that a transfer that was
-cut off is no artefact.
+what is made is sent when it is complete, see ``transfers``.
 """
 
 from __future__ import annotations
 
+import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any
+from tempfile import mkdtemp
 
-from synthoma.commands.printing import CALLED, say
-from synthoma.core.artefacts import FILE
-from synthoma.core.errors import ConfigError, InputError, OutputError, SynthomaError
-from synthoma.core.own_files import ARTEFACTS, foreign
-from synthoma.core.untrusted import visible
+from synthoma.commands.printing import CALLED
+from synthoma.commands.transfers import Stored, fetch, release, send
+from synthoma.core.errors import SynthomaError
 
 _ADDRESS = re.compile(r"(?P<scheme>s3|gs|gcs|abfs|az|file|memory)://(?P<place>[^/].*|/.+)")
-_EXTRA = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 _OUTPUTS = ("-o", "--output")
 _KEPT = ("--parts",)
 """Options whose folder is read and written."""
@@ -35,32 +29,6 @@ _GO_ON = ("run", "listen", "serve")
 _WORTH = (*_GO_ON, "train")
 """Commands whose output is worth sending where they were stopped: they go on from it."""
 
-MARKS = (
-    "index.csv", "model.safetensors", "cohort.json", "evaluation.json", "findings.json", "export.json", "report.html",
-)  # fmt: skip
-"""Files that are sent last, in this order: without them a folder is no artefact."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A place in a store and the folder that stands for it meanwhile.
-
-    Attributes:
-        address: as it was typed.
-        local: the folder or file.
-        read: it is fetched before the command, where it is there.
-        needed: it must be there.
-        written: it is sent after the command.
-        kept: it is sent also where the command failed: what was finished is not done again.
-    """
-
-    address: str
-    local: Path
-    read: bool
-    needed: bool
-    written: bool
-    kept: bool
-
 
 @contextmanager
 def stored_places(words: Sequence[str]) -> Iterator[list[str]]:
@@ -69,19 +37,19 @@ def stored_places(words: Sequence[str]) -> Iterator[list[str]]:
     What is written is sent when the block ends without an error.
 
     Raises:
-        ConfigError: a store whose package is not installed, or an output that is there already.
-        InputError: nothing there, or no way in.
-        OutputError: the store does not take what was made.
+        ConfigError: a store whose package is not installed.
+        InputError: nothing there, or nothing whole, or no way in.
+        OutputError: an output that is there already or is being written, or a store that does not take it.
     """
     if not any(_ADDRESS.fullmatch(_parts(word)[2]) for word in words):
         yield list(words)
         return
     folder = Path(mkdtemp(prefix="synthoma-"))
-    unsent = list[Stored]()
+    places, unsent = list[Stored](), list[Stored]()
     try:
         told, places = _translated(words, folder)
         for place in places:
-            _fetch(place, forced="--force" in words)
+            fetch(place, forced="--force" in words)
         before = CALLED.set({str(place.local): place.address for place in places})
         done = False
         try:
@@ -93,9 +61,12 @@ def stored_places(words: Sequence[str]) -> Iterator[list[str]]:
             CALLED.reset(before)
             unsent = [one for one in places if (one.kept or (done and one.written)) and one.local.exists()]
             while unsent:
-                _send(unsent[0])
+                send(unsent[0])
                 unsent.pop(0)
     finally:
+        for place in places:
+            if place not in unsent:  # or the place is not whole, and its claim says so
+                release(place)
         if not unsent:  # hours of work may lie there that the store did not take
             rmtree(folder, ignore_errors=True)
 
@@ -111,7 +82,9 @@ def _as_typed(error: SynthomaError, places: Sequence[Stored]) -> SynthomaError:
 
 def _translated(words: Sequence[str], folder: Path) -> tuple[list[str], list[Stored]]:
     """The words with local places, and what stands for what."""
-    goes_on = "--force" not in words and ("--resume" in words or words[0] in _GO_ON)
+    again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0) > 0
+    goes_on = "--force" not in words and ("--resume" in words or words[0] in _GO_ON or again)
+    options = {_parts(word)[0] for word in words} | set(words)
     told, places = [], list[Stored]()
     for at, word in enumerate(words):
         option, sign, value = _parts(word)
@@ -119,15 +92,23 @@ def _translated(words: Sequence[str], folder: Path) -> tuple[list[str], list[Sto
             told.append(word)
             continue
         glued, option = option, option or (words[at - 1] if at else "")
-        written, kept = option in _OUTPUTS, option in _KEPT
+        output, kept = option in _OUTPUTS, option in _KEPT
         # The last part of an address names an artefact's folder, and titles are made of it.
         local = folder / str(at) / (value.rstrip("/").rpartition("/")[2] or "place")
         local.parent.mkdir()
-        read, needed = not written or goes_on, not (written or kept)
-        kept = kept or (written and words[0] in _WORTH)
-        places.append(Stored(value, local, read, needed=needed, written=not needed, kept=kept))
+        place = Stored(value, local, read=not output or goes_on, needed=not (output or kept), written=output or kept)
+        place.kept, place.shared = kept or (output and words[0] in _WORTH), kept
+        place.claims = output and not {"--parts", "--shard"} <= options  # a share leaves its parts, and no output
+        if follows():
+            place.written = place.kept = place.claims = False
+        places.append(place)
         told.append(f"{glued}{sign}{local}")
     return told, places
+
+
+def follows() -> bool:
+    """Whether torchrun started this process as another than the first one, which alone writes the run."""
+    return int(os.environ.get("WORLD_SIZE") or 1) > 1 and int(os.environ.get("RANK") or 0) > 0
 
 
 def _parts(word: str) -> tuple[str, str, str]:
@@ -137,99 +118,3 @@ def _parts(word: str) -> tuple[str, str, str]:
         return option, sign, value
     glued = word.startswith("-o") and len(word) > 2
     return ("-o", "", word[2:].removeprefix("=")) if glued else ("", "", word)
-
-
-def _system(address: str) -> tuple[Any, str]:
-    """The store of an address, and the place in it.
-
-    Raises:
-        ConfigError: its package is not installed.
-    """
-    import fsspec
-
-    try:
-        system, place = fsspec.core.url_to_fs(address)
-    except ImportError:
-        package = _EXTRA.get(address.partition(":")[0], "the package of this store")
-        todo = f"install it (pip install {package}; of s3 also pip install 'synthoma[s3]')"
-        raise ConfigError(f"the Python package {package} for {address}", "an installation without it", todo) from None
-    return system, place
-
-
-def _fetch(place: Stored, *, forced: bool) -> None:
-    """Bring what is read to this computer, and see that nothing is overwritten unasked."""
-    system, there = _system(place.address)
-    try:
-        exists = system.exists(there)
-        if place.needed and not exists:
-            raise InputError(f"a file or folder at {place.address}", "nothing", "check the address")
-        if place.written and not place.read and exists and not forced:
-            todo = "choose another place, or add --force to replace it"
-            raise OutputError("a free place for the output", f"{place.address}, which exists", todo)
-        if place.written and not place.read and exists and (others := _others(system, there)):
-            todo = "choose a place of its own: --force replaces nothing else"
-            came = f"other files at {place.address}, such as {visible(others[0])}"
-            raise OutputError("an artefact of Synthoma to replace", came, todo)
-        if place.read and exists:
-            say(f"fetching {place.address}", to=sys.stderr)
-            system.get(there.rstrip("/"), str(place.local), recursive=True)
-    except (InputError, OutputError):
-        raise
-    except Exception as error:  # each store has errors of its own
-        raise InputError(f"a store that answers for {place.address}", _words(error), _WAY_IN) from None
-
-
-_WAY_IN = "check the address, the network and the credentials (of s3: AWS_PROFILE, AWS_ENDPOINT_URL and the like)"
-
-
-def _send(place: Stored) -> None:
-    """Send what was made: marks last, and what was there before and is no more is removed."""
-    system, there = _system(place.address)
-    there = there.rstrip("/")
-    single = place.local.is_file()
-    files = [place.local] if single else sorted(path for path in place.local.rglob("*") if path.is_file())
-    files.sort(key=lambda path: MARKS.index(path.name) if path.name in MARKS else -1)
-    say(f"sending {len(files):,} files to {place.address}", to=sys.stderr)
-    try:
-        earlier = set(system.find(there)) if system.exists(there) else set[str]()
-        # An old mark beside new arrays would be an artefact that never was.
-        for path in (path for path in earlier if path.rpartition("/")[2] in MARKS):
-            system.rm_file(path)
-        sent = set[str]()
-        for path in files:
-            to = there if single else f"{there}/{path.relative_to(place.local).as_posix()}"
-            system.makedirs(to.rpartition("/")[0], exist_ok=True)
-            system.put_file(str(path), to)
-            if system.size(to) != path.stat().st_size:
-                raise OSError(f"{to} arrived with another size")
-            sent.add(to)
-        for stale in earlier - sent:
-            if system.exists(stale):
-                system.rm_file(stale)
-    except Exception as error:  # each store has errors of its own
-        todo = f"{_WAY_IN}; what was made is kept in {place.local}, send it from there"
-        raise OutputError(f"a store that takes files at {place.address}", _words(error), todo) from None
-
-
-def _others(system: Any, there: str) -> list[str]:
-    """Files at a place that ``--force`` may not replace, by the rule for folders of this computer.
-
-    An empty file stands for each that is there, and checksums for themselves: the rule asks for names, and for what
-    checksums list. Where a folder is no artefact, all of it is somebody's.
-    """
-    last = there.rstrip("/")
-    found = {path: path.removeprefix(last).lstrip("/") for path in system.find(last)}
-    if last in found:  # a single file
-        return [] if last.rpartition("/")[2] in MARKS else [last]
-    with TemporaryDirectory(prefix="synthoma-") as place:
-        copy = Path(place) / (last.rpartition("/")[2] or "place")
-        copy.mkdir()
-        for path, name in found.items():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy / name).write_bytes(system.cat_file(path) if path.rpartition("/")[2] == FILE else b"")
-        known = any(all((copy / name).exists() for name in names) for names in ARTEFACTS)
-        return foreign(copy) if known else list(found.values())
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]

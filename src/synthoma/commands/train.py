@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +24,7 @@ from synthoma.commands.options import (
 )
 from synthoma.commands.printing import KEPT, say
 from synthoma.commands.progress import HOW, shown
+from synthoma.commands.stores import follows
 from synthoma.core.errors import ConfigError
 from synthoma.settings import TrainConfig
 
@@ -68,7 +68,7 @@ def run(
     force: Force = False,
 ) -> None:
     """Run the command."""
-    if _follows():
+    if follows():
         HOW.set("quiet")
         KEPT.set([])
     if listing:
@@ -121,11 +121,6 @@ def _search(
     best = pipeline.search(cohort, output, trials, config=settings, resume=resume, force=force, report=display.training)
     say(f"best settings: {best}\npage: {output / 'report.html'}")
     say(f"train with them: synthoma train {cohort} -o RUN --config {output / 'best.toml'}")
-
-
-def _follows() -> bool:
-    """Whether torchrun started this process as another than the first one, which speaks for all."""
-    return int(os.environ.get("WORLD_SIZE") or 1) > 1 and int(os.environ.get("RANK") or 0) > 0
 
 
 def _tracker(name: str | None) -> TrackerName | None:

@@ -1,0 +1,80 @@
+"""The command line under torchrun: models of both kinds, gone on with by one process, drawn from; and two computers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synthoma.cohorts.cohort import Cohort
+from tests.clusters import until
+from tests.toys import blobs, write_cohort
+from tests.training.test_team import ROUNDING, SETTINGS, apart, computed_as_by_a_team, finished, train
+
+SMALL = ("gan.batch=8", "gan.width=4", "gan.critic_width=4", "snapshots=2")
+
+
+@pytest.fixture(scope="module")
+def cohorts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Real slices, and simulated ones to repaint."""
+    place, made = tmp_path_factory.mktemp("team"), []
+    for name, origin, seed in (("real", "real", 0), ("phantom", "phantom", 1)):
+        images, masks = blobs(48, size=32, seed=seed)
+        splits, names = ["train"] * 32 + ["validation"] * 16, {"1": "tumour"}
+        made.append(
+            write_cohort(place / name, images, None, masks, splits=splits, origin=origin, mask_names=names).path
+        )
+    return made[0], made[1]
+
+
+@pytest.mark.heavy
+def test_a_phantom_gan_of_two_processes_goes_on_with_one_and_draws(cohorts: tuple[Path, Path], tmp_path: Path) -> None:
+    real, phantom = cohorts
+    settings = ["--model", "phantom-gan", "--phantom", str(phantom), "--with-masks", "--seed", "1", "--device", "cpu"]
+    settings += ["--quiet", *(word for one in SMALL for word in ("--set", one))]
+    said, _ = finished(train(real, tmp_path / "two", 2, settings=settings, images=80))
+    assert said.count("model:") == 1
+    finished(train(real, tmp_path / "one", 1, settings=settings, images=80))
+    assert (
+        apart(tmp_path / "one", tmp_path / "two") < 0.3
+    )  # games part, see docs/scale.md; the same step by step: test_team
+    stopped = train(real, tmp_path / "run", 2, settings=settings, images=480)
+    until(lambda: any((tmp_path / "run").glob("checkpoint/*.safetensors")), 300)
+    stopped.kill()
+    stopped.communicate(timeout=100)
+    finished(train(real, tmp_path / "run", 1, "--resume"))
+    for run in ("two", "run"):
+        words = ["generate", str(tmp_path / run), "-o", str(tmp_path / f"{run}-drawn"), "-n", "6", "--quiet"]
+        subprocess.run([sys.executable, "-m", "synthoma", *words], check=True, timeout=300)
+        drawn = Cohort(tmp_path / f"{run}-drawn")
+        assert len(drawn) == 6
+        assert drawn.masks.any()
+
+
+@pytest.mark.heavy
+def test_two_computers_train_what_one_with_two_processes_trains(
+    cohorts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed_as_by_a_team(cohorts[0], tmp_path, monkeypatch)
+    finished(train(cohorts[0], tmp_path / "one", 2, settings=SETTINGS))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    # A torchrun of its own for each computer; both are this one, so they meet on the loopback.
+    torchrun = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d"]
+    torchrun += [f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=pair", "--local-addr=127.0.0.1"]
+    words = ["-m", "synthoma", "train", str(cohorts[0]), "-o", str(tmp_path / "pair"), *SETTINGS, "--images", "160"]
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, *torchrun, *words], env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    said = "".join(finished(node)[0] for node in nodes)
+    assert said.count("model:") == 1
+    assert apart(tmp_path / "one", tmp_path / "pair") < ROUNDING
+    print("apart", apart(tmp_path / "one", tmp_path / "pair"))
