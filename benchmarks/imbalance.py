@@ -6,13 +6,14 @@
 
 Training slices with tumour are thinned until they are 35 in 10,000; held-out patients keep all of theirs. Each patient
 is held out once. All arms train one network for the same number of steps. From "oversampling" on, half of each batch
-shows tumour: the few real slices again, changed as in classic augmentation, or half of them painted, generated or
-simulated ones. Whatever is made is made from the thinned training slices alone. "all real tumour slices" learns from
-those that thinning took away too: what no remedy can be asked to reach.
+shows tumour: the few real slices again, or half of them painted, generated or simulated ones, shown as they are but for
+the arms that say otherwise. Whatever is made is made from the thinned training slices alone. "all real tumour slices"
+learns from those that thinning took away too: more than a remedy can be asked for.
 
 Which few slices are left is drawn several times. A unit is one fold with one such draw, its score the mean over seeds
-of network and batches; intervals and differences are over units. Units of one fold ask the same patients, and those of
-two folds share training patients, so that intervals are somewhat too narrow. Finished trainings in DIR are kept.
+of network and batches, which are others in each draw; intervals and differences are over units. Units of one fold ask
+the same patients, and those of two folds share training patients, so that intervals are somewhat too narrow. Finished
+trainings in DIR are kept.
 """
 
 from __future__ import annotations
@@ -52,9 +53,15 @@ from synthoma.training.device import Execution
 RATE = 35 / 10_000
 CLASSES = ("healthy", "tumour")
 EXECUTION = Execution("cpu", 1, channels_last=True, bf16=False)
-SCORE, USUAL = "sensitivity_at_95_specificity", "class weights"
-COPIES = 2
+SCORES, USUAL = ("sensitivity_at_95_specificity", "roc_auc", "pr_auc"), "class weights"
+COPIES = 1
 """Painted versions of each scan."""
+WIDTH, LEARNING_RATE = 8, 5e-3
+"""Of all arms. The rate, the number of steps and whether made slices are augmented were chosen by inner patients."""
+
+
+Units = dict[str, dict[str, float]]
+"""Scores by name of the unit."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,9 @@ class Setting:
     """
 
     patients: int = 400
-    beside: int = 60
-    steps: int = 600
-    thinnings: int = 3
+    beside: int = 40
+    steps: int = 200
+    thinnings: int = 2
     seeds: int = 1
     drawn: int = 12_800
     size: int = 64
@@ -105,14 +112,18 @@ class Unit:
     Attributes:
         few: the fold's training slices, thinned, and the slices that are asked.
         whole: the same before it was thinned.
+        healthy: the fold's training slices without tumour, the same for all draws.
         simulated: patients who are learned from in one arm.
         place: what is made for it.
+        seed: of the first training.
     """
 
     few: Cohort
     whole: Cohort
+    healthy: Cohort
     simulated: Path
     place: Path
+    seed: int
 
 
 def tumours(cohort: Cohort, *, training: bool = False) -> Ints:
@@ -135,26 +146,32 @@ def folded(cohort: Cohort, fold: int, folder: Path, *, inner: bool) -> Cohort:
     return Cohort(folder.with_name(f"{folder.name}-within") if inner else folder)
 
 
-def thinned(cohort: Cohort, number: int, folder: Path) -> Cohort:
-    """The cohort with so few training slices with tumour."""
+def thinned(cohort: Cohort, number: int | None, folder: Path) -> Cohort:
+    """The cohort with so few training slices with tumour, of draw ``number``; None: training slices without alone."""
     if folder.is_dir():
         return Cohort(folder)
     table = cohort.slices
     ill = (table["tumour_pixels"] > 0).to_numpy()
     training = (table["split"] == "train").to_numpy()
     healthy = np.flatnonzero(training & ~ill)
-    few = max(2, round(RATE / (1 - RATE) * len(healthy)))
-    chosen = stream(0, "benchmark.thinned", number).permutation(np.flatnonzero(training & ill))[:few]
+    rows = healthy
+    if number is not None:
+        few = max(2, round(RATE / (1 - RATE) * len(healthy)))
+        chosen = stream(0, "benchmark.thinned", number).permutation(np.flatnonzero(training & ill))[:few]
+        rows = np.sort(np.concatenate([healthy, chosen, np.flatnonzero(~training)]))
     with new_folder(folder) as place:
-        write_rows(cohort, place, np.sort(np.concatenate([healthy, chosen, np.flatnonzero(~training)])).tolist())
+        write_rows(cohort, place, rows.tolist())
     return Cohort(folder)
 
 
 def made(unit: Unit, name: str, setting: Setting) -> tuple[Cohort, Ints]:
     """Slices with tumour of one kind, made from the thinned training slices where they are made from any."""
     place = unit.place / name
-    if name == "painted" and not place.is_dir():
-        synthoma.paint(unit.few, place, shown="changed", copies=COPIES)
+    if name == "painted":
+        # Of two slices painters learn nothing, so that one painting serves all draws of the few.
+        place = unit.healthy.path.with_name(f"{unit.healthy.path.name}-painted")
+        if not place.is_dir():
+            synthoma.paint(unit.healthy, place, shown="changed", copies=COPIES)
     if name == "generated" and not place.is_dir():
         settings: dict[str, Any] = {"model": "dcgan", "conditional": True, "with_masks": True}
         run = synthoma.train(unit.few, unit.place / "gan", images=setting.drawn, force=True, **settings)
@@ -168,8 +185,10 @@ def arms_of(unit: Unit, setting: Setting) -> dict[str, Callable[[], Arm]]:
     own = (unit.few, np.flatnonzero((unit.few.slices["split"] == "train").to_numpy()))
     again = (unit.few, tumours(unit.few, training=True))
 
-    def beside(name: str) -> Arm:
-        return Arm((own, again, made(unit, name, setting)))
+    def beside(name: str, *, augment: bool = False) -> Arm:
+        return Arm((own, again, made(unit, name, setting)), augment=augment)
+
+    real = (unit.whole, tumours(unit.whole, training=True))
 
     return {
         "nothing": lambda: Arm((own,), augment=False),
@@ -177,9 +196,10 @@ def arms_of(unit: Unit, setting: Setting) -> dict[str, Callable[[], Arm]]:
         "oversampling": lambda: Arm((own, again), augment=False),
         "classic augmentation": lambda: Arm((own, again)),
         "painted tumours": partial(beside, "painted"),
+        "painted tumours, augmented": partial(beside, "painted", augment=True),
         "generated slices": partial(beside, "generated"),
         "simulated patients": partial(beside, "simulated"),
-        "all real tumour slices": lambda: Arm((own, again, (unit.whole, tumours(unit.whole, training=True)))),
+        "all real tumour slices": lambda: Arm((own, again, real), augment=False),
     }
 
 
@@ -187,7 +207,7 @@ def asked(arm: Arm, few: Cohort, seed: int, steps: int) -> list[float]:
     """Chance of tumour that one training gives to each held-out slice."""
     config = DetectorTraining.of_model("cnn")[1]
     assert isinstance(config, ClassifierConfig)
-    changes: dict[str, Any] = {"context": 1, "width": 16, "tumour_share": None}
+    changes: dict[str, Any] = {"context": 1, "width": WIDTH, "rate": LEARNING_RATE, "tumour_share": None}
     if not arm.augment:
         changes["augment"] = AugmentConfig(**dict.fromkeys(AugmentConfig.model_fields, 0.0))
     config = config.model_copy(update=changes)
@@ -236,19 +256,21 @@ def units_of(name: str, setting: Setting, keep: Path, folds: list[int], *, inner
     if not simulated.is_dir():
         told = {**usual, "modalities": whole.modalities, "phantom": {"slice_mm": 6.0}}
         synthoma.prepare_phantom(setting.beside, simulated, seed=99, **told)
-    for fold in folds:
-        part = folded(whole, fold, keep / f"{name}-fold{fold}", inner=inner)
-        for number in range(setting.thinnings):
-            own_place = part.path.with_name(f"{part.path.name}-few{number}")
-            unit = thinned(part, number, own_place)
-            yield Unit(unit, part, simulated, own_place.with_name(f"{own_place.name}-made"))
+    # Draws before folds: after each of them every patient was asked once.
+    for number in range(setting.thinnings):
+        for fold in folds:
+            part = folded(whole, fold, keep / f"{name}-fold{fold}", inner=inner)
+            few = thinned(part, number, part.path.with_name(f"{part.path.name}-few{number}"))
+            healthy = thinned(part, None, part.path.with_name(f"{part.path.name}-healthy"))
+            made_for_it = few.path.with_name(f"{few.path.name}-made")
+            yield Unit(few, part, healthy, simulated, made_for_it, seed=100 * number)
 
 
 def measured(
     name: str, setting: Setting, keep: Path, folds: list[int], arms: list[str] | None, *, inner: bool
 ) -> dict[str, Any]:
     """The table of one set."""
-    found: dict[str, list[dict[str, float]]] = {}
+    found: dict[str, Units] = {}
     sizes: dict[str, list[int]] = {}
     counts: dict[str, Any] = {"training_slices": [], "with_tumour": [], "held_out_slices": [], "with_tumour_asked": []}
     for unit in units_of(name, setting, keep, folds, inner=inner):
@@ -262,7 +284,7 @@ def measured(
             if (arms and title not in arms) or (title == "generated slices" and not setting.drawn):
                 continue
             scores = []
-            for seed in range(setting.seeds):
+            for seed in range(unit.seed, unit.seed + setting.seeds):
                 kept = unit.place / f"{title.replace(' ', '-')}-{setting.steps}-{seed}.json"
                 if not kept.is_file():
                     arm = arm_of()
@@ -273,15 +295,15 @@ def measured(
                 scores.append(ranking_scores(truth, np.array(told["chances"])))
                 sizes.setdefault(title, []).append(told["made"])
             one = {score: float(np.mean([each[score] for each in scores])) for score in scores[0]}
-            found.setdefault(title, []).append(one)
+            found.setdefault(title, {})[unit.few.path.name] = one
             print(unit.place.name, title, {score: round(value, 3) for score, value in one.items()}, flush=True)
     return {
         "folds": len(folds), "thinnings": setting.thinnings, "seeds": setting.seeds, "steps": setting.steps, **counts,
         "arms": {
             title: {
-                "made": round(float(np.mean(sizes[title]))),
-                **{score: interval([unit[score] for unit in units]) for score in units[0]},
-                **({"minus class weights": gain(units, found[USUAL])} if title != USUAL and USUAL in found else {}),
+                "units": len(units), "made": round(float(np.mean(sizes[title]))),
+                **{score: interval([unit[score] for unit in units.values()]) for score in SCORES},
+                **({} if title == USUAL or USUAL not in found else {f"minus {USUAL}": gain(units, found[USUAL])}),
             }
             for title, units in found.items()
         },
@@ -297,10 +319,14 @@ def interval(values: list[float]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def gain(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> dict[str, float]:
-    """How much more sensitive at 95 % specificity, paired by unit."""
-    found = paired_difference(*([unit[SCORE] for unit in side] for side in (ours, theirs)), limits=SHARE)
-    return {name: round(getattr(found, name), 3) for name in ("value", "low", "high", "p")}
+def gain(ours: Units, theirs: Units) -> dict[str, dict[str, float]]:
+    """How much more, paired by the units that both learned from."""
+    both = [name for name in ours if name in theirs]
+    gains = {}
+    for score in SCORES[:2]:
+        found = paired_difference(*([units[name][score] for name in both] for units in (ours, theirs)), limits=SHARE)
+        gains[score] = {name: round(getattr(found, name), 3) for name in ("value", "low", "high", "p")}
+    return gains
 
 
 def main() -> None:
@@ -320,12 +346,9 @@ def main() -> None:
     setting = Setting(**{**setting.__dict__, **{name: value for name, value in numbers.items() if value is not None}})
     told.keep.mkdir(parents=True, exist_ok=True)
     file = "imbalance_small" if told.small else "imbalance"
-    results = {
-        name: measured(name, setting, told.keep, told.folds, told.arms, inner=told.inner) for name in told.sets
-    }
+    results = {name: measured(name, setting, told.keep, told.folds, told.arms, inner=told.inner) for name in told.sets}
     if told.inner:
-        print(json.dumps({name: {arm: {k: v for k, v in one.items() if k != "made"} for arm, one in found["arms"].items()}
-                          for name, found in results.items()}, indent=1))  # fmt: skip
+        print(json.dumps(results, indent=1))
     else:
         save(file, {**earlier(file), **results})
 
