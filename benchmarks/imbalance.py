@@ -133,17 +133,14 @@ def tumours(cohort: Cohort, *, training: bool = False) -> Ints:
 
 
 def folded(cohort: Cohort, fold: int, folder: Path, *, inner: bool) -> Cohort:
-    """The cohort with one fold held out; of ``inner`` that fold is left out, and the next one is asked."""
-    table = cohort.slices
-    if not folder.is_dir():
-        asked = (fold + 1) % FOLDS if inner else fold
-        parts = linked(cohort, folder, table.assign(split=np.where(table["fold"] == asked, "test", "train")))
-        if inner:
-            within = folder.with_name(f"{folder.name}-within")
-            with new_folder(within) as place:
-                write_rows(parts, place, np.flatnonzero((table["fold"] != fold).to_numpy()).tolist())
-            return Cohort(within)
-    return Cohort(folder.with_name(f"{folder.name}-within") if inner else folder)
+    """The cohort with one fold to be asked; of ``inner`` nobody looks at that fold, and the next one is asked."""
+    # Never one folder for both: what chose with inner patients would be found again where others are to be asked.
+    folder = folder.with_name(f"{folder.name}-inner") if inner else folder
+    if folder.is_dir():
+        return Cohort(folder)
+    of, test = cohort.slices["fold"], (fold + 1) % FOLDS if inner else fold
+    others = np.where(of == fold, "validation", "train")
+    return linked(cohort, folder, cohort.slices.assign(split=np.where(of == test, "test", others)))
 
 
 def thinned(cohort: Cohort, number: int | None, folder: Path) -> Cohort:
@@ -158,7 +155,7 @@ def thinned(cohort: Cohort, number: int | None, folder: Path) -> Cohort:
     if number is not None:
         few = max(2, round(RATE / (1 - RATE) * len(healthy)))
         chosen = stream(0, "benchmark.thinned", number).permutation(np.flatnonzero(training & ill))[:few]
-        rows = np.sort(np.concatenate([healthy, chosen, np.flatnonzero(~training)]))
+        rows = np.sort(np.concatenate([healthy, chosen, held_out(cohort)]))
     with new_folder(folder) as place:
         write_rows(cohort, place, rows.tolist())
     return Cohort(folder)
@@ -238,7 +235,7 @@ def asked(arm: Arm, few: Cohort, seed: int, steps: int) -> list[float]:
 
 def held_out(cohort: Cohort) -> Ints:
     """Rows that are asked."""
-    return np.flatnonzero((cohort.slices["split"] != "train").to_numpy())
+    return np.flatnonzero((cohort.slices["split"] == "test").to_numpy())
 
 
 def units_of(name: str, setting: Setting, keep: Path, folds: list[int], *, inner: bool) -> Iterator[Unit]:
