@@ -8,7 +8,8 @@ Training slices with tumour are thinned until they are 35 in 10,000; held-out pa
 is held out once. All arms train one network for the same number of steps. From "oversampling" on, half of each batch
 shows tumour: the few real slices again, or half of them painted, generated or simulated ones, shown as they are but for
 the arms that say otherwise. Whatever is made is made from the thinned training slices alone. "all real tumour slices"
-learns from those that thinning took away too: more than a remedy can be asked for.
+learns from those that thinning took away too: more than a remedy can be asked for. "the segmenter inside the package"
+learns nothing: it knows simulated patients alone, with their masks.
 
 Which few slices are left is drawn several times. A unit is one fold with one such draw, its score the mean over seeds
 of network and batches, which are others in each draw; intervals and differences are over units. Units of one fold ask
@@ -39,6 +40,7 @@ from synthoma.core.outputs import new_folder
 from synthoma.core.seeding import stream, stream_key
 from synthoma.core.types import Ints
 from synthoma.core.whole_files import write_json
+from synthoma.detection.detector import Detector
 from synthoma.detectors.classifiers.networks import build_classifier
 from synthoma.detectors.learning import AugmentConfig
 from synthoma.detectors.settings import ClassifierConfig
@@ -48,12 +50,15 @@ from synthoma.detectors.training import DetectorTraining
 from synthoma.detectors.validation import outputs
 from synthoma.metrics.classification import ranking_scores
 from synthoma.metrics.intervals import SHARE, paired_difference, score_interval
+from synthoma.painting.stacks import stacks_of
+from synthoma.training.bundle import shipped_model
 from synthoma.training.device import Execution
 
 RATE = 35 / 10_000
 CLASSES = ("healthy", "tumour")
 EXECUTION = Execution("cpu", 1, channels_last=True, bf16=False)
 SCORES, USUAL = ("sensitivity_at_95_specificity", "roc_auc", "pr_auc"), "class weights"
+PACKAGE = "the segmenter inside the package"
 COPIES = 1
 """Painted versions of each scan."""
 WIDTH, LEARNING_RATE = 8, 5e-3
@@ -95,7 +100,7 @@ class Arm:
     """What is learned from.
 
     Attributes:
-        sources: slices; each batch takes half of its slices from those after the first.
+        sources: slices; each batch takes half of its slices from those after the first. None: nothing is learned.
         weighted: whether the loss weighs classes by their rarity.
         augment: whether slices are changed.
     """
@@ -196,6 +201,7 @@ def arms_of(unit: Unit, setting: Setting) -> dict[str, Callable[[], Arm]]:
         "painted tumours, augmented": partial(beside, "painted", augment=True),
         "generated slices": partial(beside, "generated"),
         "simulated patients": partial(beside, "simulated"),
+        PACKAGE: lambda: Arm(()),
         "all real tumour slices": lambda: Arm((own, again, real), augment=False),
     }
 
@@ -231,6 +237,21 @@ def asked(arm: Arm, few: Cohort, seed: int, steps: int) -> list[float]:
     with torch.no_grad():
         said = outputs(task.average.eval(), sources[0], held_out(few), EXECUTION)
     return [round(float(chance), 6) for chance in torch.softmax(said.double(), dim=1)[:, 1]]
+
+
+def by_package(cohort: Cohort) -> list[float]:
+    """Largest chance of a pixel in each held-out slice, by the segmenter inside the package, which learned nothing."""
+    detector = Detector.open(shipped_model())
+    found = np.zeros(len(cohort))
+    for stack in stacks_of(cohort, ("test",)):
+        images = torch.from_numpy(np.asarray(cohort.images[stack.rows], np.float32))
+        seen = torch.zeros(len(images), len(detector.modalities), *images.shape[2:])
+        for at, name in enumerate(detector.modalities):
+            if name in cohort.modalities:
+                seen[:, at] = images[:, cohort.modalities.index(name)]
+        pixels = F.interpolate(seen, size=detector.shape.size, mode="bilinear")
+        found[stack.rows] = detector.probabilities(pixels.numpy())[:, 0].max(axis=(1, 2))
+    return [round(float(chance), 6) for chance in found[held_out(cohort)]]
 
 
 def held_out(cohort: Cohort) -> Ints:
@@ -278,14 +299,17 @@ def measured(
         for title, count in zip(counts, of_unit, strict=True):
             counts[title].append(count)
         for title, arm_of in arms_of(unit, setting).items():
-            if (arms and title not in arms) or (title == "generated slices" and not setting.drawn):
+            # What learns nothing says the same of every draw.
+            if (arms and title not in arms) or (title == PACKAGE and unit.seed):
+                continue
+            if title == "generated slices" and not setting.drawn:
                 continue
             scores = []
             for seed in range(unit.seed, unit.seed + setting.seeds):
                 kept = unit.place / f"{title.replace(' ', '-')}-{setting.steps}-{seed}.json"
                 if not kept.is_file():
                     arm = arm_of()
-                    chances = asked(arm, unit.few, seed, setting.steps)
+                    chances = asked(arm, unit.few, seed, setting.steps) if arm.sources else by_package(unit.few)
                     shown = len(arm.sources[2][1]) if len(arm.sources) > 2 else 0
                     write_json(kept, {"made": shown, "chances": chances})
                 told = json.loads(kept.read_text(encoding="utf-8"))
