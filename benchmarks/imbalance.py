@@ -284,14 +284,33 @@ def units_of(name: str, setting: Setting, keep: Path, folds: list[int], *, inner
             yield Unit(few, part, healthy, simulated, made_for_it, seed=100 * number)
 
 
-def measured(
-    name: str, setting: Setting, keep: Path, folds: list[int], arms: list[str] | None, *, inner: bool
-) -> dict[str, Any]:
+def scores_of(
+    unit: Unit, title: str, arm_of: Callable[[], Arm], setting: Setting, truth: Ints, *, train: bool
+) -> tuple[dict[str, float], int] | None:
+    """Scores of an arm, the mean over seeds, and how many slices were made; None where it is not there, nor to be."""
+    scores, shown = [], 0
+    for seed in range(unit.seed, unit.seed + setting.seeds):
+        kept = unit.place / f"{title.replace(' ', '-')}-{setting.steps}-{seed}.json"
+        if not kept.is_file():
+            if not train:
+                return None
+            arm = arm_of()
+            chances = asked(arm, unit.few, seed, setting.steps) if arm.sources else by_package(unit.few)
+            shown = len(arm.sources[2][1]) if len(arm.sources) > 2 else 0
+            write_json(kept, {"made": shown, "chances": chances})
+        told = json.loads(kept.read_text(encoding="utf-8"))
+        shown = told["made"]
+        scores.append(ranking_scores(truth, np.array(told["chances"])))
+    return {score: float(np.mean([each[score] for each in scores])) for score in SCORES}, shown
+
+
+def measured(name: str, setting: Setting, told: argparse.Namespace) -> dict[str, Any]:
     """The table of one set."""
     found: dict[str, Units] = {}
     sizes: dict[str, list[int]] = {}
     counts: dict[str, Any] = {"training_slices": [], "with_tumour": [], "held_out_slices": [], "with_tumour_asked": []}
-    for unit in units_of(name, setting, keep, folds, inner=inner):
+    folds = told.folds
+    for unit in units_of(name, setting, told.keep, folds, inner=told.inner):
         unit.place.mkdir(exist_ok=True)
         table = unit.few.slices.iloc[held_out(unit.few)]
         truth = (table["tumour_pixels"].to_numpy() > 0).astype(np.int64)
@@ -300,24 +319,15 @@ def measured(
             counts[title].append(count)
         for title, arm_of in arms_of(unit, setting).items():
             # What learns nothing says the same of every draw.
-            if (arms and title not in arms) or (title == PACKAGE and unit.seed):
+            if (told.arms and title not in told.arms) or (title == PACKAGE and unit.seed):
                 continue
             if title == "generated slices" and not setting.drawn:
                 continue
-            scores = []
-            for seed in range(unit.seed, unit.seed + setting.seeds):
-                kept = unit.place / f"{title.replace(' ', '-')}-{setting.steps}-{seed}.json"
-                if not kept.is_file():
-                    arm = arm_of()
-                    chances = asked(arm, unit.few, seed, setting.steps) if arm.sources else by_package(unit.few)
-                    shown = len(arm.sources[2][1]) if len(arm.sources) > 2 else 0
-                    write_json(kept, {"made": shown, "chances": chances})
-                told = json.loads(kept.read_text(encoding="utf-8"))
-                scores.append(ranking_scores(truth, np.array(told["chances"])))
-                sizes.setdefault(title, []).append(told["made"])
-            one = {score: float(np.mean([each[score] for each in scores])) for score in scores[0]}
-            found.setdefault(title, {})[unit.few.path.name] = one
-            print(unit.place.name, title, {score: round(value, 3) for score, value in one.items()}, flush=True)
+            one = scores_of(unit, title, arm_of, setting, truth, train=not told.summary)
+            if one is not None:
+                found.setdefault(title, {})[unit.few.path.name] = one[0]
+                sizes.setdefault(title, []).append(one[1])
+                print(unit.place.name, title, {k: round(v, 3) for k, v in one[0].items()}, flush=True)
     return {
         "folds": len(folds), "thinnings": setting.thinnings, "seeds": setting.seeds, "steps": setting.steps, **counts,
         "arms": {
@@ -356,6 +366,7 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", choices=["phantom", "lgg"])
     parser.add_argument("--small", action="store_true", help="some minutes, without the GAN")
     parser.add_argument("--inner", action="store_true", help="ask inner patients; nothing is stored with the results")
+    parser.add_argument("--summary", action="store_true", help="combine what is there, train nothing")
     parser.add_argument("--arms", nargs="+", metavar="ARM")
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
     for name in ("steps", "thinnings", "seeds", "drawn"):
@@ -367,7 +378,7 @@ def main() -> None:
     setting = Setting(**{**setting.__dict__, **{name: value for name, value in numbers.items() if value is not None}})
     told.keep.mkdir(parents=True, exist_ok=True)
     file = "imbalance_small" if told.small else "imbalance"
-    results = {name: measured(name, setting, told.keep, told.folds, told.arms, inner=told.inner) for name in told.sets}
+    results = {name: measured(name, setting, told) for name in told.sets}
     if told.inner:
         print(json.dumps(results, indent=1))
     else:

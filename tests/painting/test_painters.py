@@ -70,7 +70,7 @@ def test_what_chance_drew_too_large_is_drawn_again_and_what_was_asked_is_not(
 
     monkeypatch.setitem(painters.PAINTERS, "growth", small_ones)
     tissue, material = tissues_of(head.images, head.spacing), Material(sizes=(4.0, 60.0))
-    made = paint_scan(stream(3, "test", 0), head, Dials(), material=material, tissue=tissue)
+    made = paint_scan(stream(4, "test", 0), head, Dials(), material=material, tissue=tissue)
     assert tried[0] > 10
     assert 1 < len(tried) <= 4
     assert made.facts["asked_ml"] == tried[-1] < 10
