@@ -86,7 +86,7 @@ class Setting:
     patients: int = 400
     beside: int = 40
     steps: int = 200
-    thinnings: int = 2
+    thinnings: int = 3
     seeds: int = 1
     drawn: int = 12_800
     size: int = 64
