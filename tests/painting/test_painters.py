@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from scipy import ndimage
 
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
+from synthoma.painting import painters
 from synthoma.painting.dials import Dials, place_of
-from synthoma.painting.growth import room_of
+from synthoma.painting.growth import NoRoomError, room_of
 from synthoma.painting.lesions import lesion_of, pasted
-from synthoma.painting.painters import Material, paint_scan
+from synthoma.painting.painters import Material, Stroke, grow_and_paint, paint_scan
 from synthoma.painting.places import middle_of
 from synthoma.painting.request import requested
 from synthoma.painting.scan import Painted, Scan
@@ -53,6 +55,32 @@ def test_area_of_a_single_slice_is_that_of_a_ball_cut_in_half(head: Scan) -> Non
     made = paint_scan(stream(3, "test", 0), flat, Dials(size_ml=(10, 10)))
     area = (made.mask > 0).sum() * head.spacing[1] * head.spacing[2]
     assert area == pytest.approx(np.pi * (10_000 * 3 / 4 / np.pi) ** (2 / 3), rel=0.05)
+
+
+def test_what_chance_drew_too_large_is_drawn_again_and_what_was_asked_is_not(
+    head: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+
+    def small_ones(*told: Any, **more: Any) -> Stroke:
+        tried.append(told[2].biology.volume_ml)
+        if tried[-1] > 10 or len(tried) < 3:
+            raise NoRoomError("room", "none", "ask for a smaller one")
+        return grow_and_paint(*told, **more)
+
+    monkeypatch.setitem(painters.PAINTERS, "growth", small_ones)
+    tissue, material = tissues_of(head.images, head.spacing), Material(sizes=(4.0,))
+    made = paint_scan(stream(3, "test", 0), head, Dials(), material=material, tissue=tissue)
+    assert len(set(tried)) == len(tried) == 3  # another size each time
+    assert made.facts["asked_ml"] == tried[-1]
+    tried.clear()
+    with pytest.raises(NoRoomError):
+        paint_scan(stream(3, "test", 0), head, Dials(size_ml=(60, 60)), tissue=tissue)
+    assert len(tried) == 4  # at other places
+    tried.clear()
+    with pytest.raises(NoRoomError):
+        paint_scan(stream(3, "test", 0), head, Dials(size_ml=(60, 60), place=(28.0, 10.0, 12.0)), tissue=tissue)
+    assert len(tried) == 1
 
 
 def test_place_in_mm_is_met(head: Scan) -> None:

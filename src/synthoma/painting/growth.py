@@ -23,6 +23,10 @@ FIELDS = 3
 """Fields of noise: of the margin, of the core, of the rim."""
 
 
+class NoRoomError(InputError):
+    """A tumour that is too large for where it was to grow: of another size or at another place it may fit."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """A tumour's margins in a box of the scan.
@@ -140,7 +144,7 @@ def _fitted(shape: Shape, biology: Biology, scan: Scan, tissue: TissueMap, allow
     """The shape with its margins moved to where the tumour has its size.
 
     Raises:
-        InputError: too little room.
+        NoRoomError: too little of it.
     """
     room = room_of(tissue)[shape.box] & allowed[shape.box]
     distances = np.sort(shape.whole[room])
@@ -151,7 +155,7 @@ def _fitted(shape: Shape, biology: Biology, scan: Scan, tissue: TissueMap, allow
     if wanted > 0.8 * len(distances):
         most = 0.8 * len(distances) * scan.voxel_ml
         came = f"{biology.volume_ml:.3g} ml" + ("" if scan.flat else f", where {most:.3g} ml are free")
-        raise InputError("a tumour that the brain has room for", came, "ask for a smaller one, or another place")
+        raise NoRoomError("a tumour that the brain has room for", came, "ask for a smaller one, or another place")
     wanted = max(1, round(wanted))
     # Half way between the last voxel inside and the first one outside: neither lies on the margin.
     off = float(distances[wanted - 1 : wanted + 1].mean())

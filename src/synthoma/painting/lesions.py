@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from synthoma.core.errors import InputError
 from synthoma.core.types import Bools, Bytes, Float32, Floats
-from synthoma.painting.growth import Box, Shape, room_of
+from synthoma.painting.growth import Box, NoRoomError, Shape, room_of
 from synthoma.painting.masks import around, signed
 from synthoma.painting.request import Request
 from synthoma.painting.scan import Scan, Spacing, anisotropic
@@ -63,7 +63,8 @@ def pasted(
     """A lesion put where a tumour is to be: its margins, the box's new images, its mask, and whose it was.
 
     Raises:
-        InputError: no lesion of these sequences, or none that fits.
+        InputError: no lesion of these sequences.
+        NoRoomError: none that fits.
     """
     usable = [lesion for lesion in lesions if set(scan.images) <= set(lesion.images)]
     usable = [lesion for lesion in usable if scan.flat or lesion.whole.shape[0] > 1]
@@ -95,7 +96,7 @@ def pasted(
         wanted = area / (scan.spacing[1] * scan.spacing[2])
     if wanted > 0.8 * len(distances):
         came = f"{request.biology.volume_ml:.3g} ml"
-        raise InputError("a lesion that the brain has room for", came, "ask for a smaller one, or another place")
+        raise NoRoomError("a lesion that the brain has room for", came, "ask for a smaller one, or another place")
     # Part of it may have fallen beyond the brain: the margin moves, but by some mm at most.
     off = float(np.clip(distances[max(0, round(wanted) - 1) : round(wanted) + 1].mean(), -4, 4))
     whole = np.where(allowed[box], whole - np.float32(off), np.float32(1e3)).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from synthoma.painting.appearance import Parts, painted, parts_of, ratios_of
 from synthoma.painting.dials import Dials
 from synthoma.painting.gan.filling import filled
 from synthoma.painting.gan.model import PainterModel, shipped_painter
-from synthoma.painting.growth import Shape, grown, room_of
+from synthoma.painting.growth import NoRoomError, Shape, grown, room_of
 from synthoma.painting.lesions import Lesion, pasted
 from synthoma.painting.masks import shape_of_mask
 from synthoma.painting.places import GAP_MM, middle_of, start_of
@@ -74,6 +75,10 @@ class Stroke:
     images: Mapping[str, Float32]
     mask: Bytes
     told: Mapping[str, float | str] = field(default_factory=dict)
+
+
+TRIES = 4
+"""How often size and place are drawn, as far as nobody asked for them, until the tumour fits."""
 
 
 class Painter(Protocol):
@@ -185,16 +190,15 @@ def paint_scan(
     facts: dict[str, float | str] = {"painter": "mask" if drawn is not None else painter}
     asked = 0.0
     for _ in range(count):
-        request = requested(rng, dials, material.sizes)
         if drawn is not None:
+            request = requested(rng, dials, material.sizes)
             shape, regions = shape_of_mask(drawn, scan, tissue, request)
             look = _network_stroke if painter == "gan" else _stroke
             stroke = look(
                 rng, canvas, shape, parts_of(shape, request, tissue, min(scan.spacing[1:]), regions), request, material
             )
         else:
-            start, exact = start_of(rng, canvas.scan, tissue, request.place, far_from, material.places)
-            stroke = PAINTERS[painter](rng, canvas, request, start, material, exact=exact)
+            request, stroke = _placed(rng, canvas, dials, PAINTERS[painter], material, far_from)
             asked += request.biology.volume_ml
         others = mask > 0 if scan.mask is None else (mask > 0) | (scan.mask > 0)
         canvas, where = _laid(canvas, stroke, request, others)
@@ -205,6 +209,30 @@ def paint_scan(
     if not mask.any():
         raise InputError("a tumour that shows", "one of less than a pixel", "ask for a larger one")
     return Painted(canvas.scan.images, mask, changed, {**facts, **_measured(mask, asked, scan, tissue)})
+
+
+def _placed(
+    rng: np.random.Generator, canvas: Canvas, dials: Dials, painter: Painter, material: Material,
+    far_from: Float32 | None,
+) -> tuple[Request, Stroke]:  # fmt: skip
+    """A tumour as it is asked for, and its stroke.
+
+    Raises:
+        InputError: no place for it.
+        NoRoomError: it fits nowhere that was tried.
+    """
+
+    def tried() -> tuple[Request, Stroke]:
+        request = requested(rng, dials, material.sizes)
+        start, exact = start_of(rng, canvas.scan, canvas.tissue, request.place, far_from, material.places)
+        return request, painter(rng, canvas, request, start, material, exact=exact)
+
+    # What chance drew too large, or too near to the skull, is no reason to leave the scan out; millimetres are asked.
+    free = not dials.place or isinstance(dials.place[0], str)
+    for _ in range(TRIES - 1 if free else 0):
+        with suppress(NoRoomError):
+            return tried()
+    return tried()
 
 
 def _laid(canvas: Canvas, stroke: Stroke, request: Request, others: Bools) -> tuple[Canvas, Bools]:
