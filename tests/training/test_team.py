@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed import HashStore, TCPStore
 
 from synthoma.core.artefacts import sealed, unsealed
-from synthoma.training.team import MARK, Team, begun_here
+from synthoma.training.team import MARK, Team, begun_here, met
 from tests.clusters import until
 from tests.toys import blobs, write_cohort
 
@@ -38,37 +41,88 @@ def test_one_process_alone_changes_nothing() -> None:
 
 def test_only_a_run_that_this_torchrun_began_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / MARK).write_text("job-1")
-    for name in ("TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
-    assert not begun_here(tmp_path)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert not begun_here(tmp_path, again=False)
+    assert (tmp_path / MARK).exists(), "a command that torchrun did not start changes nothing"
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-1")
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert begun_here(tmp_path)
-    assert not begun_here(tmp_path / "nothing")
+    assert begun_here(tmp_path, again=True)
+    assert not begun_here(tmp_path / "nothing", again=True)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-2")
-    assert not begun_here(tmp_path)
+    assert not begun_here(tmp_path, again=True)
     # Without a name of its own every torchrun is called "none".
     (tmp_path / MARK).write_text("none")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
-    assert not begun_here(tmp_path)
+    assert not begun_here(tmp_path, again=True)
 
 
 def test_a_run_that_was_there_before_is_not_gone_on_with_by_a_torchrun_of_the_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / MARK).write_text("job-1")
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT", raising=False)
-    assert not begun_here(tmp_path)
-    assert (tmp_path / MARK).exists(), "a command that torchrun did not start changes nothing"
     # Killed yesterday; today's command is refused at its first start, and is started again.
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-1")
-    for count in ("0", "1"):
-        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", count)
-        assert not begun_here(tmp_path)
+    for again in (False, True):
+        assert not begun_here(tmp_path, again=again)
     # What it begins itself bears its mark again.
     (tmp_path / MARK).write_text("job-1")
-    assert begun_here(tmp_path)
+    assert begun_here(tmp_path, again=True)
+
+
+def test_nobody_is_met_whom_an_earlier_start_left_in_the_store() -> None:
+    store = HashStore()
+    for start in (1, 2, 3):
+        with ThreadPoolExecutor(3) as pool:
+            others = [pool.submit(met, store, number, 3, timedelta(seconds=30)) for number in (1, 2)]
+            time.sleep(0.2)  # the others are there first, and read what the last start left
+            assert not any(other.done() for other in others)
+            assert met(store, 0, 3, timedelta(seconds=30)) == start
+            assert [other.result() for other in others] == [start, start]
+
+
+def test_who_waits_in_vain_says_so() -> None:
+    for number in (0, 1):
+        with pytest.raises(RuntimeError):
+            met(HashStore(), number, 2, timedelta(seconds=0.2))
+    met(store := HashStore(), 0, 1)
+    with pytest.raises(RuntimeError, match="did not answer"):
+        met(store, 1, 2, timedelta(seconds=0.2))
+
+
+JOINED = """
+import os, sys, time, torch
+from pathlib import Path
+from synthoma.training.team import mark_begun, team, teamed
+if sys.argv[2] == "late": time.sleep(3)
+with teamed(Path(sys.argv[1]), resume=False, cuda=False) as (run, resume):
+    total = torch.ones(1)
+    torch.distributed.all_reduce(total)
+    if not team().number: mark_begun(run)
+    torch.distributed.barrier()
+    print(int(total), resume, flush=True)
+    os._exit(0)  # as if killed: nothing is taken out of the store
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_are_started_again_find_one_another_whoever_comes_first(tmp_path: Path) -> None:
+    """As torchrun does it: one store for all starts, and on some computers it counts none of them."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    shared |= {
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RUN_ID": "job-1",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+    }
+    for start, late in enumerate([1, 0]):
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-c", JOINED, str(tmp_path), "late" if number == late else "now"],
+                env={**os.environ, **shared, "RANK": str(number)}, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+            for number in range(2)
+        ]  # fmt: skip
+        assert [finished(process)[0].split() for process in both] == [["2", str(start == 1)]] * 2
 
 
 @pytest.fixture(scope="module")

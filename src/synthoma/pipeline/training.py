@@ -104,7 +104,7 @@ def train(
     from synthoma.training.bundle import SHIPPED
     from synthoma.training.runs import check_begun, check_run_place
     from synthoma.training.settings import FROM_NOTHING
-    from synthoma.training.team import begun_here, teamed
+    from synthoma.training.team import teamed
     from synthoma.training.tracking import check_tracker
 
     start = time.perf_counter()
@@ -116,10 +116,9 @@ def train(
     places = {"extra": tuple(path.resolve() for path in config.extra), "init": begun}
     config = config.model_copy(update={**places, "phantom": config.phantom.resolve() if config.phantom else None})
     read = () if is_address(cohort) else (Path(cohort),)
-    resume = resume or begun_here(Path(run))
     with (
         telling_training(report, progress) as (report, progress),
-        teamed(Path(run), resume=resume, cuda=config.device == "cuda") as folder,
+        teamed(Path(run), resume=resume, cuda=config.device == "cuda") as (folder, resume),
     ):
         # Before patients are simulated, where some are.
         check_begun(folder) if resume else check_run_place(folder, config, read, force=force)

@@ -12,6 +12,8 @@ import os
 import shutil
 import socket
 import tempfile
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -24,12 +26,17 @@ from typing import Any
 import torch
 import torch.distributed as processes
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from synthoma.core.engines import follow
 from synthoma.core.errors import ConfigError
 from synthoma.core.whole_files import write_text
 from synthoma.training.device import Execution, single_or_more, usable_cores
+
+LOOK_EVERY = 0.05
+"""Seconds between two looks for the others."""
 
 MARK = ".torchrun"
 """In the folder of a run that is not finished: by which torchrun it was begun."""
@@ -184,14 +191,18 @@ def _norm_of_all(own: _BatchNorm, images: Tensor) -> Tensor:
     return normal.to(images.dtype)
 
 
-def begun_here(run: Path) -> bool:
-    """Whether torchrun has started this process again, after one of them ended, and the run is the one it had begun.
+def begun_here(run: Path, *, again: bool) -> bool:
+    """Whether the run that lies there is the one that this call of torchrun began, before a process ended.
 
-    Another run that lies there is none of ours: it is refused, or replaced, as at any first start. It loses its mark
-    there, since who names the rendezvous names it the same again: the refused command would go on with it when torchrun
-    starts it once more, whatever its settings are.
+    Another run is none of ours: it is refused, or replaced, as at any first start. It loses its mark then, since who
+    names the rendezvous names it the same again: the refused command would go on with it when torchrun starts it once
+    more, whatever its settings are.
+
+    Args:
+        run: its folder.
+        again: torchrun has started its processes before.
     """
-    if not int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
+    if not again:
         if "TORCHELASTIC_RUN_ID" in os.environ:
             with suppress(OSError):
                 (run / MARK).unlink(missing_ok=True)
@@ -222,27 +233,67 @@ def team() -> Team:
     return _TEAM.get() or Team()
 
 
+def met(store: Store, number: int, size: int, patience: timedelta = PATIENCE) -> int:
+    """Wait until all processes of this start are there; which start of theirs it is in this store, from 1.
+
+    A store of torchrun outlives the processes that it starts again, and so do the addresses that they leave in it: who
+    is there first would call those of the last start, who are dead. So nothing that lies in the store is believed but
+    an answer to what a process itself has just said.
+
+    Args:
+        store: where they leave messages.
+        number: of this process, from 0; the first one calls the others.
+        size: how many they are.
+        patience: how long the others are waited for.
+
+    Raises:
+        RuntimeError: they did not come.
+    """
+    if number == 0:
+        start: int = store.add("synthoma/starts", 1)
+        store.set("synthoma/start", str(start))
+        for other in range(1, size):
+            said = f"synthoma/{start}/{other}"
+            store.wait([said], patience)
+            store.set(f"{said}/heard", store.get(said).decode())
+        return start
+    word, until = uuid.uuid4().hex, time.monotonic() + patience.total_seconds()
+    while time.monotonic() < until:
+        store.wait(["synthoma/start"], patience)
+        start = int(store.get("synthoma/start"))
+        said = f"synthoma/{start}/{number}"
+        store.set(said, word)
+        if store.check([f"{said}/heard"]) and store.get(f"{said}/heard").decode() == word:
+            return start
+        time.sleep(LOOK_EVERY)
+    raise RuntimeError("the first process did not answer")
+
+
 @contextmanager
-def teamed(run: Path, *, resume: bool, cuda: bool) -> Iterator[Path]:
-    """Join the others that torchrun started; the run's folder, for all but the first one that thrown away at the end.
+def teamed(run: Path, *, resume: bool, cuda: bool) -> Iterator[tuple[Path, bool]]:
+    """Join the others that torchrun started.
 
     Args:
         run: folder of the run, which all processes can read.
         resume: whether it is there, and goes on.
         cuda: whether each computes on a GPU of its own.
 
+    Yields:
+        The run's folder, for all but the first process one that is thrown away at the end; and whether the run goes on:
+        as asked for, or since torchrun has started its processes again, after one of them ended.
+
     Raises:
         ConfigError: the others cannot be joined.
     """
     if int(os.environ.get("WORLD_SIZE") or 1) == 1:
-        yield run
+        yield run, resume or begun_here(run, again=_counted())
         return
     if "TORCHELASTIC_RUN_ID" in os.environ:
         follow(os.getppid())  # where torchrun itself is killed, nobody would end what it started
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK") or 0))
     try:
-        processes.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+        resume = _join(run, resume=resume, cuda=cuda)
     except (ValueError, RuntimeError) as error:
         todo = "start it with `torchrun --nproc-per-node K -m synthoma train ...`, or unset WORLD_SIZE"
         raise ConfigError("processes that find each other", str(error)[:120], todo) from None
@@ -254,10 +305,28 @@ def teamed(run: Path, *, resume: bool, cuda: bool) -> Iterator[Path]:
         if aside is not None and resume:
             shutil.copytree(run, place)
         processes.barrier()  # the first one changes the folder only when all have read it
-        yield place
+        yield place, resume
         processes.barrier()  # nobody says that it is done before the first one has written everything
     finally:
         _TEAM.reset(before)
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
         processes.destroy_process_group()
+
+
+def _join(run: Path, *, resume: bool, cuda: bool) -> bool:
+    """Make the group of processes; whether their run goes on."""
+    store, number, size = next(rendezvous("env://", timeout=PATIENCE))
+    start = met(store, number, size)
+    own = PrefixStore(f"synthoma/{start}", store)
+    # The first one decides for all: torchrun counts starts for each computer apart, and others may not see the mark.
+    if number == 0:
+        own.set("goes on", str(int(resume or begun_here(run, again=start > 1 or _counted()))))
+    goes_on: bool = own.get("goes on") == b"1"
+    processes.init_process_group("nccl" if cuda else "gloo", store=own, rank=number, world_size=size, timeout=PATIENCE)
+    return goes_on
+
+
+def _counted() -> bool:
+    """Whether torchrun counts this start as a further one."""
+    return bool(int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0))
