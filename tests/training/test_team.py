@@ -263,10 +263,11 @@ GENERATORS = ("dcgan", "wgan-gp", "relativistic", "flow", "penalties")
 def stepped(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """States after steps of some models (``tests.training.stepped``), by this process alone and by two of a torchrun.
 
-    Detectors in double precision take two hundred steps, generators twenty.
+    Detectors in double precision take sixty steps, generators twenty, after which the last bit of single precision is
+    a thousandth already (``ROUNDING``).
     """
     alone, together = (tmp_path_factory.mktemp(name) for name in ("alone", "together"))
-    asked = [f"{name}={steps}" for names, steps in ((DOUBLE, 200), (GENERATORS, 20)) for name in names]
+    asked = [f"{name}={steps}" for names, steps in ((DOUBLE, 60), (GENERATORS, 20)) for name in names]
     steps_of_models(str(cohort), str(alone), *asked)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.stepped"]
     env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
@@ -278,7 +279,7 @@ def stepped(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 @pytest.mark.heavy
-def test_in_double_precision_two_hundred_steps_stay_the_same(stepped: tuple[Path, Path]) -> None:
+def test_in_double_precision_sixty_steps_stay_the_same(stepped: tuple[Path, Path]) -> None:
     for name in DOUBLE:
         one, two = (load_file(side / f"{name}.safetensors") for side in stepped)
         for key in (key for key in one if key.startswith(("network.", "average.")) and one[key].is_floating_point()):
