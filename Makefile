@@ -16,8 +16,9 @@ help: ## Show this list
 
 setup: .venv/.ready ## Make .venv with the tested versions
 
-# A worker of one thread for each core: small networks gain little from a second thread. Tests of one file share fixtures.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# A worker of one thread for each core: small networks gain little from a second thread. Tests of one file share
+# fixtures, and the longest files begin (tests/conftest.py).
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 style: setup
 	$(BIN)/ruff check .

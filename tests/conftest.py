@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,17 +22,36 @@ os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 HEAVY = frozenset({"browser", "orthanc", "real_scans", "site"})
 """Fixtures that make a test heavy: a browser, an archive, scans of real people, the whole documentation as a site."""
 
+SECONDS = {"heavy": 15.0, "slow": 1.5, "quick": 0.05}
+"""About how long a test of each weight takes; one that may take longer than others says so by its ``timeout``."""
+
 # How long an example takes depends on what else the machine does; that is for benchmarks.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the tests are chosen by their marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for something heavy, itself or through its fixtures, is heavy."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the tests are chosen by their marks, and after it
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """A test that asks for something heavy, itself or through its fixtures, is heavy; the longest files run first.
+
+    Files are dealt to processes whole and in this order (``--no-loadscope-reorder``). By the number of their tests, as
+    pytest-xdist has it, those with one or two that take minutes come last, and all but one process wait for them.
+    """
     for item in items:
         if HEAVY & set(getattr(item, "fixturenames", ())):
             item.add_marker("heavy")
+    yield
+    length: Counter[Path] = Counter()
+    for item in items:
+        length[item.path] += _seconds(item)
+    items.sort(key=lambda item: -length[item.path])  # tests of a file stay together and in their order
+
+
+def _seconds(item: pytest.Item) -> float:
+    """About how long a test takes."""
+    weight = next((name for name in SECONDS if item.get_closest_marker(name)), "quick")
+    patience = item.get_closest_marker("timeout")
+    return max(SECONDS[weight], float(patience.args[0]) / 10 if patience and patience.args else 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -81,6 +81,7 @@ def test_there_is_an_example(name: str) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(900)
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     space: dict[str, Any] = {}

@@ -56,6 +56,18 @@ def test_help_needs_no_heavy_library() -> None:
     assert done.stdout.rstrip().endswith("LOADED []")
 
 
+def test_the_chain_is_imported_without_what_is_slow_to_load() -> None:
+    """`synthoma info` learns nothing and draws nothing; a training needs no statistics before its first step."""
+    slow = ("torch", "pandas", "scipy.stats", "sklearn", "matplotlib", "SimpleITK", "monai")
+    script = (
+        f"import sys, synthoma.pipeline\nprint([name for name in {slow!r} if name in sys.modules])\n"
+        "import synthoma.generators.train\n"
+        "print([name for name in ('scipy.stats', 'sklearn', 'matplotlib', 'monai') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["[]", "[]"]
+
+
 def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "synthoma", "info", "nowhere"], capture_output=True, text=True)
     assert done.returncode == 2

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 
 from synthoma.cohorts.cohort import Cohort, write_rows
+from tests.forking import typed
 
 pytestmark = pytest.mark.heavy
 
@@ -43,10 +42,7 @@ def install(place: Path, files: dict[str, str]) -> None:
 
 def synthoma(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The command line with the package of ``place`` installed."""
-    source = str(Path(sys.modules["synthoma"].__file__ or "").parents[1])
-    known = {**os.environ, "PYTHONPATH": os.pathsep.join((str(place), source))}
-    command = [sys.executable, "-m", "synthoma", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=place, env=known)
+    return typed(*words, place=place, packages=place)
 
 
 def new(folder: Path) -> Path:

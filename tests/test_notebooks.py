@@ -41,6 +41,7 @@ def test_what_is_kept_is_small_and_names_no_computer(name: str) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_and_what_it_says_holds(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if find_spec("nbclient") is None or find_spec("ipykernel") is None:  # the same cells, without a kernel

@@ -1,6 +1,6 @@
 """Steps of several models, by one process or by those that torchrun started: what ``test_team`` compares.
 
-[torchrun --nproc-per-node K] -m tests.training.stepped COHORT OUT STEPS MODEL...
+[torchrun --nproc-per-node K] -m tests.training.stepped COHORT OUT MODEL=STEPS...
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def task_of(cohort: Cohort, name: str) -> Task:
     return made.family.task(GenerativeSetup(made, material, EXECUTION, _unscored))
 
 
-def main(cohort: str, out: str, steps: str, *names: str) -> None:
+def main(cohort: str, out: str, *asked: str) -> None:
     torch.set_num_threads(1)
     with teamed(Path(out), resume=False, cuda=False):
-        for name in names:
+        for name, steps in (one.split("=") for one in asked):
             task = task_of(Cohort(cohort), name)
             for step in range(int(steps)):
                 torch.manual_seed(step)

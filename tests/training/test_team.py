@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,9 @@ from torch.distributed import HashStore, TCPStore
 from synthoma.core.artefacts import sealed, unsealed
 from synthoma.training.team import MARK, Team, begun_here, met
 from tests.clusters import until
+from tests.test_cli import run as command_line
 from tests.toys import blobs, write_cohort
+from tests.training.stepped import main as steps_of_models
 
 SETTINGS = ["--model", "unet-25d", "--set", "segmenter.width=4", "--set", "segmenter.levels=3", "--seed", "1"]
 SETTINGS += ["--set", "segmenter.batch=8", "--set", "snapshots=4", "--device", "cpu", "--quiet"]
@@ -169,10 +171,25 @@ def apart(first: Path, second: Path) -> float:
     return float(torch.stack(shares).max())
 
 
-def computed_as_by_a_team(cohort: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+Command = Callable[..., None]
+
+
+@pytest.fixture
+def alone(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command of one process, which is this one: a Python of its own would load torch and learn the same."""
+
+    def trained(run: Path, *more: str, images: int = 160) -> None:
+        words = more if "--resume" in more else (*SETTINGS, "--images", str(images), *more)
+        code, _, errors = command_line(monkeypatch, capsys, "train", str(cohort), "-o", str(run), *words)
+        assert code == 0, errors
+
+    return trained
+
+
+def computed_as_by_a_team(alone: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on one process computes as each of several does: what is fastest for it may round otherwise."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
-    finished(train(cohort, place / "measured", 1, images=8))
+    alone(place / "measured", images=8)
     (kept,) = (place / "cache" / "synthoma" / "calibration").glob("*.json")
     told = unsealed(json.loads(kept.read_text()), kept)
     kept.write_text(json.dumps(sealed({**told, "threads": 1, "channels_last": True, "bf16": False})))
@@ -187,10 +204,10 @@ Other arithmetic (bfloat16 in place of float32) changes some weights by a third.
 
 @pytest.mark.heavy
 def test_two_processes_train_what_one_trains_and_either_goes_on(
-    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Path, tmp_path: Path, alone: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    computed_as_by_a_team(cohort, tmp_path, monkeypatch)
-    finished(train(cohort, tmp_path / "one", 1))
+    computed_as_by_a_team(alone, tmp_path, monkeypatch)
+    alone(tmp_path / "one")
     said, _ = finished(train(cohort, tmp_path / "two", 2))
     assert said.count("model:") == 1  # one speaks for all
     assert apart(tmp_path / "one", tmp_path / "two") < ROUNDING
@@ -201,7 +218,7 @@ def test_two_processes_train_what_one_trains_and_either_goes_on(
     stopped.kill()
     stopped.communicate()
     time.sleep(1.0)
-    finished(train(cohort, tmp_path / "killed", 1, "--resume"))
+    alone(tmp_path / "killed", "--resume")
     assert apart(tmp_path / "one", tmp_path / "killed") < ROUNDING
 
 
@@ -238,35 +255,42 @@ def weights(file: Path) -> dict[str, torch.Tensor]:
     return kept
 
 
+DOUBLE = ("double", "double-norms")
+GENERATORS = ("dcgan", "wgan-gp", "relativistic", "flow", "penalties")
+
+
+@pytest.fixture(scope="module")
+def stepped(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """States after steps of some models (``tests.training.stepped``), by this process alone and by two of a torchrun.
+
+    Detectors in double precision take sixty steps, generators twenty, after which the last bit of single precision is
+    a thousandth already (``ROUNDING``).
+    """
+    alone, together = (tmp_path_factory.mktemp(name) for name in ("alone", "together"))
+    asked = [f"{name}={steps}" for names, steps in ((DOUBLE, 60), (GENERATORS, 20)) for name in names]
+    steps_of_models(str(cohort), str(alone), *asked)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.training.stepped"]
+    env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
+    subprocess.run(
+        [sys.executable, *command, str(cohort), str(together), *asked],
+        env={**env, "OMP_NUM_THREADS": "1"}, check=True, timeout=600,
+    )  # fmt: skip
+    return alone, together
+
+
 @pytest.mark.heavy
-def test_in_double_precision_two_hundred_steps_stay_the_same(cohort: Path, tmp_path: Path) -> None:
-    names = ("double", "double-norms")
-    for processes in (1, 2):
-        stepped(cohort, tmp_path / str(processes), processes, 200, names)
-    for name in names:
-        one, two = (load_file(tmp_path / side / f"{name}.safetensors") for side in "12")
+def test_in_double_precision_sixty_steps_stay_the_same(stepped: tuple[Path, Path]) -> None:
+    for name in DOUBLE:
+        one, two = (load_file(side / f"{name}.safetensors") for side in stepped)
         for key in (key for key in one if key.startswith(("network.", "average.")) and one[key].is_floating_point()):
             largest = one[key].abs().max().clamp(min=1e-6)
             assert float((one[key] - two[key]).abs().max() / largest) < 1e-4, f"{name}: {key}"
 
 
-def stepped(cohort: Path, out: Path, processes: int, steps: int, names: Sequence[str]) -> None:
-    """Let one process or several take steps of some models, see ``tests.training.stepped``."""
-    out.mkdir()
-    command = ["-m", "tests.training.stepped", str(cohort), str(out), str(steps), *names]
-    if processes > 1:
-        command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *command]
-    env = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
-    subprocess.run([sys.executable, *command], env={**env, "OMP_NUM_THREADS": "1"}, check=True, timeout=600)
-
-
 @pytest.mark.heavy
-def test_generators_learn_in_two_processes_what_they_learn_in_one(cohort: Path, tmp_path: Path) -> None:
-    names = ("dcgan", "wgan-gp", "relativistic", "flow", "penalties")
-    for processes in (1, 2):
-        stepped(cohort, tmp_path / str(processes), processes, 20, names)
-    for name in names:
-        one, two = (weights(tmp_path / side / f"{name}.safetensors") for side in "12")
+def test_generators_learn_in_two_processes_what_they_learn_in_one(stepped: tuple[Path, Path]) -> None:
+    for name in GENERATORS:
+        one, two = (weights(side / f"{name}.safetensors") for side in stepped)
         for key, value in one.items():
             assert float((value - two[key]).norm() / value.norm().clamp(min=1e-6)) < 1e-4, f"{name}: {key}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,9 +12,11 @@ from synthoma.core.lobes import FRONT_MM, LEFT_MM, TOP_MM, lobe
 from synthoma.core.records import Number, Record
 from synthoma.core.tissues import TISSUES, HeadTissue
 from synthoma.core.types import Bools, Bytes, Floats
-from synthoma.detectors.segmenters.tissues import TissueMap
 from synthoma.scans.case import Geometry, Study
 from synthoma.scans.orientation import to_lps, turning
+
+if TYPE_CHECKING:
+    from synthoma.detectors.segmenters.tissues import TissueMap  # loads torch
 
 LEAST_WIDTH_MM = 50.0
 """Rows of a brain that are narrower say little of where its middle is."""

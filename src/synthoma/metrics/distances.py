@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from scipy import linalg, stats
+import scipy
+from scipy import linalg
 
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
@@ -145,8 +146,9 @@ def intensity_distances(*, real: Floats, synthetic: Floats) -> dict[str, float]:
     return {
         # Only the statistic is used. The exact p, SciPy's choice for up to 10,000 values, would be computed for
         # nothing.
-        "wasserstein_1": float(stats.wasserstein_distance(first, second)),
-        "kolmogorov_smirnov": float(stats.ks_2samp(first, second, method="asymp").statistic),
+        # ``scipy.stats`` is loaded where it is used: every training looks at distances, and it takes a second.
+        "wasserstein_1": float(scipy.stats.wasserstein_distance(first, second)),
+        "kolmogorov_smirnov": float(scipy.stats.ks_2samp(first, second, method="asymp").statistic),
     }
 
 

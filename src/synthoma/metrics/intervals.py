@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy  # whose statistics are loaded where they are used: who reads results does without
 
 from synthoma.core.errors import InputError
 from synthoma.core.seeding import stream
@@ -207,12 +207,12 @@ def paired_difference(
         return Difference(value, float("nan"), float("nan"), count, float("nan"))
     p = min(1.0, 2 * (int(least) + 1) / (len(means) + 1))
     error = float(gaps.std(ddof=1)) / count**0.5
-    reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+    reach = float(scipy.stats.t.ppf((1 + level) / 2, count - 1)) * error
     low, high = _ends(means, level, count)
     # Without a difference the bootstrap alone found one at 5 % in half of the cases with two patients, in 17 % with
     # five (decision 0008).
     # Patients who all differ alike have no error to divide by; p is then that of their signs.
-    p = max(p, 2 * float(stats.t.sf(abs(value) / max(error, 1e-12), count - 1)), 2.0 ** (1 - count))
+    p = max(p, 2 * float(scipy.stats.t.sf(abs(value) / max(error, 1e-12), count - 1)), 2.0 ** (1 - count))
     # Also where they do not differ at all: three patients without a difference say nothing of a fourth.
     if error < 1e-12 and count < ALIKE:
         return Difference(value, float("nan"), float("nan"), count, p)
@@ -247,7 +247,7 @@ def _interval(value: float, draws: Floats, level: float, count: int, limits: Lim
         # The deviation of a drawn mean has n in it where that of a mean has n - 1.
         # nan is no equal of itself: too few draws had a value.
         error = float(np.nanstd(draws)) * (count / (count - 1)) ** 0.5 if low == low else float("nan")
-        reach = float(stats.t.ppf((1 + level) / 2, count - 1)) * error
+        reach = float(scipy.stats.t.ppf((1 + level) / 2, count - 1)) * error
         low, high = min(low, max(value - reach, limits[0])), max(high, min(value + reach, limits[1]))
     return Interval(value, low, high, count)
 
@@ -270,9 +270,9 @@ def _ends(values: Floats, level: float, count: int) -> tuple[float, float]:
         return float("nan"), float("nan")
     # Percentiles farther out by what Student's t is wider, and by the n / (n - 1) that the variance of a drawn mean
     # lacks: the bootstrap of few groups is too narrow (Hesterberg 2015, expanded percentile interval; decision 0008).
-    reach = (count / (count - 1)) ** 0.5 * float(stats.t.ppf((1 + level) / 2, count - 1))
+    reach = (count / (count - 1)) ** 0.5 * float(scipy.stats.t.ppf((1 + level) / 2, count - 1))
     # From deviations back to a share: draws are read off by their order, which holds for skewed ones too.
-    side = float(stats.norm.sf(reach))
+    side = float(scipy.stats.norm.sf(reach))
     low, high = np.quantile(known, [side, 1 - side])
     return float(low), float(high)
 
@@ -322,9 +322,9 @@ def unpaired_difference(
         return Difference(value, nothing, nothing, count, nothing)
     # Welch (1947), Satterthwaite (1946): degrees of freedom of a sum of two variances that are known unequally well.
     freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, (ours, theirs), strict=True))
-    reach = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    reach = float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * error
     least = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
-    p = max(min(1.0, 2 * (int(least) + 1) / (draws + 1)), 2 * float(stats.t.sf(abs(value) / error, freedom)))
+    p = max(min(1.0, 2 * (int(least) + 1) / (draws + 1)), 2 * float(scipy.stats.t.sf(abs(value) / error, freedom)))
     span = limits[1] - limits[0]
     return Difference(value, max(min(low, value - reach), -span), min(max(high, value + reach), span), count, p)
 

@@ -23,7 +23,6 @@ from synthoma.core.errors import ConfigError
 from synthoma.core.fields import said
 from synthoma.core.seeding import stream_key
 from synthoma.core.types import Place
-from synthoma.phantom.coarse import coarse_case, prepared_patient
 from synthoma.phantom.config import PhantomCohortConfig
 from synthoma.scans.case import Case, Skipped
 
@@ -147,11 +146,15 @@ def _text(value: object) -> str:
 
 def streamed_patient(config: StreamConfig, index: int) -> PreparedCase | Skipped:
     """All slices of patient ``index`` of a stream, as a cohort would store them; or why there is none."""
+    from synthoma.phantom.coarse import prepared_patient  # loads torch, which reading an address does without
+
     return prepared_patient(_seed(config, "streamed"), index, config, name=_name("streamed", index))
 
 
 def sample_cases(config: StreamConfig, first: int) -> dict[str, list[Case]]:
     """The ``first`` patients of a stream ("train"), and all that are held out beside it ("validation"), as cases."""
+    from synthoma.phantom.coarse import coarse_case  # loads torch, as above
+
     parts = {"train": ("streamed", first), "validation": ("held-out", config.held_out)}
     return {
         part: [

@@ -6,9 +6,7 @@ import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from synthoma.cohorts.cohort import Cohort
 from synthoma.core.artefacts import FILE, verified_digest, verify_text
@@ -21,8 +19,10 @@ from synthoma.pipeline.description import add_search_page
 from synthoma.pipeline.python_words import in_python
 from synthoma.pipeline.training import planned, silent_report
 from synthoma.settings import TrainConfig
-from synthoma.training.loop import Report
 from synthoma.training.search import JOURNAL, Search, Trial, Value, Vary
+
+if TYPE_CHECKING:
+    from synthoma.training.loop import Report
 
 MOST_TRIALS = 10_000
 
@@ -164,6 +164,8 @@ def _begun(folder: Path, source: Cohort) -> TrainConfig:
 
 def _write(folder: Path, source: Cohort, config: TrainConfig, study: Search, space: list[Vary], trials: int) -> None:
     """Write down what is known after each trial: table, best settings, importances, page."""
+    import pandas as pd  # slow to load, and every command loads this module
+
     from synthoma.training.search_file import SearchMeta, write_search
 
     ranked: list[Trial] = study.ranked()

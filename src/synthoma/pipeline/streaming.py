@@ -20,7 +20,6 @@ from synthoma.core.errors import ConfigError
 from synthoma.core.fanout import ahead
 from synthoma.core.progress import Progress
 from synthoma.core.types import Place
-from synthoma.phantom.coarse import prepare_coarse
 from synthoma.phantom.stream import (
     StreamConfig,
     address_of,
@@ -109,6 +108,8 @@ def _check_alone() -> None:
 
 def _sample(config: StreamConfig, folder: Path, progress: Progress) -> Cohort:
     """The first patients of a stream to learn from, and those that are held out, as a cohort in an empty folder."""
+    from synthoma.phantom.coarse import prepare_coarse  # loads torch
+
     parts = sample_cases(config, FIRST)
     split = folder / "split.csv"
     lines = [f"{case.name},{part}" for part, cases in parts.items() for case in cases]

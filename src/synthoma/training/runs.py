@@ -15,9 +15,6 @@ from synthoma.core.outputs import check_output, filled
 from synthoma.core.provenance import file_digest
 from synthoma.core.records import Record
 from synthoma.core.whole_files import write_json, write_text
-from synthoma.training.bundle import SHIPPED, model_file, shipped_model
-from synthoma.training.checkpoint import verify_checkpoints
-from synthoma.training.device import read_execution
 from synthoma.training.settings import DEFAULT_MINUTES, TrainingConfig
 
 FILE = "run.json"
@@ -142,6 +139,9 @@ def check_begun(run: Path) -> RunMeta:
 
 def verify_begun(run: Path) -> list[str]:
     """What is wrong with a run that is not finished, a line each."""
+    from synthoma.training.checkpoint import verify_checkpoints  # loads torch, as what follows
+    from synthoma.training.device import read_execution
+
     found = verify_checkpoints(run)
     for check in (check_begun, lambda place: read_execution(place / EXECUTION)):
         try:
@@ -158,6 +158,8 @@ def write_settings(run: Path, config: TrainingConfig) -> None:
 
 def _begun_with(config: TrainingConfig) -> tuple[Path, ...]:
     """All artefacts that a run needs to begin."""
+    from synthoma.training.bundle import SHIPPED
+
     started = () if config.init in (None, SHIPPED) else (Path(config.init),)
     return (*config.cohorts(), *started)
 
@@ -166,6 +168,8 @@ def _init_digest(config: TrainingConfig) -> str | None:
     """SHA-256 of the model file that the run begins with; None for random weights, or where it is gone."""
     if config.init is None:
         return None
+    from synthoma.training.bundle import SHIPPED, model_file, shipped_model
+
     if config.init == SHIPPED:
         path = shipped_model("generator" if config.kind == "generator" else "segmenter")
     else:

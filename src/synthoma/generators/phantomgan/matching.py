@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from scipy import ndimage
-from sklearn.linear_model import LogisticRegression
 
 from synthoma.core.types import Bools, Bytes, Floats, tumour_of
 from synthoma.training.meta import SimulatedShares
@@ -155,6 +154,8 @@ class Matching:
         found = cls(centre, scale, np.zeros(2 * len(FEATURES)), among)
         inputs = np.concatenate([found._standard(simulated), found._standard(real)])
         is_real = np.repeat([0, 1], [len(simulated), len(real)])
+        from sklearn.linear_model import LogisticRegression  # slow to load, and other generators do without
+
         # Balanced classes weigh half of all slices each, however few of them are real.
         few = 2 * min(len(real), len(simulated)) / len(inputs)
         model = LogisticRegression(C=few * STRENGTH, class_weight="balanced", max_iter=1000).fit(inputs, is_real)
