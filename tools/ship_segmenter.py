@@ -1,21 +1,34 @@
 """Makes the segmenter inside the package: from simulated patients alone, with fixed seeds.
 
     python tools/ship_segmenter.py --work DIR
+    python tools/ship_segmenter.py --work DIR --from FILE
 
-The cohort, the settings and the number of slices shown are those below, so anybody can make it again; the weights are
-stored in half precision. On other machines the last digits of a training differ.
+The cohorts, the settings and the number of slices shown are those below, so anybody can make it again; the weights are
+stored in half precision. On other machines the last digits of a training differ. ``--from`` begins the last stage with
+the weights of a model file in place of those of the stages before.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import synthoma
-from synthoma.phantom import PhantomConfig
+from synthoma.cohorts.preparation import pack
+from synthoma.cohorts.settings import PrepareConfig
+from synthoma.cohorts.slicing import PreparedCase, prepare_case
+from synthoma.core.outputs import new_folder
+from synthoma.core.types import PLAIN_MODALITY
+from synthoma.phantom import PhantomConfig, phantom_cases
+from synthoma.phantom.coarse import coarse_case, prepare_coarse
+from synthoma.phantom.config import PhantomCohortConfig
+from synthoma.scans.case import Case, Inventory, Skipped
 from synthoma.training.bundle import load_tensors, save_tensors
 
 PATIENTS, SEED = 260, 11
@@ -26,6 +39,18 @@ RATE = 2e-3
 WIDE = PHANTOM.model_copy(update={"sites": 400, "mixture": 0.6, "margins": 0.6, "age": (18.0, 90.0)})
 WIDE_PATIENTS, WIDE_SEED, WIDE_SHOWN, WIDE_RATE = 240, 12, 36_000, 5e-4
 """Then for a while at a low rate: patients whose tumours are fainter, more cortical and more ragged."""
+AROUND = WIDE.model_copy(update={"mixture": 0.7, "healthy": 0.2})
+AROUND_PATIENTS = {"axial": 90, "even": 70, "picture": 40}
+"""Last, patients of three kinds, of whom more are healthy: axial slices as before; small voxels that are about as long
+as wide, in coronal and sagittal slices; and pictures, slices of any sequence in the place of FLAIR."""
+AROUND_SEEDS = {"axial": 13, "even": 14, "picture": 15}
+AXIAL_MM, PICTURE_MM = (1.0, 6.5), (3.0, 6.5)
+EVEN_MM, EVEN_PIXEL_MM, EVEN_EVERY = (1.0, 3.0), 1.5, 3
+"""Volumes of 1 mm are often made of thicker slices. Every third slice: the neighbours that a network sees are 4.5 mm
+apart, as `detection.planes` shows them."""
+PICTURES = 10
+"""Slices of each patient who is shown as pictures."""
+AROUND_SHOWN = 36_000
 LEARNER: dict[str, Any] = {
     "modality_dropout": 0.9,
     # Real scanners differ more from one another than simulated ones do.
@@ -47,8 +72,20 @@ TARGET = Path(__file__).resolve().parents[1] / "src" / "synthoma" / "weights" / 
 def main() -> None:
     """Simulate, train, halve, store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder for cohort and run")
-    work: Path = parser.parse_args().work
+    parser.add_argument("--work", type=Path, required=True, help="folder for cohorts and runs")
+    parser.add_argument("--from", type=Path, dest="begun", help="model file that the last stage begins with")
+    arguments = parser.parse_args()
+    work: Path = arguments.work
+    run = around(work, arguments.begun or widened(work, first_stages(work)))
+    bundle = load_tensors(run / "model.safetensors")
+    halved = {name: value.half() if value.dtype == torch.float32 else value for name, value in bundle.tensors.items()}
+    TARGET.parent.mkdir(exist_ok=True)
+    save_tensors(TARGET, halved, bundle.content)
+    print(f"{TARGET.name}: {TARGET.stat().st_size / 2**20:.1f} MiB")
+
+
+def first_stages(work: Path) -> Path:
+    """Learn from nothing, then once more at half the rate; where the last run lies."""
     if not (work / "phantom").is_dir():
         synthoma.prepare_phantom(
             PATIENTS,
@@ -69,12 +106,7 @@ def main() -> None:
             work / "phantom", run, model="unet-25d", images=images, segmenter=learner, resume=resume, **start
         )
         start = {"init": str(run)}
-    run = widened(work, run)
-    bundle = load_tensors(run / "model.safetensors")
-    halved = {name: value.half() if value.dtype == torch.float32 else value for name, value in bundle.tensors.items()}
-    TARGET.parent.mkdir(exist_ok=True)
-    save_tensors(TARGET, halved, bundle.content)
-    print(f"{TARGET.name}: {TARGET.stat().st_size / 2**20:.1f} MiB")
+    return run
 
 
 def widened(work: Path, run: Path) -> Path:
@@ -97,6 +129,97 @@ def widened(work: Path, run: Path) -> Path:
         work / "wide", last, model="unet-25d", images=WIDE_SHOWN, segmenter=learner, init=str(run), resume=resume
     )
     return last
+
+
+def around(work: Path, begun: Path) -> Path:
+    """Learn on from a run or a model file in three planes, and from pictures; where that lies."""
+    if not (work / "around").is_dir():
+        around_cohort(work / "around")
+    last = work / "run-around"
+    learner = {**LEARNER, "rate": WIDE_RATE, "ema_images": 4000.0}
+    resume = (last / "run.json").is_file()
+    synthoma.train(
+        work / "around", last, model="unet-25d", images=AROUND_SHOWN, segmenter=learner, init=str(begun),
+        snapshots=6, keep=6, resume=resume,
+    )  # fmt: skip
+    return last
+
+
+def around_cohort(place: Path) -> None:
+    """Patients of all three kinds as one cohort: its slices are drawn evenly by patient."""
+    with new_folder(place) as folder:
+        config = around_config("axial").model_copy(update={"split": (0.94, 0.06, 0.0)})
+        cases = tuple(case for kind in AROUND_PATIENTS for case in around_cases(kind))
+        pack(Inventory("phantom", cases), folder, config, source=f"{len(cases)} simulated", prepare=around_slices)
+
+
+def around_config(kind: str) -> PhantomCohortConfig:
+    """How patients of one kind are simulated and cut."""
+    shapes: dict[str, dict[str, Any]] = {
+        "axial": {"slice_mm": AXIAL_MM},
+        "even": {"slice_mm": EVEN_MM, "pixel_mm": EVEN_PIXEL_MM},
+        "picture": {"slice_mm": PICTURE_MM, "plain": True},
+    }
+    cut: dict[str, Any] = {"axial": {}, "even": {"every": EVEN_EVERY}, "picture": {"apart": True}}[kind]
+    return PhantomCohortConfig(
+        phantom=AROUND.model_copy(update=shapes[kind]),
+        size=128,
+        merge="whole-tumour",
+        grid="slices",
+        seed=AROUND_SEEDS[kind],
+        jobs=1,
+        **cut,
+    )
+
+
+def around_cases(kind: str) -> list[Case]:
+    """Patients of one kind: a case each, or one for each plane, with the kind or the plane in its name."""
+    config, count = around_config(kind), AROUND_PATIENTS[kind]
+    if kind != "even":
+        most = PICTURES if kind == "picture" else None
+        cases = [coarse_case(config.seed, number, config, most=most) for number in range(count)]
+        return [named(case, kind, f"{kind}-{case.name}") for case in cases]
+    found = []
+    for case in phantom_cases(count, config.seed, config.phantom):
+        load = lru_cache(maxsize=1)(case.load)
+        patient = f"{kind}-{case.name}"
+        found += [replace(named(case, plane, patient), load=load) for plane in ("coronal", "sagittal")]
+    return found
+
+
+def named(case: Case, kind: str, patient: str) -> Case:
+    """The case under a name that tells its kind, and no patient of one kind is one of another."""
+    return replace(case, name=f"{kind}-{case.name}", patient=patient)
+
+
+def around_slices(
+    case: Case, config: PrepareConfig, modalities: tuple[str, ...], thumbnails_per_case: int
+) -> PreparedCase | Skipped:
+    """The slices of one case as ``pack`` wants them, cut as its name says."""
+    kind = case.name.partition("-")[0]
+    if kind == "axial":
+        return prepare_coarse(case, around_config(kind), modalities, thumbnails_per_case)
+    if kind != "picture":
+        own = around_config("even").model_copy(update={"plane": kind})
+        return prepare_case(case, own, modalities, thumbnails_per_case)
+    found = prepare_coarse(case, around_config(kind), (PLAIN_MODALITY,), thumbnails_per_case)
+    return found if isinstance(found, Skipped) else in_place_of_flair(found, modalities)
+
+
+def in_place_of_flair(found: PreparedCase, modalities: tuple[str, ...]) -> PreparedCase:
+    """Pictures as `detect` shows them: in FLAIR's channel whatever their sequence, and each without neighbours."""
+    images = np.zeros((len(found.images), len(modalities), *found.images.shape[2:]), np.float16)
+    images[:, modalities.index("flair")] = found.images[:, 0]
+    records = [
+        {
+            # Neighbours are looked for within a case.
+            **{key.replace(PLAIN_MODALITY, "flair"): value for key, value in record.items()},
+            "case": f"{record['case']}-{record['slice']}",
+            "missing": "+".join(name for name in modalities if name != "flair"),
+        }
+        for record in found.records
+    ]
+    return replace(found, images=images, records=records)
 
 
 if __name__ == "__main__":
