@@ -40,7 +40,7 @@ WIDE = PHANTOM.model_copy(update={"sites": 400, "mixture": 0.6, "margins": 0.6, 
 WIDE_PATIENTS, WIDE_SEED, WIDE_SHOWN, WIDE_RATE = 240, 12, 36_000, 5e-4
 """Then for a while at a low rate: patients whose tumours are fainter, more cortical and more ragged."""
 AROUND = WIDE.model_copy(update={"mixture": 0.7, "healthy": 0.2})
-AROUND_PATIENTS = {"axial": 90, "even": 70, "picture": 40}
+AROUND_PATIENTS = {"axial": 30, "even": 28, "picture": 24}
 """Last, patients of three kinds, of whom more are healthy: axial slices as before; small voxels that are about as long
 as wide, in coronal and sagittal slices; and pictures, slices of any sequence in the place of FLAIR."""
 AROUND_SEEDS = {"axial": 13, "even": 14, "picture": 15}
@@ -160,7 +160,7 @@ def around_config(kind: str) -> PhantomCohortConfig:
         "even": {"slice_mm": EVEN_MM, "pixel_mm": EVEN_PIXEL_MM},
         "picture": {"slice_mm": PICTURE_MM, "plain": True},
     }
-    cut: dict[str, Any] = {"axial": {}, "even": {"every": EVEN_EVERY}, "picture": {"apart": True}}[kind]
+    cut: dict[str, dict[str, Any]] = {"axial": {}, "even": {"every": EVEN_EVERY}, "picture": {"apart": True}}
     return PhantomCohortConfig(
         phantom=AROUND.model_copy(update=shapes[kind]),
         size=128,
@@ -168,7 +168,7 @@ def around_config(kind: str) -> PhantomCohortConfig:
         grid="slices",
         seed=AROUND_SEEDS[kind],
         jobs=1,
-        **cut,
+        **cut[kind],
     )
 
 
