@@ -5,7 +5,8 @@
 
 Its weights stay as they are; the calibration is written into its description. The patients are others than those that
 it learned from, and no real scan has a say: pictures that do not say which sequence they show are simulated ones of any
-sequence, shown in the place of FLAIR.
+sequence, shown in the place of FLAIR. Volumes of small even voxels, which `detect` looks at in three planes, are
+looked at as it does.
 
 ``--threshold`` writes the probability from which a pixel counts as tumour, chosen with `benchmarks/zero_shot.py`.
 ``--measured`` instead notes in the description what `benchmarks/specificity.py` counted, so that `detect` can tell it.
@@ -25,12 +26,21 @@ from synthoma.cohorts.cohort import Cohort, CohortWriter
 from synthoma.cohorts.framing import resize_mask
 from synthoma.cohorts.squares import frame, to_squares
 from synthoma.core.outputs import new_folder
+from synthoma.core.types import MODALITIES
 from synthoma.detection.detector import Detector
-from synthoma.detectors.segmenters.alarm import FULL, calibrations
-from synthoma.detectors.segmenters.chances import Calibration, Kind, stored_calibrations
+from synthoma.detection.scan import look
+from synthoma.detection.settings import DetectConfig
+from synthoma.detectors.segmenters.alarm import FULL, calibrations, fitted
+from synthoma.detectors.segmenters.chances import (
+    Calibration,
+    Kind,
+    scan_probability,
+    shown_name,
+    stored_calibrations,
+)
 from synthoma.detectors.slices import LabelledSlices
-from synthoma.phantom import PhantomConfig
-from synthoma.scans.case import Study
+from synthoma.phantom import PhantomConfig, phantom_cases
+from synthoma.scans.case import Case, Study
 from synthoma.training.bundle import load_tensors, save_tensors, shipped_model
 from synthoma.training.device import Execution
 
@@ -41,6 +51,12 @@ MOST_SLICES = 1600
 
 PICTURES = 3
 """Slices of each patient that are looked at as single pictures, evenly spaced among those of the middle of the head."""
+
+EVEN = PHANTOM.model_copy(update={"sites": 60, "healthy": 0.5, "slice_mm": (1.0, 2.0), "pixel_mm": 1.5})
+EVEN_PATIENTS, EVEN_SEED = 64, 32
+"""Volumes that are looked at in three planes."""
+EVEN_SHOWN = (("flair",), MODALITIES)
+"""In which sequences; others are judged as scans of one plane are."""
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "specificity.json"
 
@@ -85,6 +101,25 @@ def write_pictures(scans: Cohort, folder: Path) -> None:
         writer.finish(kept.assign(tumour_pixels=tumour, missing=""), meta)
 
 
+def of_planes(detector: Detector) -> dict[tuple[Kind, str], Calibration]:
+    """What figures of volumes mean that are looked at in three planes, by patients who are looked at as scans are."""
+    figures: dict[tuple[str, bool], list[float]] = {}
+    for case in phantom_cases(EVEN_PATIENTS, EVEN_SEED, EVEN):
+        study = case.load()
+        assert study.mask is not None
+        for names in EVEN_SHOWN:
+            shown = Study({name: study.images[name] for name in names}, study.geometry)
+            seen = look(Case(case.name, case.name, names, lambda shown=shown: shown), detector, DetectConfig())
+            if len(seen.planes) == 1:
+                raise SystemExit(f"{case.name} was looked at in one plane: its voxels are {study.geometry}")
+            figures.setdefault((shown_name(names), bool(study.mask.any())), []).append(scan_probability(seen.slices))
+    found: dict[tuple[Kind, str], Calibration] = {}
+    for name in {name for name, _ in figures}:
+        if one := fitted(*(np.array(figures[name, ill]) for ill in (True, False))):
+            found["planes", name] = one
+    return found
+
+
 def main() -> None:
     """Simulate, count, and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,6 +150,7 @@ def main() -> None:
             any_subset=detector.any_subset,
             most={"scan": MOST_SLICES, "picture": len(slices)},
         )
+    found |= of_planes(detector)
     for (kind, name), one in sorted(found.items()):
         print(f"{kind:<8} {name:<16} {one}")
     stored = {key: value for key, value in bundle.content.items() if key != "measured"}
