@@ -50,7 +50,7 @@ EVEN_MM, EVEN_PIXEL_MM, EVEN_EVERY = (1.0, 3.0), 1.5, 3
 apart, as `detection.planes` shows them."""
 PICTURES = 10
 """Slices of each patient who is shown as pictures."""
-AROUND_SHOWN = 36_000
+AROUND_SHOWN = 12_000
 LEARNER: dict[str, Any] = {
     "modality_dropout": 0.9,
     # Real scanners differ more from one another than simulated ones do.
@@ -136,11 +136,11 @@ def around(work: Path, begun: Path) -> Path:
     if not (work / "around").is_dir():
         around_cohort(work / "around")
     last = work / "run-around"
-    learner = {**LEARNER, "rate": WIDE_RATE, "ema_images": 4000.0}
+    learner = {**LEARNER, "rate": WIDE_RATE, "ema_images": 2000.0}
     resume = (last / "run.json").is_file()
     synthoma.train(
         work / "around", last, model="unet-25d", images=AROUND_SHOWN, segmenter=learner, init=str(begun),
-        snapshots=6, keep=6, resume=resume,
+        snapshots=4, keep=4, resume=resume,
     )  # fmt: skip
     return last
 
