@@ -24,7 +24,7 @@ from synthoma.cohorts.preparation import pack
 from synthoma.cohorts.settings import PrepareConfig
 from synthoma.cohorts.slicing import PreparedCase, prepare_case
 from synthoma.core.outputs import new_folder
-from synthoma.core.types import PLAIN_MODALITY
+from synthoma.core.types import MODALITIES, PLAIN_MODALITY
 from synthoma.phantom import PhantomConfig, phantom_cases
 from synthoma.phantom.coarse import coarse_case, prepare_coarse
 from synthoma.phantom.config import PhantomCohortConfig
@@ -148,7 +148,7 @@ def around(work: Path, begun: Path) -> Path:
 def around_cohort(place: Path) -> None:
     """Patients of all three kinds as one cohort: its slices are drawn evenly by patient."""
     with new_folder(place) as folder:
-        config = around_config("axial").model_copy(update={"split": (0.94, 0.06, 0.0)})
+        config = around_config("axial").model_copy(update={"modalities": MODALITIES, "split": (0.94, 0.06, 0.0)})
         cases = tuple(case for kind in AROUND_PATIENTS for case in around_cases(kind))
         pack(Inventory("phantom", cases), folder, config, source=f"{len(cases)} simulated", prepare=around_slices)
 
