@@ -5,8 +5,8 @@
 
 The cohorts, the settings and the number of slices shown are those below, so anybody can make it again; the weights are
 stored in half precision. On other machines the last digits of a training differ. ``--planes`` then learns on from
-coronal and sagittal slices too: the weights of the package are those without (docs/decisions/0029 tells why). ``--from``
-begins that with a model file in place of the stages before it.
+coronal and sagittal slices too: the weights of the package are those without (docs/decisions/0029 says why).
+``--from`` begins that with a model file in place of the stages before it.
 """
 
 from __future__ import annotations
