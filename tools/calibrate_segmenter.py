@@ -1,11 +1,13 @@
 """Says what the figures of the segmenter inside the package mean, by simulated patients with and without tumour.
 
     python tools/calibrate_segmenter.py --work DIR [--model FILE]
+    python tools/calibrate_segmenter.py --planes
     python tools/calibrate_segmenter.py --threshold 0.4
 
 Its weights stay as they are; the calibration is written into its description. The patients are others than those that
 it learned from, and no real scan has a say: pictures that do not say which sequence they show are simulated ones of any
-sequence, shown in the place of FLAIR.
+sequence, shown in the place of FLAIR. Volumes of small even voxels, which `detect` looks at in three planes, are
+looked at as it does; with ``--planes`` they alone, and the other figures stay.
 
 ``--threshold`` writes the probability from which a pixel counts as tumour, chosen with `benchmarks/zero_shot.py`.
 ``--measured`` instead notes in the description what `benchmarks/specificity.py` counted, so that `detect` can tell it.
@@ -15,6 +17,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +30,20 @@ from synthoma.cohorts.framing import resize_mask
 from synthoma.cohorts.squares import frame, to_squares
 from synthoma.core.outputs import new_folder
 from synthoma.detection.detector import Detector
-from synthoma.detectors.segmenters.alarm import FULL, calibrations
-from synthoma.detectors.segmenters.chances import Calibration, Kind, stored_calibrations
+from synthoma.detection.scan import look
+from synthoma.detection.settings import DetectConfig
+from synthoma.detectors.segmenters.alarm import FULL, calibrations, fitted
+from synthoma.detectors.segmenters.chances import (
+    Calibration,
+    Kind,
+    scan_probability,
+    shown_name,
+    stored_calibrations,
+)
 from synthoma.detectors.slices import LabelledSlices
 from synthoma.phantom import PhantomConfig
-from synthoma.scans.case import Study
+from synthoma.phantom.patient import simulate
+from synthoma.scans.case import Case, Study
 from synthoma.training.bundle import load_tensors, save_tensors, shipped_model
 from synthoma.training.device import Execution
 
@@ -41,6 +54,10 @@ MOST_SLICES = 1600
 
 PICTURES = 3
 """Slices of each patient that are looked at as single pictures, evenly spaced among those of the middle of the head."""
+
+EVEN = PHANTOM.model_copy(update={"slice_mm": (1.5, 2.0), "pixel_mm": 2.0, "modalities": ("flair",)})
+EVEN_PATIENTS, EVEN_SEED = 60, 32
+"""Volumes that are looked at in three planes, from FLAIR alone: others are judged as scans of one plane are."""
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "specificity.json"
 
@@ -85,11 +102,47 @@ def write_pictures(scans: Cohort, folder: Path) -> None:
         writer.finish(kept.assign(tumour_pixels=tumour, missing=""), meta)
 
 
+def of_planes(detector: Detector) -> dict[tuple[Kind, str], Calibration]:
+    """What figures of volumes mean that are looked at in three planes, by patients who are looked at as scans are."""
+    figures: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(EVEN_PATIENTS):
+        study = simulate(EVEN_SEED, number, EVEN).study
+        assert study.mask is not None
+        ill = bool(study.mask.any())
+        shown = Study(study.images, study.geometry)
+        case = Case(f"even-{number:05d}", None, EVEN.modalities, partial(replace, shown))
+        seen = look(case, detector, DetectConfig())
+        if len(seen.planes) == 1:
+            raise SystemExit(f"{case.name} was looked at in one plane: {study.geometry}, {study.mask.shape}")
+        figures[ill].append(scan_probability(seen.slices))
+        print(f"{case.name} ill={ill:d} figure={figures[ill][-1]:.9f}", flush=True)
+    one = fitted(np.array(figures[True]), np.array(figures[False]))
+    return {} if one is None else {("planes", shown_name(EVEN.modalities)): one}
+
+
+def of_one_plane(detector: Detector, work: Path) -> dict[tuple[Kind, str], Calibration]:
+    """What figures of scans and of single pictures mean, in each sequence alone and in all together."""
+    context = (detector.context, detector.step_mm or 4.0)
+    found: dict[tuple[Kind, str], Calibration] = {}
+    for kind, cohort in simulated(work).items():
+        slices = LabelledSlices(cohort, np.arange(len(cohort)), detector.modalities, (), context)
+        found |= calibrations(
+            detector.network,
+            {kind: slices},
+            Execution("cpu", torch.get_num_threads(), channels_last=True, bf16=False),
+            modalities=detector.modalities,
+            any_subset=detector.any_subset,
+            most={"scan": MOST_SLICES, "picture": len(slices)},
+        )
+    return found
+
+
 def main() -> None:
     """Simulate, count, and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, help="folder for the simulated patients")
     parser.add_argument("--model", type=Path, default=shipped_model())
+    parser.add_argument("--planes", action="store_true", help="calibrate what three planes say, and nothing else")
     parser.add_argument("--threshold", type=float, help="probability from which a pixel counts as tumour")
     parser.add_argument("--measured", action="store_true", help="note what was counted on other scans")
     arguments = parser.parse_args()
@@ -103,21 +156,12 @@ def main() -> None:
         save_tensors(arguments.model, bundle.tensors, {**bundle.content, "measured": counted})
         return
     detector = Detector.open(arguments.model)
-    context = (detector.context, detector.step_mm or 4.0)
-    found: dict[tuple[Kind, str], Calibration] = {}
-    for kind, cohort in simulated(arguments.work).items():
-        slices = LabelledSlices(cohort, np.arange(len(cohort)), detector.modalities, (), context)
-        found |= calibrations(
-            detector.network,
-            {kind: slices},
-            Execution("cpu", torch.get_num_threads(), channels_last=True, bf16=False),
-            modalities=detector.modalities,
-            any_subset=detector.any_subset,
-            most={"scan": MOST_SLICES, "picture": len(slices)},
-        )
+    found = {**detector.calibrations} if arguments.planes else of_one_plane(detector, arguments.work)
+    found |= of_planes(detector)
     for (kind, name), one in sorted(found.items()):
         print(f"{kind:<8} {name:<16} {one}")
-    stored = {key: value for key, value in bundle.content.items() if key != "measured"}
+    # What was counted of other scans was counted with the figures of before.
+    stored = {key: value for key, value in bundle.content.items() if key != "measured" or arguments.planes}
     save_tensors(arguments.model, bundle.tensors, {**stored, "calibration": stored_calibrations(found)})
 
 

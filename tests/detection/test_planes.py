@@ -108,6 +108,16 @@ class TestVotes:
         for one in seen:
             np.testing.assert_array_equal(one.mask, boxed().images["flair"] > 100)
 
+    def test_what_three_planes_say_is_judged_by_what_three_planes_say_of_others(self, write_model: WriteModel) -> None:
+        counted = {"slope": 1.0, "limit": 0.5, "ill": 30, "found": 30, "healthy": 30, "alarms": 0}
+        known = {"scan": {"flair": {**counted, "offset": -20.0}}, "planes": {"flair": {**counted, "offset": 0.0}}}
+        detector = model(write_model, calibration=known)
+        three, one = (look(case_of(boxed()), detector, DetectConfig(planes=asked)) for asked in (True, False))
+        assert (three.has_tumour, one.has_tumour) == (True, False), "20 lower than the network's own logit of 16"
+        del known["planes"]
+        older = model(write_model, calibration=known)
+        assert not look(case_of(boxed()), older, DetectConfig()).has_tumour
+
 
 def test_the_other_planes_are_looked_at_two_mm_apart(write_model: WriteModel, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, float | None]] = []

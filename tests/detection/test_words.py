@@ -120,6 +120,11 @@ def test_the_model_inside_the_package_knows_when_it_says_tumour() -> None:
             assert one.healthy >= 20
             assert one.alarms <= 0.05 * one.healthy
         assert track_record(meta, kind).startswith("Where there is no tumour this model said tumour in")
+    three, one = (calibration_of(known, kind, ("flair",), guessed=False) for kind in ("planes", "scan"))
+    assert three is not None
+    assert three != one, "three planes are counted by themselves"
+    assert three.healthy >= 20
+    assert three.alarms <= 0.05 * three.healthy
     guess, flair = (calibration_of(known, "picture", ("flair",), guessed=guessed) for guessed in (True, False))
     assert guess is not None
     assert flair is not None

@@ -53,9 +53,8 @@ def look(case: Case, detector: Detector, options: DetectConfig) -> Seen:
     labels = label_map(probabilities, thresholds, detector.targets)
     if tissues is not None:
         tissues = tissues.with_tumour(labels > 0)
-    calibration = calibration_of(
-        detector.calibrations, kind_of(framing), tuple(framing.images), guessed=guessed is not None
-    )
+    asked = "planes" if len(votes.planes) > 1 else kind_of(framing)
+    calibration = calibration_of(detector.calibrations, asked, tuple(framing.images), guessed=guessed is not None)
     if detector.calibrations and calibration is None:
         shown = ", ".join(framing.images)
         remarks.append(f"from {shown} alone this model cannot tell scans with tumour from those without: trust nothing")

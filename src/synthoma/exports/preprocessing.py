@@ -104,8 +104,8 @@ class OutputSaid(Record):
     meanings: dict[str, str] = Field(description="segmenters: what mask values mean")
     figure: str = Field(description="segmenters: how one figure of a slice or scan is made from the map")
     calibration: dict[str, dict[str, StoredCalibration]] = Field(
-        description="segmenters: by scan or picture and by sequences: chance = 1 / (1 + exp(-(slope * logit(figure) + "
-        "offset))), tumour is said from limit on"
+        description="segmenters: by scan, scan in three planes or picture and by sequences: chance = 1 / (1 + "
+        "exp(-(slope * logit(figure) + offset))), tumour is said from limit on"
     )
 
 

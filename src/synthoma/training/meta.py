@@ -128,7 +128,8 @@ class ModelMeta(Record, extra="allow"):
     targets: tuple[str, ...] = Field((), description="segmenters: what its maps outline")
     threshold: tuple[float, ...] = Field((), description="segmenters: probability above which a pixel belongs to each")
     calibration: dict[str, dict[str, StoredCalibration]] = Field(
-        default_factory=dict, description="segmenters: what its figures mean, by scan or picture, and by sequences"
+        default_factory=dict,
+        description="segmenters: what its figures mean, by scan, scan in three planes or picture, and by sequences",
     )
     measured: tuple[Measured, ...] = Field((), description="segmenters: false alarms counted on other scans")
     step_mm: float | None = Field(None, description="detectors: least distance between slices seen together")

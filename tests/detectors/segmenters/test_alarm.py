@@ -99,6 +99,11 @@ def test_what_is_shown_finds_its_calibration() -> None:
     assert calibration_of(known, "picture", ("flair",), guessed=True) == one(-8)
     assert calibration_of(known, "scan", ("flair",), guessed=True) == one(-5), "nothing is known of guesses here"
     assert calibration_of(known, "picture", ("t2",), guessed=False) is None
+    assert calibration_of(known, "planes", ("flair",), guessed=False) == one(-5), "as of scans where nobody counted"
+    known[("planes", "flair")] = one(-7)
+    assert calibration_of(known, "planes", ("flair",), guessed=False) == one(-7)
+    assert calibration_of(known, "scan", ("flair",), guessed=False) == one(-5), "one plane is no matter of three"
+    assert calibration_of(known, "planes", ("t1", "flair"), guessed=False) == one(-5), "not that of another sight"
     assert read_calibrations(stored_calibrations(known)) == known
     for damage in ({"slope": 0.0}, {"slope": float("nan")}, {"limit": 2.0}, {"more": 1}):
         stored = stored_calibrations(known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -19,8 +19,11 @@ LEAST_TOP = 4
 UNKNOWN = "unknown"
 """What is shown, where a picture does not say which sequence it is and stands for one that the model knows."""
 
-Kind = Literal["scan", "picture"]
-"""A scan of several slices, or a picture: a slice whose neighbours nobody knows."""
+Kind = Literal["scan", "planes", "picture"]
+"""A scan of several slices, one that was looked at in three planes, or a picture: a slice without known neighbours.
+
+What three planes say is an average, and averages are less extreme: the same figure means more than of one plane.
+"""
 
 _LEAST = 1e-7
 """No figure of a network is taken for nearer to 0 or 1."""
@@ -111,18 +114,23 @@ def calibration_of(
 
     Args:
         known: those of the model.
-        kind: a scan or a picture.
+        kind: a scan, a scan that was looked at in three planes, or a picture.
         modalities: sequences that the model was shown.
         guessed: whether the one sequence is a guess.
 
     Returns:
-        Of what is shown; where that is not known, the strictest one of any of its sequences; None where none is.
+        Of what is shown; where that is not known, the strictest one of any of its sequences; None where none is. Where
+        nobody counted what three planes say of it, that of scans.
     """
+    if kind == "planes":
+        if found := known.get((kind, shown_name(modalities))):
+            return found
+        kind = "scan"
     names = [UNKNOWN] if guessed and (kind, UNKNOWN) in known else [shown_name(modalities)]
     if (kind, names[0]) not in known:
         names = [name for name in modalities if (kind, name) in known]
-    found = [known[kind, name] for name in names]
-    return max(found, key=lambda one: one.figure, default=None)
+    fitting = [known[kind, name] for name in names]
+    return max(fitting, key=lambda one: one.figure, default=None)
 
 
 def read_calibrations(stored: Mapping[str, Mapping[str, StoredCalibration]]) -> dict[tuple[Kind, str], Calibration]:
@@ -131,7 +139,7 @@ def read_calibrations(stored: Mapping[str, Mapping[str, StoredCalibration]]) -> 
     Raises:
         ValueError, TypeError: figures that are missing, unknown or out of range.
     """
-    kinds: tuple[Kind, ...] = ("scan", "picture")
+    kinds: tuple[Kind, ...] = get_args(Kind)
     return {(kind, str(name)): Calibration(**values) for kind in kinds for name, values in stored.get(kind, {}).items()}
 
 
