@@ -11,7 +11,6 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from synthoma.cohorts.cohort import Cohort
 from synthoma.commands.app import main
 from synthoma.commands.transfers import MARKS
 from tests.toys import blobs, write_cohort
@@ -57,35 +56,6 @@ def cohort(folder: Path) -> Path:
     images, masks = blobs(48, size=32)
     splits, names = ["train"] * 32 + ["validation"] * 8 + ["test"] * 8, {"1": "tumour"}
     return write_cohort(folder, images, None, masks, splits=splits, origin="real", mask_names=names).path
-
-
-def test_the_whole_chain_from_a_bucket_into_it(
-    store: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lab = "s3://lab/Köln Süd"  # a space and an umlaut in every key
-    store.put(str(cohort(tmp_path / "cohort")), "lab/Köln Süd/real", recursive=True)
-    apart = ["--origin", "synthetic"]  # what the files say of themselves
-    small = ["--device", "cpu", "--quiet", "--set", "snapshots=1"]
-    simulated = ["--phantom", "2", "--size", "32", "--set", "phantom.pixel_mm=4", "--set", "phantom.slice_mm=8"]
-    for words in (
-        ["prepare", *simulated, "--jobs", "1", "-o", f"{lab}/two"],
-        ["export", f"{lab}/two", "--to", "nifti", "-o", f"{lab}/scans [1]"],
-        ["prepare", f"{lab}/scans [1]", "-o", f"{lab}/again", "--size", "32", "--jobs", "1", *apart],
-        ["train", f"{lab}/real", "-o", f"{lab}/gan", "--model", "dcgan", "--images", "32", "--with-masks", *small],
-        ["generate", f"{lab}/gan", "-o", f"{lab}/drawn/", "-n", "6", "--quiet"],
-        ["train", f"{lab}/two", "-o", f"{lab}/unet", "--model", "unet-25d", "--images", "32", *small],
-        ["detect", f"{lab}/scans [1]", "--model", f"{lab}/unet", "-o", f"{lab}/found", "--jobs", "1"],
-        ["evaluate", "--real", f"{lab}/real", "--synthetic", f"{lab}/drawn", "-o", f"{lab}/verdict"],
-        ["info", f"{lab}/verdict"],
-    ):
-        assert call(monkeypatch, *words) == 0, words
-    store.invalidate_cache()
-    found = {path.removeprefix("lab/Köln Süd/") for path in store.find("lab")}
-    assert {"again/cohort.json", "gan/model.safetensors", "drawn/cohort.json", "verdict/evaluation.json"} <= found
-    assert any(name.startswith("found/") and name.endswith(".nii.gz") for name in found)
-    assert not [name for name in found if name.endswith(".writing")]
-    store.get("lab/Köln Süd/again", str(tmp_path / "again"), recursive=True)
-    assert Cohort(tmp_path / "again").slices["case"].nunique() == 2
 
 
 def test_no_bucket_and_no_credentials_are_said_before_anything_is_done(

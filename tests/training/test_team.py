@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -248,11 +249,18 @@ def weights(file: Path) -> dict[str, torch.Tensor]:
         if player not in ("generator", "discriminator", "network", "average") or value.ndim == 0:
             continue
         number = rest[1] if len(rest) == 3 and rest[0] == "layers" else ""
-        norm = state.get(f"{player}.layers.{int(number) + 1}.weight") if number else None
+        norm = _next_weight(state, player, int(number)) if number else None
         silent = rest[-1] == "bias" and norm is not None and norm.ndim == 1
         if not silent and rest[-1] != "running_mean":
             kept[name] = value
     return kept
+
+
+def _next_weight(state: dict[str, torch.Tensor], player: str, number: int) -> torch.Tensor | None:
+    """The weight of the next layer that has one: those between only bend or reshape."""
+    later = [int(key.split(".")[2]) for key in state if re.fullmatch(rf"{player}\.layers\.\d+\.weight", key)]
+    after = min((one for one in later if one > number), default=None)
+    return None if after is None else state[f"{player}.layers.{after}.weight"]
 
 
 DOUBLE = ("double", "double-norms")

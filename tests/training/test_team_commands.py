@@ -1,4 +1,4 @@
-"""The command line under torchrun: models of both kinds, gone on with by one process, drawn from; and two computers."""
+"""The command line under torchrun on two computers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from synthoma.cohorts.cohort import Cohort
-from tests.clusters import until
 from tests.toys import blobs, write_cohort
 from tests.training.test_team import ROUNDING, SETTINGS, apart, computed_as_by_a_team, finished, train
-
-SMALL = ("gan.batch=8", "gan.width=4", "gan.critic_width=4", "snapshots=2")
 
 
 @pytest.fixture(scope="module")
@@ -29,30 +25,6 @@ def cohorts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             write_cohort(place / name, images, None, masks, splits=splits, origin=origin, mask_names=names).path
         )
     return made[0], made[1]
-
-
-@pytest.mark.heavy
-def test_a_phantom_gan_of_two_processes_goes_on_with_one_and_draws(cohorts: tuple[Path, Path], tmp_path: Path) -> None:
-    real, phantom = cohorts
-    settings = ["--model", "phantom-gan", "--phantom", str(phantom), "--with-masks", "--seed", "1", "--device", "cpu"]
-    settings += ["--quiet", *(word for one in SMALL for word in ("--set", one))]
-    said, _ = finished(train(real, tmp_path / "two", 2, settings=settings, images=80))
-    assert said.count("model:") == 1
-    finished(train(real, tmp_path / "one", 1, settings=settings, images=80))
-    assert (
-        apart(tmp_path / "one", tmp_path / "two") < 0.3
-    )  # games part, see docs/scale.md; the same step by step: test_team
-    stopped = train(real, tmp_path / "run", 2, settings=settings, images=480)
-    until(lambda: any((tmp_path / "run").glob("checkpoint/*.safetensors")), 300)
-    stopped.kill()
-    stopped.communicate(timeout=100)
-    finished(train(real, tmp_path / "run", 1, "--resume"))
-    for run in ("two", "run"):
-        words = ["generate", str(tmp_path / run), "-o", str(tmp_path / f"{run}-drawn"), "-n", "6", "--quiet"]
-        subprocess.run([sys.executable, "-m", "synthoma", *words], check=True, timeout=300)
-        drawn = Cohort(tmp_path / f"{run}-drawn")
-        assert len(drawn) == 6
-        assert drawn.masks.any()
 
 
 @pytest.mark.heavy
@@ -77,4 +49,3 @@ def test_two_computers_train_what_one_with_two_processes_trains(
     said = "".join(finished(node)[0] for node in nodes)
     assert said.count("model:") == 1
     assert apart(tmp_path / "one", tmp_path / "pair") < ROUNDING
-    print("apart", apart(tmp_path / "one", tmp_path / "pair"))
