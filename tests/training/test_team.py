@@ -250,7 +250,8 @@ def weights(file: Path) -> dict[str, torch.Tensor]:
             continue
         number = rest[1] if len(rest) == 3 and rest[0] == "layers" else ""
         norm = _next_weight(state, player, int(number)) if number else None
-        silent = rest[-1] == "bias" and norm is not None and norm.ndim == 1
+        # Of averages, too, whose norms may keep no weight of that name: all biases but the last layer's.
+        silent = rest[-1] == "bias" and (player == "average" or (norm is not None and norm.ndim == 1))
         if not silent and rest[-1] != "running_mean":
             kept[name] = value
     return kept
