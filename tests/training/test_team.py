@@ -250,8 +250,8 @@ def weights(file: Path) -> dict[str, torch.Tensor]:
             continue
         number = rest[1] if len(rest) == 3 and rest[0] == "layers" else ""
         norm = _next_weight(state, player, int(number)) if number else None
-        # Of averages, too, whose norms may keep no weight of that name: all biases but the last layer's.
-        silent = rest[-1] == "bias" and (player == "average" or (norm is not None and norm.ndim == 1))
+        # Norms of a generator and of its average may keep their weight elsewhere: none of their biases counts.
+        silent = rest[-1] == "bias" and (player in ("average", "generator") or (norm is not None and norm.ndim == 1))
         if not silent and rest[-1] != "running_mean":
             kept[name] = value
     return kept
