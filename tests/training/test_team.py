@@ -235,6 +235,22 @@ def test_what_cannot_be_trained_together_is_said(cohort: Path, tmp_path: Path) -
         assert not (tmp_path / "run").exists()
 
 
+def silent(key: str, state: dict[str, torch.Tensor]) -> bool:
+    """Whether it is a bias before a normalisation, or the running mean that follows it.
+
+    Such a bias has no effect and no gradient but rounding, of which Adam makes steps of any length: it walks at random
+    in one process too.
+    """
+    player, *rest = key.split(".")
+    if len(rest) != 3 or rest[0] != "layers":
+        return False
+    number = int(rest[1])
+    if rest[2] == "running_mean":
+        return f"{player}.layers.{number - 1}.bias" in state
+    norm = state.get(f"{player}.layers.{number + 1}.weight")
+    return rest[2] == "bias" and norm is not None and norm.ndim == 1
+
+
 DETECTORS = ("double", "double-norms")
 GENERATORS = ("dcgan", "wgan-gp", "relativistic", "flow", "penalties")
 
@@ -262,11 +278,10 @@ def stepped(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 def test_in_double_precision_two_processes_learn_what_one_learns(name: str, stepped: tuple[Path, Path]) -> None:
     one, two = (load_file(side / f"{name}.safetensors") for side in stepped)
     players = ("network.", "average.", "generator.", "discriminator.")
-    compared = [key for key in one if key.startswith(players) and one[key].is_floating_point()]
+    compared = [key for key in one if key.startswith(players) and one[key].is_floating_point() and not silent(key, one)]
     assert len(compared) > 4
     for key in compared:
-        # A bias before a norm has no effect: rounding alone moves it, by less than this.
-        largest = one[key].abs().max().clamp(min=1e-4)
+        largest = one[key].abs().max().clamp(min=1e-6)
         assert float((one[key] - two[key]).abs().max() / largest) < 1e-4, key
 
 

@@ -12,6 +12,7 @@ from synthoma.generators.flow.network import FlowGenerator
 from synthoma.generators.task import GenerativeTask
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import optimiser_state, restore_optimiser
+from synthoma.training.device import single_or_more
 from synthoma.training.schedule import one_cycle
 
 LARGEST_GRADIENT = 1.0
@@ -45,7 +46,7 @@ class FlowTask(GenerativeTask):
         with self.precision():
             velocity = self._velocity(point_on_path(data, noise, times), times, self.classes(batch.classes))
         # The error of a velocity near its goal is too small for half precision.
-        loss = velocity_loss(velocity.float(), data, noise)
+        loss = velocity_loss(single_or_more(velocity), data, noise)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.team.add_gradients(self.generator)

@@ -30,6 +30,7 @@ from synthoma.generators.optimisers import optimiser_of
 from synthoma.generators.task import GenerativeTask, copied, on_device
 from synthoma.training.bundle import Bundle
 from synthoma.training.checkpoint import network_state, optimiser_state, restore_optimiser
+from synthoma.training.device import single_or_more
 from synthoma.training.frozen import held_still
 from synthoma.training.loop import Progress, Snapshot
 
@@ -109,7 +110,8 @@ class AdversarialTask(GenerativeTask):
         batch = self.real(number)
         label, latents = self.classes(batch.classes), self.latents(self.batch, self.draws("latents", number))
         with self.precision():
-            drawn = self.team.run(self.generator, latents, label).float()  # penalties are not taken of halves
+            # Penalties are not taken of halves.
+            drawn = single_or_more(self.team.run(self.generator, latents, label))
         return Turn(number, self.placed(batch.planes()), label, latents, drawn)
 
     def _train_discriminator(self, turn: Turn) -> dict[str, Tensor]:
