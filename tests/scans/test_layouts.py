@@ -575,7 +575,7 @@ def test_altered_copies_stay_with_their_source(tmp_path: Path) -> None:
             2,
             4,
         ),
-        ([f"{who}/T1w/T{kind}w_acpc_dc_restore_brain.nii.gz" for who in (100307, 100408) for kind in (1, 2)], 2, 2),
+        ([f"{who}/T1w/T{kind}w_acpc_dc_restore_brain" for who in (100307, 100408) for kind in (1, 2)], 2, 2),
     ],
 )
 def test_who_is_who(files: list[str], patients: int, studies: int, tmp_path: Path) -> None:
