@@ -65,8 +65,11 @@ def suffix_of(path: Path) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """File name without the suffix that `suffix_of` gives."""
-    return path.name[: len(path.name) - len(suffix_of(path))]
+    """File name without the suffix that `suffix_of` gives, also where it was given twice (``a.nii.gz.nii.gz``)."""
+    suffix, name = suffix_of(path), path.name
+    while suffix and name.lower().endswith(suffix):
+        name = name[: -len(suffix)]
+    return name
 
 
 def walk(root: Path, *, outputs: bool = False) -> tuple[list[Path], list[Skipped]]:
