@@ -186,10 +186,27 @@ def train(address: str) -> str:
     return str(job)
 
 
+DRAWN = """async ([name, first, step]) => {
+  const slider = document.getElementById(name), gl = window.studioView.gl, times = [];
+  const frame = () => new Promise((next) => requestAnimationFrame(next));
+  for (let n = 0; n < 5; n += 1) {
+    const start = performance.now();
+    slider.value = first + n * step;
+    slider.dispatchEvent(new Event('input'));
+    await frame();
+    await frame();
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+    times.push(performance.now() - start);
+  }
+  return times;
+}"""
+"""Milliseconds from a step of a slider until its picture is on the screen."""
+
+
 def in_browser(address: str) -> dict[str, Any]:
     """Seconds until a volume with its mask is on the screen, and milliseconds until a step of the threshold is told.
 
-    The outline above the threshold follows with the next picture, which takes longer without a graphics card.
+    What a slider changes is on the screen with the next picture: that is told apart.
     """
     from playwright.sync_api import sync_playwright
 
@@ -211,18 +228,14 @@ def in_browser(address: str) -> dict[str, Any]:
             const start = performance.now(); slider.value = 0.3 + n / 50; slider.dispatchEvent(new Event('input'));
             return performance.now() - start; })"""
         )
-        drawn = page.evaluate(
-            """async () => { const slider = document.getElementById('threshold'), gl = window.studioView.gl, times = [];
-            const frame = () => new Promise((next) => requestAnimationFrame(next));
-            for (let n = 0; n < 5; n += 1) { const start = performance.now(); slider.value = 0.3 + n / 20;
-              slider.dispatchEvent(new Event('input')); await frame(); await frame();
-              gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
-              times.push(performance.now() - start); }
-            return times; }"""
-        )
+        drawn = {
+            name: statistics.median(page.evaluate(DRAWN, [name, first, step]))
+            for name, first, step in (("threshold", 0.3, 0.05), ("opacity", 30, 5), ("low", 5, 5))
+        }
     return {
         "load": [round(one, 2) for one in os.getloadavg()], "volume_shown_s": [round(one, 2) for one in shown],
-        "slider_told_ms": round(statistics.median(steps), 1), "slider_drawn_ms": round(statistics.median(drawn), 1),
+        "slider_told_ms": round(statistics.median(steps), 1), "slider_drawn_ms": round(drawn["threshold"], 1),
+        "opacity_drawn_ms": round(drawn["opacity"], 1), "window_drawn_ms": round(drawn["low"], 1),
     }  # fmt: skip
 
 

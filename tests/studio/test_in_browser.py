@@ -171,6 +171,52 @@ def test_readers_corrections_and_the_brush(browser: Any, served: str, tmp_path: 
     assert visit.faults == []
 
 
+COLOURS = """() => {
+  const view = window.studioView, gl = view.gl, last = window.colours || [];
+  const shown = (few) => {
+    const pixels = new Uint8Array(4 * gl.canvas.width * gl.canvas.height);
+    view.lens.few(few);
+    view.drawScene();
+    gl.readPixels(0, 0, gl.canvas.width, gl.canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+    return pixels;
+  };
+  const few = window.colours = shown(true), whole = shown(false);
+  return [few.reduce((most, one, at) => Math.max(most, Math.abs(one - whole[at])), 0), few.some((one, at) => one !== last[at])];
+}"""  # noqa: E501
+"""How far the screen is from itself, if slices that are looked at are coloured or all; whether it is another by now."""
+
+
+@pytest.mark.timeout(600)
+def test_slices_have_the_colours_of_the_volume(browser: Any, served: str, tmp_path: Path) -> None:
+    findings_in(tmp_path / "ws")
+    visit = Visit(browser, served)
+    page = visit.page
+    page.goto(f"{visit.root}/view/w/found/p1")
+    page.wait_for_selector("canvas[data-ready]", timeout=120_000)
+    for control, value in (("threshold", "0.8"), ("opacity", "90"), ("high", "60"), ("threshold", "0.95")):
+        page.locator(f"#{control}").evaluate(
+            "(one, value) => { one.value = value; one.dispatchEvent(new Event('input')); }", value
+        )
+        page.wait_for_selector("#ml:has-text('ml lie above it')")
+        page.evaluate("() => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)))")
+        for place in ([0.5, 0.5, 0.5], [0.43, 0.61, 0.38]):  # the second lies between slices
+            page.evaluate("place => { window.studioView.scene.crosshairPos = place; }", place)
+            far, other = page.evaluate(COLOURS)
+            assert far <= 2, (control, value, place)
+            assert other, (control, value, place)
+    # The mask that is drawn outlives a studio that was started again, and is not hidden by the model's.
+    page.uncheck("#chance")
+    page.locator("#volume").focus()
+    page.keyboard.press("Space")
+    page.evaluate("document.getElementById('volume').dataset.csrf = 'of another day'")
+    page.click("#save")
+    page.wait_for_selector("#saved a")
+    page.check("#chance")
+    page.uncheck("#chance")
+    assert page.evaluate("window.studioView.volumes[1].opacity") == 0
+    assert [one for one in visit.faults if "403" not in one] == []
+
+
 @pytest.mark.timeout(600)
 def test_the_mask_of_a_picture_is_corrected(browser: Any, served: str, tmp_path: Path) -> None:
     workspace = tmp_path / "ws"

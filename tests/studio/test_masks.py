@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from synthoma.core.types import Array
@@ -138,3 +142,86 @@ def test_findings_that_are_only_read_stay_as_they_are(
 def test_masks_are_bounded(visitor: TestClient, csrf: str, finding: Path) -> None:
     headers = {"x-csrf": csrf, "content-length": str(2**40)}
     assert visitor.post("/correct/w/found/p1", content=b"x", headers=headers).status_code == 413
+
+
+def test_a_correction_is_whole_or_not_there(
+    visitor: TestClient, csrf: str, finding: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (finding / "p1_mask.nii.gz").read_bytes()
+    there = sorted(finding.iterdir())
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("synthoma.core.whole_files.os.fsync", full)
+        status, said = send(visitor, csrf, content)
+    assert status == 400
+    assert "disk is full" in str(said["error"])
+    assert sorted(finding.iterdir()) == there
+    (finding / "p1_mask_corrected_by_hand.nii.gz").touch()  # as an end in the middle of saving may leave it
+    assert visitor.get("/volume/w/found/p1", params={"what": "hand"}).status_code == 404
+    assert "nobody said" in visitor.get("/view/w/found/p1").text
+    assert send(visitor, csrf, content)[1]["file"] == "p1_mask_corrected_by_hand_2.nii.gz"
+    assert "corrected" in visitor.get("/view/w/found/p1").text
+
+
+def test_who_draws_in_two_windows_is_told(visitor: TestClient, csrf: str, finding: Path) -> None:
+    def save(began: str) -> dict[str, object]:
+        answer = visitor.post(
+            "/correct/w/found/p1", files={"mask": ("m", (finding / "p1_mask.nii.gz").read_bytes())},
+            data={"began": began}, headers={"x-csrf": csrf, "accept": "application/json"},
+        )  # fmt: skip
+        found: dict[str, object] = answer.json()
+        return found
+
+    first = save("")
+    assert "remarks" not in first
+    assert "remarks" not in save(str(first["file"]))
+    assert "p1_mask_corrected_by_hand_2.nii.gz was saved meanwhile" in str(save(str(first["file"]))["remarks"])
+
+
+def test_a_scan_that_is_another_one_now_is_not_drawn_on(studio: Studio, visitor: TestClient, finding: Path) -> None:
+    scan = studio.places.workspace / "p1_flair.nii.gz"
+    job = studio.store.add("detect", "", ("detect", str(scan)), str(finding.parent))
+    studio.store.end(job.id, "done")
+    write(scan, np.zeros((5, 6, 7), np.uint8))
+    assert visitor.get("/volume/w/found/p1", params={"what": "scan"}).status_code == 200
+    write(scan, np.zeros((5, 7, 6), np.uint8))
+    answer = visitor.get("/volume/w/found/p1", params={"what": "scan"}, headers={"accept": "application/json"})
+    assert answer.status_code == 409
+    assert "6x7x5 voxels, with a mask of 7x6x5" in answer.json()["error"]
+
+
+def test_numbers_that_are_none_are_not_shown(visitor: TestClient, finding: Path) -> None:
+    facts = json.loads((finding / "findings.json").read_text())
+    facts |= {"probability": math.nan, "volume_ml": math.inf, "thresholds": {"t": math.nan}}
+    (finding / "findings.json").write_text(json.dumps(facts), encoding="utf-8")
+    page = visitor.get("/view/w/found/p1").text
+    assert "nan" not in page
+    assert "inf" not in page
+    assert 'value="0.5"' in page
+
+
+@pytest.mark.parametrize("damage", ["size", "text"])
+def test_pictures_that_make_no_stack_are_refused(visitor: TestClient, csrf: str, finding: Path, damage: str) -> None:
+    for name, rows in (("a", 6), ("b", 7 if damage == "size" else 6)):
+        Image.fromarray(np.zeros((rows, 7), np.uint8)).save(finding / f"{name}_mask.png")
+    if damage == "text":
+        (finding / "b_mask.png").write_bytes(b"text")
+    facts = json.loads((finding / "findings.json").read_text())
+    facts["files"] = {"mask": ["a_mask.png", "b_mask.png"]}
+    (finding / "findings.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert send(visitor, csrf, b"")[0] == 400
+
+
+def test_a_full_disk_is_said_of_what_is_written_down_too(
+    visitor: TestClient, csrf: str, finding: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("synthoma.studio.reviews.Reviews.say", full)
+    status, said = send(visitor, csrf, (finding / "p1_mask.nii.gz").read_bytes())
+    assert status == 507
+    assert "disk is full" in str(said["error"])

@@ -53,7 +53,7 @@ def picture(visitor: TestClient, scan: str, **asked: str) -> tuple[Array, dict[s
 
 def test_dials_show_in_the_slice(visitor: TestClient, scan: str) -> None:
     facts = visitor.get(f"/slices/{scan}").json()
-    assert (facts["cases"], facts["sequences"]) == (["h1"], ["flair"])
+    assert (facts["cases"], facts["sequences"], facts["sided"]) == (["h1"], ["flair"], True)
     at = {"slice": str(facts["middle"]), "row": "0.6", "column": "0.7"}
     plain, _ = picture(visitor, scan, **at)
     shapes = {}

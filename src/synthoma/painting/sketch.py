@@ -31,9 +31,11 @@ class Sketch:
 
     Attributes:
         scan: as painters see it.
+        sided: whether its file says which side is the patient's left.
     """
 
     scan: Scan
+    sided: bool = True
     _middle: Floats | None = None
     _one: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -48,7 +50,7 @@ class Sketch:
         Raises:
             InputError: a plain picture of which nobody says what it shows.
         """
-        return cls(scan_of(study).showing(shows))
+        return cls(scan_of(study).showing(shows), study.geometry is not None)
 
     def place(self, voxel: tuple[int, int, int]) -> Place:
         """What ``--place`` says of a voxel (z, y, x): mm from the middle of the brain to the left, back and up.

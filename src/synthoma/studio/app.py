@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
@@ -29,6 +30,7 @@ STATIC = {
     "studio.css": ("synthoma.studio", "static/studio.css", "text/css"),
     "studio.js": ("synthoma.studio", "static/studio.js", "text/javascript"),
     "viewer.js": ("synthoma.studio", "static/viewer.js", "text/javascript"),
+    "slices.js": ("synthoma.studio", "static/slices.js", "text/javascript"),
     "brush.js": ("synthoma.studio", "static/brush.js", "text/javascript"),
     "trials.js": ("synthoma.studio", "static/trials.js", "text/javascript"),
     "paint.js": ("synthoma.studio", "static/paint.js", "text/javascript"),
@@ -69,7 +71,8 @@ def application(studio: Studio) -> ASGIApp:
             request, RefusedError(400, error.expected, error.came, error.todo)
         ),
         HTTPException: lambda request, error: refuse(request, _http(error)),
-        OSError: lambda request, error: refuse(request, _disk(error)),
+        OSError: lambda request, error: refuse(request, _disk(error.strerror or type(error).__name__)),
+        sqlite3.Error: lambda request, error: refuse(request, _disk(str(error))),
     }
     app = Starlette(routes=routes, exception_handlers=handlers)
     return Gate(app, studio.door, studio.limits, refuse)
@@ -80,9 +83,9 @@ def _http(error: HTTPException) -> RefusedError:
     return RefusedError(error.status_code, "an address of the studio", f"one that is answered by {error.detail}", todo)
 
 
-def _disk(error: OSError) -> RefusedError:
+def _disk(came: str) -> RefusedError:
     todo = "check that the disk has room and works, then try again"
-    return RefusedError(507, "files that can be read and written", error.strerror or type(error).__name__, todo)
+    return RefusedError(507, "files that can be read and written", came, todo)
 
 
 class _Refuser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -122,6 +123,12 @@ def text(facts: Facts, name: str, most: int = 200) -> str:
     """An entry as text of so many characters at most; empty where there is none."""
     value = facts.get(name, "")
     return str(value)[:most] if isinstance(value, str | int | float) else ""
+
+
+def number(facts: Facts, name: str) -> float | None:
+    """An entry that is a finite number; None where there is none: JSON of other programs may hold NaN."""
+    value = facts.get(name)
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def text_of_any_length(facts: Facts, name: str) -> str:

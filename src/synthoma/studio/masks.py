@@ -20,7 +20,7 @@ from synthoma.studio import look, pictures
 from synthoma.studio.gathered import meanings
 from synthoma.studio.origin import case_of
 from synthoma.studio.refusal import RefusedError
-from synthoma.studio.reviews import BY_HAND, MASK, Reviews, model_masks
+from synthoma.studio.reviews import BY_HAND, MASK, Reviews, corrected_of, model_masks
 from synthoma.studio.studio import Studio, texts
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Masks:
     def correct(self, request: Request, form: FormData) -> Response:
         """Save a mask that was drawn: it comes as NIfTI on the grid of the scan, and is kept as the model's is."""
         found = self._finding(request)
-        return self._saved(found, self._drawn(form, found.original), "drawn")
+        drawn = self._drawn(form, found.original)
+        return self._saved(found, drawn, "drawn", texts(form).get("began"))
 
     def between(self, request: Request, form: FormData) -> Response:
         """A mask that was drawn, with the slices between the drawn ones filled; nothing is saved."""
@@ -131,24 +132,38 @@ class Masks:
             raise RefusedError(422, "a probability on the grid of the mask", "another grid", "look at the scan again")
         return self._saved(found, (chance >= value).astype(np.uint8), f"probability at least {value:g}")
 
-    def _saved(self, found: Finding, mask: Bytes, how: str) -> Response:
-        """Save a mask, and as DICOM SEG where the scan came so; whoever corrects it says that it is right."""
-        facts = _saved(found, mask, how)
-        file = str(facts["file"])
+    def _saved(self, found: Finding, mask: Bytes, how: str, began: str | None = None) -> Response:
+        """Save a mask, and as DICOM SEG where the scan came so; whoever corrects it says that it is right.
+
+        Args:
+            found: what is corrected.
+            mask: labels on its grid.
+            how: it was made.
+            began: name of the correction that the brush went on from; "" for the model's mask, None for nobody's.
+        """
+        with self.studio.writing:  # two may save together
+            newest = next(iter(corrected_of(found.folder)[::-1]), "")
+            facts = _saved(found, mask, how)
+        file, remarks = str(facts["file"]), list[str]()
+        if began is not None and newest and began != newest:
+            remarks.append(f"{newest} was saved meanwhile, and this mask does not hold what is drawn there")
         if not found.pictures:
-            facts |= self._segmentation(found.folder, file, mask, str(facts["of_sha256"]))
+            made, said = self._segmentation(found.folder, file, mask, str(facts["of_sha256"]))
+            facts |= made
+            remarks += said
+        facts |= {"remarks": remarks} if remarks else {}
         write_json(found.folder / f"{file.removesuffix('.nii.gz').removesuffix('.png')}.json", facts)
         Reviews(self.studio.store).say(found.folder, "corrected", file)
         return JSONResponse(facts, 201)
 
-    def _segmentation(self, folder: Path, file: str, mask: Bytes, corrected: str) -> dict[str, object]:
-        """The DICOM SEG of a corrected mask, by name, or why there is none; nothing where no series was looked at."""
+    def _segmentation(self, folder: Path, file: str, mask: Bytes, corrected: str) -> tuple[dict[str, str], list[str]]:
+        """The DICOM SEG of a corrected mask, by name, and why there is none; nothing where no series was looked at."""
         from synthoma.scans.layouts.dicom_loading import reference_series
 
         case = case_of(self.studio, folder)
         series = None if case is None else reference_series(case)
         if series is None:
-            return {}
+            return {}, []
         from synthoma.exports.corrected import write_corrected
 
         name = file.replace(".nii.gz", ".seg.dcm")
@@ -156,8 +171,8 @@ class Masks:
         try:
             write_corrected(folder / name, series, mask, labels, corrected)
         except InputError as error:
-            return {"remarks": [f"no DICOM SEG: {error}"]}
-        return {"dicom_seg": name}
+            return {}, [f"no DICOM SEG: {error}"]
+        return {"dicom_seg": name}, []
 
     def _finding(self, request: Request) -> Finding:
         """The findings of a scan, and the mask that the model made.
@@ -239,7 +254,10 @@ def _checked(path: Path, original: Volume) -> Bytes:
 
 
 def _saved(found: Finding, mask: Bytes, how: str) -> dict[str, object]:
-    """Write a mask under a name that is free, in the scan's own geometry, and say where it came from."""
+    """Write a mask under a name that is free, in the scan's own geometry, and say where it came from.
+
+    The name appears with all that belongs to it: a disk that is full, or an end in the middle, leaves no correction.
+    """
     import numpy as np
 
     from synthoma.scans.case import Volume
@@ -248,13 +266,9 @@ def _saved(found: Finding, mask: Bytes, how: str) -> dict[str, object]:
     first, grid = found.masks[0], found.original.geometry
     stem, kind = first.removesuffix(".nii.gz").removesuffix(".png"), ".png" if found.pictures else ".nii.gz"
     number, path = 1, found.folder / f"{stem}{BY_HAND}{kind}"
-    while True:
-        try:
-            path.touch(exist_ok=False)  # taken at once: two people may save together
-            break
-        except FileExistsError:
-            number += 1
-            path = found.folder / f"{stem}{BY_HAND}_{number}{kind}"
+    while path.exists():
+        number += 1
+        path = found.folder / f"{stem}{BY_HAND}_{number}{kind}"
     if found.pictures:
         pictures.save(found.folder, found.masks, mask, path.name.removeprefix(stem))
     else:

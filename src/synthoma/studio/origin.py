@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from synthoma.core.errors import SynthomaError
 from synthoma.core.provenance import bytes_digest
 from synthoma.studio import look
 from synthoma.studio.options import MODALITIES
-from synthoma.studio.pictures import flat
+from synthoma.studio.pictures import are_pictures, flat, size_of
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.studio import Studio
 
@@ -83,6 +84,29 @@ def whole(studio: Studio, folder: Path) -> Path | None:
     if (one := _alone(studio, origin.place)) is not None:
         return one
     return _copied(studio, folder, origin)
+
+
+def check_fits(scan: Path, folder: Path, masks: Sequence[str]) -> None:
+    """See that a scan is still as large as its mask: drawn on another one, a mask could not be saved.
+
+    Args:
+        scan: a NIfTI file.
+        folder: of the findings.
+        masks: names of the model's: one volume, or one picture a slice.
+
+    Raises:
+        RefusedError: it has another size.
+    """
+    from synthoma.scans.volume_headers import read_header
+
+    try:
+        size = size_of(folder, masks) if are_pictures(masks) else tuple(read_header(folder / masks[0]).shape)
+        found = tuple(read_header(scan).shape)
+    except SynthomaError:
+        return  # what cannot be read is not shown either: the page says so
+    if found != size:
+        came = f"one of {'x'.join(map(str, found))} voxels, with a mask of {'x'.join(map(str, size))}"
+        raise RefusedError(409, "the scan that was looked at", came, "look at the scan again")
 
 
 def _alone(studio: Studio, place: Path) -> Path | None:

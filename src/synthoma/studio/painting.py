@@ -73,8 +73,11 @@ class Painting:
         names = [case.name for case in Origin(path).cases()]
         if not names:
             raise RefusedError(422, "scans", "none that can be read", "look at them on the page of scans")
-        scan = self._sketch(path, asked).scan
-        facts = {"cases": names[:500], "slices": scan.shape[0], "sequences": list(scan.images)}
+        sketch = self._sketch(path, asked)
+        scan = sketch.scan
+        facts = {
+            "cases": names[:500], "slices": scan.shape[0], "sequences": list(scan.images), "sided": sketch.sided,
+        }  # fmt: skip
         return JSONResponse({**facts, "middle": _fullest(scan.images)})
 
     def _sketch(self, path: Path, asked: Mapping[str, str]) -> Sketch:
@@ -165,15 +168,16 @@ def _opened(path: Path, _state: tuple[int, int], number: int, shows: str) -> Ske
     """A scan in memory, as painters see it.
 
     Raises:
-        RefusedError: none that can be read.
+        RefusedError: none of that number.
+        InputError: it cannot be read, and why.
     """
     from synthoma.painting.sketch import Sketch
+    from synthoma.scans.layouts.part_of_case import load_despite_mask
 
     cases = Origin(path).cases()
-    study = loaded(cases[number]) if 0 <= number < len(cases) else None
-    if study is None:
+    if not 0 <= number < len(cases):
         raise RefusedError(422, "a scan that can be read", "none", "look at it on the page of scans")
-    return Sketch.of(study, shows or None)
+    return Sketch.of(load_despite_mask(cases[number].load), shows or None)
 
 
 def _pixel(asked: Mapping[str, str], shape: tuple[int, int]) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from synthoma.studio.reviews import BY_HAND, PICTURE
 
 if TYPE_CHECKING:
-    from synthoma.core.types import Bytes
+    from synthoma.core.types import Array, Bytes
     from synthoma.scans.case import Geometry, Volume
 
 
@@ -35,9 +35,8 @@ def stack(folder: Path, names: Sequence[str]) -> Volume:
     import numpy as np
 
     from synthoma.scans.case import Volume
-    from synthoma.scans.images import read_image
 
-    return Volume(np.stack([read_image(folder / name) > 0 for name in names]).astype(np.uint8), flat())
+    return Volume((_read(folder, names) > 0).astype(np.uint8), flat())
 
 
 def chances(folder: Path, names: Sequence[str]) -> Volume:
@@ -45,9 +44,26 @@ def chances(folder: Path, names: Sequence[str]) -> Volume:
     import numpy as np
 
     from synthoma.scans.case import Volume
-    from synthoma.scans.images import read_image
 
-    return Volume(np.stack([read_image(folder / name) for name in names]).astype(np.float32) / 255, flat())
+    return Volume(_read(folder, names).astype(np.float32) / 255, flat())
+
+
+def _read(folder: Path, names: Sequence[str]) -> Array:
+    """Grey pictures as one stack (z, y, x).
+
+    Raises:
+        InputError: one that cannot be read, or of another size than the first.
+    """
+    import numpy as np
+
+    from synthoma.core.errors import InputError
+    from synthoma.scans.images import grey, read_image
+
+    layers = [grey(read_image(folder / name)) for name in names]
+    if len({layer.shape for layer in layers}) > 1:
+        came = " and ".join(sorted({"x".join(map(str, layer.shape[::-1])) for layer in layers})[:4])
+        raise InputError("pictures of one size for the slices of a scan", came, "look at the scan again")
+    return np.stack(layers)
 
 
 def as_nifti(volume: Volume, aside: Path) -> bytes:
@@ -84,10 +100,16 @@ def save(folder: Path, masks: Sequence[str], mask: Bytes, ending: str) -> None:
 
     from synthoma.core.whole_files import write_bytes
 
-    for name, layer in zip(masks, mask, strict=True):
+    for name, layer in list(zip(masks, mask, strict=True))[::-1]:  # the first tells that all are there
         content = io.BytesIO()
         Image.fromarray((layer > 0).astype("uint8") * 255).save(content, "PNG")
         write_bytes(folder / (name.removesuffix(".png") + ending), content.getvalue())
+
+
+def size_of(folder: Path, masks: Sequence[str]) -> tuple[int, int, int]:
+    """Columns, rows and slices of a mask of pictures."""
+    rows, columns = _read(folder, masks[:1]).shape[1:]
+    return columns, rows, len(masks)
 
 
 def are_pictures(masks: Sequence[str]) -> bool:

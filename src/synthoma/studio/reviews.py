@@ -60,7 +60,11 @@ def corrected_of(folder: Path) -> list[str]:
     found = (
         path.name
         for path in folder.iterdir()
-        if path.name.startswith(begin) and path.name.endswith(end) and BY_HAND in path.name and _own(path)
+        if path.name.startswith(begin)
+        and path.name.endswith(end)
+        and BY_HAND in path.name
+        and _own(path)
+        and path.stat().st_size > 0
     )
     return sorted(found, key=lambda name: (len(name), name))
 

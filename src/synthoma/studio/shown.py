@@ -19,7 +19,7 @@ from synthoma.studio.gathered import meanings
 from synthoma.studio.learning import lesson, picture
 from synthoma.studio.masks import chance_of, probabilities
 from synthoma.studio.options import MODALITIES
-from synthoma.studio.origin import VOLUMES, origin_of, whole
+from synthoma.studio.origin import VOLUMES, check_fits, origin_of, whole
 from synthoma.studio.refusal import RefusedError
 from synthoma.studio.reviews import Reviews, corrected_of, model_masks
 from synthoma.studio.studio import Screen, Studio
@@ -166,13 +166,17 @@ class Shown:
         facts = look.json_of(self.studio.places.find(entry.at) / "findings.json") if entry.folder else {}
         if not facts:
             return None
-        chance, volume, remarks = facts.get("probability"), facts.get("volume_ml"), facts.get("remarks")
+        chance, volume, remarks = (
+            look.number(facts, "probability"),
+            look.number(facts, "volume_ml"),
+            facts.get("remarks"),
+        )
         return {
             "at": entry.at,
             "name": look.text(facts, "case"),
-            "chance": f"{chance:.2f}" if isinstance(chance, int | float) else "",
+            "chance": "" if chance is None else f"{chance:.2f}",
             "said": facts.get("has_tumour") is True,
-            "volume": f"{volume:.1f} ml" if isinstance(volume, int | float) else "",
+            "volume": "" if volume is None else f"{volume:.1f} ml",
             "side": look.text(facts, "side"),
             "remarks": [str(one) for one in remarks][:10] if isinstance(remarks, list) else [],
             "files": [f"{entry.at}/{name}" for name in look.files_of(facts)],
@@ -191,7 +195,8 @@ class Shown:
         facts = look.json_of(folder / "findings.json")
         flat = pictures.are_pictures(model_masks(folder, facts))
         threshold = look.inner(facts, "thresholds")
-        first = next((value for value in threshold.values() if isinstance(value, int | float)), 0.5)
+        numbers = (look.number(threshold, name) for name in threshold)
+        first = next((value for value in numbers if value is not None), 0.5)
         return self.studio.page(
             request, "view.html", str(case["name"]), case=case, at=at, above=self.studio.places.address(above),
             scan=self._source(above), threshold=first, modalities=MODALITIES,
@@ -234,6 +239,7 @@ class Shown:
         masks = model_masks(folder, look.json_of(folder / "findings.json"))
         if full is not None and masks:
             if what == "scan":
+                check_fits(full, folder, masks)
                 return FileResponse(full, media_type=BYTES)
             if pictures.are_pictures(masks):
                 return Response(

@@ -1,16 +1,19 @@
 "use strict";
 /* A brush on the mask that the model made, by pointer or by keys: what is saved lies on the scan's own grid. */
-window.studioBrush = (view, mask, maskShown, send) => {
+window.studioBrush = (view, mask, maskShown, send, post) => {
   const own = (id) => document.getElementById(id), pen = own("brush"), canvas = own("volume"), said = own("said");
   if (!pen) return;
   const at = canvas.dataset.at, flat = canvas.dataset.flat === "yes";
   const plane = () => (flat ? "axial" : own("plane").value), many = own("between"); /* one picture has no slices between */
-  let begun = false;
+  let begun = false, unsaved = false;
+  const touched = () => { unsaved = begun; };
+  window.addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
+  canvas.addEventListener("pointerdown", () => { if (pen.value !== "") touched(); });
   function begin() {
     if (begun) return;
     begun = true;
     view.loadDrawing(mask.clone());
-    maskShown(false);
+    maskShown(false, true); /* what is drawn holds it */
     own("save").disabled = false;
     if (many) many.disabled = false;
   }
@@ -22,7 +25,7 @@ window.studioBrush = (view, mask, maskShown, send) => {
     view.setPenValue(Number(pen.value), own("filled").checked);
   }
   for (const id of ["brush", "filled", "width"]) own(id).addEventListener("change", chosen);
-  const undo = () => { if (begun) view.drawUndo(); };
+  const undo = () => { if (begun) { view.drawUndo(); touched(); } };
   own("undo").addEventListener("click", undo);
 
   async function drawn() {
@@ -30,12 +33,16 @@ window.studioBrush = (view, mask, maskShown, send) => {
     if (!(bytes instanceof Uint8Array)) return null;
     const form = new FormData();
     form.append("mask", new Blob([bytes]), "mask.nii");
+    form.append("began", canvas.dataset.hand || "");
     return form;
   }
   own("save").addEventListener("click", async () => {
     const form = await drawn();
     if (form === null) { own("saved").textContent = "Not saved: nothing was drawn"; return; }
-    send("/correct/" + at, form);
+    unsaved = false; /* what is drawn from here on is not in it */
+    const saved = await send("/correct/" + at, form);
+    if (saved) canvas.dataset.hand = saved;
+    else unsaved = true;
   });
 
   /* Slices between: the server interpolates shapes, and what comes back can be undone as one stroke. */
@@ -46,7 +53,7 @@ window.studioBrush = (view, mask, maskShown, send) => {
     form.append("which", own("which").value);
     said.textContent = "Filling …";
     try {
-      const answer = await fetch("/between/" + at, { method: "POST", body: form, headers: { "x-csrf": canvas.dataset.csrf, accept: "application/json" } });
+      const answer = await post("/between/" + at, form);
       if (!answer.ok) { said.textContent = "Not filled: " + (await answer.json()).error; return; }
       const address = URL.createObjectURL(await answer.blob());
       const filled = await window.niivue.NVImage.loadFromUrl({ url: address, name: "mask.nii" });
@@ -60,6 +67,7 @@ window.studioBrush = (view, mask, maskShown, send) => {
       view.drawBitmap = after;
       view.drawAddUndoBitmap();
       view.refreshDrawing(true);
+      touched();
       said.textContent = answer.headers.get("x-slices") + " slices filled; Undo takes it back.";
     } catch (error) {
       said.textContent = "Not filled: the studio does not answer (" + error.message + ")";
@@ -83,6 +91,7 @@ window.studioBrush = (view, mask, maskShown, send) => {
     view.drawPenAxCorSag = PLANES.indexOf(plane());
     view.drawPt(...view.frac2vox(view.scene.crosshairPos), Number(pen.value));
     view.drawPenAxCorSag = held;
+    touched();
     view.drawAddUndoBitmap();
     view.refreshDrawing(true);
   }

@@ -113,6 +113,7 @@
       own("case").parentElement.hidden = facts.cases.length < 2;
     }
     own("sequence").replaceChildren(...facts.sequences.map((name) => new Option(name, name)));
+    for (const side of easel.querySelectorAll(".side")) side.hidden = !facts.sided;
     own("slice").max = facts.slices - 1;
     own("slice").value = facts.middle;
     own("slice").disabled = facts.slices < 2;
