@@ -1,4 +1,4 @@
-"""Makes pictures of docs/learn.md and docs/paint.md from simulated patients: about nine minutes on two cores."""
+"""Makes pictures of the README, docs/learn.md and docs/paint.md from simulated patients: nine minutes on two cores."""
 
 from __future__ import annotations
 
@@ -54,6 +54,20 @@ def painting(folder: Path) -> None:
     (HERE / "painting.png").write_bytes(png(tiled(rows, 5)))
 
 
+def dial(folder: Path) -> None:
+    """A healthy slice in FLAIR, the same with tumours of 5, 20 and 60 ml painted into it, and what the last changed."""
+    head = {"healthy": 1.0, "slice_mm": 5.0, "artefacts": 0.0}
+    healthy = synthoma.prepare_phantom(
+        1, folder / "head", phantom=head, size=160, modalities=("flair",), split=(1.0, 0.0, 0.0), seed=7
+    )
+    asked = {"place": "right parietal", "grade": "low", "seed": 3}
+    painted = [synthoma.paint(healthy, folder / f"dial-{ml}", size_ml=ml, **asked) for ml in (5, 20, 60)]
+    row = int((painted[-1].masks[:] > 0).sum(axis=(1, 2)).argmax())
+    images = [np.asarray(cohort.images[row, 0], np.float32) for cohort in (healthy, *painted)]
+    changed = grey(np.abs(images[-1] - images[0]) * 2)
+    (HERE / "dial.png").write_bytes(png(tiled([*map(grey, images), changed], 5)))
+
+
 def learning(folder: Path) -> None:
     """What the same latents give over the course of a short training."""
     settings = {"size": 64, "modalities": ("flair",), "slices": "tumour", "merge": "whole-tumour"}
@@ -95,5 +109,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
         sequences(Path(place))
         painting(Path(place))
+        dial(Path(place))
         learning(Path(place))
         game(Path(place))

@@ -17,6 +17,7 @@ FOLDER = ROOT / "docs" / "notebooks"
 NAMES = [path.stem for path in sorted(FOLDER.glob("*.ipynb"))]
 CHECKS = {
     "own-gan": "assert evaluation.light('realistic').state == 'POOR'",  # principal components are no scans
+    "paint": "assert all(abs(counted[ml] - ml) <= 0.05 * ml for ml in counted) and not any(beyond.values())",
     "pretrain": "assert Path('nnUNet_raw/Dataset501_Phantom/splits_final.json').is_file() and losses[-1] < losses[0]",
     "ten-patients": "assert len(synthetic) == 60 and (synthetic.masks[:] > 0).any()",
     "verdict": "assert found.light('private').state == 'POOR' and 'COPIES' in found.verdict.because",
